@@ -1,0 +1,3 @@
+//! The kymo command.
+
+fn main() {}

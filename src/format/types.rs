@@ -1,0 +1,122 @@
+//! The types that an argument can have, and their codes in the dictionary.
+
+/// The type of an argument, as a call site states it.
+///
+/// In a file it is a string of bytes in prefix notation: the code of the type, then, for `Option` and
+/// `Sequence`, the type inside, and for `Tuple` one byte with the number of members and their types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the Rust type of its name")]
+pub enum Type {
+    Bool,
+    Char,
+    U8,
+    U16,
+    U32,
+    U64,
+    U128,
+    Usize,
+    I8,
+    I16,
+    I32,
+    I64,
+    I128,
+    Isize,
+    F32,
+    F64,
+    /// A string.
+    Str,
+    /// A value that the logging program formatted itself, because only it could.
+    Text,
+    /// An address, printed as `{:p}` prints it.
+    Pointer,
+    Duration,
+    Ipv4Addr,
+    Ipv6Addr,
+    IpAddr,
+    SocketAddrV4,
+    SocketAddrV6,
+    SocketAddr,
+    Option(&'static Type),
+    /// A slice, an array or a `Vec`.
+    Sequence(&'static Type),
+    Tuple(&'static [Type]),
+}
+
+/// The codes of the types in the dictionary. They never change meaning; new types get new codes.
+#[allow(missing_docs, reason = "each is the code of the type of its name")]
+pub mod code {
+    pub const BOOL: u8 = 0x01;
+    pub const CHAR: u8 = 0x02;
+    pub const U8: u8 = 0x10;
+    pub const U16: u8 = 0x11;
+    pub const U32: u8 = 0x12;
+    pub const U64: u8 = 0x13;
+    pub const U128: u8 = 0x14;
+    pub const USIZE: u8 = 0x15;
+    pub const I8: u8 = 0x18;
+    pub const I16: u8 = 0x19;
+    pub const I32: u8 = 0x1A;
+    pub const I64: u8 = 0x1B;
+    pub const I128: u8 = 0x1C;
+    pub const ISIZE: u8 = 0x1D;
+    pub const F32: u8 = 0x20;
+    pub const F64: u8 = 0x21;
+    pub const STR: u8 = 0x30;
+    pub const TEXT: u8 = 0x31;
+    pub const POINTER: u8 = 0x38;
+    pub const DURATION: u8 = 0x40;
+    pub const IPV4_ADDR: u8 = 0x48;
+    pub const IPV6_ADDR: u8 = 0x49;
+    pub const IP_ADDR: u8 = 0x4A;
+    pub const SOCKET_ADDR_V4: u8 = 0x4B;
+    pub const SOCKET_ADDR_V6: u8 = 0x4C;
+    pub const SOCKET_ADDR: u8 = 0x4D;
+    pub const OPTION: u8 = 0x80;
+    pub const SEQUENCE: u8 = 0x81;
+    pub const TUPLE: u8 = 0x82;
+}
+
+impl Type {
+    /// Appends the type in the dictionary's notation to `out`.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Self::Bool => code::BOOL,
+            Self::Char => code::CHAR,
+            Self::U8 => code::U8,
+            Self::U16 => code::U16,
+            Self::U32 => code::U32,
+            Self::U64 => code::U64,
+            Self::U128 => code::U128,
+            Self::Usize => code::USIZE,
+            Self::I8 => code::I8,
+            Self::I16 => code::I16,
+            Self::I32 => code::I32,
+            Self::I64 => code::I64,
+            Self::I128 => code::I128,
+            Self::Isize => code::ISIZE,
+            Self::F32 => code::F32,
+            Self::F64 => code::F64,
+            Self::Str => code::STR,
+            Self::Text => code::TEXT,
+            Self::Pointer => code::POINTER,
+            Self::Duration => code::DURATION,
+            Self::Ipv4Addr => code::IPV4_ADDR,
+            Self::Ipv6Addr => code::IPV6_ADDR,
+            Self::IpAddr => code::IP_ADDR,
+            Self::SocketAddrV4 => code::SOCKET_ADDR_V4,
+            Self::SocketAddrV6 => code::SOCKET_ADDR_V6,
+            Self::SocketAddr => code::SOCKET_ADDR,
+            Self::Option(_) => code::OPTION,
+            Self::Sequence(_) => code::SEQUENCE,
+            Self::Tuple(_) => code::TUPLE,
+        });
+        match self {
+            Self::Option(inner) | Self::Sequence(inner) => inner.put(out),
+            Self::Tuple(members) => {
+                out.push(members.len() as u8);
+                members.iter().for_each(|member| member.put(out));
+            }
+            _ => {}
+        }
+    }
+}

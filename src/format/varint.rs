@@ -1,0 +1,119 @@
+//! Variable-length integers.
+//!
+//! The number of zero bits below the lowest set bit of the first byte is the number of bytes that follow it;
+//! the bits above that set bit, little-endian over all bytes, are the value. A first byte of zero announces eight
+//! bytes that hold the value as they are. So 7 bits take one byte, 14 bits two, …, 56 bits eight, and anything
+//! larger nine. Unlike LEB128 the length is known from the first byte, so neither direction has a loop.
+//!
+//! The scheme is the "prefix varint" of WebAssembly's design discussions and of the crate `vu64`, with the
+//! prefix in the low bits, as SQLite and Google's implementations have it in the high ones.
+
+/// The longest encoding in bytes.
+pub const MAX_BYTES: usize = 9;
+
+/// How many bytes `value` takes.
+#[inline]
+pub fn len(value: u64) -> usize {
+    let bits = 64 - (value | 1).leading_zeros() as usize;
+    if bits > 56 { 9 } else { bits.div_ceil(7) }
+}
+
+/// Appends `value` to `out`.
+#[inline]
+pub fn put(out: &mut Vec<u8>, value: u64) {
+    let len = len(value);
+    if len == 9 {
+        out.push(0);
+        out.extend_from_slice(&value.to_le_bytes());
+    } else {
+        let word = ((value << 1) | 1) << (len - 1);
+        out.extend_from_slice(&word.to_le_bytes()[..len]);
+    }
+}
+
+/// Reads a value from the beginning of `bytes`: the value and the number of bytes it took, or `None` where
+/// `bytes` ends before the value does.
+#[inline]
+pub fn get(bytes: &[u8]) -> Option<(u64, usize)> {
+    if let Some(word) = bytes.first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let len = (word as u8).trailing_zeros() as usize + 1;
+        if len <= 8 {
+            return Some(((word << (64 - 8 * len)) >> (64 - 7 * len), len));
+        }
+    }
+    get_near_end(bytes)
+}
+
+#[cold]
+fn get_near_end(bytes: &[u8]) -> Option<(u64, usize)> {
+    let len = bytes.first()?.trailing_zeros() as usize + 1;
+    let bytes = bytes.get(..len)?;
+    let mut word = [0; 8];
+    if len == 9 {
+        word.copy_from_slice(&bytes[1..]);
+        return Some((u64::from_le_bytes(word), 9));
+    }
+    word[..len].copy_from_slice(bytes);
+    Some((u64::from_le_bytes(word) >> len, len))
+}
+
+/// Maps a signed integer to an unsigned one such that small magnitudes stay small: 0, -1, 1, -2 become 0, 1, 2, 3.
+#[inline]
+pub fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// The inverse of [`zigzag`].
+#[inline]
+pub fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_of(value: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        put(&mut out, value);
+        out
+    }
+
+    #[test]
+    fn the_worked_examples_of_the_specification() {
+        assert_eq!(bytes_of(0), [0b0000_0001]);
+        assert_eq!(bytes_of(1), [0b0000_0011]);
+        assert_eq!(bytes_of(127), [0xFF]);
+        assert_eq!(bytes_of(128), [0b0000_0010, 0b0000_0010]);
+        assert_eq!(bytes_of(300), [0xB2, 0x04]);
+        assert_eq!(bytes_of(u64::MAX), [0, 255, 255, 255, 255, 255, 255, 255, 255]);
+    }
+
+    #[test]
+    fn every_length_decodes_to_what_was_encoded_with_and_without_bytes_behind() {
+        for shift in 0..64 {
+            for value in
+                [1u64 << shift, (1 << shift) - 1, u64::MAX >> shift, 0x5555_5555_5555_5555 >> shift]
+            {
+                let mut bytes = bytes_of(value);
+                assert_eq!(bytes.len(), len(value));
+                assert_eq!(get(&bytes), Some((value, bytes.len())));
+                for cut in 0..bytes.len() {
+                    assert_eq!(get(&bytes[..cut]), None, "{value} cut to {cut} bytes");
+                }
+                let len = bytes.len();
+                bytes.extend_from_slice(&[0xAA; 9]);
+                assert_eq!(get(&bytes), Some((value, len)));
+            }
+        }
+    }
+
+    #[test]
+    fn zigzag_is_a_bijection_at_the_edges() {
+        for value in [0, -1, 1, i64::MIN, i64::MAX, -12345] {
+            assert_eq!(unzigzag(zigzag(value)), value);
+        }
+        assert_eq!(zigzag(-2), 3);
+    }
+}
