@@ -1,8 +1,35 @@
 //! kymo: a logger whose log line costs nanoseconds.
 #![doc(test(attr(warn(unused))))]
 
+mod argument;
+mod call_site;
+mod clock;
+mod consumer;
+mod control;
+mod error;
+#[doc(hidden)]
+pub mod export;
 #[doc(hidden)]
 pub mod format;
+mod hot;
 mod level;
+mod logger;
+mod orphans;
+mod producer;
+mod record;
+mod registry;
+mod ring;
+mod segment;
+mod state;
+mod sync;
+mod thread;
+mod twin;
 
+pub use argument::{Argument, Eager, PointerArgument, debug, display};
+pub use clock::Clock;
+pub use consumer::Report;
+pub use error::{StartError, StartErrorKind};
 pub use level::{Level, ParseLevelError};
+pub use logger::{Builder, Logger};
+pub use producer::Overflow;
+pub use thread::{prepare_thread, unlogged};

@@ -64,13 +64,21 @@ pub fn begin(out: &mut Vec<u8>) -> usize {
 /// # Panics
 /// If the payload is longer than [`MAX_PAYLOAD_BYTES`], which no caller's limits allow.
 pub fn finish(out: &mut Vec<u8>, start: usize, kind: Kind, salt: u32) {
-    let payload = out.len() - start - FRAME_HEADER_BYTES;
+    seal(&mut out[start..], kind, salt);
+    out.resize(out.len().next_multiple_of(ALIGNMENT), 0);
+}
+
+/// Fills in the header of a frame, given as header and payload.
+///
+/// # Panics
+/// If the payload is longer than [`MAX_PAYLOAD_BYTES`], which no caller's limits allow.
+pub fn seal(frame: &mut [u8], kind: Kind, salt: u32) {
+    let payload = frame.len() - FRAME_HEADER_BYTES;
     assert!(payload <= MAX_PAYLOAD_BYTES, "a frame of {payload} bytes");
     let word = kind as u32 | (payload as u32) << 8;
-    out[start + 4..start + 8].copy_from_slice(&word.to_le_bytes());
-    let checksum = crc32c::crc32c(&out[start + 4..]) ^ salt;
-    out[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
-    out.resize(out.len().next_multiple_of(ALIGNMENT), 0);
+    frame[4..8].copy_from_slice(&word.to_le_bytes());
+    let checksum = checksum_of(frame, salt);
+    frame[..4].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// A frame's header, decoded.

@@ -77,9 +77,9 @@ pub mod code {
 }
 
 impl Type {
-    /// Appends the type in the dictionary's notation to `out`.
-    pub fn put(&self, out: &mut Vec<u8>) {
-        out.push(match self {
+    /// The type's code, without what a composite type is made of.
+    pub const fn code(&self) -> u8 {
+        match self {
             Self::Bool => code::BOOL,
             Self::Char => code::CHAR,
             Self::U8 => code::U8,
@@ -109,7 +109,12 @@ impl Type {
             Self::Option(_) => code::OPTION,
             Self::Sequence(_) => code::SEQUENCE,
             Self::Tuple(_) => code::TUPLE,
-        });
+        }
+    }
+
+    /// Appends the type in the dictionary's notation to `out`.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        out.push(self.code());
         match self {
             Self::Option(inner) | Self::Sequence(inner) => inner.put(out),
             Self::Tuple(members) => {

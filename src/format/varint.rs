@@ -18,16 +18,21 @@ pub fn len(value: u64) -> usize {
     if bits > 56 { 9 } else { bits.div_ceil(7) }
 }
 
+/// The encoding of a value that takes `len` bytes, at most 8, in the low bytes of a word.
+#[inline]
+pub fn word(value: u64, len: usize) -> u64 {
+    ((value << 1) | 1) << (len - 1)
+}
+
 /// Appends `value` to `out`.
 #[inline]
 pub fn put(out: &mut Vec<u8>, value: u64) {
     let len = len(value);
-    if len == 9 {
+    if len == MAX_BYTES {
         out.push(0);
         out.extend_from_slice(&value.to_le_bytes());
     } else {
-        let word = ((value << 1) | 1) << (len - 1);
-        out.extend_from_slice(&word.to_le_bytes()[..len]);
+        out.extend_from_slice(&word(value, len).to_le_bytes()[..len]);
     }
 }
 

@@ -1,0 +1,156 @@
+//! Writing one captured argument into a record.
+//!
+//! In a ring an argument is as it is in memory, unaligned and without padding: integers and floats in the
+//! machine's own byte order, strings and sequences behind a 16-bit length. The consumer makes the compact form
+//! that the file has (`consumer::compact`); a producer has no time for it.
+//!
+//! - `Str`: u16 length in bytes, bytes. As the *last* argument of a statement it has no length: it takes what is left of the record.
+//! - `Text`: u16 length in bytes, bytes.
+//! - `Sequence`: u16 number of elements, elements.
+//! - `Option`: u8 0 or 1, the value. `Tuple`: the members. Addresses: see `net`.
+//!
+//! Bit 15 of a length says that something was cut off; for a last `Str` that bit is in the record's header.
+
+use crate::format::types::Type;
+
+/// The bit of a length that says that the value was cut.
+pub(crate) const CUT: u16 = 1 << 15;
+
+/// The largest length that is written.
+pub(crate) const MAX_LEN: usize = CUT as usize - 1;
+
+/// A captured argument.
+///
+/// # Safety
+/// `write` writes exactly `bytes()` bytes, `write_last` exactly `last_bytes()`, and the cutting versions exactly what
+/// `cut_bytes` and `last_cut_bytes` answer for the same `spare`; that is at most [`Encode::BASE_BYTES`] and what they take from
+/// `spare`. What they write is what the consumer expects of [`Encode::TYPE`].
+pub unsafe trait Encode: Copy {
+    /// The type that the dictionary shows.
+    const TYPE: Type;
+
+    /// How many bytes a record must have for a value of this type, at the least, however much is cut off; the length of
+    /// every encoding, where [`Encode::FIXED`].
+    const BASE_BYTES: usize;
+
+    /// Whether all values of the type take the same number of bytes.
+    const FIXED: bool;
+
+    /// The length of the encoding in bytes. Something very large where the value has to be cut.
+    fn bytes(self) -> usize;
+
+    /// Writes the encoding and returns the address behind it.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `bytes()` bytes.
+    unsafe fn write(self, to: *mut u8) -> *mut u8;
+
+    /// [`Encode::bytes`] for the last argument of a statement.
+    #[inline(always)]
+    fn last_bytes(self) -> usize {
+        self.bytes()
+    }
+
+    /// [`Encode::write`] for the last argument of a statement.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `last_bytes()` bytes.
+    #[inline(always)]
+    unsafe fn write_last(self, to: *mut u8) {
+        // SAFETY: the caller's promise, and `last_bytes()` is `bytes()` where neither is overridden.
+        unsafe { self.write(to) };
+    }
+
+    /// The length of the encoding when at most `spare` bytes beyond [`Encode::BASE_BYTES`] may be used; takes the
+    /// used ones out of `spare`.
+    #[inline]
+    fn cut_bytes(self, spare: &mut usize) -> usize {
+        let _ = spare;
+        self.bytes()
+    }
+
+    /// Writes what [`Encode::cut_bytes`] measured.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `cut_bytes(spare)` bytes.
+    #[inline]
+    unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
+        let _ = spare;
+        // SAFETY: the caller's promise, and `cut_bytes` is `bytes()` where neither is overridden.
+        unsafe { self.write(to) }
+    }
+
+    /// [`Encode::cut_bytes`] for the last argument.
+    #[inline]
+    fn last_cut_bytes(self, spare: &mut usize) -> usize {
+        self.cut_bytes(spare)
+    }
+
+    /// [`Encode::write_cut`] for the last argument; returns whether the header has to say that it was cut.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `last_cut_bytes(spare)` bytes.
+    #[inline]
+    unsafe fn write_last_cut(self, spare: &mut usize, to: *mut u8) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.write_cut(spare, to) };
+        false
+    }
+}
+
+/// Writes `value` as it is in memory, and returns the address behind it.
+///
+/// # Safety
+/// `to` is valid for writes of `size_of::<T>()` bytes.
+#[inline(always)]
+pub(crate) unsafe fn put<T: Copy>(to: *mut u8, value: T) -> *mut u8 {
+    // SAFETY: the caller's promise; no alignment is required.
+    unsafe { to.cast::<T>().write_unaligned(value) };
+    // SAFETY: still within, or just behind, what the caller promised.
+    unsafe { to.add(size_of::<T>()) }
+}
+
+/// Copies `len` bytes. Short ones without a call: strings in log statements mostly are.
+///
+/// # Safety
+/// `from` is valid for reads and `to` for writes of `len` bytes, and they do not overlap.
+#[inline(always)]
+pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+    /// Copies `len` bytes as one `T` from the beginning and one that ends where they end.
+    ///
+    /// # Safety
+    /// As for `copy`; besides, `size_of::<T>() <= len <= 2 * size_of::<T>()`.
+    #[inline(always)]
+    unsafe fn both_ends<T: Copy>(from: *const u8, to: *mut u8, len: usize) {
+        let back = len - size_of::<T>();
+        // SAFETY: the first `size_of::<T>()` bytes are within `len`.
+        let first = unsafe { from.cast::<T>().read_unaligned() };
+        // SAFETY: `back` is within `len`.
+        let from_back = unsafe { from.add(back) };
+        // SAFETY: `back + size_of::<T>()` is `len`.
+        let last = unsafe { from_back.cast::<T>().read_unaligned() };
+        // SAFETY: as for reading.
+        unsafe { to.cast::<T>().write_unaligned(first) };
+        // SAFETY: as for reading.
+        let to_back = unsafe { to.add(back) };
+        // SAFETY: as for reading.
+        unsafe { to_back.cast::<T>().write_unaligned(last) };
+    }
+
+    // SAFETY (of each arm): the arm's condition is what `both_ends` asks for; the rest is the caller's promise.
+    match len {
+        // SAFETY: see above.
+        8..=16 => unsafe { both_ends::<u64>(from, to, len) },
+        // SAFETY: see above.
+        4..=7 => unsafe { both_ends::<u32>(from, to, len) },
+        // SAFETY: see above.
+        2..=3 => unsafe { both_ends::<u16>(from, to, len) },
+        // SAFETY: one byte is within `len`.
+        1 => unsafe { to.write(from.read()) },
+        0 => {}
+        // SAFETY: see above.
+        17..=32 => unsafe { both_ends::<u128>(from, to, len) },
+        // SAFETY: the caller's promise.
+        _ => unsafe { from.copy_to_nonoverlapping(to, len) },
+    }
+}

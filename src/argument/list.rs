@@ -1,0 +1,110 @@
+//! The arguments of a statement as one: `(a, (b, (c, ())))`.
+
+use super::Encode;
+use super::encode::CUT;
+use crate::call_site::TypeList;
+
+/// All arguments of a statement, first to last.
+///
+/// # Safety
+/// `write` writes exactly `bytes()` bytes; `write_cut` exactly what `cut_bytes` answers for the same `spare`.
+pub unsafe trait Arguments: Copy {
+    /// The types, for the call site.
+    const TYPES: Option<&'static TypeList>;
+
+    /// Whether this is the end of the list.
+    const EMPTY: bool = false;
+
+    /// Whether all records with these types have the same length.
+    const FIXED: bool;
+
+    /// How many bytes the record must have for them, at the least, however much is cut off.
+    const BASE_BYTES: usize;
+
+    /// Their length in bytes.
+    fn bytes(self) -> usize;
+
+    /// Writes them.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `bytes()` bytes.
+    unsafe fn write(self, to: *mut u8);
+
+    /// Their length in bytes, if at most `spare` bytes beyond `BASE_BYTES` may be used.
+    fn cut_bytes(self, spare: &mut usize) -> usize;
+
+    /// Writes what [`Arguments::cut_bytes`] measured; returns the bits that the header's length has to bear.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `cut_bytes(spare)` bytes.
+    unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> u16;
+}
+
+// SAFETY: nothing is written.
+unsafe impl Arguments for () {
+    const TYPES: Option<&'static TypeList> = None;
+    const EMPTY: bool = true;
+    const FIXED: bool = true;
+    const BASE_BYTES: usize = 0;
+
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    unsafe fn write(self, _to: *mut u8) {}
+
+    fn cut_bytes(self, _spare: &mut usize) -> usize {
+        0
+    }
+
+    unsafe fn write_cut(self, _spare: &mut usize, _to: *mut u8) -> u16 {
+        0
+    }
+}
+
+// SAFETY: the first one's encoding, then the others'; the last one's as a last one.
+unsafe impl<A: Encode, R: Arguments> Arguments for (A, R) {
+    const TYPES: Option<&'static TypeList> = Some(&TypeList { first: A::TYPE, rest: R::TYPES });
+    const FIXED: bool = A::FIXED && R::FIXED;
+    const BASE_BYTES: usize = A::BASE_BYTES + R::BASE_BYTES;
+
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        if R::EMPTY { self.0.last_bytes() } else { self.0.bytes() + self.1.bytes() }
+    }
+
+    #[inline(always)]
+    unsafe fn write(self, to: *mut u8) {
+        if R::EMPTY {
+            // SAFETY: the caller's promise, counted likewise.
+            unsafe { self.0.write_last(to) };
+        } else {
+            // SAFETY: the caller's promise, counted likewise.
+            let to = unsafe { self.0.write(to) };
+            // SAFETY: what the first one left of the caller's promise.
+            unsafe { self.1.write(to) };
+        }
+    }
+
+    fn cut_bytes(self, spare: &mut usize) -> usize {
+        if R::EMPTY {
+            self.0.last_cut_bytes(spare)
+        } else {
+            self.0.cut_bytes(spare) + self.1.cut_bytes(spare)
+        }
+    }
+
+    unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> u16 {
+        if R::EMPTY {
+            // SAFETY: the caller's promise, counted likewise.
+            let cut = unsafe { self.0.write_last_cut(spare, to) };
+            return if cut { CUT } else { 0 };
+        }
+        // SAFETY: the caller's promise, counted likewise.
+        let to = unsafe { self.0.write_cut(spare, to) };
+        // SAFETY: what the first one left of the caller's promise.
+        unsafe { self.1.write_cut(spare, to) }
+    }
+}

@@ -1,0 +1,144 @@
+//! Numbers, `bool`, `char`, `NonZero` and pointers: types whose values all take the same number of bytes.
+
+use std::num::NonZero;
+
+use super::encode::put;
+use super::{Argument, Encode, Sealed};
+use crate::format::types::Type;
+
+/// Implements `Encode` for a `Copy` type that is written as `$wire`.
+macro_rules! encode_fixed {
+    ($($ty:ty as $wire:ty => $kind:ident, |$value:ident| $convert:expr;)*) => {$(
+        // SAFETY: `write` writes one `$wire`, whose size all the lengths are.
+        unsafe impl Encode for $ty {
+            const TYPE: Type = Type::$kind;
+            const BASE_BYTES: usize = size_of::<$wire>();
+            const FIXED: bool = true;
+
+            #[inline(always)]
+            fn bytes(self) -> usize {
+                size_of::<$wire>()
+            }
+
+            #[inline(always)]
+            unsafe fn write(self, to: *mut u8) -> *mut u8 {
+                let $value = self;
+                let wire: $wire = $convert;
+                // SAFETY: the caller's promise.
+                unsafe { put(to, wire) }
+            }
+        }
+    )*};
+}
+
+encode_fixed! {
+    bool as u8 => Bool, |value| value as u8;
+    char as u32 => Char, |value| value as u32;
+    u8 as u8 => U8, |value| value;
+    u16 as u16 => U16, |value| value;
+    u32 as u32 => U32, |value| value;
+    u64 as u64 => U64, |value| value;
+    u128 as u128 => U128, |value| value;
+    usize as u64 => Usize, |value| value as u64;
+    i8 as i8 => I8, |value| value;
+    i16 as i16 => I16, |value| value;
+    i32 as i32 => I32, |value| value;
+    i64 as i64 => I64, |value| value;
+    i128 as i128 => I128, |value| value;
+    isize as i64 => Isize, |value| value as i64;
+    f32 as f32 => F32, |value| value;
+    f64 as f64 => F64, |value| value;
+    Pointer as u64 => Pointer, |value| value.0 as u64;
+}
+
+macro_rules! argument {
+    ($($ty:ty: $plain:expr),*) => {$(
+        impl Sealed for $ty {}
+        impl Argument for $ty {
+            type Captured<'a> = $ty;
+
+            const PLAIN: bool = $plain;
+
+            #[inline(always)]
+            fn capture(&self) -> $ty {
+                *self
+            }
+        }
+    )*};
+}
+
+argument! {
+    bool: true, char: true, f32: true, f64: true,
+    u8: true, u16: true, u32: true, u64: true, u128: true, usize: size_of::<usize>() == 8,
+    i8: true, i16: true, i32: true, i64: true, i128: true, isize: size_of::<isize>() == 8
+}
+
+macro_rules! non_zero {
+    ($($ty:ty),*) => {$(
+        impl Sealed for NonZero<$ty> {}
+        impl Argument for NonZero<$ty> {
+            type Captured<'a> = $ty;
+
+            const PLAIN: bool = <$ty as Argument>::PLAIN;
+
+            #[inline(always)]
+            fn capture(&self) -> $ty {
+                self.get()
+            }
+        }
+    )*};
+}
+
+non_zero!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+
+/// An address, as `{:p}` prints it.
+#[derive(Clone, Copy, Debug)]
+pub struct Pointer(usize);
+
+/// A value that `{:p}` takes: raw pointers, references, `Box`, `Rc`, `Arc`. Its address is logged.
+#[diagnostic::on_unimplemented(message = "`{Self}` is not a pointer that can be logged")]
+pub trait PointerArgument: Sealed {
+    #[doc(hidden)]
+    fn address(&self) -> Pointer;
+}
+
+impl<T: ?Sized> Sealed for *const T {}
+impl<T: ?Sized> Sealed for *mut T {}
+
+macro_rules! raw_pointer {
+    ($($ty:ty),*) => {$(
+        impl<T> Argument for $ty {
+            type Captured<'a> = Pointer where Self: 'a;
+
+            #[inline(always)]
+            fn capture(&self) -> Pointer {
+                self.address()
+            }
+        }
+
+        impl<T: ?Sized> PointerArgument for $ty {
+            #[inline(always)]
+            fn address(&self) -> Pointer {
+                Pointer(self.cast::<()>().addr())
+            }
+        }
+    )*};
+}
+
+raw_pointer!(*const T, *mut T);
+
+macro_rules! smart_pointer {
+    ($($ty:ty),*) => {$(
+        impl<T: ?Sized> PointerArgument for $ty
+        where
+            Self: Sealed,
+        {
+            #[inline(always)]
+            fn address(&self) -> Pointer {
+                Pointer((&raw const **self).cast::<()>().addr())
+            }
+        }
+    )*};
+}
+
+smart_pointer!(&T, &mut T, Box<T>, std::rc::Rc<T>, std::sync::Arc<T>);

@@ -1,0 +1,157 @@
+//! Call sites: what is known of a log statement before it runs.
+//!
+//! A call site is a constant that the compiler makes from the statement's location and from the types of its
+//! arguments. Nothing registers it: a record carries its address, and the consumer writes it into the
+//! dictionary the first time that it meets the address. A statement in a generic function has one call site for
+//! each set of argument types; that the compiler may put the same one at several addresses does no harm.
+//!
+//! The alternative, a static in a linker section (as `linkme` and `defmt` have it), cannot hold the types that
+//! inference finds, and foreign linkers may drop it.
+
+use crate::format::types::Type;
+use crate::level::Level;
+
+/// Where a log statement stands and what it says.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "written by the macros only")]
+pub struct Location {
+    pub target: &'static str,
+    pub module: &'static str,
+    pub file: &'static str,
+    pub line: u32,
+    pub column: u32,
+    pub format: &'static str,
+    /// The arguments' names, empty for positional ones.
+    pub names: &'static [&'static str],
+}
+
+/// A log statement: the macros implement this for a type of each statement's own.
+pub trait Statement {
+    /// The level, for statements whose level is known when they are compiled.
+    const LEVEL: Level;
+    /// Everything else.
+    const LOCATION: Location;
+}
+
+/// The types of a statement's arguments, first to last.
+#[derive(Debug)]
+pub struct TypeList {
+    /// The type of the first argument.
+    pub first: Type,
+    /// The types of the others.
+    pub rest: Option<&'static TypeList>,
+}
+
+/// A call site. Records refer to it by its address.
+#[derive(Debug)]
+#[repr(C)]
+pub struct CallSite {
+    /// A hash of all below: tells whether an address still means what it meant, where a dynamic library was
+    /// unloaded and another one loaded in its place.
+    pub(crate) fingerprint: u64,
+    pub(crate) level: Level,
+    pub(crate) location: Location,
+    pub(crate) types: Option<&'static TypeList>,
+}
+
+impl CallSite {
+    pub(crate) const fn new(
+        level: Level,
+        location: Location,
+        types: Option<&'static TypeList>,
+    ) -> Self {
+        let mut hash = FNV_OFFSET;
+        hash = hash_bytes(hash, location.file.as_bytes());
+        hash = hash_bytes(hash, location.format.as_bytes());
+        hash = hash_bytes(hash, location.target.as_bytes());
+        hash = hash_word(hash, (location.line as u64) << 32 | location.column as u64);
+        hash = hash_word(hash, level as u64);
+        let mut list = types;
+        while let Some(types) = list {
+            hash = hash_type(hash, &types.first);
+            list = types.rest;
+        }
+        Self { fingerprint: hash, level, location, types }
+    }
+
+    /// The types of the arguments, in order.
+    pub(crate) fn types(&self) -> impl Iterator<Item = &'static Type> + use<> {
+        std::iter::successors(self.types, |list| list.rest).map(|list| &list.first)
+    }
+}
+
+/// FNV-1a, 64 bits (Fowler, Noll and Vo), taken eight bytes at a time: constant evaluation pays for each step.
+const FNV_OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01B3;
+
+const fn hash_word(hash: u64, word: u64) -> u64 {
+    let hash = (hash ^ word).wrapping_mul(FNV_PRIME);
+    hash ^ (hash >> 29)
+}
+
+const fn hash_bytes(mut hash: u64, mut bytes: &[u8]) -> u64 {
+    hash = hash_word(hash, bytes.len() as u64);
+    while let Some((chunk, rest)) = bytes.split_first_chunk::<8>() {
+        hash = hash_word(hash, u64::from_le_bytes(*chunk));
+        bytes = rest;
+    }
+    while let Some((byte, rest)) = bytes.split_first() {
+        hash = hash_word(hash, *byte as u64);
+        bytes = rest;
+    }
+    hash
+}
+
+const fn hash_type(hash: u64, ty: &Type) -> u64 {
+    let hash = hash_word(hash, ty.code() as u64);
+    match ty {
+        Type::Option(inner) | Type::Sequence(inner) => hash_type(hash, inner),
+        Type::Tuple(members) => {
+            let mut hash = hash_word(hash, members.len() as u64);
+            let mut index = 0;
+            while index < members.len() {
+                hash = hash_type(hash, &members[index]);
+                index += 1;
+            }
+            hash
+        }
+        _ => hash,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCATION: Location = Location {
+        target: "t",
+        module: "m",
+        file: "a.rs",
+        line: 1,
+        column: 2,
+        format: "{} {}",
+        names: &["", ""],
+    };
+    const TYPES: TypeList =
+        TypeList { first: Type::U64, rest: Some(&TypeList { first: Type::Str, rest: None }) };
+
+    #[test]
+    fn the_fingerprint_tells_statements_apart() {
+        let fingerprint =
+            |level, location, types| CallSite::new(level, location, types).fingerprint;
+        let base = fingerprint(Level::Info, LOCATION, Some(&TYPES));
+        assert_eq!(base, fingerprint(Level::Info, LOCATION, Some(&TYPES)));
+        assert_ne!(base, fingerprint(Level::Warn, LOCATION, Some(&TYPES)));
+        assert_ne!(base, fingerprint(Level::Info, LOCATION, TYPES.rest));
+        let elsewhere = Location { line: 2, ..LOCATION };
+        assert_ne!(base, fingerprint(Level::Info, elsewhere, Some(&TYPES)));
+        let renamed = Location { format: "{} {:?}", ..LOCATION };
+        assert_ne!(base, fingerprint(Level::Info, renamed, Some(&TYPES)));
+    }
+
+    #[test]
+    fn the_types_come_in_order() {
+        let site = CallSite::new(Level::Info, LOCATION, Some(&TYPES));
+        assert_eq!(site.types().collect::<Vec<_>>(), [&Type::U64, &Type::Str]);
+    }
+}

@@ -1,0 +1,200 @@
+//! From the form that arguments have in a ring to the form that they have in a file.
+//!
+//! What that takes for a call site is worked out once, as a short list of steps over the bytes of the record.
+//! The forms are specified in `argument::encode` (ring) and in `docs/format.md` (file).
+
+use super::staging::Staging;
+use crate::format::types::Type;
+use crate::format::varint;
+
+/// The bit of a ring's length that says that the value was cut.
+const CUT: u16 = 1 << 15;
+
+/// One step of a plan.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Bytes that are the same in both forms.
+    Copy(usize),
+    U16,
+    U32,
+    U64,
+    I16,
+    I32,
+    I64,
+    /// A string behind its length.
+    Str,
+    /// A string that takes the rest of the record.
+    LastStr,
+    Duration,
+    /// What is made of other types.
+    Nested(&'static Type),
+}
+
+/// How to compact the arguments of a call site.
+#[derive(Debug)]
+pub(super) struct Plan {
+    steps: Box<[Step]>,
+}
+
+impl Plan {
+    pub(super) fn new(types: impl Iterator<Item = &'static Type>) -> Self {
+        let mut steps = Vec::new();
+        for ty in types {
+            match (steps.last_mut(), step(ty)) {
+                (Some(Step::Copy(before)), Step::Copy(bytes)) => *before += bytes,
+                (_, step) => steps.push(step),
+            }
+        }
+        if let Some(last @ Step::Str) = steps.last_mut() {
+            *last = Step::LastStr;
+        }
+        Self { steps: steps.into_boxed_slice() }
+    }
+
+    /// Appends the arguments of a record to `out`, which must have room for `max_bytes` of its length. `last_cut`: the last argument is a
+    /// string that was cut. Returns whether anything was cut.
+    #[inline]
+    pub(super) fn compact(&self, arguments: &[u8], last_cut: bool, out: &mut Staging) -> bool {
+        let mut input = Input { bytes: arguments, last_cut, cut: last_cut };
+        for step in &self.steps {
+            input.take_step(*step, out);
+        }
+        input.cut
+    }
+}
+
+/// The most bytes that the file's form of arguments takes whose ring form has `bytes` bytes: a varint has up to one byte more for each eight, and the length of a
+/// last string is added.
+pub(super) fn max_bytes(bytes: usize) -> usize {
+    bytes + bytes / 2 + 2 * varint::MAX_BYTES
+}
+
+fn step(ty: &'static Type) -> Step {
+    match ty {
+        Type::Bool | Type::U8 | Type::I8 => Step::Copy(1),
+        Type::F32 | Type::Ipv4Addr => Step::Copy(4),
+        Type::SocketAddrV4 => Step::Copy(6),
+        Type::F64 => Step::Copy(8),
+        Type::U128 | Type::I128 | Type::Ipv6Addr => Step::Copy(16),
+        Type::SocketAddrV6 => Step::Copy(26),
+        Type::U16 => Step::U16,
+        Type::U32 | Type::Char => Step::U32,
+        Type::U64 | Type::Usize | Type::Pointer => Step::U64,
+        Type::I16 => Step::I16,
+        Type::I32 => Step::I32,
+        Type::I64 | Type::Isize => Step::I64,
+        Type::Str => Step::Str,
+        Type::Duration => Step::Duration,
+        Type::Text
+        | Type::IpAddr
+        | Type::SocketAddr
+        | Type::Option(_)
+        | Type::Sequence(_)
+        | Type::Tuple(_) => Step::Nested(ty),
+    }
+}
+
+/// What is left of a record.
+struct Input<'a> {
+    bytes: &'a [u8],
+    last_cut: bool,
+    /// Whether anything was cut.
+    cut: bool,
+}
+
+impl<'a> Input<'a> {
+    #[inline]
+    fn take(&mut self, len: usize) -> &'a [u8] {
+        let (taken, rest) = self.bytes.split_at(len);
+        self.bytes = rest;
+        taken
+    }
+
+    #[inline]
+    fn take_array<const N: usize>(&mut self) -> [u8; N] {
+        let (taken, rest) =
+            self.bytes.split_first_chunk().expect("a record is as long as its types say");
+        self.bytes = rest;
+        *taken
+    }
+
+    /// A length and whether the value was cut.
+    #[inline]
+    fn take_len(&mut self) -> (usize, bool) {
+        let word = u16::from_ne_bytes(self.take_array());
+        let cut = word & CUT != 0;
+        self.cut |= cut;
+        (usize::from(word & !CUT), cut)
+    }
+
+    #[inline]
+    fn take_step(&mut self, step: Step, out: &mut Staging) {
+        match step {
+            Step::Copy(8) => out.put(&self.take_array::<8>()),
+            Step::Copy(len) => out.put(self.take(len)),
+            Step::U16 => out.put_varint(u16::from_ne_bytes(self.take_array()).into()),
+            Step::U32 => out.put_varint(u32::from_ne_bytes(self.take_array()).into()),
+            Step::U64 => out.put_varint(u64::from_ne_bytes(self.take_array())),
+            Step::I16 => put_signed(out, i16::from_ne_bytes(self.take_array()).into()),
+            Step::I32 => put_signed(out, i32::from_ne_bytes(self.take_array()).into()),
+            Step::I64 => put_signed(out, i64::from_ne_bytes(self.take_array())),
+            Step::Str => {
+                let (len, cut) = self.take_len();
+                put_len(out, len, cut);
+                out.put_text(self.take(len));
+            }
+            Step::LastStr => {
+                let text = self.take(self.bytes.len());
+                put_len(out, text.len(), self.last_cut);
+                out.put_text(text);
+            }
+            Step::Duration => {
+                out.put_varint(u64::from_ne_bytes(self.take_array()));
+                out.put_varint(u32::from_ne_bytes(self.take_array()).into());
+            }
+            Step::Nested(ty) => self.take_nested(ty, out),
+        }
+    }
+
+    fn take_nested(&mut self, ty: &'static Type, out: &mut Staging) {
+        match ty {
+            Type::Text => self.take_step(Step::Str, out),
+            Type::Option(inner) => {
+                let [some] = self.take_array();
+                out.put(&[some]);
+                if some != 0 {
+                    self.take_step(step(inner), out);
+                }
+            }
+            Type::Sequence(inner) => {
+                let (len, cut) = self.take_len();
+                put_len(out, len, cut);
+                match step(inner) {
+                    Step::Copy(bytes) => out.put(self.take(len * bytes)),
+                    step => (0..len).for_each(|_| self.take_step(step, out)),
+                }
+            }
+            Type::Tuple(members) => {
+                members.iter().for_each(|member| self.take_step(step(member), out));
+            }
+            Type::IpAddr | Type::SocketAddr => {
+                let [version] = self.take_array();
+                out.put(&[version]);
+                let port_bytes = if matches!(ty, Type::IpAddr) { [0, 0] } else { [2, 10] };
+                let bytes = if version == 4 { 4 + port_bytes[0] } else { 16 + port_bytes[1] };
+                out.put(self.take(bytes));
+            }
+            other => self.take_step(step(other), out),
+        }
+    }
+}
+
+#[inline]
+fn put_signed(out: &mut Staging, value: i64) {
+    out.put_varint(varint::zigzag(value));
+}
+
+#[inline]
+fn put_len(out: &mut Staging, len: usize, cut: bool) {
+    out.put_varint((len as u64) << 1 | u64::from(cut));
+}

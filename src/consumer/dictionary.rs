@@ -1,0 +1,112 @@
+//! The call sites that the consumer has met.
+
+use std::collections::HashMap;
+use std::ptr;
+
+use super::compact::Plan;
+use super::staging::Staging;
+use crate::call_site::CallSite;
+use crate::format::frame::{Kind, put_str};
+use crate::format::varint;
+use crate::level::Level;
+
+/// A call site of this segment.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Its number in the file.
+    pub(super) number: u64,
+    pub(super) level: Level,
+    pub(super) plan: Plan,
+    fingerprint: u64,
+}
+
+/// Finds the entry for a call site's address.
+#[derive(Debug)]
+pub(super) struct Dictionary {
+    entries: Vec<Entry>,
+    by_address: HashMap<usize, u32>,
+    /// The latest finds, by the low bits of the address.
+    recent: Box<[(usize, u32); RECENT]>,
+}
+
+/// How many finds are remembered.
+const RECENT: usize = 256;
+
+impl Dictionary {
+    pub(super) fn new() -> Self {
+        Self { entries: Vec::new(), by_address: HashMap::new(), recent: Box::new([(0, 0); RECENT]) }
+    }
+
+    /// The index of the entry for `site`; `None` where it is new and has to be added.
+    ///
+    /// An address that means something else than it did (its dynamic library was unloaded, and another one loaded there) is new.
+    #[inline]
+    pub(super) fn find(&mut self, site: &'static CallSite) -> Option<usize> {
+        let address = ptr::from_ref(site).addr();
+        let (recent, index) = self.recent[slot(address)];
+        let index = if recent == address { index } else { self.find_slow(address)? };
+        (self.entries[index as usize].fingerprint == site.fingerprint).then_some(index as usize)
+    }
+
+    fn find_slow(&mut self, address: usize) -> Option<u32> {
+        let index = *self.by_address.get(&address)?;
+        self.recent[slot(address)] = (address, index);
+        Some(index)
+    }
+
+    /// Adds `site`, and writes its frame to `out`. Returns its index.
+    pub(super) fn add(&mut self, site: &'static CallSite, out: &mut Staging) -> usize {
+        let index = self.entries.len();
+        let number = index as u64;
+        out.frame(Kind::CallSite, |payload| put_call_site(payload, number, site));
+        self.entries.push(Entry {
+            number,
+            level: site.level,
+            plan: Plan::new(site.types()),
+            fingerprint: site.fingerprint,
+        });
+        let address = ptr::from_ref(site).addr();
+        self.by_address.insert(address, index as u32);
+        self.recent[slot(address)] = (address, index as u32);
+        index
+    }
+
+    #[inline]
+    pub(super) fn entry(&self, index: usize) -> &Entry {
+        &self.entries[index]
+    }
+}
+
+fn slot(address: usize) -> usize {
+    (address >> 4) % RECENT
+}
+
+fn put_call_site(out: &mut Vec<u8>, number: u64, site: &CallSite) {
+    let location = &site.location;
+    varint::put(out, number);
+    out.push(site.level as u8);
+    varint::put(out, location.line.into());
+    varint::put(out, location.column.into());
+    for text in [location.target, location.module, location.file, location.format] {
+        put_str(out, clip(text));
+    }
+    varint::put(out, location.names.len() as u64);
+    let mut ty = Vec::new();
+    for (name, argument) in location.names.iter().zip(site.types()) {
+        ty.clear();
+        argument.put(&mut ty);
+        put_str(out, clip(name));
+        varint::put(out, ty.len() as u64);
+        out.extend_from_slice(&ty);
+    }
+}
+
+/// The beginning of a text that is longer than any sensible one, so that the frame does not become too long.
+pub(super) fn clip(text: &str) -> &str {
+    const MAX_BYTES: usize = 8 << 10;
+    let mut end = text.len().min(MAX_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -1,0 +1,67 @@
+//! The frames other than call sites and records.
+
+use super::dictionary::clip;
+use super::staging::Staging;
+use crate::format::frame::{Clock, Kind, put_str};
+use crate::format::varint;
+use crate::state::{DropCounts, ThreadInfo};
+
+/// The totals of a segment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) written: u64,
+    pub(super) dropped: u64,
+    pub(super) cut: u64,
+}
+
+pub(super) fn put_clock(staging: &mut Staging, clock: &Clock) {
+    staging.frame(Kind::Clock, |payload| clock.put(payload));
+}
+
+pub(super) fn put_watermark(staging: &mut Staging, ticks: u64) {
+    staging.frame(Kind::Watermark, |payload| payload.extend_from_slice(&ticks.to_le_bytes()));
+}
+
+pub(super) fn put_thread(staging: &mut Staging, number: u64, thread: &ThreadInfo) {
+    staging.frame(Kind::Thread, |payload| {
+        varint::put(payload, number);
+        varint::put(payload, thread.os_id);
+        put_str(payload, clip(&thread.name));
+    });
+}
+
+pub(super) fn put_drops(
+    staging: &mut Staging,
+    thread: u64,
+    range: (u64, u64),
+    counts: &DropCounts,
+) {
+    staging.frame(Kind::Drops, |payload| {
+        varint::put(payload, thread);
+        payload.extend_from_slice(&range.0.to_le_bytes());
+        payload.extend_from_slice(&range.1.to_le_bytes());
+        varint::put(payload, counts.iter().count() as u64);
+        for (reason, level, count) in counts.iter() {
+            payload.push(reason as u8);
+            payload.push(level as u8);
+            varint::put(payload, count);
+        }
+    });
+}
+
+pub(super) fn put_thread_end(staging: &mut Staging, thread: u64, written: u64, dropped: u64) {
+    staging.frame(Kind::ThreadEnd, |payload| {
+        for value in [thread, written, dropped] {
+            varint::put(payload, value);
+        }
+    });
+}
+
+pub(super) fn put_end(staging: &mut Staging, totals: Totals, ticks: u64) {
+    staging.frame(Kind::End, |payload| {
+        for value in [totals.written, totals.dropped, totals.cut] {
+            varint::put(payload, value);
+        }
+        payload.extend_from_slice(&ticks.to_le_bytes());
+    });
+}

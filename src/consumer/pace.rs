@@ -1,0 +1,57 @@
+//! How long the consumer waits between two sweeps.
+//!
+//! Two costs pull in opposite directions. Each look at a ring's tail takes the cache line from its producer, which then waits for it; a ring that is
+//! looked at too rarely has left the nearest cache when it is read, and fills up. And a consumer that never sleeps takes a whole
+//! core. So: as long as there are records, a sweep begins one poll interval after the last one ended, with the time in between spent
+//! spinning; without records the consumer goes on like that for a while and then sleeps, each time
+//! twice as long, up to the idle sleep.
+
+use std::time::Duration;
+
+use crate::clock::monotonic_ns;
+use crate::sync::{hint, thread};
+
+/// How long the consumer stays awake without records, in nanoseconds.
+const AWAKE_NS: u64 = 50_000;
+
+/// The first sleep.
+const FIRST_SLEEP: Duration = Duration::from_micros(50);
+
+/// Waits between sweeps.
+#[derive(Debug)]
+pub(crate) struct Pacing {
+    poll_ns: u64,
+    idle_sleep: Duration,
+    /// When the last records came, on the monotonic clock.
+    busy_ns: u64,
+    sleep: Duration,
+}
+
+impl Pacing {
+    pub(crate) fn new(poll_interval: Duration, idle_sleep: Duration) -> Self {
+        Self {
+            poll_ns: crate::clock::nanoseconds(poll_interval),
+            idle_sleep,
+            busy_ns: 0,
+            sleep: FIRST_SLEEP,
+        }
+    }
+
+    /// Waits before the next sweep. `took`: the last one took records.
+    pub(crate) fn wait(&mut self, took: bool) {
+        let now = monotonic_ns();
+        if took {
+            self.busy_ns = now;
+            self.sleep = FIRST_SLEEP;
+        }
+        if now - self.busy_ns < AWAKE_NS || self.idle_sleep.is_zero() {
+            while monotonic_ns() - now < self.poll_ns {
+                hint::spin_loop();
+            }
+        } else {
+            // A request's token ends the sleep, or makes it return at once.
+            thread::park_timeout(self.sleep.min(self.idle_sleep));
+            self.sleep = (self.sleep * 2).min(self.idle_sleep.max(FIRST_SLEEP));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The frames of a sweep before they go to the output.
+//!
+//! A buffer with room behind its end, so that a value of a few bytes is one store of eight and not a call. `ensure` makes the room, and the rest
+//! of this module relies on it only so far that it would panic, not write elsewhere.
+
+use crate::format::frame::{self, Kind};
+use crate::format::{ALIGNMENT, FRAME_HEADER_BYTES, varint};
+
+/// Frames, the last of which may be under construction.
+#[derive(Debug)]
+pub(super) struct Staging {
+    bytes: Vec<u8>,
+    len: usize,
+    salt: u32,
+}
+
+impl Staging {
+    pub(super) fn new(salt: u32) -> Self {
+        Self { bytes: vec![0; 256 << 10], len: 0, salt }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// What was put here.
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Makes room for `bytes` bytes, put piece by piece.
+    #[inline]
+    pub(super) fn ensure(&mut self, bytes: usize) {
+        /// A piece may store up to this many bytes more than it has.
+        const SLACK: usize = 64;
+        if self.bytes.len() - self.len < bytes + SLACK {
+            self.grow(bytes + SLACK);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, bytes: usize) {
+        let needed = (self.len + bytes).next_power_of_two();
+        self.bytes.resize(needed, 0);
+    }
+
+    #[inline]
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    /// As `put`; better for what is mostly short.
+    #[inline]
+    pub(super) fn put_text(&mut self, text: &[u8]) {
+        match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            (Some(first), Some(last)) if text.len() <= 16 => {
+                let room = &mut self.bytes[self.len..self.len + 16];
+                room[..8].copy_from_slice(first);
+                room[text.len() - 8..text.len()].copy_from_slice(last);
+                self.len += text.len();
+            }
+            _ => self.put(text),
+        }
+    }
+
+    #[inline]
+    pub(super) fn put_varint(&mut self, value: u64) {
+        let len = varint::len(value);
+        if len == varint::MAX_BYTES {
+            self.bytes[self.len] = 0;
+            self.bytes[self.len + 1..self.len + 9].copy_from_slice(&value.to_le_bytes());
+        } else {
+            self.put_word(varint::word(value, len));
+        }
+        self.len += len;
+    }
+
+    /// Stores eight bytes without counting them.
+    #[inline]
+    fn put_word(&mut self, word: u64) {
+        self.bytes[self.len..self.len + 8].copy_from_slice(&word.to_le_bytes());
+    }
+
+    /// Opens a frame, and makes room for `payload` bytes.
+    pub(super) fn begin(&mut self, payload: usize) -> Frame {
+        self.ensure(payload + FRAME_HEADER_BYTES + ALIGNMENT);
+        let start = self.len;
+        self.len += FRAME_HEADER_BYTES;
+        Frame { start }
+    }
+
+    /// Closes a frame.
+    pub(super) fn finish(&mut self, frame: Frame, kind: Kind) {
+        frame::seal(&mut self.bytes[frame.start..self.len], kind, self.salt);
+        let end = self.len.next_multiple_of(ALIGNMENT);
+        self.bytes[self.len..end].fill(0);
+        self.len = end;
+    }
+
+    /// Appends a frame whose payload `put` makes.
+    pub(super) fn frame(&mut self, kind: Kind, put: impl FnOnce(&mut Vec<u8>)) {
+        let mut payload = Vec::new();
+        put(&mut payload);
+        let frame = self.begin(payload.len());
+        self.put(&payload);
+        self.finish(frame, kind);
+    }
+
+    /// How long the payload of an open frame is.
+    pub(super) fn payload_bytes(&self, frame: &Frame) -> usize {
+        self.len - frame.start - FRAME_HEADER_BYTES
+    }
+}
+
+/// A frame under construction.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Frame {
+    start: usize,
+}

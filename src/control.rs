@@ -1,0 +1,135 @@
+//! How other threads ask the consumer for something: to wake up, to finish a sweep, to stop.
+//!
+//! A request is a number; the consumer reads it *before* a sweep and acknowledges it behind that sweep. So whoever asked knows
+//! that what was published before the request was seen. The consumer sleeps with `park`, whose token cannot be lost: an
+//! `unpark` that comes before the `park` makes that return at once.
+//!
+//! 1. asker: `requested += 1` (release), `unpark`
+//! 2. consumer: reads `requested` (acquire), sweeps, commits
+//! 3. consumer: `served` = what it read, under the lock, and notifies
+//! 4. asker: waits under the lock until `served` has reached its number
+
+use std::time::Duration;
+
+use crate::clock::monotonic_ns;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard, thread};
+
+/// The consumer's mailbox.
+pub(crate) struct Control {
+    requested: AtomicU64,
+    stop: AtomicBool,
+    served: Mutex<Served>,
+    changed: Condvar,
+}
+
+struct Served {
+    /// The last request that was served.
+    request: u64,
+    /// Whether the consumer has ended: it serves no more.
+    ended: bool,
+    /// The consumer's thread, while it runs.
+    consumer: Option<thread::Thread>,
+}
+
+impl Control {
+    pub(crate) fn new() -> Self {
+        Self {
+            requested: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            served: Mutex::new(Served { request: 0, ended: false, consumer: None }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Wakes the consumer if it sleeps.
+    pub(crate) fn wake(&self) {
+        if let Some(consumer) = &self.served().consumer {
+            consumer.unpark();
+        }
+    }
+
+    /// Waits until the consumer has done a whole sweep that began after this call; false if the time is up, or if the
+    /// consumer has ended, before. The deadline is on the monotonic clock.
+    pub(crate) fn request_sweep(&self, deadline_ns: Option<u64>) -> bool {
+        // Release: pairs with the acquire load in `begin_sweep`: what this thread published is seen by that sweep.
+        let request = self.requested.fetch_add(1, Ordering::Release) + 1;
+        self.wake();
+        let mut served = self.served();
+        loop {
+            if served.request >= request {
+                return true;
+            }
+            if served.ended {
+                return false;
+            }
+            served = match deadline_ns {
+                None => wait(&self.changed, served),
+                Some(deadline) => {
+                    let left = deadline.saturating_sub(monotonic_ns());
+                    if left == 0 {
+                        return false;
+                    }
+                    wait_timeout(&self.changed, served, Duration::from_nanos(left))
+                }
+            };
+        }
+    }
+
+    /// Tells the consumer to drain the rings and end.
+    pub(crate) fn stop(&self) {
+        // Release: pairs with the acquire load in `begin_sweep`: what was published before the stop is drained.
+        self.stop.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// The consumer's side: its thread begins.
+    pub(crate) fn attach(&self, consumer: thread::Thread) {
+        self.served().consumer = Some(consumer);
+    }
+
+    /// The consumer's side: the last request, and whether to stop. To be read before a sweep.
+    pub(crate) fn begin_sweep(&self) -> (u64, bool) {
+        // Acquire, both: see `request_sweep` and `stop`.
+        (self.requested.load(Ordering::Acquire), self.stop.load(Ordering::Acquire))
+    }
+
+    /// The consumer's side: the sweep before which `request` was read has been committed.
+    pub(crate) fn end_sweep(&self, request: u64) {
+        let mut served = self.served();
+        if served.request < request {
+            served.request = request;
+            self.changed.notify_all();
+        }
+    }
+
+    /// The consumer's side: it ends.
+    pub(crate) fn end(&self) {
+        let mut served = self.served();
+        served.ended = true;
+        served.consumer = None;
+        self.changed.notify_all();
+    }
+
+    /// Whether the consumer has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.served().ended
+    }
+
+    fn served(&self) -> MutexGuard<'_, Served> {
+        // Nothing under this lock panics; if something did, the numbers would still be whole.
+        self.served.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+fn wait<'a>(condvar: &Condvar, guard: MutexGuard<'a, Served>) -> MutexGuard<'a, Served> {
+    condvar.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn wait_timeout<'a>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, Served>,
+    limit: Duration,
+) -> MutexGuard<'a, Served> {
+    condvar.wait_timeout(guard, limit).unwrap_or_else(|poisoned| poisoned.into_inner()).0
+}

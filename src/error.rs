@@ -1,0 +1,82 @@
+//! Why a logger could not be started.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a logger could not be started.
+#[derive(Debug)]
+pub struct StartError {
+    kind: StartErrorKind,
+}
+
+/// The kinds of [`StartError`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartErrorKind {
+    /// A logger runs already in this process.
+    AlreadyRunning,
+    /// Another logger writes to this file.
+    InUse(PathBuf),
+    /// The file could not be made, allocated or mapped.
+    File(PathBuf, io::Error),
+    /// The consumer could not be pinned to this core.
+    Pin {
+        /// The number of the core, as the operating system counts.
+        core: usize,
+        /// What went wrong.
+        reason: &'static str,
+    },
+    /// The consumer's thread could not be made.
+    Thread(io::Error),
+}
+
+impl StartError {
+    /// What happened.
+    pub fn kind(&self) -> &StartErrorKind {
+        &self.kind
+    }
+
+    pub(crate) fn file(path: &Path, error: io::Error) -> Self {
+        StartErrorKind::File(path.to_owned(), error).into()
+    }
+}
+
+impl From<StartErrorKind> for StartError {
+    fn from(kind: StartErrorKind) -> Self {
+        Self { kind }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            StartErrorKind::AlreadyRunning => {
+                f.write_str("a logger runs already in this process: shut it down first")
+            }
+            StartErrorKind::InUse(path) => {
+                write!(
+                    f,
+                    "{}: another logger writes to this file: choose another path",
+                    path.display()
+                )
+            }
+            StartErrorKind::File(path, error) => write!(f, "{}: {error}", path.display()),
+            StartErrorKind::Pin { core, reason } => {
+                write!(f, "cannot pin the consumer to core {core}: {reason}")
+            }
+            StartErrorKind::Thread(error) => {
+                write!(f, "cannot make the consumer's thread: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            StartErrorKind::File(_, error) | StartErrorKind::Thread(error) => Some(error),
+            _ => None,
+        }
+    }
+}

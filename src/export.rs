@@ -1,0 +1,84 @@
+//! What the expansion of a log macro calls. Not part of the public interface: it changes with the macros.
+
+use crate::argument::{Argument, Arguments, Encode, Pointer, PointerArgument};
+use crate::call_site::CallSite;
+pub use crate::call_site::{Location, Statement};
+use crate::hot;
+pub use crate::hot::enabled;
+use crate::level::Level;
+
+/// Captures an argument.
+#[inline(always)]
+pub fn capture<T: Argument + ?Sized>(value: &T) -> T::Captured<'_> {
+    value.capture()
+}
+
+/// Captures an argument of a `{:p}`.
+#[inline(always)]
+pub fn capture_pointer<T: PointerArgument + ?Sized>(value: &T) -> Pointer {
+    value.address()
+}
+
+/// The call sites of a statement `S` with arguments `L`.
+struct SiteOf<S, L>(S, L);
+
+impl<S: Statement, L: Arguments> SiteOf<S, L> {
+    const SITE: &'static CallSite = &CallSite::new(S::LEVEL, S::LOCATION, L::TYPES);
+
+    /// For statements whose level is known when they run.
+    const BY_LEVEL: &'static [CallSite; 5] = &[
+        CallSite::new(Level::Error, S::LOCATION, L::TYPES),
+        CallSite::new(Level::Warn, S::LOCATION, L::TYPES),
+        CallSite::new(Level::Info, S::LOCATION, L::TYPES),
+        CallSite::new(Level::Debug, S::LOCATION, L::TYPES),
+        CallSite::new(Level::Trace, S::LOCATION, L::TYPES),
+    ];
+}
+
+/// Makes the functions for statements with a few arguments. The arguments are passed one by one so that they travel in registers,
+/// to a function that all statements with these types share, so that a statement is little code.
+macro_rules! log {
+    ($log:ident $log_at:ident $shared:ident: $list:ty, $($name:ident: $ty:ident),* => $value:expr) => {
+        #[inline(always)]
+        pub fn $log<S: Statement, $($ty: Encode),*>(_statement: S, $($name: $ty),*) {
+            $shared(SiteOf::<S, $list>::SITE, $($name),*);
+        }
+
+        #[inline(always)]
+        pub fn $log_at<S: Statement, $($ty: Encode),*>(_statement: S, level: Level, $($name: $ty),*) {
+            $shared(&SiteOf::<S, $list>::BY_LEVEL[level as usize - 1], $($name),*);
+        }
+
+        #[inline(never)]
+        fn $shared<$($ty: Encode),*>(site: &'static CallSite, $($name: $ty),*) {
+            hot::log::<$list>(site, $value);
+        }
+    };
+}
+
+log!(log0 log0_at shared0: (), => ());
+log!(log1 log1_at shared1: (A, ()), a: A => (a, ()));
+log!(log2 log2_at shared2: (A, (B, ())), a: A, b: B => (a, (b, ())));
+log!(log3 log3_at shared3: (A, (B, (C, ()))), a: A, b: B, c: C => (a, (b, (c, ()))));
+log!(log4 log4_at shared4: (A, (B, (C, (D, ())))), a: A, b: B, c: C, d: D => (a, (b, (c, (d, ())))));
+log!(log5 log5_at shared5: (A, (B, (C, (D, (E, ()))))), a: A, b: B, c: C, d: D, e: E =>
+    (a, (b, (c, (d, (e, ()))))));
+log!(log6 log6_at shared6: (A, (B, (C, (D, (E, (F, ())))))), a: A, b: B, c: C, d: D, e: E, f: F =>
+    (a, (b, (c, (d, (e, (f, ())))))));
+
+/// A statement with more arguments than fit into registers: `(a, (b, (c, …)))`.
+#[inline(always)]
+pub fn log_many<S: Statement, L: Arguments>(_statement: S, arguments: L) {
+    shared_many(SiteOf::<S, L>::SITE, arguments);
+}
+
+/// The same for statements whose level is known when they run.
+#[inline(always)]
+pub fn log_many_at<S: Statement, L: Arguments>(_statement: S, level: Level, arguments: L) {
+    shared_many(&SiteOf::<S, L>::BY_LEVEL[level as usize - 1], arguments);
+}
+
+#[inline(never)]
+fn shared_many<L: Arguments>(site: &'static CallSite, arguments: L) {
+    hot::log(site, arguments);
+}

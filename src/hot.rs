@@ -1,0 +1,187 @@
+//! The path of a log call: gate, time stamp, room in the ring, arguments, publication.
+//!
+//! Everything here that is not `#[cold]` runs in every call, and its machine code is kept in `benches/assembly/`.
+//!
+//! Invariants:
+//! - INV-1: a thread's [`Producer`] is used by one call at a time. A call *takes* the pointer to it out of [`AVAILABLE`], and
+//!   puts it back when it is done; who finds nothing there, because it runs in a signal handler that
+//!   interrupted a call, does not touch the producer.
+//! - INV-2: a record's header is as `record` says. The address of a static fits into 48 bits: Linux gives programs
+//!   no higher ones unless they ask for them (x86-64 five-level paging, arm64 LVA), and other systems' program
+//!   images lie low too.
+//! - INV-3: between taking and putting back, no code of the user runs, and nothing panics.
+
+use std::cell::Cell;
+use std::ptr;
+
+use crate::argument::Arguments;
+use crate::call_site::CallSite;
+use crate::clock;
+use crate::format::MAX_RECORD_BYTES;
+use crate::level::Level;
+use crate::producer::{Mode, Producer};
+use crate::record::{self, HEADER_BYTES};
+use crate::ring::WORD_BYTES;
+use crate::state::Reason;
+use crate::sync::statics::{AtomicU8, Ordering, compiler_fence};
+use crate::thread;
+
+/// The least urgent level that is in force, as its number. Everything passes while there is no logger, in order to be counted.
+pub(crate) static GATE: AtomicU8 = AtomicU8::new(Level::Trace as u8);
+
+/// The least urgent level that was compiled in.
+pub(crate) const COMPILED: u8 = compiled_level();
+
+const fn compiled_level() -> u8 {
+    const fn first(choices: [bool; 5]) -> Option<u8> {
+        let mut level = 0;
+        while level < choices.len() {
+            if choices[level] {
+                return Some(level as u8);
+            }
+            level += 1;
+        }
+        None
+    }
+    let release = [
+        cfg!(feature = "release_max_level_off"),
+        cfg!(feature = "release_max_level_error"),
+        cfg!(feature = "release_max_level_warn"),
+        cfg!(feature = "release_max_level_info"),
+        cfg!(feature = "release_max_level_debug"),
+    ];
+    let always = [
+        cfg!(feature = "max_level_off"),
+        cfg!(feature = "max_level_error"),
+        cfg!(feature = "max_level_warn"),
+        cfg!(feature = "max_level_info"),
+        cfg!(feature = "max_level_debug"),
+    ];
+    if !cfg!(debug_assertions)
+        && let Some(level) = first(release)
+    {
+        return level;
+    }
+    match first(always) {
+        Some(level) => level,
+        None => Level::Trace as u8,
+    }
+}
+
+thread_local! {
+    /// This thread's producer, while no call uses it; null also where the thread has none.
+    pub(crate) static AVAILABLE: Cell<*mut Producer> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// Whether a statement of this level is to be logged.
+#[inline(always)]
+pub fn enabled(level: Level) -> bool {
+    // Relaxed: the gate orders nothing; a call that just misses a change of it is as good as one that came before.
+    level as u8 <= COMPILED && level as u8 <= GATE.load(Ordering::Relaxed)
+}
+
+/// Logs a record.
+#[inline(always)]
+pub(crate) fn log<L: Arguments>(site: &'static CallSite, arguments: L) {
+    let taken = AVAILABLE.get();
+    if taken.is_null() {
+        return log_slow(site, arguments);
+    }
+    AVAILABLE.set(ptr::null_mut());
+    // A signal handler must not see the store above move down, nor those of the record move out of the call.
+    compiler_fence(Ordering::SeqCst);
+    // SAFETY: INV-1: the pointer was there, so nobody else uses the producer, which lives until the thread
+    // takes it from here for good.
+    let producer = unsafe { &mut *taken };
+    let logged = log_fast(producer, site, arguments);
+    compiler_fence(Ordering::SeqCst);
+    AVAILABLE.set(taken);
+    if !logged {
+        log_slow(site, arguments);
+    }
+}
+
+/// Logs a record where nothing is out of the ordinary; returns false, having done nothing, where something is.
+#[inline(always)]
+fn log_fast<L: Arguments>(producer: &mut Producer, site: &'static CallSite, arguments: L) -> bool {
+    let ticks = match producer.mode() {
+        Mode::COUNTER => clock::counter(),
+        Mode::COARSE => clock::coarse(),
+        _ => return false,
+    };
+    let bytes = HEADER_BYTES + arguments.bytes();
+    if !L::FIXED && bytes > MAX_RECORD_BYTES {
+        return false;
+    }
+    let Some(mut slot) = producer.ring.reserve_known(bytes.div_ceil(WORD_BYTES)) else {
+        return false;
+    };
+    let to = slot.as_mut_ptr().cast::<u8>();
+    // SAFETY: the slot has `bytes` bytes at least, aligned to 8.
+    unsafe { write_header(to, site, bytes as u64, ticks) };
+    // SAFETY: as above.
+    let to = unsafe { to.add(HEADER_BYTES) };
+    // SAFETY: what is left of `bytes` is `arguments.bytes()`.
+    unsafe { arguments.write(to) };
+    // SAFETY: the record is whole. (Of its last word, what lies behind `bytes` is as it was.)
+    unsafe { slot.publish() };
+    true
+}
+
+/// Writes a record's header (INV-2).
+///
+/// # Safety
+/// `to` is valid for writes of `HEADER_BYTES`, and aligned to 8.
+#[inline(always)]
+unsafe fn write_header(to: *mut u8, site: &'static CallSite, length: u64, ticks: u64) {
+    let to = to.cast::<u64>();
+    // SAFETY: the caller's promise.
+    unsafe { to.write(record::first_word(site, length)) };
+    // SAFETY: the caller's promise.
+    let to = unsafe { to.add(1) };
+    // SAFETY: the caller's promise.
+    unsafe { to.write(ticks) };
+}
+
+/// Logs a record where there is something to be done first: make the thread's ring, take another clock, cut, wait for room, or
+/// count the record as dropped.
+#[cold]
+#[inline(never)]
+fn log_slow<L: Arguments>(site: &'static CallSite, arguments: L) {
+    let Some(mut lease) = thread::lease(site.level) else { return };
+    let producer = &mut *lease;
+    let ticks = producer.stamp();
+    let mut length = (HEADER_BYTES + arguments.bytes()) as u64;
+    let mut bytes = length as usize;
+    let mut spare = 0;
+    let cut = bytes > producer.max_record_bytes();
+    if cut {
+        let base = HEADER_BYTES + L::BASE_BYTES;
+        let Some(room) = producer.max_record_bytes().checked_sub(base) else {
+            return producer.drop_record(site.level, ticks, Reason::TooLarge);
+        };
+        spare = room;
+        bytes = HEADER_BYTES + arguments.cut_bytes(&mut { spare });
+        length = bytes as u64;
+    }
+    let words = bytes.div_ceil(WORD_BYTES);
+    if !producer.wait_for_room(site.level, ticks, words) {
+        return;
+    }
+    let Ok(mut slot) = producer.ring.reserve(words) else { return };
+    let to = slot.as_mut_ptr().cast::<u8>();
+    // SAFETY: the slot has `bytes` bytes at least.
+    let arguments_at = unsafe { to.add(HEADER_BYTES) };
+    if cut {
+        // SAFETY: what is left of `bytes` is what `cut_bytes` measured with the same `spare`.
+        let bits = unsafe { arguments.write_cut(&mut spare, arguments_at) };
+        length |= u64::from(bits);
+    } else {
+        // SAFETY: what is left of `bytes` is `arguments.bytes()`.
+        unsafe { arguments.write(arguments_at) };
+    }
+    // SAFETY: the slot has `bytes` bytes at least, aligned to 8.
+    unsafe { write_header(to, site, length, ticks) };
+    // SAFETY: the record is whole.
+    unsafe { slot.publish() };
+}

@@ -1,0 +1,341 @@
+//! The logger: starts the consumer, lets threads find it, and ends it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::clock::discipline::Discipline;
+use crate::clock::{Clock, TickSource, monotonic_ns, nanoseconds};
+use crate::consumer::{Consumer, Pacing, Report};
+use crate::control::Control;
+use crate::error::{StartError, StartErrorKind};
+use crate::format::header::Header;
+use crate::hot::GATE;
+use crate::level::Level;
+use crate::producer::{Mode, Overflow, Producer};
+use crate::registry::{NewRing, Registry};
+use crate::ring::ring;
+use crate::segment::mapped::MappedFile;
+use crate::segment::open;
+use crate::state::{RingState, ThreadInfo};
+use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
+use crate::sync::{Arc, thread};
+
+/// The logger that runs in this process.
+static RUNNING: Mutex<Option<Arc<Core>>> = Mutex::new(None);
+
+fn running() -> MutexGuard<'static, Option<Arc<Core>>> {
+    // Nothing under this lock leaves the option half changed.
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The logger that runs in this process, if one does.
+pub(crate) fn current() -> Option<Arc<Core>> {
+    running().clone()
+}
+
+/// What threads need of a logger to make their rings.
+pub(crate) struct Core {
+    registry: Arc<Registry>,
+    control: Arc<Control>,
+    clock: TickSource,
+    overflow: Overflow,
+    pub(crate) ring_words: usize,
+}
+
+impl Core {
+    /// A producer for the calling thread; `None` if the logger has just ended.
+    pub(crate) fn make_producer(&self, ring_words: usize, thread: ThreadInfo) -> Option<Producer> {
+        let (producer, consumer) = ring(ring_words);
+        let state = Arc::new(RingState::new(Mode::of(self.clock), thread));
+        self.registry.add(NewRing { ring: consumer, state: state.clone() }).then(|| {
+            Producer::new(producer, state, self.control.clone(), self.clock, self.overflow)
+        })
+    }
+}
+
+/// A running logger. Dropped, it drains all rings, closes the file and ends.
+///
+/// There is one logger in a process at a time; log statements find it by themselves. Keep this value as long as anything is to be logged:
+/// a local of `main` is the place for it.
+///
+/// ```
+/// # let path = std::env::temp_dir().join(format!("kymo-doc-{}.kymo", std::process::id()));
+/// let logger = kymo::Logger::builder(&path).start()?;
+/// kymo::info!("{} is {}", "answer", 42);
+/// let report = logger.shutdown();
+/// assert_eq!((report.written, report.dropped), (1, 0));
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "the logger ends when this value is dropped"]
+#[derive(Debug)]
+pub struct Logger {
+    consumer: Option<std::thread::JoinHandle<Report>>,
+    path: PathBuf,
+}
+
+impl Logger {
+    /// A logger that will write to `path`.
+    pub fn builder(path: impl Into<PathBuf>) -> Builder {
+        Builder {
+            path: path.into(),
+            overwrite: false,
+            consumer_core: None,
+            ring_capacity: 1 << 20,
+            poll_interval: Duration::from_micros(5),
+            idle_sleep: Duration::from_millis(1),
+            segment_size: 64 << 20,
+            max_level: Level::Trace,
+            clock: Clock::Counter,
+            overflow: Overflow::Wait { timeout: Some(Duration::from_secs(1)) },
+        }
+    }
+
+    /// The file that is written.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    /// Waits until everything that the calling thread has logged is in the file. False if the logger ended before that.
+    pub fn flush(&self) -> bool {
+        crate::thread::flush(None)
+    }
+
+    /// As [`Logger::flush`], but waits no longer than `timeout`; false also when that is over.
+    pub fn flush_timeout(&self, timeout: Duration) -> bool {
+        crate::thread::flush(Some(monotonic_ns().saturating_add(nanoseconds(timeout))))
+    }
+
+    /// Changes the least urgent level that is logged.
+    pub fn set_max_level(&self, level: Level) {
+        // Relaxed: see `hot::enabled`.
+        GATE.store(level as u8, Ordering::Relaxed);
+    }
+
+    /// Drains all rings, closes the file, and says what became of everything that was logged.
+    ///
+    /// Other threads may go on logging. What they log from now on is counted by [`unlogged`](crate::unlogged).
+    pub fn shutdown(mut self) -> Report {
+        self.end()
+    }
+
+    fn end(&mut self) -> Report {
+        let Some(consumer) = self.consumer.take() else { return Report::default() };
+        let core = running().take();
+        // Relaxed: see `hot::enabled`. Without a logger everything passes, in order to be counted.
+        GATE.store(Level::Trace as u8, Ordering::Relaxed);
+        if let Some(core) = core {
+            core.control.stop();
+        }
+        consumer.join().unwrap_or_else(|_| Report {
+            error: Some(io::Error::other("the consumer panicked")),
+            ..Report::default()
+        })
+    }
+}
+
+impl Drop for Logger {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The options of a logger. Made by [`Logger::builder`]; each has a default.
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens before `start`"]
+pub struct Builder {
+    path: PathBuf,
+    overwrite: bool,
+    consumer_core: Option<usize>,
+    ring_capacity: usize,
+    poll_interval: Duration,
+    idle_sleep: Duration,
+    segment_size: u64,
+    max_level: Level,
+    clock: Clock,
+    overflow: Overflow,
+}
+
+/// The smallest ring, in bytes.
+const MIN_RING_BYTES: usize = 4 << 10;
+
+/// The smallest part of a file that is mapped at a time, in bytes: more than a sweep writes at once.
+const MIN_SEGMENT_BYTES: u64 = 4 << 20;
+
+impl Builder {
+    /// Pins the consumer to a core, by the number that the operating system gives it. Default: not pinned.
+    ///
+    /// Best is a core of the same cache cluster as the hot threads, which nothing else uses. [`Builder::start`] fails if it cannot be
+    /// pinned there.
+    pub fn consumer_core(mut self, core: usize) -> Self {
+        self.consumer_core = Some(core);
+        self
+    }
+
+    /// The capacity of each thread's ring in bytes. Default: 1 MiB; at least 4 KiB.
+    ///
+    /// A record takes 16 bytes and its arguments, rounded up to 8. The ring has to hold what the thread logs while the consumer is
+    /// elsewhere: with the default about 26,000 records of three arguments, 400 µs of logging at full speed. A record longer than half of the ring is cut.
+    pub fn ring_capacity(mut self, bytes: usize) -> Self {
+        self.ring_capacity = bytes;
+        self
+    }
+
+    /// How long the consumer waits between two sweeps as long as there are records. Default: 5 µs.
+    ///
+    /// Shorter costs the logging threads time (each look at a ring takes a cache line from its thread), longer needs larger rings.
+    /// The consumer spins while it waits.
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.poll_interval = interval;
+        self
+    }
+
+    /// The longest sleep of a consumer that has nothing to do. Default: 1 ms.
+    ///
+    /// It is how long the first record after a silence may wait. The consumer goes to sleep after 50 µs without records, for 50 µs at first, and twice as
+    /// long each time. Zero: it never sleeps, and uses a whole core.
+    pub fn idle_sleep(mut self, longest: Duration) -> Self {
+        self.idle_sleep = longest;
+        self
+    }
+
+    /// How much of the file is allocated and mapped at a time, in bytes. Default: 64 MiB; at least 4 MiB.
+    ///
+    /// The file grows by as much whenever what is allocated is used up, and is cut to its true length when it is closed.
+    pub fn segment_size(mut self, bytes: u64) -> Self {
+        self.segment_size = bytes;
+        self
+    }
+
+    /// The least urgent level that is logged. Default: `Trace`, everything.
+    ///
+    /// A statement that is not costs one load and one branch, and its arguments are not evaluated. Levels can also be compiled out, with the features
+    /// `max_level_…` and `release_max_level_…`.
+    pub fn max_level(mut self, level: Level) -> Self {
+        self.max_level = level;
+        self
+    }
+
+    /// Where time stamps come from. Default: [`Clock::Counter`].
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// What a log call does when its thread's ring is full. Default: waits, for up to a second.
+    pub fn overflow(mut self, policy: Overflow) -> Self {
+        self.overflow = policy;
+        self
+    }
+
+    /// Whether a file that is there already is written over. Default: no: it is renamed, `app.kymo` to `app.1.kymo`, or the first
+    /// number that is free.
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// Makes the file, starts the consumer, and opens the gate for log statements.
+    ///
+    /// It takes some milliseconds, in which the hardware counter is compared with the clock.
+    ///
+    /// # Errors
+    /// If a logger runs already, if another process writes to the file, if the file cannot be made, allocated (its first part) or mapped, or if
+    /// the consumer cannot be pinned.
+    pub fn start(self) -> Result<Logger, StartError> {
+        let mut running = running();
+        if running.is_some() {
+            return Err(StartErrorKind::AlreadyRunning.into());
+        }
+        let clock = TickSource::new(self.clock);
+        let header = open::header(clock.source());
+        let file = open::open(&self.path, self.overwrite)?;
+        let window = self.segment_size.max(MIN_SEGMENT_BYTES);
+        let output = MappedFile::new(file, &header.to_page(), window)
+            .map_err(|error| StartError::file(&self.path, error))?;
+
+        let core = Arc::new(Core {
+            registry: Arc::new(Registry::new()),
+            control: Arc::new(Control::new()),
+            clock,
+            overflow: self.overflow,
+            ring_words: self.ring_capacity.max(MIN_RING_BYTES).div_ceil(8),
+        });
+        let consumer = self.spawn_consumer(&core, &header, output)?;
+        // Relaxed: see `hot::enabled`.
+        GATE.store(self.max_level as u8, Ordering::Relaxed);
+        *running = Some(core);
+        Ok(Logger { consumer: Some(consumer), path: self.path })
+    }
+
+    fn spawn_consumer(
+        &self,
+        core: &Core,
+        header: &Header,
+        output: MappedFile,
+    ) -> Result<std::thread::JoinHandle<Report>, StartError> {
+        let (registry, control) = (core.registry.clone(), core.control.clone());
+        let (clock, salt) = (core.clock, header.salt);
+        let pacing = Pacing::new(self.poll_interval, self.idle_sleep);
+        let pin = self.consumer_core;
+        let (ready, started) = std::sync::mpsc::sync_channel(1);
+        let run = move || {
+            let ended = EndOnDrop(control.clone());
+            control.attach(thread::current());
+            let pinned = pin.map_or(Ok(()), pin_to);
+            let failed = pinned.is_err();
+            let _ = ready.send(pinned);
+            if failed {
+                return Report::default();
+            }
+            let discipline = first_observations(clock);
+            let consumer = Consumer::new(registry, control, clock, discipline, output, salt);
+            let report = consumer.run(pacing);
+            drop(ended);
+            report
+        };
+        let consumer = std::thread::Builder::new()
+            .name("kymo-consumer".to_owned())
+            .spawn(run)
+            .map_err(StartErrorKind::Thread)?;
+        match started.recv() {
+            Ok(Ok(())) => Ok(consumer),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(StartErrorKind::Thread(io::Error::other("it panicked at once")).into()),
+        }
+    }
+}
+
+/// Tells whoever waits for the consumer that it has ended, also when it panicked.
+struct EndOnDrop(Arc<Control>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Compares the clocks twice, so far apart that the rate is known to some millionths.
+fn first_observations(clock: TickSource) -> Discipline {
+    const APART: Duration = Duration::from_millis(2);
+    let first = clock.observe();
+    thread::sleep(APART);
+    Discipline::new(clock, first, clock.observe())
+}
+
+fn pin_to(core: usize) -> Result<(), StartError> {
+    let fail = |reason| Err(StartErrorKind::Pin { core, reason }.into());
+    if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
+        return fail("there is no such core, or this process may not use it");
+    }
+    #[cfg(target_os = "linux")]
+    {
+        // What was asked for is not always what one gets: read it back.
+        let set = rustix::thread::sched_getaffinity(None);
+        if !set.is_ok_and(|set| set.count() == 1 && set.is_set(core)) {
+            return fail("the system put it on another one");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! What both ends of a ring and the logger share, besides the ring itself.
+
+use crate::level::Level;
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+/// Why a record was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Reason {
+    RingFull = 1,
+    TooLarge = 2,
+    WaitTimedOut = 3,
+    OutputFailed = 4,
+    AfterShutdown = 5,
+    Nested = 6,
+}
+
+impl Reason {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::RingFull,
+        Self::TooLarge,
+        Self::WaitTimedOut,
+        Self::OutputFailed,
+        Self::AfterShutdown,
+        Self::Nested,
+    ];
+}
+
+/// What is known of a thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ThreadInfo {
+    /// Its name, empty where it has none.
+    pub(crate) name: String,
+    /// The operating system's number of it.
+    pub(crate) os_id: u64,
+}
+
+/// What a producer and the consumer share about a ring.
+pub(crate) struct RingState {
+    /// See `producer::Mode`. Set to `CLOSED` by the consumer, once; read by the producer.
+    pub(crate) mode: AtomicU8,
+    pub(crate) thread: ThreadInfo,
+    pub(crate) drops: Drops,
+}
+
+impl RingState {
+    pub(crate) fn new(mode: u8, thread: ThreadInfo) -> Self {
+        Self { mode: AtomicU8::new(mode), thread, drops: Drops::new() }
+    }
+}
+
+/// Counts the records that a thread dropped. Written by that thread only, and read by the consumer.
+pub(crate) struct Drops {
+    /// By reason, then level.
+    counts: [[AtomicU64; 5]; Reason::ALL.len()],
+    first_ticks: AtomicU64,
+    last_ticks: AtomicU64,
+    /// The sum of all counts.
+    total: AtomicU64,
+    /// How many of them the consumer has written into the file. Written by the consumer only.
+    marked: AtomicU64,
+}
+
+impl Drops {
+    fn new() -> Self {
+        Self {
+            counts: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
+            first_ticks: AtomicU64::new(0),
+            last_ticks: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            marked: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a record. For the thread that owns the ring, or a signal handler that interrupted it.
+    pub(crate) fn count(&self, level: Level, ticks: u64, reason: Reason) {
+        // Relaxed, but for the last: the store of the total publishes them. `fetch_add`, because a signal handler may come between.
+        if self.total.load(Ordering::Relaxed) == self.marked.load(Ordering::Relaxed) {
+            self.first_ticks.store(ticks, Ordering::Relaxed);
+        }
+        self.last_ticks.store(ticks, Ordering::Relaxed);
+        self.counts[reason as usize - 1][level as usize - 1].fetch_add(1, Ordering::Relaxed);
+        // Release: pairs with the acquire load in `total`.
+        self.total.fetch_add(1, Ordering::Release);
+    }
+
+    /// How many records were dropped.
+    pub(crate) fn total(&self) -> u64 {
+        // Acquire: pairs with the release in `count`: the counts are at least as new as the total.
+        self.total.load(Ordering::Acquire)
+    }
+
+    /// The counts by reason and level.
+    pub(crate) fn counts(&self) -> DropCounts {
+        DropCounts {
+            // Relaxed: ordered by the acquire load in `total`, which the caller does first.
+            counts: std::array::from_fn(|reason| {
+                std::array::from_fn(|level| self.counts[reason][level].load(Ordering::Relaxed))
+            }),
+        }
+    }
+
+    /// The ticks of the first and of the last record that was dropped since [`Drops::mark`].
+    pub(crate) fn range(&self) -> (u64, u64) {
+        // Relaxed: as for the counts.
+        (self.first_ticks.load(Ordering::Relaxed), self.last_ticks.load(Ordering::Relaxed))
+    }
+
+    /// Notes that `total` drops stand in the file.
+    pub(crate) fn mark(&self, total: u64) {
+        // Relaxed: only says whose ticks are the first ones; a drop that just misses it is the second of its gap.
+        self.marked.store(total, Ordering::Relaxed);
+    }
+}
+
+/// How many records were dropped, by reason and level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DropCounts {
+    counts: [[u64; 5]; Reason::ALL.len()],
+}
+
+impl DropCounts {
+    /// Adds `count` records.
+    pub(crate) fn add(&mut self, reason: Reason, level: Level, count: u64) {
+        self.counts[reason as usize - 1][level as usize - 1] += count;
+    }
+
+    /// The sum.
+    pub(crate) fn total(&self) -> u64 {
+        self.counts.iter().flatten().sum()
+    }
+
+    /// These and the others.
+    pub(crate) fn plus(&self, others: &Self) -> Self {
+        let mut sum = *self;
+        for (reason, level, count) in others.iter() {
+            sum.add(reason, level, count);
+        }
+        sum
+    }
+
+    /// What came since `earlier`.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            counts: std::array::from_fn(|reason| {
+                std::array::from_fn(|level| {
+                    self.counts[reason][level].wrapping_sub(earlier.counts[reason][level])
+                })
+            }),
+        }
+    }
+
+    /// Those that are not zero.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Reason, Level, u64)> {
+        let all = Reason::ALL.into_iter().zip(self.counts);
+        let all = all.flat_map(|(reason, by_level)| {
+            Level::ALL.into_iter().zip(by_level).map(move |(level, count)| (reason, level, count))
+        });
+        all.filter(|(.., count)| *count != 0)
+    }
+}

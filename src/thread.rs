@@ -1,0 +1,203 @@
+//! A thread's way to its ring: made at the first call or ahead of it, handed over when the thread ends.
+//!
+//! Two cells without destructors hold the pointer: [`hot::AVAILABLE`](crate::hot) while no call is under way, [`OWNED`] always. The
+//! third, [`Guard`], has the destructor that hands the ring over; once it has run, a call makes a small ring for its one record.
+
+use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
+use std::ptr;
+
+use crate::argument;
+use crate::hot::AVAILABLE;
+use crate::level::Level;
+use crate::logger::{self, Core};
+use crate::orphans;
+use crate::producer::{Mode, Producer};
+use crate::state::{Reason, ThreadInfo};
+use crate::sync::statics::{AtomicU64, Ordering, compiler_fence};
+
+/// The capacity of the ring of a thread that logs while it ends, in words: room for a record of any length.
+const LAST_RING_WORDS: usize = 2 * crate::format::MAX_RECORD_BYTES / 8;
+
+thread_local! {
+    /// This thread's producer, used by a call or not; null where there is none.
+    static OWNED: Cell<*mut Producer> = const { Cell::new(ptr::null_mut()) };
+    static GUARD: Guard = const { Guard };
+}
+
+/// How many calls there were while no logger ran.
+static UNLOGGED: AtomicU64 = AtomicU64::new(0);
+
+/// How many log calls found no running logger, in this process: before [`Builder::start`](crate::Builder::start), after shutdown, or
+/// too late to be drained by it. Their records are lost.
+///
+/// ```
+/// let before = kymo::unlogged();
+/// kymo::info!("nobody listens");
+/// assert_eq!(kymo::unlogged(), before + 1);
+/// ```
+pub fn unlogged() -> u64 {
+    count_unlogged(orphans::count());
+    // Relaxed: a number to look at; nothing is read on its account.
+    UNLOGGED.load(Ordering::Relaxed)
+}
+
+/// Counts calls that found no running logger.
+pub(crate) fn count_unlogged(calls: u64) {
+    // Relaxed: see `unlogged`.
+    UNLOGGED.fetch_add(calls, Ordering::Relaxed);
+}
+
+/// Makes this thread's ring, and has its memory provided, so that the thread's first log call costs no more than the others.
+///
+/// Returns false where no logger runs. Without it the first call of a thread does this, which takes some hundred
+/// microseconds for a ring of 1 MiB.
+///
+/// ```
+/// assert!(!kymo::prepare_thread(), "no logger runs");
+/// ```
+pub fn prepare_thread() -> bool {
+    argument::prepare_scratch();
+    take(None).is_some()
+}
+
+/// Waits until all that this thread logged is in the file; false if no logger runs, or it ended before.
+pub(crate) fn flush(deadline_ns: Option<u64>) -> bool {
+    match existing() {
+        Some(mut lease) => lease.flush(deadline_ns),
+        // It never logged to a logger that runs now: there is nothing to wait for.
+        None => logger::current().is_some(),
+    }
+}
+
+/// The right to use this thread's producer, until dropped.
+pub(crate) struct Lease {
+    producer: *mut Producer,
+    /// Whether the thread is ending and has this producer for one record only.
+    last: bool,
+}
+
+impl Deref for Lease {
+    type Target = Producer;
+
+    fn deref(&self) -> &Producer {
+        // SAFETY: INV-1 of `hot`: the lease took it out of `AVAILABLE`, or made it.
+        unsafe { &*self.producer }
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut Producer {
+        // SAFETY: as above.
+        unsafe { &mut *self.producer }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.last {
+            // SAFETY: made by `Box::into_raw` in `last_lease`, and known to nobody else.
+            drop(unsafe { Box::from_raw(self.producer) });
+        } else {
+            compiler_fence(Ordering::SeqCst);
+            AVAILABLE.set(self.producer);
+        }
+    }
+}
+
+/// The producer for a record of this level, made if need be; `None` where there is no logger, or where this is a signal handler that
+/// interrupted a call of the same thread. Then the call has been counted.
+pub(crate) fn lease(level: Level) -> Option<Lease> {
+    take(Some(level))
+}
+
+/// `None` for the level: this is no log call, and not to be counted as one.
+#[cold]
+fn take(level: Option<Level>) -> Option<Lease> {
+    let owned = OWNED.get();
+    if !owned.is_null() && AVAILABLE.get().is_null() {
+        // SAFETY: the interrupted call goes on only when this has returned. Only the shared state, which is made of atomics, is
+        // looked at; its address does not change as long as the producer lives.
+        let state = unsafe { &*ptr::addr_of!((*owned).state) };
+        if let Some(level) = level {
+            state.drops.count(level, crate::clock::coarse(), Reason::Nested);
+        }
+        return None;
+    }
+    if let Some(lease) = existing() {
+        return Some(lease);
+    }
+    let made = logger::current().and_then(|core| {
+        if GUARD.try_with(|_| ()).is_ok() {
+            let producer = make(&core, core.ring_words)?;
+            OWNED.set(producer);
+            Some(Lease { producer, last: false })
+        } else {
+            let producer = make(&core, LAST_RING_WORDS.min(core.ring_words))?;
+            Some(Lease { producer, last: true })
+        }
+    });
+    if made.is_none() && level.is_some() {
+        count_unlogged(1);
+    }
+    made
+}
+
+/// This thread's producer, if it has one whose logger still runs.
+fn existing() -> Option<Lease> {
+    let producer = AVAILABLE.replace(ptr::null_mut());
+    if producer.is_null() {
+        return None;
+    }
+    compiler_fence(Ordering::SeqCst);
+    let lease = Lease { producer, last: false };
+    if lease.mode() != Mode::CLOSED {
+        return Some(lease);
+    }
+    // Its logger was shut down.
+    std::mem::forget(lease);
+    release();
+    None
+}
+
+fn make(core: &Core, ring_words: usize) -> Option<*mut Producer> {
+    core.make_producer(ring_words, thread_info()).map(|producer| Box::into_raw(Box::new(producer)))
+}
+
+/// Gives up this thread's producer.
+fn release() {
+    AVAILABLE.set(ptr::null_mut());
+    let producer = OWNED.replace(ptr::null_mut());
+    if !producer.is_null() {
+        // SAFETY: made by `Box::into_raw` in `make`; both cells have just been cleared, and no call is under way: this is called by
+        // the slow path that took the producer, or by the destructor of `GUARD`.
+        drop(unsafe { Box::from_raw(producer) });
+    }
+}
+
+/// Hands the ring over to the consumer when the thread ends.
+struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        release();
+    }
+}
+
+fn thread_info() -> ThreadInfo {
+    ThreadInfo {
+        name: std::thread::current().name().unwrap_or_default().to_owned(),
+        os_id: os_thread_id(),
+    }
+}
+
+fn os_thread_id() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        rustix::thread::gettid().as_raw_nonzero().get() as u64
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        0
+    }
+}
