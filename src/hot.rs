@@ -93,7 +93,7 @@ pub(crate) fn log<L: Arguments>(site: &'static CallSite, arguments: L) {
     // SAFETY: INV-1: the pointer was there, so nobody else uses the producer, which lives until the thread
     // takes it from here for good.
     let producer = unsafe { &mut *taken };
-    let logged = log_fast(producer, site, arguments);
+    let logged = try_log(producer, site, arguments);
     compiler_fence(Ordering::SeqCst);
     AVAILABLE.set(taken);
     if !logged {

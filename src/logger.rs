@@ -12,6 +12,7 @@ use crate::error::{StartError, StartErrorKind};
 use crate::format::header::Header;
 use crate::hot::GATE;
 use crate::level::Level;
+use crate::orphans;
 use crate::producer::{Mode, Overflow, Producer};
 use crate::registry::{NewRing, Registry};
 use crate::ring::ring;
@@ -291,7 +292,8 @@ impl Builder {
             }
             let discipline = first_observations(clock);
             let consumer = Consumer::new(registry, control, clock, discipline, output, salt);
-            let report = consumer.run(pacing);
+            let (report, rings) = consumer.run(pacing);
+            rings.into_iter().for_each(orphans::adopt);
             drop(ended);
             report
         };

@@ -23,9 +23,9 @@ use staging::Staging;
 use crate::clock::TickSource;
 use crate::clock::discipline::Discipline;
 use crate::control::Control;
-use crate::orphans;
 use crate::producer::Mode;
 use crate::registry::{NewRing, Registry};
+use crate::ring::WordConsumer;
 use crate::segment::Output;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -108,7 +108,7 @@ impl<O: Output> Consumer<O> {
     }
 
     /// Sweeps until it is told to stop, then drains what is left and closes the segment.
-    pub(crate) fn run(mut self, mut pacing: Pacing) -> Report {
+    pub(crate) fn run(mut self, mut pacing: Pacing) -> (Report, Vec<WordConsumer>) {
         loop {
             let now_ns = crate::clock::monotonic_ns();
             if now_ns >= self.next_clock_ns {
@@ -232,13 +232,14 @@ impl<O: Output> Consumer<O> {
         self.next_clock_ns = now_ns + self.clock_interval_ns;
     }
 
-    /// Ends the threads that are still there, and the segment.
-    fn close(mut self) -> Report {
+    /// Ends the threads that are still there, and the segment. Returns also their rings, into which they may just be
+    /// publishing a last record that nobody will write.
+    fn close(mut self) -> (Report, Vec<WordConsumer>) {
         for ring in self.registry.close() {
             self.add_lane(ring);
         }
         for lane in &self.lanes {
-            // Relaxed: a producer that misses it leaves its record to `orphans`.
+            // Relaxed: a producer that misses it leaves a last record in the ring.
             lane.state.mode.store(Mode::CLOSED, Ordering::Relaxed);
         }
         while self.sweep() {}
@@ -254,16 +255,14 @@ impl<O: Output> Consumer<O> {
         if let Err(error) = self.output.close() {
             self.error.get_or_insert(error);
         }
-        for lane in self.lanes {
-            orphans::adopt(lane.into_ring());
-        }
-        Report {
+        let report = Report {
             written: totals.written,
             dropped: totals.dropped,
             cut: totals.cut,
             file_bytes: self.output.len(),
             error: self.error,
-        }
+        };
+        (report, self.lanes.into_iter().map(Lane::into_ring).collect())
     }
 }
 
