@@ -1,0 +1,120 @@
+//! The consumer's half of the record protocol: look, walk over the records, consume.
+//!
+//! See `ring` for the invariants.
+
+use super::storage::{Reader, Words};
+use super::{LENGTH_BITS, WORD_BYTES};
+use crate::twin::{self, Twin};
+
+/// Reads records from a ring.
+#[derive(Debug)]
+pub struct Consumer<R> {
+    reader: R,
+}
+
+impl<R: Reader> Consumer<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self { reader }
+    }
+
+    /// Looks how far the producer has come, and returns all that it has published and is not
+    /// consumed yet.
+    #[inline]
+    pub fn look(&mut self) -> Committed<'_, R> {
+        // The flag before the tail: a producer that has ended publishes nothing more, so a tail
+        // that is read after the flag is its last. The other way round, what it published in
+        // between would be lost.
+        let mut ended = self.reader.is_abandoned();
+        self.reader.look();
+        if twin::broken(Twin::LastLook) {
+            ended = self.reader.is_abandoned();
+        }
+        Committed { words: self.reader.committed(), ended }
+    }
+}
+
+/// What a producer has published.
+#[derive(Debug)]
+#[must_use = "it stays in the ring until `consume`"]
+pub struct Committed<'a, R: Reader + 'a> {
+    words: R::Words<'a>,
+    ended: bool,
+}
+
+impl<R: Reader> Committed<'_, R> {
+    /// Whether the producer has ended, so that nothing comes after these words.
+    #[inline]
+    pub fn is_last(&self) -> bool {
+        self.ended
+    }
+
+    /// The words up to the ring's end, and those from its beginning on. Both are whole records, in
+    /// order.
+    #[inline]
+    pub fn runs(&self) -> (&[u64], &[u64]) {
+        self.words.runs()
+    }
+
+    /// Gives the first `words` words, fillers included, back to the producer. To take nothing, drop
+    /// this instead: that spares a store.
+    ///
+    /// # Panics
+    ///
+    /// When there are not as many.
+    #[inline]
+    pub fn consume(self, words: usize) {
+        self.words.consume(words);
+    }
+
+    /// Gives all words back to the producer.
+    #[inline]
+    pub fn consume_all(self) {
+        let (first, second) = self.runs();
+        let words = first.len() + second.len();
+        self.consume(words);
+    }
+}
+
+/// Walks over the records of a run.
+///
+/// ```text
+/// let (first, second) = committed.runs();
+/// for record in records(first).chain(records(second)) { … }
+/// ```
+#[inline]
+pub fn records(run: &[u64]) -> Records<'_> {
+    Records { rest: run }
+}
+
+/// The records of a run, each from its header to its last word. Fillers are passed over.
+#[derive(Clone, Debug)]
+pub struct Records<'a> {
+    rest: &'a [u64],
+}
+
+impl<'a> Records<'a> {
+    /// The words that the walk has not come to yet.
+    #[inline]
+    pub fn rest(&self) -> &'a [u64] {
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = &'a [u64];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u64]> {
+        loop {
+            let header = *self.rest.first()?;
+            let bytes = (header & ((1 << LENGTH_BITS) - 1)) as usize;
+            assert!(bytes > 0, "a record or filler has a length");
+            // Panics when a record reaches beyond the run, which no producer of this crate writes.
+            let (record, rest) = self.rest.split_at(bytes.div_ceil(WORD_BYTES));
+            self.rest = rest;
+            if header >> LENGTH_BITS != 0 {
+                return Some(record);
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Negative twins: the places that a loom model can break, to prove that it would notice.
+//!
+//! Each model in `loom-tests/` has twins, which run the same story with one ordering weakened or
+//! one step out of its place, and must fail. A [`Twin`] names the place; the one line that asks for
+//! it is the line that it breaks (`grep 'Twin::TailStore'`). In the shipped crate the answer is the
+//! constant "no", and nothing of this remains.
+
+use crate::sync::atomic::Ordering;
+
+/// The line that a twin breaks, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Twin {
+    /// `ring::model`, the producer's commit: the store of the tail is relaxed.
+    TailStore,
+    /// `ring::model`, the consumer's look: the load of the tail is relaxed.
+    TailLoad,
+    /// `ring::model`, the consumer's consume: the store of the head is relaxed.
+    HeadStore,
+    /// `ring::model`, the producer's look for room: the load of the head is relaxed.
+    HeadLoad,
+    /// `ring::model`, the producer's commit: the tail is stored before the words are.
+    CommitBeforeWrite,
+    /// `ring::model`, the consumer's consume: the head is stored while words are still being read.
+    ConsumeBeforeRead,
+    /// `ring::model`, either half's end: the flag is raised with a relaxed operation.
+    AbandonedStore,
+    /// `ring::model`, the look at whether the other half has ended: the load of the flag is
+    /// relaxed.
+    AbandonedLoad,
+    /// `ring::consumer`: the flag is read after the tail, not before.
+    LastLook,
+    /// `ring::producer`: the rest of the ring is skipped by a commit of its own, before the filler
+    /// says so.
+    FillerLate,
+}
+
+/// Whether this place is broken in the model that runs on this thread.
+#[cfg(not(kymo_loom))]
+#[inline(always)]
+pub const fn broken(_: Twin) -> bool {
+    false
+}
+
+/// `sound`, or `Relaxed` where this place is broken.
+#[inline(always)]
+pub fn ordering(sound: Ordering, place: Twin) -> Ordering {
+    if broken(place) { Ordering::Relaxed } else { sound }
+}
+
+#[cfg(kymo_loom)]
+pub use switch::{breaking, broken};
+
+#[cfg(kymo_loom)]
+mod switch {
+    use super::Twin;
+    use std::cell::Cell;
+
+    // loom runs all threads of a model on the thread of its test, so that tests do not disturb each
+    // other.
+    std::thread_local! {
+        static BROKEN: Cell<Option<Twin>> = const { Cell::new(None) };
+    }
+
+    /// Whether this place is broken in the model that runs on this thread.
+    pub fn broken(place: Twin) -> bool {
+        BROKEN.get() == Some(place)
+    }
+
+    /// Runs `f` with one place broken.
+    pub fn breaking<R>(place: Twin, f: impl FnOnce() -> R) -> R {
+        struct Mend;
+        impl Drop for Mend {
+            fn drop(&mut self) {
+                BROKEN.set(None);
+            }
+        }
+        let _mend = Mend;
+        BROKEN.set(Some(place));
+        f()
+    }
+}
