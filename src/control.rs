@@ -111,11 +111,6 @@ impl Control {
         self.changed.notify_all();
     }
 
-    /// Whether the consumer has ended.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.served().ended
-    }
-
     fn served(&self) -> MutexGuard<'_, Served> {
         // Nothing under this lock panics; if something did, the numbers would still be whole.
         self.served.lock().unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -17,7 +17,6 @@ use std::ptr;
 use crate::argument::Arguments;
 use crate::call_site::CallSite;
 use crate::clock;
-use crate::format::MAX_RECORD_BYTES;
 use crate::level::Level;
 use crate::producer::{Mode, Producer};
 use crate::record::{self, HEADER_BYTES};
@@ -103,16 +102,17 @@ pub(crate) fn log<L: Arguments>(site: &'static CallSite, arguments: L) {
 
 /// Logs a record where nothing is out of the ordinary; returns false, having done nothing, where something is.
 #[inline(always)]
-fn log_fast<L: Arguments>(producer: &mut Producer, site: &'static CallSite, arguments: L) -> bool {
+pub(crate) fn try_log<L: Arguments>(
+    producer: &mut Producer,
+    site: &'static CallSite,
+    arguments: L,
+) -> bool {
     let ticks = match producer.mode() {
         Mode::COUNTER => clock::counter(),
         Mode::COARSE => clock::coarse(),
         _ => return false,
     };
     let bytes = HEADER_BYTES + arguments.bytes();
-    if !L::FIXED && bytes > MAX_RECORD_BYTES {
-        return false;
-    }
     let Some(mut slot) = producer.ring.reserve_known(bytes.div_ceil(WORD_BYTES)) else {
         return false;
     };

@@ -23,7 +23,13 @@ mod segment;
 mod state;
 mod sync;
 mod thread;
+#[cfg_attr(not(kymo_loom), allow(dead_code, reason = "the places in the models of this crate"))]
 mod twin;
+
+/// What the loom models need to see. Not part of the public interface.
+#[cfg(kymo_loom)]
+#[doc(hidden)]
+pub mod loom_export;
 
 pub use argument::{Argument, Eager, PointerArgument, debug, display};
 pub use clock::Clock;

@@ -85,6 +85,11 @@ impl Producer {
         self.state.mode.load(Ordering::Relaxed)
     }
 
+    /// Whether nobody reads the ring any more: the logger was shut down, or its consumer has died.
+    fn is_closed(&self) -> bool {
+        self.mode() == Mode::CLOSED || self.ring.is_abandoned()
+    }
+
     /// The time stamp for a record.
     pub(crate) fn stamp(&self) -> u64 {
         self.clock.stamp()
@@ -119,7 +124,7 @@ impl Producer {
                 return true;
             }
             // Checked behind that: a consumer that has gone makes no more room.
-            if self.mode() == Mode::CLOSED || (round >= SPINS && self.control.has_ended()) {
+            if self.is_closed() {
                 self.drop_record(level, ticks, Reason::AfterShutdown);
                 return false;
             }
@@ -154,7 +159,7 @@ impl Producer {
     /// Waits until all that was logged here is in the file; false if the logger has gone before.
     pub(crate) fn flush(&mut self, deadline_ns: Option<u64>) -> bool {
         while !self.ring.is_drained() {
-            if self.mode() == Mode::CLOSED || !self.control.request_sweep(deadline_ns) {
+            if self.is_closed() || !self.control.request_sweep(deadline_ns) {
                 return self.ring.is_drained();
             }
         }

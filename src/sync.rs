@@ -1,18 +1,22 @@
-//! Everything that threads share comes through here: `std` in the shipped crate, `loom` in its models.
+//! Everything that threads share comes through here: `std` in the shipped crate, `loom` in its
+//! models.
 //!
-//! No other module names `std::sync`, `std::thread`, `std::cell::UnsafeCell` or `std::hint::spin_loop`. So
-//! what loom checks (`--cfg kymo_loom`, see `loom-tests/`) is the code that ships. The cfg has a name of its own
-//! because a bare `--cfg loom` would switch the dependencies to their models, too; loom itself needs neither.
+//! No other module names `std::sync`, `std::thread`, `std::cell::UnsafeCell` or
+//! `std::hint::spin_loop`. So what loom checks (`--cfg kymo_loom`, see `loom-tests/`) is the code
+//! that ships. The cfg has a name of its own because a bare `--cfg loom` would switch the
+//! dependencies to their models, too; loom itself needs neither.
 //!
 //! What differs under loom, and so binds all code that is to be modelled:
 //!
-//! - `new` is not `const`. Shared state lives in a struct that a function makes, never in a static. (A static
-//!   that merely leads to such a struct stays outside the models.)
-//! - An [`UnsafeCell`] is accessed in `with` and `with_mut`, and cells are all that loom sees: what a raw pointer
-//!   into a buffer does escapes it.
+//! - `new` is not `const`. Shared state lives in a struct that a function makes, never in a static.
+//!   (A static that merely leads to such a struct stays outside the models.)
+//! - An [`UnsafeCell`] is accessed in `with` and `with_mut`, and cells are all that loom sees: what
+//!   a raw pointer into a buffer does escapes it.
 //! - `SeqCst` counts as `AcqRel`. kymo uses release and acquire only.
-//! - A loop that waits has to call [`hint::spin_loop`] or [`thread::yield_now`], or the model does not end.
-//! - Time does not pass. [`thread::park_timeout`] yields and returns; a `Condvar`'s `wait_timeout` never times out.
+//! - A loop that waits has to call [`hint::spin_loop`] or [`thread::yield_now`], or the model does
+//!   not end.
+//! - Time does not pass. [`thread::park_timeout`] yields and returns; a `Condvar`'s `wait_timeout`
+//!   never times out.
 //!
 //! Every ordering that a negative twin weakens goes through [`twin`](crate::twin).
 
@@ -32,28 +36,32 @@ pub use modelled::*;
 mod shipped {
     pub use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+    /// Atomics.
     pub mod atomic {
-        pub use std::sync::atomic::{
-            AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-        };
+        #[cfg(test)]
+        pub use std::sync::atomic::AtomicUsize;
+        pub use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
     }
 
+    /// Hints to the processor.
     pub mod hint {
         pub use std::hint::spin_loop;
     }
 
+    /// Threads.
     pub mod thread {
-        pub use std::thread::{
-            Builder, JoinHandle, Thread, current, park, park_timeout, sleep, spawn, yield_now,
-        };
+        pub use std::thread::{Thread, current, park_timeout, sleep, yield_now};
     }
 
     /// `std`'s cell with the two methods that loom's has. It costs nothing.
+    #[cfg(test)]
     #[derive(Debug)]
     #[repr(transparent)]
     pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
+    #[cfg(test)]
     impl<T> UnsafeCell<T> {
+        /// A cell with this in it.
         #[inline(always)]
         pub const fn new(value: T) -> Self {
             Self(std::cell::UnsafeCell::new(value))
@@ -78,21 +86,22 @@ mod modelled {
     pub use loom::cell::UnsafeCell;
     pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+    /// Atomics.
     pub mod atomic {
-        pub use loom::sync::atomic::{
-            AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-        };
+        pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
     }
 
+    /// Hints to the processor.
     pub mod hint {
         pub use loom::hint::spin_loop;
     }
 
+    /// Threads.
     pub mod thread {
         pub use loom::thread::{Builder, JoinHandle, Thread, current, park, spawn, yield_now};
 
-        /// A sleep that is over as soon as another thread has had its turn. What must be woken, rather
-        /// than wake by itself, is modelled with [`park`].
+        /// A sleep that is over as soon as another thread has had its turn. What must be woken,
+        /// rather than wake by itself, is modelled with [`park`].
         pub fn park_timeout(_: std::time::Duration) {
             yield_now();
         }

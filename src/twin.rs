@@ -1,8 +1,9 @@
 //! Negative twins: the places that a loom model can break, to prove that it would notice.
 //!
-//! Each model in `loom-tests/` has twins, which run the same story with one ordering weakened or one step out of
-//! its place, and must fail. A [`Twin`] names the place; the one line that asks for it is the line that it breaks
-//! (`grep 'Twin::TailStore'`). In the shipped crate the answer is the constant "no", and nothing of this remains.
+//! Each model in `loom-tests/` has twins, which run the same story with one ordering weakened or
+//! one step out of its place, and must fail. A [`Twin`] names the place; the one line that asks for
+//! it is the line that it breaks (`grep 'Twin::TailStore'`). In the shipped crate the answer is the
+//! constant "no", and nothing of this remains.
 
 use crate::sync::atomic::Ordering;
 
@@ -23,11 +24,13 @@ pub enum Twin {
     ConsumeBeforeRead,
     /// `ring::model`, either half's end: the flag is raised with a relaxed operation.
     AbandonedStore,
-    /// `ring::model`, the look at whether the other half has ended: the load of the flag is relaxed.
+    /// `ring::model`, the look at whether the other half has ended: the load of the flag is
+    /// relaxed.
     AbandonedLoad,
     /// `ring::consumer`: the flag is read after the tail, not before.
     LastLook,
-    /// `ring::producer`: the rest of the ring is skipped by a commit of its own, before the filler says so.
+    /// `ring::producer`: the rest of the ring is skipped by a commit of its own, before the filler
+    /// says so.
     FillerLate,
 }
 
@@ -52,7 +55,8 @@ mod switch {
     use super::Twin;
     use std::cell::Cell;
 
-    // loom runs all threads of a model on the thread of its test, so that tests do not disturb each other.
+    // loom runs all threads of a model on the thread of its test, so that tests do not disturb each
+    // other.
     std::thread_local! {
         static BROKEN: Cell<Option<Twin>> = const { Cell::new(None) };
     }

@@ -53,6 +53,9 @@ fn fitting<T: Encode>(value: Option<T>, spare: &mut usize) -> Option<T> {
     Some(value)
 }
 
+/// The length in bytes of what is certainly too long. The sum over all arguments must not overflow.
+const TOO_LONG: usize = usize::MAX >> 16;
+
 /// A captured slice.
 pub struct Sequence<'a, T>(&'a [T]);
 
@@ -89,11 +92,12 @@ unsafe impl<'a, T: Argument> Encode for Sequence<'a, T> {
     #[inline]
     fn bytes(self) -> usize {
         if self.0.len() > MAX_LEN {
-            usize::MAX / 4
+            TOO_LONG
         } else if T::Captured::<'a>::FIXED {
             2 + self.0.len() * T::Captured::<'a>::BASE_BYTES
         } else {
-            2 + self.0.iter().map(|element| element.capture().bytes()).sum::<usize>()
+            let elements = self.0.iter().map(|element| element.capture().bytes());
+            2 + elements.fold(0, usize::saturating_add).min(TOO_LONG)
         }
     }
 

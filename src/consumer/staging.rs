@@ -110,11 +110,6 @@ impl Staging {
         self.put(&payload);
         self.finish(frame, kind);
     }
-
-    /// How long the payload of an open frame is.
-    pub(super) fn payload_bytes(&self, frame: &Frame) -> usize {
-        self.len - frame.start - FRAME_HEADER_BYTES
-    }
 }
 
 /// A frame under construction.

@@ -27,11 +27,13 @@ impl<R: Reader> Consumer<R> {
         self.reader.committed().consume(words);
     }
 
-    /// Looks how far the producer has come, and returns all that it has published and is not consumed yet.
+    /// Looks how far the producer has come, and returns all that it has published and is not
+    /// consumed yet.
     #[inline]
     pub fn look(&mut self) -> Committed<'_, R> {
-        // The flag before the tail: a producer that has ended publishes nothing more, so a tail that is
-        // read after the flag is its last. The other way round, what it published in between would be lost.
+        // The flag before the tail: a producer that has ended publishes nothing more, so a tail
+        // that is read after the flag is its last. The other way round, what it published in
+        // between would be lost.
         let mut ended = self.reader.is_abandoned();
         self.reader.look();
         if twin::broken(Twin::LastLook) {
@@ -56,14 +58,15 @@ impl<R: Reader> Committed<'_, R> {
         self.ended
     }
 
-    /// The words up to the ring's end, and those from its beginning on. Both are whole records, in order.
+    /// The words up to the ring's end, and those from its beginning on. Both are whole records, in
+    /// order.
     #[inline]
     pub fn runs(&self) -> (&[u64], &[u64]) {
         self.words.runs()
     }
 
-    /// Gives the first `words` words, fillers included, back to the producer. To take nothing, drop this instead:
-    /// that spares a store.
+    /// Gives the first `words` words, fillers included, back to the producer. To take nothing, drop
+    /// this instead: that spares a store.
     ///
     /// # Panics
     ///

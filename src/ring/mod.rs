@@ -1,32 +1,37 @@
 //! A thread's ring: whole records in, whole records out, one producer and one consumer.
 //!
-//! Two layers. A *storage* moves words from one half to the other and knows nothing of records: rtrb's ring in
-//! the shipped crate ([`on_rtrb`]), a model of its protocol under loom ([`model`]); both have the few methods of
-//! [`storage`]. The *record protocol* above it ([`producer`], [`consumer`]) is one code for both, so
-//! that loom checks the lines that ship.
+//! Two layers. A *storage* moves words from one half to the other and knows nothing of records:
+//! rtrb's ring in the shipped crate (`on_rtrb`), a model of its protocol under loom (`model`); both
+//! have the few methods of `storage`. The *record protocol* above it (`producer`, `consumer`) is
+//! one code for both, so that loom checks the lines that ship.
 //!
 //! The record protocol:
 //!
-//! - A record is a run of 64-bit words. The first is its header: the address of its call site in the upper 48 bits,
-//!   its length in bytes, header included, in the lower 15. Bit 15 is for what the record's maker wants to say.
-//! - A record lies in one piece. Where the run of free words up to the ring's end is too short for it but the
-//!   one behind it, at the ring's beginning, is not, it goes there. The rest of the ring up to its end is skipped: its
-//!   first word is a *filler*, a header without a call site whose length is that of what is skipped.
+//! - A record is a run of 64-bit words. The first is its header: the address of its call site in
+//!   the upper 48 bits, its length in bytes, header included, in the lower 15. Bit 15 is for
+//!   whoever writes and reads records.
+//! - A record lies in one piece. Where the run of free words up to the ring's end is too short for
+//!   it but the one behind it, at the ring's beginning, is not, it goes there. The rest of the ring
+//!   up to its end is skipped: its first word is a *filler*, a header without a call site whose
+//!   length is that of what is skipped.
 //! - A record and the filler before it are published by one release store of the tail.
 //!
 //! Invariants, which the safety comments of this folder cite:
 //!
-//! - INV-1: The words from the head to the tail belong to the consumer, the others to the producer. Only the producer
-//!   moves the tail, only the consumer the head, each over words that are its own, by a release store; each learns of the
-//!   other's by an acquire load. So what a half once knew to be its own stays so until it gives it away.
+//! - INV-1: The words from the head to the tail belong to the consumer, the others to the producer.
+//!   Only the producer moves the tail, only the consumer the head, each over words that are its
+//!   own, by a release store; each learns of the other's by an acquire load. So what a half once
+//!   knew to be its own stays so until it gives it away.
 //! - INV-2: Every word is initialised when the ring is made.
-//! - INV-3: The words from the producer's `next` to its `end` are its own and in one piece. Unless there are none, they
-//!   begin at the tail. `end` is so far from the end of the address space that the longest record fits behind it.
-//! - INV-4: No record is longer than half of the ring, rounded up. So a record finds its place in an empty ring
-//!   wherever head and tail stand; a longer one might wait forever, and is refused instead.
+//! - INV-3: The words from the producer's `next` to its `end` are its own and in one piece. Unless
+//!   there are none, they begin at the tail. `end` is so far from the end of the address space that
+//!   the longest record fits behind it.
+//! - INV-4: No record is longer than half of the ring, rounded up. So a record finds its place in
+//!   an empty ring wherever head and tail stand; a longer one might wait forever, and is refused
+//!   instead.
 //!
-//! Not taken: records split at the wrap, as rtrb's chunks would have it. Every store of an argument, and the consumer's
-//! every load, would have to ask on which side of the wrap it lies.
+//! Not taken: records split at the wrap, as rtrb's chunks would have it. Every store of an
+//! argument, and the consumer's every load, would have to ask on which side of the wrap it lies.
 
 pub mod consumer;
 #[cfg(any(test, kymo_loom))]
@@ -68,6 +73,7 @@ pub type WordProducer = producer::Producer<chosen::Writer>;
 pub type WordConsumer = consumer::Consumer<chosen::Reader>;
 
 /// Room for a record.
+#[cfg(kymo_loom)]
 pub type WordSlot<'a> = producer::Slot<'a, chosen::Writer>;
 
 /// Makes a ring of this many words, all of them written once, so that its memory is there.

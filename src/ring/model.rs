@@ -1,18 +1,20 @@
-//! A model of rtrb's protocol, for loom to check what rtrb, which does not know loom, cannot show it.
+//! A model of rtrb's protocol, for loom to check what rtrb, which does not know loom, cannot show
+//! it.
 //!
-//! Positions, their arithmetic, the order of the accesses and the ordering of each are those of rtrb 0.4.1; the
-//! property tests in `ring::tests` hold the two against each other, on `std`'s types. Not modelled: who frees
-//! the buffer (here an `Arc` does).
+//! Positions, their arithmetic, the order of the accesses and the ordering of each are those of
+//! rtrb 0.4.1; the property tests in `ring::tests` hold the two against each other, on `std`'s
+//! types. Not modelled: who frees the buffer (here an `Arc` does).
 //!
-//! loom sees cells, not buffers, while the code that ships writes and reads words through pointers and
-//! slices. So each word of the ring is a cell, and each half has a *staging* buffer of the same layout, private to
-//! it, where that code finds its words. The cells are touched at both ends of the time in which the words belong to
-//! a half, so that loom sees ownership broken at either end (INV-1):
+//! loom sees cells, not buffers, while the code that ships writes and reads words through pointers
+//! and slices. So each word of the ring is a cell, and each half has a *staging* buffer of the same
+//! layout, private to it, where that code finds its words. The cells are touched at both ends of
+//! the time in which the words belong to a half, so that loom sees ownership broken at either end
+//! (INV-1):
 //!
 //! | half | when the words become its own | before it gives them away |
 //! | --- | --- | --- |
 //! | producer | `free` poisons the cells | `commit` copies the words from staging to the cells |
-//! | consumer | `committed` copies the words from the cells to staging | `consume` compares the two |
+//! | consumer | `committed` copies the cells' words to staging | `consume` compares the two |
 
 use super::storage::{self, Run};
 use crate::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -55,8 +57,6 @@ struct Ring {
 
 // SAFETY: Each cell belongs to one half at a time (INV-1).
 unsafe impl Sync for Ring {}
-// SAFETY: It holds plain numbers.
-unsafe impl Send for Ring {}
 
 impl Ring {
     fn capacity(&self) -> usize {
@@ -133,8 +133,8 @@ impl Writer {
     }
 }
 
-// SAFETY: INV-1 is checked by loom, INV-2 holds for the cells and for `staging`, whose buffer neither moves nor is
-// referred to otherwise while the caller writes.
+// SAFETY: INV-1 is checked by loom, INV-2 holds for the cells and for `staging`, whose buffer
+// neither moves nor is referred to otherwise while the caller writes.
 unsafe impl storage::Writer for Writer {
     fn capacity(&self) -> usize {
         self.ring.capacity()
@@ -216,7 +216,8 @@ impl storage::Reader for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // As rtrb does. Pairs with the load in `free`, like the store in `consume`, which it repeats.
+        // As rtrb does. Pairs with the load in `free`, like the store in `consume`, which it
+        // repeats.
         self.ring.head.store(self.cached_head, Ordering::Release);
         self.ring.abandon();
     }

@@ -1,7 +1,7 @@
 //! The storage that ships: rtrb's ring.
 //!
-//! A thin adaptor. rtrb's `slots` loads the other half's position with acquire ordering; a chunk's commit
-//! stores this half's with release ordering. See `ring` for the invariants.
+//! A thin adaptor. rtrb's `slots` loads the other half's position with acquire ordering; a chunk's
+//! commit stores this half's with release ordering. See `ring` for the invariants.
 
 use super::storage::{self, Run};
 use std::hint::assert_unchecked;
@@ -23,9 +23,10 @@ pub fn storage(capacity_words: usize) -> (Writer, Reader) {
 #[derive(Debug)]
 pub struct Writer(rtrb::Producer<u64>);
 
-// SAFETY: INV-1 is rtrb's own. INV-2: `storage` writes all words, and nothing makes one uninitialised again.
-// `free` returns rtrb's slices as they are: they lie in a buffer that neither moves nor is freed while
-// the producer lives, and no other reference to these words is made before the next call of `free`.
+// SAFETY: INV-1 is rtrb's own. INV-2: `storage` writes all words, and nothing makes one
+// uninitialised again. `free` returns rtrb's slices as they are: they lie in a buffer that neither
+// moves nor is freed while the producer lives, and no other reference to these words is made before
+// the next call of `free`.
 unsafe impl storage::Writer for Writer {
     #[inline]
     fn capacity(&self) -> usize {
@@ -42,8 +43,8 @@ unsafe impl storage::Writer for Writer {
 
     #[inline]
     unsafe fn commit(&mut self, words: usize) {
-        // SAFETY: The caller commits what `free` returned, so rtrb's cached positions have that much room.
-        // Saying so removes the branch that would look for more.
+        // SAFETY: The caller commits what `free` returned, so rtrb's cached positions have that
+        // much room. Saying so removes the branch that would look for more.
         unsafe { assert_unchecked(self.0.cached_slots() >= words) };
         let Ok(chunk) = self.0.write_chunk_uninit(words) else { unreachable!() };
         // SAFETY: The words are initialised (INV-2).

@@ -1,7 +1,8 @@
 //! What the record protocol asks of a storage of words.
 //!
-//! rtrb offers more; this is all that kymo uses, so it is all that the model has to imitate. Runs are raw pointers
-//! rather than slices because the producer keeps one from call to call, and writes records through it unchecked.
+//! rtrb offers more; this is all that kymo uses, so it is all that the model has to imitate. Runs
+//! are raw pointers rather than slices because the producer keeps one from call to call, and writes
+//! records through it unchecked.
 
 /// Words in one piece.
 #[derive(Clone, Copy, Debug)]
@@ -21,19 +22,20 @@ pub unsafe trait Writer: Send {
     /// How many words the storage has.
     fn capacity(&self) -> usize;
 
-    /// Looks how far the consumer has come, and returns all words that are the producer's: the run from
-    /// the tail on, and the run from the storage's beginning on, which is empty unless the first one
-    /// ends at the storage's end.
+    /// Looks how far the consumer has come, and returns all words that are the producer's: the run
+    /// from the tail on, and the run from the storage's beginning on, which is empty unless the
+    /// first one ends at the storage's end.
     ///
-    /// The words stay valid, and may be read and written through these pointers, until they are committed;
-    /// moving the writer does not matter. The runs of an earlier call are void.
+    /// The words stay valid, and may be read and written through these pointers, until they are
+    /// committed; moving the writer does not matter. The runs of an earlier call are void.
     fn free(&mut self) -> [Run; 2];
 
     /// Gives the consumer the first `words` free words, by one release store.
     ///
     /// # Safety
     ///
-    /// No more words than the last call of [`free`](Self::free) returned, less those committed since.
+    /// No more words than the last call of [`free`](Self::free) returned, less those committed
+    /// since.
     unsafe fn commit(&mut self, words: usize);
 
     /// Whether the consumer's half has been dropped.
