@@ -1,0 +1,136 @@
+//! The arguments that a statement captures, and the variables that refer to them.
+//!
+//! Names are hygienic, and yet located where the user's expression is: when a trait is missing, the compiler
+//! then points at that, and not at the statement as a whole.
+
+use proc_macro::{Delimiter, Ident, Span, TokenStream, TokenTree};
+
+use crate::format::placeholders;
+use crate::input::Input;
+use crate::numbering::{Use, number};
+use crate::template::{code, group, punct};
+
+/// An argument that the statement captures.
+pub struct Captured {
+    /// Its name in the format string, if it has one.
+    pub name: Option<Ident>,
+    pub uses: Use,
+    /// The expression that is captured: a reference to the argument.
+    pub value: Vec<TokenTree>,
+    pub local: Local,
+}
+
+/// The variable that holds a reference to an argument.
+pub struct Local {
+    name: String,
+    begin: Span,
+    /// Where the argument's last token is, if it has more than one.
+    end: Option<Span>,
+}
+
+impl Local {
+    fn new(index: usize, argument: &[TokenTree], hygienic: Span) -> Self {
+        let begin = match &argument[0] {
+            TokenTree::Group(group) if argument.len() > 1 => group.span_open(),
+            token => token.span(),
+        };
+        let end = match &argument[argument.len() - 1] {
+            _ if argument.len() == 1 => None,
+            TokenTree::Group(group) => Some(group.span_close()),
+            token => Some(token.span()),
+        };
+        Self {
+            name: format!("__a{index}"),
+            begin: hygienic.located_at(begin),
+            end: end.map(|end| hygienic.located_at(end)),
+        }
+    }
+
+    pub fn pattern(&self) -> TokenTree {
+        Ident::new(&self.name, self.begin).into()
+    }
+
+    /// The argument itself.
+    pub fn value(&self) -> Vec<TokenTree> {
+        let local = Ident::new(&self.name, self.end.unwrap_or(self.begin));
+        vec![punct('*', self.begin), local.into()]
+    }
+
+    /// The reference to the argument. Where the argument has several tokens, so has this: an expression extends
+    /// from its first token to its last.
+    pub fn reference(&self) -> Vec<TokenTree> {
+        match self.end {
+            None => vec![self.pattern()],
+            Some(_) => [vec![punct('&', self.begin)], self.value()].concat(),
+        }
+    }
+
+    /// The call that captures the argument. `$crate` is not part of it, because its location cannot be chosen:
+    /// the compiler would blame the whole statement.
+    pub fn capture(&self, pointer: bool) -> Vec<TokenTree> {
+        let end = self.end.unwrap_or(self.begin);
+        let function = if pointer { "__kymo::capture_pointer" } else { "__kymo::capture" };
+        let mut call = code(function, self.begin, &[]);
+        call.push(group(Delimiter::Parenthesis, self.reference(), end));
+        call
+    }
+
+    /// `&argument`, in parentheses unless it is one token. An expression that another macro passed on is one
+    /// token too, but one that falls apart here.
+    fn borrow(&self, argument: &[TokenTree]) -> Vec<TokenTree> {
+        let passed_on = matches!(&argument[0], TokenTree::Group(group)
+            if group.delimiter() == Delimiter::None);
+        let argument = match argument {
+            [token] if !passed_on => token.clone(),
+            _ => {
+                let end = self.end.unwrap_or(self.begin);
+                group(Delimiter::Parenthesis, argument.to_vec(), end)
+            }
+        };
+        vec![punct('&', self.begin), argument]
+    }
+}
+
+/// The arguments of the statement in the order of their numbers, or `None` where `format_args!` will refuse
+/// them.
+pub fn captured(input: &Input<'_>, text: &str) -> Option<Vec<Captured>> {
+    let hygienic = Span::mixed_site();
+    let explicit = input.arguments.as_ref()?;
+    let names: Vec<_> =
+        explicit.iter().map(|argument| argument.name.map(ToString::to_string)).collect();
+    let names: Vec<_> = names.iter().map(|name| name.as_deref().map(without_raw)).collect();
+    let numbered = number(&placeholders(text)?, &names)?;
+    let mut captured = Vec::with_capacity(numbered.uses.len());
+    for (argument, uses) in explicit.iter().zip(&numbered.uses) {
+        let local = Local::new(captured.len(), argument.value, hygienic);
+        let value = local.borrow(argument.value);
+        captured.push(Captured { name: argument.name.cloned(), uses: *uses, value, local });
+    }
+    for (name, uses) in numbered.captures.iter().zip(&numbered.uses[explicit.len()..]) {
+        let name = variable(name, input.format.span())?;
+        let variable = [TokenTree::from(name.clone())];
+        let local = Local::new(captured.len(), &variable, hygienic);
+        let value = local.borrow(&variable);
+        captured.push(Captured { name: Some(name), uses: *uses, value, local });
+    }
+    Some(captured)
+}
+
+/// The variable that a format string names. It has the span of the string, so that it is looked up where that
+/// was written.
+fn variable(name: &str, span: Span) -> Option<Ident> {
+    if !name.is_ascii() {
+        let mut tokens = name.parse::<TokenStream>().ok()?.into_iter();
+        tokens.next().filter(|_| tokens.next().is_none())?;
+    }
+    Some(match name {
+        "self" | "Self" | "super" | "crate" => Ident::new(name, span),
+        // A keyword between braces names the variable `r#keyword`.
+        _ => Ident::new_raw(name, span),
+    })
+}
+
+/// The name of an identifier that may be written `r#name`.
+pub fn without_raw(name: &str) -> &str {
+    name.strip_prefix("r#").unwrap_or(name)
+}

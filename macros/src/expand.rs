@@ -1,0 +1,210 @@
+//! The code that a log statement becomes.
+//!
+//! `info!("order {id} filled at {:.2}", px)` becomes, with `kymo` for the way to the crate:
+//!
+//! ```text
+//! if kymo::export::enabled(kymo::Level::Info) {
+//!     match (&px, &id) { (__a0, __a1) => {
+//!         use kymo::export as __kymo;
+//!         struct __Here;
+//!         impl __kymo::Statement for __Here { /* level, location, format string, names */ }
+//!         if false { let _ = ::core::format_args!("order {id} filled at {:.2}", __a0, id = __a1); }
+//!         __kymo::log2(__Here, __kymo::capture(__a0), __kymo::capture(__a1));
+//!     }}
+//! }
+//! ```
+//!
+//! The `match` keeps temporaries alive, as that of `format_args!` does. The branch that is never taken lets the
+//! compiler check the format string against the arguments' types, and blame its own spans. A statement whose
+//! format string is malformed or does not match its arguments becomes nothing but that check, so that there is
+//! one error and not three.
+
+use std::slice;
+
+use proc_macro::{Ident, Literal, Span, TokenStream, TokenTree};
+
+use crate::captured::{Captured, captured, without_raw};
+use crate::input::{Input, Level, Misuse};
+use crate::literal::string_value;
+use crate::template::{Hole, code, punct};
+
+/// The most arguments that a statement may have; a limit of the file format.
+const MAX_ARGUMENTS: usize = 64;
+
+/// The most arguments for which there is a `logN`.
+const MAX_SEPARATE: usize = 6;
+
+/// The code of a statement, as an expression.
+pub fn expand(input: &Input<'_>) -> Result<TokenStream, Misuse> {
+    let source = input.format.to_string();
+    let text = string_value(&source).unwrap_or_default();
+    let Some(captured) = captured(input, &text) else {
+        return Ok(refused(input).into_iter().collect());
+    };
+    if captured.len() > MAX_ARGUMENTS {
+        let message = "a log statement can have at most 64 arguments";
+        return Err(Misuse::new(input.format.span(), message));
+    }
+    if captured.iter().any(|argument| argument.uses.pointer && argument.uses.printed) {
+        let message = "`{:p}` prints the address and `{}` the value: pass the argument twice";
+        return Err(Misuse::new(input.format.span(), message));
+    }
+    Ok(statement(input, &captured).into_iter().collect())
+}
+
+/// The code of a statement that `format_args!` will accept.
+fn statement(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
+    // A level that the user wrote is evaluated before all else, and once.
+    let (template, level) = match &input.level {
+        Level::Named(_) => ("$tested", "$kymo::Level::$written"),
+        Level::Path(_) => ("{ const __LEVEL: $kymo::Level = $written; $tested }", "__LEVEL"),
+        Level::Dynamic(_) => ("{ let __level: $kymo::Level = $written; $tested }", "__level"),
+    };
+    let written = match &input.level {
+        Level::Named(name) => &[TokenTree::from(name.clone())],
+        Level::Path(written) | Level::Dynamic(written) => *written,
+    };
+    let kymo = slice::from_ref(input.kymo);
+    let level = hygienic(level, &[("kymo", kymo), ("written", written)]);
+    let body = bound(captured, body(input, captured, &level));
+    let tested = hygienic(
+        "if $kymo::export::enabled($level) { $body }",
+        &[("kymo", kymo), ("level", &level), ("body", &body)],
+    );
+    hygienic(template, &[("kymo", kymo), ("written", written), ("tested", &tested)])
+}
+
+/// What is run with the arguments' locals in scope.
+fn body(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<TokenTree> {
+    let (suffix, mut arguments, level) = match &input.level {
+        Level::Dynamic(_) => {
+            let kymo = slice::from_ref(input.kymo);
+            let placeholder = hygienic("$kymo::Level::Error", &[("kymo", kymo)]);
+            ("_at", hygienic("__level,", &[]), placeholder)
+        }
+        _ => ("", Vec::new(), level.to_vec()),
+    };
+    let separate = captured.len() <= MAX_SEPARATE;
+    let count = if separate { captured.len().to_string() } else { "_many".to_owned() };
+    let function = Ident::new(&format!("log{count}{suffix}"), Span::mixed_site());
+    arguments.extend(if separate { separately(captured) } else { nested(captured) });
+    hygienic(
+        "$here $check __kymo::$function(__Here, $arguments);",
+        &[
+            ("here", &here(input, captured, &level)),
+            ("check", &check(input, captured)),
+            ("function", &[function.into()]),
+            ("arguments", &arguments),
+        ],
+    )
+}
+
+/// The items that describe the statement.
+fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<TokenTree> {
+    let target = match input.target {
+        Some(target) => target.to_vec(),
+        None => hygienic("::core::module_path!()", &[]),
+    };
+    let mut names = Vec::new();
+    for argument in captured {
+        let name = argument.name.as_ref().map(ToString::to_string).unwrap_or_default();
+        names.extend([Literal::string(without_raw(&name)).into(), comma()]);
+    }
+    hygienic(
+        "use $kymo::export as __kymo;
+        struct __Here;
+        impl __kymo::Statement for __Here {
+            const LEVEL: $kymo::Level = $level;
+            const LOCATION: __kymo::Location = __kymo::Location {
+                target: $target,
+                module: ::core::module_path!(),
+                file: ::core::file!(),
+                line: ::core::line!(),
+                column: ::core::column!(),
+                format: $format,
+                names: &[$names],
+            };
+        }",
+        &[
+            ("kymo", slice::from_ref(input.kymo)),
+            ("level", level),
+            ("target", &target),
+            ("format", &[input.format.clone().into()]),
+            ("names", &names),
+        ],
+    )
+}
+
+/// The branch in which the compiler checks the format string. Without arguments there is nothing to check.
+fn check(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
+    if captured.is_empty() {
+        return Vec::new();
+    }
+    let mut arguments = vec![TokenTree::from(input.format.clone())];
+    for Captured { name, uses, local, .. } in captured {
+        arguments.push(comma());
+        if let Some(name) = name {
+            arguments.extend([name.clone().into(), punct('=', Span::mixed_site())]);
+        }
+        // `&T` can be printed wherever `T` can, and `T` may be unsized. But it is always a pointer, and never
+        // a width.
+        let by_value = uses.pointer || uses.count;
+        arguments.extend(if by_value { local.value() } else { local.reference() });
+    }
+    hygienic("if false { let _ = ::core::format_args!($arguments); }", &[("arguments", &arguments)])
+}
+
+/// `capture, capture,`
+fn separately(captured: &[Captured]) -> Vec<TokenTree> {
+    let mut captures = Vec::new();
+    for Captured { local, uses, .. } in captured {
+        captures.extend(local.capture(uses.pointer));
+        captures.push(comma());
+    }
+    captures
+}
+
+/// `(capture, (capture, ()))`
+fn nested(captured: &[Captured]) -> Vec<TokenTree> {
+    captured.iter().rev().fold(hygienic("()", &[]), |rest, Captured { local, uses, .. }| {
+        let capture = local.capture(uses.pointer);
+        hygienic("($capture, $rest)", &[("capture", &capture), ("rest", &rest)])
+    })
+}
+
+/// `body` with the arguments' locals in scope.
+fn bound(captured: &[Captured], body: Vec<TokenTree>) -> Vec<TokenTree> {
+    if captured.is_empty() {
+        return body;
+    }
+    let mut values = Vec::new();
+    let mut locals = Vec::new();
+    for argument in captured {
+        values.extend(argument.value.iter().cloned().chain([comma()]));
+        locals.extend([argument.local.pattern(), comma()]);
+    }
+    hygienic(
+        "match ($values) { ($locals) => { $body } }",
+        &[("values", &values), ("locals", &locals), ("body", &body)],
+    )
+}
+
+/// A statement that the compiler refuses: with the error of `format_args!`, or, should there be none, with the
+/// other. That comes so late that it does not show up beside the first.
+fn refused(input: &Input<'_>) -> Vec<TokenTree> {
+    let message = Literal::string("kymo cannot read this format string, although it is valid");
+    code(
+        "{ let _ = ::core::format_args!($all); let () = const { ::core::panic!($message) }; }",
+        Span::mixed_site().located_at(input.format.span()),
+        &[("all", input.format_args), ("message", &[message.into()])],
+    )
+}
+
+/// Code whose local variables the user's code neither sees nor hides.
+fn hygienic(template: &str, holes: &[Hole<'_>]) -> Vec<TokenTree> {
+    code(template, Span::mixed_site(), holes)
+}
+
+fn comma() -> TokenTree {
+    punct(',', Span::mixed_site())
+}

@@ -1,0 +1,263 @@
+//! The placeholders of a format string, by the grammar of `std::fmt`.
+//!
+//! Only what the call site needs is kept: which arguments a placeholder names, and whether it prints an
+//! address. Fill, flags and fixed widths stay in the format string, for the reader. Errors are `None`:
+//! `format_args!` reports them better.
+
+use std::iter::Peekable;
+use std::str::CharIndices;
+
+/// One `{...}` of a format string.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Placeholder<'a> {
+    pub value: Position<'a>,
+    /// The argument behind `width$`.
+    pub width: Option<Position<'a>>,
+    /// The argument behind `.precision$` or `.*`.
+    pub precision: Option<Position<'a>>,
+    /// The placeholder is `{:p}`.
+    pub pointer: bool,
+}
+
+/// How a placeholder names an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position<'a> {
+    /// By its number; `{}` has been given its number.
+    Index(usize),
+    /// By its name: a named argument, or else a variable.
+    Name(&'a str),
+}
+
+/// The placeholders of `text` in order, or `None` if it is no valid format string.
+pub fn placeholders(text: &str) -> Option<Vec<Placeholder<'_>>> {
+    let mut parser = Parser { text, chars: text.char_indices().peekable(), next_index: 0 };
+    let mut found = Vec::new();
+    while let Some((_, char)) = parser.chars.next() {
+        match char {
+            '{' if parser.eat('{') => {}
+            '{' => found.push(parser.placeholder()?),
+            '}' if !parser.eat('}') => return None,
+            _ => {}
+        }
+    }
+    Some(found)
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    chars: Peekable<CharIndices<'a>>,
+    /// The argument that the next `{}` or `.*` takes.
+    next_index: usize,
+}
+
+impl<'a> Parser<'a> {
+    /// What follows an opening brace, closing brace included.
+    fn placeholder(&mut self) -> Option<Placeholder<'a>> {
+        let value = self.position()?;
+        self.skip_space();
+        let mut placeholder =
+            Placeholder { value: Position::Index(0), width: None, precision: None, pointer: false };
+        if self.eat(':') {
+            self.spec(&mut placeholder)?;
+        }
+        // After the specification, in which `.*` takes an argument first.
+        placeholder.value = value.unwrap_or_else(|| self.next_argument());
+        self.skip_space();
+        self.eat('}').then_some(placeholder)
+    }
+
+    /// `[[fill]align][sign]['#']['0'][width]['.' precision][type]`
+    fn spec(&mut self, placeholder: &mut Placeholder<'a>) -> Option<()> {
+        let mut ahead = self.chars.clone();
+        let fill = ahead.next();
+        if fill.is_some() && matches!(ahead.peek(), Some((_, '<' | '^' | '>'))) {
+            self.chars = ahead;
+        }
+        let _align = self.eat('<') || self.eat('^') || self.eat('>');
+        let _sign = self.eat('+') || self.eat('-');
+        let _alternate = self.eat('#');
+        let zero = self.eat('0');
+        if zero && self.eat('$') {
+            placeholder.width = Some(Position::Index(0));
+        } else {
+            placeholder.width = self.count()?;
+        }
+        if self.eat('.') {
+            placeholder.precision =
+                if self.eat('*') { Some(self.next_argument()) } else { self.count()? };
+        }
+        self.kind(placeholder)
+    }
+
+    /// The trait's letter. An unknown one is an error.
+    fn kind(&mut self, placeholder: &mut Placeholder<'a>) -> Option<()> {
+        if self.eat('x') || self.eat('X') {
+            self.eat('?');
+        } else if !self.eat('?') {
+            match self.word() {
+                "" | "o" | "b" | "e" | "E" => {}
+                "p" => placeholder.pointer = true,
+                _ => return None,
+            }
+        }
+        Some(())
+    }
+
+    /// A width or precision: `12`, `2$`, `name$` or nothing. `Some(Some(_))` where it names an argument.
+    fn count(&mut self) -> Option<Option<Position<'a>>> {
+        if let Some(number) = self.number()? {
+            return Some(self.eat('$').then_some(Position::Index(number)));
+        }
+        let before = self.chars.clone();
+        let name = self.word();
+        if !name.is_empty() && self.eat('$') {
+            return (name != "_").then_some(Some(Position::Name(name)));
+        }
+        self.chars = before;
+        Some(None)
+    }
+
+    /// `Some(None)` where the argument is the next one.
+    fn position(&mut self) -> Option<Option<Position<'a>>> {
+        if let Some(number) = self.number()? {
+            return Some(Some(Position::Index(number)));
+        }
+        match self.word() {
+            "" => Some(None),
+            "_" => None,
+            name => Some(Some(Position::Name(name))),
+        }
+    }
+
+    fn next_argument(&mut self) -> Position<'a> {
+        self.next_index += 1;
+        Position::Index(self.next_index - 1)
+    }
+
+    /// `None` where the number is larger than 65,535, the largest that `std::fmt` takes.
+    fn number(&mut self) -> Option<Option<usize>> {
+        let mut number = None;
+        while let Some(digit) = self.chars.peek().and_then(|(_, char)| char.to_digit(10)) {
+            self.chars.next();
+            let value = number.unwrap_or(0_u16).checked_mul(10)?;
+            number = Some(value.checked_add(digit as u16)?);
+        }
+        Some(number.map(usize::from))
+    }
+
+    /// An identifier, or nothing. More is taken for one than Rust allows (the standard library has no
+    /// table of what Unicode allows); the compiler refuses it.
+    fn word(&mut self) -> &'a str {
+        let allowed = |char: char| {
+            char == '_' || char.is_alphanumeric() || !(char.is_ascii() || char.is_whitespace())
+        };
+        let rest = self.chars.peek().map_or("", |&(start, _)| &self.text[start..]);
+        let length = rest.find(|char| !allowed(char)).unwrap_or(rest.len());
+        let word = &rest[..length];
+        word.chars().for_each(|_| _ = self.chars.next());
+        word
+    }
+
+    fn skip_space(&mut self) {
+        while self.chars.next_if(|(_, char)| char.is_whitespace()).is_some() {}
+    }
+
+    fn eat(&mut self, wanted: char) -> bool {
+        self.chars.next_if(|&(_, char)| char == wanted).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Position::{Index, Name};
+    use super::*;
+
+    fn plain(value: Position<'_>) -> Placeholder<'_> {
+        Placeholder { value, width: None, precision: None, pointer: false }
+    }
+
+    #[test]
+    fn names_and_numbers() {
+        assert_eq!(placeholders("none {{}} }}{{"), Some(vec![]));
+        assert_eq!(
+            placeholders("{} {1} { } {name } {_x:?}{ünïcode}").unwrap(),
+            [Index(0), Index(1), Index(1), Name("name"), Name("_x"), Name("ünïcode")].map(plain)
+        );
+        assert_eq!(placeholders("{{{0}}}").unwrap(), [plain(Index(0))]);
+        assert_eq!(placeholders("{type} {self}").unwrap(), [Name("type"), Name("self")].map(plain));
+    }
+
+    #[test]
+    fn widths_and_precisions() {
+        let with = |value, width, precision| Placeholder { width, precision, ..plain(value) };
+        for (text, expected) in [
+            ("{:5}", plain(Index(0))),
+            ("{:05.3}", plain(Index(0))),
+            ("{:w$}", with(Index(0), Some(Name("w")), None)),
+            ("{x:>+#0w$.p$}", with(Name("x"), Some(Name("w")), Some(Name("p")))),
+            ("{:1$.2$}", with(Index(0), Some(Index(1)), Some(Index(2)))),
+            ("{:0$}", with(Index(0), Some(Index(0)), None)),
+            ("{:00$}", with(Index(0), Some(Index(0)), None)),
+            ("{:.*}", with(Index(1), None, Some(Index(0)))),
+            ("{x:.*e}", with(Name("x"), None, Some(Index(0)))),
+            ("{:1$.*?}", with(Index(1), Some(Index(1)), Some(Index(0)))),
+            ("{:x$x}", with(Index(0), Some(Name("x")), None)),
+            ("{:p$p}", Placeholder { width: Some(Name("p")), pointer: true, ..plain(Index(0)) }),
+            ("{:.e$e}", with(Index(0), None, Some(Name("e")))),
+        ] {
+            assert_eq!(placeholders(text).unwrap(), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn fills_flags_and_traits() {
+        macro_rules! check {
+            ($($text:literal)*) => {$(
+                let _ = format_args!($text, 1);
+                assert_eq!(placeholders($text).unwrap(), [plain(Index(0))], "{}", $text);
+            )*};
+        }
+        check! {
+            "{:}" "{0:}" "{:?}" "{:#?}" "{:x?}" "{:X?}" "{:x}" "{:X}" "{:o}" "{:b}" "{:e}" "{:E}"
+            "{:*^9}" "{:}<9}" "{:{>9}" "{:<<9}" "{:é^9}" "{:^}" "{:+}" "{:-5}" "{:#x}" "{:#010x}"
+            "{:? }" "{ :? }" "{0 :x }" "{:.0}" "{:.}" "{:\u{7d}^5}"
+        }
+        assert!(placeholders("{:p}").unwrap()[0].pointer);
+        assert!(placeholders("{x:#018p}").unwrap()[0].pointer);
+    }
+
+    #[test]
+    fn malformed() {
+        for text in [
+            "{",
+            "}",
+            "{}}",
+            "{{}",
+            "{x",
+            "{:",
+            "{:?",
+            "{x.y}",
+            "{x[0]}",
+            "{x + 1}",
+            "{:q}",
+            "{:?x}",
+            "{:5 5}",
+            "{_}",
+            "{r#type}",
+            "{x?}",
+            "{:*9}",
+            "{99999999999999999999}",
+            "{:70000}",
+            "{-1}",
+            "{:$}",
+            "{:1$$}",
+            "{x=}",
+            "{:pp}",
+            "{:_$}",
+            "{ name }",
+            "{ : ?}",
+        ] {
+            assert_eq!(placeholders(text), None, "{text}");
+        }
+    }
+}

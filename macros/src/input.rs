@@ -1,0 +1,205 @@
+//! The tokens of a log statement, taken apart.
+//!
+//! ```text
+//! $crate (Info) [target: EXPR,] FORMAT [, [name =] EXPR]* [,]
+//! $crate ()     [target: EXPR,] LEVEL, FORMAT [, [name =] EXPR]* [,]
+//! ```
+
+use proc_macro::{Delimiter, Group, Ident, Literal, Spacing, Span, TokenStream, TokenTree};
+
+use crate::expression;
+use crate::literal::string_value;
+use crate::template::code;
+
+/// A log statement.
+pub struct Input<'a> {
+    /// The way to kymo.
+    pub kymo: &'a TokenTree,
+    pub level: Level<'a>,
+    pub target: Option<&'a [TokenTree]>,
+    pub format: Literal,
+    /// `None` where the arguments are not separated as they should be.
+    pub arguments: Option<Vec<Argument<'a>>>,
+    /// Everything from the format string on, as it was written.
+    pub format_args: &'a [TokenTree],
+}
+
+/// The level of a statement.
+pub enum Level<'a> {
+    /// Fixed by the macro: the name of the level.
+    Named(Ident),
+    /// A path that ends in the name of a level.
+    Path(&'a [TokenTree]),
+    /// Any other expression: known at run time only.
+    Dynamic(&'a [TokenTree]),
+}
+
+/// An explicit argument.
+pub struct Argument<'a> {
+    pub name: Option<&'a Ident>,
+    pub value: &'a [TokenTree],
+}
+
+/// A statement that is wrong in a way of which `format_args!` knows nothing.
+pub struct Misuse {
+    span: Span,
+    message: &'static str,
+}
+
+impl Misuse {
+    pub fn new(span: Span, message: &'static str) -> Self {
+        Self { span, message }
+    }
+
+    /// Points at the first of `tokens`, or at the whole statement where there are none.
+    fn at(tokens: &[TokenTree], message: &'static str) -> Self {
+        Self::new(tokens.first().map_or_else(Span::call_site, TokenTree::span), message)
+    }
+
+    /// A call of `compile_error!`.
+    pub fn into_compile_error(self) -> TokenStream {
+        let mut message = Literal::string(self.message);
+        message.set_span(self.span);
+        let message = [TokenTree::from(message)];
+        code("::core::compile_error!($message)", self.span, &[("message", &message)])
+            .into_iter()
+            .collect()
+    }
+}
+
+/// Takes the tokens of `statement!` apart.
+pub fn parse(tokens: &[TokenTree]) -> Result<Input<'_>, Misuse> {
+    let [kymo, TokenTree::Group(level), rest @ ..] = tokens else {
+        return Err(Misuse::at(tokens, "`statement!` is called by the macros of kymo only"));
+    };
+    let (target, rest) = target(rest)?;
+    let (level, rest) = match level.stream().into_iter().next() {
+        Some(TokenTree::Ident(name)) => (Level::Named(name), rest),
+        _ => level_argument(rest)?,
+    };
+    if is_target(rest) {
+        return Err(Misuse::at(rest, "`target:` must come before everything else"));
+    }
+    let Some((first, behind)) = rest.split_first() else {
+        return Err(Misuse::at(rest, "a format string is missing"));
+    };
+    let format = string_literal(first)
+        .ok_or_else(|| Misuse::at(rest, "the format string must be a string literal"))?;
+    Ok(Input { kymo, level, target, format, arguments: arguments(behind)?, format_args: rest })
+}
+
+/// A leading `target: EXPR,` and what follows it.
+fn target(tokens: &[TokenTree]) -> Result<(Option<&[TokenTree]>, &[TokenTree]), Misuse> {
+    if !is_target(tokens) {
+        return Ok((None, tokens));
+    }
+    let (target, rest) = split_comma(&tokens[2..]);
+    if target.is_empty() {
+        return Err(Misuse::at(tokens, "a value is missing behind `target:`"));
+    }
+    Ok((Some(target), rest))
+}
+
+/// Whether `target:` stands here, and no path that begins with `target::`.
+fn is_target(tokens: &[TokenTree]) -> bool {
+    let [TokenTree::Ident(ident), TokenTree::Punct(colon), rest @ ..] = tokens else {
+        return false;
+    };
+    let path = colon.spacing() == Spacing::Joint && is_punct(rest.first(), ':');
+    colon.as_char() == ':' && !path && ident.to_string() == "target"
+}
+
+/// The level that `log!` has as an argument, and what follows it.
+fn level_argument(tokens: &[TokenTree]) -> Result<(Level<'_>, &[TokenTree]), Misuse> {
+    let (level, rest) = split_comma(tokens);
+    match level {
+        [] => Err(Misuse::at(tokens, "a level is missing")),
+        [format] if string_literal(format).is_some() => {
+            Err(Misuse::at(tokens, "a level must come before the format string"))
+        }
+        [first @ .., TokenTree::Ident(last)] if first.iter().all(is_path) && is_level(last) => {
+            Ok((Level::Path(level), rest))
+        }
+        _ => Ok((Level::Dynamic(level), rest)),
+    }
+}
+
+fn is_path(token: &TokenTree) -> bool {
+    match token {
+        // `Self` means nothing inside of the items that a statement expands to.
+        TokenTree::Ident(ident) => ident.to_string() != "Self",
+        TokenTree::Punct(punct) => punct.as_char() == ':',
+        _ => false,
+    }
+}
+
+fn is_level(name: &Ident) -> bool {
+    matches!(&*name.to_string(), "Error" | "Warn" | "Info" | "Debug" | "Trace")
+}
+
+/// What follows the format string. `None` where it is not `, argument, argument`, with or without a last comma.
+fn arguments(mut tokens: &[TokenTree]) -> Result<Option<Vec<Argument<'_>>>, Misuse> {
+    let mut arguments = Vec::new();
+    while let Some((comma, behind)) = tokens.split_first() {
+        if !is_punct(Some(comma), ',') {
+            return Ok(None);
+        }
+        if behind.is_empty() {
+            break;
+        }
+        if is_target(behind) {
+            return Err(Misuse::at(behind, "`target:` must come before everything else"));
+        }
+        let (name, value) = name(behind);
+        let (value, rest) = value.split_at(expression::length(value));
+        if value.is_empty() {
+            return Ok(None);
+        }
+        arguments.push(Argument { name, value });
+        tokens = rest;
+    }
+    Ok(Some(arguments))
+}
+
+/// A leading `name =`, and what follows it.
+fn name(tokens: &[TokenTree]) -> (Option<&Ident>, &[TokenTree]) {
+    match tokens {
+        [TokenTree::Ident(name), TokenTree::Punct(equals), value @ ..]
+            if equals.as_char() == '='
+                && !(equals.spacing() == Spacing::Joint
+                    && (is_punct(value.first(), '=') || is_punct(value.first(), '>'))) =>
+        {
+            (Some(name), value)
+        }
+        _ => (None, tokens),
+    }
+}
+
+/// The expression that `tokens` begins with, and what follows the comma behind it.
+fn split_comma(tokens: &[TokenTree]) -> (&[TokenTree], &[TokenTree]) {
+    let (expression, rest) = tokens.split_at(expression::length(tokens));
+    (expression, rest.get(1..).unwrap_or_default())
+}
+
+fn is_punct(token: Option<&TokenTree>, char: char) -> bool {
+    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == char)
+}
+
+/// The string literal that `token` is, on its own or as the argument of another macro (`$format:literal`).
+fn string_literal(token: &TokenTree) -> Option<Literal> {
+    match token {
+        TokenTree::Literal(literal) => {
+            string_value(&literal.to_string()).is_some().then(|| literal.clone())
+        }
+        TokenTree::Group(group) => only_token(group).as_ref().and_then(string_literal),
+        _ => None,
+    }
+}
+
+fn only_token(group: &Group) -> Option<TokenTree> {
+    if group.delimiter() != Delimiter::None {
+        return None;
+    }
+    let mut tokens = group.stream().into_iter();
+    tokens.next().filter(|_| tokens.next().is_none())
+}

@@ -1,0 +1,116 @@
+//! Which arguments a statement has, in the order in which `format_args!` numbers them, and what each is used for.
+//!
+//! Explicit arguments come first, as they are written; then variables that the format string names, in order of
+//! first appearance. An argument is captured once, however often it is printed.
+
+use crate::format::{Placeholder, Position};
+
+/// The arguments of a statement.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Arguments<'a> {
+    /// One for each argument, explicit ones first.
+    pub uses: Vec<Use>,
+    /// The variables that the format string captures, in order.
+    pub captures: Vec<&'a str>,
+}
+
+/// What the placeholders do with an argument.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Use {
+    /// It is printed, other than as an address.
+    pub printed: bool,
+    /// Its address is printed.
+    pub pointer: bool,
+    /// It is a width or a precision.
+    pub count: bool,
+}
+
+/// Matches placeholders with explicit arguments, of which `names` has the names (`None`: positional).
+///
+/// `None` where `format_args!` would refuse the statement: an argument is missing, is never used, is
+/// named twice, or is positional behind a named one.
+pub fn number<'a>(
+    placeholders: &[Placeholder<'a>],
+    names: &[Option<&'a str>],
+) -> Option<Arguments<'a>> {
+    let positional = names.iter().take_while(|name| name.is_none()).count();
+    let named = &names[positional..];
+    if named.iter().enumerate().any(|(at, name)| name.is_none() || named[..at].contains(name)) {
+        return None;
+    }
+    let mut arguments = Arguments { uses: vec![Use::default(); names.len()], captures: Vec::new() };
+    for placeholder in placeholders {
+        let value = arguments.find(names, placeholder.value)?;
+        value.pointer |= placeholder.pointer;
+        value.printed |= !placeholder.pointer;
+        for count in [placeholder.width, placeholder.precision].into_iter().flatten() {
+            arguments.find(names, count)?.count = true;
+        }
+    }
+    let unused = arguments.uses.contains(&Use::default());
+    (!unused).then_some(arguments)
+}
+
+impl<'a> Arguments<'a> {
+    /// The argument at `position`: a variable that was not met before becomes the last one.
+    fn find(&mut self, names: &[Option<&'a str>], position: Position<'a>) -> Option<&mut Use> {
+        let index = match position {
+            Position::Index(index) => (index < names.len()).then_some(index)?,
+            Position::Name(name) => {
+                let mut all = names.iter().copied().chain(self.captures.iter().copied().map(Some));
+                all.position(|known| known == Some(name)).unwrap_or_else(|| {
+                    self.captures.push(name);
+                    self.uses.push(Use::default());
+                    self.uses.len() - 1
+                })
+            }
+        };
+        self.uses.get_mut(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::placeholders;
+
+    const PRINTED: Use = Use { printed: true, pointer: false, count: false };
+    const POINTER: Use = Use { printed: false, pointer: true, count: false };
+    const COUNT: Use = Use { printed: false, pointer: false, count: true };
+
+    fn check(text: &str, names: &[Option<&str>], expected: Option<(&[Use], &[&str])>) {
+        let found = number(&placeholders(text).unwrap(), names);
+        let found = found.as_ref().map(|found| (&found.uses[..], &found.captures[..]));
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn explicit_arguments_before_captures() {
+        check(
+            "order {id} filled at {px:.2} {}",
+            &[None, Some("id")],
+            Some((&[PRINTED; 3], &["px"])),
+        );
+        check("{a} {b} {a:?} {0}", &[Some("b")], Some((&[PRINTED; 2], &["a"])));
+        check("{x:w$.p$}", &[], Some((&[PRINTED, COUNT, COUNT], &["x", "w", "p"])));
+        check("{x:w$.w$}", &[Some("w")], Some((&[COUNT, PRINTED], &["x"])));
+        check("{:.*}", &[None, None], Some((&[COUNT, PRINTED], &[])));
+        check("{0:0$}", &[None], Some((&[Use { count: true, ..PRINTED }], &[])));
+        check("{:p} {1}", &[None, None], Some((&[POINTER, PRINTED], &[])));
+        check("{0:p} {0}", &[None], Some((&[Use { pointer: true, ..PRINTED }], &[])));
+        check("", &[], Some((&[], &[])));
+    }
+
+    #[test]
+    fn what_format_args_refuses() {
+        check("{}", &[], None);
+        check("{1}", &[None], None);
+        check("", &[None], None);
+        check("{}", &[None, None], None);
+        check("{}", &[None, Some("x")], None);
+        check("{x}", &[Some("x"), Some("x")], None);
+        check("{x}{0}", &[Some("x"), None], None);
+        check("{:.*}", &[None], None);
+        check("{x:.*}", &[Some("x"), Some("y")], None);
+    }
+}

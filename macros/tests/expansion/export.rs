@@ -1,0 +1,110 @@
+//! The stand-in for `kymo::export`.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+}
+
+pub struct Location {
+    pub target: &'static str,
+    pub module: &'static str,
+    pub file: &'static str,
+    pub line: u32,
+    pub column: u32,
+    pub format: &'static str,
+    pub names: &'static [&'static str],
+}
+
+pub trait Statement {
+    const LEVEL: Level;
+    const LOCATION: Location;
+}
+
+/// What a statement logged.
+pub struct Record {
+    pub level: Level,
+    pub location: Location,
+    /// `pointer` for an argument that was captured as one.
+    pub values: Vec<String>,
+}
+
+thread_local! {
+    static ENABLED: Cell<Level> = const { Cell::new(Level::Info) };
+    static RECORDS: RefCell<Vec<Record>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The records that `run` logs while levels up to `most` are enabled.
+pub fn logged(most: Level, run: impl FnOnce()) -> Vec<Record> {
+    ENABLED.set(most);
+    run();
+    RECORDS.take()
+}
+
+pub fn enabled(level: Level) -> bool {
+    level <= ENABLED.get()
+}
+
+pub fn capture<T: Display + ?Sized>(value: &T) -> String {
+    value.to_string()
+}
+
+pub fn capture_pointer<T>(_: &*const T) -> String {
+    "pointer".to_owned()
+}
+
+/// Arguments as nested pairs.
+pub trait List {
+    fn append(self, values: &mut Vec<String>);
+}
+
+impl List for () {
+    fn append(self, _: &mut Vec<String>) {}
+}
+
+impl<T: List> List for (String, T) {
+    fn append(self, values: &mut Vec<String>) {
+        values.push(self.0);
+        self.1.append(values);
+    }
+}
+
+pub fn log_many_at<S: Statement>(_: S, level: Level, list: impl List) {
+    let mut values = Vec::new();
+    list.append(&mut values);
+    let record = Record { level, location: S::LOCATION, values };
+    RECORDS.with_borrow_mut(|records| records.push(record));
+}
+
+pub fn log_many<S: Statement>(here: S, list: impl List) {
+    log_many_at(here, S::LEVEL, list);
+}
+
+macro_rules! log_functions {
+    ($($log:ident $log_at:ident ($($value:ident)*))*) => {$(
+        pub fn $log<S: Statement>(here: S $(, $value: String)*) {
+            $log_at(here, S::LEVEL $(, $value)*);
+        }
+        #[allow(clippy::too_many_arguments, reason = "as the real one")]
+        pub fn $log_at<S: Statement>(here: S, level: Level $(, $value: String)*) {
+            log_many_at(here, level, pairs!($($value)*));
+        }
+    )*};
+}
+macro_rules! pairs {
+    () => { () };
+    ($first:ident $($rest:ident)*) => { ($first, pairs!($($rest)*)) };
+}
+log_functions! {
+    log0 log0_at ()
+    log1 log1_at (a)
+    log2 log2_at (a b)
+    log3 log3_at (a b c)
+    log4 log4_at (a b c d)
+    log5 log5_at (a b c d e)
+    log6 log6_at (a b c d e f)
+}

@@ -1,0 +1,113 @@
+//! The macros that log.
+//!
+//! They only say which level is meant and where kymo is to be found (`$crate`, so that they work under any
+//! name and when re-exported); the proc macro `statement!` does the rest.
+
+/// Logs at [`Level::Error`](crate::Level::Error): something failed.
+///
+/// See [`info!`](crate::info) for the syntax.
+///
+/// ```
+/// let (venue, code) = ("XETRA", 17);
+/// kymo::error!("{venue} rejected the order: code {code}");
+/// ```
+#[macro_export]
+macro_rules! error {
+    ($($statement:tt)*) => { $crate::export::statement!($crate (Error) $($statement)*) };
+}
+
+/// Logs at [`Level::Warn`](crate::Level::Warn): something is odd, and went on.
+///
+/// See [`info!`](crate::info) for the syntax.
+///
+/// ```
+/// let late = std::time::Duration::from_micros(1_250);
+/// kymo::warn!("tick late by {late:?}");
+/// ```
+#[macro_export]
+macro_rules! warn {
+    ($($statement:tt)*) => { $crate::export::statement!($crate (Warn) $($statement)*) };
+}
+
+/// Logs at [`Level::Info`](crate::Level::Info): what an operator wants to read.
+///
+/// The format string and its arguments are those of [`format!`](std::format): the same placeholders, named
+/// arguments and variables in braces, checked by the compiler all the same.
+///
+/// ```
+/// let (id, px) = (7, 101.25);
+/// kymo::info!("order {id} filled at {px}");
+/// kymo::info!("order {} filled at {px:.2} on {venue:>8}", id, venue = "XETRA");
+/// ```
+///
+/// A leading `target:` takes the place of the module path by which records are filtered. It has to be a
+/// constant.
+///
+/// ```
+/// const FILLS: &str = "fills";
+/// let (id, px) = (7, 101.25);
+/// kymo::info!(target: "fills", "order {} filled at {px:.2}", id);
+/// kymo::info!(target: FILLS, "order {id} filled");
+/// ```
+///
+/// # What differs from `format!`
+///
+/// - Nothing is formatted here. The arguments' bytes are copied, and whoever reads the log formats them. So an
+///   argument must be of a type that the reader knows: a number, `bool`, `char`, a string, a `Duration`, an
+///   address, or an `Option`, slice or tuple of them. Other values can be formatted on the spot, at the price
+///   of formatting: wrap them in `kymo::display(&value)` or `kymo::debug(&value)`.
+/// - Where the level is disabled, the arguments are not evaluated.
+/// - There can be at most 64 arguments.
+/// - An argument that is printed with `{:p}` cannot be printed otherwise too: pass it twice.
+/// - The format string is a literal, and not a macro such as `concat!`.
+#[macro_export]
+macro_rules! info {
+    ($($statement:tt)*) => { $crate::export::statement!($crate (Info) $($statement)*) };
+}
+
+/// Logs at [`Level::Debug`](crate::Level::Debug): what a developer wants to read.
+///
+/// See [`info!`](crate::info) for the syntax.
+///
+/// ```
+/// let book = [101.25, 101.5, 101.75];
+/// kymo::debug!("{} levels: {book:?}", book.len());
+/// ```
+#[macro_export]
+macro_rules! debug {
+    ($($statement:tt)*) => { $crate::export::statement!($crate (Debug) $($statement)*) };
+}
+
+/// Logs at [`Level::Trace`](crate::Level::Trace): every step.
+///
+/// See [`info!`](crate::info) for the syntax.
+///
+/// ```
+/// let step = 3;
+/// kymo::trace!("step {step}");
+/// ```
+#[macro_export]
+macro_rules! trace {
+    ($($statement:tt)*) => { $crate::export::statement!($crate (Trace) $($statement)*) };
+}
+
+/// Logs at a level that is an argument.
+///
+/// ```
+/// use kymo::Level;
+///
+/// let (attempt, delay_ms) = (3, 250);
+/// kymo::log!(Level::Debug, "attempt {attempt}");
+///
+/// let level = if attempt > 2 { Level::Warn } else { Level::Debug };
+/// kymo::log!(level, "attempt {attempt}: next in {delay_ms} ms");
+/// kymo::log!(target: "retry", level, "attempt {attempt}");
+/// ```
+///
+/// A level that is spelled out (a path that ends in `Error`, `Warn`, `Info`, `Debug` or `Trace`) costs the same as
+/// the macro of its name. Any other expression is evaluated once, whether or not the level is enabled. For the
+/// rest see [`info!`](crate::info).
+#[macro_export]
+macro_rules! log {
+    ($($statement:tt)*) => { $crate::export::statement!($crate () $($statement)*) };
+}

@@ -1,0 +1,4 @@
+fn main() {
+    let id = 7;
+    kymo::info!("order {id:q}");
+}
