@@ -1,5 +1,7 @@
 //! What the expansion of a log macro calls. Not part of the public interface: it changes with the macros.
 
+pub use kymo_macros::statement;
+
 use crate::argument::{Argument, Arguments, Encode, Pointer, PointerArgument};
 use crate::call_site::CallSite;
 pub use crate::call_site::{Location, Statement};

@@ -14,6 +14,7 @@ pub mod format;
 mod hot;
 mod level;
 mod logger;
+mod macros;
 mod orphans;
 mod producer;
 mod record;
