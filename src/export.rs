@@ -47,6 +47,7 @@ macro_rules! log {
         }
 
         #[inline(always)]
+        #[allow(clippy::too_many_arguments, reason = "one for each argument of the statement")]
         pub fn $log_at<S: Statement, $($ty: Encode),*>(_statement: S, level: Level, $($name: $ty),*) {
             $shared(&SiteOf::<S, $list>::BY_LEVEL[level as usize - 1], $($name),*);
         }

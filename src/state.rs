@@ -106,6 +106,11 @@ impl Drops {
         (self.first_ticks.load(Ordering::Relaxed), self.last_ticks.load(Ordering::Relaxed))
     }
 
+    /// The ticks of the last record that was dropped.
+    pub(crate) fn last_ticks(&self) -> u64 {
+        self.range().1
+    }
+
     /// Notes that `total` drops stand in the file.
     pub(crate) fn mark(&self, total: u64) {
         // Relaxed: only says whose ticks are the first ones; a drop that just misses it is the second of its gap.

@@ -10,10 +10,11 @@ use std::ptr;
 use crate::argument;
 use crate::hot::AVAILABLE;
 use crate::level::Level;
-use crate::logger::{self, Core};
+use crate::logger;
 use crate::orphans;
 use crate::producer::{Mode, Producer};
-use crate::state::{Reason, ThreadInfo};
+use crate::state::{Reason, RingState, ThreadInfo};
+use crate::sync::Arc;
 use crate::sync::statics::{AtomicU64, Ordering, compiler_fence};
 
 /// The capacity of the ring of a thread that logs while it ends, in words: room for a record of any length.
@@ -22,6 +23,8 @@ const LAST_RING_WORDS: usize = 2 * crate::format::MAX_RECORD_BYTES / 8;
 thread_local! {
     /// This thread's producer, used by a call or not; null where there is none.
     static OWNED: Cell<*mut Producer> = const { Cell::new(ptr::null_mut()) };
+    /// What it shares with the consumer, which may be looked at while a call uses the producer.
+    static STATE: Cell<*const RingState> = const { Cell::new(ptr::null()) };
     static GUARD: Guard = const { Guard };
 }
 
@@ -96,7 +99,7 @@ impl DerefMut for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if self.last {
-            // SAFETY: made by `Box::into_raw` in `last_lease`, and known to nobody else.
+            // SAFETY: made by `Box::into_raw` in `take`, and known to nobody else.
             drop(unsafe { Box::from_raw(self.producer) });
         } else {
             compiler_fence(Ordering::SeqCst);
@@ -114,13 +117,12 @@ pub(crate) fn lease(level: Level) -> Option<Lease> {
 /// `None` for the level: this is no log call, and not to be counted as one.
 #[cold]
 fn take(level: Option<Level>) -> Option<Lease> {
-    let owned = OWNED.get();
-    if !owned.is_null() && AVAILABLE.get().is_null() {
-        // SAFETY: the interrupted call goes on only when this has returned. Only the shared state, which is made of atomics, is
-        // looked at; its address does not change as long as the producer lives.
-        let state = unsafe { &*ptr::addr_of!((*owned).state) };
+    if !OWNED.get().is_null() && AVAILABLE.get().is_null() {
         if let Some(level) = level {
-            state.drops.count(level, crate::clock::coarse(), Reason::Nested);
+            // SAFETY: the producer, which owns this too, lives until the interrupted call goes on, which is
+            // only when this has returned.
+            let state = unsafe { &*STATE.get() };
+            state.drops.count(level, state.drops.last_ticks(), Reason::Nested);
         }
         return None;
     }
@@ -128,14 +130,17 @@ fn take(level: Option<Level>) -> Option<Lease> {
         return Some(lease);
     }
     let made = logger::current().and_then(|core| {
-        if GUARD.try_with(|_| ()).is_ok() {
-            let producer = make(&core, core.ring_words)?;
+        let ending = GUARD.try_with(|_| ()).is_err();
+        let ring_words =
+            if ending { LAST_RING_WORDS.min(core.ring_words) } else { core.ring_words };
+        let producer = core.make_producer(ring_words, thread_info())?;
+        let state = Arc::as_ptr(&producer.state);
+        let producer = Box::into_raw(Box::new(producer));
+        if !ending {
+            STATE.set(state);
             OWNED.set(producer);
-            Some(Lease { producer, last: false })
-        } else {
-            let producer = make(&core, LAST_RING_WORDS.min(core.ring_words))?;
-            Some(Lease { producer, last: true })
         }
+        Some(Lease { producer, last: ending })
     });
     if made.is_none() && level.is_some() {
         count_unlogged(1);
@@ -160,16 +165,12 @@ fn existing() -> Option<Lease> {
     None
 }
 
-fn make(core: &Core, ring_words: usize) -> Option<*mut Producer> {
-    core.make_producer(ring_words, thread_info()).map(|producer| Box::into_raw(Box::new(producer)))
-}
-
 /// Gives up this thread's producer.
 fn release() {
     AVAILABLE.set(ptr::null_mut());
     let producer = OWNED.replace(ptr::null_mut());
     if !producer.is_null() {
-        // SAFETY: made by `Box::into_raw` in `make`; both cells have just been cleared, and no call is under way: this is called by
+        // SAFETY: made by `Box::into_raw` in `take`; both cells have just been cleared, and no call is under way: this is called by
         // the slow path that took the producer, or by the destructor of `GUARD`.
         drop(unsafe { Box::from_raw(producer) });
     }

@@ -145,8 +145,12 @@ pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
         4..=7 => unsafe { both_ends::<u32>(from, to, len) },
         // SAFETY: see above.
         2..=3 => unsafe { both_ends::<u16>(from, to, len) },
-        // SAFETY: one byte is within `len`.
-        1 => unsafe { to.write(from.read()) },
+        1 => {
+            // SAFETY: one byte is within `len`.
+            let byte = unsafe { from.read() };
+            // SAFETY: as above.
+            unsafe { to.write(byte) };
+        }
         0 => {}
         // SAFETY: see above.
         17..=32 => unsafe { both_ends::<u128>(from, to, len) },

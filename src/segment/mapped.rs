@@ -174,7 +174,7 @@ fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
 
 fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> {
     use std::os::unix::fs::FileExt;
-    const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let mut at = offset;
     while at < offset + len {
         let part = ZEROS.len().min((offset + len - at) as usize);
