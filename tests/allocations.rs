@@ -1,0 +1,84 @@
+//! A log call in a prepared thread allocates nothing: neither the millionth of a call site nor the first.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+}
+
+// SAFETY: all calls are passed on to the system's allocator as they are.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[derive(Debug)]
+struct Order {
+    #[allow(dead_code, reason = "read by `Debug`")]
+    id: u64,
+}
+
+fn log_everything(round: u64) {
+    let (text, list) = ("a string", [1.5, 2.5, 3.5]);
+    kymo::info!("order {round} filled at {} for {text:>10}", 101.25 * round as f64);
+    kymo::error!("no argument");
+    kymo::warn!("{:?} {:?} {}", Some(round), list, Cow::Borrowed(text));
+    kymo::debug!("{:?} {} {:?}", Duration::from_nanos(round), Ipv6Addr::LOCALHOST, (round, text));
+    kymo::trace!("{} {:?}", kymo::display(round), kymo::debug(Order { id: round }));
+    kymo::log!(kymo::Level::ALL[round as usize % 5], "a level at run time, {:p}", &raw const round);
+    kymo::info!("{} {} {} {} {} {} {} {}", 1, 2, 3, 4, 5, 6, 7, round);
+}
+
+#[test]
+fn a_log_call_in_a_prepared_thread_allocates_nothing() {
+    let path = std::env::temp_dir().join(format!("kymo-allocations-{}.kymo", std::process::id()));
+    let logger = kymo::Logger::builder(&path).start().unwrap();
+    assert!(kymo::prepare_thread());
+
+    let before = ALLOCATIONS.get();
+    log_everything(0);
+    let first = ALLOCATIONS.get() - before;
+    for round in 1..20_000 {
+        log_everything(round);
+    }
+    let all = ALLOCATIONS.get() - before;
+
+    // What is too long takes the slow path, and allocates no more than the rest.
+    let long = "x".repeat(100_000);
+    let before_long = ALLOCATIONS.get();
+    kymo::info!("{long}");
+    let cut = ALLOCATIONS.get() - before_long;
+
+    let report = logger.shutdown();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!((first, all, cut), (0, 0, 0));
+    assert_eq!((report.written, report.dropped, report.cut), (140_001, 0, 1));
+}
