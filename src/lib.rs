@@ -4,5 +4,7 @@
 #[doc(hidden)]
 pub mod format;
 mod level;
+#[cfg(feature = "reader")]
+pub mod reader;
 
 pub use level::{Level, ParseLevelError};
