@@ -17,6 +17,8 @@ mod logger;
 mod macros;
 mod orphans;
 mod producer;
+#[cfg(feature = "reader")]
+pub mod reader;
 mod record;
 mod registry;
 mod ring;

@@ -5,7 +5,6 @@ use std::process::{Command, exit};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-
 /// So many records fit into the ring, so that nobody has to wait.
 const ROUNDS: u64 = 2_000;
 
@@ -62,7 +61,8 @@ fn child() {
 fn forbid_system_calls() {
     /// `BPF_RET | BPF_K`: return the constant.
     const RETURN: u16 = 0x06;
-    let mut kill = libc::sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_KILL_PROCESS };
+    let mut kill =
+        libc::sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_KILL_PROCESS };
     let program = libc::sock_fprog { len: 1, filter: &raw mut kill };
     // SAFETY: an option without pointers.
     let unprivileged = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };

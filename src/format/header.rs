@@ -116,7 +116,8 @@ impl Header {
             opened_ns: i64::from(u32_at(24)) | i64::from(u32_at(28)) << 32,
             boot: copy[32..48].try_into().ok()?,
             segment: copy[48..64].try_into().ok()?,
-            clock: ClockSource::from_code(copy[64])?,
+            // A source of a later version is a counter to this one: the clock frames say what it counts.
+            clock: ClockSource::from_code(copy[64]).unwrap_or_default(),
             host: String::from_utf8_lossy(&copy[66..66 + host_bytes]).into_owned(),
         })
     }

@@ -1,0 +1,196 @@
+//! What a reader meets besides records: drops, gaps, damage and totals.
+
+use std::fmt;
+
+use super::dictionary::Thread;
+use super::record::Record;
+use crate::Level;
+
+/// What was met in a file.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'r> {
+    /// A record.
+    Record(Record<'r>),
+    /// The program dropped records of a thread here.
+    Drops(Drops<'r>),
+    /// Records of a thread are known to be missing here.
+    Gap(Gap<'r>),
+    /// Bytes could not be read.
+    Damage(&'r Damage),
+    /// A thread ended, or the segment did.
+    ThreadEnd(ThreadEnd<'r>),
+    /// The file was closed in order.
+    End(Totals),
+}
+
+/// Records that the program dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct Drops<'r> {
+    /// The thread that logged them.
+    pub thread: &'r Thread,
+    /// When the first was logged, in nanoseconds since the epoch.
+    pub first_ns: i64,
+    /// When the last was logged, in nanoseconds since the epoch.
+    pub last_ns: i64,
+    /// How many, by reason and level.
+    pub counts: &'r [DropCount],
+    /// Where the mark stands in the file.
+    pub offset: u64,
+}
+
+/// How many records were dropped for one reason at one level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DropCount {
+    /// Why.
+    pub reason: DropReason,
+    /// Their level; `None` if it is one that this version does not know.
+    pub level: Option<Level>,
+    /// How many.
+    pub count: u64,
+}
+
+/// Why records were dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The ring was full.
+    Full,
+    /// The record was too large for the ring.
+    TooLarge,
+    /// Waiting for room took too long.
+    TimedOut,
+    /// The output failed.
+    OutputFailed,
+    /// It was logged after shutdown.
+    AfterShutdown,
+    /// It was logged by a signal handler that interrupted a log call.
+    InSignalHandler,
+    /// A reason that this version does not know, by its code.
+    Unknown(u8),
+}
+
+/// Records of which the numbering of a thread's records, or a total, says that they were written,
+/// and which could not be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap<'r> {
+    /// The thread that logged them; `None` where only the total of the segment shows that they are
+    /// missing.
+    pub thread: Option<&'r Thread>,
+    /// How many.
+    pub records: u64,
+    /// Where in the file it showed.
+    pub offset: u64,
+}
+
+/// The totals of a thread.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadEnd<'r> {
+    /// The thread.
+    pub thread: &'r Thread,
+    /// Records of it that were written to the segment.
+    pub written: u64,
+    /// Records of it that were dropped.
+    pub dropped: u64,
+    /// Where it stands in the file.
+    pub offset: u64,
+}
+
+/// The totals of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Records written.
+    pub written: u64,
+    /// Records dropped.
+    pub dropped: u64,
+    /// Records in which something was cut to fit.
+    pub cut: u64,
+    /// When the segment was closed, in nanoseconds since the epoch.
+    pub time_ns: i64,
+}
+
+/// Bytes of a file that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// Where they begin.
+    pub offset: u64,
+    /// How many they are.
+    pub bytes: u64,
+    /// What is wrong with them.
+    pub kind: DamageKind,
+}
+
+/// What is wrong with bytes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DamageKind {
+    /// No valid frame begins in them.
+    Corrupt,
+    /// They are the beginning of what stood here: the file was cut.
+    Incomplete,
+    /// A frame with the right checksum, of this kind, whose content breaks the format.
+    Malformed(u8),
+    /// The rest of a block behind a record whose call site, of this number, is not in the
+    /// dictionary, or has an argument of a type that this version does not know.
+    UnknownCallSite(u64),
+    /// The rest of a block behind a record that breaks the format.
+    Record,
+    /// They stand behind the frame that closes the file.
+    BehindEnd,
+}
+
+impl DropReason {
+    /// The reason with this code in a file.
+    pub fn from_code(code: u8) -> Self {
+        match code {
+            1 => Self::Full,
+            2 => Self::TooLarge,
+            3 => Self::TimedOut,
+            4 => Self::OutputFailed,
+            5 => Self::AfterShutdown,
+            6 => Self::InSignalHandler,
+            code => Self::Unknown(code),
+        }
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the ring was full",
+            Self::TooLarge => "too large for the ring",
+            Self::TimedOut => "waiting for room took too long",
+            Self::OutputFailed => "the output failed",
+            Self::AfterShutdown => "logged after shutdown",
+            Self::InSignalHandler => "logged by a signal handler inside a log call",
+            Self::Unknown(code) => return write!(f, "reason {code}"),
+        })
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offset, bytes, kind } = self;
+        write!(f, "{bytes} bytes at byte {offset} ")?;
+        match kind {
+            DamageKind::Corrupt => f.write_str("are damaged"),
+            DamageKind::Incomplete => f.write_str("are the beginning of what was cut off"),
+            DamageKind::Malformed(kind) => write!(f, "break the format of a frame of kind {kind}"),
+            DamageKind::UnknownCallSite(number) => {
+                write!(f, "cannot be decoded: call site {number} is not known")
+            }
+            DamageKind::Record => f.write_str("break the format of a record"),
+            DamageKind::BehindEnd => f.write_str("stand behind the end of the segment"),
+        }
+    }
+}
+
+impl Drops<'_> {
+    /// How many records were dropped.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().fold(0, |sum: u64, count| sum.saturating_add(count.count))
+    }
+}

@@ -1,0 +1,198 @@
+//! Values as JSON, and text made safe for a terminal.
+//!
+//! What was logged may be anything, and what a reader prints ends up on a terminal: characters that control
+//! one, end a line or turn the direction of writing leave this module only as escapes.
+
+use std::fmt::Write;
+
+use super::value::{Text, Value};
+
+/// Appends a string in quotes.
+///
+/// ```
+/// let mut out = String::new();
+/// kymo::reader::json::write_string("say \"hi\"\u{1b}", &mut out);
+/// assert_eq!(out, r#""say \"hi\"\u001b""#);
+/// ```
+pub fn write_string(text: &str, out: &mut String) {
+    out.push('"');
+    write_string_body(text, out);
+    out.push('"');
+}
+
+/// Appends a value.
+///
+/// Integers are written with all their digits, floats with the fewest that identify them; not a number and the infinities are
+/// strings. A `Some` is its value and a `None` is null. A duration is its number of nanoseconds. Addresses are
+/// strings. What was cut bears the mark `…`: a string at its end, a sequence as an element of its own.
+///
+/// ```
+/// use kymo::reader::{Value, json};
+/// let mut out = String::new();
+/// json::write_value(&Value::F64(1.5), &mut out);
+/// assert_eq!(out, "1.5");
+/// ```
+pub fn write_value(value: &Value<'_>, out: &mut String) {
+    match *value {
+        Value::Bool(value) => out.push_str(if value { "true" } else { "false" }),
+        Value::Char(value) => write_string(value.encode_utf8(&mut [0; 4]), out),
+        Value::U8(value) => out.push_str(itoa::Buffer::new().format(value)),
+        Value::U16(value) => out.push_str(itoa::Buffer::new().format(value)),
+        Value::U32(value) => out.push_str(itoa::Buffer::new().format(value)),
+        Value::U64(value) => out.push_str(itoa::Buffer::new().format(value)),
+        Value::U128(value) => out.push_str(itoa::Buffer::new().format(value)),
+        Value::I8(value) => out.push_str(itoa::Buffer::new().format(value)),
+        Value::I16(value) => out.push_str(itoa::Buffer::new().format(value)),
+        Value::I32(value) => out.push_str(itoa::Buffer::new().format(value)),
+        Value::I64(value) => out.push_str(itoa::Buffer::new().format(value)),
+        Value::I128(value) => out.push_str(itoa::Buffer::new().format(value)),
+        Value::F32(value) if value.is_finite() => {
+            out.push_str(ryu::Buffer::new().format_finite(value));
+        }
+        Value::F64(value) if value.is_finite() => {
+            out.push_str(ryu::Buffer::new().format_finite(value));
+        }
+        Value::Str(text) | Value::Text(text) => write_text(&text, out),
+        Value::Duration(value) => out.push_str(itoa::Buffer::new().format(value.as_nanos())),
+        Value::Pointer(value) => {
+            let _ = write!(out, "\"{value:#x}\"");
+        }
+        Value::Option(None) => out.push_str("null"),
+        Value::Option(Some(inner)) => write_value(&inner.get(), out),
+        Value::Sequence(sequence) => write_array(sequence.iter(), sequence.is_cut(), out),
+        Value::Tuple(tuple) => write_array(tuple.iter(), false, out),
+        // Not finite, or an address: nothing to escape.
+        _ => {
+            let _ = write!(out, "\"{value}\"");
+        }
+    }
+}
+
+fn write_array<'a>(values: impl Iterator<Item = Value<'a>>, cut: bool, out: &mut String) {
+    out.push('[');
+    let mut separator = "";
+    for value in values {
+        out.push_str(separator);
+        write_value(&value, out);
+        separator = ",";
+    }
+    if cut {
+        out.push_str(separator);
+        out.push_str("\"…\"");
+    }
+    out.push(']');
+}
+
+fn write_text(text: &Text<'_>, out: &mut String) {
+    out.push('"');
+    match text.as_str() {
+        Some(text) => write_string_body(text, out),
+        None => write_string_body(&text.to_str(), out),
+    }
+    out.push_str(if text.is_cut() { "…\"" } else { "\"" });
+}
+
+fn write_string_body(text: &str, out: &mut String) {
+    let is_special = |c| c == '"' || c == '\\' || is_control(c);
+    write_replacing(text, is_special, out, |c, out| match c {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        _ => {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        }
+    });
+}
+
+/// Appends `text` with everything that controls a terminal, ends a line or turns the direction of writing in Rust's
+/// escapes. Backslashes stay as they are, so that ordinary text does.
+///
+/// ```
+/// let mut out = String::new();
+/// kymo::reader::write_escaped("one\ntwo\u{1b}[2J", &mut out);
+/// assert_eq!(out, r"one\ntwo\u{1b}[2J");
+/// ```
+pub fn write_escaped(text: &str, out: &mut String) {
+    write_replacing(text, is_control, out, |c, out| match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        _ => {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        }
+    });
+}
+
+/// The control characters (C0, DEL, C1), the line and paragraph separators, and what turns the direction of writing.
+fn is_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Appends `text`, in which `replace` writes the characters that are special.
+#[inline]
+fn write_replacing(
+    text: &str,
+    is_special: impl Fn(char) -> bool,
+    out: &mut String,
+    replace: impl Fn(char, &mut String),
+) {
+    // Without branches, so that it is done 16 or more bytes at a time.
+    let suspicious = |byte: u8| (byte < b' ') | (byte >= 0x7F) | (byte == b'"') | (byte == b'\\');
+    if !text.bytes().fold(false, |found, byte| found | suspicious(byte)) {
+        return out.push_str(text);
+    }
+    let mut copied = 0;
+    for (at, c) in text.char_indices().filter(|&(_, c)| is_special(c)) {
+        out.push_str(&text[copied..at]);
+        replace(c, out);
+        copied = at + c.len_utf8();
+    }
+    out.push_str(&text[copied..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(text: &str) -> String {
+        let mut out = String::new();
+        write_escaped(text, &mut out);
+        out
+    }
+
+    #[test]
+    fn nothing_that_controls_a_terminal_gets_through() {
+        let text: String = (0..=0x10FFFF).filter_map(char::from_u32).collect();
+        let mut json = String::new();
+        write_string(&text, &mut json);
+        for out in [escaped(&text), json] {
+            assert!(!out.contains(is_control));
+            assert!(!out.contains(|c: char| c.is_control()));
+        }
+    }
+
+    #[test]
+    fn ordinary_text_stays_as_it_is() {
+        for text in ["", "plain", "C:\\logs \"x\"", "größe 大 …", "é"] {
+            assert_eq!(escaped(text), text);
+        }
+        assert_eq!(escaped("\u{7f}\u{85}\u{202e}\0\t"), r"\u{7f}\u{85}\u{202e}\u{0}\t");
+    }
+
+    #[test]
+    fn what_json_has_no_number_for_is_a_string() {
+        let json = |value| {
+            let mut out = String::new();
+            write_value(&value, &mut out);
+            out
+        };
+        assert_eq!(json(Value::F64(f64::NAN)), "\"NaN\"");
+        assert_eq!(json(Value::F32(f32::NEG_INFINITY)), "\"-inf\"");
+        assert_eq!(json(Value::Pointer(0x7f00)), "\"0x7f00\"");
+        assert_eq!(json(Value::IpAddr([127, 0, 0, 1].into())), "\"127.0.0.1\"");
+        assert_eq!(json(Value::F64(1.0)), "1.0");
+        assert_eq!(json(Value::U128(u128::MAX)), "340282366920938463463374607431768211455");
+    }
+}

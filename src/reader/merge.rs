@@ -1,0 +1,254 @@
+//! Puts the records of a segment's threads into one order by time, holding back as few of them as
+//! it can.
+//!
+//! Every thread has a queue of what was read of it, in its order, and the queue whose first entry
+//! is oldest goes next. A watermark says how far this may go: nothing older is still to come,
+//! except for late records, which are then the oldest there is and go at once. Where no watermark
+//! comes, the limit on memory decides, and the oldest goes without one.
+//!
+//! Ticks order the records, not time: within a segment they are the finer measure, and unlike time
+//! they do not run back when somebody sets the clock.
+//!
+//! INV-1: within a thread the order is that of the file. A record whose ticks are behind its
+//! predecessor's (it was logged while its predecessor's arguments were being made) is ordered as if
+//! they were not.
+//!
+//! INV-2: the heap has an entry for each queue that is not empty, and while a current entry is
+//! handed out, that of its queue is on top.
+
+use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
+use std::collections::{BinaryHeap, VecDeque};
+
+use super::block::{Block, Raw};
+use super::error::Error;
+use super::mark::Mark;
+use super::segment::{Segment, Step};
+use super::source::Kept;
+
+/// What an entry costs in memory besides what it points at, in bytes, roughly.
+const ENTRY_BYTES: usize = 256;
+
+/// How many emptied buffers are kept for the next blocks, and up to how many threads an emptied
+/// queue keeps its memory.
+const MAX_SPARE: usize = 64;
+
+/// Records on their way from the order of the file to the order of time.
+pub(super) struct Merger<'a> {
+    /// The first is for what belongs to no thread, then one for each thread by its index.
+    queues: Vec<Queue<'a>>,
+    heap: BinaryHeap<Reverse<(u64, u32)>>,
+    /// The entries held back take this many bytes of memory.
+    held_bytes: usize,
+    limit_bytes: usize,
+    /// Goes on to the end of the file before anything is handed out.
+    exact: bool,
+    /// Entries older than this may go.
+    horizon: u64,
+    /// Nothing more is to come.
+    drained: bool,
+    /// The queue of the entry that is handed out.
+    current: Option<u32>,
+    /// The key of the youngest entry that was handed out.
+    youngest: u64,
+    spare: Vec<(Vec<u8>, Vec<Raw>)>,
+}
+
+#[derive(Default)]
+struct Queue<'a> {
+    entries: VecDeque<Entry<'a>>,
+    /// The key of what was last at the head.
+    key: u64,
+}
+
+enum Entry<'a> {
+    Records(Held<'a>),
+    /// With the ticks that order it.
+    Mark(u64, Mark),
+}
+
+/// The records of a block.
+pub(super) struct Held<'a> {
+    pub(super) block: Block,
+    payload: Kept<'a>,
+    records: Vec<Raw>,
+    /// The record that is next or being handed out.
+    next: usize,
+}
+
+/// What is handed out.
+pub(super) enum Current<'m> {
+    Record(&'m Block, &'m Raw, &'m [u8]),
+    Mark(&'m Mark),
+}
+
+impl<'a> Merger<'a> {
+    pub(super) fn new(limit_bytes: usize, exact: bool) -> Self {
+        Self {
+            queues: vec![Queue::default()],
+            heap: BinaryHeap::new(),
+            held_bytes: 0,
+            limit_bytes,
+            exact,
+            horizon: 0,
+            drained: false,
+            current: None,
+            youngest: 0,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Goes on to the next entry; `false` where there is none, or none yet.
+    pub(super) fn advance(&mut self, segment: &mut Segment<'a>) -> Result<bool, Error> {
+        self.leave_current();
+        loop {
+            if let Some(&Reverse((key, queue))) = self.heap.peek()
+                && (self.drained || key < self.horizon || self.held_bytes > self.limit_bytes)
+            {
+                self.current = Some(queue);
+                if key < self.youngest {
+                    let record = matches!(self.current(), Some(Current::Record(..)));
+                    segment.report.disordered += u64::from(record);
+                }
+                self.youngest = self.youngest.max(key);
+                return Ok(true);
+            }
+            if self.drained {
+                return Ok(false);
+            }
+            match segment.next()? {
+                Step::Block(block) => self.hold(block, segment),
+                Step::Mark(mark) => self.push_mark(mark, segment.watermark),
+                Step::Watermark if !self.exact => self.horizon = segment.watermark,
+                Step::Watermark => {}
+                Step::Pending => return Ok(false),
+                Step::End => self.drained = true,
+            }
+        }
+    }
+
+    /// What is handed out.
+    #[inline]
+    pub(super) fn current(&self) -> Option<Current<'_>> {
+        let queue = self.queues.get(self.current? as usize)?;
+        Some(match queue.entries.front()? {
+            Entry::Records(held) => {
+                Current::Record(&held.block, held.records.get(held.next)?, held.payload.bytes())
+            }
+            Entry::Mark(_, mark) => Current::Mark(mark),
+        })
+    }
+
+    /// Reads a block to its end and holds its records back.
+    fn hold(&mut self, mut block: Block, segment: &mut Segment<'a>) {
+        let (bytes, mut records) = self.spare.pop().unwrap_or_default();
+        let damage = loop {
+            let payload = segment.frames.payload();
+            match block.next(payload, &segment.dictionary, &mut segment.report) {
+                Ok(Some(raw)) => records.push(raw),
+                Ok(None) => break None,
+                Err(kind) => break Some(kind),
+            }
+        };
+        segment.finish(&block);
+        let mark = damage.map(|kind| segment.lose_rest(&block, kind));
+        let thread = block.thread;
+        if !records.is_empty() {
+            let payload = segment.frames.keep_payload(bytes);
+            let held = Held { block, payload, records, next: 0 };
+            self.push(thread + 1, Entry::Records(held));
+        }
+        if let Some(mark) = mark {
+            self.push(thread + 1, Entry::Mark(0, mark));
+        }
+    }
+
+    fn push_mark(&mut self, mark: Mark, watermark: u64) {
+        let queue = mark.thread().map_or(0, |thread| thread + 1);
+        let ticks = match mark {
+            Mark::End(_) => u64::MAX,
+            _ if queue == 0 => watermark,
+            _ => mark.ticks().unwrap_or(0),
+        };
+        self.push(queue, Entry::Mark(ticks, mark));
+    }
+
+    fn push(&mut self, index: u32, entry: Entry<'a>) {
+        if self.queues.len() <= index as usize {
+            self.queues.resize_with(index as usize + 1, Queue::default);
+        }
+        self.held_bytes += entry.memory_bytes();
+        let queue = &mut self.queues[index as usize];
+        if queue.entries.is_empty() {
+            queue.key = queue.key.max(entry.ticks());
+            self.heap.push(Reverse((queue.key, index)));
+        }
+        queue.entries.push_back(entry);
+    }
+
+    fn leave_current(&mut self) {
+        let Some(index) = self.current.take() else { return };
+        let queue = &mut self.queues[index as usize];
+        if let Some(Entry::Records(held)) = queue.entries.front_mut()
+            && held.next + 1 < held.records.len()
+        {
+            held.next += 1;
+        } else if let Some(entry) = queue.entries.pop_front() {
+            self.held_bytes -= entry.memory_bytes();
+            if let (Entry::Records(held), true) = (entry, self.spare.len() < MAX_SPARE) {
+                self.spare.push(held.into_buffers());
+            }
+        }
+        let Some(mut top) = self.heap.peek_mut() else { return };
+        debug_assert_eq!(top.0.1, index);
+        match queue.entries.front() {
+            Some(entry) => {
+                queue.key = queue.key.max(entry.ticks());
+                top.0.0 = queue.key;
+            }
+            None => {
+                PeekMut::pop(top);
+                if self.queues.len() > MAX_SPARE {
+                    self.queues[index as usize].entries = VecDeque::new();
+                }
+            }
+        }
+    }
+}
+
+impl Entry<'_> {
+    /// The ticks that order what is next in it.
+    fn ticks(&self) -> u64 {
+        match self {
+            Self::Records(held) => held.records.get(held.next).map_or(0, |raw| raw.ticks),
+            Self::Mark(ticks, _) => *ticks,
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let bytes = match self {
+            Self::Records(held) => {
+                let copied = match &held.payload {
+                    Kept::Slice(_) => 0,
+                    Kept::Copy(bytes) => bytes.capacity(),
+                };
+                copied + held.records.capacity() * size_of::<Raw>()
+            }
+            Self::Mark(_, Mark::Drops { counts, .. }) => size_of_val(&**counts),
+            Self::Mark(..) => 0,
+        };
+        bytes + ENTRY_BYTES
+    }
+}
+
+impl Held<'_> {
+    fn into_buffers(self) -> (Vec<u8>, Vec<Raw>) {
+        let bytes = match self.payload {
+            Kept::Slice(_) => Vec::new(),
+            Kept::Copy(bytes) => bytes,
+        };
+        let mut records = self.records;
+        records.clear();
+        (bytes, records)
+    }
+}

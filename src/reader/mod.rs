@@ -1,0 +1,270 @@
+//! Reads the files that kymo writes.
+//!
+//! A [`Reader`] turns a file into records and whatever else is to be known: drops, gaps, damage. It
+//! never fails because of what is in a file: damage is skipped, reported in its place as an
+//! [`Event`], and summed up in a [`Report`]. Whatever the bytes, it does not panic, its time is
+//! linear in their number, and its memory is bounded by one frame, the dictionary, and the records
+//! that the [`Order`] holds back.
+//!
+//! ```no_run
+//! use kymo::reader::Reader;
+//!
+//! let mut reader = Reader::open("app.kymo")?;
+//! let mut message = String::new();
+//! while let Some(record) = reader.next_record()? {
+//!     message.clear();
+//!     record.message(&mut message);
+//!     println!("{} {:5} {}: {message}", record.time_ns(), record.level(), record.target());
+//! }
+//! if !reader.report().is_whole() {
+//!     eprintln!("{} records are lost", reader.report().lost());
+//! }
+//! # Ok::<(), kymo::reader::Error>(())
+//! ```
+//!
+//! The way of a record through this module: `source` (bytes) → `frames` (valid frames) → `segment`
+//! (blocks and marks) → `block` (records, in the order of the file) → `merge` (in the order of
+//! time). The alternative of a tree of iterators was rejected: a record borrows from the bytes, so
+//! that nothing is allocated for it, and that only a lending interface can do.
+#![forbid(unsafe_code)]
+
+mod block;
+mod checksum;
+mod dictionary;
+mod error;
+mod event;
+mod fields;
+mod files;
+mod frames;
+mod head;
+pub mod json;
+mod mark;
+mod merge;
+mod options;
+mod record;
+mod report;
+mod segment;
+mod source;
+mod template;
+mod text;
+mod types;
+mod value;
+mod written;
+
+use std::io::Read;
+use std::path::Path;
+
+pub use dictionary::{CallSite, Thread};
+pub use error::Error;
+pub use event::{Damage, DamageKind, DropCount, DropReason, Drops, Event, Gap, ThreadEnd, Totals};
+pub use files::{FileError, Files};
+pub use json::write_escaped;
+pub use options::{Options, Order};
+pub use record::{Arguments, Record};
+pub use report::{Ending, HeaderState, Report};
+pub use template::{Template, TemplateError};
+pub use types::Type;
+pub use value::{Lazy, Malformed, Sequence, Text, Tuple, Value, Values};
+
+pub use crate::format::header::{ClockSource, Header};
+
+use merge::{Current, Merger};
+use segment::Segment;
+use written::Written;
+
+/// Reads one file.
+///
+/// ```
+/// use kymo::format::header::{ClockSource, Header};
+/// use kymo::reader::{Ending, Reader};
+///
+/// // A file that was opened, and in which nothing was logged.
+/// let bytes = Header::new(ClockSource::Counter).to_page();
+/// let mut reader = Reader::from_slice(&bytes)?;
+/// assert!(reader.next_record()?.is_none());
+/// assert_eq!(reader.report().ending, Ending::Open);
+/// # Ok::<(), kymo::reader::Error>(())
+/// ```
+pub struct Reader<'a> {
+    segment: Segment<'a>,
+    mode: Mode<'a>,
+    state: State,
+    /// The time of the last event that had one.
+    last_ns: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// An event is at hand.
+    Event,
+    /// None is, for now or for good.
+    Nothing,
+}
+
+enum Mode<'a> {
+    Written(Written),
+    Merged(Box<Merger<'a>>),
+}
+
+impl<'a> Reader<'a> {
+    /// Opens the file at `path`. See [`Options`] for more choice.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not a file that this version can read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Options::new().open(path)
+    }
+
+    /// Reads a file that is in memory, or mapped into it. Nothing of it is copied.
+    ///
+    /// # Errors
+    /// If it is not a file that this version can read.
+    pub fn from_slice(bytes: &'a [u8]) -> Result<Self, Error> {
+        Options::new().from_slice(bytes)
+    }
+
+    /// Reads a file from anything that can be read.
+    ///
+    /// # Errors
+    /// If `read` fails, or is not a file that this version can read.
+    pub fn from_read(read: impl Read + Send + 'a) -> Result<Self, Error> {
+        Options::new().from_read(read)
+    }
+
+    fn new(segment: Segment<'a>, mode: Mode<'a>) -> Self {
+        Self { segment, mode, state: State::Nothing, last_ns: i64::MIN }
+    }
+
+    /// Goes on to the next record and returns it, passing over all other events; [`Reader::report`]
+    /// sums them up. `None` where there are no more, or, while [following](Options::follow), none
+    /// yet.
+    ///
+    /// # Errors
+    /// If reading fails. It may be tried again.
+    #[inline]
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>, Error> {
+        while self.advance()? {
+            if self.is_record() {
+                return Ok(self.record());
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes on to the next event and returns it. `None` where there are no more, or, while
+    /// [following](Options::follow), none yet.
+    ///
+    /// # Errors
+    /// If reading fails. It may be tried again.
+    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, Error> {
+        self.advance()?;
+        Ok(self.event())
+    }
+
+    /// The event that was returned last.
+    pub fn event(&self) -> Option<Event<'_>> {
+        if self.state == State::Nothing {
+            return None;
+        }
+        let mark = match &self.mode {
+            Mode::Written(written) => written.mark(),
+            Mode::Merged(merger) => match merger.current() {
+                Some(Current::Mark(mark)) => Some(mark),
+                _ => None,
+            },
+        };
+        match mark {
+            Some(mark) => Some(mark.event(&self.segment.dictionary)),
+            None => self.record().map(Event::Record),
+        }
+    }
+
+    /// What the file says about its writer.
+    pub fn header(&self) -> &Header {
+        &self.segment.header
+    }
+
+    /// What was read so far and what could not be. Complete once `None` was returned.
+    pub fn report(&self) -> &Report {
+        &self.segment.report
+    }
+
+    /// The call sites met so far, by [`CallSite::index`].
+    pub fn call_sites(&self) -> &[CallSite] {
+        self.segment.dictionary.sites()
+    }
+
+    /// The threads met so far, by [`Thread::index`].
+    pub fn threads(&self) -> &[Thread] {
+        self.segment.dictionary.threads()
+    }
+
+    /// The offset in the file of the first byte that was not read yet, to show progress.
+    pub fn offset(&self) -> u64 {
+        self.segment.frames.offset()
+    }
+
+    /// Goes on to the next event; `false` where there is none.
+    #[inline]
+    fn advance(&mut self) -> Result<bool, Error> {
+        self.state = State::Nothing;
+        let more = match &mut self.mode {
+            Mode::Written(written) => written.advance(&mut self.segment)?,
+            Mode::Merged(merger) => merger.advance(&mut self.segment)?,
+        };
+        if more {
+            self.state = State::Event;
+        }
+        Ok(more)
+    }
+
+    #[inline]
+    fn is_record(&self) -> bool {
+        match &self.mode {
+            Mode::Written(written) => written.mark().is_none(),
+            Mode::Merged(merger) => matches!(merger.current(), Some(Current::Record(..))),
+        }
+    }
+
+    #[inline]
+    fn record(&self) -> Option<Record<'_>> {
+        let (block, raw, payload) = match &self.mode {
+            Mode::Written(written) => {
+                let (block, raw) = written.record()?;
+                (block, raw, self.segment.frames.payload())
+            }
+            Mode::Merged(merger) => match merger.current()? {
+                Current::Record(block, raw, payload) => (block, raw, payload),
+                Current::Mark(_) => return None,
+            },
+        };
+        Some(Record {
+            site: self.segment.dictionary.site(raw.site),
+            thread: self.segment.dictionary.thread(block.thread),
+            clock: &block.clock,
+            ticks: raw.ticks,
+            sequence: block.first.wrapping_add(raw.index.into()),
+            arguments: &payload[raw.arguments as usize..block.end],
+            block_offset: block.offset,
+            late: raw.late,
+        })
+    }
+
+    /// When the event happened that is at hand; for one without a time of its own, when the last
+    /// one did.
+    fn time_ns(&mut self) -> i64 {
+        let mark = match &self.mode {
+            Mode::Written(written) => written.mark(),
+            Mode::Merged(merger) => match merger.current() {
+                Some(Current::Mark(mark)) => Some(mark),
+                _ => None,
+            },
+        };
+        let time = match mark {
+            Some(mark) => mark.time_ns(),
+            None => self.record().map(|record| record.time_ns()),
+        };
+        self.last_ns = time.unwrap_or(self.last_ns);
+        self.last_ns
+    }
+}

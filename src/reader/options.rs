@@ -1,0 +1,140 @@
+//! How a file is to be read.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::dictionary::CallSite;
+use super::error::Error;
+use super::frames::Frames;
+use super::merge::Merger;
+use super::report::Report;
+use super::segment::{Filter, Segment};
+use super::source::{Forward, Source};
+use super::written::Written;
+use super::{Mode, Reader, head};
+
+/// The order in which records are handed out. Within a thread, it is always that in which they were
+/// logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Order {
+    /// As they stand in the file: thread by thread within each sweep of the writer. The fastest.
+    #[default]
+    Written,
+    /// By time, holding back what was logged since the last sweep of the writer. A record that
+    /// reached the file late, because its thread was suspended while it logged, is handed out when
+    /// it is met, and counted.
+    Time,
+    /// By time, late records included. Holds an index of the whole file, 24 bytes a record, and
+    /// where the file is not in memory already, the records too.
+    Exact,
+}
+
+/// How a file is to be read.
+///
+/// ```no_run
+/// use kymo::Level;
+/// use kymo::reader::{Options, Order};
+///
+/// let mut reader = Options::new()
+///     .order(Order::Time)
+///     .filter(|site| site.level() <= Level::Warn)
+///     .open("app.kymo")?;
+/// # Ok::<(), kymo::reader::Error>(())
+/// ```
+#[must_use]
+pub struct Options<'a> {
+    order: Order,
+    follow: bool,
+    limit_bytes: usize,
+    filter: Filter<'a>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> Options<'a> {
+    /// Reads everything, as written, to the last valid frame.
+    pub fn new() -> Self {
+        Self {
+            order: Order::Written,
+            follow: false,
+            limit_bytes: 64 << 20,
+            filter: Box::new(|_| true),
+        }
+    }
+
+    /// The order of the records. Default: [`Order::Written`].
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// Reads the records of those call sites only for which `filter` returns true. It is asked once
+    /// for each call site, and a record of another costs a few nanoseconds. Default: all.
+    pub fn filter(mut self, filter: impl FnMut(&CallSite) -> bool + Send + 'a) -> Self {
+        self.filter = Box::new(filter);
+        self
+    }
+
+    /// Follows a file that is being written: reads no further than the writer has committed, and
+    /// where that ends, returns `None` for the time being; asked again, it looks whether there is
+    /// more. [`Report::ending`] tells when there will be none. Default: no; then reading goes on
+    /// behind the committed length, to the last valid frame, and `None` is final.
+    pub fn follow(mut self, follow: bool) -> Self {
+        self.follow = follow;
+        self
+    }
+
+    /// How much memory the records that [`Order::Time`] holds back may take, in bytes. Where that
+    /// does not suffice, the oldest are handed out although older ones may follow. Default: 64 MiB.
+    /// Costs nothing unless it is used.
+    pub fn held_bytes(mut self, limit: usize) -> Self {
+        self.limit_bytes = limit;
+        self
+    }
+
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not a file that this version can read.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Reader<'a>, Error> {
+        let file = File::open(path).map_err(|error| Error::Io { offset: 0, error })?;
+        self.source(Source::stream(Box::new(file)))
+    }
+
+    /// Reads a file that is in memory, or mapped into it. Nothing of it is copied.
+    ///
+    /// # Errors
+    /// If it is not a file that this version can read.
+    pub fn from_slice(self, bytes: &'a [u8]) -> Result<Reader<'a>, Error> {
+        self.source(Source::slice(bytes))
+    }
+
+    /// Reads a file from anything that can be read. It holds one frame of it at a time, and what
+    /// the order holds back.
+    ///
+    /// # Errors
+    /// If `read` fails, or is not a file that this version can read.
+    pub fn from_read(self, read: impl Read + Send + 'a) -> Result<Reader<'a>, Error> {
+        self.source(Source::stream(Box::new(Forward(read))))
+    }
+
+    fn source(self, mut source: Source<'a>) -> Result<Reader<'a>, Error> {
+        let head = head::read(&mut source, self.follow)?;
+        let report =
+            Report { header: head.state, committed_bytes: head.committed, ..Report::default() };
+        let frames = Frames::new(source, head.header.salt, head.committed, self.follow);
+        let segment = Segment::new(frames, head.header, report, self.filter);
+        let mode = match self.order {
+            Order::Written => Mode::Written(Written::default()),
+            Order::Time => Mode::Merged(Box::new(Merger::new(self.limit_bytes, false))),
+            Order::Exact => Mode::Merged(Box::new(Merger::new(usize::MAX, true))),
+        };
+        Ok(Reader::new(segment, mode))
+    }
+}

@@ -1,0 +1,179 @@
+//! A record: where it was logged, when, by whom, and with what.
+
+use std::fmt;
+
+use super::dictionary::{CallSite, Thread};
+use super::types::Type;
+use super::value::Value;
+use crate::Level;
+use crate::format::frame::Clock;
+
+/// A record. It borrows from the reader, and costs nothing to copy.
+///
+/// Its arguments were checked when it was found, and are decoded when they are asked for.
+#[derive(Clone, Copy)]
+pub struct Record<'r> {
+    pub(super) site: &'r CallSite,
+    pub(super) thread: &'r Thread,
+    pub(super) clock: &'r Clock,
+    pub(super) ticks: u64,
+    pub(super) sequence: u64,
+    /// The arguments, and whatever stands behind them.
+    pub(super) arguments: &'r [u8],
+    pub(super) block_offset: u64,
+    pub(super) late: bool,
+}
+
+impl<'r> Record<'r> {
+    /// When it was logged, in nanoseconds since 1970-01-01T00:00:00Z.
+    #[inline]
+    pub fn time_ns(&self) -> i64 {
+        self.clock.time_of(self.ticks)
+    }
+
+    /// When it was logged, by the clock of the program, in that clock's own unit.
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// The place at which it was logged.
+    pub fn call_site(&self) -> &'r CallSite {
+        self.site
+    }
+
+    /// How urgent it is.
+    pub fn level(&self) -> Level {
+        self.site.level()
+    }
+
+    /// What it is about: the module path, unless the program says otherwise.
+    pub fn target(&self) -> &'r str {
+        self.site.target()
+    }
+
+    /// The path of the module that logged it.
+    pub fn module(&self) -> &'r str {
+        self.site.module()
+    }
+
+    /// The source file that logged it.
+    pub fn file(&self) -> &'r str {
+        self.site.file()
+    }
+
+    /// The line that logged it.
+    pub fn line(&self) -> u64 {
+        self.site.line()
+    }
+
+    /// The column of the statement that logged it.
+    pub fn column(&self) -> u64 {
+        self.site.column()
+    }
+
+    /// The thread that logged it.
+    pub fn thread(&self) -> &'r Thread {
+        self.thread
+    }
+
+    /// How many records of its thread were written to the segment before it.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Where the frame that it stands in begins in the file.
+    pub fn block_offset(&self) -> u64 {
+        self.block_offset
+    }
+
+    /// Whether it is older than a watermark that stands before it.
+    pub fn is_late(&self) -> bool {
+        self.late
+    }
+
+    /// Appends the message to `out`: the format string with the arguments in their places. A format
+    /// string that this version cannot parse is appended as it is, with the arguments behind it.
+    #[inline]
+    pub fn message(&self, out: &mut String) {
+        let rendered =
+            self.site.template().render_encoded(self.site.types(), &mut { self.arguments }, out);
+        debug_assert!(rendered.is_ok(), "a record was checked when it was found");
+    }
+
+    /// The names and values of the arguments, in order. The name is empty where an argument has
+    /// none.
+    #[inline]
+    pub fn arguments(&self) -> Arguments<'r> {
+        Arguments { names: self.site.names(), types: self.site.types(), bytes: self.arguments }
+    }
+
+    /// The value of the argument with this name.
+    pub fn argument(&self, name: &str) -> Option<Value<'r>> {
+        self.arguments().find(|(given, _)| *given == name).map(|(_, value)| value)
+    }
+
+    /// The value of the argument at this position, from 0.
+    pub fn argument_at(&self, position: usize) -> Option<Value<'r>> {
+        self.arguments().nth(position).map(|(_, value)| value)
+    }
+
+    /// Whether a string or a sequence in it was cut to fit.
+    pub fn is_cut(&self) -> bool {
+        self.arguments().any(|(_, value)| is_cut(&value))
+    }
+}
+
+fn is_cut(value: &Value<'_>) -> bool {
+    match value {
+        Value::Str(text) | Value::Text(text) => text.is_cut(),
+        Value::Option(Some(inner)) => is_cut(&inner.get()),
+        Value::Sequence(sequence) => {
+            sequence.is_cut() || sequence.iter().any(|element| is_cut(&element))
+        }
+        Value::Tuple(tuple) => tuple.iter().any(|member| is_cut(&member)),
+        _ => false,
+    }
+}
+
+impl fmt::Debug for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut message = String::new();
+        self.message(&mut message);
+        f.debug_struct("Record")
+            .field("time_ns", &self.time_ns())
+            .field("level", &self.level())
+            .field("target", &self.target())
+            .field("thread", &self.thread.number())
+            .field("sequence", &self.sequence)
+            .field("message", &message)
+            .finish()
+    }
+}
+
+/// The names and values of a record's arguments, in order.
+#[derive(Clone, Debug)]
+pub struct Arguments<'r> {
+    names: &'r [Box<str>],
+    types: &'r [Type],
+    bytes: &'r [u8],
+}
+
+impl<'r> Iterator for Arguments<'r> {
+    type Item = (&'r str, Value<'r>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (ty, types) = self.types.split_first()?;
+        let (name, names) = self.names.split_first()?;
+        (self.types, self.names) = (types, names);
+        // The record was checked when it was found, so that this does not fail.
+        let value = ty.decode(&mut self.bytes).ok()?;
+        Some((name, value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.types.len(), Some(self.types.len()))
+    }
+}
+
+impl ExactSizeIterator for Arguments<'_> {}

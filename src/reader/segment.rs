@@ -1,0 +1,267 @@
+//! Turns the frames of a segment into blocks and marks, and keeps account.
+//!
+//! INV-1: every frame is either understood, of an unknown kind (counted), or reported as damage.
+
+use std::collections::VecDeque;
+
+use super::block::{Block, BlockHead};
+use super::dictionary::{CallSite, Dictionary, drop_counts};
+use super::error::Error;
+use super::event::{Damage, DamageKind, Totals};
+use super::fields::Fields;
+use super::frames::{Found, Frames};
+use super::mark::Mark;
+use super::report::{Ending, Report};
+use crate::format::frame::{Clock, Kind};
+use crate::format::header::{ClockSource, Header};
+
+/// Decides which call sites' records are read.
+pub(super) type Filter<'a> = Box<dyn FnMut(&CallSite) -> bool + Send + 'a>;
+
+/// A segment, read up to some frame.
+pub(super) struct Segment<'a> {
+    pub(super) frames: Frames<'a>,
+    pub(super) header: Header,
+    pub(super) dictionary: Dictionary,
+    pub(super) report: Report,
+    /// Everything older stands before this point, except for late records.
+    pub(super) watermark: u64,
+    filter: Filter<'a>,
+    clock: Option<Clock>,
+    /// What was found together with something that had to be handed out first.
+    queue: VecDeque<Step>,
+    /// The closing frame was met.
+    closed: bool,
+    /// The end of the bytes was met, for good.
+    ended: bool,
+}
+
+/// What a segment goes on with.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Records. Their payload is at hand until the next step.
+    Block(Block),
+    /// Something that is no record.
+    Mark(Mark),
+    /// The watermark has moved.
+    Watermark,
+    /// The committed bytes end here, for now.
+    Pending,
+    /// Nothing follows.
+    End,
+}
+
+impl<'a> Segment<'a> {
+    pub(super) fn new(
+        frames: Frames<'a>,
+        header: Header,
+        report: Report,
+        filter: Filter<'a>,
+    ) -> Self {
+        Self {
+            frames,
+            header,
+            dictionary: Dictionary::default(),
+            report,
+            watermark: 0,
+            filter,
+            clock: None,
+            queue: VecDeque::new(),
+            closed: false,
+            ended: false,
+        }
+    }
+
+    /// Goes on to what is next.
+    pub(super) fn next(&mut self) -> Result<Step, Error> {
+        loop {
+            if let Some(step) = self.queue.pop_front() {
+                return Ok(step);
+            }
+            if self.ended {
+                return Ok(Step::End);
+            }
+            let found = if self.closed { self.frames.behind_end()? } else { self.frames.next()? };
+            self.report.committed_bytes = self.frames.committed();
+            match found {
+                Found::Frame { kind, offset } => {
+                    if let Some(step) = self.frame(kind, offset) {
+                        return Ok(step);
+                    }
+                }
+                Found::Skipped { offset, bytes, cut } => {
+                    let kind = if cut { DamageKind::Incomplete } else { DamageKind::Corrupt };
+                    return Ok(self.damage(offset, bytes, kind));
+                }
+                Found::Pending => return Ok(Step::Pending),
+                Found::End { length, rest_bytes, torn } => {
+                    self.end(length, rest_bytes, torn);
+                }
+            }
+        }
+    }
+
+    /// Accounts for a block that was read to its end, or to where it is damaged.
+    pub(super) fn finish(&mut self, block: &Block) {
+        let thread = self.dictionary.thread_mut(block.thread);
+        thread.written = thread.written.max(block.first.saturating_add(block.read.into()));
+    }
+
+    /// Reports that the rest of a block is lost.
+    pub(super) fn lose_rest(&mut self, block: &Block, kind: DamageKind) -> Mark {
+        if matches!(kind, DamageKind::UnknownCallSite(_)) {
+            self.report.unknown_call_sites += 1;
+        }
+        let offset = block.offset + (crate::format::FRAME_HEADER_BYTES + block.at) as u64;
+        let damage = Damage { offset, bytes: (block.end - block.at) as u64, kind };
+        self.report.add_damage(&damage);
+        Mark::Damage(damage)
+    }
+
+    fn damage(&mut self, offset: u64, bytes: u64, kind: DamageKind) -> Step {
+        let damage = Damage { offset, bytes, kind };
+        self.report.add_damage(&damage);
+        Step::Mark(Mark::Damage(damage))
+    }
+
+    /// Looks into a frame; `None` where there is nothing to hand out.
+    fn frame(&mut self, code: u8, offset: u64) -> Option<Step> {
+        self.report.frames += 1;
+        let end = self.frames.offset();
+        if offset >= self.report.committed_bytes {
+            self.report.uncommitted_bytes += end - offset;
+        }
+        let Some(kind) = Kind::from_code(code) else {
+            self.report.unknown_frames += 1;
+            return None;
+        };
+        let understood = match kind {
+            Kind::CallSite => self.dictionary.add_site(self.frames.payload(), &mut *self.filter),
+            Kind::Thread => self.dictionary.add_thread(self.frames.payload()),
+            Kind::Records | Kind::LastRecords => self.block(kind, offset),
+            Kind::Clock => self.clock(),
+            Kind::Drops => self.drops(offset),
+            Kind::Watermark => self.watermark(),
+            Kind::ThreadEnd => self.thread_end(offset),
+            Kind::End => self.totals(offset),
+        };
+        match understood {
+            Some(()) => self.queue.pop_front(),
+            None => Some(self.damage(offset, end - offset, DamageKind::Malformed(code))),
+        }
+    }
+
+    fn clock(&mut self) -> Option<()> {
+        self.clock = Some(Clock::from_payload(self.frames.payload())?);
+        Some(())
+    }
+
+    /// The clock in force; where none was read, one that is made up, and `true`.
+    fn clock_at(&self, ticks: u64) -> (Clock, bool) {
+        const NANOSECONDS: u64 = 1 << 32;
+        match self.clock {
+            Some(clock) => (clock, false),
+            None if self.header.clock == ClockSource::Custom => {
+                (Clock { rate: NANOSECONDS, ..Clock::default() }, false)
+            }
+            None => {
+                let time_ns = self.header.opened_ns;
+                (Clock { ticks, time_ns, rate: NANOSECONDS, ..Clock::default() }, true)
+            }
+        }
+    }
+
+    fn block(&mut self, kind: Kind, offset: u64) -> Option<()> {
+        let head = BlockHead::parse(self.frames.payload(), kind)?;
+        let thread = self.dictionary.thread_numbered(head.thread);
+        let (index, missing) = (thread.index, head.sequence.saturating_sub(thread.written));
+        self.add_gap(Some(index), missing, offset);
+        let mut block = Block::new(&head, index, offset);
+        (block.clock, block.untimed) = self.clock_at(head.base);
+        block.late_before = self.watermark;
+        self.queue.push_back(Step::Block(block));
+        if let Some(watermark) = head.watermark {
+            self.watermark = self.watermark.max(watermark);
+            self.queue.push_back(Step::Watermark);
+        }
+        Some(())
+    }
+
+    fn add_gap(&mut self, thread: Option<u32>, records: u64, offset: u64) {
+        if records > 0 {
+            self.report.missing = self.report.missing.saturating_add(records);
+            self.queue.push_back(Step::Mark(Mark::Gap { thread, records, offset }));
+        }
+    }
+
+    fn drops(&mut self, offset: u64) -> Option<()> {
+        let mut fields = Fields(self.frames.payload());
+        let number = fields.varint()?;
+        let (first, last) = (fields.u64()?, fields.u64()?);
+        let counts = drop_counts(&mut fields)?;
+        let dropped = counts.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.count));
+        self.report.dropped = self.report.dropped.saturating_add(dropped);
+        let (clock, _) = self.clock_at(first);
+        let thread = self.dictionary.thread_numbered(number).index;
+        self.queue.push_back(Step::Mark(Mark::Drops {
+            thread,
+            ticks: first,
+            first_ns: clock.time_of(first),
+            last_ns: clock.time_of(last),
+            counts,
+            offset,
+        }));
+        Some(())
+    }
+
+    fn watermark(&mut self) -> Option<()> {
+        let watermark = Fields(self.frames.payload()).u64()?;
+        self.watermark = self.watermark.max(watermark);
+        self.queue.push_back(Step::Watermark);
+        Some(())
+    }
+
+    fn thread_end(&mut self, offset: u64) -> Option<()> {
+        let mut fields = Fields(self.frames.payload());
+        let (number, written, dropped) = (fields.varint()?, fields.varint()?, fields.varint()?);
+        let thread = self.dictionary.thread_numbered(number);
+        let (index, missing) = (thread.index, written.saturating_sub(thread.written));
+        thread.written = thread.written.max(written);
+        self.add_gap(Some(index), missing, offset);
+        let mark = Mark::ThreadEnd { thread: index, written, dropped, offset };
+        self.queue.push_back(Step::Mark(mark));
+        Some(())
+    }
+
+    fn totals(&mut self, offset: u64) -> Option<()> {
+        let mut fields = Fields(self.frames.payload());
+        let (written, dropped, cut) = (fields.varint()?, fields.varint()?, fields.varint()?);
+        let ticks = fields.u64()?;
+        let time_ns = self.clock_at(ticks).0.time_of(ticks);
+        let totals = Totals { written, dropped, cut, time_ns };
+        let accounted = self.report.records.saturating_add(self.report.missing);
+        self.add_gap(None, written.saturating_sub(accounted), offset);
+        self.report.totals = Some(totals);
+        self.queue.push_back(Step::Mark(Mark::End(totals)));
+        self.closed = true;
+        Some(())
+    }
+
+    fn end(&mut self, length: u64, rest_bytes: u64, torn: bool) {
+        self.ended = true;
+        self.report.length_bytes = length;
+        self.report.ending = if self.closed {
+            Ending::Closed
+        } else if self.frames.committed() > length {
+            Ending::Truncated
+        } else if torn {
+            Ending::Torn
+        } else {
+            Ending::Open
+        };
+        if self.closed && torn {
+            let step = self.damage(length - rest_bytes, rest_bytes, DamageKind::BehindEnd);
+            self.queue.push_back(step);
+        }
+    }
+}

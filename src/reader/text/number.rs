@@ -1,0 +1,193 @@
+//! Floats, faster than `core::fmt` writes them and to the same bytes.
+//!
+//! The shortest digits come from ryu, which prints small and large numbers with an exponent where Rust's `{}` never
+//! does, and `{:?}` from other thresholds on; so they are laid out anew where that matters. A fixed number of
+//! decimals is computed exactly in 128 bits. Whatever neither covers is left to `core::fmt`.
+
+use std::fmt::Write;
+
+/// Appends what `{}` prints.
+#[inline]
+pub(crate) fn write_f64(value: f64, out: &mut String) {
+    if value.is_finite() {
+        write_digits(ryu::Buffer::new().format_finite(value), out);
+    } else {
+        let _ = write!(out, "{value}");
+    }
+}
+
+/// Appends what `{}` prints.
+#[inline]
+pub(crate) fn write_f32(value: f32, out: &mut String) {
+    if value.is_finite() {
+        write_digits(ryu::Buffer::new().format_finite(value), out);
+    } else {
+        let _ = write!(out, "{value}");
+    }
+}
+
+/// Appends what `{:?}` prints.
+#[inline]
+pub(super) fn write_f64_debug(value: f64, out: &mut String) {
+    let magnitude = value.abs();
+    // Between these ryu writes decimals where `core::fmt` has gone over to an exponent. Otherwise they agree.
+    let disputed = (1e-6..1e-4).contains(&magnitude);
+    if value.is_finite() && !disputed {
+        out.push_str(ryu::Buffer::new().format_finite(value));
+    } else {
+        let _ = write!(out, "{value:?}");
+    }
+}
+
+/// Appends ryu's digits without `.0` and without an exponent.
+#[inline]
+fn write_digits(digits: &str, out: &mut String) {
+    // The longest exponent is `e-324`.
+    let tail = digits.len().saturating_sub(5);
+    match digits.as_bytes()[tail..].iter().position(|&byte| byte == b'e') {
+        None => out.push_str(digits.strip_suffix(".0").unwrap_or(digits)),
+        Some(at) => write_without_exponent(&digits[..tail + at], &digits[tail + at + 1..], out),
+    }
+}
+
+#[cold]
+fn write_without_exponent(mantissa: &str, exponent: &str, out: &mut String) {
+    let magnitude = mantissa.trim_start_matches('-');
+    out.push_str(&mantissa[..mantissa.len() - magnitude.len()]);
+    let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
+    // Where the point goes, counted from the first digit.
+    let point = whole.len() as i32 + exponent.parse::<i32>().unwrap_or(0);
+    let digits = [whole, fraction];
+    if point <= 0 {
+        out.push_str("0.");
+        out.extend(std::iter::repeat_n('0', point.unsigned_abs() as usize));
+        out.extend(digits);
+        return;
+    }
+    let point = point as usize;
+    let zeros = point.saturating_sub(whole.len() + fraction.len());
+    for (i, digit) in digits.iter().flat_map(|part| part.chars()).enumerate() {
+        if i == point {
+            out.push('.');
+        }
+        out.push(digit);
+    }
+    out.extend(std::iter::repeat_n('0', zeros));
+}
+
+/// The most decimals that [`write_fixed`] computes itself: 2^63 * 10^15 has 113 bits.
+const MAX_DECIMALS: u16 = 15;
+
+/// Appends `value` with so many decimals, rounded as `{:.N}` rounds: to the nearest, by the exact binary value, and
+/// half to even. Returns `false`, having written nothing, where that takes more than 128 bits.
+pub(super) fn write_fixed(value: f64, decimals: u16, out: &mut String) -> bool {
+    if decimals > MAX_DECIMALS || !value.is_finite() || value.abs() >= (1u64 << 63) as f64 {
+        return false;
+    }
+    let scale = 10u64.pow(decimals.into());
+    let scaled = scale_exactly(value.abs(), scale);
+    out.push_str(if value.is_sign_negative() { "-" } else { "" });
+    let (whole, fraction) = match u64::try_from(scaled) {
+        Ok(scaled) => (scaled / scale, scaled % scale),
+        Err(_) => ((scaled / u128::from(scale)) as u64, (scaled % u128::from(scale)) as u64),
+    };
+    out.push_str(itoa::Buffer::new().format(whole));
+    if decimals > 0 {
+        out.push('.');
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(fraction);
+        out.push_str(&"000000000000000"[..usize::from(decimals) - digits.len()]);
+        out.push_str(digits);
+    }
+    true
+}
+
+/// `magnitude * scale`, rounded to an integer. `magnitude` is less than 2^63, and `scale` at most 10^15.
+fn scale_exactly(magnitude: f64, scale: u64) -> u128 {
+    const MANTISSA_BITS: u32 = f64::MANTISSA_DIGITS - 1;
+    let bits = magnitude.to_bits();
+    let fraction = bits & ((1 << MANTISSA_BITS) - 1);
+    let (mantissa, exponent) = match (bits >> MANTISSA_BITS) as i32 {
+        0 => (fraction, -1074),
+        biased => (fraction | 1 << MANTISSA_BITS, biased - 1075),
+    };
+    let product = u128::from(mantissa) * u128::from(scale);
+    if exponent >= 0 {
+        return product << exponent;
+    }
+    let shift = exponent.unsigned_abs();
+    if shift > 127 {
+        // The product has at most 103 bits: less than half of one.
+        return 0;
+    }
+    let (integer, rest, half) = (product >> shift, product & ((1 << shift) - 1), 1 << (shift - 1));
+    integer + u128::from(rest > half || (rest == half && integer & 1 == 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EDGES: &[f64] = &[
+        0.0,
+        -0.0,
+        1.0,
+        -1.5,
+        0.1,
+        1e15,
+        1e16,
+        1.5e16,
+        1e17,
+        1e21,
+        1.234e-5,
+        1e-5,
+        9.99e-6,
+        1e-7,
+        5e-324,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        0.5,
+        2.5,
+        1e-4,
+        9.9999e-5,
+        1e-6,
+        0.125,
+        0.375,
+        9.995,
+        0.999_999,
+        9_007_199_254_740_993.0,
+        9.3e18,
+        9.2e18,
+        123_456.789,
+    ];
+
+    #[test]
+    fn edges_are_written_as_format_writes_them() {
+        for &value in EDGES {
+            let mut out = String::new();
+            write_f64(value, &mut out);
+            assert_eq!(out, format!("{value}"));
+            out.clear();
+            write_f64_debug(value, &mut out);
+            assert_eq!(out, format!("{value:?}"));
+            out.clear();
+            write_f32(value as f32, &mut out);
+            assert_eq!(out, format!("{}", value as f32));
+        }
+    }
+
+    #[test]
+    fn halves_round_to_even_and_everything_else_to_the_nearest() {
+        for &value in EDGES {
+            for decimals in 0..=17 {
+                let mut out = String::new();
+                if write_fixed(value, decimals, &mut out) {
+                    assert_eq!(out, format!("{value:.*}", usize::from(decimals)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Builds segment files in memory, for tests: a small writer that does what it is told, wrong
+//! things included.
+//!
+//! Include it with `#[path = "common/segment.rs"] mod segment;`.
+#![allow(dead_code, reason = "each test file uses its own part of it")]
+
+use std::collections::BTreeMap;
+
+use kymo::format::frame::{self, Clock, Kind};
+use kymo::format::header::{COMMITTED_OFFSET, ClockSource, Header};
+use kymo::format::types::Type;
+use kymo::format::varint;
+use kymo::reader::{Event, Options, Reader, Report};
+
+/// A segment that is being built.
+pub struct Segment {
+    pub bytes: Vec<u8>,
+    /// Where each frame begins and where its payload ends.
+    pub frames: Vec<(usize, usize)>,
+    salt: u32,
+    written: BTreeMap<u64, u64>,
+    dropped: BTreeMap<u64, u64>,
+}
+
+/// A record to be written: call site, ticks, arguments.
+pub struct Rec<'a>(pub u64, pub u64, pub &'a [Arg<'a>]);
+
+/// A value of an argument.
+#[derive(Clone, Copy)]
+pub enum Arg<'a> {
+    Bool(bool),
+    Byte(u8),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Str(&'a [u8]),
+    /// A string that was cut.
+    Cut(&'a str),
+}
+
+impl Arg<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        match *self {
+            Self::Bool(value) => out.push(value.into()),
+            Self::Byte(value) => out.push(value),
+            Self::Unsigned(value) => varint::put(out, value),
+            Self::Signed(value) => varint::put(out, varint::zigzag(value)),
+            Self::Float(value) => out.extend_from_slice(&value.to_bits().to_le_bytes()),
+            Self::Str(text) => {
+                varint::put(out, (text.len() as u64) << 1);
+                out.extend_from_slice(text);
+            }
+            Self::Cut(text) => {
+                varint::put(out, (text.len() as u64) << 1 | 1);
+                out.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+}
+
+impl Segment {
+    pub fn new(salt: u32) -> Self {
+        let header = Header {
+            salt,
+            process: 4711,
+            opened_ns: 1_000,
+            segment: [7; 16],
+            host: "host".into(),
+            ..Header::new(ClockSource::Counter)
+        };
+        Self {
+            bytes: header.to_page(),
+            frames: Vec::new(),
+            salt,
+            written: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+        }
+    }
+
+    /// Writes a frame of any kind.
+    pub fn frame(&mut self, kind: u8, payload: &[u8]) -> &mut Self {
+        let start = frame::begin(&mut self.bytes);
+        self.bytes.extend_from_slice(payload);
+        self.frames.push((start, self.bytes.len()));
+        frame::finish(&mut self.bytes, start, Kind::Records, self.salt);
+        self.bytes[start + 4] = kind;
+        let end = start + 8 + payload.len();
+        let checksum = frame::checksum_of(&self.bytes[start..end], self.salt);
+        self.bytes[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+        self
+    }
+
+    pub fn site(
+        &mut self,
+        number: u64,
+        level: u8,
+        format: &str,
+        args: &[(&str, Type)],
+    ) -> &mut Self {
+        let mut out = Vec::new();
+        varint::put(&mut out, number);
+        out.push(level);
+        varint::put(&mut out, number.wrapping_add(10));
+        varint::put(&mut out, 5);
+        frame::put_str(&mut out, "target");
+        frame::put_str(&mut out, "krate::module");
+        frame::put_str(&mut out, "src/main.rs");
+        frame::put_str(&mut out, format);
+        varint::put(&mut out, args.len() as u64);
+        for (name, ty) in args {
+            frame::put_str(&mut out, name);
+            let mut code = Vec::new();
+            ty.put(&mut code);
+            varint::put(&mut out, code.len() as u64);
+            out.extend_from_slice(&code);
+        }
+        self.frame(Kind::CallSite as u8, &out)
+    }
+
+    pub fn thread(&mut self, number: u64, name: &str) -> &mut Self {
+        let mut out = Vec::new();
+        varint::put(&mut out, number);
+        varint::put(&mut out, 1000 + number);
+        frame::put_str(&mut out, name);
+        self.frame(Kind::Thread as u8, &out)
+    }
+
+    /// One tick is one nanosecond; ticks 0 are at `time_ns`.
+    pub fn clock(&mut self, time_ns: i64) -> &mut Self {
+        let mut out = Vec::new();
+        Clock { time_ns, wall_ns: time_ns, rate: 1 << 32, ..Clock::default() }.put(&mut out);
+        self.frame(Kind::Clock as u8, &out)
+    }
+
+    pub fn block(&mut self, thread: u64, records: &[Rec<'_>]) -> &mut Self {
+        let payload = self.records(thread, records);
+        self.frame(Kind::Records as u8, &payload)
+    }
+
+    /// A block that closes a sweep.
+    pub fn last_block(&mut self, thread: u64, records: &[Rec<'_>], watermark: u64) -> &mut Self {
+        let base = records.first().map_or(0, |record| record.1);
+        let mut payload = self.records(thread, records);
+        let behind = watermark.wrapping_sub(base) as i64;
+        let behind = i32::try_from(behind).expect("a watermark near the base");
+        payload.extend_from_slice(&behind.to_le_bytes());
+        self.frame(Kind::LastRecords as u8, &payload)
+    }
+
+    fn records(&mut self, thread: u64, records: &[Rec<'_>]) -> Vec<u8> {
+        let written = self.written.entry(thread).or_default();
+        let mut out = Vec::new();
+        varint::put(&mut out, thread);
+        varint::put(&mut out, *written);
+        let mut ticks = records.first().map_or(0, |record| record.1);
+        out.extend_from_slice(&ticks.to_le_bytes());
+        for Rec(site, at, args) in records {
+            varint::put(&mut out, *site);
+            varint::put(&mut out, at.wrapping_sub(ticks));
+            ticks = *at;
+            args.iter().for_each(|arg| arg.put(&mut out));
+        }
+        *written += records.len() as u64;
+        out
+    }
+
+    pub fn watermark(&mut self, ticks: u64) -> &mut Self {
+        self.frame(Kind::Watermark as u8, &ticks.to_le_bytes())
+    }
+
+    pub fn drops(&mut self, thread: u64, first: u64, last: u64, count: u64) -> &mut Self {
+        *self.dropped.entry(thread).or_default() += count;
+        let mut out = Vec::new();
+        varint::put(&mut out, thread);
+        out.extend_from_slice(&first.to_le_bytes());
+        out.extend_from_slice(&last.to_le_bytes());
+        varint::put(&mut out, 1);
+        out.extend_from_slice(&[1, 3]);
+        varint::put(&mut out, count);
+        self.frame(Kind::Drops as u8, &out)
+    }
+
+    /// Closes the file in order.
+    pub fn close(&mut self) -> &mut Self {
+        for (thread, written) in self.written.clone() {
+            let mut out = Vec::new();
+            varint::put(&mut out, thread);
+            varint::put(&mut out, written);
+            varint::put(&mut out, self.dropped.get(&thread).copied().unwrap_or(0));
+            self.frame(Kind::ThreadEnd as u8, &out);
+        }
+        let mut out = Vec::new();
+        varint::put(&mut out, self.written.values().sum());
+        varint::put(&mut out, self.dropped.values().sum());
+        varint::put(&mut out, 0);
+        out.extend_from_slice(&1_000_000u64.to_le_bytes());
+        self.frame(Kind::End as u8, &out);
+        self.commit()
+    }
+
+    /// Says that everything so far is complete.
+    pub fn commit(&mut self) -> &mut Self {
+        let length = self.bytes.len() as u64;
+        self.set_committed(length)
+    }
+
+    pub fn set_committed(&mut self, length: u64) -> &mut Self {
+        self.bytes[COMMITTED_OFFSET..COMMITTED_OFFSET + 8].copy_from_slice(&length.to_le_bytes());
+        self
+    }
+}
+
+/// A small file with something of everything: three threads, three sweeps, drops, an order in time
+/// that is not that of the file. One record has a time that is late.
+pub fn sample() -> Segment {
+    let mut file = Segment::new(0x5EED_1234);
+    file.clock(1_000_000)
+        .site(0, 3, "tick", &[])
+        .site(1, 2, "order {id} at {px}", &[("id", Type::U64), ("px", Type::F64)])
+        .thread(0, "main")
+        .thread(1, "feed")
+        .block(0, &[Rec(0, 10, &[]), Rec(1, 30, &[Arg::Unsigned(7), Arg::Float(1.5)])])
+        .last_block(1, &[Rec(0, 5, &[]), Rec(0, 20, &[]), Rec(0, 41, &[])], 40)
+        .site(2, 4, "{name} says {}", &[("", Type::Bool), ("name", Type::Str)])
+        .thread(2, "late")
+        .block(2, &[Rec(2, 50, &[Arg::Bool(true), Arg::Str(b"bob")])])
+        .drops(1, 55, 60, 9)
+        .block(0, &[Rec(2, 45, &[Arg::Bool(false), Arg::Str(b"eve")]), Rec(0, 70, &[])])
+        .watermark(65)
+        .clock(1_000_000)
+        .block(2, &[Rec(0, 62, &[])])
+        .last_block(1, &[Rec(1, 80, &[Arg::Unsigned(8), Arg::Float(-2.25)])], 81)
+        .close();
+    file
+}
+
+/// What came of reading a file.
+#[derive(Debug, Default, PartialEq)]
+pub struct Outcome {
+    pub records: Vec<Read>,
+    /// The other events, in words.
+    pub marks: Vec<String>,
+    pub report: Report,
+}
+
+/// A record, as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read {
+    pub thread: u64,
+    pub sequence: u64,
+    pub time_ns: i64,
+    pub message: String,
+    pub block_offset: u64,
+    pub late: bool,
+}
+
+impl Outcome {
+    /// The messages, joined.
+    pub fn messages(&self) -> String {
+        self.records.iter().map(|record| &*record.message).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What identifies each record.
+    pub fn ids(&self) -> Vec<(u64, u64)> {
+        self.records.iter().map(|record| (record.thread, record.sequence)).collect()
+    }
+
+    /// What identifies each record, and what it says.
+    pub fn contents(&self) -> Vec<(u64, u64, &str)> {
+        self.records.iter().map(|it| (it.thread, it.sequence, &*it.message)).collect()
+    }
+}
+
+/// Reads all that `reader` has.
+pub fn drain(reader: &mut Reader<'_>) -> Outcome {
+    let mut outcome = Outcome::default();
+    while let Some(event) = reader.next_event().expect("reading does not fail") {
+        note(&mut outcome, event);
+    }
+    outcome.report = reader.report().clone();
+    outcome
+}
+
+/// Adds an event to what was read.
+pub fn note(outcome: &mut Outcome, event: Event<'_>) {
+    outcome.marks.push(match event {
+        Event::Record(record) => {
+            let mut message = String::new();
+            record.message(&mut message);
+            outcome.records.push(Read {
+                thread: record.thread().number(),
+                sequence: record.sequence(),
+                time_ns: record.time_ns(),
+                message,
+                block_offset: record.block_offset(),
+                late: record.is_late(),
+            });
+            return;
+        }
+        Event::Drops(drops) => {
+            let Some(first) = drops.counts.first() else { return };
+            format!("{} dropped {}: {}", drops.thread.name(), drops.total(), first.reason)
+        }
+        Event::Gap(gap) => {
+            format!("{:?} misses {}", gap.thread.map(|thread| thread.number()), gap.records)
+        }
+        Event::Damage(damage) => damage.to_string(),
+        Event::ThreadEnd(end) => format!("{} ends after {}", end.thread.name(), end.written),
+        Event::End(totals) => format!("end after {}", totals.written),
+        _ => return,
+    });
+}
+
+/// Reads `bytes` to the end.
+pub fn read(bytes: &[u8]) -> Outcome {
+    read_with(Options::new(), bytes)
+}
+
+pub fn read_with<'a>(options: Options<'a>, bytes: &'a [u8]) -> Outcome {
+    drain(&mut options.from_slice(bytes).expect("a kymo file"))
+}
