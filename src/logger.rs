@@ -328,7 +328,12 @@ fn first_observations(clock: TickSource) -> Discipline {
 
 fn pin_to(core: usize) -> Result<(), StartError> {
     let fail = |reason| Err(StartErrorKind::Pin { core, reason }.into());
-    if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
+    // core_affinity ends the process for a number that is none.
+    #[cfg(target_os = "linux")]
+    let possible = core < rustix::thread::CpuSet::MAX_CPU;
+    #[cfg(not(target_os = "linux"))]
+    let possible = true;
+    if !possible || !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
         return fail("there is no such core, or this process may not use it");
     }
     #[cfg(target_os = "linux")]

@@ -136,9 +136,10 @@ impl Place {
     /// Appends as much of `piece` as there is room for; says how many bytes that was.
     fn push(&mut self, piece: &str) -> usize {
         let room = MAX_RECORD_BYTES - self.len().min(MAX_RECORD_BYTES);
+        self.leave_if_borrowed();
         match self {
             Self::Scratch { start, len } => SCRATCH.with(|scratch| {
-                let Ok(mut texts) = scratch.texts.try_borrow_mut() else { return 0 };
+                let mut texts = scratch.texts.borrow_mut();
                 if texts.len() != *start + *len {
                     // A wrapper that the `Display` made, and still holds, stands behind what was
                     // written so far: begin again behind it.
@@ -160,6 +161,19 @@ impl Place {
                 taken
             }
         }
+    }
+
+    /// Moves to the heap where the scratch buffer is being read: another wrapper is being printed, padded, into this one.
+    fn leave_if_borrowed(&mut self) {
+        let Self::Scratch { start, len } = *self else { return };
+        SCRATCH.with(|scratch| {
+            if scratch.texts.try_borrow_mut().is_err() {
+                let text = scratch.texts.borrow()[start..start + len].to_owned();
+                *self = Self::Heap(text);
+                // There is at least the one that is being read, which will clear the buffer.
+                scratch.live.set(scratch.live.get() - 1);
+            }
+        });
     }
 
     fn len(&self) -> usize {
@@ -198,7 +212,23 @@ impl Drop for Eager {
 /// The text, with width and precision applied to it as to a string.
 impl fmt::Display for Eager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.with_text(|text| f.pad(text))
+        if f.width().is_some() || f.precision().is_some() {
+            return self.with_text(|text| f.pad(text));
+        }
+        // Piece by piece, so that the scratch buffer is not borrowed while `f` writes: it may be writing there.
+        let mut printed = 0;
+        while printed < self.len() {
+            let mut piece = [0; 256];
+            let len = self.with_text(|text| {
+                let rest = &text[printed..];
+                let len = boundary(rest, piece.len());
+                piece[..len].copy_from_slice(&rest.as_bytes()[..len]);
+                len
+            });
+            f.write_str(std::str::from_utf8(&piece[..len]).unwrap_or_default())?;
+            printed += len;
+        }
+        Ok(())
     }
 }
 
@@ -293,6 +323,16 @@ mod tests {
         assert_eq!(format!("{behind:>10}"), "  \"behind\"");
         drop(outer);
         assert_eq!(behind.to_string(), "\"behind\"");
+    }
+
+    #[test]
+    fn a_wrapper_may_be_printed_into_another() {
+        let inner = display("inner ".repeat(100));
+        let outer = display(format_args!("<{inner}|{:>8}>", display("padded")));
+        assert_eq!(outer.to_string(), format!("<{}|  padded>", "inner ".repeat(100)));
+        assert!(!outer.cut);
+        drop((inner, outer));
+        SCRATCH.with(|scratch| assert_eq!(scratch.live.get(), 0));
     }
 
     #[test]

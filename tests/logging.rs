@@ -1,0 +1,373 @@
+//! Log statements, threads, and the life of a logger: what is logged is what is read.
+
+#[path = "common/logged.rs"]
+mod logged;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kymo::{Clock, Level, Overflow, StartErrorKind, debug, error, info, log, trace, warn};
+use logged::Turn;
+
+#[test]
+fn each_macro_logs_at_its_level() {
+    let turn = Turn::take();
+    let logger = turn.builder().start().unwrap();
+    error!("a {}", 1);
+    warn!("b {}", 2);
+    info!("c {}", 3);
+    debug!("d {}", 4);
+    trace!("e {}", 5);
+    for level in Level::ALL {
+        log!(level, "f {level}", level = kymo::display(level));
+    }
+    log!(Level::Warn, "g");
+    info!(target: "elsewhere", "h");
+    assert_eq!(logger.shutdown().written, 12);
+
+    let log = turn.read();
+    let levels: Vec<Level> = log.records.iter().map(|entry| entry.level).collect();
+    let expected = [&Level::ALL[..], &Level::ALL, &[Level::Warn, Level::Info]].concat();
+    assert_eq!(levels, expected);
+    assert_eq!(
+        log.messages(),
+        ["a 1", "b 2", "c 3", "d 4", "e 5", "f error", "f warn", "f info", "f debug", "f trace", "g", "h"]
+    );
+    assert_eq!(log.records[10].target, "logging");
+    assert_eq!(log.records[11].target, "elsewhere");
+    assert_eq!(log.records[0].line + 1, log.records[1].line);
+    assert!(log.report.is_whole());
+}
+
+#[test]
+fn arguments_of_a_disabled_statement_are_not_evaluated() {
+    let turn = Turn::take();
+    let logger = turn.builder().max_level(Level::Info).start().unwrap();
+    let evaluated = Cell::new(0);
+    let argument = || evaluated.replace(evaluated.get() + 1);
+    debug!("{}", argument());
+    info!("{}", argument());
+    logger.set_max_level(Level::Debug);
+    debug!("{}", argument());
+    log!(Level::Trace, "{}", argument());
+    assert_eq!(logger.shutdown().written, 2);
+    assert_eq!(evaluated.get(), 2);
+}
+
+#[test]
+fn what_threads_log_is_whole_and_in_order() {
+    const THREADS: u64 = 8;
+    const RECORDS: u64 = 5_000;
+    let turn = Turn::take();
+    let logger = turn.builder().ring_capacity(16 << 10).start().unwrap();
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let builder = thread::Builder::new().name(format!("worker-{number}"));
+            let work = move || (0..RECORDS).for_each(|record| info!("{number}:{record}"));
+            builder.spawn_scoped(scope, work).unwrap();
+        }
+    });
+    let report = logger.shutdown();
+    assert_eq!((report.written, report.dropped), (THREADS * RECORDS, 0));
+
+    let log = turn.read();
+    assert!(log.report.is_whole());
+    for number in 0..THREADS {
+        let of_thread = log.records.iter().filter(|entry| entry.thread == format!("worker-{number}"));
+        let messages: Vec<&str> = of_thread.map(|entry| entry.message.as_str()).collect();
+        let expected: Vec<String> = (0..RECORDS).map(|record| format!("{number}:{record}")).collect();
+        assert_eq!(messages, expected);
+    }
+}
+
+#[test]
+fn short_lived_threads_lose_nothing() {
+    let turn = Turn::take();
+    let logger = turn.builder().ring_capacity(4 << 10).start().unwrap();
+    for number in 0..500 {
+        thread::spawn(move || info!("thread {number}")).join().unwrap();
+    }
+    assert_eq!(logger.shutdown().written, 500);
+    let expected: Vec<String> = (0..500).map(|number| format!("thread {number}")).collect();
+    let mut records = turn.read().records;
+    records.sort_by_key(|entry| entry.thread_number);
+    let messages: Vec<&str> = records.iter().map(|entry| entry.message.as_str()).collect();
+    assert_eq!(messages, expected);
+}
+
+#[test]
+fn a_flush_shows_everything_to_readers_of_the_open_file() {
+    let turn = Turn::take();
+    let logger = turn.builder().start().unwrap();
+    for round in 1..=20 {
+        (0..100).for_each(|record| info!("{round} {record}"));
+        assert!(logger.flush());
+        assert_eq!(turn.read().records.len(), round * 100);
+    }
+    assert!(logger.flush_timeout(Duration::from_secs(10)), "nothing to wait for");
+    logger.shutdown();
+}
+
+#[test]
+fn a_logger_can_be_started_again_and_threads_follow() {
+    let turn = Turn::take();
+    let path = turn.path.clone();
+    let barrier = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..5 {
+                barrier.wait();
+                info!("worker {round}");
+                barrier.wait();
+            }
+        });
+        for round in 0..5 {
+            let before = kymo::unlogged();
+            info!("between loggers");
+            assert_eq!(kymo::unlogged(), before + 1);
+            let logger = kymo::Logger::builder(&path).overwrite(true).start().unwrap();
+            barrier.wait();
+            info!("main {round}");
+            barrier.wait();
+            assert_eq!(logger.shutdown().written, 2);
+            let mut messages: Vec<String> =
+                turn.read().records.into_iter().map(|entry| entry.message).collect();
+            messages.sort();
+            assert_eq!(messages, [format!("main {round}"), format!("worker {round}")]);
+        }
+    });
+}
+
+#[test]
+fn what_is_logged_while_the_logger_ends_is_written_or_counted() {
+    const THREADS: u64 = 3;
+    let turn = Turn::take();
+    for _ in 0..20 {
+        let unlogged = kymo::unlogged();
+        let logger = turn.builder().overwrite(true).ring_capacity(4 << 10).start().unwrap();
+        let barrier = Barrier::new(THREADS as usize + 1);
+        let (logged, report) = thread::scope(|scope| {
+            let work = || {
+                barrier.wait();
+                (0..3_000_u64).inspect(|record| info!("{record}")).count() as u64
+            };
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+            barrier.wait();
+            let report = logger.shutdown();
+            (threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u64>(), report)
+        });
+        let unlogged = kymo::unlogged() - unlogged;
+        assert_eq!(logged, report.written + report.dropped + unlogged, "{report:?}");
+        let log = turn.read();
+        assert_eq!(log.records.len() as u64, report.written);
+        assert_eq!(log.marked_drops, report.dropped);
+    }
+}
+
+#[test]
+fn a_full_ring_drops_the_newest_and_says_so_in_the_file() {
+    const RECORDS: u64 = 200_000;
+    let turn = Turn::take();
+    let logger = turn
+        .builder()
+        .ring_capacity(4 << 10)
+        .overflow(Overflow::DropNewest)
+        .poll_interval(Duration::from_millis(2))
+        .start()
+        .unwrap();
+    (0..RECORDS).for_each(|record| info!("{record}"));
+    let report = logger.shutdown();
+    assert!(report.dropped > 0, "the ring is too small for all");
+    assert_eq!(report.written + report.dropped, RECORDS);
+
+    let log = turn.read();
+    assert_eq!(log.records.len() as u64, report.written);
+    assert_eq!(log.marked_drops, report.dropped);
+    let numbers: Vec<u64> = log.messages().iter().map(|message| message.parse().unwrap()).collect();
+    assert!(numbers.is_sorted_by(|a, b| a < b));
+    assert_eq!(numbers[0], 0);
+}
+
+/// Logs when its thread's locals are destroyed.
+struct LogsWhenDropped(&'static str);
+
+impl Drop for LogsWhenDropped {
+    fn drop(&mut self) {
+        info!("dropped {} {}", self.0, kymo::display(self.0.len()));
+    }
+}
+
+thread_local! {
+    static EARLY: RefCell<Option<LogsWhenDropped>> = const { RefCell::new(None) };
+    static LATE: RefCell<Option<LogsWhenDropped>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn destructors_of_thread_locals_may_log() {
+    let turn = Turn::take();
+    let logger = turn.builder().start().unwrap();
+    thread::spawn(|| {
+        // Registered before and after the thread's own ring: one is destroyed before it, the other after.
+        EARLY.set(Some(LogsWhenDropped("early")));
+        info!("in between");
+        LATE.set(Some(LogsWhenDropped("late")));
+    })
+    .join()
+    .unwrap();
+    thread::spawn(|| EARLY.set(Some(LogsWhenDropped("alone")))).join().unwrap();
+    assert_eq!(logger.shutdown().written, 4);
+    let log = turn.read();
+    let mut messages = log.messages();
+    messages.sort_unstable();
+    assert_eq!(messages, ["dropped alone 5", "dropped early 5", "dropped late 4", "in between"]);
+}
+
+/// Logs while it is formatted.
+struct Chatty(u32);
+
+impl fmt::Display for Chatty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        info!("formatting {}, {}", self.0, kymo::display("nested"));
+        if self.0 > 0 {
+            write!(f, "{}<", kymo::display(Chatty(self.0 - 1)))?;
+        }
+        write!(f, "chatty {}", self.0)
+    }
+}
+
+#[test]
+fn a_display_that_logs_leaves_whole_records_in_order() {
+    let turn = Turn::take();
+    let logger = turn.builder().start().unwrap();
+    info!("{} and {}", kymo::display(Chatty(2)), kymo::debug("quoted"));
+    logger.shutdown();
+    let log = turn.read();
+    assert_eq!(
+        log.messages(),
+        [
+            "formatting 2, nested",
+            "formatting 1, nested",
+            "formatting 0, nested",
+            "chatty 0<chatty 1<chatty 2 and \"quoted\"",
+        ]
+    );
+}
+
+#[test]
+fn what_is_too_long_is_cut_at_a_character_marked_and_counted() {
+    let turn = Turn::take();
+    let logger = turn.builder().start().unwrap();
+    let long = "ä".repeat(40_000);
+    info!("{long}");
+    info!("{long} {}", 7);
+    info!("{} {:?}", kymo::display(&long), Some("behind"));
+    info!("{:?}", vec![1_u64; 10_000]);
+    info!("{:?}", vec![(); 100_000]);
+    info!("{}", "x".repeat(30_000));
+    let report = logger.shutdown();
+    assert_eq!((report.written, report.dropped, report.cut), (6, 0, 5));
+
+    let log = turn.read();
+    let cut: Vec<bool> = log.records.iter().map(|entry| entry.cut).collect();
+    assert_eq!(cut, [true, true, true, true, true, false]);
+    let messages = log.messages();
+    assert!(long.starts_with(messages[0].trim_end_matches('…')));
+    assert!(messages[0].len() > 32_000);
+    assert!(messages[1].starts_with("äää") && messages[1].ends_with("… 7"));
+    assert!(messages[2].starts_with("äää"));
+    assert!(messages[3].ends_with("1, …]"));
+    assert_eq!(messages[5].len(), 30_000);
+}
+
+fn generic<T: kymo::Argument + fmt::Debug>(value: T) {
+    info!("generic {value:?}");
+}
+
+#[test]
+fn a_statement_in_a_generic_function_has_the_types_of_each_instance() {
+    let turn = Turn::take();
+    let logger = turn.builder().start().unwrap();
+    generic(-1_i8);
+    generic("text");
+    generic([Some(1.5), None]);
+    generic(u128::MAX);
+    generic((1, 'x', [true]));
+    logger.shutdown();
+    let expected = format!("generic {:?}", u128::MAX);
+    assert_eq!(
+        turn.read().messages(),
+        ["generic -1", "generic \"text\"", "generic [Some(1.5), None]", &expected, "generic (1, 'x', [true])"]
+    );
+}
+
+#[test]
+fn each_clock_gives_the_time_at_which_it_was_logged() {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i64;
+    for clock in [Clock::Counter, Clock::Monotonic, Clock::Coarse] {
+        let turn = Turn::take();
+        let logger = turn.builder().clock(clock).start().unwrap();
+        // For the coarse clock, which knows no time before the consumer's first sweep.
+        logger.flush();
+        info!("first");
+        assert!(logger.flush());
+        let before = now();
+        // What the coarse clock is behind by its idle sleep, the others may be by rounding.
+        thread::sleep(Duration::from_millis(100));
+        info!("second");
+        let after = now();
+        logger.shutdown();
+        let times: Vec<i64> = turn.read().records.iter().map(|entry| entry.time_ns).collect();
+        assert!(times[0] <= before && before <= times[1], "{clock:?}: {before} {times:?}");
+        assert!(times[1] <= after, "{clock:?}: {after} {times:?}");
+    }
+}
+
+#[test]
+fn a_custom_clock_is_taken_as_it_is() {
+    let turn = Turn::take();
+    let logger = turn.builder().clock(Clock::Custom(|| 1_234_567_890_123_456_789)).start().unwrap();
+    info!("then");
+    logger.shutdown();
+    assert_eq!(turn.read().records[0].time_ns, 1_234_567_890_123_456_789);
+}
+
+#[test]
+fn a_second_logger_is_refused() {
+    let turn = Turn::take();
+    let logger = turn.builder().start().unwrap();
+    let refused = kymo::Logger::builder(turn.path.with_extension("other")).start().unwrap_err();
+    assert!(matches!(refused.kind(), StartErrorKind::AlreadyRunning), "{refused}");
+    assert!(!turn.path.with_extension("other").exists());
+    drop(logger);
+    turn.builder().overwrite(true).start().unwrap().shutdown();
+}
+
+#[test]
+fn an_old_file_is_kept_under_another_name() {
+    let turn = Turn::take();
+    let kept = turn.path.with_extension("1.kymo");
+    for message in ["old", "new"] {
+        let logger = turn.builder().start().unwrap();
+        info!("{message}");
+        logger.shutdown();
+    }
+    assert_eq!(turn.read().messages(), ["new"]);
+    std::fs::rename(&kept, &turn.path).unwrap();
+    assert_eq!(turn.read().messages(), ["old"]);
+}
+
+#[test]
+fn what_prevents_a_start_is_said() {
+    let turn = Turn::take();
+    let missing = turn.path.join("no such directory").join("log.kymo");
+    let refused = kymo::Logger::builder(&missing).start().unwrap_err();
+    assert!(matches!(refused.kind(), StartErrorKind::File(path, _) if *path == missing), "{refused}");
+
+    let refused = turn.builder().consumer_core(100_000).start().unwrap_err();
+    assert!(matches!(refused.kind(), StartErrorKind::Pin { core: 100_000, .. }), "{refused}");
+
+    turn.builder().overwrite(true).consumer_core(0).start().unwrap().shutdown();
+}
