@@ -95,18 +95,28 @@ non_zero!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 #[derive(Clone, Copy, Debug)]
 pub struct Pointer(usize);
 
-/// A value that `{:p}` takes: raw pointers, references, `Box`, `Rc`, `Arc`. Its address is logged.
-#[diagnostic::on_unimplemented(message = "`{Self}` is not a pointer that can be logged")]
-pub trait PointerArgument: Sealed {
+/// A value that `{:p}` takes: raw pointers, references, `Box`, `Rc` and `Arc` to values of a size known at compile time. The address is
+/// logged. (What `format!` prints for pointers to slices and trait objects differs between versions of Rust.)
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a pointer that can be logged",
+    label = "not a pointer to a value of a size known at compile time"
+)]
+pub trait PointerArgument: SealedPointer {
     #[doc(hidden)]
     fn address(&self) -> Pointer;
 }
 
-impl<T: ?Sized> Sealed for *const T {}
-impl<T: ?Sized> Sealed for *mut T {}
+mod sealed {
+    pub trait SealedPointer {}
+}
+
+use sealed::SealedPointer;
 
 macro_rules! raw_pointer {
     ($($ty:ty),*) => {$(
+        impl<T> Sealed for $ty {}
+        impl<T> SealedPointer for $ty {}
+
         impl<T> Argument for $ty {
             type Captured<'a> = Pointer where Self: 'a;
 
@@ -116,10 +126,10 @@ macro_rules! raw_pointer {
             }
         }
 
-        impl<T: ?Sized> PointerArgument for $ty {
+        impl<T> PointerArgument for $ty {
             #[inline(always)]
             fn address(&self) -> Pointer {
-                Pointer(self.cast::<()>().addr())
+                Pointer(self.addr())
             }
         }
     )*};
@@ -129,13 +139,11 @@ raw_pointer!(*const T, *mut T);
 
 macro_rules! smart_pointer {
     ($($ty:ty),*) => {$(
-        impl<T: ?Sized> PointerArgument for $ty
-        where
-            Self: Sealed,
-        {
+        impl<T> SealedPointer for $ty {}
+        impl<T> PointerArgument for $ty {
             #[inline(always)]
             fn address(&self) -> Pointer {
-                Pointer((&raw const **self).cast::<()>().addr())
+                Pointer((&raw const **self).addr())
             }
         }
     )*};
