@@ -105,16 +105,17 @@ impl Site {
         middle.push_str(",\"file\":");
         write_string(site.file(), &mut middle);
         let _ = write!(middle, ",\"line\":{},\"thread\":", site.line());
-        let key = |(index, name): (usize, &Box<str>)| {
+        let names = site.names().iter().map(|name| &**name);
+        let key = |(index, name): (usize, &str)| {
             let mut key = String::from(if index == 0 { "" } else { "," });
-            match &**name {
+            match name {
                 "" => write_string(&index.to_string(), &mut key),
                 name => write_string(name, &mut key),
             }
             key.push(':');
             key
         };
-        Self { middle, keys: site.names().iter().enumerate().map(key).collect() }
+        Self { middle, keys: names.enumerate().map(key).collect() }
     }
 }
 
