@@ -106,7 +106,7 @@ pub(crate) fn write_plain(value: &Value<'_>, out: &mut String) {
 
 /// Decodes a value of this type from the beginning of `bytes` and appends what `{}` prints. It is
 /// [`write_plain`] behind [`Type::decode`], but for the commonest types nothing is stored in
-/// between, which is a third of the time.
+/// between.
 #[inline]
 pub(crate) fn write_encoded_plain<'a>(
     ty: &'a Type,
