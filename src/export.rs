@@ -1,4 +1,5 @@
 //! What the expansion of a log macro calls. Not part of the public interface: it changes with the macros.
+#![allow(clippy::type_complexity, reason = "a list of types is a nest of types")]
 
 pub use kymo_macros::statement;
 
