@@ -40,6 +40,7 @@ fn check(log: impl FnOnce() -> Vec<String>) -> Result<(), TestCaseError> {
     for (found, expected) in found.messages().iter().zip(&expected) {
         prop_assert_eq!(found, expected);
     }
+    prop_assert_eq!(found.marked_drops, 0);
     prop_assert!(found.report.is_whole());
     Ok(())
 }
@@ -140,7 +141,10 @@ fn text_is_printed_as_format_does() {
 
 #[test]
 fn compound_values_are_printed_as_format_does() {
-    let strategy = vec((any::<Option<f64>>(), vec(any::<Option<(i16, String)>>(), 0..5), any::<[u8; 4]>()), 1..30);
+    let strategy = vec(
+        (any::<Option<f64>>(), vec(any::<Option<(i16, String)>>(), 0..5), any::<[u8; 4]>()),
+        1..30,
+    );
     proptest!(config(), |(values in strategy)| {
         check(|| {
             let mut expected = Vec::new();
@@ -162,7 +166,12 @@ fn compound_values_are_printed_as_format_does() {
 fn durations_and_addresses_are_printed_as_format_does() {
     let duration = (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(s, ns)| Duration::new(s, ns));
     let small = any::<u32>().prop_map(|ns| Duration::from_nanos(ns.into()));
-    let strategy = (prop_oneof![duration, small], any::<Ipv4Addr>(), any::<Ipv6Addr>(), any::<(u16, u32, u32)>());
+    let strategy = (
+        prop_oneof![duration, small],
+        any::<Ipv4Addr>(),
+        any::<Ipv6Addr>(),
+        any::<(u16, u32, u32)>(),
+    );
     proptest!(config(), |(values in vec(strategy, 1..30))| {
         check(|| {
             let mut expected = Vec::new();
@@ -208,13 +217,22 @@ fn statements_may_have_many_arguments() {
     let (a, b, c, d, e, f) = (1_u8, -2_i64, "three", 4.5, Some('6'), [7, 8]);
     check(|| {
         let mut expected = Vec::new();
-        say!(expected, "{a} {b} {c} {d} {e:?} {f:?} {a} {b:>5} {:?} {name} {{}} {1}", a, b, name = c);
+        say!(
+            expected,
+            "{a} {b} {c} {d} {e:?} {f:?} {a} {b:>5} {:?} {name} {{}} {1}",
+            a,
+            b,
+            name = c
+        );
         say!(expected, "{} {} {} {} {} {} {} {} {} {}", 1, 2, 3, 4, 5, 6, 7, 8, 9, "ten");
         say!(expected, "{c}{c}{c}{d}{e:?}{f:?}{} {:w$.p$}", c, d, w = 12, p = 3);
         say!(expected, "{}", c);
         say!(expected, "");
-        say!(expected, "{{}} \u{1F980} \n\t\"quoted\" \
-            continued");
+        say!(
+            expected,
+            "{{}} \u{1F980} \n\t\"quoted\" \
+            continued"
+        );
         say!(expected, r#"raw {a} "quoted""#);
         expected
     })

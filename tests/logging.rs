@@ -34,7 +34,10 @@ fn each_macro_logs_at_its_level() {
     assert_eq!(levels, expected);
     assert_eq!(
         log.messages(),
-        ["a 1", "b 2", "c 3", "d 4", "e 5", "f error", "f warn", "f info", "f debug", "f trace", "g", "h"]
+        [
+            "a 1", "b 2", "c 3", "d 4", "e 5", "f error", "f warn", "f info", "f debug", "f trace",
+            "g", "h"
+        ]
     );
     assert_eq!(log.records[10].target, "logging");
     assert_eq!(log.records[11].target, "elsewhere");
@@ -76,9 +79,11 @@ fn what_threads_log_is_whole_and_in_order() {
     let log = turn.read();
     assert!(log.report.is_whole());
     for number in 0..THREADS {
-        let of_thread = log.records.iter().filter(|entry| entry.thread == format!("worker-{number}"));
+        let of_thread =
+            log.records.iter().filter(|entry| entry.thread == format!("worker-{number}"));
         let messages: Vec<&str> = of_thread.map(|entry| entry.message.as_str()).collect();
-        let expected: Vec<String> = (0..RECORDS).map(|record| format!("{number}:{record}")).collect();
+        let expected: Vec<String> =
+            (0..RECORDS).map(|record| format!("{number}:{record}")).collect();
         assert_eq!(messages, expected);
     }
 }
@@ -299,7 +304,13 @@ fn a_statement_in_a_generic_function_has_the_types_of_each_instance() {
     let expected = format!("generic {:?}", u128::MAX);
     assert_eq!(
         turn.read().messages(),
-        ["generic -1", "generic \"text\"", "generic [Some(1.5), None]", &expected, "generic (1, 'x', [true])"]
+        [
+            "generic -1",
+            "generic \"text\"",
+            "generic [Some(1.5), None]",
+            &expected,
+            "generic (1, 'x', [true])"
+        ]
     );
 }
 
@@ -309,8 +320,6 @@ fn each_clock_gives_the_time_at_which_it_was_logged() {
     for clock in [Clock::Counter, Clock::Monotonic, Clock::Coarse] {
         let turn = Turn::take();
         let logger = turn.builder().clock(clock).start().unwrap();
-        // For the coarse clock, which knows no time before the consumer's first sweep.
-        logger.flush();
         info!("first");
         assert!(logger.flush());
         let before = now();
@@ -364,10 +373,14 @@ fn what_prevents_a_start_is_said() {
     let turn = Turn::take();
     let missing = turn.path.join("no such directory").join("log.kymo");
     let refused = kymo::Logger::builder(&missing).start().unwrap_err();
-    assert!(matches!(refused.kind(), StartErrorKind::File(path, _) if *path == missing), "{refused}");
+    assert!(
+        matches!(refused.kind(), StartErrorKind::File(path, _) if *path == missing),
+        "{refused}"
+    );
 
     let refused = turn.builder().consumer_core(100_000).start().unwrap_err();
     assert!(matches!(refused.kind(), StartErrorKind::Pin { core: 100_000, .. }), "{refused}");
+    assert!(!turn.path.exists(), "a refused start leaves no file");
 
     turn.builder().overwrite(true).consumer_core(0).start().unwrap().shutdown();
 }

@@ -1,45 +1,95 @@
 //! Floats, faster than `core::fmt` writes them and to the same bytes.
 //!
-//! The shortest digits come from ryu, which prints small and large numbers with an exponent where Rust's `{}` never
-//! does, and `{:?}` from other thresholds on; so they are laid out anew where that matters. A fixed number of
-//! decimals is computed exactly in 128 bits. Whatever neither covers is left to `core::fmt`.
+//! The shortest digits come from zmij for an `f64` and from ryu for an `f32`. (For an `f64` zmij
+//! takes 12 ns where ryu takes 23 to 36; for an `f32` there is less between them.) Both differ from
+//! `core::fmt` in two ways. They print small and large numbers with an exponent, where Rust's `{}`
+//! never does, and `{:?}` from other thresholds on: so the digits are laid out anew where that
+//! matters. And of two shortest numbers that are equally near (404.70312 and 404.70313 for the
+//! `f32` 404.703125) they take the even one: such ties are recognised, and left to `core::fmt`.
+//!
+//! A fixed number of decimals is computed exactly in 128 bits, or left to `core::fmt` where they do
+//! not suffice.
 
 use std::fmt::Write;
 
 /// Appends what `{}` prints.
 #[inline]
-pub(crate) fn write_f64(value: f64, out: &mut String) {
-    if value.is_finite() {
-        write_digits(ryu::Buffer::new().format_finite(value), out);
-    } else {
+pub(super) fn write_f64(value: f64, out: &mut String) {
+    let mut buffer = zmij::Buffer::new();
+    let digits = buffer.format(value);
+    if !value.is_finite() || (digits.len() >= MIN_TIE_BYTES && is_tie(value, digits)) {
         let _ = write!(out, "{value}");
+    } else {
+        write_digits(digits, out);
     }
 }
 
 /// Appends what `{}` prints.
 #[inline]
-pub(crate) fn write_f32(value: f32, out: &mut String) {
-    if value.is_finite() {
-        write_digits(ryu::Buffer::new().format_finite(value), out);
-    } else {
+pub(super) fn write_f32(value: f32, out: &mut String) {
+    let mut buffer = ryu::Buffer::new();
+    let digits = buffer.format(value);
+    if !value.is_finite() || is_tie(value.into(), digits) {
         let _ = write!(out, "{value}");
+    } else {
+        write_digits(digits, out);
     }
 }
 
 /// Appends what `{:?}` prints.
 #[inline]
 pub(super) fn write_f64_debug(value: f64, out: &mut String) {
-    let magnitude = value.abs();
-    // Between these ryu writes decimals where `core::fmt` has gone over to an exponent. Otherwise they agree.
-    let disputed = (1e-6..1e-4).contains(&magnitude);
-    if value.is_finite() && !disputed {
-        out.push_str(ryu::Buffer::new().format_finite(value));
+    let mut buffer = zmij::Buffer::new();
+    let digits = buffer.format(value);
+    let without_exponent = value == 0.0 || (1e-4..1e16).contains(&value.abs());
+    if without_exponent && !(digits.len() >= MIN_TIE_BYTES && is_tie(value, digits)) {
+        out.push_str(digits);
     } else {
         let _ = write!(out, "{value:?}");
     }
 }
 
-/// Appends ryu's digits without `.0` and without an exponent.
+/// The fewest bytes in which an `f64` is written that lies midway between two shortest numbers:
+/// 2^-k times an integer below 2^53 is that only where its neighbours are further away than 5 *
+/// 10^-k, so it has 17 digits or more, and the shortest numbers one less.
+const MIN_TIE_BYTES: usize = 16;
+
+/// Whether `digits`, which are the shortest for `value`, are no nearer to it than the other ones of
+/// that length.
+///
+/// A number with *f* bits behind the binary point has exactly *f* decimals, and the last of them is
+/// a 5. It lies midway between two numbers with *f* - 1 decimals; so where the shortest has that
+/// many, there are two.
+#[inline]
+fn is_tie(value: f64, digits: &str) -> bool {
+    let (mantissa, exponent) = decompose(value);
+    let fraction_bits = -(exponent + mantissa.trailing_zeros() as i32);
+    fraction_bits > 0 && decimals_of(digits) + 1 == fraction_bits
+}
+
+/// How many decimals the number in ryu's or zmij's notation has.
+fn decimals_of(digits: &str) -> i32 {
+    let (mantissa, exponent) = match digits.find('e') {
+        Some(at) => (&digits[..at], digits[at + 1..].parse().unwrap_or(0)),
+        None => (digits.strip_suffix(".0").unwrap_or(digits), 0),
+    };
+    let decimals = mantissa.find('.').map_or(0, |point| mantissa.len() - point - 1);
+    decimals as i32 - exponent
+}
+
+/// The magnitude of a finite number as an integer and the power of two by which to multiply it.
+#[inline]
+fn decompose(value: f64) -> (u64, i32) {
+    const MANTISSA_BITS: u32 = f64::MANTISSA_DIGITS - 1;
+    let bits = value.abs().to_bits();
+    let fraction = bits & ((1 << MANTISSA_BITS) - 1);
+    match (bits >> MANTISSA_BITS) as i32 {
+        0 => (fraction, -1074),
+        biased => (fraction | 1 << MANTISSA_BITS, biased - 1075),
+    }
+}
+
+/// Appends ryu's or zmij's digits without `.0` and without an exponent.
 #[inline]
 fn write_digits(digits: &str, out: &mut String) {
     // The longest exponent is `e-324`.
@@ -55,31 +105,25 @@ fn write_without_exponent(mantissa: &str, exponent: &str, out: &mut String) {
     let magnitude = mantissa.trim_start_matches('-');
     out.push_str(&mantissa[..mantissa.len() - magnitude.len()]);
     let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
-    // Where the point goes, counted from the first digit.
+    // Where the point goes, counted from the first digit: there is an exponent only where that is
+    // before the first or behind the last.
     let point = whole.len() as i32 + exponent.parse::<i32>().unwrap_or(0);
-    let digits = [whole, fraction];
     if point <= 0 {
         out.push_str("0.");
         out.extend(std::iter::repeat_n('0', point.unsigned_abs() as usize));
-        out.extend(digits);
-        return;
     }
-    let point = point as usize;
-    let zeros = point.saturating_sub(whole.len() + fraction.len());
-    for (i, digit) in digits.iter().flat_map(|part| part.chars()).enumerate() {
-        if i == point {
-            out.push('.');
-        }
-        out.push(digit);
-    }
+    out.push_str(whole);
+    out.push_str(fraction);
+    let zeros = (point.max(0) as usize).saturating_sub(whole.len() + fraction.len());
     out.extend(std::iter::repeat_n('0', zeros));
 }
 
 /// The most decimals that [`write_fixed`] computes itself: 2^63 * 10^15 has 113 bits.
 const MAX_DECIMALS: u16 = 15;
 
-/// Appends `value` with so many decimals, rounded as `{:.N}` rounds: to the nearest, by the exact binary value, and
-/// half to even. Returns `false`, having written nothing, where that takes more than 128 bits.
+/// Appends `value` with so many decimals, rounded as `{:.N}` rounds: to the nearest, by the exact
+/// binary value, and half to even. Returns `false`, having written nothing, where that takes more
+/// than 128 bits.
 pub(super) fn write_fixed(value: f64, decimals: u16, out: &mut String) -> bool {
     if decimals > MAX_DECIMALS || !value.is_finite() || value.abs() >= (1u64 << 63) as f64 {
         return false;
@@ -102,15 +146,10 @@ pub(super) fn write_fixed(value: f64, decimals: u16, out: &mut String) -> bool {
     true
 }
 
-/// `magnitude * scale`, rounded to an integer. `magnitude` is less than 2^63, and `scale` at most 10^15.
+/// `magnitude * scale`, rounded to an integer. `magnitude` is less than 2^63, and `scale` at most
+/// 10^15.
 fn scale_exactly(magnitude: f64, scale: u64) -> u128 {
-    const MANTISSA_BITS: u32 = f64::MANTISSA_DIGITS - 1;
-    let bits = magnitude.to_bits();
-    let fraction = bits & ((1 << MANTISSA_BITS) - 1);
-    let (mantissa, exponent) = match (bits >> MANTISSA_BITS) as i32 {
-        0 => (fraction, -1074),
-        biased => (fraction | 1 << MANTISSA_BITS, biased - 1075),
-    };
+    let (mantissa, exponent) = decompose(magnitude);
     let product = u128::from(mantissa) * u128::from(scale);
     if exponent >= 0 {
         return product << exponent;
@@ -177,6 +216,28 @@ mod tests {
             write_f32(value as f32, &mut out);
             assert_eq!(out, format!("{}", value as f32));
         }
+    }
+
+    #[test]
+    fn of_two_shortest_numbers_that_are_equally_near_the_one_that_format_takes() {
+        let mut ties = 0;
+        for (numerator, shift) in (0..52).flat_map(|k| (0..64).map(move |j| (2 * j + 1, k))) {
+            for base in (0..40).map(|p| (1u64 << p) as f64) {
+                let value = base + f64::from(numerator) / (1u64 << shift) as f64;
+                let digits = zmij::Buffer::new().format(value).to_owned();
+                ties += usize::from(is_tie(value, &digits));
+                assert!(!is_tie(value, &digits) || digits.len() >= MIN_TIE_BYTES, "{digits}");
+                for value in [value, value / 1e3, value * 2f64.powi(-30)] {
+                    let (mut out, mut debug, mut short) = Default::default();
+                    write_f64(value, &mut out);
+                    write_f64_debug(value, &mut debug);
+                    write_f32(value as f32, &mut short);
+                    assert_eq!((out, debug), (format!("{value}"), format!("{value:?}")));
+                    assert_eq!(short, format!("{}", value as f32));
+                }
+            }
+        }
+        assert!(ties > 100, "{ties}");
     }
 
     #[test]
