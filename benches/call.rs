@@ -23,7 +23,11 @@ fn calls(c: &mut Criterion) {
 
 fn with_clock(c: &mut Criterion, title: &str, clock: Clock) {
     let file = Scratch::temporary("call");
-    let mut builder = Logger::builder(file.path()).clock(clock).max_level(Level::Debug);
+    let mut builder = Logger::builder(file.path())
+        .clock(clock)
+        .max_level(Level::Debug)
+        // Awake, so that it looks at the ring during each batch.
+        .idle_sleep(Duration::ZERO);
     if let Some(core) = consumer_core() {
         builder = builder.consumer_core(core);
     }

@@ -20,7 +20,10 @@ type Group<'a> = BenchmarkGroup<'a, criterion::measurement::WallTime>;
 fn arguments(c: &mut Criterion) {
     pin(PRODUCER_CORE).expect("the producer's core");
     let file = Scratch::temporary("encode");
-    let mut builder = Logger::builder(file.path()).clock(Clock::Coarse);
+    let mut builder = Logger::builder(file.path())
+        .clock(Clock::Coarse)
+        // Awake, so that it looks at the ring during each batch.
+        .idle_sleep(Duration::ZERO);
     if let Some(core) = consumer_core() {
         builder = builder.consumer_core(core);
     }

@@ -52,6 +52,9 @@ impl<C: Clocked> Subject for Kymo<C> {
         if let Some(bytes) = setup.ring_bytes {
             builder = builder.ring_capacity(bytes);
         }
+        if let Some(longest) = setup.idle_sleep {
+            builder = builder.idle_sleep(longest);
+        }
         Ok(Self { logger: builder.start()?, clock: PhantomData })
     }
 

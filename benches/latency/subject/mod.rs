@@ -17,6 +17,8 @@ pub struct Setup {
     pub poll_interval: Duration,
     pub ring_bytes: Option<usize>,
     pub overflow: kymo::Overflow,
+    /// kymo's: the longest sleep of its consumer. The floor's never sleeps.
+    pub idle_sleep: Option<Duration>,
     pub file: Scratch,
     /// Whether the floor program writes the file, or only empties its rings.
     pub floor_writes: bool,
@@ -30,6 +32,7 @@ impl Setup {
             poll_interval: options.poll_interval,
             ring_bytes: options.ring_bytes,
             overflow: kymo::Overflow::Wait { timeout: None },
+            idle_sleep: None,
             file: Scratch::new(&options.directory, "latency"),
             floor_writes: false,
         }
