@@ -1,4 +1,5 @@
 //! What the expansion of a log macro calls. Not part of the public interface: it changes with the macros.
+#![allow(clippy::type_complexity, reason = "a list of types is a nest of types")]
 
 pub use kymo_macros::statement;
 
@@ -37,10 +38,12 @@ impl<S: Statement, L: Arguments> SiteOf<S, L> {
     ];
 }
 
-/// Makes the functions for statements with a few arguments. The arguments are passed one by one so that they travel in registers,
-/// to a function that all statements with these types share, so that a statement is little code.
+/// Makes the functions for statements with a few arguments. The arguments are passed one by one so that they travel in registers, to
+/// functions that all statements with these types share, so that a statement is little code: `$shared` for the usual case, which calls nothing and
+/// so saves no register, `$long` where a string has to be copied by a loop, `$outlined` where anything else is out of the ordinary.
 macro_rules! log {
-    ($log:ident $log_at:ident $shared:ident: $list:ty, $($name:ident: $ty:ident),* => $value:expr) => {
+    ($log:ident $log_at:ident $shared:ident $long:ident $outlined:ident: $list:ty,
+        $($name:ident: $ty:ident),* => $value:expr) => {
         #[inline(always)]
         pub fn $log<S: Statement, $($ty: Encode),*>(_statement: S, $($name: $ty),*) {
             $shared(SiteOf::<S, $list>::SITE, $($name),*);
@@ -54,19 +57,40 @@ macro_rules! log {
 
         #[inline(never)]
         fn $shared<$($ty: Encode),*>(site: &'static CallSite, $($name: $ty),*) {
-            hot::log::<$list>(site, $value);
+            let arguments: $list = $value;
+            if !arguments.are_short() {
+                return $long(site, $($name),*);
+            }
+            if !hot::log(site, arguments) {
+                $outlined(site, $($name),*);
+            }
+        }
+
+        #[inline(never)]
+        fn $long<$($ty: Encode),*>(site: &'static CallSite, $($name: $ty),*) {
+            let arguments: $list = $value;
+            if !hot::log(site, arguments) {
+                $outlined(site, $($name),*);
+            }
+        }
+
+        #[cold]
+        #[inline(never)]
+        fn $outlined<$($ty: Encode),*>(site: &'static CallSite, $($name: $ty),*) {
+            let arguments: $list = $value;
+            hot::log_slow(site, arguments);
         }
     };
 }
 
-log!(log0 log0_at shared0: (), => ());
-log!(log1 log1_at shared1: (A, ()), a: A => (a, ()));
-log!(log2 log2_at shared2: (A, (B, ())), a: A, b: B => (a, (b, ())));
-log!(log3 log3_at shared3: (A, (B, (C, ()))), a: A, b: B, c: C => (a, (b, (c, ()))));
-log!(log4 log4_at shared4: (A, (B, (C, (D, ())))), a: A, b: B, c: C, d: D => (a, (b, (c, (d, ())))));
-log!(log5 log5_at shared5: (A, (B, (C, (D, (E, ()))))), a: A, b: B, c: C, d: D, e: E =>
+log!(log0 log0_at shared0 long0 outlined0: (), => ());
+log!(log1 log1_at shared1 long1 outlined1: (A, ()), a: A => (a, ()));
+log!(log2 log2_at shared2 long2 outlined2: (A, (B, ())), a: A, b: B => (a, (b, ())));
+log!(log3 log3_at shared3 long3 outlined3: (A, (B, (C, ()))), a: A, b: B, c: C => (a, (b, (c, ()))));
+log!(log4 log4_at shared4 long4 outlined4: (A, (B, (C, (D, ())))), a: A, b: B, c: C, d: D => (a, (b, (c, (d, ())))));
+log!(log5 log5_at shared5 long5 outlined5: (A, (B, (C, (D, (E, ()))))), a: A, b: B, c: C, d: D, e: E =>
     (a, (b, (c, (d, (e, ()))))));
-log!(log6 log6_at shared6: (A, (B, (C, (D, (E, (F, ())))))), a: A, b: B, c: C, d: D, e: E, f: F =>
+log!(log6 log6_at shared6 long6 outlined6: (A, (B, (C, (D, (E, (F, ())))))), a: A, b: B, c: C, d: D, e: E, f: F =>
     (a, (b, (c, (d, (e, (f, ())))))));
 
 /// A statement with more arguments than fit into registers: `(a, (b, (c, …)))`.
@@ -83,5 +107,7 @@ pub fn log_many_at<S: Statement, L: Arguments>(_statement: S, level: Level, argu
 
 #[inline(never)]
 fn shared_many<L: Arguments>(site: &'static CallSite, arguments: L) {
-    hot::log(site, arguments);
+    if !hot::log(site, arguments) {
+        hot::log_slow(site, arguments);
+    }
 }

@@ -79,14 +79,15 @@ pub fn enabled(level: Level) -> bool {
     level as u8 <= COMPILED && level as u8 <= GATE.load(Ordering::Relaxed)
 }
 
-/// Logs a record.
+/// Logs a record where nothing is out of the ordinary; returns false, having done nothing, where something is.
 #[inline(always)]
-pub(crate) fn log<L: Arguments>(site: &'static CallSite, arguments: L) {
-    let taken = AVAILABLE.get();
+#[must_use]
+pub(crate) fn log<L: Arguments>(site: &'static CallSite, arguments: L) -> bool {
+    let taken = AVAILABLE.with(Cell::get);
     if taken.is_null() {
-        return log_slow(site, arguments);
+        return false;
     }
-    AVAILABLE.set(ptr::null_mut());
+    AVAILABLE.with(|available| available.set(ptr::null_mut()));
     // A signal handler must not see the store above move down, nor those of the record move out of the call.
     compiler_fence(Ordering::SeqCst);
     // SAFETY: INV-1: the pointer was there, so nobody else uses the producer, which lives until the thread
@@ -94,13 +95,11 @@ pub(crate) fn log<L: Arguments>(site: &'static CallSite, arguments: L) {
     let producer = unsafe { &mut *taken };
     let logged = try_log(producer, site, arguments);
     compiler_fence(Ordering::SeqCst);
-    AVAILABLE.set(taken);
-    if !logged {
-        log_slow(site, arguments);
-    }
+    AVAILABLE.with(|available| available.set(taken));
+    logged
 }
 
-/// Logs a record where nothing is out of the ordinary; returns false, having done nothing, where something is.
+/// The same with the thread's producer.
 #[inline(always)]
 pub(crate) fn try_log<L: Arguments>(
     producer: &mut Producer,
@@ -145,9 +144,8 @@ unsafe fn write_header(to: *mut u8, site: &'static CallSite, length: u64, ticks:
 
 /// Logs a record where there is something to be done first: make the thread's ring, take another clock, cut, wait for room, or
 /// count the record as dropped.
-#[cold]
-#[inline(never)]
-fn log_slow<L: Arguments>(site: &'static CallSite, arguments: L) {
+#[inline]
+pub(crate) fn log_slow<L: Arguments>(site: &'static CallSite, arguments: L) {
     let Some(mut lease) = thread::lease(site.level) else { return };
     let producer = &mut *lease;
     let ticks = producer.stamp();

@@ -1,5 +1,52 @@
-//! kymo: a logger whose log line costs nanoseconds.
+//! A logger whose log line costs nanoseconds, the same every time.
+//!
+//! Each thread copies its records, binary and unformatted, into a lock-free ring of its own. One consumer thread moves them
+//! into a memory-mapped file. A reader turns that file into text or JSON at any later time: the command `kymo`, or the module
+//! `reader` (feature `reader`).
+//!
+//! ```
+//! use kymo::{Logger, info, warn};
+//!
+//! # let path = std::env::temp_dir().join(format!("kymo-front-page-{}.kymo", std::process::id()));
+//! let logger = Logger::builder(&path).start()?;
+//! kymo::prepare_thread();
+//!
+//! let (id, px) = (7, 101.25);
+//! info!("order {id} filled at {px:.2} for {}", "ACME");
+//! warn!(target: "risk", "order {id} below limit: {px}");
+//!
+//! let report = logger.shutdown();
+//! assert_eq!((report.written, report.dropped), (2, 0));
+//! # std::fs::remove_file(&path)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Guarantees
+//!
+//! - A log call does not allocate, lock, call the system or format, and has no loop except over an argument's own bytes. The first
+//!   call of a statement takes the same path as the millionth. A thread's first call makes its ring, unless
+//!   [`prepare_thread`] did.
+//! - A disabled statement is one relaxed load and one branch; its arguments are not evaluated.
+//! - A record is published whole, by one release store, or not at all.
+//! - What the reader prints is what [`format!`] prints.
+//! - Nothing is lost silently: what becomes of a record for which there is no room is a choice ([`Overflow`]); what is dropped is
+//!   counted, and marked in the file. What no logger was there for is counted by [`unlogged`].
+//!
+//! # Not guaranteed
+//!
+//! - What is still in a ring when the process is killed is lost. What is in the file stays.
+//! - Code that logged (a dynamic library) must not be unloaded before a [`Logger::flush`] in the thread that logged.
+//! - The logger runs on Linux, on little-endian processors of 64 bits.
+//!
+//! # Features
+//!
+//! - `reader`: the module `reader`.
+//! - `max_level_off`, `max_level_error`, …, `max_level_debug`: less urgent statements are compiled out. `release_max_level_…`: only in
+//!   builds without debug assertions.
 #![doc(test(attr(warn(unused))))]
+
+#[cfg(not(all(target_endian = "little", target_pointer_width = "64")))]
+compile_error!("kymo logs on little-endian processors of 64 bits only");
 
 mod argument;
 mod call_site;

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::clock::discipline::Discipline;
@@ -9,7 +11,6 @@ use crate::clock::{Clock, TickSource, monotonic_ns, nanoseconds};
 use crate::consumer::{Consumer, Pacing, Report};
 use crate::control::Control;
 use crate::error::{StartError, StartErrorKind};
-use crate::format::header::Header;
 use crate::hot::GATE;
 use crate::level::Level;
 use crate::orphans;
@@ -72,7 +73,7 @@ impl Core {
 #[must_use = "the logger ends when this value is dropped"]
 #[derive(Debug)]
 pub struct Logger {
-    consumer: Option<std::thread::JoinHandle<Report>>,
+    consumer: Option<JoinHandle<Report>>,
     path: PathBuf,
 }
 
@@ -249,62 +250,81 @@ impl Builder {
         if running.is_some() {
             return Err(StartErrorKind::AlreadyRunning.into());
         }
-        let clock = TickSource::new(self.clock);
-        let header = open::header(clock.source());
-        let file = open::open(&self.path, self.overwrite)?;
-        let window = self.segment_size.max(MIN_SEGMENT_BYTES);
-        let output = MappedFile::new(file, &header.to_page(), window)
-            .map_err(|error| StartError::file(&self.path, error))?;
-
         let core = Arc::new(Core {
             registry: Arc::new(Registry::new()),
             control: Arc::new(Control::new()),
-            clock,
+            clock: TickSource::new(self.clock),
             overflow: self.overflow,
             ring_words: self.ring_capacity.max(MIN_RING_BYTES).div_ceil(8),
         });
-        let consumer = self.spawn_consumer(&core, &header, output)?;
+        // Before the file is touched: a consumer that cannot be pinned leaves no trace.
+        let consumer = self.spawn_consumer(core.clone())?;
+        let segment = self.open_segment(core.clock);
+        let consumer = consumer.begin(segment?)?;
+        // The coarse clock must not show what it showed when the last logger ended.
+        core.clock.begin_sweep();
         // Relaxed: see `hot::enabled`.
         GATE.store(self.max_level as u8, Ordering::Relaxed);
         *running = Some(core);
         Ok(Logger { consumer: Some(consumer), path: self.path })
     }
 
-    fn spawn_consumer(
-        &self,
-        core: &Core,
-        header: &Header,
-        output: MappedFile,
-    ) -> Result<std::thread::JoinHandle<Report>, StartError> {
-        let (registry, control) = (core.registry.clone(), core.control.clone());
-        let (clock, salt) = (core.clock, header.salt);
-        let pacing = Pacing::new(self.poll_interval, self.idle_sleep);
+    fn open_segment(&self, clock: TickSource) -> Result<Segment, StartError> {
+        let header = open::header(clock.source());
+        let file = open::open(&self.path, self.overwrite)?;
+        let window = self.segment_size.max(MIN_SEGMENT_BYTES);
+        let output = MappedFile::new(file, &header.to_page(), window)
+            .map_err(|error| StartError::file(&self.path, error))?;
+        Ok(Segment { output, salt: header.salt })
+    }
+
+    /// Makes the consumer's thread, and waits until it is pinned, if it is to be.
+    fn spawn_consumer(&self, core: Arc<Core>) -> Result<Waiting, StartError> {
+        let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
         let pin = self.consumer_core;
-        let (ready, started) = std::sync::mpsc::sync_channel(1);
+        let (ready, pinned) = mpsc::sync_channel(1);
+        let (segment, given) = mpsc::sync_channel::<Segment>(1);
         let run = move || {
-            let ended = EndOnDrop(control.clone());
+            let _end = EndOnDrop(core.control.clone());
+            let _ = ready.send(pin.map_or(Ok(()), pin_to));
+            // Nothing is given where pinning failed, or opening the segment.
+            let Ok(segment) = given.recv() else { return Report::default() };
+            let discipline = first_observations(core.clock);
+            let Segment { output, salt } = segment;
+            let (registry, control) = (core.registry.clone(), core.control.clone());
             control.attach(thread::current());
-            let pinned = pin.map_or(Ok(()), pin_to);
-            let failed = pinned.is_err();
-            let _ = ready.send(pinned);
-            if failed {
-                return Report::default();
-            }
-            let discipline = first_observations(clock);
-            let consumer = Consumer::new(registry, control, clock, discipline, output, salt);
-            let (report, rings) = consumer.run(pacing);
+            let consumer = Consumer::new(registry, control, core.clock, discipline, output, salt);
+            let (report, rings) = consumer.run(&mut pacing);
             rings.into_iter().for_each(orphans::adopt);
-            drop(ended);
             report
         };
-        let consumer = std::thread::Builder::new()
-            .name("kymo-consumer".to_owned())
-            .spawn(run)
-            .map_err(StartErrorKind::Thread)?;
-        match started.recv() {
-            Ok(Ok(())) => Ok(consumer),
+        let thread = std::thread::Builder::new().name("kymo-consumer".to_owned()).spawn(run);
+        let thread = thread.map_err(StartErrorKind::Thread)?;
+        match pinned.recv() {
+            Ok(Ok(())) => Ok(Waiting { thread, segment }),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(StartErrorKind::Thread(io::Error::other("it panicked at once")).into()),
+            Err(_) => Err(StartErrorKind::Thread(io::Error::other("it ended at once")).into()),
+        }
+    }
+}
+
+/// What the consumer writes to.
+struct Segment {
+    output: MappedFile,
+    salt: u32,
+}
+
+/// A consumer that waits for its segment. Dropped, it ends.
+struct Waiting {
+    thread: JoinHandle<Report>,
+    segment: mpsc::SyncSender<Segment>,
+}
+
+impl Waiting {
+    fn begin(self, segment: Segment) -> Result<JoinHandle<Report>, StartError> {
+        match self.segment.send(segment) {
+            Ok(()) => Ok(self.thread),
+            Err(_) => Err(StartErrorKind::Thread(io::Error::other("it has ended")).into()),
         }
     }
 }

@@ -40,6 +40,7 @@ fn check(log: impl FnOnce() -> Vec<String>) -> Result<(), TestCaseError> {
     for (found, expected) in found.messages().iter().zip(&expected) {
         prop_assert_eq!(found, expected);
     }
+    prop_assert_eq!(found.marked_drops, 0);
     prop_assert!(found.report.is_whole());
     Ok(())
 }

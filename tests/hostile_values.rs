@@ -1,4 +1,5 @@
-//! Whatever the bytes, types, values and format strings are refused or accepted, without panic and in bounded time.
+//! Whatever the bytes, types, values and format strings are refused or accepted, without panic and
+//! in bounded time.
 
 use kymo::reader::{Malformed, Template, Type, Value, json, write_escaped};
 use proptest::prelude::*;
@@ -94,7 +95,8 @@ proptest! {
             Ok(template) => template.render(&arguments, &mut String::new()),
             Err(error) => {
                 prop_assert!(error.offset() <= format.len());
-                Template::unparsed(&format, &["", "a", "é"]).render(&arguments, &mut String::new());
+                let template = Template::unparsed(&format, &["", "a", "é"]);
+                template.render(&arguments, &mut String::new());
             }
         }
     }

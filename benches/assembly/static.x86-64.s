@@ -7,14 +7,14 @@
 	cmp    $0x2,%al
 	jbe    <kymo_call_static+0x1b>
 	lea    ...(%rip),%rdi
-	jmp    *0x8fd2d(%rip)        # <_DYNAMIC+0x368>
+	jmp    *0x938dd(%rip)        # <_DYNAMIC+0x368>
 	ret
 
 <kymo::export::shared0>:
 	push   %rbx
 	mov    %rdi,%rbx
 	mov    %fs:0x0,%rax
-	lea    -0xb8(%rax),%rax
+	lea    -0x70(%rax),%rax
 	mov    (%rax),%rsi
 	test   %rsi,%rsi
 	je     <kymo::export::shared0+0x11e>
@@ -69,7 +69,7 @@
 	add    %r8,%r10
 	add    %rdx,%r10
 	cmp    $0x2,%r10
-	jb     <kymo::export::shared0+0x128>
+	jb     <kymo::export::shared0+0x127>
 	mov    0x30(%rsi),%rdi
 	lea    -0x2(,%rdx,2),%r8
 	add    %rdx,%rdx
@@ -87,8 +87,8 @@
 	mov    %rsi,(%rcx)
 	mov    %rbx,%rdi
 	pop    %rbx
-	jmp    *0x69b60(%rip)        # <_DYNAMIC+0xa08>
+	jmp    <kymo::export::outlined0>
 	lea    ...(%rip),%rdi
 	lea    ...(%rip),%rdx
 	mov    $0x28,%esi
-	call   *0x6946f(%rip)        # <_DYNAMIC+0x330>
+	call   *0x56830(%rip)        # <_DYNAMIC+0x330>

@@ -11,6 +11,11 @@ unsafe impl<T: Encode> Encode for Option<T> {
     const FIXED: bool = false;
 
     #[inline(always)]
+    fn is_short(self) -> bool {
+        self.is_none_or(T::is_short)
+    }
+
+    #[inline(always)]
     fn bytes(self) -> usize {
         self.map_or(1, |value| 1 + value.bytes())
     }
@@ -184,6 +189,11 @@ macro_rules! tuple {
             const TYPE: Type = Type::Tuple(&[$($name::TYPE),*]);
             const BASE_BYTES: usize = 0 $(+ $name::BASE_BYTES)*;
             const FIXED: bool = true $(&& $name::FIXED)*;
+
+            #[inline(always)]
+            fn is_short(self) -> bool {
+                true $(&& self.$index.is_short())*
+            }
 
             #[inline(always)]
             fn bytes(self) -> usize {

@@ -45,6 +45,12 @@ pub unsafe trait Encode: Copy {
     /// `to` is valid for writes of `bytes()` bytes.
     unsafe fn write(self, to: *mut u8) -> *mut u8;
 
+    /// Whether writing it takes neither a loop nor a call.
+    #[inline(always)]
+    fn is_short(self) -> bool {
+        Self::FIXED
+    }
+
     /// [`Encode::bytes`] for the last argument of a statement.
     #[inline(always)]
     fn last_bytes(self) -> usize {
@@ -110,6 +116,9 @@ pub(crate) unsafe fn put<T: Copy>(to: *mut u8, value: T) -> *mut u8 {
     unsafe { to.add(size_of::<T>()) }
 }
 
+/// Up to how many bytes [`copy`] copies without a call.
+pub(crate) const SHORT_BYTES: usize = 32;
+
 /// Copies `len` bytes. Short ones without a call: strings in log statements mostly are.
 ///
 /// # Safety
@@ -137,24 +146,29 @@ pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
         unsafe { to_back.cast::<T>().write_unaligned(last) };
     }
 
-    // SAFETY (of each arm): the arm's condition is what `both_ends` asks for; the rest is the caller's promise.
-    match len {
-        // SAFETY: see above.
-        8..=16 => unsafe { both_ends::<u64>(from, to, len) },
-        // SAFETY: see above.
-        4..=7 => unsafe { both_ends::<u32>(from, to, len) },
-        // SAFETY: see above.
-        2..=3 => unsafe { both_ends::<u16>(from, to, len) },
-        1 => {
-            // SAFETY: one byte is within `len`.
-            let byte = unsafe { from.read() };
-            // SAFETY: as above.
-            unsafe { to.write(byte) };
+    // Compared in an order that lets the compiler see, where it knows that `len` is short, that the call is not needed.
+    // SAFETY (of each `both_ends`): the conditions are what it asks for; the rest is the caller's promise.
+    if len > 16 {
+        if len <= SHORT_BYTES {
+            // SAFETY: see above.
+            unsafe { both_ends::<u128>(from, to, len) };
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { from.copy_to_nonoverlapping(to, len) };
         }
-        0 => {}
+    } else if len >= 8 {
         // SAFETY: see above.
-        17..=32 => unsafe { both_ends::<u128>(from, to, len) },
-        // SAFETY: the caller's promise.
-        _ => unsafe { from.copy_to_nonoverlapping(to, len) },
+        unsafe { both_ends::<u64>(from, to, len) };
+    } else if len >= 4 {
+        // SAFETY: see above.
+        unsafe { both_ends::<u32>(from, to, len) };
+    } else if len >= 2 {
+        // SAFETY: see above.
+        unsafe { both_ends::<u16>(from, to, len) };
+    } else if len == 1 {
+        // SAFETY: one byte is within `len`.
+        let byte = unsafe { from.read() };
+        // SAFETY: as above.
+        unsafe { to.write(byte) };
     }
 }

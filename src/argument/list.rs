@@ -21,6 +21,9 @@ pub unsafe trait Arguments: Copy {
     /// How many bytes the record must have for them, at the least, however much is cut off.
     const BASE_BYTES: usize;
 
+    /// Whether writing them takes neither a loop nor a call.
+    fn are_short(self) -> bool;
+
     /// Their length in bytes.
     fn bytes(self) -> usize;
 
@@ -48,6 +51,11 @@ unsafe impl Arguments for () {
     const BASE_BYTES: usize = 0;
 
     #[inline(always)]
+    fn are_short(self) -> bool {
+        true
+    }
+
+    #[inline(always)]
     fn bytes(self) -> usize {
         0
     }
@@ -69,6 +77,11 @@ unsafe impl<A: Encode, R: Arguments> Arguments for (A, R) {
     const TYPES: Option<&'static TypeList> = Some(&TypeList { first: A::TYPE, rest: R::TYPES });
     const FIXED: bool = A::FIXED && R::FIXED;
     const BASE_BYTES: usize = A::BASE_BYTES + R::BASE_BYTES;
+
+    #[inline(always)]
+    fn are_short(self) -> bool {
+        self.0.is_short() && self.1.are_short()
+    }
 
     #[inline(always)]
     fn bytes(self) -> usize {

@@ -74,6 +74,11 @@ macro_rules! either_version {
             const BASE_BYTES: usize = 1 + $v6::BASE_BYTES;
             const FIXED: bool = false;
 
+            #[inline(always)]
+            fn is_short(self) -> bool {
+                true
+            }
+
             #[inline]
             fn bytes(self) -> usize {
                 match self {

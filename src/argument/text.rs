@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::encode::{CUT, MAX_LEN, copy, put};
+use super::encode::{CUT, MAX_LEN, SHORT_BYTES, copy, put};
 use super::{Argument, Encode, Sealed};
 use crate::format::types::Type;
 
@@ -35,6 +35,11 @@ unsafe impl Encode for &str {
         unsafe { copy(self.as_ptr(), to, self.len()) };
         // SAFETY: just behind what the caller promised.
         unsafe { to.add(self.len()) }
+    }
+
+    #[inline(always)]
+    fn is_short(self) -> bool {
+        self.len() <= SHORT_BYTES
     }
 
     #[inline(always)]

@@ -108,7 +108,7 @@ impl<O: Output> Consumer<O> {
     }
 
     /// Sweeps until it is told to stop, then drains what is left and closes the segment.
-    pub(crate) fn run(mut self, mut pacing: Pacing) -> (Report, Vec<WordConsumer>) {
+    pub(crate) fn run(mut self, pacing: &mut Pacing) -> (Report, Vec<WordConsumer>) {
         loop {
             let now_ns = crate::clock::monotonic_ns();
             if now_ns >= self.next_clock_ns {

@@ -1,7 +1,7 @@
 //! Values as JSON, and text made safe for a terminal.
 //!
-//! What was logged may be anything, and what a reader prints ends up on a terminal: characters that control
-//! one, end a line or turn the direction of writing leave this module only as escapes.
+//! What was logged may be anything, and what a reader prints ends up on a terminal: characters that
+//! control one, end a line or turn the direction of writing leave this module only as escapes.
 
 use std::fmt::Write;
 
@@ -22,9 +22,10 @@ pub fn write_string(text: &str, out: &mut String) {
 
 /// Appends a value.
 ///
-/// Integers are written with all their digits, floats with the fewest that identify them; not a number and the infinities are
-/// strings. A `Some` is its value and a `None` is null. A duration is its number of nanoseconds. Addresses are
-/// strings. What was cut bears the mark `…`: a string at its end, a sequence as an element of its own.
+/// Integers are written with all their digits, floats with the fewest that identify them; not a
+/// number and the infinities are strings. A `Some` is its value and a `None` is null. A duration is
+/// its number of nanoseconds. Addresses are strings. What was cut bears the mark `…`: a string at
+/// its end, a sequence as an element of its own.
 ///
 /// ```
 /// use kymo::reader::{Value, json};
@@ -50,7 +51,7 @@ pub fn write_value(value: &Value<'_>, out: &mut String) {
             out.push_str(ryu::Buffer::new().format_finite(value));
         }
         Value::F64(value) if value.is_finite() => {
-            out.push_str(ryu::Buffer::new().format_finite(value));
+            out.push_str(zmij::Buffer::new().format_finite(value));
         }
         Value::Str(text) | Value::Text(text) => write_text(&text, out),
         Value::Duration(value) => out.push_str(itoa::Buffer::new().format(value.as_nanos())),
@@ -106,8 +107,8 @@ fn write_string_body(text: &str, out: &mut String) {
     });
 }
 
-/// Appends `text` with everything that controls a terminal, ends a line or turns the direction of writing in Rust's
-/// escapes. Backslashes stay as they are, so that ordinary text does.
+/// Appends `text` with everything that controls a terminal, ends a line or turns the direction of
+/// writing in Rust's escapes. Backslashes stay as they are, so that ordinary text does.
 ///
 /// ```
 /// let mut out = String::new();
@@ -125,7 +126,8 @@ pub fn write_escaped(text: &str, out: &mut String) {
     });
 }
 
-/// The control characters (C0, DEL, C1), the line and paragraph separators, and what turns the direction of writing.
+/// The control characters (C0, DEL, C1), the line and paragraph separators, and what turns the
+/// direction of writing.
 fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
@@ -139,7 +141,7 @@ fn write_replacing(
     replace: impl Fn(char, &mut String),
 ) {
     // Without branches, so that it is done 16 or more bytes at a time.
-    let suspicious = |byte: u8| (byte < b' ') | (byte >= 0x7F) | (byte == b'"') | (byte == b'\\');
+    let suspicious = |byte: u8| !(b' '..0x7F).contains(&byte) | (byte == b'"') | (byte == b'\\');
     if !text.bytes().fold(false, |found, byte| found | suspicious(byte)) {
         return out.push_str(text);
     }

@@ -1,19 +1,23 @@
 //! From a value to text: what `format!` would have printed, byte for byte.
 //!
-//! Strings, integers and floats under a plain `{}` have paths of their own, which allocate nothing and
-//! never enter `core::fmt`. Everything else goes through [`Renderer`]: it lays out compound values and pads, and lets
-//! `core::fmt` write the leaves that it would be folly to imitate. A fill character that is known only now cannot
-//! be handed to `core::fmt`, which is why padding is done here.
+//! Strings, integers and floats under a plain `{}` have paths of their own, which allocate nothing
+//! and never enter `core::fmt`. Everything else goes through [`Renderer`]: it lays out compound
+//! values and pads, and lets `core::fmt` write the leaves that it would be folly to imitate. A fill
+//! character that is known only now cannot be handed to `core::fmt`, which is why padding is done
+//! here.
 
 mod leaf;
 mod number;
 
-use crate::reader::value::Value;
+use crate::reader::types::Type;
+use crate::reader::value::decode::{take, take_text, take_varint, take_zigzag};
+use crate::reader::value::{Malformed, Text, Value};
 use leaf::write_leaf;
 use number::write_f64;
 
-/// Where the text of one message ends, in bytes: rendering stops at the first member or placeholder behind it, and says
-/// so by `…`. Only a hostile file or a wasteful width gets there, for a record has at most 32 KiB.
+/// Where the text of one message ends, in bytes: rendering stops at the first member or placeholder
+/// behind it, and says so by `…`. Only a hostile file or a wasteful width gets there, for a record
+/// has at most 32 KiB.
 pub(crate) const MAX_TEXT_BYTES: usize = 1 << 24;
 
 /// On which side of the padding the text stands.
@@ -92,19 +96,46 @@ pub(crate) fn write_plain(value: &Value<'_>, out: &mut String) {
     match value {
         Value::U64(value) => out.push_str(itoa::Buffer::new().format(*value)),
         Value::F64(value) => write_f64(*value, out),
-        Value::Str(text) | Value::Text(text) if !text.is_cut() => match text.as_str() {
-            Some(text) => out.push_str(text),
-            None => out.push_str(&text.to_str()),
-        },
+        Value::Str(text) | Value::Text(text) => write_text_plain(text, out),
+        Value::I64(value) => out.push_str(itoa::Buffer::new().format(*value)),
         Value::U32(value) => out.push_str(itoa::Buffer::new().format(*value)),
         Value::I32(value) => out.push_str(itoa::Buffer::new().format(*value)),
-        Value::I64(value) => out.push_str(itoa::Buffer::new().format(*value)),
         _ => write_value(value, &Spec::PLAIN, out),
     }
 }
 
-/// Appends what a placeholder with this spec prints. A trait that the type lacks, which no program that compiles
-/// has logged, gives way to `Display`, or to `Debug` for a compound value.
+/// Decodes a value of this type from the beginning of `bytes` and appends what `{}` prints. It is
+/// [`write_plain`] behind [`Type::decode`], but for the commonest types nothing is stored in
+/// between.
+#[inline]
+pub(crate) fn write_encoded_plain<'a>(
+    ty: &'a Type,
+    bytes: &mut &'a [u8],
+    out: &mut String,
+) -> Result<(), Malformed> {
+    match ty {
+        Type::U64 | Type::Usize => out.push_str(itoa::Buffer::new().format(take_varint(bytes)?)),
+        Type::F64 => write_f64(f64::from_le_bytes(take(bytes)?), out),
+        Type::Str | Type::Text => write_text_plain(&take_text(bytes)?, out),
+        Type::I64 | Type::Isize => out.push_str(itoa::Buffer::new().format(take_zigzag(bytes)?)),
+        _ => write_plain(&ty.decode(bytes)?, out),
+    }
+    Ok(())
+}
+
+#[inline]
+fn write_text_plain(text: &Text<'_>, out: &mut String) {
+    match text.as_str() {
+        Some(text) => out.push_str(text),
+        None => out.push_str(&text.to_str()),
+    }
+    if text.is_cut() {
+        out.push('…');
+    }
+}
+
+/// Appends what a placeholder with this spec prints. A trait that the type lacks, which no program
+/// that compiles has logged, gives way to `Display`, or to `Debug` for a compound value.
 pub(crate) fn write_value(value: &Value<'_>, spec: &Spec, out: &mut String) {
     let limit = out.len() + MAX_TEXT_BYTES;
     Renderer { spec: *spec, out, limit, depth: 0 }.value(value);
@@ -137,7 +168,8 @@ impl Renderer<'_> {
         }
     }
 
-    /// Writes the members between `open` and `close`, or `close_pretty` where each stands on a line of its own.
+    /// Writes the members between `open` and `close`, or `close_pretty` where each stands on a line
+    /// of its own.
     fn members<'a>(
         &mut self,
         members: impl IntoIterator<Item = Value<'a>>,

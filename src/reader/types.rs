@@ -1,7 +1,8 @@
 //! The type of an argument, as the dictionary of a file states it.
 //!
-//! The writer's types are statics of its program; these are owned, because they come from a file. Whatever the
-//! bytes, parsing takes time and memory in proportion to their number, and recursion ends at [`MAX_TYPE_DEPTH`].
+//! The writer's types are statics of its program; these are owned, because they come from a file.
+//! Whatever the bytes, parsing takes time and memory in proportion to their number, and recursion
+//! ends at [`MAX_TYPE_DEPTH`].
 
 use std::fmt;
 
@@ -57,8 +58,8 @@ pub enum Type {
 }
 
 impl Type {
-    /// Decodes the dictionary's notation; `None` where `bytes` is not exactly one type, nests deeper than the
-    /// format allows, or uses a code that this version does not know.
+    /// Decodes the dictionary's notation; `None` where `bytes` is not exactly one type, nests
+    /// deeper than the format allows, or uses a code that this version does not know.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         let ty = Self::parse_prefix(&mut rest, MAX_TYPE_DEPTH)?;

@@ -1,10 +1,11 @@
 //! The value of an argument, borrowed from the bytes of its record.
 //!
-//! Decoding a value copies at most 16 bytes and never allocates: strings point into the record, and compound values
-//! decode their members when they are iterated. What makes that possible is that decoding a compound value
-//! first skips over it, and skipping validates everything but UTF-8; so iteration never meets damage.
+//! Decoding a value copies at most 16 bytes and never allocates: strings point into the record, and
+//! compound values decode their members when they are iterated. What makes that possible is that
+//! decoding a compound value first skips over it, and skipping validates everything but UTF-8; so
+//! iteration never meets damage.
 
-mod decode;
+pub(super) mod decode;
 mod text;
 
 use std::fmt;
@@ -69,7 +70,8 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The string, where the value is one (or text) and all of it is UTF-8. Whether it was cut, [`Text::is_cut`] tells.
+    /// The string, where the value is one (or text) and all of it is UTF-8. Whether it was cut,
+    /// [`Text::is_cut`] tells.
     pub fn as_str(&self) -> Option<&'a str> {
         match self {
             Self::Str(text) | Self::Text(text) => text.as_str(),
@@ -85,7 +87,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number as an `f64`, where the value is a number: the nearest one, if it has more digits than that.
+    /// The number as an `f64`, where the value is a number: the nearest one, if it has more digits
+    /// than that.
     pub fn as_f64(&self) -> Option<f64> {
         match *self {
             Self::F32(value) => Some(value.into()),
@@ -125,8 +128,8 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Writes the value as `{}` does, a compound one or a duration as `{:?}` does. Width and precision apply to the
-/// whole. It allocates; [`Template`](super::Template) renders without.
+/// Writes the value as `{}` does, a compound one or a duration as `{:?}` does. Width and precision
+/// apply to the whole. It allocates; [`Template`](super::Template) renders without.
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
@@ -154,7 +157,8 @@ impl<'a> Lazy<'a> {
 /// ```
 /// use kymo::reader::{Type, Value};
 /// let ty = Type::Sequence(Box::new(Type::U8));
-/// let Value::Sequence(sequence) = ty.decode(&mut [0b1001, 7, 9].as_slice())? else { unreachable!() };
+/// let mut bytes = [0b1001, 7, 9].as_slice();
+/// let Value::Sequence(sequence) = ty.decode(&mut bytes)? else { unreachable!() };
 /// assert_eq!((sequence.len(), sequence.is_cut()), (2, false));
 /// assert_eq!(sequence.iter().collect::<Vec<_>>(), [Value::U8(7), Value::U8(9)]);
 /// # Ok::<(), kymo::reader::Malformed>(())

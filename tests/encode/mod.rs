@@ -1,4 +1,5 @@
-//! An encoder of arguments, written from docs/format.md and nothing else, for the tests of the reader.
+//! An encoder of arguments, written from docs/format.md and nothing else, for the tests of the
+//! reader.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! The grammar of `std::fmt`, as the compiler parses it.
 //!
-//! The string comes from a file and may be anything: what the compiler would have refused is an error here. Numbers
-//! end at 65,535, as in the language; the number of placeholders ends at [`MAX_PLACEHOLDERS`], so that a
-//! hostile string cannot make every record of its call site expensive.
+//! The string comes from a file and may be anything: what the compiler would have refused is an
+//! error here. Numbers end at 65,535, as in the language; the number of placeholders ends at
+//! [`MAX_PLACEHOLDERS`], so that a hostile string cannot make every record of its call site
+//! expensive.
 
 use std::fmt;
 

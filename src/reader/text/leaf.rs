@@ -1,12 +1,13 @@
 //! The text of a value that has no others inside.
 //!
-//! Sign, `#`, precision and the zeros of the `0` flag are left to `core::fmt`, which takes the first two only as
-//! literals: hence one arm for each combination. Padding with a fill character is added behind that.
+//! Sign, `#`, precision and the zeros of the `0` flag are left to `core::fmt`, which takes the
+//! first two only as literals: hence one arm for each combination. Padding with a fill character is
+//! added behind that.
 
 use std::fmt::{Binary, Debug, Display, LowerExp, LowerHex, Octal, UpperExp, UpperHex, Write};
 
 use super::number::{write_f32, write_f64, write_f64_debug, write_fixed};
-use super::{Align, Spec, Style};
+use super::{Align, Spec, Style, write_text_plain};
 use crate::reader::value::{Text, Value};
 
 /// Appends `value`, which is none of the compound ones.
@@ -45,8 +46,8 @@ pub(super) fn write_leaf(value: &Value<'_>, spec: &Spec, out: &mut String) {
     }
 }
 
-/// Appends `$value` under the trait that `$suffix` names, as `core::fmt` does without a fill character: with a width only
-/// where the `0` flag is set.
+/// Appends `$value` under the trait that `$suffix` names, as `core::fmt` does without a fill
+/// character: with a width only where the `0` flag is set.
 macro_rules! write_with_std {
     ($out:expr, $value:expr, $spec:expr, $suffix:literal) => {{
         let (out, value, spec): (&mut String, _, Spec) = ($out, $value, $spec);
@@ -153,7 +154,8 @@ fn write_float32(value: f32, spec: &Spec, out: &mut String) {
     pad(out, start, spec, Align::Right);
 }
 
-/// Writes a number with a fixed number of decimals; `false` where this is not asked for, or not done fast.
+/// Writes a number with a fixed number of decimals; `false` where this is not asked for, or not
+/// done fast.
 #[inline]
 fn write_float_fast(value: f64, spec: &Spec, out: &mut String) -> bool {
     let fixed = matches!(spec.style, Style::Display) || spec.style.is_debug();
@@ -202,11 +204,7 @@ fn write_quoted(text: &Text<'_>, out: &mut String) {
 
 fn write_text(text: &Text<'_>, spec: &Spec, out: &mut String) {
     let start = out.len();
-    match text.as_str() {
-        Some(text) => out.push_str(text),
-        None => out.push_str(&text.to_str()),
-    }
-    out.push_str(if text.is_cut() { "…" } else { "" });
+    write_text_plain(text, out);
     pad_as_str(out, start, spec);
 }
 
@@ -243,17 +241,35 @@ fn pad(out: &mut String, start: usize, spec: &Spec, default: Align) {
 }
 
 fn pad_to(out: &mut String, start: usize, width: usize, fill: char, align: Align) {
-    let end = out.len();
-    let missing = width.saturating_sub(out[start..].chars().count());
+    let missing = width.saturating_sub(count_chars(&out[start..]));
+    if missing == 0 {
+        return;
+    }
     let before = match align {
         Align::Left => 0,
         Align::Center => missing / 2,
         Align::Right => missing,
     };
-    if before > 0 {
-        out.extend(std::iter::repeat_n(fill, before));
-        out.extend_from_within(start..end);
-        out.drain(start..end);
+    if fill == ' ' && missing <= SPACES.len() {
+        out.insert_str(start, &SPACES[..before]);
+        out.push_str(&SPACES[..missing - before]);
+        return;
     }
+    let end = out.len();
+    out.extend(std::iter::repeat_n(fill, before));
+    // The text once more behind the fill, and then not in front of it: without a copy elsewhere.
+    out.extend_from_within(start..end);
+    out.drain(start..end);
     out.extend(std::iter::repeat_n(fill, missing - before));
+}
+
+/// As many spaces as most columns are wide.
+const SPACES: &str = "                                                                ";
+
+/// The number of characters; faster than the standard library's where there are few.
+fn count_chars(text: &str) -> usize {
+    if text.len() > 32 {
+        return text.chars().count();
+    }
+    text.bytes().filter(|byte| (*byte as i8) >= -0x40).count()
 }

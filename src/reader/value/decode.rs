@@ -1,8 +1,8 @@
 //! From a type and bytes to a value.
 //!
-//! Nothing here trusts the bytes. The work that a value can cause is bounded: everything it consists of takes at
-//! least one byte, except for `()` and tuples of it, of which a value may hold [`MAX_ZERO_SIZED`]. Recursion
-//! follows the type, whose depth is bounded where it is parsed.
+//! Nothing here trusts the bytes. The work that a value can cause is bounded: everything it
+//! consists of takes at least one byte, except for `()` and tuples of it, of which a value may hold
+//! [`MAX_ZERO_SIZED`]. Recursion follows the type, whose depth is bounded where it is parsed.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -12,8 +12,8 @@ use super::{Lazy, Sequence, Text, Tuple, Value};
 use crate::format::varint;
 use crate::reader::types::Type;
 
-/// How many values that take no bytes one value may hold. The writer stops at 32,767 elements of a sequence; two such
-/// members in each are still accepted.
+/// How many values that take no bytes one value may hold. The writer stops at 32,767 elements of a
+/// sequence; two such members in each are still accepted.
 const MAX_ZERO_SIZED: usize = 1 << 16;
 
 /// The most elements that a sequence of zero-sized elements may have.
@@ -44,8 +44,8 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl Type {
-    /// Decodes a value of this type from the beginning of `bytes` and advances `bytes` behind it. After an error
-    /// `bytes` stands anywhere.
+    /// Decodes a value of this type from the beginning of `bytes` and advances `bytes` behind it.
+    /// After an error `bytes` stands anywhere.
     #[inline]
     pub fn decode<'a>(&'a self, bytes: &mut &'a [u8]) -> Result<Value<'a>, Malformed> {
         Ok(match self {
@@ -129,7 +129,8 @@ impl Type {
         }
     }
 
-    /// [`skip`](Self::skip) for a value within another. `zero_sized` is how many values without bytes it may yet hold.
+    /// [`skip`](Self::skip) for a value within another. `zero_sized` is how many values without
+    /// bytes it may yet hold.
     fn skip_within(&self, bytes: &mut &[u8], zero_sized: &mut usize) -> Result<(), Malformed> {
         match self {
             Self::Option(inner) => match take_bool(bytes)? {
@@ -202,21 +203,21 @@ fn skip_sequence(
 }
 
 #[inline]
-fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Malformed> {
+pub(in crate::reader) fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Malformed> {
     let (first, rest) = bytes.split_first_chunk().ok_or(Malformed::Truncated)?;
     *bytes = rest;
     Ok(*first)
 }
 
 #[inline]
-fn take_varint(bytes: &mut &[u8]) -> Result<u64, Malformed> {
+pub(in crate::reader) fn take_varint(bytes: &mut &[u8]) -> Result<u64, Malformed> {
     let (value, len) = varint::get(bytes).ok_or(Malformed::Truncated)?;
     *bytes = bytes.get(len..).ok_or(Malformed::Truncated)?;
     Ok(value)
 }
 
 #[inline]
-fn take_zigzag(bytes: &mut &[u8]) -> Result<i64, Malformed> {
+pub(in crate::reader) fn take_zigzag(bytes: &mut &[u8]) -> Result<i64, Malformed> {
     Ok(varint::unzigzag(take_varint(bytes)?))
 }
 
@@ -249,7 +250,7 @@ fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Result<(&'a [u8], bool), Malformed> {
 }
 
 #[inline]
-fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<Text<'a>, Malformed> {
+pub(in crate::reader) fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<Text<'a>, Malformed> {
     let (text, cut) = take_bytes(bytes)?;
     Ok(Text::from_bytes(text, cut))
 }

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// A string as it was logged: perhaps cut to fit, and perhaps, in a damaged or foreign file, not UTF-8.
+/// A string as it was logged: perhaps cut to fit, and perhaps, in a damaged or foreign file, not
+/// UTF-8.
 ///
 /// `Display` writes it with `�` for what is not UTF-8, and with `…` behind it where it was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,8 @@ impl<'a> Text<'a> {
         Self { valid: text, rest: &[], cut: false }
     }
 
-    /// The string in these bytes. Where it was cut within a character, the piece of that character is not part of it.
+    /// The string in these bytes. Where it was cut within a character, the piece of that character
+    /// is not part of it.
     #[inline]
     pub(super) fn from_bytes(bytes: &'a [u8], cut: bool) -> Self {
         match std::str::from_utf8(bytes) {

@@ -1,0 +1,173 @@
+//! Events as JSON, one object a line, for programs.
+//!
+//! A record has no key `event`; whatever else was met has one, so that nothing is lost silently:
+//! "drops", "gap" or "damage". What a call site's records have in common is written once and kept.
+
+use std::fmt::Write;
+
+use jiff::tz::TimeZone;
+use kymo::reader::json::{write_string, write_value};
+use kymo::reader::{CallSite, Damage, DamageKind, DropReason, Drops, Event, Gap, Record, Thread};
+
+use crate::time::Times;
+
+/// Writes events as JSON.
+pub struct Json {
+    times: Times,
+    message: String,
+    /// By file, then by [`CallSite::index`].
+    sites: Vec<Vec<Site>>,
+}
+
+/// What the records of a call site have in common.
+#[derive(Default)]
+struct Site {
+    /// From behind the time to before the thread.
+    middle: String,
+    /// The keys of the fields, with what separates them.
+    keys: Vec<String>,
+}
+
+impl Json {
+    /// For events from so many files.
+    pub fn new(files: usize) -> Self {
+        let sites = (0..files).map(|_| Vec::new()).collect();
+        Self { times: Times::new(TimeZone::UTC), message: String::new(), sites }
+    }
+
+    /// Appends a line, if there is anything to say about `event`, which is from the file `log`,
+    /// number `file`.
+    #[inline]
+    pub fn write(&mut self, file: usize, log: &str, event: &Event<'_>, out: &mut String) {
+        match event {
+            Event::Record(record) => self.record(file, record, out),
+            Event::Drops(drops) => self.drops(log, drops, out),
+            Event::Gap(gap) => write_gap(log, gap, out),
+            Event::Damage(damage) => write_damage(log, damage, out),
+            // Totals are not for reading along.
+            _ => {}
+        }
+    }
+
+    fn record(&mut self, file: usize, record: &Record<'_>, out: &mut String) {
+        out.push_str("{\"time\":\"");
+        self.times.write(record.time_ns(), out);
+        let sites = &mut self.sites[file];
+        let index = record.call_site().index();
+        if sites.len() <= index {
+            sites.resize_with(index + 1, Site::default);
+        }
+        if sites[index].middle.is_empty() {
+            sites[index] = Site::new(record.call_site());
+        }
+        let site = &sites[index];
+        out.push_str(&site.middle);
+        write_thread(record.thread(), out);
+        out.push_str(",\"message\":");
+        self.message.clear();
+        record.message(&mut self.message);
+        write_string(&self.message, out);
+        out.push_str(",\"fields\":{");
+        for (key, (_, value)) in site.keys.iter().zip(record.arguments()) {
+            out.push_str(key);
+            write_value(&value, out);
+        }
+        out.push_str(if record.is_cut() { "},\"cut\":true}\n" } else { "}}\n" });
+    }
+
+    fn drops(&mut self, log: &str, drops: &Drops<'_>, out: &mut String) {
+        out.push_str("{\"event\":\"drops\",\"time\":\"");
+        self.times.write(drops.first_ns, out);
+        out.push_str("\",\"until\":\"");
+        self.times.write(drops.last_ns, out);
+        out.push_str("\",\"thread\":");
+        write_thread(drops.thread, out);
+        let _ = write!(out, ",\"records\":{},\"counts\":[", drops.total());
+        for (index, count) in drops.counts.iter().enumerate() {
+            out.push_str(if index == 0 { "{\"reason\":" } else { ",{\"reason\":" });
+            write_reason(count.reason, out);
+            match count.level {
+                Some(level) => write!(out, ",\"level\":\"{level}\""),
+                None => write!(out, ",\"level\":null"),
+            }
+            .unwrap_or_default();
+            let _ = write!(out, ",\"records\":{}}}", count.count);
+        }
+        out.push(']');
+        write_place(log, drops.offset, out);
+    }
+}
+
+impl Site {
+    fn new(site: &CallSite) -> Self {
+        let mut middle = format!("\",\"level\":\"{}\",\"target\":", site.level());
+        write_string(site.target(), &mut middle);
+        middle.push_str(",\"file\":");
+        write_string(site.file(), &mut middle);
+        let _ = write!(middle, ",\"line\":{},\"thread\":", site.line());
+        let names = site.names().iter().map(|name| &**name);
+        let key = |(index, name): (usize, &str)| {
+            let mut key = String::from(if index == 0 { "" } else { "," });
+            match name {
+                "" => write_string(&index.to_string(), &mut key),
+                name => write_string(name, &mut key),
+            }
+            key.push(':');
+            key
+        };
+        Self { middle, keys: names.enumerate().map(key).collect() }
+    }
+}
+
+/// Appends a thread's name, or, where it has none, its number.
+fn write_thread(thread: &Thread, out: &mut String) {
+    match thread.name() {
+        "" => write!(out, "{}", thread.number()).unwrap_or_default(),
+        name => write_string(name, out),
+    }
+}
+
+fn write_gap(log: &str, gap: &Gap<'_>, out: &mut String) {
+    out.push_str("{\"event\":\"gap\",\"thread\":");
+    match gap.thread {
+        Some(thread) => write_thread(thread, out),
+        None => out.push_str("null"),
+    }
+    let _ = write!(out, ",\"records\":{}", gap.records);
+    write_place(log, gap.offset, out);
+}
+
+fn write_damage(log: &str, damage: &Damage, out: &mut String) {
+    let kind = match damage.kind {
+        DamageKind::Corrupt => "corrupt",
+        DamageKind::Incomplete => "incomplete",
+        DamageKind::Malformed(_) => "malformed",
+        DamageKind::UnknownCallSite(_) => "unknown_call_site",
+        DamageKind::Record => "record",
+        DamageKind::BehindEnd => "behind_end",
+        _ => "other",
+    };
+    out.push_str("{\"event\":\"damage\"");
+    let _ = write!(out, ",\"kind\":\"{kind}\",\"bytes\":{},\"message\":\"{damage}\"", damage.bytes);
+    write_place(log, damage.offset, out);
+}
+
+/// Appends in which file and where in it, and ends the line.
+fn write_place(log: &str, offset: u64, out: &mut String) {
+    out.push_str(",\"log\":");
+    write_string(log, out);
+    let _ = writeln!(out, ",\"offset\":{offset}}}");
+}
+
+fn write_reason(reason: DropReason, out: &mut String) {
+    out.push_str(match reason {
+        DropReason::Full => "\"full\"",
+        DropReason::TooLarge => "\"too_large\"",
+        DropReason::TimedOut => "\"timed_out\"",
+        DropReason::OutputFailed => "\"output_failed\"",
+        DropReason::AfterShutdown => "\"after_shutdown\"",
+        DropReason::InSignalHandler => "\"in_signal_handler\"",
+        DropReason::Unknown(code) => return write!(out, "{code}").unwrap_or_default(),
+        _ => "\"other\"",
+    });
+}

@@ -1,0 +1,57 @@
+//! Standard output: written in large pieces, and no error where its reader has had enough.
+
+use std::io::{self, StdoutLock, Write};
+
+use crate::outcome::{Outcome, complain};
+
+/// How much is written at a time, at least, in bytes.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Standard output. Lines are appended to the buffer, then `line_done` is called.
+pub struct Output {
+    stdout: StdoutLock<'static>,
+    buffer: String,
+}
+
+/// Nothing more can be written.
+pub struct Closed(pub Outcome);
+
+impl Output {
+    pub fn new() -> Self {
+        Self {
+            stdout: io::stdout().lock(),
+            // Room for a piece and the line that goes beyond it.
+            buffer: String::with_capacity(2 * PIECE_BYTES),
+        }
+    }
+
+    /// Where the next line goes.
+    #[inline]
+    pub fn buffer(&mut self) -> &mut String {
+        &mut self.buffer
+    }
+
+    /// Says that the buffer ends with a whole line.
+    #[inline]
+    pub fn line_done(&mut self) -> Result<(), Closed> {
+        if self.buffer.len() < PIECE_BYTES { Ok(()) } else { self.write() }
+    }
+
+    /// Writes what is left.
+    pub fn finish(mut self) -> Result<(), Closed> {
+        self.write()
+    }
+
+    #[cold]
+    fn write(&mut self) -> Result<(), Closed> {
+        let result = self.stdout.write_all(self.buffer.as_bytes());
+        self.buffer.clear();
+        result.and_then(|()| self.stdout.flush()).map_err(|error| {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                return Closed(Outcome::Fine);
+            }
+            complain(format_args!("cannot write to standard output: {error}"));
+            Closed(Outcome::Failed)
+        })
+    }
+}

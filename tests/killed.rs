@@ -1,0 +1,61 @@
+//! A process that is killed: what was flushed is in its file, which reads without complaint.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use kymo::reader::{Ending, Reader};
+
+/// Set for the child process: the path to log to.
+const CHILD: &str = "KYMO_KILLED_CHILD";
+
+/// So many records the child flushes before it says so.
+const FLUSHED: u64 = 10_000;
+
+#[test]
+fn what_a_killed_process_had_flushed_can_be_read() {
+    for round in 0..5 {
+        let name = format!("kymo-killed-{}-{round}.kymo", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child", "--ignored", "--nocapture"])
+            .env(CHILD, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.map(Result::unwrap).any(|line| line.ends_with("flushed")));
+        // It goes on logging as fast as it can.
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let mut reader = Reader::open(&path).unwrap();
+        let (mut next, mut message) = (0, String::new());
+        while let Some(record) = reader.next_record().unwrap() {
+            message.clear();
+            record.message(&mut message);
+            assert_eq!(message, format!("record {next} of {path:?}"));
+            next += 1;
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(next >= FLUSHED, "{next}");
+        let report = reader.report();
+        assert!(matches!(report.ending, Ending::Open | Ending::Torn), "{report:?}");
+        assert_eq!((report.missing, report.damages), (0, 0), "{report:?}");
+    }
+}
+
+#[test]
+#[ignore = "run by the other test, in a process of its own"]
+fn child() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let logger = kymo::Logger::builder(&path).start().unwrap();
+    let path = kymo::debug(&path);
+    for record in 0_u64.. {
+        kymo::info!("record {record} of {path}");
+        if record + 1 == FLUSHED {
+            assert!(logger.flush());
+            println!("flushed");
+        }
+    }
+}
