@@ -1,0 +1,125 @@
+//! A program whose machine code is looked at, and whose instructions are counted. It measures
+//! nothing.
+//!
+//! `calls MESSAGE COUNT` logs, or decodes, so many messages; `benches/instructions.sh` runs it
+//! twice and divides the difference. Each function below is one call as a user writes it. They are
+//! not inlined so that a tool can find them; that costs a `ret`.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use std::fmt::Write;
+use std::hint::black_box;
+
+use common::place::Scratch;
+use common::values::{name, price, text};
+use kymo::reader::{Reader, Record, json};
+use kymo::{Clock, Level, Logger};
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_disabled(id: u64, px: f64, who: &str) {
+    kymo::trace!("order {} filled at {} for {}", id, px, who);
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_static() {
+    kymo::info!("heartbeat");
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_ints(a: u64, b: u64, c: u64) {
+    kymo::info!("tick {} {} {}", a, b, c);
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_mixed(id: u64, px: f64, who: &str) {
+    kymo::info!("order {} filled at {} for {}", id, px, who);
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_str64(text: &str) {
+    kymo::info!("{}", text);
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_decode_count(bytes: &[u8]) -> u64 {
+    each(bytes, |_, _| ())
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_decode_text(bytes: &[u8]) -> u64 {
+    each(bytes, |record, out| record.message(out))
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_decode_json(bytes: &[u8]) -> u64 {
+    each(bytes, |record, out| {
+        let _ = write!(out, "{{\"time_ns\":{}", record.time_ns());
+        for (index, (_, value)) in record.arguments().enumerate() {
+            let _ = write!(out, ",\"{index}\":");
+            json::write_value(&value, out);
+        }
+        out.push('}');
+    })
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let message = arguments.next().unwrap_or_default();
+    let count = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(0);
+    let clock = match arguments.next().as_deref() {
+        Some("coarse") => Clock::Coarse,
+        _ => Clock::Counter,
+    };
+    let file = Scratch::temporary("calls");
+    let logger = Logger::builder(file.path()).clock(clock).max_level(Level::Debug).start();
+    let logger = logger.expect("a logger");
+    assert!(kymo::prepare_thread());
+    // The first record asks how much room there is. As many as fit into the ring do not ask again.
+    kymo_call_static();
+
+    for i in 0..count {
+        match message.as_str() {
+            "disabled" => kymo_call_disabled(i, price(i), name(i)),
+            "static" => kymo_call_static(),
+            "ints" => kymo_call_ints(i, i + 7, i ^ 0x55),
+            "mixed" | "decode_count" | "decode_text" | "decode_json" => {
+                kymo_call_mixed(i, price(i), name(i));
+            }
+            "str64" => kymo_call_str64(text(i)),
+            other => panic!("there is no message {other:?}"),
+        }
+    }
+    let report = logger.shutdown();
+    assert_eq!(report.dropped, 0);
+    let bytes = std::fs::read(file.path()).expect("the file that was just written");
+    let decoded = match message.as_str() {
+        "decode_count" => kymo_decode_count(&bytes),
+        "decode_text" => kymo_decode_text(&bytes),
+        "decode_json" => kymo_decode_json(&bytes),
+        _ => report.written,
+    };
+    assert_eq!(decoded, report.written);
+}
+
+/// Passes each record to `render`, with an empty buffer; how many there were.
+fn each(bytes: &[u8], render: impl Fn(&Record<'_>, &mut String)) -> u64 {
+    let mut reader = Reader::from_slice(bytes).expect("a file of kymo's");
+    let mut out = String::with_capacity(1 << 10);
+    let mut records = 0;
+    while let Some(record) = reader.next_record().expect("a file in memory can be read") {
+        out.clear();
+        render(&record, &mut out);
+        black_box(&out);
+        records += 1;
+    }
+    records
+}

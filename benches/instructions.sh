@@ -1,0 +1,67 @@
+#!/bin/sh
+# Counts the instructions of a log call and of a decoded record, and prints them as a table.
+#
+# valgrind counts what is executed inside one function, on all of its way: once for COUNT calls, once for twice as many. The
+# difference, divided, is exact for calls, whatever the machine does meanwhile. It includes the `ret` of the function around the call.
+# What is decoded lies in blocks, whose number depends on the consumer's pace: those counts move in the last digit.
+#
+# Usage: benches/instructions.sh            the table
+#        benches/instructions.sh NAME       one number, as: mixed, "mixed coarse", decode_text
+set -eu
+cd "$(dirname "$0")/.."
+
+for tool in cargo valgrind; do
+    command -v "$tool" > /dev/null || { echo "$0: $tool is needed" >&2; exit 1; }
+done
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+program() {
+    cargo bench --quiet --bench calls --no-run --message-format json 2> "$scratch/build" |
+        sed -n 's/.*"name":"calls".*"executable":"\([^"]*\)".*/\1/p'
+}
+
+# executed FUNCTION ARGUMENT...: how many instructions, from the first one in FUNCTION to its return.
+executed() {
+    function=$1
+    shift
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="$function" \
+        "$calls" "$@" > "$scratch/log" 2>&1 || { cat "$scratch/log" >&2; exit 1; }
+    awk '/Collected/ { print $4 }' "$scratch/log"
+}
+
+# each MESSAGE [CLOCK]: instructions for one.
+each() {
+    case $1 in
+        decode_*) function=kymo_$1 ;;
+        *) function=kymo_call_$1 ;;
+    esac
+    # So many fit into the ring, so that none of them looks how far the consumer is.
+    count=2000
+    once=$(executed "$function" "$1" $count "${2:-counter}")
+    twice=$(executed "$function" "$1" $((2 * count)) "${2:-counter}")
+    awk "BEGIN { printf \"%.10g\\n\", int(10 * ($twice - $once) / $count + 0.5) / 10 }"
+}
+
+calls=$(program)
+[ -x "$calls" ] || { cat "$scratch/build" >&2; exit 1; }
+
+if [ $# -gt 0 ]; then
+    # shellcheck disable=SC2086 # the clock is a word of its own
+    each $1
+    exit
+fi
+
+echo "| a call | instructions | with the coarse clock |"
+echo "| --- | --- | --- |"
+for message in disabled static ints mixed str64; do
+    echo "| $message | $(each $message) | $(each $message coarse) |"
+done
+echo
+echo "| a record of the message mixed, decoded | instructions |"
+echo "| --- | --- |"
+for render in count text json; do
+    echo "| $render | $(each decode_$render) |"
+done
+echo
+rustc --version --verbose | awk '/^rustc/ { version = $0 } /^host/ { print version ", " $2 }'

@@ -1,0 +1,142 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::prelude::*;
+
+use crate::Result;
+use crate::common::place;
+use crate::measure;
+
+pub const HELP: &str = "\
+Usage: cargo bench --bench latency -- [options] [measure ...]
+
+Measures: hot, latency, first, cold, saturation, end-to-end, idle. Without any: all of them.
+
+  --quick                  a smoke test: few calls, one round
+  --long                   50,000,000 messages end to end instead of 4,000,000
+  --rounds N               rounds of which the medians are shown (default: 5)
+  --producer-core N        where the only producer is pinned (default: 0)
+  --consumer-core N|none   where the consumer is pinned (default: 1)
+  --ring-kib N             kymo's ring capacity (default: kymo's own)
+  --poll-interval-ns N     kymo's and the floor's poll interval (default: 5000, kymo's own)
+  --directory PATH         where the log files go (default: that of temporary files)
+  --json FILE              write conditions and tables there, too
+";
+
+/// What to do.
+pub enum Command {
+    Help,
+    /// The child process of the measure `first`.
+    FirstCalls(Options, FirstThread),
+    Measure(Options),
+}
+
+/// Which thread makes the first calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstThread {
+    Prepared,
+    Unprepared,
+    /// A new unprepared thread for each call.
+    New,
+}
+
+impl FirstThread {
+    pub const ALL: [(Self, &str); 3] =
+        [(Self::Prepared, "prepared"), (Self::Unprepared, "unprepared"), (Self::New, "new")];
+}
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub quick: bool,
+    pub long: bool,
+    pub rounds: usize,
+    pub producer_core: usize,
+    pub consumer_core: Option<usize>,
+    pub ring_bytes: Option<usize>,
+    pub poll_interval: Duration,
+    pub directory: PathBuf,
+    pub json: Option<PathBuf>,
+    /// The cores that the process may use.
+    pub cores: Vec<usize>,
+    measures: Vec<String>,
+}
+
+impl Options {
+    fn new() -> Self {
+        Self {
+            quick: false,
+            long: false,
+            rounds: 5,
+            producer_core: place::PRODUCER_CORE,
+            consumer_core: place::consumer_core(),
+            ring_bytes: None,
+            poll_interval: Duration::from_micros(5),
+            directory: std::env::temp_dir(),
+            json: None,
+            cores: place::allowed_cores(),
+            measures: Vec::new(),
+        }
+    }
+
+    /// Whether the measure is to be run.
+    pub fn wants(&self, name: &str) -> bool {
+        self.measures.is_empty() || self.measures.iter().any(|wanted| wanted == name)
+    }
+
+    /// The number that counts: the full one, or that of a smoke test.
+    pub fn pick<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+}
+
+/// Reads the command line.
+pub fn parse() -> Result<Command> {
+    let mut options = Options::new();
+    let mut first = None;
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            // Given by `cargo bench`.
+            Long("bench") => {}
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Long("quick") => {
+                options.quick = true;
+                options.rounds = 1;
+            }
+            Long("long") => options.long = true,
+            Long("rounds") => options.rounds = parser.value()?.parse::<usize>()?.max(1),
+            Long("producer-core") => options.producer_core = parser.value()?.parse()?,
+            Long("consumer-core") => {
+                let core = parser.value()?;
+                options.consumer_core = if core == "none" { None } else { Some(core.parse()?) };
+            }
+            Long("ring-kib") => options.ring_bytes = Some(parser.value()?.parse::<usize>()? << 10),
+            Long("poll-interval-ns") => {
+                options.poll_interval = Duration::from_nanos(parser.value()?.parse()?);
+            }
+            Long("directory") => options.directory = parser.value()?.into(),
+            Long("json") => options.json = Some(parser.value()?.into()),
+            // Not for people: see `measure::first`.
+            Long("first-calls") => {
+                let name = parser.value()?.string()?;
+                first = FirstThread::ALL.into_iter().find(|(_, known)| *known == name);
+            }
+            Value(name) => options.measures.push(known_measure(name.string()?)?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(match first {
+        Some((thread, _)) => Command::FirstCalls(options, thread),
+        None => Command::Measure(options),
+    })
+}
+
+fn known_measure(name: String) -> Result<String> {
+    if measure::ALL.iter().any(|measure| measure.name == name) {
+        Ok(name)
+    } else {
+        Err(format!("there is no measure {name:?}; --help lists them").into())
+    }
+}
