@@ -35,7 +35,7 @@
 //! # Not guaranteed
 //!
 //! - What is still in a ring when the process is killed is lost. What is in the file stays.
-//! - Code that logged (a dynamic library) must not be unloaded before a [`Logger::flush`] in the thread that logged.
+//! - Code that logged (a dynamic library) must not be unloaded before a [`flush`] in the thread that logged.
 //! - The logger runs on Linux, on little-endian processors of 64 bits.
 //!
 //! # Features
@@ -88,4 +88,4 @@ pub use error::{StartError, StartErrorKind};
 pub use level::{Level, ParseLevelError};
 pub use logger::{Builder, Logger};
 pub use producer::Overflow;
-pub use thread::{prepare_thread, unlogged};
+pub use thread::{flush, flush_timeout, prepare_thread, unlogged};

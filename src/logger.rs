@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::clock::discipline::Discipline;
-use crate::clock::{Clock, TickSource, monotonic_ns, nanoseconds};
+use crate::clock::{Clock, TickSource};
 use crate::consumer::{Consumer, Pacing, Report};
 use crate::control::Control;
 use crate::error::{StartError, StartErrorKind};
@@ -86,7 +86,7 @@ impl Logger {
             consumer_core: None,
             ring_capacity: 1 << 20,
             poll_interval: Duration::from_micros(5),
-            idle_sleep: Duration::from_millis(1),
+            idle_sleep: Duration::from_millis(5),
             segment_size: 64 << 20,
             max_level: Level::Trace,
             clock: Clock::Counter,
@@ -99,14 +99,14 @@ impl Logger {
         &self.path
     }
 
-    /// Waits until everything that the calling thread has logged is in the file. False if the logger ended before that.
+    /// [`flush`](crate::flush).
     pub fn flush(&self) -> bool {
-        crate::thread::flush(None)
+        crate::flush()
     }
 
-    /// As [`Logger::flush`], but waits no longer than `timeout`; false also when that is over.
+    /// [`flush_timeout`](crate::flush_timeout).
     pub fn flush_timeout(&self, timeout: Duration) -> bool {
-        crate::thread::flush(Some(monotonic_ns().saturating_add(nanoseconds(timeout))))
+        crate::flush_timeout(timeout)
     }
 
     /// Changes the least urgent level that is logged.
@@ -193,7 +193,7 @@ impl Builder {
         self
     }
 
-    /// The longest sleep of a consumer that has nothing to do. Default: 1 ms.
+    /// The longest sleep of a consumer that has nothing to do. Default: 5 ms.
     ///
     /// It is how long the first record after a silence may wait. The consumer goes to sleep after 50 µs without records, for 50 µs at first, and twice as
     /// long each time. Zero: it never sleeps, and uses a whole core.

@@ -117,6 +117,8 @@ impl Producer {
             }
             Overflow::Wait { timeout } => timeout,
         };
+        // It may be asleep: whoever waits may call the system.
+        self.control.wake();
         let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
         let mut round = 0;
         loop {

@@ -6,8 +6,10 @@
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 use std::ptr;
+use std::time::Duration;
 
 use crate::argument;
+use crate::clock::{monotonic_ns, nanoseconds};
 use crate::hot::AVAILABLE;
 use crate::level::Level;
 use crate::logger;
@@ -64,8 +66,21 @@ pub fn prepare_thread() -> bool {
     take(None).is_some()
 }
 
-/// Waits until all that this thread logged is in the file; false if no logger runs, or it ended before.
-pub(crate) fn flush(deadline_ns: Option<u64>) -> bool {
+/// Waits until everything that the calling thread has logged is in the file. False if no logger runs, or if it ended before that.
+///
+/// ```
+/// assert!(!kymo::flush(), "no logger runs");
+/// ```
+pub fn flush() -> bool {
+    flush_until(None)
+}
+
+/// As [`flush`], but waits no longer than `timeout`; false also when that is over.
+pub fn flush_timeout(timeout: Duration) -> bool {
+    flush_until(Some(monotonic_ns().saturating_add(nanoseconds(timeout))))
+}
+
+fn flush_until(deadline_ns: Option<u64>) -> bool {
     match existing() {
         Some(mut lease) => lease.flush(deadline_ns),
         // It never logged to a logger that runs now: there is nothing to wait for.

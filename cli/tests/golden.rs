@@ -1,0 +1,105 @@
+//! Files that earlier versions wrote decode for ever, to what they decoded to when they were made.
+//!
+//! A file in `tests/golden` is never made anew. A new one (for a new version of the format, or a new kind of value) is made by
+//! `KYMO_GOLDEN=NAME cargo test -p kymo-cli --test golden -- --ignored`.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
+}
+
+fn decoded(file: &Path, format: &str) -> Vec<u8> {
+    let args: [&dyn AsRef<std::ffi::OsStr>; 6] =
+        [&"cat", &"--order", &"written", &"--format", &format, &file];
+    let output = common::kymo(&args).output().unwrap();
+    assert!(output.status.success(), "{}: {output:?}", file.display());
+    output.stdout
+}
+
+#[test]
+fn golden_files_decode_to_what_they_always_did() {
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_none_or(|extension| extension != "kymo") {
+            continue;
+        }
+        files += 1;
+        for format in ["json", "text"] {
+            let expected = std::fs::read(file.with_extension(format)).unwrap();
+            let found = decoded(&file, format);
+            let [found, expected] = [found, expected].map(|text| String::from_utf8(text).unwrap());
+            assert_eq!(found, expected, "{} as {format}", file.display());
+        }
+    }
+    assert!(files > 0);
+}
+
+/// A clock that goes a microsecond further each time that it is read.
+fn clock() -> u64 {
+    static NOW: AtomicU64 = AtomicU64::new(1_700_000_000_000_000_000);
+    NOW.fetch_add(1_000, Ordering::Relaxed)
+}
+
+#[test]
+#[ignore = "makes a golden file"]
+fn make() {
+    let Some(name) = std::env::var_os("KYMO_GOLDEN") else { return };
+    let file = folder().join(name).with_extension("kymo");
+    assert!(!file.exists(), "a golden file is never made anew");
+    let builder = kymo::Logger::builder(&file).clock(kymo::Clock::Custom(clock));
+    let logger =
+        builder.overflow(kymo::Overflow::DropNewest).ring_capacity(4 << 10).start().unwrap();
+    std::thread::Builder::new()
+        .name("feed".to_owned())
+        .spawn(log_everything)
+        .unwrap()
+        .join()
+        .unwrap();
+    std::thread::spawn(|| kymo::error!(target: "main", "a thread without a name")).join().unwrap();
+    assert!(logger.shutdown().dropped > 0);
+    for format in ["json", "text"] {
+        std::fs::write(file.with_extension(format), decoded(&file, format)).unwrap();
+    }
+}
+
+fn log_everything() {
+    let flush = || assert!(kymo::flush());
+    let (id, px, who) = (7_u64, 101.25, "ACME");
+    kymo::info!("order {id} filled at {px:.3} for {who:>8}");
+    kymo::trace!("{} {} {} {} {}", 1_u8, 2_u16, 3_u32, u64::MAX, u128::MAX);
+    kymo::debug!("{} {} {} {} {} {}", -1_i8, -2_i16, -3_i32, i64::MIN, i128::MIN, 4_usize);
+    kymo::warn!("{} {} {:?} {}", f64::NAN, f64::NEG_INFINITY, -0.0, 1e300);
+    kymo::info!("{} {:?} {:e}", 0.1_f32, f32::MIN_POSITIVE, 12345.678_f32);
+    flush();
+    kymo::info!("{} {:?} {}", true, 'ä', '\u{1F980}');
+    kymo::info!("{0} {0:?}", "a \"string\" with \u{1b}[31m and \u{202e} and\nlines");
+    kymo::info!("{:?} {:?} {:#?}", Some(id), None::<&str>, [Some(1), None]);
+    kymo::info!("{:?} {:02x?}", (1, "two", [3.5]), [0_u8, 10, 255]);
+    kymo::info!(
+        "{:?} {:?}",
+        Duration::from_nanos(1_234_567),
+        std::ptr::without_provenance::<u8>(0xDEAD)
+    );
+    flush();
+    kymo::info!("{} {}", std::net::Ipv4Addr::LOCALHOST, std::net::Ipv6Addr::LOCALHOST);
+    let sockets =
+        ["127.0.0.1:80", "[::1%3]:443"].map(|text| text.parse::<std::net::SocketAddr>().unwrap());
+    kymo::info!("{} {:?}", sockets[0], sockets);
+    kymo::info!("{} {:?}", kymo::display(who), kymo::debug(Some(px)));
+    flush();
+    kymo::info!("{}", "cut ".repeat(1_000));
+    flush();
+    kymo::info!("{:?}", [1_u16; 2_000]);
+    flush();
+    // More than the ring holds.
+    for record in 0..1_000 {
+        kymo::log!(kymo::Level::ALL[record % 5], "record {record}");
+    }
+    flush();
+}
