@@ -37,10 +37,10 @@ pub(crate) fn current() -> Option<Arc<Core>> {
 
 /// What threads need of a logger to make their rings.
 pub(crate) struct Core {
-    registry: Arc<Registry>,
-    control: Arc<Control>,
-    clock: TickSource,
-    overflow: Overflow,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) clock: TickSource,
+    pub(crate) overflow: Overflow,
     pub(crate) ring_words: usize,
 }
 
@@ -278,12 +278,11 @@ impl Builder {
     ) -> Result<std::thread::JoinHandle<Report>, StartError> {
         let (registry, control) = (core.registry.clone(), core.control.clone());
         let (clock, salt) = (core.clock, header.salt);
-        let pacing = Pacing::new(self.poll_interval, self.idle_sleep);
+        let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
         let pin = self.consumer_core;
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let run = move || {
             let ended = EndOnDrop(control.clone());
-            control.attach(thread::current());
             let pinned = pin.map_or(Ok(()), pin_to);
             let failed = pinned.is_err();
             let _ = ready.send(pinned);
@@ -292,7 +291,7 @@ impl Builder {
             }
             let discipline = first_observations(clock);
             let consumer = Consumer::new(registry, control, clock, discipline, output, salt);
-            let (report, rings) = consumer.run(pacing);
+            let (report, rings) = consumer.run(|took| pacing.wait(took));
             rings.into_iter().for_each(orphans::adopt);
             drop(ended);
             report
