@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::clock::monotonic_ns;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
+use crate::twin::{self, Twin};
 
 /// The consumer's mailbox.
 pub(crate) struct Control {
@@ -53,8 +54,14 @@ impl Control {
     /// consumer has ended, before. The deadline is on the monotonic clock.
     pub(crate) fn request_sweep(&self, deadline_ns: Option<u64>) -> bool {
         // Release: pairs with the acquire load in `begin_sweep`: what this thread published is seen by that sweep.
-        let request = self.requested.fetch_add(1, Ordering::Release) + 1;
-        self.wake();
+        let release = twin::ordering(Ordering::Release, Twin::RequestAdd);
+        if twin::broken(Twin::WakeBeforeRequest) {
+            self.wake();
+        }
+        let request = self.requested.fetch_add(1, release) + 1;
+        if !twin::broken(Twin::WakeBeforeRequest) {
+            self.wake();
+        }
         let mut served = self.served();
         loop {
             if served.request >= request {
@@ -79,8 +86,14 @@ impl Control {
     /// Tells the consumer to drain the rings and end.
     pub(crate) fn stop(&self) {
         // Release: pairs with the acquire load in `begin_sweep`: what was published before the stop is drained.
-        self.stop.store(true, Ordering::Release);
-        self.wake();
+        let release = twin::ordering(Ordering::Release, Twin::StopStore);
+        if twin::broken(Twin::WakeBeforeStop) {
+            self.wake();
+        }
+        self.stop.store(true, release);
+        if !twin::broken(Twin::WakeBeforeStop) {
+            self.wake();
+        }
     }
 
     /// The consumer's side: its thread begins.
@@ -91,7 +104,9 @@ impl Control {
     /// The consumer's side: the last request, and whether to stop. To be read before a sweep.
     pub(crate) fn begin_sweep(&self) -> (u64, bool) {
         // Acquire, both: see `request_sweep` and `stop`.
-        (self.requested.load(Ordering::Acquire), self.stop.load(Ordering::Acquire))
+        let for_request = twin::ordering(Ordering::Acquire, Twin::RequestLoad);
+        let for_stop = twin::ordering(Ordering::Acquire, Twin::StopLoad);
+        (self.requested.load(for_request), self.stop.load(for_stop))
     }
 
     /// The consumer's side: the sweep before which `request` was read has been committed.
@@ -106,7 +121,7 @@ impl Control {
     /// The consumer's side: it ends.
     pub(crate) fn end(&self) {
         let mut served = self.served();
-        served.ended = true;
+        served.ended = !twin::broken(Twin::EndUnsaid);
         served.consumer = None;
         self.changed.notify_all();
     }

@@ -146,8 +146,18 @@ unsafe fn write_header(to: *mut u8, site: &'static CallSite, length: u64, ticks:
 /// count the record as dropped.
 #[inline]
 pub(crate) fn log_slow<L: Arguments>(site: &'static CallSite, arguments: L) {
-    let Some(mut lease) = thread::lease(site.level) else { return };
-    let producer = &mut *lease;
+    if let Some(mut lease) = thread::lease(site.level) {
+        log_outlined(&mut lease, site, arguments);
+    }
+}
+
+/// The same with the thread's producer.
+#[inline]
+pub(crate) fn log_outlined<L: Arguments>(
+    producer: &mut Producer,
+    site: &'static CallSite,
+    arguments: L,
+) {
     let ticks = producer.stamp();
     let mut length = (HEADER_BYTES + arguments.bytes()) as u64;
     let mut bytes = length as usize;

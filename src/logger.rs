@@ -38,10 +38,10 @@ pub(crate) fn current() -> Option<Arc<Core>> {
 
 /// What threads need of a logger to make their rings.
 pub(crate) struct Core {
-    registry: Arc<Registry>,
-    control: Arc<Control>,
-    clock: TickSource,
-    overflow: Overflow,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) clock: TickSource,
+    pub(crate) overflow: Overflow,
     pub(crate) ring_words: usize,
 }
 
@@ -292,9 +292,8 @@ impl Builder {
             let discipline = first_observations(core.clock);
             let Segment { output, salt } = segment;
             let (registry, control) = (core.registry.clone(), core.control.clone());
-            control.attach(thread::current());
             let consumer = Consumer::new(registry, control, core.clock, discipline, output, salt);
-            let (report, rings) = consumer.run(&mut pacing);
+            let (report, rings) = consumer.run(|took| pacing.wait(took));
             rings.into_iter().for_each(orphans::adopt);
             report
         };

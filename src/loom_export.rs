@@ -14,3 +14,322 @@ pub mod sync {
 pub mod twin {
     pub use crate::twin::*;
 }
+
+/// A logger without what loom cannot follow: the statics and thread-locals by which statements find
+/// it, the file, and time.
+pub mod rig {
+    use std::io;
+
+    use crate::Level;
+    use crate::argument::Arguments;
+    use crate::call_site::{CallSite, Location};
+    use crate::clock::discipline::Discipline;
+    use crate::clock::{Clock, Observation, TickSource};
+    use crate::consumer::Consumer;
+    use crate::control::Control;
+    use crate::format::FRAME_HEADER_BYTES;
+    use crate::format::frame::{FrameHeader, Kind};
+    use crate::format::varint;
+    use crate::hot;
+    use crate::logger::Core;
+    use crate::orphans::Orphan;
+    use crate::producer::{Mode, Producer};
+    use crate::registry::Registry;
+    use crate::segment::Output;
+    use crate::state::{Drops, Reason, RingState, ThreadInfo};
+    use crate::sync::atomic::{AtomicU64, Ordering};
+    use crate::sync::{Arc, statics, thread};
+
+    pub use crate::consumer::Report;
+    pub use crate::producer::Overflow;
+
+    /// The words of a record with one number.
+    pub const RECORD_WORDS: usize = 3;
+
+    /// The arguments of a statement with one number.
+    type Number = (u64, ());
+
+    static SITE: CallSite = CallSite::new(
+        Level::Info,
+        Location {
+            target: "",
+            module: "",
+            file: "",
+            line: 0,
+            column: 0,
+            format: "{}",
+            names: &[""],
+        },
+        <Number as Arguments>::TYPES,
+    );
+
+    /// A logger whose consumer runs in a thread of the model.
+    pub struct Rig {
+        core: Arc<Core>,
+        file: Arc<File>,
+    }
+
+    impl Rig {
+        /// A logger whose consumer does not run yet.
+        pub fn new(ring_words: usize, overflow: Overflow) -> Self {
+            let core = Core {
+                registry: Arc::new(Registry::new()),
+                control: Arc::new(Control::new()),
+                clock: TickSource::new(Clock::Coarse),
+                overflow,
+                ring_words,
+            };
+            Self { core: Arc::new(core), file: Arc::default() }
+        }
+
+        /// Another handle to it.
+        pub fn handle(&self) -> Self {
+            Self { core: self.core.clone(), file: self.file.clone() }
+        }
+
+        /// Starts the consumer. It sleeps when a sweep found nothing, and time does not wake it.
+        pub fn start(&self) -> thread::JoinHandle<Ended> {
+            // So far in the future that the clocks are not compared again.
+            let seen = Observation { monotonic_ns: u64::MAX / 2, ..Observation::default() };
+            let Core { registry, control, clock, .. } = &*self.core;
+            let consumer = Consumer::new(
+                registry.clone(),
+                control.clone(),
+                *clock,
+                Discipline::new(*clock, seen, seen),
+                Writing { file: self.file.clone(), records: 0 },
+                0,
+            );
+            thread::spawn(move || {
+                let (report, orphans) = consumer.run(|took| {
+                    if !took {
+                        thread::park();
+                    }
+                });
+                Ended { report, orphans }
+            })
+        }
+
+        /// Makes the calling thread's ring; `None` if the logger has ended.
+        pub fn thread(&self) -> Option<Thread> {
+            let producer = self.core.make_producer(self.core.ring_words, ThreadInfo::default());
+            producer.map(Thread)
+        }
+
+        /// Asks for a sweep, and waits for it.
+        pub fn request_sweep(&self) -> bool {
+            self.core.control.request_sweep(None)
+        }
+
+        /// Asks the consumer to drain the rings and end.
+        pub fn stop(&self) {
+            self.core.control.stop();
+        }
+
+        /// How many records the calling thread can be sure to find in the file.
+        pub fn in_file(&self) -> u64 {
+            // Relaxed: only what the code that is modelled orders is certain.
+            self.file.committed.load(Ordering::Relaxed)
+        }
+
+        /// What is in the file.
+        pub fn contents(&self) -> Contents {
+            Contents::of(&self.file.bytes())
+        }
+    }
+
+    /// What is left of a consumer.
+    pub struct Ended {
+        /// What it said of its work.
+        pub report: Report,
+        orphans: Vec<Orphan>,
+    }
+
+    impl Ended {
+        /// What came too late to be reported. To be called when all threads have ended.
+        pub fn late(&mut self) -> u64 {
+            let mut late = 0;
+            for orphan in &mut self.orphans {
+                let (count, ended) = orphan.count();
+                assert!(ended, "a thread has not ended");
+                late += count;
+            }
+            late
+        }
+    }
+
+    /// A thread that logs.
+    pub struct Thread(Producer);
+
+    impl Thread {
+        /// Logs a number, as the statement of a thread with a ring does; false if the logger has
+        /// ended.
+        pub fn log(&mut self, number: u64) -> bool {
+            let arguments: Number = (number, ());
+            if !hot::try_log(&mut self.0, &SITE, arguments) {
+                if self.0.mode() == Mode::CLOSED {
+                    return false;
+                }
+                hot::log_outlined(&mut self.0, &SITE, arguments);
+            }
+            true
+        }
+
+        /// Waits until all that was logged is in the file; false if the logger has ended before.
+        pub fn flush(&mut self) -> bool {
+            self.0.flush(None)
+        }
+
+        /// Whether the consumer has taken all that was logged.
+        pub fn is_drained(&mut self) -> bool {
+            self.0.ring.is_drained()
+        }
+    }
+
+    /// What a thread dropped, and nothing else of a logger.
+    pub struct DropCount(RingState);
+
+    impl DropCount {
+        /// Nothing was dropped yet.
+        pub fn new() -> Self {
+            Self(RingState::new(Mode::COARSE, ThreadInfo::default()))
+        }
+
+        /// For the thread: drops a record.
+        pub fn drop_record(&self) {
+            self.drops().count(Level::Info, 1, Reason::RingFull);
+        }
+
+        /// For the consumer: how many were dropped, as the total says and as the counts say.
+        pub fn look(&self) -> (u64, u64) {
+            (self.drops().total(), self.drops().counts().total())
+        }
+
+        fn drops(&self) -> &Drops {
+            &self.0.drops
+        }
+    }
+
+    impl Default for DropCount {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+
+    /// A file.
+    #[derive(Default)]
+    struct File {
+        /// loom does not see this: it would order what the code that is modelled has to order.
+        bytes: statics::Mutex<Vec<u8>>,
+        /// How many records a reader sees.
+        committed: AtomicU64,
+    }
+
+    impl File {
+        fn bytes(&self) -> statics::MutexGuard<'_, Vec<u8>> {
+            self.bytes.lock().unwrap_or_else(statics::PoisonError::into_inner)
+        }
+    }
+
+    /// The consumer's end of a file.
+    struct Writing {
+        file: Arc<File>,
+        records: u64,
+    }
+
+    impl Output for Writing {
+        fn append(&mut self, frames: &[u8]) -> io::Result<()> {
+            self.file.bytes().extend_from_slice(frames);
+            self.records += Contents::of(frames).records.len() as u64;
+            Ok(())
+        }
+
+        fn commit(&mut self) {
+            // Relaxed: see `Rig::in_file`.
+            self.file.committed.store(self.records, Ordering::Relaxed);
+        }
+
+        fn len(&self) -> u64 {
+            self.file.bytes().len() as u64
+        }
+
+        fn close(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What frames say.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Contents {
+        /// The threads and numbers of the records.
+        pub records: Vec<(u64, u64)>,
+        /// How many records the drop marks count.
+        pub dropped: u64,
+        /// How many records were written and dropped, as the ends of the threads say.
+        pub thread_ends: (u64, u64),
+    }
+
+    impl Contents {
+        fn of(frames: &[u8]) -> Self {
+            let mut contents = Self::default();
+            let mut rest = frames;
+            while let Some(header) = rest.first_chunk() {
+                let header = FrameHeader::from_bytes(header);
+                let payload = &rest[FRAME_HEADER_BYTES..][..header.payload_bytes];
+                contents.put(Kind::from_code(header.kind).expect("a kind"), payload);
+                rest = &rest[header.frame_bytes()..];
+            }
+            contents
+        }
+
+        fn put(&mut self, kind: Kind, payload: &[u8]) {
+            let mut payload = Payload(payload);
+            match kind {
+                Kind::Records | Kind::LastRecords => {
+                    if kind == Kind::LastRecords {
+                        payload.0 = &payload.0[..payload.0.len() - 4];
+                    }
+                    let [thread, _written] = payload.numbers();
+                    payload.skip(8);
+                    while !payload.0.is_empty() {
+                        let [_site, _ticks, number] = payload.numbers();
+                        self.records.push((thread, number));
+                    }
+                }
+                Kind::Drops => {
+                    payload.numbers::<1>();
+                    payload.skip(16);
+                    let [counts] = payload.numbers();
+                    for _ in 0..counts {
+                        payload.skip(2);
+                        let [count] = payload.numbers();
+                        self.dropped += count;
+                    }
+                }
+                Kind::ThreadEnd => {
+                    let [_thread, written, dropped] = payload.numbers();
+                    self.thread_ends.0 += written;
+                    self.thread_ends.1 += dropped;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What is left of a payload.
+    struct Payload<'a>(&'a [u8]);
+
+    impl Payload<'_> {
+        fn skip(&mut self, bytes: usize) {
+            self.0 = &self.0[bytes..];
+        }
+
+        fn numbers<const N: usize>(&mut self) -> [u64; N] {
+            std::array::from_fn(|_| {
+                let (number, bytes) = varint::get(self.0).expect("a number");
+                self.skip(bytes);
+                number
+            })
+        }
+    }
+}

@@ -1,29 +1,60 @@
 //! Rings whose logger was shut down while their threads lived on.
 //!
 //! A thread that was in the middle of a log call when the consumer looked for the last time publishes a record that nobody
-//! will write. It is counted here, so that it is not lost silently.
+//! will write, or counts it as dropped where nobody will look. It is counted here, so that it is not lost silently.
 
 use crate::ring::WordConsumer;
 use crate::ring::consumer::records;
+use crate::state::RingState;
+use crate::sync::Arc;
 use crate::sync::statics::{Mutex, PoisonError};
+use crate::twin::{self, Twin};
 
-static ORPHANS: Mutex<Vec<WordConsumer>> = Mutex::new(Vec::new());
+static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
 
 /// Takes over a ring of which nothing will be written any more.
-pub(crate) fn adopt(ring: WordConsumer) {
-    ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).push(ring);
+pub(crate) fn adopt(orphan: Orphan) {
+    ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).push(orphan);
 }
 
 /// Counts the records that came since the last call, and forgets the rings whose threads have ended.
 pub(crate) fn count() -> u64 {
     let mut count = 0;
-    ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|ring| {
-        let late = ring.look();
-        let ended = late.is_last();
-        let (first, second) = late.runs();
-        count += records(first).chain(records(second)).count() as u64;
-        late.consume_all();
+    ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|orphan| {
+        let (late, ended) = orphan.count();
+        count += late;
         !ended
     });
     count
+}
+
+/// A ring of which nothing will be written any more.
+pub(crate) struct Orphan {
+    ring: WordConsumer,
+    state: Arc<RingState>,
+    /// How many of the drops are accounted for.
+    dropped: u64,
+}
+
+impl Orphan {
+    /// `dropped` of the producer's drops are in the file.
+    pub(crate) fn new(ring: WordConsumer, state: Arc<RingState>, dropped: u64) -> Self {
+        Self { ring, state, dropped }
+    }
+
+    /// How many records came, or were dropped, since the last call; and whether the thread has ended, so that no more come.
+    pub(crate) fn count(&mut self) -> (u64, bool) {
+        let late = self.ring.look();
+        let ended = late.is_last();
+        let (first, second) = late.runs();
+        let mut count = records(first).chain(records(second)).count() as u64;
+        late.consume_all();
+        // Behind the look: of a thread that has ended this finds all drops.
+        let dropped = self.state.drops.counts().total();
+        if !twin::broken(Twin::LateDropsForgotten) {
+            count += dropped - self.dropped;
+        }
+        self.dropped = dropped;
+        (count, ended)
+    }
 }

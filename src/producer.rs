@@ -11,6 +11,7 @@ use crate::ring::{WORD_BYTES, WordProducer};
 use crate::state::{Reason, RingState};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, hint, thread};
+use crate::twin::{self, Twin};
 
 /// What to do with a record for which the ring has no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,9 @@ const SPINS: u32 = 64;
 /// How often it yields before it sleeps.
 const YIELDS: u32 = 64;
 
+/// With what it begins. (In the models spinning and yielding are only more of the same.)
+const FIRST_ROUND: u32 = if cfg!(kymo_loom) { SPINS + YIELDS } else { 0 };
+
 /// How long it sleeps before it looks again.
 const SLEEP: Duration = Duration::from_micros(50);
 
@@ -81,7 +85,7 @@ impl Producer {
     #[inline(always)]
     pub(crate) fn mode(&self) -> u8 {
         // Relaxed: that a logger was shut down need not be seen at once; a record that comes too late
-        // stays in the ring, where `RingState::close` counts it.
+        // stays in the ring, where `orphans` counts it.
         self.state.mode.load(Ordering::Relaxed)
     }
 
@@ -117,10 +121,13 @@ impl Producer {
             }
             Overflow::Wait { timeout } => timeout,
         };
-        // It may be asleep: whoever waits may call the system.
-        self.control.wake();
+        // It may be asleep, and whoever waits may call the system. Once is enough: it does not go to sleep again
+        // before it has taken something, and then there is room.
+        if !twin::broken(Twin::WaitAsleep) {
+            self.control.wake();
+        }
         let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
-        let mut round = 0;
+        let mut round = FIRST_ROUND;
         loop {
             if self.ring.reserve(words).is_ok() {
                 return true;
@@ -134,13 +141,13 @@ impl Producer {
                 self.drop_record(level, ticks, Reason::WaitTimedOut);
                 return false;
             }
-            self.pause(round);
+            Self::pause(round);
             round += 1;
         }
     }
 
     /// Lets time pass in favour of the consumer: first little, then more.
-    fn pause(&self, round: u32) {
+    fn pause(round: u32) {
         if round < SPINS {
             for _ in 0..32 {
                 hint::spin_loop();
@@ -148,7 +155,6 @@ impl Producer {
         } else if round < SPINS + YIELDS {
             thread::yield_now();
         } else {
-            self.control.wake();
             thread::sleep(SLEEP);
         }
     }

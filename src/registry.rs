@@ -4,6 +4,7 @@ use crate::ring::WordConsumer;
 use crate::state::RingState;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard};
+use crate::twin::{self, Twin};
 
 /// A ring that the consumer has not seen yet.
 pub(crate) struct NewRing {
@@ -38,28 +39,32 @@ impl Registry {
             return false;
         }
         rings.new.push(ring);
-        // Release: pairs with the acquire in `take`. Set under the lock, so that it is never cleared with a ring left behind.
-        self.any.store(true, Ordering::Release);
+        // Set under the lock, so that it is never cleared with a ring left behind. Relaxed: the lock orders the rings; a request that
+        // follows (`Control::request_sweep`) orders this, so that it finds the ring.
+        self.any.store(true, Ordering::Relaxed);
         true
     }
 
     /// The rings that came since the last call. One load where there are none.
     pub(crate) fn take(&self) -> Vec<NewRing> {
-        // Acquire: pairs with the release in `add`. (The lock orders the rings themselves; this orders what the thread that made
-        // a ring saw before, so that a request that follows a registration finds the ring.)
-        if !self.any.load(Ordering::Acquire) {
+        // Relaxed: see `add`.
+        if !self.any.load(Ordering::Relaxed) {
             return Vec::new();
         }
         let mut rings = self.rings();
+        let new = std::mem::take(&mut rings.new);
+        if twin::broken(Twin::FlagClearedLate) {
+            drop(rings);
+        }
         // Relaxed: under the lock.
         self.any.store(false, Ordering::Relaxed);
-        std::mem::take(&mut rings.new)
+        new
     }
 
     /// The same for the last time: rings that come later are refused.
     pub(crate) fn close(&self) -> Vec<NewRing> {
         let mut rings = self.rings();
-        rings.closed = true;
+        rings.closed = !twin::broken(Twin::RegistryStaysOpen);
         std::mem::take(&mut rings.new)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::level::Level;
 use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::twin::{self, Twin};
 
 /// Why a record was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,13 +82,13 @@ impl Drops {
         self.last_ticks.store(ticks, Ordering::Relaxed);
         self.counts[reason as usize - 1][level as usize - 1].fetch_add(1, Ordering::Relaxed);
         // Release: pairs with the acquire load in `total`.
-        self.total.fetch_add(1, Ordering::Release);
+        self.total.fetch_add(1, twin::ordering(Ordering::Release, Twin::DropsAdd));
     }
 
     /// How many records were dropped.
     pub(crate) fn total(&self) -> u64 {
         // Acquire: pairs with the release in `count`: the counts are at least as new as the total.
-        self.total.load(Ordering::Acquire)
+        self.total.load(twin::ordering(Ordering::Acquire, Twin::DropsLoad))
     }
 
     /// The counts by reason and level.

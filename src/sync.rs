@@ -16,7 +16,7 @@
 //! - A loop that waits has to call [`hint::spin_loop`] or [`thread::yield_now`], or the model does
 //!   not end.
 //! - Time does not pass. [`thread::park_timeout`] yields and returns; a `Condvar`'s `wait_timeout`
-//!   never times out.
+//!   never times out. What must be woken, rather than wake by itself, is modelled with a `park`.
 //!
 //! Every ordering that a negative twin weakens goes through [`twin`](crate::twin).
 
@@ -84,7 +84,10 @@ mod shipped {
 #[cfg(kymo_loom)]
 mod modelled {
     pub use loom::cell::UnsafeCell;
-    pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
+    pub use loom::sync::{Condvar, Mutex, MutexGuard};
+    // `std`'s: nothing here asks who else has an `Arc`, so counting them in all interleavings would
+    // only multiply those.
+    pub use std::sync::Arc;
 
     /// Atomics.
     pub mod atomic {
@@ -98,10 +101,50 @@ mod modelled {
 
     /// Threads.
     pub mod thread {
-        pub use loom::thread::{Builder, JoinHandle, Thread, current, park, spawn, yield_now};
+        pub use loom::thread::{Builder, JoinHandle, spawn, yield_now};
 
-        /// A sleep that is over as soon as another thread has had its turn. What must be woken,
-        /// rather than wake by itself, is modelled with [`park`].
+        use super::{Arc, Condvar, Mutex};
+
+        loom::thread_local! {
+            static TOKEN: Arc<Token> = Arc::new(Token::default());
+        }
+
+        /// What makes the next `park` return at once. loom's own token is lost on a thread that
+        /// waits for a lock just then; `std`'s is not.
+        #[derive(Debug, Default)]
+        struct Token {
+            there: Mutex<bool>,
+            came: Condvar,
+        }
+
+        /// A thread that can be woken.
+        #[derive(Clone, Debug)]
+        pub struct Thread(Arc<Token>);
+
+        impl Thread {
+            /// Ends the thread's `park`, or its next one.
+            pub fn unpark(&self) {
+                *self.0.there.lock().unwrap() = true;
+                self.0.came.notify_one();
+            }
+        }
+
+        /// This thread.
+        pub fn current() -> Thread {
+            Thread(TOKEN.with(Arc::clone))
+        }
+
+        /// Sleeps until there is a token, and takes it.
+        pub fn park() {
+            let Thread(token) = current();
+            let mut there = token.there.lock().unwrap();
+            while !*there {
+                there = token.came.wait(there).unwrap();
+            }
+            *there = false;
+        }
+
+        /// A sleep that is over as soon as another thread has had its turn.
         pub fn park_timeout(_: std::time::Duration) {
             yield_now();
         }

@@ -32,6 +32,44 @@ pub enum Twin {
     /// `ring::producer`: the rest of the ring is skipped by a commit of its own, before the filler
     /// says so.
     FillerLate,
+    /// `registry`, the consumer's `take`: the flag is cleared when the lock has been released.
+    FlagClearedLate,
+    /// `registry`, the consumer's `close`: rings that come later are not refused.
+    RegistryStaysOpen,
+    /// `control`, a request: the number is raised with a relaxed operation.
+    RequestAdd,
+    /// `control`, the consumer's look for requests: the load of the number is relaxed.
+    RequestLoad,
+    /// `control`, a request: the consumer is woken before the number is raised.
+    WakeBeforeRequest,
+    /// `control`, the stop: the store of the flag is relaxed.
+    StopStore,
+    /// `control`, the consumer's look for a stop: the load of the flag is relaxed.
+    StopLoad,
+    /// `control`, the stop: the consumer is woken before the flag is raised.
+    WakeBeforeStop,
+    /// `control`, the consumer's end: it does not say that it serves no more.
+    EndUnsaid,
+    /// `consumer`: its thread says whom to wake only after its first sleep.
+    AttachLate,
+    /// `consumer`: the request that a sweep serves is read after it.
+    RequestReadLate,
+    /// `consumer`: drops are looked for before the ring is.
+    MarkBeforeLook,
+    /// `consumer`: the rings get their room back before the output has what was in it.
+    RoomBeforeOutput,
+    /// `consumer`, at the end: producers are not told.
+    ModeStaysOpen,
+    /// `consumer::lane`: the thread counts as finished while records are left.
+    FinishedEarly,
+    /// `orphans`: what was dropped too late to be in the file is not counted.
+    LateDropsForgotten,
+    /// `producer`, the wait for room: the consumer is not woken.
+    WaitAsleep,
+    /// `state`, a drop: the total is raised with a relaxed operation.
+    DropsAdd,
+    /// `state`, the consumer's look at drops: the load of the total is relaxed.
+    DropsLoad,
 }
 
 /// Whether this place is broken in the model that runs on this thread.

@@ -29,9 +29,8 @@ fn a_record_arrives_whole() {
 
 #[test]
 fn a_record_arrives_whole_twins() {
-    must_fail(Twin::TailStore, RACE, publish_and_consume);
-    must_fail(Twin::TailLoad, RACE, publish_and_consume);
-    must_fail(Twin::CommitBeforeWrite, RACE, publish_and_consume);
+    let twins = [(Twin::TailStore, RACE), (Twin::TailLoad, RACE), (Twin::CommitBeforeWrite, RACE)];
+    must_fail(a_record_arrives_whole_twins, publish_and_consume, &twins);
 }
 
 /// Three records through a ring that holds two: the third one waits.
@@ -52,9 +51,8 @@ fn a_full_ring_is_written_over_only_where_it_was_read() {
 
 #[test]
 fn a_full_ring_is_written_over_only_where_it_was_read_twins() {
-    must_fail(Twin::HeadStore, RACE, ring_full);
-    must_fail(Twin::HeadLoad, RACE, ring_full);
-    must_fail(Twin::ConsumeBeforeRead, RACE, ring_full);
+    let twins = [(Twin::HeadStore, RACE), (Twin::HeadLoad, RACE), (Twin::ConsumeBeforeRead, RACE)];
+    must_fail(a_full_ring_is_written_over_only_where_it_was_read_twins, ring_full, &twins);
 }
 
 /// Records of three words through a ring of five: behind the first two words are left, which are
@@ -76,7 +74,8 @@ fn a_record_does_not_wrap() {
 
 #[test]
 fn a_record_does_not_wrap_twins() {
-    must_fail(Twin::FillerLate, "has a length", wrap);
+    let twins = [(Twin::FillerLate, "has a length")];
+    must_fail(a_record_does_not_wrap_twins, wrap, &twins);
 }
 
 /// A thread logs and ends. The consumer, which learns of the end, must have all records by then.
@@ -100,9 +99,9 @@ fn what_a_thread_logged_last_is_read() {
 
 #[test]
 fn what_a_thread_logged_last_is_read_twins() {
-    must_fail(Twin::LastLook, "lost", thread_exit);
-    must_fail(Twin::AbandonedStore, "lost", thread_exit);
-    must_fail(Twin::AbandonedLoad, "lost", thread_exit);
+    let twins =
+        [(Twin::LastLook, "lost"), (Twin::AbandonedStore, "lost"), (Twin::AbandonedLoad, "lost")];
+    must_fail(what_a_thread_logged_last_is_read_twins, thread_exit, &twins);
 }
 
 /// Logs a record of `words` words, waiting for room; its words behind the header are all `number`.

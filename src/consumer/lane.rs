@@ -6,15 +6,18 @@ use super::{compact, frames};
 use crate::format::frame::Kind;
 use crate::format::varint;
 use crate::level::Level;
+use crate::orphans::Orphan;
 use crate::record::Record;
 use crate::registry::NewRing;
 use crate::ring::WordConsumer;
 use crate::ring::consumer::records;
 use crate::state::{DropCounts, Reason, RingState};
 use crate::sync::Arc;
+use crate::twin::{self, Twin};
 
 /// How much of one ring a sweep takes, in words: so much, or a single record. Bounded, so that a thread that floods its ring does not starve the others.
-const BATCH_WORDS: usize = 8 << 10;
+/// (The models have a record in each batch, to see what is left of rings.)
+const BATCH_WORDS: usize = if cfg!(kymo_loom) { 1 } else { 8 << 10 };
 
 /// A thread as the consumer sees it.
 pub(super) struct Lane {
@@ -30,6 +33,8 @@ pub(super) struct Lane {
     pub(super) cut: u64,
     /// The drops that are in the file: those of the producer, and all.
     marked: [DropCounts; 2],
+    /// How many drops the last look found: those of the producer, and all.
+    dropped: [u64; 2],
     /// Records that the consumer itself lost, because their output failed.
     failed: DropCounts,
     /// The ticks of the first and of the last one since the last mark.
@@ -70,6 +75,7 @@ impl Lane {
             written: 0,
             cut: 0,
             marked: Default::default(),
+            dropped: [0; 2],
             failed: DropCounts::default(),
             failed_range: None,
             sweep: Sweep::default(),
@@ -98,7 +104,7 @@ impl Lane {
         };
         let all = account.take(first, dictionary, staging, block)
             && account.take(second, dictionary, staging, block);
-        self.sweep.finished = ended && all;
+        self.sweep.finished = ended && (all || twin::broken(Twin::FinishedEarly));
         if all { Left::Nothing } else { Left::NewerThan(self.sweep.last_ticks) }
     }
 
@@ -109,6 +115,7 @@ impl Lane {
         if all == self.marked[1] {
             return;
         }
+        self.dropped = [by_producer.total(), all.total()];
         block.close(staging);
         if !self.announced {
             self.announced = true;
@@ -124,9 +131,9 @@ impl Lane {
         self.sweep.marked = Some([by_producer, all]);
     }
 
-    /// How many records were dropped until now.
+    /// How many records were dropped until the last call of [`Lane::mark_drops`].
     pub(super) fn dropped(&self) -> u64 {
-        self.state.drops.counts().plus(&self.failed).total()
+        self.dropped[1]
     }
 
     /// Whether the sweep took something.
@@ -182,8 +189,8 @@ impl Lane {
         self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
     }
 
-    pub(super) fn into_ring(self) -> WordConsumer {
-        self.ring
+    pub(super) fn into_orphan(self) -> Orphan {
+        Orphan::new(self.ring, self.state, self.dropped[0])
     }
 }
 

@@ -23,12 +23,13 @@ use staging::Staging;
 use crate::clock::TickSource;
 use crate::clock::discipline::Discipline;
 use crate::control::Control;
+use crate::orphans::Orphan;
 use crate::producer::Mode;
 use crate::registry::{NewRing, Registry};
-use crate::ring::WordConsumer;
 use crate::segment::Output;
-use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, thread};
+use crate::twin::{self, Twin};
 
 /// What became of everything that was logged.
 #[derive(Debug, Default)]
@@ -107,8 +108,12 @@ impl<O: Output> Consumer<O> {
         }
     }
 
-    /// Sweeps until it is told to stop, then drains what is left and closes the segment.
-    pub(crate) fn run(mut self, pacing: &mut Pacing) -> (Report, Vec<WordConsumer>) {
+    /// Sweeps until it is told to stop, then drains what is left and closes the segment. After each
+    /// sweep it calls `wait` with whether there were records; that may sleep with `park`.
+    pub(crate) fn run(mut self, mut wait: impl FnMut(bool)) -> (Report, Vec<Orphan>) {
+        if !twin::broken(Twin::AttachLate) {
+            self.control.attach(thread::current());
+        }
         loop {
             let now_ns = crate::clock::monotonic_ns();
             if now_ns >= self.next_clock_ns {
@@ -118,15 +123,21 @@ impl<O: Output> Consumer<O> {
             if stop {
                 break;
             }
-            pacing.wait(took);
+            wait(took);
+            if twin::broken(Twin::AttachLate) {
+                self.control.attach(thread::current());
+            }
         }
         self.close()
     }
 
     /// One sweep, with what was asked for before it. Whether it took records, and whether to stop.
     pub(crate) fn serve(&mut self) -> (bool, bool) {
-        let (request, stop) = self.control.begin_sweep();
+        let (mut request, stop) = self.control.begin_sweep();
         let took = self.sweep();
+        if twin::broken(Twin::RequestReadLate) {
+            (request, _) = self.control.begin_sweep();
+        }
         if request != self.served {
             self.served = request;
             self.control.end_sweep(request);
@@ -166,8 +177,14 @@ impl<O: Output> Consumer<O> {
     /// Takes a batch from one ring.
     fn drain(&mut self, index: usize) -> Left {
         let lane = &mut self.lanes[index];
+        if twin::broken(Twin::MarkBeforeLook) {
+            lane.mark_drops(&mut self.staging, &mut self.block);
+        }
         let left = lane.drain(&mut self.dictionary, &mut self.staging, &mut self.block);
-        lane.mark_drops(&mut self.staging, &mut self.block);
+        // Behind the look: of a thread that has ended this finds all drops.
+        if !twin::broken(Twin::MarkBeforeLook) {
+            lane.mark_drops(&mut self.staging, &mut self.block);
+        }
         if lane.is_finished() {
             self.block.close(&mut self.staging);
             let (written, dropped) = (lane.written_then(), lane.dropped());
@@ -179,6 +196,9 @@ impl<O: Output> Consumer<O> {
     /// Writes what was taken from some lanes, and gives their rings the room back; where it cannot be written, counts
     /// it as dropped.
     fn commit(&mut self, lanes: Range<usize>) {
+        if twin::broken(Twin::RoomBeforeOutput) {
+            self.lanes[lanes.clone()].iter_mut().for_each(Lane::commit);
+        }
         if self.append() {
             self.lanes[lanes].iter_mut().for_each(Lane::commit);
         } else {
@@ -234,13 +254,15 @@ impl<O: Output> Consumer<O> {
 
     /// Ends the threads that are still there, and the segment. Returns also their rings, into which they may just be
     /// publishing a last record that nobody will write.
-    fn close(mut self) -> (Report, Vec<WordConsumer>) {
+    fn close(mut self) -> (Report, Vec<Orphan>) {
         for ring in self.registry.close() {
             self.add_lane(ring);
         }
         for lane in &self.lanes {
             // Relaxed: a producer that misses it leaves a last record in the ring.
-            lane.state.mode.store(Mode::CLOSED, Ordering::Relaxed);
+            if !twin::broken(Twin::ModeStaysOpen) {
+                lane.state.mode.store(Mode::CLOSED, Ordering::Relaxed);
+            }
         }
         while self.sweep() {}
         self.control.end();
@@ -262,7 +284,7 @@ impl<O: Output> Consumer<O> {
             file_bytes: self.output.len(),
             error: self.error,
         };
-        (report, self.lanes.into_iter().map(Lane::into_ring).collect())
+        (report, self.lanes.into_iter().map(Lane::into_orphan).collect())
     }
 }
 

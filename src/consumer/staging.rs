@@ -6,6 +6,9 @@
 use crate::format::frame::{self, Kind};
 use crate::format::{ALIGNMENT, FRAME_HEADER_BYTES, varint};
 
+/// The size of a buffer before it grows. (The models make one in each of their many runs.)
+const FIRST_BYTES: usize = if cfg!(kymo_loom) { 4 << 10 } else { 256 << 10 };
+
 /// Frames, the last of which may be under construction.
 #[derive(Debug)]
 pub(super) struct Staging {
@@ -16,7 +19,7 @@ pub(super) struct Staging {
 
 impl Staging {
     pub(super) fn new(salt: u32) -> Self {
-        Self { bytes: vec![0; 256 << 10], len: 0, salt }
+        Self { bytes: vec![0; FIRST_BYTES], len: 0, salt }
     }
 
     pub(super) fn len(&self) -> usize {

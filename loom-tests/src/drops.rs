@@ -1,0 +1,61 @@
+//! Records that are dropped are counted.
+
+use super::{check, must_fail};
+use kymo::loom_export::rig::{DropCount, Overflow, RECORD_WORDS, Rig};
+use kymo::loom_export::sync::{Arc, thread};
+use kymo::loom_export::twin::Twin;
+
+/// Who sees the total sees the counts behind it.
+fn count() {
+    let drops = Arc::new(DropCount::new());
+    // loom misses interleavings if this one drops, which loads the total before it raises it.
+    let looking = thread::spawn({
+        let drops = drops.clone();
+        move || drops.look()
+    });
+    (1..=2).for_each(|_| drops.drop_record());
+    let (total, counts) = looking.join().unwrap();
+    assert!(total <= counts, "a total without its counts");
+    assert_eq!(drops.look(), (2, 2));
+}
+
+#[test]
+fn the_total_of_drops_publishes_their_counts() {
+    check("the_total_of_drops_publishes_their_counts", count);
+}
+
+#[test]
+fn the_total_of_drops_publishes_their_counts_twins() {
+    let twins = [
+        (Twin::DropsAdd, "a total without its counts"),
+        (Twin::DropsLoad, "a total without its counts"),
+    ];
+    must_fail(the_total_of_drops_publishes_their_counts_twins, count, &twins);
+}
+
+/// A thread whose ring holds one record logs three, and ends.
+fn full_ring() {
+    let rig = Rig::new(2 * RECORD_WORDS - 1, Overflow::DropNewest);
+    let consumer = rig.start();
+    let mut thread = rig.thread().expect("the logger runs");
+    (1..=3).for_each(|number| assert!(thread.log(number)));
+    drop(thread);
+    rig.stop();
+    let report = consumer.join().unwrap().report;
+    assert_eq!(report.written + report.dropped, 3, "a record is missing");
+    let contents = rig.contents();
+    assert_eq!(report.written, contents.records.len() as u64);
+    assert_eq!(report.dropped, contents.dropped);
+    assert_eq!((report.written, report.dropped), contents.thread_ends);
+}
+
+#[test]
+fn written_and_dropped_are_what_was_logged() {
+    check("written_and_dropped_are_what_was_logged", full_ring);
+}
+
+#[test]
+fn written_and_dropped_are_what_was_logged_twins() {
+    let twins = [(Twin::MarkBeforeLook, "a record is missing")];
+    must_fail(written_and_dropped_are_what_was_logged_twins, full_ring, &twins);
+}

@@ -1,0 +1,45 @@
+//! A thread ends with records left in its ring.
+
+use super::{check, must_fail};
+use kymo::loom_export::rig::{Overflow, RECORD_WORDS, Rig};
+use kymo::loom_export::sync::thread;
+use kymo::loom_export::twin::Twin;
+
+/// A thread logs two records, which are two batches, and ends. The consumer, which notices, writes
+/// both of them before the thread's totals.
+fn exit() {
+    let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
+    let consumer = rig.start();
+    let logging = thread::spawn({
+        let rig = rig.handle();
+        move || {
+            let mut thread = rig.thread().expect("the logger runs");
+            (1..=2).for_each(|number| assert!(thread.log(number)));
+            drop(thread);
+            assert!(rig.request_sweep());
+        }
+    });
+    logging.join().unwrap();
+    rig.stop();
+    let mut ended = consumer.join().unwrap();
+    let contents = rig.contents();
+    assert_eq!(contents.records, [(0, 1), (0, 2)], "lost");
+    assert_eq!(contents.thread_ends, (2, 0), "wrong totals");
+    assert_eq!((ended.report.written, ended.late()), (2, 0));
+}
+
+#[test]
+fn a_thread_has_ended_when_all_of_it_is_written() {
+    check("a_thread_has_ended_when_all_of_it_is_written", exit);
+}
+
+#[test]
+fn a_thread_has_ended_when_all_of_it_is_written_twins() {
+    let twins = [
+        (Twin::FinishedEarly, "lost"),
+        (Twin::LastLook, "lost"),
+        (Twin::AbandonedStore, "lost"),
+        (Twin::AbandonedLoad, "lost"),
+    ];
+    must_fail(a_thread_has_ended_when_all_of_it_is_written_twins, exit, &twins);
+}

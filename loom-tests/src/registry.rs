@@ -1,0 +1,42 @@
+//! A thread makes its ring while the consumer sweeps.
+
+use super::{check, must_fail};
+use kymo::loom_export::rig::{Overflow, RECORD_WORDS, Rig};
+use kymo::loom_export::sync::thread;
+use kymo::loom_export::twin::Twin;
+
+/// Two threads make their rings. One of them logs and asks for one sweep: this finds the ring and
+/// the record, wherever the consumer was.
+fn register() {
+    let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
+    let consumer = rig.start();
+    let asking = thread::spawn({
+        let rig = rig.handle();
+        move || {
+            let mut thread = rig.thread().expect("the logger runs");
+            thread.log(1);
+            assert!(rig.request_sweep());
+            assert!(thread.is_drained(), "the ring was not found");
+        }
+    });
+    drop(rig.thread());
+    asking.join().unwrap();
+    rig.stop();
+    assert_eq!(consumer.join().unwrap().report.written, 1);
+}
+
+#[test]
+fn a_request_that_follows_a_registration_finds_the_ring() {
+    check("a_request_that_follows_a_registration_finds_the_ring", register);
+}
+
+#[test]
+fn a_request_that_follows_a_registration_finds_the_ring_twins() {
+    const UNFOUND: &str = "the ring was not found";
+    let twins = [
+        (Twin::FlagClearedLate, UNFOUND),
+        (Twin::RequestAdd, UNFOUND),
+        (Twin::RequestLoad, UNFOUND),
+    ];
+    must_fail(a_request_that_follows_a_registration_finds_the_ring_twins, register, &twins);
+}

@@ -1,0 +1,137 @@
+//! The logger is shut down while threads log.
+
+use super::{check, must_fail};
+use kymo::loom_export::rig::{Ended, Overflow, RECORD_WORDS, Rig};
+use kymo::loom_export::sync::thread;
+use kymo::loom_export::twin::Twin;
+
+/// What was logged before the stop is written.
+fn drain() {
+    let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
+    let consumer = rig.start();
+    let mut thread = rig.thread().expect("the logger runs");
+    (1..=2).for_each(|number| assert!(thread.log(number)));
+    rig.stop();
+    assert_eq!(consumer.join().unwrap().report.written, 2, "left behind");
+}
+
+#[test]
+fn what_was_logged_before_the_stop_is_written() {
+    check("what_was_logged_before_the_stop_is_written", drain);
+}
+
+#[test]
+fn what_was_logged_before_the_stop_is_written_twins() {
+    let twins = [(Twin::StopStore, "left behind"), (Twin::StopLoad, "left behind")];
+    must_fail(what_was_logged_before_the_stop_is_written_twins, drain, &twins);
+}
+
+/// A thread makes its ring and logs while the logger ends.
+fn stop_while_logging() {
+    let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
+    let consumer = rig.start();
+    let logging = thread::spawn({
+        let rig = rig.handle();
+        move || {
+            let Some(mut thread) = rig.thread() else { return 0 };
+            (1..=2).filter(|number| thread.log(*number)).count() as u64
+        }
+    });
+    rig.stop();
+    account(&rig, consumer.join().unwrap(), logging.join().unwrap());
+}
+
+/// Each record is written, counted as dropped, or found afterwards.
+fn account(rig: &Rig, mut ended: Ended, logged: u64) {
+    let (report, contents) = (&ended.report, rig.contents());
+    assert_eq!(report.written, contents.records.len() as u64);
+    assert_eq!((report.written, report.dropped), contents.thread_ends);
+    assert_eq!(report.dropped, contents.dropped, "dropped without a mark");
+    let reported = report.written + report.dropped;
+    assert_eq!(reported + ended.late(), logged, "not accounted for");
+}
+
+#[test]
+fn every_record_is_accounted_for() {
+    check("every_record_is_accounted_for", stop_while_logging);
+}
+
+#[test]
+fn every_record_is_accounted_for_twins() {
+    let twins = [(Twin::RegistryStaysOpen, "not accounted for")];
+    must_fail(every_record_is_accounted_for_twins, stop_while_logging, &twins);
+}
+
+/// The same with a ring that holds one record. Of the two, the first `early` are logged before the
+/// consumer starts.
+fn stop_while_full(overflow: Overflow, early: u64) {
+    let rig = Rig::new(2 * RECORD_WORDS - 1, overflow);
+    let mut thread = rig.thread().expect("the logger runs");
+    (1..=early).for_each(|number| assert!(thread.log(number)));
+    let consumer = rig.start();
+    let logging = thread::spawn(move || {
+        early + (early + 1..=2).filter(|number| thread.log(*number)).count() as u64
+    });
+    rig.stop();
+    account(&rig, consumer.join().unwrap(), logging.join().unwrap());
+}
+
+fn stop_while_dropping() {
+    stop_while_full(Overflow::DropNewest, 1);
+}
+
+#[test]
+fn every_drop_is_accounted_for() {
+    check("every_drop_is_accounted_for", stop_while_dropping);
+}
+
+#[test]
+fn every_drop_is_accounted_for_twins() {
+    let twins = [(Twin::LateDropsForgotten, "not accounted for")];
+    must_fail(every_drop_is_accounted_for_twins, stop_while_dropping, &twins);
+}
+
+/// The same with a thread that waits for room: it does not wait for a consumer that has gone. (The
+/// first record may fill the ring behind the last sweep.)
+fn stop_while_waiting() {
+    stop_while_full(Overflow::Wait { timeout: None }, 0);
+}
+
+#[test]
+fn nobody_waits_for_a_consumer_that_has_gone() {
+    check("nobody_waits_for_a_consumer_that_has_gone", stop_while_waiting);
+}
+
+#[test]
+fn nobody_waits_for_a_consumer_that_has_gone_twins() {
+    let twins = [(Twin::ModeStaysOpen, "maximum number of branches")];
+    must_fail(nobody_waits_for_a_consumer_that_has_gone_twins, stop_while_waiting, &twins);
+}
+
+/// A thread flushes while the logger ends: the flush ends, and says whether it has worked.
+fn stop_while_flushing() {
+    let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
+    let mut thread = rig.thread().expect("the logger runs");
+    assert!(thread.log(1));
+    let consumer = rig.start();
+    let flushing = thread::spawn({
+        let rig = rig.handle();
+        move || thread.flush().then(|| rig.in_file())
+    });
+    rig.stop();
+    consumer.join().unwrap();
+    let flushed = flushing.join().unwrap();
+    assert_ne!(flushed, Some(0), "flushed, and not in the file");
+}
+
+#[test]
+fn a_flush_ends_with_the_logger() {
+    check("a_flush_ends_with_the_logger", stop_while_flushing);
+}
+
+#[test]
+fn a_flush_ends_with_the_logger_twins() {
+    let twins =
+        [(Twin::EndUnsaid, "deadlock"), (Twin::RoomBeforeOutput, "flushed, and not in the file")];
+    must_fail(a_flush_ends_with_the_logger_twins, stop_while_flushing, &twins);
+}
