@@ -10,6 +10,8 @@ mod frames;
 mod lane;
 mod pace;
 mod staging;
+#[cfg(all(test, feature = "reader", not(kymo_loom)))]
+mod tests;
 
 use std::io;
 use std::ops::Range;

@@ -1,6 +1,8 @@
 //! The consumer against rings that the test fills, without threads.
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::*;
@@ -8,7 +10,7 @@ use crate::argument::Arguments;
 use crate::call_site::{CallSite, Location};
 use crate::clock::Clock;
 use crate::format::header::{ClockSource, Header};
-use crate::hot::try_log;
+use crate::hot::{log_outlined, try_log};
 use crate::level::Level;
 use crate::producer::{Overflow, Producer};
 use crate::reader::{DropReason, Event, Options, Order, Reader};
@@ -16,24 +18,30 @@ use crate::ring::ring;
 use crate::state::{RingState, ThreadInfo};
 
 /// A file in memory, whose `append` fails as often as it is told to.
-struct Memory {
+#[derive(Clone, Default)]
+struct Memory(Rc<RefCell<File>>);
+
+#[derive(Default)]
+struct File {
     bytes: Vec<u8>,
     failures: u32,
 }
 
 impl Output for Memory {
     fn append(&mut self, frames: &[u8]) -> io::Result<()> {
-        if self.failures > 0 {
-            self.failures -= 1;
+        let mut file = self.0.borrow_mut();
+        if file.failures > 0 {
+            file.failures -= 1;
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.bytes.append(frames)
+        file.bytes.extend_from_slice(frames);
+        Ok(())
     }
 
     fn commit(&mut self) {}
 
     fn len(&self) -> u64 {
-        self.bytes.len() as u64
+        self.0.borrow().bytes.len() as u64
     }
 
     fn close(&mut self) -> io::Result<()> {
@@ -44,6 +52,7 @@ impl Output for Memory {
 /// A consumer, and what makes producers for it.
 struct Rig {
     consumer: Consumer<Memory>,
+    file: Memory,
     registry: Arc<Registry>,
     control: Arc<Control>,
     clock: TickSource,
@@ -60,22 +69,29 @@ const LOCATION: Location = Location {
 };
 
 fn site<L: Arguments>() -> &'static CallSite {
-    const { &CallSite::new(Level::Info, LOCATION, L::TYPES) }
+    struct Of<L>(L);
+    impl<L: Arguments> Of<L> {
+        const SITE: &'static CallSite = &CallSite::new(Level::Info, LOCATION, L::TYPES);
+    }
+    Of::<L>::SITE
 }
 
 impl Rig {
-    fn new() -> Self {
+    fn new(clock: Clock) -> Self {
         let (registry, control) = (Arc::new(Registry::new()), Arc::new(Control::new()));
-        let clock = TickSource::new(Clock::Counter);
+        let clock = TickSource::new(clock);
         let discipline = Discipline::new(clock, clock.observe(), clock.observe());
-        let output = Memory { bytes: Header::new(ClockSource::Counter).to_page(), failures: 0 };
-        let consumer = Consumer::new(registry.clone(), control.clone(), clock, discipline, output, 0);
-        Self { consumer, registry, control, clock }
+        let file = Memory::default();
+        file.0.borrow_mut().bytes = Header::new(ClockSource::Counter).to_page();
+        let consumer =
+            Consumer::new(registry.clone(), control.clone(), clock, discipline, file.clone(), 0);
+        Self { consumer, file, registry, control, clock }
     }
 
     fn producer(&self, words: usize) -> Producer {
         let (producer, consumer) = ring(words);
-        let state = Arc::new(RingState::new(Mode::of(self.clock), ThreadInfo::default()));
+        let thread = ThreadInfo { name: "feed".to_owned(), os_id: 4_711 };
+        let state = Arc::new(RingState::new(Mode::of(self.clock), thread));
         assert!(self.registry.add(NewRing { ring: consumer, state: state.clone() }));
         let overflow = Overflow::Wait { timeout: Some(Duration::ZERO) };
         Producer::new(producer, state, self.control.clone(), self.clock, overflow)
@@ -83,62 +99,47 @@ impl Rig {
 
     /// Closes the segment; its report and its bytes.
     fn close(self) -> (Report, Vec<u8>) {
-        let (report, _, output) = self.consumer.close();
-        (report, output.bytes)
+        let (report, _) = self.consumer.close();
+        (report, self.file.0.take().bytes)
     }
+}
+
+fn log(producer: &mut Producer, number: u64) {
+    log_outlined(producer, site::<(u64, ())>(), (number, ()));
 }
 
 /// Logs numbers, as many as fit into the ring.
 fn fill(producer: &mut Producer) -> u64 {
-    // The first record of all looks how much room there is.
-    producer.wait_for_room(Level::Info, 0, 3);
-    (0_u64..).take_while(|number| log_number(producer, *number)).count() as u64
-}
-
-fn log_number(producer: &mut Producer, number: u64) -> bool {
-    try_log(producer, site::<(u64, ())>(), (number, ())) || {
-        let mut slot = match producer.ring.reserve(3) {
-            Ok(slot) => slot,
-            Err(_) => return false,
-        };
-        // Room was found, but not used: the next try does.
-        let _ = slot.as_mut_ptr();
-        drop(slot);
-        false
-    }
+    log(producer, 0);
+    let site = site::<(u64, ())>();
+    1 + (1_u64..).take_while(|number| try_log(producer, site, (*number, ()))).count() as u64
 }
 
 #[test]
 fn a_thread_that_floods_its_ring_does_not_keep_a_quiet_one_waiting() {
-    let mut rig = Rig::new();
+    let mut rig = Rig::new(Clock::Counter);
     let (mut flooding, mut quiet) = (rig.producer(1 << 20), rig.producer(64));
     let flood = fill(&mut flooding);
-    producer_logs_one(&mut quiet);
+    log(&mut quiet, 7);
     assert!(rig.consumer.sweep());
-    assert!(quiet.flush(None), "one sweep is enough for the quiet one");
+    assert!(quiet.ring.is_drained(), "one sweep is enough for the quiet one");
     let taken = rig.consumer.lanes[0].written;
     assert!(taken > 0 && taken < flood / 10, "{taken} of {flood}: a sweep takes a bounded batch");
     assert_eq!(rig.consumer.lanes[1].written, 1);
 }
 
-fn producer_logs_one(producer: &mut Producer) {
-    assert!(producer.wait_for_room(Level::Info, 0, 3));
-    let site = site::<(u64, ())>();
-    crate::hot::log_with(producer, site, (7, ()));
-}
-
 #[test]
 fn records_whose_output_failed_are_counted_and_marked_once_it_works_again() {
-    let mut rig = Rig::new();
+    let mut rig = Rig::new(Clock::Counter);
     let mut producer = rig.producer(64);
-    producer_logs_one(&mut producer);
+    log(&mut producer, 7);
     rig.consumer.sweep();
-    rig.consumer.output.failures = 2;
+    rig.file.0.borrow_mut().failures = 2;
     for _ in 0..2 {
-        producer_logs_one(&mut producer);
+        log(&mut producer, 7);
         rig.consumer.sweep();
     }
-    producer_logs_one(&mut producer);
+    log(&mut producer, 7);
     drop(producer);
     let (report, bytes) = rig.close();
     assert_eq!((report.written, report.dropped), (2, 2));
@@ -167,7 +168,7 @@ fn records_whose_output_failed_are_counted_and_marked_once_it_works_again() {
 
 #[test]
 fn many_rings_are_written_in_parts_and_merge_in_order() {
-    let mut rig = Rig::new();
+    let mut rig = Rig::new(Clock::Counter);
     let mut producers: Vec<Producer> = (0..64).map(|_| rig.producer(16 << 10)).collect();
     let logged: u64 = producers.iter_mut().map(fill).sum();
     producers.clear();
@@ -186,4 +187,71 @@ fn many_rings_are_written_in_parts_and_merge_in_order() {
     assert_eq!(records, logged);
     assert!(reader.report().is_whole());
     assert_eq!(reader.report().late, 0);
+}
+
+thread_local! {
+    static TICKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// The example of the specification: two records, the second 300 ns behind the first.
+fn worked_example() -> Vec<u8> {
+    const BASE: u64 = 1_700_000_000_000_000_000;
+    struct Order;
+    impl Order {
+        const SITE: &'static CallSite = &CallSite::new(
+            Level::Info,
+            Location {
+                target: "orders",
+                module: "engine",
+                file: "a.rs",
+                line: 42,
+                column: 9,
+                format: "{id} at {px} for {}",
+                names: &["", "id", "px"],
+            },
+            <(&str, (u64, (f64, ()))) as Arguments>::TYPES,
+        );
+    }
+    TICKS.set(BASE);
+    let mut rig = Rig::new(Clock::Custom(|| TICKS.get()));
+    // What the wall clock shows is not part of the example.
+    let mut line = rig.consumer.discipline.line();
+    (line.wall_ns, line.monotonic_ns) = (0, 0);
+    rig.consumer.staging.clear();
+    frames::put_clock(&mut rig.consumer.staging, &line);
+    let mut producer = rig.producer(64);
+    log_outlined(&mut producer, Order::SITE, ("ACME", (1_u64, (101.25, ()))));
+    TICKS.set(BASE + 300);
+    log_outlined(&mut producer, Order::SITE, ("ÄG", (300_u64, (-0.5, ()))));
+    drop(producer);
+    rig.consumer.sweep();
+    rig.close().1
+}
+
+#[test]
+fn the_worked_example_of_the_specification_is_what_is_written() {
+    let specification = include_str!("../../docs/format.md");
+    let mut expected = Vec::new();
+    let mut inside = false;
+    for line in specification.lines() {
+        match line {
+            "```hex" => inside = true,
+            "```" => inside = false,
+            _ if inside => {
+                let bytes = line.split("  ").next().unwrap_or_default().split(' ');
+                expected.extend(
+                    bytes.map(|byte| u8::from_str_radix(byte, 16).expect("two hex digits")),
+                );
+            }
+            _ => {}
+        }
+    }
+    let found = worked_example().split_off(crate::format::HEADER_BYTES);
+    let hex = |bytes: &[u8]| -> Vec<String> {
+        bytes
+            .chunks(8)
+            .map(|word| word.iter().map(|byte| format!("{byte:02X} ")).collect())
+            .collect()
+    };
+    assert_eq!(hex(&found), hex(&expected));
 }
