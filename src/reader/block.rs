@@ -8,7 +8,8 @@ use super::dictionary::Dictionary;
 use super::event::DamageKind;
 use super::fields::Fields;
 use super::report::Report;
-use crate::format::frame::{Clock, Kind};
+use super::timeline::Timeline;
+use crate::format::frame::Kind;
 
 /// A block, read up to some record.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ pub(super) struct Block {
     /// The clock is made up.
     pub(super) untimed: bool,
     /// What turns ticks into time.
-    pub(super) clock: Clock,
+    pub(super) timeline: Timeline,
 }
 
 /// A record, as far as it has to be looked at to find the next.
@@ -88,7 +89,7 @@ impl Block {
             read: 0,
             late_before: 0,
             untimed: false,
-            clock: Clock::default(),
+            timeline: Timeline::default(),
         }
     }
 

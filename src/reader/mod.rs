@@ -47,6 +47,7 @@ mod segment;
 mod source;
 mod template;
 mod text;
+mod timeline;
 mod types;
 mod value;
 mod written;
@@ -102,7 +103,7 @@ enum State {
 }
 
 enum Mode<'a> {
-    Written(Written),
+    Written(Box<Written>),
     Merged(Box<Merger<'a>>),
 }
 
@@ -241,7 +242,7 @@ impl<'a> Reader<'a> {
         Some(Record {
             site: self.segment.dictionary.site(raw.site),
             thread: self.segment.dictionary.thread(block.thread),
-            clock: &block.clock,
+            timeline: &block.timeline,
             ticks: raw.ticks,
             sequence: block.first.wrapping_add(raw.index.into()),
             arguments: &payload[raw.arguments as usize..block.end],

@@ -131,7 +131,7 @@ impl<'a> Options<'a> {
         let frames = Frames::new(source, head.header.salt, head.committed, self.follow);
         let segment = Segment::new(frames, head.header, report, self.filter);
         let mode = match self.order {
-            Order::Written => Mode::Written(Written::default()),
+            Order::Written => Mode::Written(Box::default()),
             Order::Time => Mode::Merged(Box::new(Merger::new(self.limit_bytes, false))),
             Order::Exact => Mode::Merged(Box::new(Merger::new(usize::MAX, true))),
         };

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::dictionary::{CallSite, Thread};
+use super::timeline::Timeline;
 use super::types::Type;
 use super::value::Value;
 use crate::Level;
-use crate::format::frame::Clock;
 
 /// A record. It borrows from the reader, and costs nothing to copy.
 ///
@@ -15,7 +15,7 @@ use crate::format::frame::Clock;
 pub struct Record<'r> {
     pub(super) site: &'r CallSite,
     pub(super) thread: &'r Thread,
-    pub(super) clock: &'r Clock,
+    pub(super) timeline: &'r Timeline,
     pub(super) ticks: u64,
     pub(super) sequence: u64,
     /// The arguments, and whatever stands behind them.
@@ -28,7 +28,7 @@ impl<'r> Record<'r> {
     /// When it was logged, in nanoseconds since 1970-01-01T00:00:00Z.
     #[inline]
     pub fn time_ns(&self) -> i64 {
-        self.clock.time_of(self.ticks)
+        self.timeline.time_of(self.ticks)
     }
 
     /// When it was logged, by the clock of the program, in that clock's own unit.

@@ -12,6 +12,7 @@ use super::fields::Fields;
 use super::frames::{Found, Frames};
 use super::mark::Mark;
 use super::report::{Ending, Report};
+use super::timeline::Timeline;
 use crate::format::frame::{Clock, Kind};
 use crate::format::header::{ClockSource, Header};
 
@@ -27,7 +28,7 @@ pub(super) struct Segment<'a> {
     /// Everything older stands before this point, except for late records.
     pub(super) watermark: u64,
     filter: Filter<'a>,
-    clock: Option<Clock>,
+    timeline: Timeline,
     /// What was found together with something that had to be handed out first.
     queue: VecDeque<Step>,
     /// The closing frame was met.
@@ -65,7 +66,7 @@ impl<'a> Segment<'a> {
             report,
             watermark: 0,
             filter,
-            clock: None,
+            timeline: Timeline::default(),
             queue: VecDeque::new(),
             closed: false,
             ended: false,
@@ -152,23 +153,21 @@ impl<'a> Segment<'a> {
     }
 
     fn clock(&mut self) -> Option<()> {
-        self.clock = Some(Clock::from_payload(self.frames.payload())?);
+        self.timeline.push(Clock::from_payload(self.frames.payload())?);
         Some(())
     }
 
-    /// The clock in force; where none was read, one that is made up, and `true`.
-    fn clock_at(&self, ticks: u64) -> (Clock, bool) {
+    /// The clock frames in force; where none was read, one that is made up, and `true`.
+    fn timeline_at(&self, ticks: u64) -> (Timeline, bool) {
         const NANOSECONDS: u64 = 1 << 32;
-        match self.clock {
-            Some(clock) => (clock, false),
-            None if self.header.clock == ClockSource::Custom => {
-                (Clock { rate: NANOSECONDS, ..Clock::default() }, false)
-            }
-            None => {
-                let time_ns = self.header.opened_ns;
-                (Clock { ticks, time_ns, rate: NANOSECONDS, ..Clock::default() }, true)
-            }
+        if !self.timeline.is_empty() {
+            return (self.timeline, false);
         }
+        let custom = self.header.clock == ClockSource::Custom;
+        let (ticks, time_ns) = if custom { (0, 0) } else { (ticks, self.header.opened_ns) };
+        let mut made_up = Timeline::default();
+        made_up.push(Clock { ticks, time_ns, rate: NANOSECONDS, ..Clock::default() });
+        (made_up, !custom)
     }
 
     fn block(&mut self, kind: Kind, offset: u64) -> Option<()> {
@@ -177,7 +176,7 @@ impl<'a> Segment<'a> {
         let (index, missing) = (thread.index, head.sequence.saturating_sub(thread.written));
         self.add_gap(Some(index), missing, offset);
         let mut block = Block::new(&head, index, offset);
-        (block.clock, block.untimed) = self.clock_at(head.base);
+        (block.timeline, block.untimed) = self.timeline_at(head.base);
         block.late_before = self.watermark;
         self.queue.push_back(Step::Block(block));
         if let Some(watermark) = head.watermark {
@@ -201,13 +200,13 @@ impl<'a> Segment<'a> {
         let counts = drop_counts(&mut fields)?;
         let dropped = counts.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.count));
         self.report.dropped = self.report.dropped.saturating_add(dropped);
-        let (clock, _) = self.clock_at(first);
+        let (timeline, _) = self.timeline_at(first);
         let thread = self.dictionary.thread_numbered(number).index;
         self.queue.push_back(Step::Mark(Mark::Drops {
             thread,
             ticks: first,
-            first_ns: clock.time_of(first),
-            last_ns: clock.time_of(last),
+            first_ns: timeline.time_of(first),
+            last_ns: timeline.time_of(last),
             counts,
             offset,
         }));
@@ -237,7 +236,7 @@ impl<'a> Segment<'a> {
         let mut fields = Fields(self.frames.payload());
         let (written, dropped, cut) = (fields.varint()?, fields.varint()?, fields.varint()?);
         let ticks = fields.u64()?;
-        let time_ns = self.clock_at(ticks).0.time_of(ticks);
+        let time_ns = self.timeline_at(ticks).0.time_of(ticks);
         let totals = Totals { written, dropped, cut, time_ns };
         let accounted = self.report.records.saturating_add(self.report.missing);
         self.add_gap(None, written.saturating_sub(accounted), offset);
