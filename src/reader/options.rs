@@ -11,7 +11,6 @@ use super::merge::Merger;
 use super::report::Report;
 use super::segment::{Filter, Segment};
 use super::source::{Forward, Source};
-use super::written::Written;
 use super::{Mode, Reader, head};
 
 /// The order in which records are handed out. Within a thread, it is always that in which they were
