@@ -35,6 +35,8 @@ pub(super) struct Lane {
     marked: [DropCounts; 2],
     /// How many drops the last look found: those of the producer, and all.
     dropped: [u64; 2],
+    /// Whether all drops that the last look found are in the file.
+    settled: bool,
     /// Records that the consumer itself lost, because their output failed.
     failed: DropCounts,
     /// The ticks of the first and of the last one since the last mark.
@@ -76,6 +78,7 @@ impl Lane {
             cut: 0,
             marked: Default::default(),
             dropped: [0; 2],
+            settled: true,
             failed: DropCounts::default(),
             failed_range: None,
             sweep: Sweep::default(),
@@ -110,11 +113,13 @@ impl Lane {
 
     /// Writes a mark, if something was dropped since the last one.
     pub(super) fn mark_drops(&mut self, staging: &mut Staging, block: &mut Block) {
-        let by_producer = self.state.drops.counts();
-        let all = by_producer.plus(&self.failed);
-        if all == self.marked[1] {
+        // One load in the usual case.
+        if self.settled && self.state.drops.total() == self.dropped[0] {
             return;
         }
+        self.settled = false;
+        let by_producer = self.state.drops.counts();
+        let all = by_producer.plus(&self.failed);
         self.dropped = [by_producer.total(), all.total()];
         block.close(staging);
         if !self.announced {
@@ -158,6 +163,7 @@ impl Lane {
         if let Some(marked) = self.sweep.marked {
             self.marked = marked;
             self.failed_range = None;
+            self.settled = true;
             self.state.drops.mark(self.sweep.drops_total);
         }
         self.release();
@@ -167,6 +173,7 @@ impl Lane {
     pub(super) fn fail(&mut self) {
         // It ends once its drops are marked.
         self.sweep.finished = false;
+        self.settled = false;
         for (level, count) in Level::ALL.into_iter().zip(self.sweep.records) {
             self.failed.add(Reason::OutputFailed, level, count);
         }
