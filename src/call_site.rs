@@ -9,6 +9,7 @@
 //! inference finds, and foreign linkers may drop it.
 
 use crate::format::types::Type;
+use crate::format::{MAX_TEXT_BYTES, MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS};
 use crate::level::Level;
 
 /// Where a log statement stands and what it says.
@@ -60,6 +61,8 @@ impl CallSite {
         location: Location,
         types: Option<&'static TypeList>,
     ) -> Self {
+        // Evaluated when the statement is compiled.
+        assert!(location.format.len() <= MAX_TEXT_BYTES, "the format string is too long");
         let mut hash = FNV_OFFSET;
         hash = hash_bytes(hash, location.file.as_bytes());
         hash = hash_bytes(hash, location.format.as_bytes());
@@ -68,6 +71,8 @@ impl CallSite {
         hash = hash_word(hash, level as u64);
         let mut list = types;
         while let Some(types) = list {
+            assert!(depth(&types.first) <= MAX_TYPE_DEPTH, "an argument's type is nested too deep");
+            assert!(members(&types.first) <= MAX_TYPE_MEMBERS, "an argument's type is too large");
             hash = hash_type(hash, &types.first);
             list = types.rest;
         }
@@ -77,6 +82,39 @@ impl CallSite {
     /// The types of the arguments, in order.
     pub(crate) fn types(&self) -> impl Iterator<Item = &'static Type> + use<> {
         std::iter::successors(self.types, |list| list.rest).map(|list| &list.first)
+    }
+}
+
+/// How deep a type is nested.
+const fn depth(ty: &Type) -> usize {
+    match ty {
+        Type::Option(inner) | Type::Sequence(inner) => 1 + depth(inner),
+        Type::Tuple(members) => {
+            let (mut deepest, mut index) = (0, 0);
+            while index < members.len() {
+                let depth = depth(&members[index]);
+                deepest = if depth > deepest { depth } else { deepest };
+                index += 1;
+            }
+            1 + deepest
+        }
+        _ => 1,
+    }
+}
+
+/// Of how many types a type is made, itself included.
+const fn members(ty: &Type) -> usize {
+    match ty {
+        Type::Option(inner) | Type::Sequence(inner) => 1 + members(inner),
+        Type::Tuple(parts) => {
+            let (mut sum, mut index) = (1, 0);
+            while index < parts.len() {
+                sum += members(&parts[index]);
+                index += 1;
+            }
+            sum
+        }
+        _ => 1,
     }
 }
 

@@ -54,6 +54,10 @@ impl Control {
     /// consumer has ended, before. The deadline is on the monotonic clock.
     pub(crate) fn request_sweep(&self, deadline_ns: Option<u64>) -> bool {
         // Release: pairs with the acquire load in `begin_sweep`: what this thread published is seen by that sweep.
+        if self.is_consumer() {
+            // It would wait for itself. (A panic hook that logs and flushes runs there.)
+            return false;
+        }
         let release = twin::ordering(Ordering::Release, Twin::RequestAdd);
         if twin::broken(Twin::WakeBeforeRequest) {
             self.wake();
@@ -81,6 +85,11 @@ impl Control {
                 }
             };
         }
+    }
+
+    /// Whether this is the consumer's thread.
+    fn is_consumer(&self) -> bool {
+        self.served().consumer.as_ref().is_some_and(|thread| thread.id() == thread::current().id())
     }
 
     /// Tells the consumer to drain the rings and end.

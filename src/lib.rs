@@ -23,9 +23,9 @@
 //!
 //! # Guarantees
 //!
-//! - A log call does not allocate, lock, call the system or format, and has no loop except over an argument's own bytes. The first
-//!   call of a statement takes the same path as the millionth. A thread's first call makes its ring, unless
-//!   [`prepare_thread`] did.
+//! - A log call does not allocate, lock, call the system or format, and has no loop except over an argument's own bytes, as long as
+//!   there is room in the thread's ring. The first call of a statement takes the same path as the millionth. A thread's
+//!   first call makes its ring, unless [`prepare_thread`] did.
 //! - A disabled statement is one relaxed load and one branch; its arguments are not evaluated.
 //! - A record is published whole, by one release store, or not at all.
 //! - What the reader prints is what [`format!`] prints.
@@ -34,7 +34,8 @@
 //!
 //! # Not guaranteed
 //!
-//! - What is still in a ring when the process is killed is lost. What is in the file stays.
+//! - What is still in a ring when the process ends without a shutdown of its logger is lost. What is in the file stays.
+//! - The child of a `fork` must not log.
 //! - Code that logged (a dynamic library) must not be unloaded before a [`flush`] in the thread that logged.
 //! - The logger runs on Linux, on little-endian processors of 64 bits.
 //!

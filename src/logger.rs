@@ -1,6 +1,7 @@
 //! The logger: starts the consumer, lets threads find it, and ends it.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -14,7 +15,7 @@ use crate::error::{StartError, StartErrorKind};
 use crate::hot::GATE;
 use crate::level::Level;
 use crate::orphans;
-use crate::producer::{Mode, Overflow, Producer};
+use crate::producer::{Overflow, Producer};
 use crate::registry::{NewRing, Registry};
 use crate::ring::ring;
 use crate::segment::mapped::MappedFile;
@@ -49,10 +50,10 @@ impl Core {
     /// A producer for the calling thread; `None` if the logger has just ended.
     pub(crate) fn make_producer(&self, ring_words: usize, thread: ThreadInfo) -> Option<Producer> {
         let (producer, consumer) = ring(ring_words);
-        let state = Arc::new(RingState::new(Mode::of(self.clock), thread));
-        self.registry.add(NewRing { ring: consumer, state: state.clone() }).then(|| {
-            Producer::new(producer, state, self.control.clone(), self.clock, self.overflow)
-        })
+        let state = Arc::new(RingState::new(self.clock, thread));
+        self.registry
+            .add(NewRing { ring: consumer, state: state.clone() })
+            .then(|| Producer::new(producer, state, self.control.clone(), self.overflow))
     }
 }
 
@@ -124,9 +125,11 @@ impl Logger {
 
     fn end(&mut self) -> Report {
         let Some(consumer) = self.consumer.take() else { return Report::default() };
-        let core = running().take();
+        let mut running = running();
+        let core = running.take();
         // Relaxed: see `hot::enabled`. Without a logger everything passes, in order to be counted.
         GATE.store(Level::Trace as u8, Ordering::Relaxed);
+        drop(running);
         if let Some(core) = core {
             core.control.stop();
         }
@@ -162,6 +165,9 @@ pub struct Builder {
 /// The smallest ring, in bytes.
 const MIN_RING_BYTES: usize = 4 << 10;
 
+/// The largest ring, in bytes.
+const MAX_RING_BYTES: usize = 4 << 30;
+
 /// The smallest part of a file that is mapped at a time, in bytes: more than a sweep writes at once.
 const MIN_SEGMENT_BYTES: u64 = 4 << 20;
 
@@ -175,7 +181,7 @@ impl Builder {
         self
     }
 
-    /// The capacity of each thread's ring in bytes. Default: 1 MiB; at least 4 KiB.
+    /// The capacity of each thread's ring in bytes. Default: 1 MiB; at least 4 KiB, at most 4 GiB.
     ///
     /// A record takes 16 bytes and its arguments, rounded up to 8. The ring has to hold what the thread logs while the consumer is
     /// elsewhere: with the default about 26,000 records of three arguments, 400 µs of logging at full speed. A record longer than half of the ring is cut.
@@ -255,7 +261,7 @@ impl Builder {
             control: Arc::new(Control::new()),
             clock: TickSource::new(self.clock),
             overflow: self.overflow,
-            ring_words: self.ring_capacity.max(MIN_RING_BYTES).div_ceil(8),
+            ring_words: self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES).div_ceil(8),
         });
         // Before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(core.clone())?;
@@ -292,8 +298,11 @@ impl Builder {
             let discipline = first_observations(core.clock);
             let Segment { output, salt } = segment;
             let (registry, control) = (core.registry.clone(), core.control.clone());
-            let consumer = Consumer::new(registry, control, core.clock, discipline, output, salt);
-            let (report, rings) = consumer.run(|took| pacing.wait(took));
+            let mut consumer =
+                Consumer::new(registry, control, core.clock, discipline, output, salt);
+            // A panic (of a custom clock, say) must leave no thread waiting, and no record uncounted.
+            let run = AssertUnwindSafe(|| consumer.run(|took| pacing.wait(took)));
+            let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
             rings.into_iter().for_each(orphans::adopt);
             report
         };

@@ -92,7 +92,7 @@ pub mod rig {
             // So far in the future that the clocks are not compared again.
             let seen = Observation { monotonic_ns: u64::MAX / 2, ..Observation::default() };
             let Core { registry, control, clock, .. } = &*self.core;
-            let consumer = Consumer::new(
+            let mut consumer = Consumer::new(
                 registry.clone(),
                 control.clone(),
                 *clock,
@@ -192,7 +192,7 @@ pub mod rig {
     impl DropCount {
         /// Nothing was dropped yet.
         pub fn new() -> Self {
-            Self(RingState::new(Mode::COARSE, ThreadInfo::default()))
+            Self(RingState::new(TickSource::new(Clock::Coarse), ThreadInfo::default()))
         }
 
         /// For the thread: drops a record.

@@ -8,12 +8,15 @@ use crate::ring::consumer::records;
 use crate::state::RingState;
 use crate::sync::Arc;
 use crate::sync::statics::{Mutex, PoisonError};
+use crate::thread::count_unlogged;
 use crate::twin::{self, Twin};
 
 static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
 
 /// Takes over a ring of which nothing will be written any more.
 pub(crate) fn adopt(orphan: Orphan) {
+    // Those of earlier loggers, whose threads may have ended.
+    count_unlogged(count());
     ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).push(orphan);
 }
 

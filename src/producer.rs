@@ -66,7 +66,6 @@ pub(crate) struct Producer {
     pub(crate) ring: WordProducer,
     pub(crate) state: Arc<RingState>,
     control: Arc<Control>,
-    clock: TickSource,
     overflow: Overflow,
 }
 
@@ -75,10 +74,9 @@ impl Producer {
         ring: WordProducer,
         state: Arc<RingState>,
         control: Arc<Control>,
-        clock: TickSource,
         overflow: Overflow,
     ) -> Self {
-        Self { ring, state, control, clock, overflow }
+        Self { ring, state, control, overflow }
     }
 
     /// See [`Mode`].
@@ -96,7 +94,7 @@ impl Producer {
 
     /// The time stamp for a record.
     pub(crate) fn stamp(&self) -> u64 {
-        self.clock.stamp()
+        self.state.clock.stamp()
     }
 
     /// The length of the longest record that this ring takes, in bytes.
@@ -164,13 +162,15 @@ impl Producer {
         self.state.drops.count(level, ticks, reason);
     }
 
-    /// Waits until all that was logged here is in the file; false if the logger has gone before.
+    /// Waits until all that was logged here is in the file; false if it could not be written, or the logger has gone before.
     pub(crate) fn flush(&mut self, deadline_ns: Option<u64>) -> bool {
+        // Acquire, both: pairs with the release in `Lane::fail`, which comes before the ring's room is given back.
+        let failures = self.state.failures.load(Ordering::Acquire);
         while !self.ring.is_drained() {
             if self.is_closed() || !self.control.request_sweep(deadline_ns) {
-                return self.ring.is_drained();
+                break;
             }
         }
-        true
+        self.ring.is_drained() && self.state.failures.load(Ordering::Acquire) == failures
     }
 }

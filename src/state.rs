@@ -1,6 +1,8 @@
 //! What both ends of a ring and the logger share, besides the ring itself.
 
+use crate::clock::TickSource;
 use crate::level::Level;
+use crate::producer::Mode;
 use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use crate::twin::{self, Twin};
 
@@ -40,13 +42,18 @@ pub(crate) struct ThreadInfo {
 pub(crate) struct RingState {
     /// See `producer::Mode`. Set to `CLOSED` by the consumer, once; read by the producer.
     pub(crate) mode: AtomicU8,
+    /// Where the time stamps of the thread's records come from.
+    pub(crate) clock: TickSource,
     pub(crate) thread: ThreadInfo,
     pub(crate) drops: Drops,
+    /// How many sweeps that took records from the ring could not be written. Raised by the consumer.
+    pub(crate) failures: AtomicU64,
 }
 
 impl RingState {
-    pub(crate) fn new(mode: u8, thread: ThreadInfo) -> Self {
-        Self { mode: AtomicU8::new(mode), thread, drops: Drops::new() }
+    pub(crate) fn new(clock: TickSource, thread: ThreadInfo) -> Self {
+        let mode = AtomicU8::new(Mode::of(clock));
+        Self { mode, clock, thread, drops: Drops::new(), failures: AtomicU64::new(0) }
     }
 }
 
@@ -58,7 +65,7 @@ pub(crate) struct Drops {
     last_ticks: AtomicU64,
     /// The sum of all counts.
     total: AtomicU64,
-    /// How many of them the consumer has written into the file. Written by the consumer only.
+    /// How many of them the consumer has seen. Written by the consumer only.
     marked: AtomicU64,
 }
 
@@ -107,12 +114,7 @@ impl Drops {
         (self.first_ticks.load(Ordering::Relaxed), self.last_ticks.load(Ordering::Relaxed))
     }
 
-    /// The ticks of the last record that was dropped.
-    pub(crate) fn last_ticks(&self) -> u64 {
-        self.range().1
-    }
-
-    /// Notes that `total` drops stand in the file.
+    /// Notes that the gap of which these `total` drops are the last has been seen: the next drop begins another.
     pub(crate) fn mark(&self, total: u64) {
         // Relaxed: only says whose ticks are the first ones; a drop that just misses it is the second of its gap.
         self.marked.store(total, Ordering::Relaxed);

@@ -122,6 +122,11 @@ mod modelled {
         pub struct Thread(Arc<Token>);
 
         impl Thread {
+            /// What tells it from other threads.
+            pub fn id(&self) -> *const () {
+                Arc::as_ptr(&self.0).cast()
+            }
+
             /// Ends the thread's `park`, or its next one.
             pub fn unpark(&self) {
                 *self.0.there.lock().unwrap() = true;

@@ -66,7 +66,8 @@ pub fn prepare_thread() -> bool {
     take(None).is_some()
 }
 
-/// Waits until everything that the calling thread has logged is in the file. False if no logger runs, or if it ended before that.
+/// Waits until everything that the calling thread has logged is in the file. False if no logger runs, if it ended before that, or if something
+/// could not be written (a full disk). In a signal handler that interrupted a log call it does nothing, and returns false.
 ///
 /// ```
 /// assert!(!kymo::flush(), "no logger runs");
@@ -81,11 +82,19 @@ pub fn flush_timeout(timeout: Duration) -> bool {
 }
 
 fn flush_until(deadline_ns: Option<u64>) -> bool {
-    match existing() {
-        Some(mut lease) => lease.flush(deadline_ns),
-        // It never logged to a logger that runs now: there is nothing to wait for.
-        None => logger::current().is_some(),
+    if is_in_use() {
+        return false;
     }
+    if let Some(mut lease) = existing() {
+        return lease.flush(deadline_ns);
+    }
+    // It has no ring: it never logged to this logger, or did so while it ended, in a ring that one sweep empties.
+    logger::current().is_some_and(|core| core.control.request_sweep(deadline_ns))
+}
+
+/// Whether this is a signal handler that interrupted a call of its own thread.
+fn is_in_use() -> bool {
+    !OWNED.get().is_null() && AVAILABLE.get().is_null()
 }
 
 /// The right to use this thread's producer, until dropped.
@@ -132,12 +141,12 @@ pub(crate) fn lease(level: Level) -> Option<Lease> {
 /// `None` for the level: this is no log call, and not to be counted as one.
 #[cold]
 fn take(level: Option<Level>) -> Option<Lease> {
-    if !OWNED.get().is_null() && AVAILABLE.get().is_null() {
+    if is_in_use() {
         if let Some(level) = level {
             // SAFETY: the producer, which owns this too, lives until the interrupted call goes on, which is
             // only when this has returned.
             let state = unsafe { &*STATE.get() };
-            state.drops.count(level, state.drops.last_ticks(), Reason::Nested);
+            state.drops.count(level, state.clock.stamp(), Reason::Nested);
         }
         return None;
     }

@@ -287,6 +287,68 @@ fn what_is_too_long_is_cut_at_a_character_marked_and_counted() {
     assert_eq!(messages[5].len(), 30_000);
 }
 
+#[test]
+fn a_value_behind_a_string_that_is_cut_stays_what_it_is() {
+    let turn = Turn::take();
+    let logger = turn.builder().start().unwrap();
+    let long = "x".repeat(40_000);
+    info!("{} {:?} {:?} {:?}", long, Some(17_u64), None::<u64>, Some(Some("y")));
+    logger.shutdown();
+    let log = turn.read();
+    assert!(
+        log.messages()[0].ends_with("… Some(17) None Some(Some(\"\"…))"),
+        "{:?}",
+        &log.messages()[0][32_000..]
+    );
+}
+
+#[test]
+fn wrappers_may_be_dropped_in_any_order() {
+    let turn = Turn::take();
+    let logger = turn.builder().start().unwrap();
+    let (first, empty) = (kymo::display("first"), kymo::display(""));
+    drop(first);
+    info!("<{empty}>");
+    info!("and on");
+    logger.shutdown();
+    assert_eq!(turn.read().messages(), ["<>", "and on"]);
+}
+
+#[test]
+fn a_consumer_that_panics_leaves_nobody_waiting_and_nothing_uncounted() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static BROKEN: AtomicBool = AtomicBool::new(false);
+    fn clock() -> u64 {
+        let on_consumer = thread::current().name() == Some("kymo-consumer");
+        assert!(
+            !(on_consumer && BROKEN.load(Ordering::Relaxed)),
+            "the clock is broken, as it should be"
+        );
+        1
+    }
+    let turn = Turn::take();
+    let unlogged = kymo::unlogged();
+    let logger = turn.builder().clock(Clock::Custom(clock)).ring_capacity(4 << 10).start().unwrap();
+    (0..10).for_each(|record| info!("{record}"));
+    assert!(logger.flush());
+    BROKEN.store(true, Ordering::Relaxed);
+    // More than the ring holds: those that wait for room are let go.
+    (0..1_000).for_each(|record| info!("{record}"));
+    assert!(!logger.flush());
+    thread::spawn(|| info!("a thread that comes later")).join().unwrap();
+    let report = logger.shutdown();
+    assert!(report.error.is_some());
+    assert_eq!(report.written, 10);
+    assert_eq!(report.written + report.dropped + kymo::unlogged() - unlogged, 1_011);
+
+    BROKEN.store(false, Ordering::Relaxed);
+    let logger = turn.builder().overwrite(true).start().unwrap();
+    info!("the next logger");
+    assert!(logger.flush());
+    logger.shutdown();
+    assert_eq!(turn.read().messages(), ["the next logger"]);
+}
+
 fn generic<T: kymo::Argument + fmt::Debug>(value: T) {
     info!("generic {value:?}");
 }

@@ -7,7 +7,8 @@ use crate::format::types::Type;
 // SAFETY: one byte, and the value's own encoding where there is one.
 unsafe impl<T: Encode> Encode for Option<T> {
     const TYPE: Type = Type::Option(&T::TYPE);
-    const BASE_BYTES: usize = 1;
+    // Whatever else is cut: `Some` never becomes `None`.
+    const BASE_BYTES: usize = 1 + T::BASE_BYTES;
     const FIXED: bool = false;
 
     #[inline(always)]
@@ -32,30 +33,18 @@ unsafe impl<T: Encode> Encode for Option<T> {
     }
 
     fn cut_bytes(self, spare: &mut usize) -> usize {
-        match fitting(self, spare) {
-            Some(value) => 1 + value.cut_bytes(spare),
-            None => 1,
-        }
+        self.map_or(1, |value| 1 + value.cut_bytes(spare))
     }
 
     unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
-        let fitting = fitting(self, spare);
         // SAFETY: the caller's promise: at least one byte.
-        let to = unsafe { put(to, u8::from(fitting.is_some())) };
-        match fitting {
+        let to = unsafe { put(to, u8::from(self.is_some())) };
+        match self {
             // SAFETY: the caller's promise, and `spare` is what it was when it was measured.
             Some(value) => unsafe { value.write_cut(spare, to) },
             None => to,
         }
     }
-}
-
-/// The value, if the least that it needs fits into `spare`, from which that is taken. Where not even that is there, `None`
-/// is the least that the record can lose.
-fn fitting<T: Encode>(value: Option<T>, spare: &mut usize) -> Option<T> {
-    let value = value?;
-    *spare = spare.checked_sub(T::BASE_BYTES)?;
-    Some(value)
 }
 
 /// The length in bytes of what is certainly too long. The sum over all arguments must not overflow.

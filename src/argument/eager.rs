@@ -58,14 +58,14 @@ enum Place {
         start: usize,
         len: usize,
     },
-    /// In a thread that ends, whose scratch buffer is gone, or in a `Display` that logs while a wrapper is being printed.
+    /// Where the scratch buffer is full or gone, or is being read.
     Heap(String),
 }
 
 /// Formats `value` with its `Display`, now, for a log statement.
 ///
 /// The way for all types that are not an [`Argument`](crate::Argument) themselves. It costs what `write!` costs, typically 20 to 500 ns, but
-/// never an allocation of kymo's. What goes beyond 32 KB is cut off and marked.
+/// never an allocation of kymo's (unless a thread holds more than 64 KB of such texts at once, or ends). What goes beyond 32 KB is cut off and marked.
 ///
 /// ```
 /// let version = std::format_args!("{}.{}", 1, 2).to_string();
@@ -111,12 +111,7 @@ impl Eager {
     }
 
     fn with_text<R>(&self, f: impl FnOnce(&str) -> R) -> R {
-        match &self.place {
-            Place::Scratch { start, len } => {
-                SCRATCH.with(|scratch| f(&scratch.texts.borrow()[*start..*start + *len]))
-            }
-            Place::Heap(text) => f(text),
-        }
+        self.place.with_text(f)
     }
 }
 
@@ -133,45 +128,74 @@ impl Place {
             .unwrap_or_else(|| Self::Heap(String::new()))
     }
 
-    /// Appends as much of `piece` as there is room for; says how many bytes that was.
-    fn push(&mut self, piece: &str) -> usize {
-        let room = MAX_RECORD_BYTES - self.len().min(MAX_RECORD_BYTES);
-        self.leave_if_borrowed();
+    fn with_text<R>(&self, f: impl FnOnce(&str) -> R) -> R {
         match self {
-            Self::Scratch { start, len } => SCRATCH.with(|scratch| {
-                let mut texts = scratch.texts.borrow_mut();
-                if texts.len() != *start + *len {
-                    // A wrapper that the `Display` made, and still holds, stands behind what was
-                    // written so far: begin again behind it.
-                    if texts.capacity() - texts.len() < *len {
-                        return 0;
-                    }
-                    let moved = texts.len();
-                    texts.extend_from_within(*start..*start + *len);
-                    *start = moved;
-                }
-                let taken = boundary(piece, room.min(texts.capacity() - texts.len()));
-                texts.push_str(&piece[..taken]);
-                *len += taken;
-                taken
-            }),
-            Self::Heap(text) => {
-                let taken = boundary(piece, room);
-                text.push_str(&piece[..taken]);
-                taken
+            // What lies below it in the buffer may have been released, and its place with that.
+            Self::Scratch { len: 0, .. } => f(""),
+            Self::Scratch { start, len } => {
+                SCRATCH.with(|scratch| f(&scratch.texts.borrow()[*start..*start + *len]))
             }
+            Self::Heap(text) => f(text),
         }
     }
 
-    /// Moves to the heap where the scratch buffer is being read: another wrapper is being printed, padded, into this one.
-    fn leave_if_borrowed(&mut self) {
-        let Self::Scratch { start, len } = *self else { return };
+    /// Appends `piece`, up to the longest text that a record can hold; says how many bytes that was.
+    fn push(&mut self, piece: &str) -> usize {
+        let taken = boundary(piece, MAX_RECORD_BYTES.saturating_sub(self.len()));
+        let piece = &piece[..taken];
+        if !self.push_to_scratch(piece) {
+            self.push_to_heap(piece);
+        }
+        taken
+    }
+
+    fn push_to_scratch(&mut self, piece: &str) -> bool {
+        let Self::Scratch { start, len } = self else { return false };
         SCRATCH.with(|scratch| {
-            if scratch.texts.try_borrow_mut().is_err() {
-                let text = scratch.texts.borrow()[start..start + len].to_owned();
-                *self = Self::Heap(text);
-                // There is at least the one that is being read, which will clear the buffer.
-                scratch.live.set(scratch.live.get() - 1);
+            let Ok(mut texts) = scratch.texts.try_borrow_mut() else { return false };
+            if *len == 0 {
+                *start = texts.len();
+            }
+            // A wrapper that the `Display` made, and still holds, may stand behind what was written so far. Then this
+            // one begins again behind that.
+            let moved = if texts.len() == *start + *len { 0 } else { *len };
+            if texts.capacity() - texts.len() < moved + piece.len() {
+                return false;
+            }
+            if moved > 0 {
+                let begin = texts.len();
+                texts.extend_from_within(*start..*start + *len);
+                *start = begin;
+            }
+            texts.push_str(piece);
+            *len += piece.len();
+            true
+        })
+    }
+
+    /// For when the scratch buffer is full, gone, or being read because another wrapper is being printed into this one.
+    fn push_to_heap(&mut self, piece: &str) {
+        if let Self::Scratch { .. } = self {
+            let text = self.with_text(str::to_owned);
+            self.leave_scratch();
+            *self = Self::Heap(text);
+        }
+        if let Self::Heap(text) = self {
+            text.push_str(piece);
+        }
+    }
+
+    /// Gives up the place in the scratch buffer.
+    fn leave_scratch(&self) {
+        let Self::Scratch { start, len } = *self else { return };
+        let _ = SCRATCH.try_with(|scratch| {
+            let live = scratch.live.get() - 1;
+            scratch.live.set(live);
+            let Ok(mut texts) = scratch.texts.try_borrow_mut() else { return };
+            if live == 0 {
+                texts.clear();
+            } else if len > 0 && texts.len() == start + len {
+                texts.truncate(start);
             }
         });
     }
@@ -195,17 +219,7 @@ impl Write for Eager {
 
 impl Drop for Eager {
     fn drop(&mut self) {
-        let Place::Scratch { start, len } = self.place else { return };
-        let _ = SCRATCH.try_with(|scratch| {
-            let live = scratch.live.get() - 1;
-            scratch.live.set(live);
-            let Ok(mut texts) = scratch.texts.try_borrow_mut() else { return };
-            if live == 0 {
-                texts.clear();
-            } else if texts.len() == start + len {
-                texts.truncate(start);
-            }
-        });
+        self.place.leave_scratch();
     }
 }
 
@@ -333,6 +347,23 @@ mod tests {
         assert!(!outer.cut);
         drop((inner, outer));
         SCRATCH.with(|scratch| assert_eq!(scratch.live.get(), 0));
+    }
+
+    #[test]
+    fn an_empty_text_needs_no_place() {
+        let (first, empty) = (display("hello"), display(""));
+        drop(first);
+        assert_eq!(empty.to_string(), "");
+        assert_eq!(display(&empty).to_string(), "");
+    }
+
+    #[test]
+    fn a_full_buffer_is_left_for_the_heap() {
+        let long = "x".repeat(SCRATCH_BYTES / 3);
+        let texts: Vec<Eager> = (0..5).map(|_| display(&long)).collect();
+        assert!(texts.iter().all(|text| text.to_string() == long && !text.cut));
+        drop(texts);
+        SCRATCH.with(|scratch| assert_eq!(scratch.texts.borrow().len(), 0));
     }
 
     #[test]

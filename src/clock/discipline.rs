@@ -57,7 +57,13 @@ impl Discipline {
             self.line.monotonic_ns = seen.monotonic_ns;
             return self.line;
         }
-        let rate = rate_between(&self.first, &seen, self.line.rate);
+        let mut rate = rate_between(&self.first, &seen, self.line.rate);
+        if rate.abs_diff(self.line.rate) > self.line.rate / 1_000 {
+            // No counter drifts like that: the machine was suspended, in which the monotonic clock stands still and the
+            // counter may not. What was seen before says nothing about the rate any more.
+            self.first = seen;
+            rate = self.line.rate;
+        }
         let reached = self.line.time_of(seen.ticks);
         let error = seen.wall_ns.saturating_sub(reached);
         self.line = if error.abs() > STEP_NS {
@@ -138,6 +144,26 @@ mod tests {
         discipline.observe(seen(SECOND, SECOND as i64), SECOND);
         let wall = -3_600 * SECOND as i64;
         assert_eq!(discipline.observe(seen(2 * SECOND, wall), SECOND).time_ns, wall);
+    }
+
+    #[test]
+    fn a_suspended_machine_does_not_spoil_the_rate() {
+        let mut discipline = started();
+        let rate = discipline.line().rate;
+        let hour = 3_600 * SECOND;
+        // The counter and the wall clock go on for eight hours, the monotonic clock does not.
+        for second in 1..100 {
+            let now = 8 * hour + second * SECOND;
+            let mut seen = seen(now, now as i64);
+            seen.monotonic_ns -= 8 * hour;
+            let line = discipline.observe(seen, SECOND);
+            assert!(
+                (now as i64 - line.time_ns).abs() < 100_000,
+                "off by {}",
+                now as i64 - line.time_ns
+            );
+            assert!(line.rate.abs_diff(rate) < rate / 1_000);
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub enum Clock {
     /// was logged, its idle sleep). Order within a thread is exact all the same.
     Coarse,
     /// A function that returns nanoseconds since the Unix epoch: simulated time, a hardware clock. It is called
-    /// by every log statement, in its thread, and must not log.
+    /// by every log statement, in its thread, and by the consumer at every sweep. It must neither log nor panic.
     Custom(fn() -> u64),
 }
 

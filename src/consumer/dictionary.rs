@@ -6,6 +6,7 @@ use std::ptr;
 use super::compact::Plan;
 use super::staging::Staging;
 use crate::call_site::CallSite;
+use crate::format::MAX_TEXT_BYTES;
 use crate::format::frame::{Kind, put_str};
 use crate::format::varint;
 use crate::level::Level;
@@ -24,6 +25,8 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Dictionary {
     entries: Vec<Entry>,
+    /// How many numbers have been given out.
+    numbers: u64,
     by_address: HashMap<usize, u32>,
     /// The latest finds, by the low bits of the address.
     recent: Box<[(usize, u32); RECENT]>,
@@ -34,7 +37,18 @@ const RECENT: usize = 256;
 
 impl Dictionary {
     pub(super) fn new() -> Self {
-        Self { entries: Vec::new(), by_address: HashMap::new(), recent: Box::new([(0, 0); RECENT]) }
+        Self {
+            entries: Vec::new(),
+            numbers: 0,
+            by_address: HashMap::new(),
+            recent: Box::new([(0, 0); RECENT]),
+        }
+    }
+
+    /// Forgets all call sites, so that they are written again. Their numbers are not used again: what was written may be
+    /// read, and must not be mistaken.
+    pub(super) fn forget(&mut self) {
+        *self = Self { numbers: self.numbers, ..Self::new() };
     }
 
     /// The index of the entry for `site`; `None` where it is new and has to be added.
@@ -57,7 +71,8 @@ impl Dictionary {
     /// Adds `site`, and writes its frame to `out`. Returns its index.
     pub(super) fn add(&mut self, site: &'static CallSite, out: &mut Staging) -> usize {
         let index = self.entries.len();
-        let number = index as u64;
+        let number = self.numbers;
+        self.numbers += 1;
         out.frame(Kind::CallSite, |payload| put_call_site(payload, number, site));
         self.entries.push(Entry {
             number,
@@ -101,10 +116,9 @@ fn put_call_site(out: &mut Vec<u8>, number: u64, site: &CallSite) {
     }
 }
 
-/// The beginning of a text that is longer than any sensible one, so that the frame does not become too long.
+/// The beginning of a text that is longer than any sensible one, so that the frame does not become too long. (A format string that long does not compile.)
 pub(super) fn clip(text: &str) -> &str {
-    const MAX_BYTES: usize = 8 << 10;
-    let mut end = text.len().min(MAX_BYTES);
+    let mut end = text.len().min(MAX_TEXT_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -11,8 +11,9 @@ use crate::record::Record;
 use crate::registry::NewRing;
 use crate::ring::WordConsumer;
 use crate::ring::consumer::records;
-use crate::state::{DropCounts, Reason, RingState};
+use crate::state::{DropCounts, Drops, Reason, RingState};
 use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
 use crate::twin::{self, Twin};
 
 /// How much of one ring a sweep takes, in words: so much, or a single record. Bounded, so that a thread that floods its ring does not starve the others.
@@ -33,10 +34,10 @@ pub(super) struct Lane {
     pub(super) cut: u64,
     /// The drops that are in the file: those of the producer, and all.
     marked: [DropCounts; 2],
-    /// How many drops the last look found: those of the producer, and all.
-    dropped: [u64; 2],
-    /// Whether all drops that the last look found are in the file.
-    settled: bool,
+    /// How many drops of the producer were seen.
+    seen: u64,
+    /// The drops that were seen and are not in the file yet.
+    gap: Option<Gap>,
     /// Records that the consumer itself lost, because their output failed.
     failed: DropCounts,
     /// The ticks of the first and of the last one since the last mark.
@@ -55,8 +56,32 @@ struct Sweep {
     last_ticks: u64,
     /// Whether everything that was in the ring was taken, and its producer had gone before.
     finished: bool,
-    drops_total: u64,
     marked: Option<[DropCounts; 2]>,
+}
+
+/// Drops that were seen in a ring that was not empty.
+struct Gap {
+    /// How many words of the ring stand before it and have not been taken.
+    words_before: usize,
+    /// The drops of the producer, these included.
+    counts: DropCounts,
+    /// The ticks of the first and of the last one.
+    range: (u64, u64),
+}
+
+/// Looks whether the producer has dropped anything, and says whether it has. While there is a gap that has not been marked, a later one is left
+/// for later, unless there is no later because this is the end of the thread: then it is one with the other.
+fn see_drops(drops: &Drops, seen: &mut u64, gap: &mut Option<Gap>, end: bool) -> bool {
+    // One load in the usual case.
+    if (gap.is_some() && !end) || drops.total() == *seen {
+        return false;
+    }
+    let (counts, range) = (drops.counts(), drops.range());
+    let first = gap.as_ref().map_or(range.0, |gap| gap.range.0);
+    *gap = Some(Gap { words_before: 0, counts, range: (first, range.1) });
+    *seen = counts.total();
+    drops.mark(*seen);
+    true
 }
 
 /// What a sweep left of a ring.
@@ -77,8 +102,8 @@ impl Lane {
             written: 0,
             cut: 0,
             marked: Default::default(),
-            dropped: [0; 2],
-            settled: true,
+            seen: 0,
+            gap: None,
             failed: DropCounts::default(),
             failed_range: None,
             sweep: Sweep::default(),
@@ -92,9 +117,9 @@ impl Lane {
         staging: &mut Staging,
         block: &mut Block,
     ) -> Left {
-        // Before the ring is looked at: what is dropped later is marked later.
-        let drops_total = self.state.drops.total();
-        self.sweep = Sweep { drops_total, ..Sweep::default() };
+        self.sweep = Sweep::default();
+        // Before the ring is looked at, so that the look finds all that was logged before the gap.
+        let fresh = see_drops(&self.state.drops, &mut self.seen, &mut self.gap, false);
         let committed = self.ring.look();
         let ended = committed.is_last();
         let (first, second) = committed.runs();
@@ -107,43 +132,52 @@ impl Lane {
         };
         let all = account.take(first, dictionary, staging, block)
             && account.take(second, dictionary, staging, block);
+        let found = first.len() + second.len();
+        if let Some(gap) = &mut self.gap {
+            let words_before = if fresh { found } else { gap.words_before };
+            gap.words_before = words_before.saturating_sub(self.sweep.words);
+        }
+        if ended && all && !twin::broken(Twin::MarkBeforeLook) {
+            // Of a thread that has ended this finds all drops; what it logged has just been taken.
+            see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
+        }
         self.sweep.finished = ended && (all || twin::broken(Twin::FinishedEarly));
         if all { Left::Nothing } else { Left::NewerThan(self.sweep.last_ticks) }
     }
 
-    /// Writes a mark, if something was dropped since the last one.
+    /// Writes a mark, if there is a gap and all that was logged before it has been taken.
     pub(super) fn mark_drops(&mut self, staging: &mut Staging, block: &mut Block) {
-        // One load in the usual case.
-        if self.settled && self.state.drops.total() == self.dropped[0] {
+        let gap = self.gap.as_ref().filter(|gap| gap.words_before == 0);
+        if gap.is_none() && self.failed_range.is_none() {
             return;
         }
-        self.settled = false;
-        let by_producer = self.state.drops.counts();
+        let by_producer = gap.map_or(self.marked[0], |gap| gap.counts);
         let all = by_producer.plus(&self.failed);
-        self.dropped = [by_producer.total(), all.total()];
+        let ranges = [gap.map(|gap| gap.range), self.failed_range];
+        let first = ranges.iter().flatten().map(|range| range.0).min().unwrap_or_default();
+        let last = ranges.iter().flatten().map(|range| range.1).max().unwrap_or_default();
         block.close(staging);
         if !self.announced {
             self.announced = true;
             frames::put_thread(staging, self.number, &self.state.thread);
         }
-        let mut ranges = Vec::from_iter(self.failed_range);
-        if by_producer != self.marked[0] {
-            ranges.push(self.state.drops.range());
-        }
-        let first = ranges.iter().map(|range| range.0).min().unwrap_or_default();
-        let last = ranges.iter().map(|range| range.1).max().unwrap_or_default();
         frames::put_drops(staging, self.number, (first, last), &all.since(&self.marked[1]));
         self.sweep.marked = Some([by_producer, all]);
     }
 
-    /// How many records were dropped until the last call of [`Lane::mark_drops`].
+    /// How many records were dropped, as far as it was seen.
     pub(super) fn dropped(&self) -> u64 {
-        self.dropped[1]
+        self.seen + self.failed.total()
     }
 
     /// Whether the sweep took something.
     pub(super) fn took_records(&self) -> bool {
         self.sweep.words != 0
+    }
+
+    /// Whether there is anything to be said of the thread.
+    pub(super) fn has_account(&self) -> bool {
+        self.written_then() + self.dropped() > 0
     }
 
     /// Whether the thread has ended, and this sweep took the last of it.
@@ -161,10 +195,11 @@ impl Lane {
         self.written = self.written_then();
         self.cut += self.sweep.cut;
         if let Some(marked) = self.sweep.marked {
+            if marked[0] != self.marked[0] {
+                self.gap = None;
+            }
             self.marked = marked;
             self.failed_range = None;
-            self.settled = true;
-            self.state.drops.mark(self.sweep.drops_total);
         }
         self.release();
     }
@@ -173,13 +208,14 @@ impl Lane {
     pub(super) fn fail(&mut self) {
         // It ends once its drops are marked.
         self.sweep.finished = false;
-        self.settled = false;
         for (level, count) in Level::ALL.into_iter().zip(self.sweep.records) {
             self.failed.add(Reason::OutputFailed, level, count);
         }
         if self.sweep.words != 0 {
             let first = self.failed_range.map_or(self.sweep.first_ticks, |range| range.0);
             self.failed_range = Some((first, self.sweep.last_ticks));
+            // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds the ring empty.
+            self.state.failures.fetch_add(1, Ordering::Release);
         }
         self.release();
     }
@@ -197,7 +233,7 @@ impl Lane {
     }
 
     pub(super) fn into_orphan(self) -> Orphan {
-        Orphan::new(self.ring, self.state, self.dropped[0])
+        Orphan::new(self.ring, self.state, self.seen)
     }
 }
 

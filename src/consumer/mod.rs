@@ -73,6 +73,8 @@ pub(crate) struct Consumer<O> {
     lanes: Vec<Lane>,
     next_thread: u64,
     watermark: u64,
+    /// The watermark that the last sweep reached, written or not.
+    complete: u64,
     /// The totals of the threads that have ended.
     ended: Totals,
     error: Option<io::Error>,
@@ -104,6 +106,7 @@ impl<O: Output> Consumer<O> {
             lanes: Vec::new(),
             next_thread: 0,
             watermark: 0,
+            complete: 0,
             ended: Totals::default(),
             error: None,
             served: 0,
@@ -112,7 +115,7 @@ impl<O: Output> Consumer<O> {
 
     /// Sweeps until it is told to stop, then drains what is left and closes the segment. After each
     /// sweep it calls `wait` with whether there were records; that may sleep with `park`.
-    pub(crate) fn run(mut self, mut wait: impl FnMut(bool)) -> (Report, Vec<Orphan>) {
+    pub(crate) fn run(&mut self, mut wait: impl FnMut(bool)) -> (Report, Vec<Orphan>) {
         if !twin::broken(Twin::AttachLate) {
             self.control.attach(thread::current());
         }
@@ -167,6 +170,7 @@ impl<O: Output> Consumer<O> {
                 open = index + 1;
             }
         }
+        self.complete = complete;
         if took {
             self.watermark = self.watermark.max(complete);
             self.block.close_with_watermark(self.watermark, &mut self.staging);
@@ -179,15 +183,9 @@ impl<O: Output> Consumer<O> {
     /// Takes a batch from one ring.
     fn drain(&mut self, index: usize) -> Left {
         let lane = &mut self.lanes[index];
-        if twin::broken(Twin::MarkBeforeLook) {
-            lane.mark_drops(&mut self.staging, &mut self.block);
-        }
         let left = lane.drain(&mut self.dictionary, &mut self.staging, &mut self.block);
-        // Behind the look: of a thread that has ended this finds all drops.
-        if !twin::broken(Twin::MarkBeforeLook) {
-            lane.mark_drops(&mut self.staging, &mut self.block);
-        }
-        if lane.is_finished() {
+        lane.mark_drops(&mut self.staging, &mut self.block);
+        if lane.is_finished() && lane.has_account() {
             self.block.close(&mut self.staging);
             let (written, dropped) = (lane.written_then(), lane.dropped());
             frames::put_thread_end(&mut self.staging, lane.number, written, dropped);
@@ -205,7 +203,8 @@ impl<O: Output> Consumer<O> {
             self.lanes[lanes].iter_mut().for_each(Lane::commit);
         } else {
             // Some of the dictionary may be lost: it is written again as it is needed.
-            self.dictionary = Dictionary::new();
+            self.dictionary.forget();
+            self.next_clock_ns = 0;
             self.lanes.iter_mut().for_each(Lane::forget_announcement);
             self.lanes[lanes].iter_mut().for_each(Lane::fail);
         }
@@ -245,18 +244,45 @@ impl<O: Output> Consumer<O> {
         self.next_thread += 1;
     }
 
-    /// Writes what the clocks show.
+    /// Writes what the clocks show, and how far the file is complete.
     fn compare_clocks(&mut self, now_ns: u64) {
         let seen = self.clock.observe();
         let line = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
+        if self.complete > self.watermark {
+            // So that who follows the file does not wait for the next record to learn that the last ones are complete.
+            self.watermark = self.complete;
+            frames::put_watermark(&mut self.staging, self.watermark);
+        }
         self.clock_interval_ns = (self.clock_interval_ns * 10).min(CLOCK_INTERVAL_NS);
         self.next_clock_ns = now_ns + self.clock_interval_ns;
     }
 
-    /// Ends the threads that are still there, and the segment. Returns also their rings, into which they may just be
-    /// publishing a last record that nobody will write.
-    fn close(mut self) -> (Report, Vec<Orphan>) {
+    /// Ends the threads that are still there, and the segment. Returns also their rings, into which
+    /// they may just be publishing a last record that nobody will write.
+    pub(crate) fn close(&mut self) -> (Report, Vec<Orphan>) {
+        self.close_rings();
+        while self.sweep() {}
+        self.control.end();
+        for lane in self.lanes.iter().filter(|lane| lane.has_account()) {
+            frames::put_thread_end(&mut self.staging, lane.number, lane.written, lane.dropped());
+        }
+        let totals = self.totals();
+        frames::put_end(&mut self.staging, totals, self.clock.now());
+        self.append();
+        self.report()
+    }
+
+    /// Ends without another sweep, because one panicked: nothing is written any more, and nobody waits for it.
+    pub(crate) fn abandon(&mut self) -> (Report, Vec<Orphan>) {
+        self.close_rings();
+        self.control.end();
+        self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
+        self.report()
+    }
+
+    /// Takes over the last rings, and tells the threads that nobody reads them any more.
+    fn close_rings(&mut self) {
         for ring in self.registry.close() {
             self.add_lane(ring);
         }
@@ -266,16 +292,16 @@ impl<O: Output> Consumer<O> {
                 lane.state.mode.store(Mode::CLOSED, Ordering::Relaxed);
             }
         }
-        while self.sweep() {}
-        self.control.end();
+    }
 
+    fn totals(&self) -> Totals {
         let mut totals = self.ended;
-        for lane in &self.lanes {
-            frames::put_thread_end(&mut self.staging, lane.number, lane.written, lane.dropped());
-            totals.add(lane);
-        }
-        frames::put_end(&mut self.staging, totals, self.clock.now());
-        self.append();
+        self.lanes.iter().for_each(|lane| totals.add(lane));
+        totals
+    }
+
+    fn report(&mut self) -> (Report, Vec<Orphan>) {
+        let totals = self.totals();
         if let Err(error) = self.output.close() {
             self.error.get_or_insert(error);
         }
@@ -284,9 +310,9 @@ impl<O: Output> Consumer<O> {
             dropped: totals.dropped,
             cut: totals.cut,
             file_bytes: self.output.len(),
-            error: self.error,
+            error: self.error.take(),
         };
-        (report, self.lanes.into_iter().map(Lane::into_orphan).collect())
+        (report, std::mem::take(&mut self.lanes).into_iter().map(Lane::into_orphan).collect())
     }
 }
 

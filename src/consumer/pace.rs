@@ -44,7 +44,10 @@ impl Pacing {
             self.busy_ns = now;
             self.sleep = FIRST_SLEEP;
         }
-        if now - self.busy_ns < AWAKE_NS || self.idle_sleep.is_zero() {
+        if self.poll_ns > AWAKE_NS {
+            // Too long to spin.
+            thread::park_timeout(Duration::from_nanos(self.poll_ns));
+        } else if now - self.busy_ns < AWAKE_NS || self.idle_sleep.is_zero() {
             while monotonic_ns() - now < self.poll_ns {
                 hint::spin_loop();
             }

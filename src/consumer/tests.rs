@@ -91,14 +91,14 @@ impl Rig {
     fn producer(&self, words: usize) -> Producer {
         let (producer, consumer) = ring(words);
         let thread = ThreadInfo { name: "feed".to_owned(), os_id: 4_711 };
-        let state = Arc::new(RingState::new(Mode::of(self.clock), thread));
+        let state = Arc::new(RingState::new(self.clock, thread));
         assert!(self.registry.add(NewRing { ring: consumer, state: state.clone() }));
         let overflow = Overflow::Wait { timeout: Some(Duration::ZERO) };
-        Producer::new(producer, state, self.control.clone(), self.clock, overflow)
+        Producer::new(producer, state, self.control.clone(), overflow)
     }
 
     /// Closes the segment; its report and its bytes.
-    fn close(self) -> (Report, Vec<u8>) {
+    fn close(mut self) -> (Report, Vec<u8>) {
         let (report, _) = self.consumer.close();
         (report, self.file.0.take().bytes)
     }
@@ -126,6 +126,39 @@ fn a_thread_that_floods_its_ring_does_not_keep_a_quiet_one_waiting() {
     let taken = rig.consumer.lanes[0].written;
     assert!(taken > 0 && taken < flood / 10, "{taken} of {flood}: a sweep takes a bounded batch");
     assert_eq!(rig.consumer.lanes[1].written, 1);
+}
+
+#[test]
+fn a_mark_stands_behind_what_was_logged_before_the_gap() {
+    let mut rig = Rig::new(Clock::Counter);
+    let mut producer = rig.producer(1 << 18);
+    let logged = fill(&mut producer);
+    log(&mut producer, 0);
+    while rig.consumer.sweep() {}
+    log(&mut producer, 1);
+    let (report, bytes) = rig.close();
+    assert_eq!((report.written, report.dropped), (logged + 1, 1));
+    let mut reader = Options::new().order(Order::Written).from_slice(&bytes).unwrap();
+    let mut before = 0;
+    while let Some(event) = reader.next_event().unwrap() {
+        match event {
+            Event::Record(_) => before += 1,
+            Event::Drops(_) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(before, logged, "the ring was taken in several batches");
+}
+
+#[test]
+fn a_flush_is_not_true_where_the_output_failed() {
+    let mut rig = Rig::new(Clock::Counter);
+    let mut producer = rig.producer(64);
+    log(&mut producer, 7);
+    rig.file.0.borrow_mut().failures = 1;
+    rig.consumer.sweep();
+    assert_eq!(producer.state.failures.load(Ordering::Acquire), 1);
+    assert!(producer.ring.is_drained());
 }
 
 #[test]

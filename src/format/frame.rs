@@ -122,8 +122,8 @@ pub fn put_str(out: &mut Vec<u8>, text: &str) {
 
 /// What the clock showed: the payload of a [`Kind::Clock`] frame, 48 bytes.
 ///
-/// A record that stands behind this frame, and before the next of its kind, was logged
-/// `time_ns + (((ticks - self.ticks) * rate) >> 32)` nanoseconds after the epoch, in 128-bit signed arithmetic.
+/// A record for which this frame counts was logged `time_ns + (((ticks - self.ticks) * rate) >> 32)` nanoseconds after
+/// the epoch, in 128-bit signed arithmetic. Which frame counts for a record is in `docs/format.md`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clock {
     /// The tick count.

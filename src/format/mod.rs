@@ -33,5 +33,11 @@ pub const MAX_RECORD_BYTES: usize = 32_760;
 /// The most arguments that one statement may have.
 pub const MAX_ARGUMENTS: usize = 64;
 
+/// The longest text in an entry of the dictionary, in bytes: format string, target, file.
+pub const MAX_TEXT_BYTES: usize = 16 << 10;
+
+/// Of how many types the type of one argument may be made.
+pub const MAX_TYPE_MEMBERS: usize = 1024;
+
 /// How deep argument types may nest: `Option<Vec<(u8, u8)>>` is four deep.
 pub const MAX_TYPE_DEPTH: usize = 16;

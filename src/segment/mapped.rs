@@ -62,15 +62,10 @@ impl MappedFile {
         Ok(this)
     }
 
-    /// Maps the next part of the file.
-    fn advance(&mut self) -> io::Result<()> {
-        let next = self.window.offset + self.window.map.len() as u64;
-        if self.allocated < next + self.window_bytes {
-            allocate(&self.file, next, self.window_bytes)?;
-            self.allocated = next + self.window_bytes;
-        }
-        self.window = Window::map(&self.file, next, self.window_bytes)?;
-        Ok(())
+    /// Maps the part of the file behind the window, which `reserve` has allocated.
+    fn next_window(&self) -> io::Result<Window> {
+        let offset = self.window.offset + self.window.map.len() as u64;
+        Window::map(&self.file, offset, self.window_bytes)
     }
 
     /// Makes sure that `bytes` more can be written without an allocation that might fail.
@@ -87,20 +82,28 @@ impl MappedFile {
 impl Output for MappedFile {
     fn append(&mut self, mut frames: &[u8]) -> io::Result<()> {
         self.reserve(frames.len() as u64)?;
-        let position = (self.window.offset, self.window.position);
+        let position = self.window.position;
+        let mut first = None;
         loop {
-            let fitting = frames.len().min(self.window.room());
-            let (now, later) = frames.split_at(fitting);
+            let (now, later) = frames.split_at(frames.len().min(self.window.room()));
             self.window.write(now);
             if later.is_empty() {
                 return Ok(());
             }
             frames = later;
-            if let Err(error) = self.advance() {
-                // What was written of it lies behind the committed length and is written over.
-                debug_assert_eq!(self.window.offset, position.0);
-                self.window.position = position.1;
-                return Err(error);
+            match self.next_window() {
+                Ok(next) => {
+                    let full = std::mem::replace(&mut self.window, next);
+                    first.get_or_insert(full);
+                }
+                Err(error) => {
+                    // What was written of it lies behind the committed length, and is written over.
+                    if let Some(first) = first {
+                        self.window = first;
+                    }
+                    self.window.position = position;
+                    return Err(error);
+                }
             }
         }
     }
