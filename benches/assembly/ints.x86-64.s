@@ -1,4 +1,4 @@
-# 65 instructions are executed by one call (ints; hardware counter).
+# 57 instructions are executed by one call (ints; hardware counter).
 # rustc 1.95.0, written by benches/assembly/update.sh.
 
 <kymo_call_ints>:
@@ -14,83 +14,57 @@
 	ret
 
 <kymo::export::shared3>:
+	push   %rbx
 	mov    %rdx,%r8
 	mov    $0xffffffffffffff90,%r9
 	mov    %fs:(%r9),%r10
 	test   %r10,%r10
-	je     <kymo::export::shared3+0x11f>
+	je     <kymo::export::shared3+0xc9>
 	movq   $0x0,%fs:(%r9)
-	mov    0x48(%r10),%rax
-	movzbl 0x140(%rax),%eax
+	mov    0x28(%r10),%rax
+	movzbl 0x158(%rax),%eax
 	cmp    $0x1,%al
-	je     <kymo::export::shared3+0x44>
+	je     <kymo::export::shared3+0x45>
 	movzbl %al,%eax
 	test   %eax,%eax
-	jne    <kymo::export::shared3+0x11b>
+	jne    <kymo::export::shared3+0xc5>
 	rdtsc
 	shl    $0x20,%rdx
 	or     %rax,%rdx
-	jmp    <kymo::export::shared3+0x4e>
+	jmp    <kymo::export::shared3+0x4f>
 	mov    ...(%rip),%rax
 	mov    (%rax),%rdx
-	mov    0x38(%r10),%rax
-	lea    0x28(%rax),%r11
-	cmp    0x40(%r10),%r11
-	ja     <kymo::export::shared3+0x11b>
+	mov    0x18(%r10),%r11
+	mov    0x20(%r10),%rax
+	lea    0x28(%r11),%rbx
+	cmp    %rax,%rbx
+	ja     <kymo::export::shared3+0xc5>
 	shl    $0x10,%rdi
 	or     $0x28,%rdi
-	mov    %rdi,(%rax)
-	mov    %rdx,0x8(%rax)
-	mov    %rsi,0x10(%rax)
-	mov    %r8,0x18(%rax)
-	mov    %rcx,0x20(%rax)
-	mov    %r11,0x38(%r10)
-	mov    0x20(%r10),%rax
-	mov    0x28(%r10),%rsi
-	mov    0x30(%r10),%rdx
-	mov    0x108(%rax),%rcx
-	lea    (%rcx,%rcx,1),%rdi
-	neg    %rdi
-	xor    %r8d,%r8d
-	cmp    %rdx,%rsi
-	cmova  %rdi,%r8
-	mov    %rcx,%rdi
-	sub    %rdx,%rdi
-	add    %rsi,%rdi
-	add    %r8,%rdi
-	cmp    $0x4,%rdi
-	ja     <kymo::export::shared3+0xe8>
-	mov    (%rax),%rsi
-	mov    %rsi,0x28(%r10)
-	mov    0x20(%r10),%rax
-	mov    0x108(%rax),%rcx
-	lea    (%rcx,%rcx,1),%rdi
-	neg    %rdi
-	xor    %r8d,%r8d
-	sub    %rdx,%rsi
-	cmova  %rdi,%r8
-	add    %rsi,%r8
-	add    %rcx,%r8
-	cmp    $0x5,%r8
-	jb     <kymo::export::shared3+0x127>
-	mov    0x30(%r10),%rdx
-	lea    -0x5(,%rcx,2),%rsi
-	add    %rcx,%rcx
+	mov    %rdi,(%r11)
+	mov    %rdx,0x8(%r11)
+	mov    %rsi,0x10(%r11)
+	mov    %r8,0x18(%r11)
+	mov    %rcx,0x20(%r11)
+	mov    %rbx,0x18(%r10)
+	mov    %rax,0x20(%r10)
+	mov    (%r10),%rax
+	mov    0x10(%r10),%rcx
+	mov    0x108(%rax),%rdx
+	lea    -0x5(,%rdx,2),%rsi
+	add    %rdx,%rdx
 	mov    $0x5,%edi
 	mov    $0x5,%r8d
-	sub    %rcx,%r8
-	cmp    %rsi,%rdx
+	sub    %rdx,%r8
+	cmp    %rsi,%rcx
 	cmovb  %rdi,%r8
-	add    %rdx,%r8
+	add    %rcx,%r8
 	mov    %r8,0x80(%rax)
-	mov    %r8,0x30(%r10)
+	mov    %r8,0x10(%r10)
 	mov    %r10,%fs:(%r9)
+	pop    %rbx
 	ret
 	mov    %r10,%fs:(%r9)
 	mov    %r8,%rdx
+	pop    %rbx
 	jmp    <kymo::export::outlined3>
-	push   %rax
-	lea    ...(%rip),%rdi
-	lea    ...(%rip),%rdx
-	mov    $0x28,%esi
-	call   *0x9152f(%rip)        # <_DYNAMIC+0x330>

@@ -1,4 +1,4 @@
-# 89 instructions are executed by one call (mixed; hardware counter).
+# 79 instructions are executed by one call (mixed; hardware counter).
 # rustc 1.95.0, written by benches/assembly/update.sh.
 
 <kymo_call_mixed>:
@@ -14,134 +14,106 @@
 	ret
 
 <kymo::export::shared3>:
+	push   %r15
 	push   %r14
 	push   %rbx
-	push   %rax
 	cmp    $0x21,%rcx
-	jae    <kymo::export::shared3+0x54>
+	jae    <kymo::export::shared3+0x55>
 	mov    $0xffffffffffffff90,%r9
 	mov    %fs:(%r9),%r10
 	test   %r10,%r10
-	je     <kymo::export::shared3+0x1b1>
+	je     <kymo::export::shared3+0x164>
 	movq   $0x0,%fs:(%r9)
-	mov    0x48(%r10),%rax
-	movzbl 0x140(%rax),%eax
+	mov    0x28(%r10),%rax
+	movzbl 0x158(%rax),%eax
 	cmp    $0x1,%al
-	je     <kymo::export::shared3+0x60>
+	je     <kymo::export::shared3+0x5f>
 	movzbl %al,%eax
 	test   %eax,%eax
-	jne    <kymo::export::shared3+0x1ad>
+	jne    <kymo::export::shared3+0x160>
 	mov    %rdx,%r11
 	rdtsc
 	mov    %rdx,%r8
 	mov    %r11,%rdx
 	shl    $0x20,%r8
 	or     %rax,%r8
-	jmp    <kymo::export::shared3+0x6a>
-	add    $0x8,%rsp
+	jmp    <kymo::export::shared3+0x69>
 	pop    %rbx
 	pop    %r14
+	pop    %r15
 	jmp    <kymo::export::long3>
 	mov    ...(%rip),%rax
 	mov    (%rax),%r8
-	lea    0x20(%rcx),%r14
-	mov    %r14,%rax
+	lea    0x20(%rcx),%r15
+	mov    %r15,%rax
 	shr    $0x3,%rax
 	mov    %ecx,%r11d
 	and    $0x7,%r11d
 	cmp    $0x1,%r11
 	sbb    $0xffffffffffffffff,%rax
-	mov    0x38(%r10),%rbx
-	lea    (%rbx,%rax,8),%r11
-	cmp    0x40(%r10),%r11
-	ja     <kymo::export::shared3+0x1ad>
+	mov    0x18(%r10),%r14
+	mov    0x20(%r10),%r11
+	lea    (%r14,%rax,8),%rbx
+	cmp    %r11,%rbx
+	ja     <kymo::export::shared3+0x160>
 	shl    $0x10,%rdi
-	or     %rdi,%r14
-	mov    %r14,(%rbx)
-	mov    %r8,0x8(%rbx)
-	mov    %rsi,0x10(%rbx)
-	movsd  %xmm0,0x18(%rbx)
+	or     %rdi,%r15
+	mov    %r15,(%r14)
+	mov    %r8,0x8(%r14)
+	mov    %rsi,0x10(%r14)
+	movsd  %xmm0,0x18(%r14)
 	cmp    $0x10,%rcx
-	jbe    <kymo::export::shared3+0xc6>
+	jbe    <kymo::export::shared3+0xcb>
 	movups (%rdx),%xmm0
 	movups -0x10(%rcx,%rdx,1),%xmm1
-	movups %xmm0,0x20(%rbx)
-	movups %xmm1,0x10(%rbx,%rcx,1)
-	jmp    <kymo::export::shared3+0x115>
+	movups %xmm0,0x20(%r14)
+	movups %xmm1,0x10(%r14,%rcx,1)
+	jmp    <kymo::export::shared3+0x11f>
 	cmp    $0x7,%rcx
-	jbe    <kymo::export::shared3+0xdf>
+	jbe    <kymo::export::shared3+0xe4>
 	mov    (%rdx),%rsi
 	mov    -0x8(%rcx,%rdx,1),%rdx
-	mov    %rsi,0x20(%rbx)
-	mov    %rdx,0x18(%rbx,%rcx,1)
-	jmp    <kymo::export::shared3+0x115>
+	mov    %rsi,0x20(%r14)
+	mov    %rdx,0x18(%r14,%rcx,1)
+	jmp    <kymo::export::shared3+0x11f>
 	cmp    $0x3,%rcx
-	jbe    <kymo::export::shared3+0xf4>
+	jbe    <kymo::export::shared3+0xfb>
 	mov    (%rdx),%esi
 	mov    -0x4(%rcx,%rdx,1),%edx
-	mov    %esi,0x20(%rbx)
-	mov    %edx,0x1c(%rbx,%rcx,1)
-	jmp    <kymo::export::shared3+0x115>
+	mov    %esi,0x20(%r14)
+	mov    %edx,0x1c(%r14,%rcx,1)
+	jmp    <kymo::export::shared3+0x11f>
 	cmp    $0x1,%rcx
-	jbe    <kymo::export::shared3+0x10d>
+	jbe    <kymo::export::shared3+0x116>
 	movzwl (%rdx),%esi
 	movzwl -0x2(%rcx,%rdx,1),%edx
-	mov    %si,0x20(%rbx)
-	mov    %dx,0x1e(%rbx,%rcx,1)
-	jmp    <kymo::export::shared3+0x115>
-	jne    <kymo::export::shared3+0x115>
+	mov    %si,0x20(%r14)
+	mov    %dx,0x1e(%r14,%rcx,1)
+	jmp    <kymo::export::shared3+0x11f>
+	jne    <kymo::export::shared3+0x11f>
 	movzbl (%rdx),%ecx
-	mov    %cl,0x20(%rbx)
-	mov    %r11,0x38(%r10)
-	mov    0x20(%r10),%rcx
-	mov    0x28(%r10),%rdi
-	mov    0x30(%r10),%rsi
-	mov    0x108(%rcx),%rdx
-	lea    (%rdx,%rdx,1),%r8
-	neg    %r8
-	xor    %r11d,%r11d
-	cmp    %rsi,%rdi
-	cmova  %r8,%r11
-	mov    %rdx,%r8
-	sub    %rsi,%r8
-	add    %rdi,%r8
-	add    %r11,%r8
-	cmp    %rax,%r8
-	jae    <kymo::export::shared3+0x180>
-	mov    (%rcx),%rdi
-	mov    %rdi,0x28(%r10)
-	mov    0x20(%r10),%rcx
-	mov    0x108(%rcx),%rdx
-	lea    (%rdx,%rdx,1),%r8
-	neg    %r8
-	xor    %r11d,%r11d
-	sub    %rsi,%rdi
-	cmova  %r8,%r11
-	add    %rdi,%r11
-	add    %rdx,%r11
-	cmp    %rax,%r11
-	jb     <kymo::export::shared3+0x1bd>
-	mov    0x30(%r10),%rsi
-	add    %rdx,%rdx
-	sub    %rax,%rdx
-	mov    %rdx,%rdi
+	mov    %cl,0x20(%r14)
+	mov    %rbx,0x18(%r10)
+	mov    %r11,0x20(%r10)
+	mov    (%r10),%rcx
+	mov    0x10(%r10),%rdx
+	mov    0x108(%rcx),%rsi
+	add    %rsi,%rsi
+	sub    %rax,%rsi
+	mov    %rsi,%rdi
 	neg    %rdi
-	cmp    %rdx,%rsi
+	cmp    %rsi,%rdx
 	cmovb  %rax,%rdi
-	add    %rsi,%rdi
+	add    %rdx,%rdi
 	mov    %rdi,0x80(%rcx)
-	mov    %rdi,0x30(%r10)
+	mov    %rdi,0x10(%r10)
 	mov    %r10,%fs:(%r9)
-	add    $0x8,%rsp
 	pop    %rbx
 	pop    %r14
+	pop    %r15
 	ret
 	mov    %r10,%fs:(%r9)
-	add    $0x8,%rsp
 	pop    %rbx
 	pop    %r14
+	pop    %r15
 	jmp    <kymo::export::outlined3>
-	lea    ...(%rip),%rdi
-	lea    ...(%rip),%rdx
-	mov    $0x28,%esi
-	call   *0x9134a(%rip)        # <_DYNAMIC+0x330>
