@@ -1,12 +1,13 @@
 //! Call sites: what is known of a log statement before it runs.
 //!
-//! A call site is a constant that the compiler makes from the statement's location and from the types of its
-//! arguments. Nothing registers it: a record carries its address, and the consumer writes it into the
-//! dictionary the first time that it meets the address. A statement in a generic function has one call site for
-//! each set of argument types; that the compiler may put the same one at several addresses does no harm.
+//! A call site is a constant that the compiler makes from the statement's location and from the
+//! types of its arguments. Nothing registers it: a record carries its address, and the consumer
+//! writes it into the dictionary the first time that it meets the address. A statement in a generic
+//! function has one call site for each set of argument types; that the compiler may put the same
+//! one at several addresses does no harm.
 //!
-//! The alternative, a static in a linker section (as `linkme` and `defmt` have it), cannot hold the types that
-//! inference finds, and foreign linkers may drop it.
+//! The alternative, a static in a linker section (as `linkme` and `defmt` have it), cannot hold the
+//! types that inference finds, and foreign linkers may drop it.
 
 use crate::format::types::Type;
 use crate::format::{MAX_TEXT_BYTES, MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS};
@@ -47,8 +48,8 @@ pub struct TypeList {
 #[derive(Debug)]
 #[repr(C)]
 pub struct CallSite {
-    /// A hash of all below: tells whether an address still means what it meant, where a dynamic library was
-    /// unloaded and another one loaded in its place.
+    /// A hash of all below: tells whether an address still means what it meant, where a dynamic
+    /// library was unloaded and another one loaded in its place.
     pub(crate) fingerprint: u64,
     pub(crate) level: Level,
     pub(crate) location: Location,
@@ -118,7 +119,8 @@ const fn members(ty: &Type) -> usize {
     }
 }
 
-/// FNV-1a, 64 bits (Fowler, Noll and Vo), taken eight bytes at a time: constant evaluation pays for each step.
+/// FNV-1a, 64 bits (Fowler, Noll and Vo), taken eight bytes at a time: constant evaluation pays for
+/// each step.
 const FNV_OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01B3;
 

@@ -1,8 +1,9 @@
 //! How other threads ask the consumer for something: to wake up, to finish a sweep, to stop.
 //!
-//! A request is a number; the consumer reads it *before* a sweep and acknowledges it behind that sweep. So whoever asked knows
-//! that what was published before the request was seen. The consumer sleeps with `park`, whose token cannot be lost: an
-//! `unpark` that comes before the `park` makes that return at once.
+//! A request is a number; the consumer reads it *before* a sweep and acknowledges it behind that
+//! sweep. So whoever asked knows that what was published before the request was seen. The consumer
+//! sleeps with `park`, whose token cannot be lost: an `unpark` that comes before the `park` makes
+//! that return at once.
 //!
 //! 1. asker: `requested += 1` (release), `unpark`
 //! 2. consumer: reads `requested` (acquire), sweeps, commits
@@ -50,10 +51,11 @@ impl Control {
         }
     }
 
-    /// Waits until the consumer has done a whole sweep that began after this call; false if the time is up, or if the
-    /// consumer has ended, before. The deadline is on the monotonic clock.
+    /// Waits until the consumer has done a whole sweep that began after this call; false if the
+    /// time is up, or if the consumer has ended, before. The deadline is on the monotonic clock.
     pub(crate) fn request_sweep(&self, deadline_ns: Option<u64>) -> bool {
-        // Release: pairs with the acquire load in `begin_sweep`: what this thread published is seen by that sweep.
+        // Release: pairs with the acquire load in `begin_sweep`: what this thread published is seen
+        // by that sweep.
         if self.is_consumer() {
             // It would wait for itself. (A panic hook that logs and flushes runs there.)
             return false;
@@ -94,7 +96,8 @@ impl Control {
 
     /// Tells the consumer to drain the rings and end.
     pub(crate) fn stop(&self) {
-        // Release: pairs with the acquire load in `begin_sweep`: what was published before the stop is drained.
+        // Release: pairs with the acquire load in `begin_sweep`: what was published before the stop
+        // is drained.
         let release = twin::ordering(Ordering::Release, Twin::StopStore);
         if twin::broken(Twin::WakeBeforeStop) {
             self.wake();

@@ -1,4 +1,5 @@
-//! What the expansion of a log macro calls. Not part of the public interface: it changes with the macros.
+//! What the expansion of a log macro calls. Not part of the public interface: it changes with the
+//! macros.
 #![allow(clippy::type_complexity, reason = "a list of types is a nest of types")]
 
 pub use kymo_macros::statement;
@@ -38,9 +39,11 @@ impl<S: Statement, L: Arguments> SiteOf<S, L> {
     ];
 }
 
-/// Makes the functions for statements with a few arguments. The arguments are passed one by one so that they travel in registers, to
-/// functions that all statements with these types share, so that a statement is little code: `$shared` for the usual case, which calls nothing and
-/// so saves no register, `$long` where a string has to be copied by a loop, `$outlined` where anything else is out of the ordinary.
+/// Makes the functions for statements with a few arguments. The arguments are passed one by one so
+/// that they travel in registers, to functions that all statements with these types share, so that
+/// a statement is little code: `$shared` for the usual case, which calls nothing and so saves no
+/// register, `$long` where a string has to be copied by a loop, `$outlined` where anything else is
+/// out of the ordinary.
 macro_rules! log {
     ($log:ident $log_at:ident $shared:ident $long:ident $outlined:ident: $list:ty,
         $($name:ident: $ty:ident),* => $value:expr) => {

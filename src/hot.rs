@@ -1,16 +1,18 @@
 //! The path of a log call: gate, time stamp, room in the ring, arguments, publication.
 //!
-//! Everything here that is not `#[cold]` runs in every call, and its machine code is kept in `benches/assembly/`.
+//! Everything here that is not `#[cold]` runs in every call, and its machine code is kept in
+//! `benches/assembly/`.
 //!
 //! Invariants:
-//! - INV-1: a thread's [`Producer`] is used by one call at a time. A call *takes* the pointer to it out of [`AVAILABLE`], and
-//!   puts it back when it is done; who finds nothing there, because it runs in a signal handler that
-//!   interrupted a call, does not touch the producer.
-//! - INV-2: a record's header is as `record` says. The address of a static fits into 48 bits: Linux gives programs
-//!   no higher ones unless they ask for them (x86-64 five-level paging, arm64 LVA), and other systems' program
-//!   images lie low too.
-//! - INV-3: between taking and putting back, no code of the user runs but a custom clock (in the outlined path), and nothing of
-//!   kymo's panics; should something panic all the same, the producer is put back.
+//! - INV-1: a thread's [`Producer`] is used by one call at a time. A call *takes* the pointer to it
+//!   out of [`AVAILABLE`], and puts it back when it is done; who finds nothing there, because it
+//!   runs in a signal handler that interrupted a call, does not touch the producer.
+//! - INV-2: a record's header is as `record` says. The address of a static fits into 48 bits: Linux
+//!   gives programs no higher ones unless they ask for them (x86-64 five-level paging, arm64 LVA),
+//!   and other systems' program images lie low too.
+//! - INV-3: between taking and putting back, no code of the user runs but a custom clock (in the
+//!   outlined path), and nothing of kymo's panics; should something panic all the same, the
+//!   producer is put back.
 
 use std::cell::Cell;
 use std::ptr;
@@ -26,7 +28,8 @@ use crate::state::Reason;
 use crate::sync::statics::{AtomicU8, Ordering, compiler_fence};
 use crate::thread;
 
-/// The least urgent level that is in force, as its number. Everything passes while there is no logger, in order to be counted.
+/// The least urgent level that is in force, as its number. Everything passes while there is no
+/// logger, in order to be counted.
 pub(crate) static GATE: AtomicU8 = AtomicU8::new(Level::Trace as u8);
 
 /// The least urgent level that was compiled in.
@@ -76,11 +79,13 @@ thread_local! {
 /// Whether a statement of this level is to be logged.
 #[inline(always)]
 pub fn enabled(level: Level) -> bool {
-    // Relaxed: the gate orders nothing; a call that just misses a change of it is as good as one that came before.
+    // Relaxed: the gate orders nothing; a call that just misses a change of it is as good as one
+    // that came before.
     level as u8 <= COMPILED && level as u8 <= GATE.load(Ordering::Relaxed)
 }
 
-/// Logs a record where nothing is out of the ordinary; returns false, having done nothing, where something is.
+/// Logs a record where nothing is out of the ordinary; returns false, having done nothing, where
+/// something is.
 #[inline(always)]
 #[must_use]
 pub(crate) fn log<L: Arguments>(site: &'static CallSite, arguments: L) -> bool {
@@ -89,10 +94,11 @@ pub(crate) fn log<L: Arguments>(site: &'static CallSite, arguments: L) -> bool {
         return false;
     }
     AVAILABLE.with(|available| available.set(ptr::null_mut()));
-    // A signal handler must not see the store above move down, nor those of the record move out of the call.
+    // A signal handler must not see the store above move down, nor those of the record move out of
+    // the call.
     compiler_fence(Ordering::SeqCst);
-    // SAFETY: INV-1: the pointer was there, so nobody else uses the producer, which lives until the thread
-    // takes it from here for good.
+    // SAFETY: INV-1: the pointer was there, so nobody else uses the producer, which lives until the
+    // thread takes it from here for good.
     let producer = unsafe { &mut *taken };
     let _put_back = PutBack(taken);
     try_log(producer, site, arguments)
@@ -152,8 +158,8 @@ unsafe fn write_header(to: *mut u8, site: &'static CallSite, length: u64, ticks:
     unsafe { to.write(ticks) };
 }
 
-/// Logs a record where there is something to be done first: make the thread's ring, take another clock, cut, wait for room, or
-/// count the record as dropped.
+/// Logs a record where there is something to be done first: make the thread's ring, take another
+/// clock, cut, wait for room, or count the record as dropped.
 #[inline]
 pub(crate) fn log_slow<L: Arguments>(site: &'static CallSite, arguments: L) {
     if let Some(mut lease) = thread::lease(site.level) {

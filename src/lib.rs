@@ -1,8 +1,8 @@
 //! A logger whose log line costs nanoseconds, the same every time.
 //!
-//! Each thread copies its records, binary and unformatted, into a lock-free ring of its own. One consumer thread moves them
-//! into a memory-mapped file. A reader turns that file into text or JSON at any later time: the command `kymo`, or the module
-//! `reader` (feature `reader`).
+//! Each thread copies its records, binary and unformatted, into a lock-free ring of its own. One
+//! consumer thread moves them into a memory-mapped file. A reader turns that file into text or JSON
+//! at any later time: the command `kymo`, or the module `reader` (feature `reader`).
 //!
 //! ```
 //! use kymo::{Logger, info, warn};
@@ -23,27 +23,31 @@
 //!
 //! # Guarantees
 //!
-//! - A log call does not allocate, lock, call the system or format, and has no loop except over an argument's own bytes, as long as
-//!   there is room in the thread's ring. The first call of a statement takes the same path as the millionth. A thread's
-//!   first call makes its ring, unless [`prepare_thread`] did.
+//! - A log call does not allocate, lock, call the system or format, and has no loop except over an
+//!   argument's own bytes, as long as there is room in the thread's ring. The first call of a
+//!   statement takes the same path as the millionth. A thread's first call makes its ring, unless
+//!   [`prepare_thread`] did.
 //! - A disabled statement is one relaxed load and one branch; its arguments are not evaluated.
 //! - A record is published whole, by one release store, or not at all.
 //! - What the reader prints is what [`format!`] prints.
-//! - Nothing is lost silently: what becomes of a record for which there is no room is a choice ([`Overflow`]); what is dropped is
-//!   counted, and marked in the file. What no logger was there for is counted by [`unlogged`].
+//! - Nothing is lost silently: what becomes of a record for which there is no room is a choice
+//!   ([`Overflow`]); what is dropped is counted, and marked in the file. What no logger was there
+//!   for is counted by [`unlogged`].
 //!
 //! # Not guaranteed
 //!
-//! - What is still in a ring when the process ends without a shutdown of its logger is lost. What is in the file stays.
+//! - What is still in a ring when the process ends without a shutdown of its logger is lost. What
+//!   is in the file stays.
 //! - The child of a `fork` must not log.
-//! - Code that logged (a dynamic library) must not be unloaded before a [`flush`] in the thread that logged.
+//! - Code that logged (a dynamic library) must not be unloaded before a [`flush`] in the thread
+//!   that logged.
 //! - The logger runs on Linux, on little-endian processors of 64 bits.
 //!
 //! # Features
 //!
 //! - `reader`: the module `reader`.
-//! - `max_level_off`, `max_level_error`, …, `max_level_debug`: less urgent statements are compiled out. `release_max_level_…`: only in
-//!   builds without debug assertions.
+//! - `max_level_off`, `max_level_error`, …, `max_level_debug`: less urgent statements are compiled
+//!   out. `release_max_level_…`: only in builds without debug assertions.
 #![doc(test(attr(warn(unused))))]
 
 #[cfg(not(all(target_endian = "little", target_pointer_width = "64")))]

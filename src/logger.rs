@@ -59,8 +59,8 @@ impl Core {
 
 /// A running logger. Dropped, it drains all rings, closes the file and ends.
 ///
-/// There is one logger in a process at a time; log statements find it by themselves. Keep this value as long as anything is to be logged:
-/// a local of `main` is the place for it.
+/// There is one logger in a process at a time; log statements find it by themselves. Keep this
+/// value as long as anything is to be logged: a local of `main` is the place for it.
 ///
 /// ```
 /// # let path = std::env::temp_dir().join(format!("kymo-doc-{}.kymo", std::process::id()));
@@ -118,7 +118,8 @@ impl Logger {
 
     /// Drains all rings, closes the file, and says what became of everything that was logged.
     ///
-    /// Other threads may go on logging. What they log from now on is counted by [`unlogged`](crate::unlogged).
+    /// Other threads may go on logging. What they log from now on is counted by
+    /// [`unlogged`](crate::unlogged).
     pub fn shutdown(mut self) -> Report {
         self.end()
     }
@@ -168,14 +169,16 @@ const MIN_RING_BYTES: usize = 4 << 10;
 /// The largest ring, in bytes.
 const MAX_RING_BYTES: usize = 4 << 30;
 
-/// The smallest part of a file that is mapped at a time, in bytes: more than a sweep writes at once.
+/// The smallest part of a file that is mapped at a time, in bytes: more than a sweep writes at
+/// once.
 const MIN_SEGMENT_BYTES: u64 = 4 << 20;
 
 impl Builder {
-    /// Pins the consumer to a core, by the number that the operating system gives it. Default: not pinned.
+    /// Pins the consumer to a core, by the number that the operating system gives it. Default: not
+    /// pinned.
     ///
-    /// Best is a core of the same cache cluster as the hot threads, which nothing else uses. [`Builder::start`] fails if it cannot be
-    /// pinned there.
+    /// Best is a core of the same cache cluster as the hot threads, which nothing else uses.
+    /// [`Builder::start`] fails if it cannot be pinned there.
     pub fn consumer_core(mut self, core: usize) -> Self {
         self.consumer_core = Some(core);
         self
@@ -183,8 +186,9 @@ impl Builder {
 
     /// The capacity of each thread's ring in bytes. Default: 1 MiB; at least 4 KiB, at most 4 GiB.
     ///
-    /// A record takes 16 bytes and its arguments, rounded up to 8. The ring has to hold what the thread logs while the consumer is
-    /// elsewhere: with the default about 26,000 records of three arguments, 400 µs of logging at full speed. A record longer than half of the ring is cut.
+    /// A record takes 16 bytes and its arguments, rounded up to 8. The ring has to hold what the
+    /// thread logs while the consumer is elsewhere: with the default about 26,000 records of three
+    /// arguments, 400 µs of logging at full speed. A record longer than half of the ring is cut.
     pub fn ring_capacity(mut self, bytes: usize) -> Self {
         self.ring_capacity = bytes;
         self
@@ -192,8 +196,8 @@ impl Builder {
 
     /// How long the consumer waits between two sweeps as long as there are records. Default: 5 µs.
     ///
-    /// Shorter costs the logging threads time (each look at a ring takes a cache line from its thread), longer needs larger rings.
-    /// The consumer spins while it waits.
+    /// Shorter costs the logging threads time (each look at a ring takes a cache line from its
+    /// thread), longer needs larger rings. The consumer spins while it waits.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval;
         self
@@ -201,16 +205,19 @@ impl Builder {
 
     /// The longest sleep of a consumer that has nothing to do. Default: 5 ms.
     ///
-    /// It is how long the first record after a silence may wait. The consumer goes to sleep after 50 µs without records, for 50 µs at first, and twice as
-    /// long each time. Zero: it never sleeps, and uses a whole core.
+    /// It is how long the first record after a silence may wait. The consumer goes to sleep after
+    /// 50 µs without records, for 50 µs at first, and twice as long each time. Zero: it never
+    /// sleeps, and uses a whole core.
     pub fn idle_sleep(mut self, longest: Duration) -> Self {
         self.idle_sleep = longest;
         self
     }
 
-    /// How much of the file is allocated and mapped at a time, in bytes. Default: 64 MiB; at least 4 MiB.
+    /// How much of the file is allocated and mapped at a time, in bytes. Default: 64 MiB; at least
+    /// 4 MiB.
     ///
-    /// The file grows by as much whenever what is allocated is used up, and is cut to its true length when it is closed.
+    /// The file grows by as much whenever what is allocated is used up, and is cut to its true
+    /// length when it is closed.
     pub fn segment_size(mut self, bytes: u64) -> Self {
         self.segment_size = bytes;
         self
@@ -218,8 +225,8 @@ impl Builder {
 
     /// The least urgent level that is logged. Default: `Trace`, everything.
     ///
-    /// A statement that is not costs one load and one branch, and its arguments are not evaluated. Levels can also be compiled out, with the features
-    /// `max_level_…` and `release_max_level_…`.
+    /// A statement that is not costs one load and one branch, and its arguments are not evaluated.
+    /// Levels can also be compiled out, with the features `max_level_…` and `release_max_level_…`.
     pub fn max_level(mut self, level: Level) -> Self {
         self.max_level = level;
         self
@@ -237,8 +244,8 @@ impl Builder {
         self
     }
 
-    /// Whether a file that is there already is written over. Default: no: it is renamed, `app.kymo` to `app.1.kymo`, or the first
-    /// number that is free.
+    /// Whether a file that is there already is written over. Default: no: it is renamed, `app.kymo`
+    /// to `app.1.kymo`, or the first number that is free.
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
@@ -249,8 +256,8 @@ impl Builder {
     /// It takes some milliseconds, in which the hardware counter is compared with the clock.
     ///
     /// # Errors
-    /// If a logger runs already, if another process writes to the file, if the file cannot be made, allocated (its first part) or mapped, or if
-    /// the consumer cannot be pinned.
+    /// If a logger runs already, if another process writes to the file, if the file cannot be made,
+    /// allocated (its first part) or mapped, or if the consumer cannot be pinned.
     pub fn start(self) -> Result<Logger, StartError> {
         let mut running = running();
         if running.is_some() {
@@ -300,7 +307,8 @@ impl Builder {
             let (registry, control) = (core.registry.clone(), core.control.clone());
             let mut consumer =
                 Consumer::new(registry, control, core.clock, discipline, output, salt);
-            // A panic (of a custom clock, say) must leave no thread waiting, and no record uncounted.
+            // A panic (of a custom clock, say) must leave no thread waiting, and no record
+            // uncounted.
             let run = AssertUnwindSafe(|| consumer.run(|took| pacing.wait(took)));
             let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
             rings.into_iter().for_each(orphans::adopt);

@@ -1,7 +1,7 @@
 //! The macros that log.
 //!
-//! They only say which level is meant and where kymo is to be found (`$crate`, so that they work under any
-//! name and when re-exported); the proc macro `statement!` does the rest.
+//! They only say which level is meant and where kymo is to be found (`$crate`, so that they work
+//! under any name and when re-exported); the proc macro `statement!` does the rest.
 
 /// Logs at [`Level::Error`](crate::Level::Error): something failed.
 ///
@@ -31,8 +31,8 @@ macro_rules! warn {
 
 /// Logs at [`Level::Info`](crate::Level::Info): what an operator wants to read.
 ///
-/// The format string and its arguments are those of [`format!`](std::format): the same placeholders, named
-/// arguments and variables in braces, checked by the compiler all the same.
+/// The format string and its arguments are those of [`format!`](std::format): the same
+/// placeholders, named arguments and variables in braces, checked by the compiler all the same.
 ///
 /// ```
 /// let (id, px) = (7, 101.25);
@@ -40,8 +40,8 @@ macro_rules! warn {
 /// kymo::info!("order {} filled at {px:.2} on {venue:>8}", id, venue = "XETRA");
 /// ```
 ///
-/// A leading `target:` takes the place of the module path by which records are filtered. It has to be a
-/// constant.
+/// A leading `target:` takes the place of the module path by which records are filtered. It has to
+/// be a constant.
 ///
 /// ```
 /// const FILLS: &str = "fills";
@@ -52,10 +52,11 @@ macro_rules! warn {
 ///
 /// # What differs from `format!`
 ///
-/// - Nothing is formatted here. The arguments' bytes are copied, and whoever reads the log formats them. So an
-///   argument must be of a type that the reader knows: a number, `bool`, `char`, a string, a `Duration`, an
-///   address, or an `Option`, slice or tuple of them. Other values can be formatted on the spot, at the price
-///   of formatting: wrap them in `kymo::display(&value)` or `kymo::debug(&value)`.
+/// - Nothing is formatted here. The arguments' bytes are copied, and whoever reads the log formats
+///   them. So an argument must be of a type that the reader knows: a number, `bool`, `char`, a
+///   string, a `Duration`, an address, or an `Option`, slice or tuple of them. Other values can be
+///   formatted on the spot, at the price of formatting: wrap them in `kymo::display(&value)` or
+///   `kymo::debug(&value)`.
 /// - Where the level is disabled, the arguments are not evaluated.
 /// - There can be at most 64 arguments.
 /// - An argument that is printed with `{:p}` cannot be printed otherwise too: pass it twice.
@@ -104,9 +105,9 @@ macro_rules! trace {
 /// kymo::log!(target: "retry", level, "attempt {attempt}");
 /// ```
 ///
-/// A level that is spelled out (a path that ends in `Error`, `Warn`, `Info`, `Debug` or `Trace`) costs the same as
-/// the macro of its name. Any other expression is evaluated once, whether or not the level is enabled. For the
-/// rest see [`info!`](crate::info).
+/// A level that is spelled out (a path that ends in `Error`, `Warn`, `Info`, `Debug` or `Trace`)
+/// costs the same as the macro of its name. Any other expression is evaluated once, whether or not
+/// the level is enabled. For the rest see [`info!`](crate::info).
 #[macro_export]
 macro_rules! log {
     ($($statement:tt)*) => { $crate::export::statement!($crate () $($statement)*) };

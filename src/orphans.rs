@@ -1,7 +1,8 @@
 //! Rings whose logger was shut down while their threads lived on.
 //!
-//! A thread that was in the middle of a log call when the consumer looked for the last time publishes a record that nobody
-//! will write, or counts it as dropped where nobody will look. It is counted here, so that it is not lost silently.
+//! A thread that was in the middle of a log call when the consumer looked for the last time
+//! publishes a record that nobody will write, or counts it as dropped where nobody will look. It is
+//! counted here, so that it is not lost silently.
 
 use crate::ring::WordConsumer;
 use crate::ring::consumer::records;
@@ -20,7 +21,8 @@ pub(crate) fn adopt(orphan: Orphan) {
     ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).push(orphan);
 }
 
-/// Counts the records that came since the last call, and forgets the rings whose threads have ended.
+/// Counts the records that came since the last call, and forgets the rings whose threads have
+/// ended.
 pub(crate) fn count() -> u64 {
     let mut count = 0;
     ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|orphan| {
@@ -45,7 +47,8 @@ impl Orphan {
         Self { ring, state, dropped }
     }
 
-    /// How many records came, or were dropped, since the last call; and whether the thread has ended, so that no more come.
+    /// How many records came, or were dropped, since the last call; and whether the thread has
+    /// ended, so that no more come.
     pub(crate) fn count(&mut self) -> (u64, bool) {
         let late = self.ring.look();
         let ended = late.is_last();

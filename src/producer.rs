@@ -17,7 +17,8 @@ use crate::twin::{self, Twin};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// Wait for the consumer: spin briefly, then yield, then sleep. After the time limit, if there is one, the record is dropped and counted.
+    /// Wait for the consumer: spin briefly, then yield, then sleep. After the time limit, if there
+    /// is one, the record is dropped and counted.
     Wait {
         /// The time limit.
         timeout: Option<Duration>,
@@ -26,7 +27,8 @@ pub enum Overflow {
     DropNewest,
 }
 
-/// The state of a ring's producing end as its thread's calls see it: one byte, so that the usual case is one comparison.
+/// The state of a ring's producing end as its thread's calls see it: one byte, so that the usual
+/// case is one comparison.
 pub(crate) struct Mode;
 
 impl Mode {
@@ -82,8 +84,8 @@ impl Producer {
     /// See [`Mode`].
     #[inline(always)]
     pub(crate) fn mode(&self) -> u8 {
-        // Relaxed: that a logger was shut down need not be seen at once; a record that comes too late
-        // stays in the ring, where `orphans` counts it.
+        // Relaxed: that a logger was shut down need not be seen at once; a record that comes too
+        // late stays in the ring, where `orphans` counts it.
         self.state.mode.load(Ordering::Relaxed)
     }
 
@@ -102,7 +104,8 @@ impl Producer {
         self.ring.longest() * WORD_BYTES
     }
 
-    /// Makes sure that a record of `words` words has room. If not, the record was counted as dropped.
+    /// Makes sure that a record of `words` words has room. If not, the record was counted as
+    /// dropped.
     pub(crate) fn wait_for_room(&mut self, level: Level, ticks: u64, words: usize) -> bool {
         match self.ring.reserve(words) {
             Ok(_) => return true,
@@ -119,8 +122,8 @@ impl Producer {
             }
             Overflow::Wait { timeout } => timeout,
         };
-        // It may be asleep, and whoever waits may call the system. Once is enough: it does not go to sleep again
-        // before it has taken something, and then there is room.
+        // It may be asleep, and whoever waits may call the system. Once is enough: it does not go
+        // to sleep again before it has taken something, and then there is room.
         if !twin::broken(Twin::WaitAsleep) {
             self.control.wake();
         }
@@ -162,9 +165,11 @@ impl Producer {
         self.state.drops.count(level, ticks, reason);
     }
 
-    /// Waits until all that was logged here is in the file; false if it could not be written, or the logger has gone before.
+    /// Waits until all that was logged here is in the file; false if it could not be written, or
+    /// the logger has gone before.
     pub(crate) fn flush(&mut self, deadline_ns: Option<u64>) -> bool {
-        // Acquire, both: pairs with the release in `Lane::fail`, which comes before the ring's room is given back.
+        // Acquire, both: pairs with the release in `Lane::fail`, which comes before the ring's room
+        // is given back.
         let failures = self.state.failures.load(Ordering::Acquire);
         while !self.ring.is_drained() {
             if self.is_closed() || !self.control.request_sweep(deadline_ns) {

@@ -1,7 +1,8 @@
 //! A record as it stands in a ring: two words of header, then the arguments, in whole words.
 //!
-//! The first word is the header of `ring`: the call site's address shifted left by 16, and the length in bytes in the low 15 bits;
-//! bit 15 says that the last argument was cut. The second word is the time stamp.
+//! The first word is the header of `ring`: the call site's address shifted left by 16, and the
+//! length in bytes in the low 15 bits; bit 15 says that the last argument was cut. The second word
+//! is the time stamp.
 
 use std::ptr;
 

@@ -39,8 +39,9 @@ impl Registry {
             return false;
         }
         rings.new.push(ring);
-        // Set under the lock, so that it is never cleared with a ring left behind. Relaxed: the lock orders the rings; a request that
-        // follows (`Control::request_sweep`) orders this, so that it finds the ring.
+        // Set under the lock, so that it is never cleared with a ring left behind. Relaxed: the
+        // lock orders the rings; a request that follows (`Control::request_sweep`) orders this, so
+        // that it finds the ring.
         self.any.store(true, Ordering::Relaxed);
         true
     }

@@ -46,7 +46,8 @@ pub(crate) struct RingState {
     pub(crate) clock: TickSource,
     pub(crate) thread: ThreadInfo,
     pub(crate) drops: Drops,
-    /// How many sweeps that took records from the ring could not be written. Raised by the consumer.
+    /// How many sweeps that took records from the ring could not be written. Raised by the
+    /// consumer.
     pub(crate) failures: AtomicU64,
 }
 
@@ -82,7 +83,8 @@ impl Drops {
 
     /// Counts a record. For the thread that owns the ring, or a signal handler that interrupted it.
     pub(crate) fn count(&self, level: Level, ticks: u64, reason: Reason) {
-        // Relaxed, but for the last: the store of the total publishes them. `fetch_add`, because a signal handler may come between.
+        // Relaxed, but for the last: the store of the total publishes them. `fetch_add`, because a
+        // signal handler may come between.
         if self.total.load(Ordering::Relaxed) == self.marked.load(Ordering::Relaxed) {
             self.first_ticks.store(ticks, Ordering::Relaxed);
         }
@@ -114,9 +116,11 @@ impl Drops {
         (self.first_ticks.load(Ordering::Relaxed), self.last_ticks.load(Ordering::Relaxed))
     }
 
-    /// Notes that the gap of which these `total` drops are the last has been seen: the next drop begins another.
+    /// Notes that the gap of which these `total` drops are the last has been seen: the next drop
+    /// begins another.
     pub(crate) fn mark(&self, total: u64) {
-        // Relaxed: only says whose ticks are the first ones; a drop that just misses it is the second of its gap.
+        // Relaxed: only says whose ticks are the first ones; a drop that just misses it is the
+        // second of its gap.
         self.marked.store(total, Ordering::Relaxed);
     }
 }

@@ -1,7 +1,9 @@
-//! A thread's way to its ring: made at the first call or ahead of it, handed over when the thread ends.
+//! A thread's way to its ring: made at the first call or ahead of it, handed over when the thread
+//! ends.
 //!
-//! Two cells without destructors hold the pointer: [`hot::AVAILABLE`](crate::hot) while no call is under way, [`OWNED`] always. The
-//! third, [`Guard`], has the destructor that hands the ring over; once it has run, a call makes a small ring for its one record.
+//! Two cells without destructors hold the pointer: [`hot::AVAILABLE`](crate::hot) while no call is
+//! under way, [`OWNED`] always. The third, [`Guard`], has the destructor that hands the ring over;
+//! once it has run, a call makes a small ring for its one record.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
@@ -19,7 +21,8 @@ use crate::state::{Reason, RingState, ThreadInfo};
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicU64, Ordering, compiler_fence};
 
-/// The capacity of the ring of a thread that logs while it ends, in words: room for a record of any length.
+/// The capacity of the ring of a thread that logs while it ends, in words: room for a record of any
+/// length.
 const LAST_RING_WORDS: usize = 2 * crate::format::MAX_RECORD_BYTES / 8;
 
 thread_local! {
@@ -33,8 +36,9 @@ thread_local! {
 /// How many calls there were while no logger ran.
 static UNLOGGED: AtomicU64 = AtomicU64::new(0);
 
-/// How many log calls found no running logger, in this process: before [`Builder::start`](crate::Builder::start), after shutdown, or
-/// too late to be drained by it. Their records are lost.
+/// How many log calls found no running logger, in this process: before
+/// [`Builder::start`](crate::Builder::start), after shutdown, or too late to be drained by it.
+/// Their records are lost.
 ///
 /// ```
 /// let before = kymo::unlogged();
@@ -53,10 +57,11 @@ pub(crate) fn count_unlogged(calls: u64) {
     UNLOGGED.fetch_add(calls, Ordering::Relaxed);
 }
 
-/// Makes this thread's ring, and has its memory provided, so that the thread's first log call costs no more than the others.
+/// Makes this thread's ring, and has its memory provided, so that the thread's first log call costs
+/// no more than the others.
 ///
-/// Returns false where no logger runs. Without it the first call of a thread does this, which takes some hundred
-/// microseconds for a ring of 1 MiB.
+/// Returns false where no logger runs. Without it the first call of a thread does this, which takes
+/// some hundred microseconds for a ring of 1 MiB.
 ///
 /// ```
 /// assert!(!kymo::prepare_thread(), "no logger runs");
@@ -66,8 +71,9 @@ pub fn prepare_thread() -> bool {
     take(None).is_some()
 }
 
-/// Waits until everything that the calling thread has logged is in the file. False if no logger runs, if it ended before that, or if something
-/// could not be written (a full disk). In a signal handler that interrupted a log call it does nothing, and returns false.
+/// Waits until everything that the calling thread has logged is in the file. False if no logger
+/// runs, if it ended before that, or if something could not be written (a full disk). In a signal
+/// handler that interrupted a log call it does nothing, and returns false.
 ///
 /// ```
 /// assert!(!kymo::flush(), "no logger runs");
@@ -88,7 +94,8 @@ fn flush_until(deadline_ns: Option<u64>) -> bool {
     if let Some(mut lease) = existing() {
         return lease.flush(deadline_ns);
     }
-    // It has no ring: it never logged to this logger, or did so while it ended, in a ring that one sweep empties.
+    // It has no ring: it never logged to this logger, or did so while it ended, in a ring that one
+    // sweep empties.
     logger::current().is_some_and(|core| core.control.request_sweep(deadline_ns))
 }
 
@@ -132,8 +139,9 @@ impl Drop for Lease {
     }
 }
 
-/// The producer for a record of this level, made if need be; `None` where there is no logger, or where this is a signal handler that
-/// interrupted a call of the same thread. Then the call has been counted.
+/// The producer for a record of this level, made if need be; `None` where there is no logger, or
+/// where this is a signal handler that interrupted a call of the same thread. Then the call has
+/// been counted.
 pub(crate) fn lease(level: Level) -> Option<Lease> {
     take(Some(level))
 }
@@ -143,8 +151,8 @@ pub(crate) fn lease(level: Level) -> Option<Lease> {
 fn take(level: Option<Level>) -> Option<Lease> {
     if is_in_use() {
         if let Some(level) = level {
-            // SAFETY: the producer, which owns this too, lives until the interrupted call goes on, which is
-            // only when this has returned.
+            // SAFETY: the producer, which owns this too, lives until the interrupted call goes on,
+            // which is only when this has returned.
             let state = unsafe { &*STATE.get() };
             state.drops.count(level, state.clock.stamp(), Reason::Nested);
         }
@@ -194,8 +202,9 @@ fn release() {
     AVAILABLE.set(ptr::null_mut());
     let producer = OWNED.replace(ptr::null_mut());
     if !producer.is_null() {
-        // SAFETY: made by `Box::into_raw` in `take`; both cells have just been cleared, and no call is under way: this is called by
-        // the slow path that took the producer, or by the destructor of `GUARD`.
+        // SAFETY: made by `Box::into_raw` in `take`; both cells have just been cleared, and no call
+        // is under way: this is called by the slow path that took the producer, or by the
+        // destructor of `GUARD`.
         drop(unsafe { Box::from_raw(producer) });
     }
 }

@@ -1,4 +1,5 @@
-//! A log call in a prepared thread allocates nothing: neither the millionth of a call site nor the first.
+//! A log call in a prepared thread allocates nothing: neither the millionth of a call site nor the
+//! first.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;

@@ -1,7 +1,8 @@
 //! What the compiler says about a log statement that is wrong.
 //!
-//! The expected messages are those of one release of the compiler. After a change of either, see the difference in
-//! `TRYBUILD=overwrite cargo test --test compile_fail`, and judge whether a user would understand it.
+//! The expected messages are those of one release of the compiler. After a change of either, see
+//! the difference in `TRYBUILD=overwrite cargo test --test compile_fail`, and judge whether a user
+//! would understand it.
 
 #[test]
 fn misuse_is_explained() {

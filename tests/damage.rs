@@ -1,5 +1,5 @@
-//! A file that a logger wrote, cut off at every byte and flipped in every byte: the reader goes on, and loses nothing that stands
-//! before the damage.
+//! A file that a logger wrote, cut off at every byte and flipped in every byte: the reader goes on,
+//! and loses nothing that stands before the damage.
 
 #[path = "common/logged.rs"]
 mod logged;

@@ -1,4 +1,5 @@
-//! What the reader prints is what `format!` prints: for every type, through the whole way of a record.
+//! What the reader prints is what `format!` prints: for every type, through the whole way of a
+//! record.
 
 #[path = "common/logged.rs"]
 mod logged;

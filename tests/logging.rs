@@ -215,7 +215,8 @@ fn destructors_of_thread_locals_may_log() {
     let turn = Turn::take();
     let logger = turn.builder().start().unwrap();
     thread::spawn(|| {
-        // Registered before and after the thread's own ring: one is destroyed before it, the other after.
+        // Registered before and after the thread's own ring: one is destroyed before it, the other
+        // after.
         EARLY.set(Some(LogsWhenDropped("early")));
         info!("in between");
         LATE.set(Some(LogsWhenDropped("late")));

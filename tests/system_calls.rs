@@ -1,4 +1,5 @@
-//! A log call in a prepared thread makes no system call: the kernel itself checks it, by killing the process at the first one.
+//! A log call in a prepared thread makes no system call: the kernel itself checks it, by killing
+//! the process at the first one.
 #![cfg(target_os = "linux")]
 
 use std::process::{Command, exit};
@@ -56,8 +57,8 @@ fn child() {
     exit(i32::from((report.written, report.dropped) != (3 * ROUNDS, 0)));
 }
 
-/// From here on any system call of this thread is the end of the process. (The strict mode of seccomp would forbid reading the
-/// processor's counter, too.)
+/// From here on any system call of this thread is the end of the process. (The strict mode of
+/// seccomp would forbid reading the processor's counter, too.)
 fn forbid_system_calls() {
     /// `BPF_RET | BPF_K`: return the constant.
     const RETURN: u16 = 0x06;

@@ -1,7 +1,8 @@
 //! Files that earlier versions wrote decode for ever, to what they decoded to when they were made.
 //!
-//! A file in `tests/golden` is never made anew. A new one (for a new version of the format, or a new kind of value) is made by
-//! `KYMO_GOLDEN=NAME cargo test -p kymo-cli --test golden -- --ignored`.
+//! A file in `tests/golden` is never made anew. A new one (for a new version of the format, or a
+//! new kind of value) is made by `KYMO_GOLDEN=NAME cargo test -p kymo-cli --test golden --
+//! --ignored`.
 
 mod common;
 

@@ -48,8 +48,8 @@ fn check(name: &str, story: impl Fn() + Send + Sync + 'static) {
 /// interleaving that panics with the message. `test` is the test that calls this.
 ///
 /// Each twin is a process of its own, which ends where it panics. To unwind instead is not possible
-/// everywhere: loom drops what the model's other threads have on their stacks, and aborts where that
-/// has a destructor which is part of the model.
+/// everywhere: loom drops what the model's other threads have on their stacks, and aborts where
+/// that has a destructor which is part of the model.
 fn must_fail<T: Fn()>(_test: T, story: fn(), twins: &[(Twin, &str)]) {
     if let Ok(twin) = std::env::var(TWIN) {
         let (place, _) = twins[twin.parse::<usize>().expect("the index of a twin")];

@@ -1,7 +1,7 @@
 //! The arguments that a statement captures, and the variables that refer to them.
 //!
-//! Names are hygienic, and yet located where the user's expression is: when a trait is missing, the compiler
-//! then points at that, and not at the statement as a whole.
+//! Names are hygienic, and yet located where the user's expression is: when a trait is missing, the
+//! compiler then points at that, and not at the statement as a whole.
 
 use proc_macro::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
@@ -56,8 +56,8 @@ impl Local {
         vec![punct('*', self.begin), local.into()]
     }
 
-    /// The reference to the argument. Where the argument has several tokens, so has this: an expression extends
-    /// from its first token to its last.
+    /// The reference to the argument. Where the argument has several tokens, so has this: an
+    /// expression extends from its first token to its last.
     pub fn reference(&self) -> Vec<TokenTree> {
         match self.end {
             None => vec![self.pattern()],
@@ -65,8 +65,8 @@ impl Local {
         }
     }
 
-    /// The call that captures the argument. `$crate` is not part of it, because its location cannot be chosen:
-    /// the compiler would blame the whole statement.
+    /// The call that captures the argument. `$crate` is not part of it, because its location cannot
+    /// be chosen: the compiler would blame the whole statement.
     pub fn capture(&self, pointer: bool) -> Vec<TokenTree> {
         let end = self.end.unwrap_or(self.begin);
         let function = if pointer { "__kymo::capture_pointer" } else { "__kymo::capture" };
@@ -75,8 +75,8 @@ impl Local {
         call
     }
 
-    /// `&argument`, in parentheses unless it is one token. An expression that another macro passed on is one
-    /// token too, but one that falls apart here.
+    /// `&argument`, in parentheses unless it is one token. An expression that another macro passed
+    /// on is one token too, but one that falls apart here.
     fn borrow(&self, argument: &[TokenTree]) -> Vec<TokenTree> {
         let passed_on = matches!(&argument[0], TokenTree::Group(group)
             if group.delimiter() == Delimiter::None);
@@ -91,8 +91,8 @@ impl Local {
     }
 }
 
-/// The arguments of the statement in the order of their numbers, or `None` where `format_args!` will refuse
-/// them.
+/// The arguments of the statement in the order of their numbers, or `None` where `format_args!`
+/// will refuse them.
 pub fn captured(input: &Input<'_>, text: &str) -> Option<Vec<Captured>> {
     let hygienic = Span::mixed_site();
     let explicit = input.arguments.as_ref()?;
@@ -116,8 +116,8 @@ pub fn captured(input: &Input<'_>, text: &str) -> Option<Vec<Captured>> {
     Some(captured)
 }
 
-/// The variable that a format string names. It has the span of the string, so that it is looked up where that
-/// was written.
+/// The variable that a format string names. It has the span of the string, so that it is looked up
+/// where that was written.
 fn variable(name: &str, span: Span) -> Option<Ident> {
     if !name.is_ascii() {
         let mut tokens = name.parse::<TokenStream>().ok()?.into_iter();

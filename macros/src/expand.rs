@@ -14,10 +14,10 @@
 //! }
 //! ```
 //!
-//! The `match` keeps temporaries alive, as that of `format_args!` does. The branch that is never taken lets the
-//! compiler check the format string against the arguments' types, and blame its own spans. A statement whose
-//! format string is malformed or does not match its arguments becomes nothing but that check, so that there is
-//! one error and not three.
+//! The `match` keeps temporaries alive, as that of `format_args!` does. The branch that is never
+//! taken lets the compiler check the format string against the arguments' types, and blame its own
+//! spans. A statement whose format string is malformed or does not match its arguments becomes
+//! nothing but that check, so that there is one error and not three.
 
 use std::slice;
 
@@ -135,7 +135,8 @@ fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<To
     )
 }
 
-/// The branch in which the compiler checks the format string. Without arguments there is nothing to check.
+/// The branch in which the compiler checks the format string. Without arguments there is nothing to
+/// check.
 fn check(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
     if captured.is_empty() {
         return Vec::new();
@@ -146,8 +147,8 @@ fn check(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
         if let Some(name) = name {
             arguments.extend([name.clone().into(), punct('=', Span::mixed_site())]);
         }
-        // `&T` can be printed wherever `T` can, and `T` may be unsized. But it is always a pointer, and never
-        // a width.
+        // `&T` can be printed wherever `T` can, and `T` may be unsized. But it is always a pointer,
+        // and never a width.
         let by_value = uses.pointer || uses.count;
         arguments.extend(if by_value { local.value() } else { local.reference() });
     }
@@ -189,8 +190,8 @@ fn bound(captured: &[Captured], body: Vec<TokenTree>) -> Vec<TokenTree> {
     )
 }
 
-/// A statement that the compiler refuses: with the error of `format_args!`, or, should there be none, with the
-/// other. That comes so late that it does not show up beside the first.
+/// A statement that the compiler refuses: with the error of `format_args!`, or, should there be
+/// none, with the other. That comes so late that it does not show up beside the first.
 fn refused(input: &Input<'_>) -> Vec<TokenTree> {
     let message = Literal::string("kymo cannot read this format string, although it is valid");
     code(

@@ -1,9 +1,9 @@
 //! Where an expression ends.
 //!
-//! A comma ends it, except where it stands in generic arguments or between the parameters of a closure; other
-//! commas are inside of a group of tokens. To tell `a < b, c > d`, which is two expressions, from
-//! `a::<b, c>()`, `<a<b, c>>::d` and `a as b<c, d>`, which are one, it suffices to know whether an operand, an
-//! operator or a type is due.
+//! A comma ends it, except where it stands in generic arguments or between the parameters of a
+//! closure; other commas are inside of a group of tokens. To tell `a < b, c > d`, which is two
+//! expressions, from `a::<b, c>()`, `<a<b, c>>::d` and `a as b<c, d>`, which are one, it suffices
+//! to know whether an operand, an operator or a type is due.
 
 use proc_macro::{Delimiter, Spacing, TokenTree};
 

@@ -1,8 +1,8 @@
 //! The placeholders of a format string, by the grammar of `std::fmt`.
 //!
-//! Only what the call site needs is kept: which arguments a placeholder names, and whether it prints an
-//! address. Fill, flags and fixed widths stay in the format string, for the reader. Errors are `None`:
-//! `format_args!` reports them better.
+//! Only what the call site needs is kept: which arguments a placeholder names, and whether it
+//! prints an address. Fill, flags and fixed widths stay in the format string, for the reader.
+//! Errors are `None`: `format_args!` reports them better.
 
 use std::iter::Peekable;
 use std::str::CharIndices;
@@ -103,7 +103,8 @@ impl<'a> Parser<'a> {
         Some(())
     }
 
-    /// A width or precision: `12`, `2$`, `name$` or nothing. `Some(Some(_))` where it names an argument.
+    /// A width or precision: `12`, `2$`, `name$` or nothing. `Some(Some(_))` where it names an
+    /// argument.
     fn count(&mut self) -> Option<Option<Position<'a>>> {
         if let Some(number) = self.number()? {
             return Some(self.eat('$').then_some(Position::Index(number)));
@@ -145,8 +146,8 @@ impl<'a> Parser<'a> {
         Some(number.map(usize::from))
     }
 
-    /// An identifier, or nothing. More is taken for one than Rust allows (the standard library has no
-    /// table of what Unicode allows); the compiler refuses it.
+    /// An identifier, or nothing. More is taken for one than Rust allows (the standard library has
+    /// no table of what Unicode allows); the compiler refuses it.
     fn word(&mut self) -> &'a str {
         let allowed = |char: char| {
             char == '_' || char.is_alphanumeric() || !(char.is_ascii() || char.is_whitespace())

@@ -137,7 +137,8 @@ fn is_level(name: &Ident) -> bool {
     matches!(&*name.to_string(), "Error" | "Warn" | "Info" | "Debug" | "Trace")
 }
 
-/// What follows the format string. `None` where it is not `, argument, argument`, with or without a last comma.
+/// What follows the format string. `None` where it is not `, argument, argument`, with or without a
+/// last comma.
 fn arguments(mut tokens: &[TokenTree]) -> Result<Option<Vec<Argument<'_>>>, Misuse> {
     let mut arguments = Vec::new();
     while let Some((comma, behind)) = tokens.split_first() {
@@ -185,7 +186,8 @@ fn is_punct(token: Option<&TokenTree>, char: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == char)
 }
 
-/// The string literal that `token` is, on its own or as the argument of another macro (`$format:literal`).
+/// The string literal that `token` is, on its own or as the argument of another macro
+/// (`$format:literal`).
 fn string_literal(token: &TokenTree) -> Option<Literal> {
     match token {
         TokenTree::Literal(literal) => {

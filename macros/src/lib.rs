@@ -1,4 +1,5 @@
-//! The macros of [kymo](https://docs.rs/kymo), re-exported there. Nothing in here is meant to be used directly.
+//! The macros of [kymo](https://docs.rs/kymo), re-exported there. Nothing in here is meant to be
+//! used directly.
 //!
 //! One statement passes through these modules in order:
 //!
@@ -11,10 +12,10 @@
 //! | `captured` | each argument | the code that captures it |
 //! | `expand` | all that | the code of the statement, through `template` |
 //!
-//! Only `proc_macro` is used. A parser for all of Rust would be most of the time that a log statement takes to
-//! compile, and the only Rust to be understood here is where one argument ends and the next begins
-//! (`expression`). Whatever these modules cannot make sense of is handed to `format_args!` as it stands,
-//! whose error messages users know.
+//! Only `proc_macro` is used. A parser for all of Rust would be most of the time that a log
+//! statement takes to compile, and the only Rust to be understood here is where one argument ends
+//! and the next begins (`expression`). Whatever these modules cannot make sense of is handed to
+//! `format_args!` as it stands, whose error messages users know.
 
 mod captured;
 mod expand;
@@ -27,10 +28,11 @@ mod template;
 
 use proc_macro::TokenStream;
 
-/// A log statement: `statement!($crate (Info) "order {id}", id = 7)` or `statement!($crate () level, "...")`.
+/// A log statement: `statement!($crate (Info) "order {id}", id = 7)` or `statement!($crate ()
+/// level, "...")`.
 ///
-/// Called by the macros of kymo only. `$crate` is the way to kymo, and the identifier in parentheses a level;
-/// where there is none, the level is the first argument.
+/// Called by the macros of kymo only. `$crate` is the way to kymo, and the identifier in
+/// parentheses a level; where there is none, the level is the first argument.
 #[proc_macro]
 pub fn statement(tokens: TokenStream) -> TokenStream {
     let tokens: Vec<_> = tokens.into_iter().collect();

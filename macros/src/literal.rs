@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-/// The value of a string literal, raw or not; `None` where `source` is another kind of literal or has an
-/// escape that Rust does not have.
+/// The value of a string literal, raw or not; `None` where `source` is another kind of literal or
+/// has an escape that Rust does not have.
 pub fn string_value(source: &str) -> Option<Cow<'_, str>> {
     if let Some(raw) = source.strip_prefix('r') {
         let inside = raw.trim_start_matches('#');

@@ -1,7 +1,8 @@
-//! Which arguments a statement has, in the order in which `format_args!` numbers them, and what each is used for.
+//! Which arguments a statement has, in the order in which `format_args!` numbers them, and what
+//! each is used for.
 //!
-//! Explicit arguments come first, as they are written; then variables that the format string names, in order of
-//! first appearance. An argument is captured once, however often it is printed.
+//! Explicit arguments come first, as they are written; then variables that the format string names,
+//! in order of first appearance. An argument is captured once, however often it is printed.
 
 use crate::format::{Placeholder, Position};
 
@@ -25,10 +26,11 @@ pub struct Use {
     pub count: bool,
 }
 
-/// Matches placeholders with explicit arguments, of which `names` has the names (`None`: positional).
+/// Matches placeholders with explicit arguments, of which `names` has the names (`None`:
+/// positional).
 ///
-/// `None` where `format_args!` would refuse the statement: an argument is missing, is never used, is
-/// named twice, or is positional behind a named one.
+/// `None` where `format_args!` would refuse the statement: an argument is missing, is never used,
+/// is named twice, or is positional behind a named one.
 pub fn number<'a>(
     placeholders: &[Placeholder<'a>],
     names: &[Option<&'a str>],

@@ -1,7 +1,7 @@
 //! Code from a template: `code("if $condition { }", holes)`.
 //!
-//! A small part of Rust's tokens is enough for what the macros generate: identifiers, punctuation and groups.
-//! Every token has the span that the holes' owner chose, so that names are hygienic.
+//! A small part of Rust's tokens is enough for what the macros generate: identifiers, punctuation
+//! and groups. Every token has the span that the holes' owner chose, so that names are hygienic.
 
 use proc_macro::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use std::str::Chars;

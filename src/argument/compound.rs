@@ -77,7 +77,8 @@ impl<'a, T: Argument> Sequence<'a, T> {
     }
 }
 
-// SAFETY: two bytes of length, and the elements' own encodings; where `PLAIN`, those are the slice's memory.
+// SAFETY: two bytes of length, and the elements' own encodings; where `PLAIN`, those are the
+// slice's memory.
 unsafe impl<'a, T: Argument> Encode for Sequence<'a, T> {
     const TYPE: Type = Type::Sequence(&T::Captured::<'a>::TYPE);
     const BASE_BYTES: usize = 2;
@@ -204,7 +205,8 @@ macro_rules! tuple {
 
             unsafe fn write_cut(self, _spare: &mut usize, to: *mut u8) -> *mut u8 {
                 $(
-                    // SAFETY: the caller's promise, and `spare` is what it was when it was measured.
+                    // SAFETY: the caller's promise, and `spare` is what it was when it was
+                    // measured.
                     let to = unsafe { self.$index.write_cut(_spare, to) };
                 )*
                 to

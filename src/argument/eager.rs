@@ -1,8 +1,9 @@
 //! Values that only the program can format: `display` and `debug`.
 //!
-//! The text is made when the wrapper is made, before anything is reserved in the ring, so that a `Display` which itself logs
-//! leaves whole records in the right order. It is kept in a scratch buffer that each thread has, used as a stack: what
-//! lies there is released when the last wrapper of the thread is dropped.
+//! The text is made when the wrapper is made, before anything is reserved in the ring, so that a
+//! `Display` which itself logs leaves whole records in the right order. It is kept in a scratch
+//! buffer that each thread has, used as a stack: what lies there is released when the last wrapper
+//! of the thread is dropped.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write};
@@ -14,7 +15,8 @@ use super::{Argument, Encode, Sealed};
 use crate::format::MAX_RECORD_BYTES;
 use crate::format::types::Type;
 
-/// The length of a thread's scratch buffer in bytes: one record's worth of text, and as much for what is logged meanwhile.
+/// The length of a thread's scratch buffer in bytes: one record's worth of text, and as much for
+/// what is logged meanwhile.
 const SCRATCH_BYTES: usize = 2 * MAX_RECORD_BYTES;
 
 /// Where the texts of a thread lie.
@@ -64,8 +66,9 @@ enum Place {
 
 /// Formats `value` with its `Display`, now, for a log statement.
 ///
-/// The way for all types that are not an [`Argument`](crate::Argument) themselves. It costs what `write!` costs, typically 20 to 500 ns, but
-/// never an allocation of kymo's (unless a thread holds more than 64 KB of such texts at once, or ends). What goes beyond 32 KB is cut off and marked.
+/// The way for all types that are not an [`Argument`](crate::Argument) themselves. It costs what
+/// `write!` costs, typically 20 to 500 ns, but never an allocation of kymo's (unless a thread holds
+/// more than 64 KB of such texts at once, or ends). What goes beyond 32 KB is cut off and marked.
 ///
 /// ```
 /// let version = std::format_args!("{}.{}", 1, 2).to_string();
@@ -139,7 +142,8 @@ impl Place {
         }
     }
 
-    /// Appends `piece`, up to the longest text that a record can hold; says how many bytes that was.
+    /// Appends `piece`, up to the longest text that a record can hold; says how many bytes that
+    /// was.
     fn push(&mut self, piece: &str) -> usize {
         let taken = boundary(piece, MAX_RECORD_BYTES.saturating_sub(self.len()));
         let piece = &piece[..taken];
@@ -156,8 +160,8 @@ impl Place {
             if *len == 0 {
                 *start = texts.len();
             }
-            // A wrapper that the `Display` made, and still holds, may stand behind what was written so far. Then this
-            // one begins again behind that.
+            // A wrapper that the `Display` made, and still holds, may stand behind what was written
+            // so far. Then this one begins again behind that.
             let moved = if texts.len() == *start + *len { 0 } else { *len };
             if texts.capacity() - texts.len() < moved + piece.len() {
                 return false;
@@ -173,7 +177,8 @@ impl Place {
         })
     }
 
-    /// For when the scratch buffer is full, gone, or being read because another wrapper is being printed into this one.
+    /// For when the scratch buffer is full, gone, or being read because another wrapper is being
+    /// printed into this one.
     fn push_to_heap(&mut self, piece: &str) {
         if let Self::Scratch { .. } = self {
             let text = self.with_text(str::to_owned);
@@ -229,7 +234,8 @@ impl fmt::Display for Eager {
         if f.width().is_some() || f.precision().is_some() {
             return self.with_text(|text| f.pad(text));
         }
-        // Piece by piece, so that the scratch buffer is not borrowed while `f` writes: it may be writing there.
+        // Piece by piece, so that the scratch buffer is not borrowed while `f` writes: it may be
+        // writing there.
         let mut printed = 0;
         while printed < self.len() {
             let mut piece = [0; 256];

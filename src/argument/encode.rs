@@ -1,15 +1,17 @@
 //! Writing one captured argument into a record.
 //!
-//! In a ring an argument is as it is in memory, unaligned and without padding: integers and floats in the
-//! machine's own byte order, strings and sequences behind a 16-bit length. The consumer makes the compact form
-//! that the file has (`consumer::compact`); a producer has no time for it.
+//! In a ring an argument is as it is in memory, unaligned and without padding: integers and floats
+//! in the machine's own byte order, strings and sequences behind a 16-bit length. The consumer
+//! makes the compact form that the file has (`consumer::compact`); a producer has no time for it.
 //!
-//! - `Str`: u16 length in bytes, bytes. As the *last* argument of a statement it has no length: it takes what is left of the record.
+//! - `Str`: u16 length in bytes, bytes. As the *last* argument of a statement it has no length: it
+//!   takes what is left of the record.
 //! - `Text`: u16 length in bytes, bytes.
 //! - `Sequence`: u16 number of elements, elements.
 //! - `Option`: u8 0 or 1, the value. `Tuple`: the members. Addresses: see `net`.
 //!
-//! Bit 15 of a length says that something was cut off; for a last `Str` that bit is in the record's header.
+//! Bit 15 of a length says that something was cut off; for a last `Str` that bit is in the record's
+//! header.
 
 use crate::format::types::Type;
 
@@ -22,15 +24,16 @@ pub(crate) const MAX_LEN: usize = CUT as usize - 1;
 /// A captured argument.
 ///
 /// # Safety
-/// `write` writes exactly `bytes()` bytes, `write_last` exactly `last_bytes()`, and the cutting versions exactly what
-/// `cut_bytes` and `last_cut_bytes` answer for the same `spare`; that is at most [`Encode::BASE_BYTES`] and what they take from
-/// `spare`. What they write is what the consumer expects of [`Encode::TYPE`].
+/// `write` writes exactly `bytes()` bytes, `write_last` exactly `last_bytes()`, and the cutting
+/// versions exactly what `cut_bytes` and `last_cut_bytes` answer for the same `spare`; that is at
+/// most [`Encode::BASE_BYTES`] and what they take from `spare`. What they write is what the
+/// consumer expects of [`Encode::TYPE`].
 pub unsafe trait Encode: Copy {
     /// The type that the dictionary shows.
     const TYPE: Type;
 
-    /// How many bytes a record must have for a value of this type, at the least, however much is cut off; the length of
-    /// every encoding, where [`Encode::FIXED`].
+    /// How many bytes a record must have for a value of this type, at the least, however much is
+    /// cut off; the length of every encoding, where [`Encode::FIXED`].
     const BASE_BYTES: usize;
 
     /// Whether all values of the type take the same number of bytes.
@@ -63,12 +66,13 @@ pub unsafe trait Encode: Copy {
     /// `to` is valid for writes of `last_bytes()` bytes.
     #[inline(always)]
     unsafe fn write_last(self, to: *mut u8) {
-        // SAFETY: the caller's promise, and `last_bytes()` is `bytes()` where neither is overridden.
+        // SAFETY: the caller's promise, and `last_bytes()` is `bytes()` where neither is
+        // overridden.
         unsafe { self.write(to) };
     }
 
-    /// The length of the encoding when at most `spare` bytes beyond [`Encode::BASE_BYTES`] may be used; takes the
-    /// used ones out of `spare`.
+    /// The length of the encoding when at most `spare` bytes beyond [`Encode::BASE_BYTES`] may be
+    /// used; takes the used ones out of `spare`.
     #[inline]
     fn cut_bytes(self, spare: &mut usize) -> usize {
         let _ = spare;
@@ -92,7 +96,8 @@ pub unsafe trait Encode: Copy {
         self.cut_bytes(spare)
     }
 
-    /// [`Encode::write_cut`] for the last argument; returns whether the header has to say that it was cut.
+    /// [`Encode::write_cut`] for the last argument; returns whether the header has to say that it
+    /// was cut.
     ///
     /// # Safety
     /// `to` is valid for writes of `last_cut_bytes(spare)` bytes.
@@ -146,8 +151,9 @@ pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
         unsafe { to_back.cast::<T>().write_unaligned(last) };
     }
 
-    // Compared in an order that lets the compiler see, where it knows that `len` is short, that the call is not needed.
-    // SAFETY (of each `both_ends`): the conditions are what it asks for; the rest is the caller's promise.
+    // Compared in an order that lets the compiler see, where it knows that `len` is short, that the
+    // call is not needed. SAFETY (of each `both_ends`): the conditions are what it asks for; the
+    // rest is the caller's promise.
     if len > 16 {
         if len <= SHORT_BYTES {
             // SAFETY: see above.

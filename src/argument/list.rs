@@ -7,7 +7,8 @@ use crate::call_site::TypeList;
 /// All arguments of a statement, first to last.
 ///
 /// # Safety
-/// `write` writes exactly `bytes()` bytes; `write_cut` exactly what `cut_bytes` answers for the same `spare`.
+/// `write` writes exactly `bytes()` bytes; `write_cut` exactly what `cut_bytes` answers for the
+/// same `spare`.
 pub unsafe trait Arguments: Copy {
     /// The types, for the call site.
     const TYPES: Option<&'static TypeList>;
@@ -36,7 +37,8 @@ pub unsafe trait Arguments: Copy {
     /// Their length in bytes, if at most `spare` bytes beyond `BASE_BYTES` may be used.
     fn cut_bytes(self, spare: &mut usize) -> usize;
 
-    /// Writes what [`Arguments::cut_bytes`] measured; returns the bits that the header's length has to bear.
+    /// Writes what [`Arguments::cut_bytes`] measured; returns the bits that the header's length has
+    /// to bear.
     ///
     /// # Safety
     /// `to` is valid for writes of `cut_bytes(spare)` bytes.

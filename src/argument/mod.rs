@@ -1,9 +1,10 @@
 //! What can be logged, and how it is written into a ring.
 //!
-//! Two steps, because the second must know the whole record's length. [`Argument::capture`] turns a reference to a
-//! value into something that fits in registers (a number, a pointer and a length), [`Encode`] measures it and copies it into the ring.
-//! Many types share a captured form (`String`, `&str` and `Cow<str>` are all `&str`), so that few
-//! versions of the log functions exist in a program.
+//! Two steps, because the second must know the whole record's length. [`Argument::capture`] turns a
+//! reference to a value into something that fits in registers (a number, a pointer and a length),
+//! [`Encode`] measures it and copies it into the ring. Many types share a captured form (`String`,
+//! `&str` and `Cow<str>` are all `&str`), so that few versions of the log functions exist in a
+//! program.
 
 mod compound;
 mod eager;
@@ -19,11 +20,13 @@ pub use encode::Encode;
 pub use list::Arguments;
 pub use scalar::{Pointer, PointerArgument};
 
-/// A value that a log statement takes as it is: it is copied into the record, and formatted by the reader.
+/// A value that a log statement takes as it is: it is copied into the record, and formatted by the
+/// reader.
 ///
-/// Integers of all widths, `f32` and `f64`, `bool`, `char`, strings (`&str`, `String`, `Cow<str>`), `NonZero`, `Duration`, IP and
-/// socket addresses, raw pointers; `Option`, tuples, slices, arrays and `Vec` of these; references, `Box`, `Rc` and `Arc` to
-/// these. Everything else goes through [`display`] or [`debug`], which format on the spot.
+/// Integers of all widths, `f32` and `f64`, `bool`, `char`, strings (`&str`, `String`, `Cow<str>`),
+/// `NonZero`, `Duration`, IP and socket addresses, raw pointers; `Option`, tuples, slices, arrays
+/// and `Vec` of these; references, `Box`, `Rc` and `Arc` to these. Everything else goes through
+/// [`display`] or [`debug`], which format on the spot.
 ///
 /// The trait is sealed: a reader has to know every type.
 #[diagnostic::on_unimplemented(

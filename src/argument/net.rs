@@ -1,8 +1,8 @@
 //! `Duration` and the addresses of `std::net`.
 //!
-//! A `Duration` is u64 seconds and u32 nanoseconds. An IP address is its 4 or 16 bytes in network order; `IpAddr` and
-//! `SocketAddr` have a byte 4 or 6 in front. A socket address is the IP address, u16 port and, for version 6, u32 flow information
-//! and u32 scope.
+//! A `Duration` is u64 seconds and u32 nanoseconds. An IP address is its 4 or 16 bytes in network
+//! order; `IpAddr` and `SocketAddr` have a byte 4 or 6 in front. A socket address is the IP
+//! address, u16 port and, for version 6, u32 flow information and u32 scope.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;

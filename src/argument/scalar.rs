@@ -1,4 +1,5 @@
-//! Numbers, `bool`, `char`, `NonZero` and pointers: types whose values all take the same number of bytes.
+//! Numbers, `bool`, `char`, `NonZero` and pointers: types whose values all take the same number of
+//! bytes.
 
 use std::num::NonZero;
 
@@ -95,8 +96,9 @@ non_zero!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 #[derive(Clone, Copy, Debug)]
 pub struct Pointer(usize);
 
-/// A value that `{:p}` takes: raw pointers, references, `Box`, `Rc` and `Arc` to values of a size known at compile time. The address is
-/// logged. (What `format!` prints for pointers to slices and trait objects differs between versions of Rust.)
+/// A value that `{:p}` takes: raw pointers, references, `Box`, `Rc` and `Arc` to values of a size
+/// known at compile time. The address is logged. (What `format!` prints for pointers to slices and
+/// trait objects differs between versions of Rust.)
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a pointer that can be logged",
     label = "not a pointer to a value of a size known at compile time"

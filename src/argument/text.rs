@@ -15,8 +15,8 @@ pub(super) fn boundary(text: &str, limit: usize) -> usize {
     end
 }
 
-// SAFETY: the lengths are those of what is written: two bytes of length (none for a last one), and the bytes of
-// the string, whole or up to `boundary`.
+// SAFETY: the lengths are those of what is written: two bytes of length (none for a last one), and
+// the bytes of the string, whole or up to `boundary`.
 unsafe impl Encode for &str {
     const TYPE: Type = Type::Str;
     const BASE_BYTES: usize = 2;

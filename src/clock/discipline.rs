@@ -1,12 +1,13 @@
 //! From ticks to time: follows the wall clock with a line that never jumps back.
 //!
-//! Each observation ends one straight piece and begins the next where that ended, with such a slope that the error seen is
-//! gone one interval later (as `ntpd` and `chrony` slew a clock). The rate itself is the mean over
-//! all that was observed against the monotonic clock, which nobody sets. Only when the wall clock was set does
-//! time jump with it.
+//! Each observation ends one straight piece and begins the next where that ended, with such a slope
+//! that the error seen is gone one interval later (as `ntpd` and `chrony` slew a clock). The rate
+//! itself is the mean over all that was observed against the monotonic clock, which nobody sets.
+//! Only when the wall clock was set does time jump with it.
 //!
-//! The alternative, interpolating between observations when reading, needs the observation behind a record to tell its
-//! time: a file could not be followed while it grows, and two readers could disagree.
+//! The alternative, interpolating between observations when reading, needs the observation behind a
+//! record to tell its time: a file could not be followed while it grows, and two readers could
+//! disagree.
 
 use super::{Observation, TickSource};
 use crate::format::frame;
@@ -49,7 +50,8 @@ impl Discipline {
         self.line
     }
 
-    /// Takes an observation into account: the piece that is valid from now on. `interval_ns` is the time until the next.
+    /// Takes an observation into account: the piece that is valid from now on. `interval_ns` is the
+    /// time until the next.
     pub(crate) fn observe(&mut self, seen: Observation, interval_ns: u64) -> frame::Clock {
         if self.custom {
             // The program's clock is the time. Ticks and time begin at the epoch.
@@ -59,8 +61,9 @@ impl Discipline {
         }
         let mut rate = rate_between(&self.first, &seen, self.line.rate);
         if rate.abs_diff(self.line.rate) > self.line.rate / 1_000 {
-            // No counter drifts like that: the machine was suspended, in which the monotonic clock stands still and the
-            // counter may not. What was seen before says nothing about the rate any more.
+            // No counter drifts like that: the machine was suspended, in which the monotonic clock
+            // stands still and the counter may not. What was seen before says nothing about the
+            // rate any more.
             self.first = seen;
             rate = self.line.rate;
         }

@@ -1,7 +1,8 @@
 //! Where time stamps come from.
 //!
-//! A record bears a raw tick count; what it means is settled later. At intervals the consumer writes what the clock and
-//! the wall clock showed at the same moment, and the reader computes times from that (`discipline`).
+//! A record bears a raw tick count; what it means is settled later. At intervals the consumer
+//! writes what the clock and the wall clock showed at the same moment, and the reader computes
+//! times from that (`discipline`).
 
 pub(crate) mod discipline;
 
@@ -14,25 +15,28 @@ use crate::sync::statics::{AtomicU64, OnceLock, Ordering};
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub enum Clock {
-    /// The processor's counter: `rdtsc` on x86-64, `cntvct_el0` on aarch64. About 15 ns, of a resolution
-    /// of nanoseconds. Where the counter does not run evenly, or there is none, the monotonic clock is taken instead,
-    /// which the file says.
+    /// The processor's counter: `rdtsc` on x86-64, `cntvct_el0` on aarch64. About 15 ns, of a
+    /// resolution of nanoseconds. Where the counter does not run evenly, or there is none, the
+    /// monotonic clock is taken instead, which the file says.
     #[default]
     Counter,
     /// The operating system's monotonic clock. About 40 ns.
     Monotonic,
-    /// The processor's counter as the consumer last saw it: about 1 ns, but only as fine as the consumer's poll interval (and, while nothing
-    /// was logged, its idle sleep). Order within a thread is exact all the same.
+    /// The processor's counter as the consumer last saw it: about 1 ns, but only as fine as the
+    /// consumer's poll interval (and, while nothing was logged, its idle sleep). Order within a
+    /// thread is exact all the same.
     Coarse,
-    /// A function that returns nanoseconds since the Unix epoch: simulated time, a hardware clock. It is called
-    /// by every log statement, in its thread, and by the consumer at every sweep. It must neither log nor panic.
+    /// A function that returns nanoseconds since the Unix epoch: simulated time, a hardware clock.
+    /// It is called by every log statement, in its thread, and by the consumer at every sweep. It
+    /// must neither log nor panic.
     Custom(fn() -> u64),
 }
 
 /// The clock as the consumer last saw it, for everybody whose clock is [`Clock::Coarse`].
 static COARSE: CachePadded = CachePadded(AtomicU64::new(0));
 
-/// Keeps the coarse clock's word from sharing a cache line with something that is written more often.
+/// Keeps the coarse clock's word from sharing a cache line with something that is written more
+/// often.
 #[repr(align(128))]
 struct CachePadded(AtomicU64);
 
@@ -48,14 +52,15 @@ pub(crate) fn coarse() -> u64 {
 pub(crate) fn counter() -> u64 {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
-        // SAFETY: every x86-64 processor has the instruction. (The rare system that forbids it to programs
-        // would end the program here; `counter_is_even` is asked before the first call.)
+        // SAFETY: every x86-64 processor has the instruction. (The rare system that forbids it to
+        // programs would end the program here; `counter_is_even` is asked before the first call.)
         unsafe { core::arch::x86_64::_rdtsc() }
     }
     #[cfg(all(target_arch = "aarch64", not(miri)))]
     {
         let ticks: u64;
-        // SAFETY: reading the virtual counter changes nothing, and Linux and macOS permit it to programs.
+        // SAFETY: reading the virtual counter changes nothing, and Linux and macOS permit it to
+        // programs.
         unsafe {
             core::arch::asm!("mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags));
         }
@@ -153,15 +158,17 @@ impl TickSource {
     pub(crate) fn now(self) -> u64 {
         match self.clock {
             Clock::Counter => counter(),
-            // The coarse clock is the counter where that can be trusted, or else the monotonic clock.
+            // The coarse clock is the counter where that can be trusted, or else the monotonic
+            // clock.
             Clock::Coarse if counter_is_even_cached() => counter(),
             Clock::Coarse | Clock::Monotonic => monotonic_ns(),
             Clock::Custom(now) => now(),
         }
     }
 
-    /// For the consumer: a sweep begins. Returns the time of which all records that are older are in the rings by now, unless their
-    /// threads were suspended between reading the clock and publishing.
+    /// For the consumer: a sweep begins. Returns the time of which all records that are older are
+    /// in the rings by now, unless their threads were suspended between reading the clock and
+    /// publishing.
     pub(crate) fn begin_sweep(self) -> u64 {
         let now = self.now();
         if let Clock::Coarse = self.clock {

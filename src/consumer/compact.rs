@@ -1,7 +1,7 @@
 //! From the form that arguments have in a ring to the form that they have in a file.
 //!
-//! What that takes for a call site is worked out once, as a short list of steps over the bytes of the record.
-//! The forms are specified in `argument::encode` (ring) and in `docs/format.md` (file).
+//! What that takes for a call site is worked out once, as a short list of steps over the bytes of
+//! the record. The forms are specified in `argument::encode` (ring) and in `docs/format.md` (file).
 
 use super::staging::Staging;
 use crate::format::types::Type;
@@ -51,8 +51,9 @@ impl Plan {
         Self { steps: steps.into_boxed_slice() }
     }
 
-    /// Appends the arguments of a record to `out`, which must have room for `max_bytes` of its length. `last_cut`: the last argument is a
-    /// string that was cut. Returns whether anything was cut.
+    /// Appends the arguments of a record to `out`, which must have room for `max_bytes` of its
+    /// length. `last_cut`: the last argument is a string that was cut. Returns whether anything was
+    /// cut.
     #[inline]
     pub(super) fn compact(&self, arguments: &[u8], last_cut: bool, out: &mut Staging) -> bool {
         let mut input = Input { bytes: arguments, last_cut, cut: last_cut };
@@ -63,8 +64,8 @@ impl Plan {
     }
 }
 
-/// The most bytes that the file's form of arguments takes whose ring form has `bytes` bytes: a varint has up to one byte more for each eight, and the length of a
-/// last string is added.
+/// The most bytes that the file's form of arguments takes whose ring form has `bytes` bytes: a
+/// varint has up to one byte more for each eight, and the length of a last string is added.
 pub(super) fn max_bytes(bytes: usize) -> usize {
     bytes + bytes / 2 + 2 * varint::MAX_BYTES
 }

@@ -45,15 +45,16 @@ impl Dictionary {
         }
     }
 
-    /// Forgets all call sites, so that they are written again. Their numbers are not used again: what was written may be
-    /// read, and must not be mistaken.
+    /// Forgets all call sites, so that they are written again. Their numbers are not used again:
+    /// what was written may be read, and must not be mistaken.
     pub(super) fn forget(&mut self) {
         *self = Self { numbers: self.numbers, ..Self::new() };
     }
 
     /// The index of the entry for `site`; `None` where it is new and has to be added.
     ///
-    /// An address that means something else than it did (its dynamic library was unloaded, and another one loaded there) is new.
+    /// An address that means something else than it did (its dynamic library was unloaded, and
+    /// another one loaded there) is new.
     #[inline]
     pub(super) fn find(&mut self, site: &'static CallSite) -> Option<usize> {
         let address = ptr::from_ref(site).addr();
@@ -116,7 +117,8 @@ fn put_call_site(out: &mut Vec<u8>, number: u64, site: &CallSite) {
     }
 }
 
-/// The beginning of a text that is longer than any sensible one, so that the frame does not become too long. (A format string that long does not compile.)
+/// The beginning of a text that is longer than any sensible one, so that the frame does not become
+/// too long. (A format string that long does not compile.)
 pub(super) fn clip(text: &str) -> &str {
     let mut end = text.len().min(MAX_TEXT_BYTES);
     while !text.is_char_boundary(end) {

@@ -16,8 +16,9 @@ use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::twin::{self, Twin};
 
-/// How much of one ring a sweep takes, in words: so much, or a single record. Bounded, so that a thread that floods its ring does not starve the others.
-/// (The models have a record in each batch, to see what is left of rings.)
+/// How much of one ring a sweep takes, in words: so much, or a single record. Bounded, so that a
+/// thread that floods its ring does not starve the others. (The models have a record in each batch,
+/// to see what is left of rings.)
 const BATCH_WORDS: usize = if cfg!(kymo_loom) { 1 } else { 8 << 10 };
 
 /// A thread as the consumer sees it.
@@ -69,8 +70,9 @@ struct Gap {
     range: (u64, u64),
 }
 
-/// Looks whether the producer has dropped anything, and says whether it has. While there is a gap that has not been marked, a later one is left
-/// for later, unless there is no later because this is the end of the thread: then it is one with the other.
+/// Looks whether the producer has dropped anything, and says whether it has. While there is a gap
+/// that has not been marked, a later one is left for later, unless there is no later because this
+/// is the end of the thread: then it is one with the other.
 fn see_drops(drops: &Drops, seen: &mut u64, gap: &mut Option<Gap>, end: bool) -> bool {
     // One load in the usual case.
     if (gap.is_some() && !end) || drops.total() == *seen {
@@ -110,7 +112,8 @@ impl Lane {
         }
     }
 
-    /// Takes a batch out of the ring into `block`, which it closes, if it needs to, and opens again.
+    /// Takes a batch out of the ring into `block`, which it closes, if it needs to, and opens
+    /// again.
     pub(super) fn drain(
         &mut self,
         dictionary: &mut Dictionary,
@@ -214,7 +217,8 @@ impl Lane {
         if self.sweep.words != 0 {
             let first = self.failed_range.map_or(self.sweep.first_ticks, |range| range.0);
             self.failed_range = Some((first, self.sweep.last_ticks));
-            // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds the ring empty.
+            // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds
+            // the ring empty.
             self.state.failures.fetch_add(1, Ordering::Release);
         }
         self.release();
@@ -262,7 +266,8 @@ impl Account<'_> {
                 self.sweep.words = before + run.len();
                 return true;
             };
-            // SAFETY: the ring hands out what `hot` published. Users are told to flush before they unload code that logs.
+            // SAFETY: the ring hands out what `hot` published. Users are told to flush before they
+            // unload code that logs.
             let record = unsafe { Record::new(record) };
             self.put(record, dictionary, staging, block);
             self.sweep.words = before + run.len() - records.rest().len();
@@ -351,7 +356,8 @@ impl Block {
         }
     }
 
-    /// Closes the block as the last one of its sweep; or writes the watermark by itself where that does not fit.
+    /// Closes the block as the last one of its sweep; or writes the watermark by itself where that
+    /// does not fit.
     pub(super) fn close_with_watermark(&mut self, watermark: u64, staging: &mut Staging) {
         if let Some(open) = self.open.take() {
             if let Ok(behind) = i32::try_from(watermark.wrapping_sub(open.base) as i64) {

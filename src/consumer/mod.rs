@@ -1,8 +1,8 @@
 //! The consuming end: one thread that sweeps all rings into the segment.
 //!
-//! A sweep takes a bounded batch from each ring, in turn, compacts the records into blocks, appends them to the output and commits it; only
-//! then the rings get their room back. So an empty ring means that all that was in it is in the file, which is what
-//! `flush` waits for.
+//! A sweep takes a bounded batch from each ring, in turn, compacts the records into blocks, appends
+//! them to the output and commits it; only then the rings get their room back. So an empty ring
+//! means that all that was in it is in the file, which is what `flush` waits for.
 
 mod compact;
 mod dictionary;
@@ -52,7 +52,8 @@ pub struct Report {
 /// How often the clocks are compared once the rate is known, in nanoseconds.
 const CLOCK_INTERVAL_NS: u64 = 1_000_000_000;
 
-/// How long after the start they are compared for the first time; each time after that, ten times as long.
+/// How long after the start they are compared for the first time; each time after that, ten times
+/// as long.
 const FIRST_CLOCK_INTERVAL_NS: u64 = 1_000_000;
 
 /// When this much is staged, it goes to the output before the sweep goes on, in bytes.
@@ -193,8 +194,8 @@ impl<O: Output> Consumer<O> {
         left
     }
 
-    /// Writes what was taken from some lanes, and gives their rings the room back; where it cannot be written, counts
-    /// it as dropped.
+    /// Writes what was taken from some lanes, and gives their rings the room back; where it cannot
+    /// be written, counts it as dropped.
     fn commit(&mut self, lanes: Range<usize>) {
         if twin::broken(Twin::RoomBeforeOutput) {
             self.lanes[lanes.clone()].iter_mut().for_each(Lane::commit);
@@ -250,7 +251,8 @@ impl<O: Output> Consumer<O> {
         let line = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
         if self.complete > self.watermark {
-            // So that who follows the file does not wait for the next record to learn that the last ones are complete.
+            // So that who follows the file does not wait for the next record to learn that the last
+            // ones are complete.
             self.watermark = self.complete;
             frames::put_watermark(&mut self.staging, self.watermark);
         }
@@ -273,7 +275,8 @@ impl<O: Output> Consumer<O> {
         self.report()
     }
 
-    /// Ends without another sweep, because one panicked: nothing is written any more, and nobody waits for it.
+    /// Ends without another sweep, because one panicked: nothing is written any more, and nobody
+    /// waits for it.
     pub(crate) fn abandon(&mut self) -> (Report, Vec<Orphan>) {
         self.close_rings();
         self.control.end();

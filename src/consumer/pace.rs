@@ -1,10 +1,11 @@
 //! How long the consumer waits between two sweeps.
 //!
-//! Two costs pull in opposite directions. Each look at a ring's tail takes the cache line from its producer, which then waits for it; a ring that is
-//! looked at too rarely has left the nearest cache when it is read, and fills up. And a consumer that never sleeps takes a whole
-//! core. So: as long as there are records, a sweep begins one poll interval after the last one ended, with the time in between spent
-//! spinning; without records the consumer goes on like that for a while and then sleeps, each time
-//! twice as long, up to the idle sleep.
+//! Two costs pull in opposite directions. Each look at a ring's tail takes the cache line from its
+//! producer, which then waits for it; a ring that is looked at too rarely has left the nearest
+//! cache when it is read, and fills up. And a consumer that never sleeps takes a whole core. So: as
+//! long as there are records, a sweep begins one poll interval after the last one ended, with the
+//! time in between spent spinning; without records the consumer goes on like that for a while and
+//! then sleeps, each time twice as long, up to the idle sleep.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! The frames of a sweep before they go to the output.
 //!
-//! A buffer with room behind its end, so that a value of a few bytes is one store of eight and not a call. `ensure` makes the room, and the rest
-//! of this module relies on it only so far that it would panic, not write elsewhere.
+//! A buffer with room behind its end, so that a value of a few bytes is one store of eight and not
+//! a call. `ensure` makes the room, and the rest of this module relies on it only so far that it
+//! would panic, not write elsewhere.
 
 use crate::format::frame::{self, Kind};
 use crate::format::{ALIGNMENT, FRAME_HEADER_BYTES, varint};

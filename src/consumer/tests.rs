@@ -194,7 +194,8 @@ fn records_whose_output_failed_are_counted_and_marked_once_it_works_again() {
             _ => {}
         }
     }
-    // The gap is between them; its mark stands where the output worked again, behind that sweep's records.
+    // The gap is between them; its mark stands where the output worked again, behind that sweep's
+    // records.
     assert_eq!(seen, ["7", "7", "2 dropped"]);
     assert!(reader.report().is_whole());
 }

@@ -1,9 +1,10 @@
 //! Frames: the units in which a segment is written, checked and skipped.
 //!
-//! A frame is an 8-byte header and a payload, padded with zero bytes to a multiple of [`ALIGNMENT`]. The header
-//! is the checksum (32 bits), the kind (8 bits) and the payload's length in bytes (24 bits). The checksum is the
-//! CRC-32C of everything behind it up to the end of the payload, exclusive-or'ed with the segment's salt, so that
-//! a frame of another segment that was logged as data is never taken for one of this segment.
+//! A frame is an 8-byte header and a payload, padded with zero bytes to a multiple of
+//! [`ALIGNMENT`]. The header is the checksum (32 bits), the kind (8 bits) and the payload's length
+//! in bytes (24 bits). The checksum is the CRC-32C of everything behind it up to the end of the
+//! payload, exclusive-or'ed with the segment's salt, so that a frame of another segment that was
+//! logged as data is never taken for one of this segment.
 
 use super::varint;
 use super::{ALIGNMENT, FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES};
@@ -122,14 +123,15 @@ pub fn put_str(out: &mut Vec<u8>, text: &str) {
 
 /// What the clock showed: the payload of a [`Kind::Clock`] frame, 48 bytes.
 ///
-/// A record for which this frame counts was logged `time_ns + (((ticks - self.ticks) * rate) >> 32)` nanoseconds after
-/// the epoch, in 128-bit signed arithmetic. Which frame counts for a record is in `docs/format.md`.
+/// A record for which this frame counts was logged `time_ns + (((ticks - self.ticks) * rate) >>
+/// 32)` nanoseconds after the epoch, in 128-bit signed arithmetic. Which frame counts for a record
+/// is in `docs/format.md`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clock {
     /// The tick count.
     pub ticks: u64,
-    /// The time that the reader is to take for `ticks`, in nanoseconds since the epoch. It follows the wall
-    /// clock without jumping back when that was slewed.
+    /// The time that the reader is to take for `ticks`, in nanoseconds since the epoch. It follows
+    /// the wall clock without jumping back when that was slewed.
     pub time_ns: i64,
     /// Nanoseconds per tick, times 2^32.
     pub rate: u64,
@@ -137,7 +139,8 @@ pub struct Clock {
     pub wall_ns: i64,
     /// What the monotonic clock showed, in nanoseconds.
     pub monotonic_ns: u64,
-    /// By how much `wall_ns` may be off at `ticks`: half the time that reading the clocks took, in nanoseconds.
+    /// By how much `wall_ns` may be off at `ticks`: half the time that reading the clocks took, in
+    /// nanoseconds.
     pub uncertainty_ns: u64,
 }
 

@@ -1,8 +1,9 @@
 //! The header page of a segment.
 //!
-//! Everything that is known when the segment is opened stands twice, at offset 0 and at offset 2048, each copy with a
-//! checksum of its own, so that no single flipped byte takes the file with it. The committed length, the one
-//! number that changes while the file grows, has a cache line to itself at [`COMMITTED_OFFSET`].
+//! Everything that is known when the segment is opened stands twice, at offset 0 and at offset
+//! 2048, each copy with a checksum of its own, so that no single flipped byte takes the file with
+//! it. The committed length, the one number that changes while the file grows, has a cache line to
+//! itself at [`COMMITTED_OFFSET`].
 
 use super::{HEADER_BYTES, MAGIC, VERSION};
 
@@ -12,7 +13,8 @@ pub const COPY_OFFSETS: [usize; 2] = [0, 2048];
 /// The length of one copy of the header in bytes, checksum included.
 pub const COPY_BYTES: usize = 192;
 
-/// Where the committed length stands: the number of bytes from the beginning of the file that are complete.
+/// Where the committed length stands: the number of bytes from the beginning of the file that are
+/// complete.
 pub const COMMITTED_OFFSET: usize = 1024;
 
 /// The longest host name that is kept, in bytes.
@@ -25,7 +27,8 @@ pub enum ClockSource {
     /// The processor's counter: `rdtsc`, `cntvct_el0`.
     #[default]
     Counter = 1,
-    /// The operating system's monotonic clock, chosen, or taken because the counter could not be trusted.
+    /// The operating system's monotonic clock, chosen, or taken because the counter could not be
+    /// trusted.
     Monotonic = 2,
     /// A counter that the consumer reads now and then for everybody.
     Coarse = 3,
@@ -98,8 +101,8 @@ impl Header {
         page
     }
 
-    /// Decodes one copy of the header; `None` where its magic, its checksum or a field is not right.
-    /// The version is not looked at.
+    /// Decodes one copy of the header; `None` where its magic, its checksum or a field is not
+    /// right. The version is not looked at.
     pub fn from_copy(copy: &[u8]) -> Option<Self> {
         let copy: &[u8; COPY_BYTES] = copy.first_chunk()?;
         let (body, checksum) = copy.split_at(COPY_BYTES - 4);
@@ -116,7 +119,8 @@ impl Header {
             opened_ns: i64::from(u32_at(24)) | i64::from(u32_at(28)) << 32,
             boot: copy[32..48].try_into().ok()?,
             segment: copy[48..64].try_into().ok()?,
-            // A source of a later version is a counter to this one: the clock frames say what it counts.
+            // A source of a later version is a counter to this one: the clock frames say what it
+            // counts.
             clock: ClockSource::from_code(copy[64]).unwrap_or_default(),
             host: String::from_utf8_lossy(&copy[66..66 + host_bytes]).into_owned(),
         })

@@ -1,7 +1,7 @@
 //! The layout of a segment file, shared by the writer and the reader.
 //!
-//! `docs/format.md` is the specification; this module is its constants and its smallest parts. All numbers in
-//! a file are little-endian, and no machine-sized integer ever reaches it.
+//! `docs/format.md` is the specification; this module is its constants and its smallest parts. All
+//! numbers in a file are little-endian, and no machine-sized integer ever reaches it.
 
 pub mod frame;
 pub mod header;
@@ -11,8 +11,8 @@ pub mod varint;
 /// The version of the file format that this release writes. It reads this one and all earlier ones.
 pub const VERSION: u32 = 1;
 
-/// The first bytes of a segment. The high bit, the line endings and the end-of-file character make the
-/// damage that text-mode transfers do to a file visible at once.
+/// The first bytes of a segment. The high bit, the line endings and the end-of-file character make
+/// the damage that text-mode transfers do to a file visible at once.
 pub const MAGIC: [u8; 8] = *b"\x89KYMO\r\n\x1a";
 
 /// Where the frames begin: the length of the header page in bytes.

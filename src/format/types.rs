@@ -2,8 +2,9 @@
 
 /// The type of an argument, as a call site states it.
 ///
-/// In a file it is a string of bytes in prefix notation: the code of the type, then, for `Option` and
-/// `Sequence`, the type inside, and for `Tuple` one byte with the number of members and their types.
+/// In a file it is a string of bytes in prefix notation: the code of the type, then, for `Option`
+/// and `Sequence`, the type inside, and for `Tuple` one byte with the number of members and their
+/// types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the Rust type of its name")]
 pub enum Type {

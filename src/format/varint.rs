@@ -1,12 +1,14 @@
 //! Variable-length integers.
 //!
-//! The number of zero bits below the lowest set bit of the first byte is the number of bytes that follow it;
-//! the bits above that set bit, little-endian over all bytes, are the value. A first byte of zero announces eight
-//! bytes that hold the value as they are. So 7 bits take one byte, 14 bits two, …, 56 bits eight, and anything
-//! larger nine. Unlike LEB128 the length is known from the first byte, so neither direction has a loop.
+//! The number of zero bits below the lowest set bit of the first byte is the number of bytes that
+//! follow it; the bits above that set bit, little-endian over all bytes, are the value. A first
+//! byte of zero announces eight bytes that hold the value as they are. So 7 bits take one byte, 14
+//! bits two, …, 56 bits eight, and anything larger nine. Unlike LEB128 the length is known from the
+//! first byte, so neither direction has a loop.
 //!
-//! The scheme is the "prefix varint" of WebAssembly's design discussions and of the crate `vu64`, with the
-//! prefix in the low bits, as SQLite and Google's implementations have it in the high ones.
+//! The scheme is the "prefix varint" of WebAssembly's design discussions and of the crate `vu64`,
+//! with the prefix in the low bits, as SQLite and Google's implementations have it in the high
+//! ones.
 
 /// The longest encoding in bytes.
 pub const MAX_BYTES: usize = 9;
@@ -36,8 +38,8 @@ pub fn put(out: &mut Vec<u8>, value: u64) {
     }
 }
 
-/// Reads a value from the beginning of `bytes`: the value and the number of bytes it took, or `None` where
-/// `bytes` ends before the value does.
+/// Reads a value from the beginning of `bytes`: the value and the number of bytes it took, or
+/// `None` where `bytes` ends before the value does.
 #[inline]
 pub fn get(bytes: &[u8]) -> Option<(u64, usize)> {
     if let Some(word) = bytes.first_chunk::<8>() {
@@ -63,7 +65,8 @@ fn get_near_end(bytes: &[u8]) -> Option<(u64, usize)> {
     Some((u64::from_le_bytes(word) >> len, len))
 }
 
-/// Maps a signed integer to an unsigned one such that small magnitudes stay small: 0, -1, 1, -2 become 0, 1, 2, 3.
+/// Maps a signed integer to an unsigned one such that small magnitudes stay small: 0, -1, 1, -2
+/// become 0, 1, 2, 3.
 #[inline]
 pub fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64

@@ -128,9 +128,9 @@ impl Template {
     }
 
     /// Decodes a record's arguments from the beginning of `bytes`, advances `bytes` behind them and
-    /// appends the text. For those who want nothing but the text: it takes about as long as decoding
-    /// into an array and [`render`](Self::render), without the array. After an error both are as
-    /// before.
+    /// appends the text. For those who want nothing but the text: it takes about as long as
+    /// decoding into an array and [`render`](Self::render), without the array. After an error both
+    /// are as before.
     ///
     /// ```
     /// use kymo::reader::{Template, Type};

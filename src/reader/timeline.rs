@@ -1,8 +1,9 @@
 //! What turns ticks into time: the last few clock frames.
 //!
-//! A record bears the ticks of its call and may stand behind a clock frame that was written after that. Each frame is the line for what is
-//! younger than itself; with the frames before it at hand, time is one function of ticks, wherever a record stands,
-//! so that the order of ticks is the order of time.
+//! A record bears the ticks of its call and may stand behind a clock frame that was written after
+//! that. Each frame is the line for what is younger than itself; with the frames before it at hand,
+//! time is one function of ticks, wherever a record stands, so that the order of ticks is the order
+//! of time.
 
 use crate::format::frame::Clock;
 

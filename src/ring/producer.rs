@@ -131,8 +131,8 @@ impl<W: Writer> Producer<W> {
 
     /// Up to where `reserve_known` may use a free run.
     fn end_of(&self, run: Run) -> *mut u64 {
-        // INV-4: `reserve_known` itself asks for `MAX_RECORD_WORDS`; in a small ring it must not know of
-        // room for more than the longest record.
+        // INV-4: `reserve_known` itself asks for `MAX_RECORD_WORDS`; in a small ring it must not
+        // know of room for more than the longest record.
         let longest = self.longest();
         let words = if longest < MAX_RECORD_WORDS { run.words.min(longest) } else { run.words };
         let end = run.start.wrapping_add(words);

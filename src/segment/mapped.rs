@@ -1,12 +1,14 @@
 //! A segment in a memory-mapped file.
 //!
 //! Invariants:
-//! - INV-1: every byte of the window is backed by an allocated block of the file *before* it is mapped, so that writing to it
-//!   never ends in SIGBUS on a full disk. (Somebody else truncating the file still would.)
-//! - INV-2: the committed length never decreases, and all bytes before it were written before it was stored.
+//! - INV-1: every byte of the window is backed by an allocated block of the file *before* it is
+//!   mapped, so that writing to it never ends in SIGBUS on a full disk. (Somebody else truncating
+//!   the file still would.)
+//! - INV-2: the committed length never decreases, and all bytes before it were written before it
+//!   was stored.
 //!
-//! The file is mapped one window at a time. The pages ahead of the writing position are populated in steps
-//! (`MADV_POPULATE_WRITE`), which costs less than a page fault for each.
+//! The file is mapped one window at a time. The pages ahead of the writing position are populated
+//! in steps (`MADV_POPULATE_WRITE`), which costs less than a page fault for each.
 
 use std::fs::File;
 use std::io;
@@ -50,7 +52,8 @@ struct Window {
 }
 
 impl MappedFile {
-    /// Makes an empty file a segment: `page` is its header page. The file is allocated, and mapped, `window_bytes` at a time.
+    /// Makes an empty file a segment: `page` is its header page. The file is allocated, and mapped,
+    /// `window_bytes` at a time.
     pub(crate) fn new(file: File, page: &[u8], window_bytes: u64) -> io::Result<Self> {
         assert_eq!(page.len(), HEADER_BYTES);
         let window_bytes = window_bytes.max(1).next_multiple_of(WINDOW_UNIT);
@@ -110,10 +113,11 @@ impl Output for MappedFile {
 
     fn commit(&mut self) {
         let committed = self.header.as_mut_ptr().wrapping_add(COMMITTED_OFFSET).cast::<AtomicU64>();
-        // SAFETY: the header page is mapped as long as `self` lives, the offset is within it and a multiple of 8, and
-        // other processes only read there.
+        // SAFETY: the header page is mapped as long as `self` lives, the offset is within it and a
+        // multiple of 8, and other processes only read there.
         let committed = unsafe { &*committed };
-        // Release: pairs with whoever reads it with acquire, in this process or another: the frames before it are there (INV-2).
+        // Release: pairs with whoever reads it with acquire, in this process or another: the frames
+        // before it are there (INV-2).
         committed.store(self.len().to_le(), Ordering::Release);
     }
 
@@ -145,8 +149,8 @@ impl Window {
             self.populate(end);
         }
         let to = self.map.as_mut_ptr().wrapping_add(self.position);
-        // SAFETY: the assertion: the target is within the mapping, which is writable, allocated (INV-1), and not Rust memory that `bytes` might
-        // overlap.
+        // SAFETY: the assertion: the target is within the mapping, which is writable, allocated
+        // (INV-1), and not Rust memory that `bytes` might overlap.
         unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         self.position = end;
     }

@@ -5,7 +5,8 @@ pub(crate) mod open;
 
 use std::io;
 
-/// Where the consumer puts frames. One implementation maps a file; tests have others, which fail on purpose.
+/// Where the consumer puts frames. One implementation maps a file; tests have others, which fail on
+/// purpose.
 pub(crate) trait Output {
     /// Appends all of `frames`, or nothing.
     fn append(&mut self, frames: &[u8]) -> io::Result<()>;

@@ -1,4 +1,5 @@
-//! Opening a segment's file: what is there already, who else writes to it, and what its header says.
+//! Opening a segment's file: what is there already, who else writes to it, and what its header
+//! says.
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -11,7 +12,8 @@ use crate::clock::wall_ns;
 use crate::error::{StartError, StartErrorKind};
 use crate::format::header::{ClockSource, Header};
 
-/// Opens `path`, empty, for this process alone. A file that is there already is renamed, unless it may be written over.
+/// Opens `path`, empty, for this process alone. A file that is there already is renamed, unless it
+/// may be written over.
 pub(crate) fn open(path: &Path, overwrite: bool) -> Result<File, StartError> {
     let fail = |error| StartError::file(path, error);
     let file = open_locked(path)?;
@@ -58,7 +60,8 @@ fn free_name(path: &Path) -> io::Result<PathBuf> {
 
 /// The header of a new segment.
 pub(crate) fn header(clock: ClockSource) -> Header {
-    // The standard library seeds its hash maps from the system's random numbers; nothing here is a secret.
+    // The standard library seeds its hash maps from the system's random numbers; nothing here is a
+    // secret.
     let random = || RandomState::new().build_hasher().finish();
     let mut segment = [0; 16];
     segment[..8].copy_from_slice(&random().to_le_bytes());

@@ -1,4 +1,5 @@
-//! What log statements expand to, against a stand-in for `kymo::export` that keeps what it is given.
+//! What log statements expand to, against a stand-in for `kymo::export` that keeps what it is
+//! given.
 
 mod arguments;
 mod export;
