@@ -14,10 +14,12 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
 }
 
+/// What the command prints for a file of the folder, called from within it.
 fn decoded(file: &Path, format: &str) -> Vec<u8> {
+    let name = file.file_name().unwrap();
     let args: [&dyn AsRef<std::ffi::OsStr>; 6] =
-        [&"cat", &"--order", &"written", &"--format", &format, &file];
-    let output = common::kymo(&args).output().unwrap();
+        [&"cat", &"--order", &"written", &"--format", &format, &name];
+    let output = common::kymo(&args).current_dir(folder()).output().unwrap();
     assert!(output.status.success(), "{}: {output:?}", file.display());
     output.stdout
 }
