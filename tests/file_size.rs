@@ -15,7 +15,9 @@ fn bytes_per_record(log: impl Fn(u64)) -> f64 {
     let report = logger.shutdown();
     assert_eq!((report.written, report.dropped), (RECORDS, 0));
     assert_eq!(report.file_bytes, std::fs::metadata(&turn.path).unwrap().len());
-    report.file_bytes as f64 / RECORDS as f64
+    let bytes = report.file_bytes as f64 / RECORDS as f64;
+    println!("{bytes} bytes per record");
+    bytes
 }
 
 #[test]
