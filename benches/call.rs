@@ -6,14 +6,13 @@
 mod common;
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use common::batches::bench;
 use common::place::{PRODUCER_CORE, Scratch, consumer_core, pin};
 use common::values::{BATCH, name, price, text};
-use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kymo::{Clock, Level, Logger};
-
-type Group<'a> = BenchmarkGroup<'a, criterion::measurement::WallTime>;
 
 fn calls(c: &mut Criterion) {
     pin(PRODUCER_CORE).expect("the producer's core");
@@ -36,38 +35,20 @@ fn with_clock(c: &mut Criterion, title: &str, clock: Clock) {
 
     let mut group = c.benchmark_group(title);
     group.throughput(Throughput::Elements(1));
-    bench(&mut group, &logger, "bare counter read", |_| {
+    bench(&mut group, &logger, BATCH, "bare counter read", |_| {
         black_box(common::counter::read());
     });
-    bench(&mut group, &logger, "disabled", |i| {
+    bench(&mut group, &logger, BATCH, "disabled", |i| {
         kymo::trace!("order {} filled at {} for {}", i, price(i), name(i));
     });
-    bench(&mut group, &logger, "static", |_| kymo::info!("heartbeat"));
-    bench(&mut group, &logger, "ints", |i| kymo::info!("tick {} {} {}", i, i + 7, i ^ 0x55));
-    bench(&mut group, &logger, "mixed", |i| {
+    bench(&mut group, &logger, BATCH, "static", |_| kymo::info!("heartbeat"));
+    bench(&mut group, &logger, BATCH, "ints", |i| kymo::info!("tick {} {} {}", i, i + 7, i ^ 0x55));
+    bench(&mut group, &logger, BATCH, "mixed", |i| {
         kymo::info!("order {} filled at {} for {}", i, price(i), name(i));
     });
-    bench(&mut group, &logger, "str64", |i| kymo::info!("{}", text(i)));
+    bench(&mut group, &logger, BATCH, "str64", |i| kymo::info!("{}", text(i)));
     group.finish();
     assert_eq!(logger.shutdown().dropped, 0, "a batch fits into the ring");
-}
-
-fn bench(group: &mut Group<'_>, logger: &Logger, name: &str, call: impl Fn(u64)) {
-    group.bench_function(name, |b| {
-        b.iter_custom(|calls| {
-            let mut passed = Duration::ZERO;
-            let mut done = 0;
-            while done < calls {
-                let until = (done + BATCH).min(calls);
-                let start = Instant::now();
-                (done..until).for_each(&call);
-                passed += start.elapsed();
-                assert!(logger.flush());
-                done = until;
-            }
-            passed
-        });
-    });
 }
 
 criterion_group! {

@@ -5,17 +5,16 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use common::batches::{Group, bench};
 use common::place::{PRODUCER_CORE, Scratch, consumer_core, pin};
 use common::values::{name, price, text};
-use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use kymo::{Clock, Logger};
 
 /// Calls in a batch: the longest record here takes 550 bytes.
 const BATCH: u64 = 1_024;
-
-type Group<'a> = BenchmarkGroup<'a, criterion::measurement::WallTime>;
 
 fn arguments(c: &mut Criterion) {
     pin(PRODUCER_CORE).expect("the producer's core");
@@ -40,39 +39,41 @@ fn arguments(c: &mut Criterion) {
 }
 
 fn scalars(group: &mut Group<'_>, logger: &Logger) {
-    bench(group, logger, "nothing", |_| kymo::info!("heartbeat"));
-    bench(group, logger, "u8", |i| kymo::info!("{}", i as u8));
-    bench(group, logger, "u64", |i| kymo::info!("{}", i));
-    bench(group, logger, "f64", |i| kymo::info!("{}", price(i)));
-    bench(group, logger, "duration", |i| kymo::info!("{:?}", Duration::from_nanos(i)));
+    bench(group, logger, BATCH, "nothing", |_| kymo::info!("heartbeat"));
+    bench(group, logger, BATCH, "u8", |i| kymo::info!("{}", i as u8));
+    bench(group, logger, BATCH, "u64", |i| kymo::info!("{}", i));
+    bench(group, logger, BATCH, "f64", |i| kymo::info!("{}", price(i)));
+    bench(group, logger, BATCH, "duration", |i| kymo::info!("{:?}", Duration::from_nanos(i)));
 }
 
 fn texts(group: &mut Group<'_>, logger: &Logger) {
-    bench(group, logger, "str of 8, last", |i| kymo::info!("{}", name(i)));
-    bench(group, logger, "str of 8, then u8", |i| kymo::info!("{} {}", name(i), i as u8));
-    bench(group, logger, "str of 64", |i| kymo::info!("{}", text(i)));
-    bench(group, logger, "display(u64)", |i| kymo::info!("{}", kymo::display(i)));
-    bench(group, logger, "debug(Option<f64>)", |i| kymo::info!("{}", kymo::debug(Some(price(i)))));
+    bench(group, logger, BATCH, "str of 8, last", |i| kymo::info!("{}", name(i)));
+    bench(group, logger, BATCH, "str of 8, then u8", |i| kymo::info!("{} {}", name(i), i as u8));
+    bench(group, logger, BATCH, "str of 64", |i| kymo::info!("{}", text(i)));
+    bench(group, logger, BATCH, "display(u64)", |i| kymo::info!("{}", kymo::display(i)));
+    bench(group, logger, BATCH, "debug(Option<f64>)", |i| {
+        kymo::info!("{}", kymo::debug(Some(price(i))))
+    });
 }
 
 fn compounds(group: &mut Group<'_>, logger: &Logger) {
-    bench(group, logger, "Option<f64>", |i| {
+    bench(group, logger, BATCH, "Option<f64>", |i| {
         kymo::info!("{:?}", (!i.is_multiple_of(4)).then_some(price(i)));
     });
-    bench(group, logger, "(u64, f64)", |i| kymo::info!("{:?}", (i, price(i))));
+    bench(group, logger, BATCH, "(u64, f64)", |i| kymo::info!("{:?}", (i, price(i))));
     for len in [4, 64] {
         let values = (0..len).collect::<Vec<u64>>();
-        bench(group, logger, &format!("Vec<u64> of {len}"), |_| kymo::info!("{:?}", values));
+        bench(group, logger, BATCH, &format!("Vec<u64> of {len}"), |_| kymo::info!("{:?}", values));
     }
     let names = (0..8).map(|i| name(i).to_owned()).collect::<Vec<_>>();
-    bench(group, logger, "Vec<String> of 8", |_| kymo::info!("{:?}", names));
+    bench(group, logger, BATCH, "Vec<String> of 8", |_| kymo::info!("{:?}", names));
 }
 
 fn many(group: &mut Group<'_>, logger: &Logger) {
-    bench(group, logger, "6 u64", |a| {
+    bench(group, logger, BATCH, "6 u64", |a| {
         kymo::info!("{} {} {} {} {} {}", a, a + 1, a + 2, a + 3, a + 4, a + 5);
     });
-    bench(group, logger, "12 named fields", |id| {
+    bench(group, logger, BATCH, "12 named fields", |id| {
         let (px, who) = (price(id), name(id));
         kymo::info!(
             "{id} {px} {who} {qty} {side} {venue} {leg} {bid} {ask} {mid} {hops} {last}",
@@ -86,24 +87,6 @@ fn many(group: &mut Group<'_>, logger: &Logger) {
             hops = id as u16,
             last = id.is_multiple_of(2),
         );
-    });
-}
-
-fn bench(group: &mut Group<'_>, logger: &Logger, name: &str, call: impl Fn(u64)) {
-    group.bench_function(name, |b| {
-        b.iter_custom(|calls| {
-            let mut passed = Duration::ZERO;
-            let mut done = 0;
-            while done < calls {
-                let until = (done + BATCH).min(calls);
-                let start = Instant::now();
-                (done..until).for_each(&call);
-                passed += start.elapsed();
-                assert!(logger.flush());
-                done = until;
-            }
-            passed
-        });
     });
 }
 

@@ -175,9 +175,9 @@ pub(crate) fn log_outlined<L: Arguments>(
     arguments: L,
 ) {
     let ticks = producer.stamp();
-    let mut length = (HEADER_BYTES + arguments.bytes()) as u64;
-    let mut bytes = length as usize;
+    let mut bytes = HEADER_BYTES + arguments.bytes();
     let mut spare = 0;
+    let mut cut_bits = 0;
     let cut = bytes > producer.max_record_bytes();
     if cut {
         let base = HEADER_BYTES + L::BASE_BYTES;
@@ -186,7 +186,6 @@ pub(crate) fn log_outlined<L: Arguments>(
         };
         spare = room;
         bytes = HEADER_BYTES + arguments.cut_bytes(&mut { spare });
-        length = bytes as u64;
     }
     let words = bytes.div_ceil(WORD_BYTES);
     if !producer.wait_for_room(site.level, ticks, words) {
@@ -198,14 +197,13 @@ pub(crate) fn log_outlined<L: Arguments>(
     let arguments_at = unsafe { to.add(HEADER_BYTES) };
     if cut {
         // SAFETY: what is left of `bytes` is what `cut_bytes` measured with the same `spare`.
-        let bits = unsafe { arguments.write_cut(&mut spare, arguments_at) };
-        length |= u64::from(bits);
+        cut_bits = unsafe { arguments.write_cut(&mut spare, arguments_at) };
     } else {
         // SAFETY: what is left of `bytes` is `arguments.bytes()`.
         unsafe { arguments.write(arguments_at) };
     }
     // SAFETY: the slot has `bytes` bytes at least, aligned to 8.
-    unsafe { write_header(to, site, length, ticks) };
+    unsafe { write_header(to, site, bytes as u64 | u64::from(cut_bits), ticks) };
     // SAFETY: the record is whole.
     unsafe { slot.publish() };
 }

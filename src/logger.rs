@@ -188,7 +188,7 @@ impl Builder {
     ///
     /// A record takes 16 bytes and its arguments, rounded up to 8. The ring has to hold what the
     /// thread logs while the consumer is elsewhere: with the default about 26,000 records of three
-    /// arguments, 400 µs of logging at full speed. A record longer than half of the ring is cut.
+    /// arguments. A record longer than half of the ring is cut.
     pub fn ring_capacity(mut self, bytes: usize) -> Self {
         self.ring_capacity = bytes;
         self

@@ -15,14 +15,14 @@ use crate::sync::statics::{AtomicU64, OnceLock, Ordering};
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub enum Clock {
-    /// The processor's counter: `rdtsc` on x86-64, `cntvct_el0` on aarch64. About 15 ns, of a
+    /// The processor's counter: `rdtsc` on x86-64, `cntvct_el0` on aarch64. Of a
     /// resolution of nanoseconds. Where the counter does not run evenly, or there is none, the
     /// monotonic clock is taken instead, which the file says.
     #[default]
     Counter,
-    /// The operating system's monotonic clock. About 40 ns.
+    /// The operating system's monotonic clock, which costs several times as much.
     Monotonic,
-    /// The processor's counter as the consumer last saw it: about 1 ns, but only as fine as the
+    /// The processor's counter as the consumer last saw it: the cheapest, but only as fine as the
     /// consumer's poll interval (and, while nothing was logged, its idle sleep). Order within a
     /// thread is exact all the same.
     Coarse,

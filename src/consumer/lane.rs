@@ -86,6 +86,13 @@ fn see_drops(drops: &Drops, seen: &mut u64, gap: &mut Option<Gap>, end: bool) ->
     true
 }
 
+/// Writes who a thread is, unless that is in the file.
+fn announce(announced: &mut bool, number: u64, state: &RingState, staging: &mut Staging) {
+    if !std::mem::replace(announced, true) {
+        frames::put_thread(staging, number, &state.thread);
+    }
+}
+
 /// What a sweep left of a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
@@ -160,10 +167,7 @@ impl Lane {
         let first = ranges.iter().flatten().map(|range| range.0).min().unwrap_or_default();
         let last = ranges.iter().flatten().map(|range| range.1).max().unwrap_or_default();
         block.close(staging);
-        if !self.announced {
-            self.announced = true;
-            frames::put_thread(staging, self.number, &self.state.thread);
-        }
+        announce(&mut self.announced, self.number, &self.state, staging);
         frames::put_drops(staging, self.number, (first, last), &all.since(&self.marked[1]));
         self.sweep.marked = Some([by_producer, all]);
     }
@@ -307,10 +311,7 @@ impl Account<'_> {
     #[cold]
     fn begin_block(&mut self, ticks: u64, staging: &mut Staging, block: &mut Block) {
         block.close(staging);
-        if !*self.announced {
-            *self.announced = true;
-            frames::put_thread(staging, self.thread, &self.state.thread);
-        }
+        announce(self.announced, self.thread, self.state, staging);
         let taken = self.sweep.records.iter().sum::<u64>();
         if taken == 0 {
             self.sweep.first_ticks = ticks;
