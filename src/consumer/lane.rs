@@ -9,9 +9,9 @@ use crate::level::Level;
 use crate::orphans::Orphan;
 use crate::record::Record;
 use crate::registry::NewRing;
-use crate::ring::WordConsumer;
 use crate::ring::consumer::records;
-use crate::state::{DropCounts, Drops, Reason, RingState};
+use crate::ring::{WORD_BYTES, WordConsumer};
+use crate::state::{DropCounts, DropReason, Drops, RingState};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::twin::{self, Twin};
@@ -29,10 +29,14 @@ pub(super) struct Lane {
     ring: WordConsumer,
     /// Whether its name is in the file.
     announced: bool,
-    /// How many of its records are in the file.
-    pub(super) written: u64,
+    /// How many of its records are in the file, by level.
+    written: [u64; 5],
     /// How many of them had something cut off.
     pub(super) cut: u64,
+    /// How many bytes of the ring they took.
+    bytes: u64,
+    /// The most words that were found in the ring.
+    high_water: usize,
     /// The drops that are in the file: those of the producer, and all.
     marked: [DropCounts; 2],
     /// How many drops of the producer were seen.
@@ -108,8 +112,10 @@ impl Lane {
             number,
             ring: ring.ring,
             announced: false,
-            written: 0,
+            written: [0; 5],
             cut: 0,
+            bytes: 0,
+            high_water: 0,
             marked: Default::default(),
             seen: 0,
             gap: None,
@@ -130,19 +136,25 @@ impl Lane {
         self.sweep = Sweep::default();
         // Before the ring is looked at, so that the look finds all that was logged before the gap.
         let fresh = see_drops(&self.state.drops, &mut self.seen, &mut self.gap, false);
+        let written = self.written();
         let committed = self.ring.look();
         let ended = committed.is_last();
         let (first, second) = committed.runs();
         let mut account = Account {
             sweep: &mut self.sweep,
             thread: self.number,
-            written: self.written,
+            written,
             announced: &mut self.announced,
             state: &self.state,
         };
         let all = account.take(first, dictionary, staging, block)
             && account.take(second, dictionary, staging, block);
         let found = first.len() + second.len();
+        if found > self.high_water {
+            self.high_water = found;
+            // Relaxed: a number to look at.
+            self.state.taken.high_water_words.store(found as u64, Ordering::Relaxed);
+        }
         if let Some(gap) = &mut self.gap {
             let words_before = if fresh { found } else { gap.words_before };
             gap.words_before = words_before.saturating_sub(self.sweep.words);
@@ -192,14 +204,29 @@ impl Lane {
         self.sweep.finished
     }
 
+    /// How many records of the thread are in the file.
+    pub(super) fn written(&self) -> u64 {
+        self.written.iter().sum()
+    }
+
     /// How many records of the thread are in the file when this sweep is.
     pub(super) fn written_then(&self) -> u64 {
-        self.written + self.sweep.records.iter().sum::<u64>()
+        self.written() + self.sweep.records.iter().sum::<u64>()
     }
 
     /// The sweep is in the file: counts it, and gives the ring its room back.
     pub(super) fn commit(&mut self) {
-        self.written = self.written_then();
+        if self.sweep.words != 0 {
+            let taken = &self.state.taken;
+            for (level, count) in self.sweep.records.into_iter().enumerate() {
+                self.written[level] += count;
+                // Relaxed, both: looked at by `stats`; the room that the ring gets back orders them
+                // for a thread that has flushed.
+                taken.written[level].store(self.written[level], Ordering::Relaxed);
+            }
+            self.bytes += (self.sweep.words * WORD_BYTES) as u64;
+            taken.bytes.store(self.bytes, Ordering::Relaxed);
+        }
         self.cut += self.sweep.cut;
         if let Some(marked) = self.sweep.marked {
             if marked[0] != self.marked[0] {
@@ -216,11 +243,12 @@ impl Lane {
         // It ends once its drops are marked.
         self.sweep.finished = false;
         for (level, count) in Level::ALL.into_iter().zip(self.sweep.records) {
-            self.failed.add(Reason::OutputFailed, level, count);
+            self.failed.add(DropReason::OutputFailed, level, count);
         }
         if self.sweep.words != 0 {
             let first = self.failed_range.map_or(self.sweep.first_ticks, |range| range.0);
             self.failed_range = Some((first, self.sweep.last_ticks));
+            self.state.taken.failed.store(&self.failed);
             // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds
             // the ring empty.
             self.state.failures.fetch_add(1, Ordering::Release);
