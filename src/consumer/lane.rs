@@ -29,8 +29,8 @@ pub(super) struct Lane {
     ring: WordConsumer,
     /// Whether its name is in the file.
     announced: bool,
-    /// How many of its records are in the file.
-    pub(super) written: u64,
+    /// How many of its records are in the file, by level.
+    pub(super) written: [u64; 5],
     /// How many of them had something cut off.
     pub(super) cut: u64,
     /// The drops that are in the file: those of the producer, and all.
@@ -108,7 +108,7 @@ impl Lane {
             number,
             ring: ring.ring,
             announced: false,
-            written: 0,
+            written: [0; 5],
             cut: 0,
             marked: Default::default(),
             seen: 0,
@@ -136,7 +136,7 @@ impl Lane {
         let mut account = Account {
             sweep: &mut self.sweep,
             thread: self.number,
-            written: self.written,
+            written: self.written.iter().sum(),
             announced: &mut self.announced,
             state: &self.state,
         };
@@ -194,12 +194,19 @@ impl Lane {
 
     /// How many records of the thread are in the file when this sweep is.
     pub(super) fn written_then(&self) -> u64 {
-        self.written + self.sweep.records.iter().sum::<u64>()
+        self.written() + self.sweep.records.iter().sum::<u64>()
+    }
+
+    /// How many records of the thread are in the file.
+    pub(super) fn written(&self) -> u64 {
+        self.written.iter().sum()
     }
 
     /// The sweep is in the file: counts it, and gives the ring its room back.
     pub(super) fn commit(&mut self) {
-        self.written = self.written_then();
+        for (written, taken) in self.written.iter_mut().zip(self.sweep.records) {
+            *written += taken;
+        }
         self.cut += self.sweep.cut;
         if let Some(marked) = self.sweep.marked {
             if marked[0] != self.marked[0] {

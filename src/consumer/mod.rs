@@ -267,7 +267,8 @@ impl<O: Output> Consumer<O> {
         while self.sweep() {}
         self.control.end();
         for lane in self.lanes.iter().filter(|lane| lane.has_account()) {
-            frames::put_thread_end(&mut self.staging, lane.number, lane.written, lane.dropped());
+            let (written, dropped) = (lane.written(), lane.dropped());
+            frames::put_thread_end(&mut self.staging, lane.number, written, dropped);
         }
         let totals = self.totals();
         frames::put_end(&mut self.staging, totals, self.clock.now());
@@ -321,7 +322,7 @@ impl<O: Output> Consumer<O> {
 
 impl Totals {
     fn add(&mut self, lane: &Lane) {
-        self.written += lane.written;
+        self.written += lane.written();
         self.dropped += lane.dropped();
         self.cut += lane.cut;
     }
