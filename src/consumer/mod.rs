@@ -227,12 +227,10 @@ impl<O: Output> Consumer<O> {
             return true;
         }
         let result = self.output.append(self.staging.as_slice());
+        let result = result.and_then(|()| self.output.commit());
         self.staging.clear();
         match result {
-            Ok(()) => {
-                self.output.commit();
-                true
-            }
+            Ok(()) => true,
             Err(error) => {
                 self.error.get_or_insert(error);
                 false
