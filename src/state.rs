@@ -16,16 +16,18 @@ pub(crate) enum Reason {
     OutputFailed = 4,
     AfterShutdown = 5,
     Nested = 6,
+    FileRemoved = 7,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::RingFull,
         Self::TooLarge,
         Self::WaitTimedOut,
         Self::OutputFailed,
         Self::AfterShutdown,
         Self::Nested,
+        Self::FileRemoved,
     ];
 }
 
