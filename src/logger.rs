@@ -17,8 +17,8 @@ use crate::hot::GATE;
 use crate::level::Level;
 use crate::orphans;
 use crate::policy::{Overflow, Policies, WriteThrough};
+use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
-use crate::segment::open;
 use crate::stats::Stats;
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
 use crate::sync::{Arc, thread};
@@ -322,12 +322,9 @@ impl Builder {
     }
 
     fn open_segment(&self, clock: TickSource) -> Result<Segment, StartError> {
-        let header = open::header(clock.source());
-        let file = open::open(&self.path, self.overwrite)?;
         let window = self.segment_size.max(MIN_SEGMENT_BYTES);
-        let output = MappedFile::new(file, &header.to_page(), window)
-            .map_err(|error| StartError::file(&self.path, error))?;
-        Ok(Segment { output, salt: header.salt })
+        let output = MappedFile::create(&self.path, self.overwrite, clock.source(), window)?;
+        Ok(Segment { salt: output.salt(), output })
     }
 
     /// Makes the consumer's thread, and waits until it is pinned, if it is to be.
@@ -339,6 +336,7 @@ impl Builder {
         let run = move || {
             let _end = EndOnDrop(core.clone());
             let _ = ready.send(pin.map_or(Ok(()), pin_to));
+            guard::unblock_in_this_thread();
             // Nothing is given where pinning failed, or opening the segment.
             let Ok(segment) = given.recv() else { return Report::default() };
             let discipline = first_observations(core.clock);

@@ -237,9 +237,10 @@ pub mod rig {
             Ok(())
         }
 
-        fn commit(&mut self) {
+        fn commit(&mut self) -> io::Result<()> {
             // Relaxed: see `Rig::in_file`.
             self.file.committed.store(self.records, Ordering::Relaxed);
+            Ok(())
         }
 
         fn len(&self) -> u64 {

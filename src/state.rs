@@ -119,6 +119,14 @@ pub(crate) struct Taken {
     pub(crate) high_water_words: statics::AtomicU64,
 }
 
+impl Taken {
+    /// What was written is gone.
+    pub(crate) fn clear_written(&self) {
+        // Relaxed: see `Account::of`.
+        self.written.iter().for_each(|written| written.store(0, Ordering::Relaxed));
+    }
+}
+
 /// [`DropCounts`] that one thread writes and others look at.
 #[derive(Default)]
 pub(crate) struct SharedCounts([[statics::AtomicU64; 5]; DropReason::ALL.len()]);
@@ -217,6 +225,13 @@ impl DropCounts {
     /// Adds `count` records.
     pub(crate) fn add(&mut self, reason: DropReason, level: Level, count: u64) {
         self.counts[reason.index()][level.index()] += count;
+    }
+
+    /// Adds records by level.
+    pub(crate) fn add_all(&mut self, reason: DropReason, by_level: [u64; 5]) {
+        for (level, count) in Level::ALL.into_iter().zip(by_level) {
+            self.add(reason, level, count);
+        }
     }
 
     /// The sum.

@@ -174,6 +174,12 @@ impl Counters {
         }
     }
 
+    /// The file is gone, and with it what the threads that have ended had written to it.
+    pub(crate) fn lose_ended(&self) {
+        let ended = &mut self.threads().ended;
+        ended.dropped.add_all(DropReason::FileRemoved, std::mem::take(&mut ended.written));
+    }
+
     /// All of it.
     pub(crate) fn stats(&self) -> Stats {
         let threads = self.threads();

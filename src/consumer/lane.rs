@@ -5,7 +5,6 @@ use super::staging::{Frame, Staging};
 use super::{compact, frames};
 use crate::format::frame::Kind;
 use crate::format::varint;
-use crate::level::Level;
 use crate::orphans::Orphan;
 use crate::record::Record;
 use crate::registry::NewRing;
@@ -30,7 +29,7 @@ pub(super) struct Lane {
     /// Whether its name is in the file.
     announced: bool,
     /// How many of its records are in the file, by level.
-    written: [u64; 5],
+    pub(super) written: [u64; 5],
     /// How many of them had something cut off.
     pub(super) cut: u64,
     /// How many bytes of the ring they took.
@@ -47,6 +46,8 @@ pub(super) struct Lane {
     failed: DropCounts,
     /// The ticks of the first and of the last one since the last mark.
     failed_range: Option<(u64, u64)>,
+    /// The ticks of the first and of the last record that is in the file, or in a mark of it.
+    in_file: Option<(u64, u64)>,
     /// What the current sweep took.
     sweep: Sweep,
 }
@@ -62,6 +63,23 @@ struct Sweep {
     /// Whether everything that was in the ring was taken, and its producer had gone before.
     finished: bool,
     marked: Option<[DropCounts; 2]>,
+    /// The ticks of the first and of the last record in that mark.
+    marked_range: Option<(u64, u64)>,
+}
+
+impl Sweep {
+    /// The ticks of the first and of the last record.
+    fn range(&self) -> Option<(u64, u64)> {
+        (self.words != 0).then_some((self.first_ticks, self.last_ticks))
+    }
+}
+
+/// What spans both ranges.
+pub(super) fn join(one: Option<(u64, u64)>, other: Option<(u64, u64)>) -> Option<(u64, u64)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        (one, other) => one.or(other),
+    }
 }
 
 /// Drops that were seen in a ring that was not empty.
@@ -121,6 +139,7 @@ impl Lane {
             gap: None,
             failed: DropCounts::default(),
             failed_range: None,
+            in_file: None,
             sweep: Sweep::default(),
         }
     }
@@ -175,18 +194,28 @@ impl Lane {
         }
         let by_producer = gap.map_or(self.marked[0], |gap| gap.counts);
         let all = by_producer.plus(&self.failed);
-        let ranges = [gap.map(|gap| gap.range), self.failed_range];
-        let first = ranges.iter().flatten().map(|range| range.0).min().unwrap_or_default();
-        let last = ranges.iter().flatten().map(|range| range.1).max().unwrap_or_default();
+        let range = join(gap.map(|gap| gap.range), self.failed_range);
         block.close(staging);
         announce(&mut self.announced, self.number, &self.state, staging);
-        frames::put_drops(staging, self.number, (first, last), &all.since(&self.marked[1]));
+        let counts = all.since(&self.marked[1]);
+        frames::put_drops(staging, self.number, range.unwrap_or_default(), &counts);
         self.sweep.marked = Some([by_producer, all]);
+        self.sweep.marked_range = range;
     }
 
     /// How many records were dropped, as far as it was seen.
     pub(super) fn dropped(&self) -> u64 {
         self.seen + self.failed.total()
+    }
+
+    /// What was dropped, of a lane without a gap.
+    pub(super) fn drops(&self) -> DropCounts {
+        self.marked[0].plus(&self.failed)
+    }
+
+    /// The ticks of the first and of the last record that it accounts for.
+    pub(super) fn range(&self) -> Option<(u64, u64)> {
+        join(self.in_file, self.failed_range)
     }
 
     /// Whether the sweep took something.
@@ -228,6 +257,7 @@ impl Lane {
             taken.bytes.store(self.bytes, Ordering::Relaxed);
         }
         self.cut += self.sweep.cut;
+        self.in_file = join(self.in_file, join(self.sweep.range(), self.sweep.marked_range));
         if let Some(marked) = self.sweep.marked {
             if marked[0] != self.marked[0] {
                 self.gap = None;
@@ -242,18 +272,33 @@ impl Lane {
     pub(super) fn fail(&mut self) {
         // It ends once its drops are marked.
         self.sweep.finished = false;
-        for (level, count) in Level::ALL.into_iter().zip(self.sweep.records) {
-            self.failed.add(DropReason::OutputFailed, level, count);
-        }
+        self.failed.add_all(DropReason::OutputFailed, self.sweep.records);
         if self.sweep.words != 0 {
-            let first = self.failed_range.map_or(self.sweep.first_ticks, |range| range.0);
-            self.failed_range = Some((first, self.sweep.last_ticks));
-            self.state.taken.failed.store(&self.failed);
-            // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds
-            // the ring empty.
-            self.state.failures.fetch_add(1, Ordering::Release);
+            self.failed_range = join(self.failed_range, self.sweep.range());
+            self.say_failed();
         }
         self.release();
+    }
+
+    /// The file is gone, and with it what was written: counts that as dropped. All drops are to be
+    /// marked again in the next one.
+    pub(super) fn lose_segment(&mut self) {
+        let written = std::mem::take(&mut self.written);
+        self.failed.add_all(DropReason::FileRemoved, written);
+        if written != [0; 5] {
+            self.state.taken.clear_written();
+            self.say_failed();
+        }
+        self.cut = 0;
+        self.marked[1] = DropCounts::default();
+        self.failed_range = join(self.failed_range, self.in_file.take());
+    }
+
+    fn say_failed(&self) {
+        self.state.taken.failed.store(&self.failed);
+        // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds the
+        // ring empty.
+        self.state.failures.fetch_add(1, Ordering::Release);
     }
 
     /// What was written of the thread's name may be lost: it is written again.

@@ -6,6 +6,7 @@
 
 mod compact;
 mod dictionary;
+mod failure;
 mod frames;
 mod lane;
 mod pace;
@@ -17,6 +18,7 @@ use std::io;
 use std::ops::Range;
 
 use dictionary::Dictionary;
+use failure::{Ended, Segment};
 use frames::Totals;
 use lane::{Block, Lane, Left};
 pub(crate) use pace::Pacing;
@@ -71,8 +73,9 @@ pub(crate) struct Consumer<O> {
     watermark: u64,
     /// The watermark that the last sweep reached, written or not.
     complete: u64,
-    /// The totals of the threads that have ended.
-    ended: Totals,
+    /// The account of the threads that have ended.
+    ended: Ended,
+    segment: Segment,
     error: Option<io::Error>,
     served: u64,
 }
@@ -94,7 +97,8 @@ impl<O: Output> Consumer<O> {
             next_thread: 0,
             watermark: 0,
             complete: 0,
-            ended: Totals::default(),
+            ended: Ended::default(),
+            segment: Segment::Begun,
             error: None,
             served: 0,
         }
@@ -109,6 +113,7 @@ impl<O: Output> Consumer<O> {
         loop {
             let now_ns = crate::clock::monotonic_ns();
             if now_ns >= self.next_clock_ns {
+                self.check_output();
                 self.compare_clocks(now_ns);
             }
             let (took, stop) = self.serve();
@@ -126,6 +131,10 @@ impl<O: Output> Consumer<O> {
     /// One sweep, with what was asked for before it. Whether it took records, and whether to stop.
     pub(crate) fn serve(&mut self) -> (bool, bool) {
         let (mut request, stop) = self.core.control.begin_sweep();
+        if request != self.served || stop {
+            // Whoever waits for it is not to be told of a file that is not there.
+            self.check_output();
+        }
         let took = self.sweep();
         if twin::broken(Twin::RequestReadLate) {
             (request, _) = self.core.control.begin_sweep();
@@ -140,6 +149,7 @@ impl<O: Output> Consumer<O> {
     /// Takes a batch from each ring, and commits it. Whether there was anything.
     pub(crate) fn sweep(&mut self) -> bool {
         let mut complete = self.core.clock.begin_sweep();
+        self.renew_segment();
         for ring in self.core.registry.take() {
             self.add_lane(ring);
         }
@@ -189,10 +199,6 @@ impl<O: Output> Consumer<O> {
         if self.append() {
             self.lanes[lanes].iter_mut().for_each(Lane::commit);
         } else {
-            // Some of the dictionary may be lost: it is written again as it is needed.
-            self.dictionary.forget();
-            self.next_clock_ns = 0;
-            self.lanes.iter_mut().for_each(Lane::forget_announcement);
             self.lanes[lanes].iter_mut().for_each(Lane::fail);
         }
     }
@@ -214,14 +220,14 @@ impl<O: Output> Consumer<O> {
             return true;
         }
         let result = self.output.append(self.staging.as_slice());
-        self.staging.clear();
-        match result {
+        match result.and_then(|()| self.output.commit()) {
             Ok(()) => {
-                self.output.commit();
+                self.staging.clear();
+                self.segment = Segment::Begun;
                 true
             }
             Err(error) => {
-                self.error.get_or_insert(error);
+                self.note_failure(error);
                 false
             }
         }
@@ -251,15 +257,30 @@ impl<O: Output> Consumer<O> {
     /// they may just be publishing a last record that nobody will write.
     pub(crate) fn close(&mut self) -> (Report, Vec<Orphan>) {
         self.close_rings();
+        self.check_output();
         while self.sweep() {}
         self.core.control.end();
-        for lane in self.lanes.iter().filter(|lane| lane.has_account()) {
-            frames::put_thread_end(&mut self.staging, lane.number, lane.written(), lane.dropped());
+        if !self.append_end() {
+            self.check_output();
+            self.renew_segment();
+            self.append_end();
+        }
+        self.report()
+    }
+
+    /// Ends the threads that are left, and the segment; says whether that worked.
+    fn append_end(&mut self) -> bool {
+        for lane in &mut self.lanes {
+            // Of what failed last.
+            lane.mark_drops(&mut self.staging, &mut self.block);
+            if lane.has_account() {
+                let (written, dropped) = (lane.written(), lane.dropped());
+                frames::put_thread_end(&mut self.staging, lane.number, written, dropped);
+            }
         }
         let totals = self.totals();
         frames::put_end(&mut self.staging, totals, self.core.clock.now());
-        self.append();
-        self.report()
+        self.append()
     }
 
     /// Ends without another sweep, because one panicked: nothing is written any more, and nobody
@@ -284,16 +305,19 @@ impl<O: Output> Consumer<O> {
     }
 
     fn totals(&self) -> Totals {
-        let mut totals = self.ended;
+        let Ended { written, drops, cut, .. } = &self.ended;
+        let mut totals =
+            Totals { written: written.iter().sum(), dropped: drops.total(), cut: *cut };
         self.lanes.iter().for_each(|lane| totals.add(lane));
         totals
     }
 
     fn report(&mut self) -> (Report, Vec<Orphan>) {
-        let totals = self.totals();
         if let Err(error) = self.output.close() {
-            self.error.get_or_insert(error);
+            // It may be that all that was written is gone.
+            self.note_failure(error);
         }
+        let totals = self.totals();
         let report = Report {
             written: totals.written,
             dropped: totals.dropped,

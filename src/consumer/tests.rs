@@ -39,7 +39,9 @@ impl Output for Memory {
         Ok(())
     }
 
-    fn commit(&mut self) {}
+    fn commit(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     fn len(&self) -> u64 {
         self.0.borrow().bytes.len() as u64
