@@ -59,6 +59,8 @@ pub(super) struct Dictionary {
     others: HashMap<u64, u32>,
     threads: Vec<Thread>,
     thread_numbers: HashMap<u64, u32>,
+    /// The index of the thread that was last named with an id of the operating system.
+    os_threads: HashMap<u64, u32>,
     last_thread: (u64, u32),
 }
 
@@ -112,6 +114,12 @@ impl Dictionary {
         &mut self.threads[self.last_thread.1 as usize]
     }
 
+    /// The thread that the operating system calls so, by its index. Of several, the last that was
+    /// named: ids are used again.
+    pub(super) fn thread_of_os(&self, os_id: u64) -> Option<u32> {
+        self.os_threads.get(&os_id).copied().filter(|_| os_id != 0)
+    }
+
     /// Takes the payload of a thread frame; `None` where it breaks the format.
     pub(super) fn add_thread(&mut self, payload: &[u8]) -> Option<()> {
         let mut fields = Fields(payload);
@@ -119,6 +127,8 @@ impl Dictionary {
         let thread = self.thread_numbered(number);
         thread.os_id = os_id;
         thread.name = name.into();
+        let index = thread.index;
+        self.os_threads.insert(os_id, index);
         Some(())
     }
 

@@ -167,8 +167,7 @@ impl<'a> Merger<'a> {
         let queue = mark.thread().map_or(0, |thread| thread + 1);
         let ticks = match mark {
             Mark::End(_) => u64::MAX,
-            _ if queue == 0 => watermark,
-            _ => mark.ticks().unwrap_or(0),
+            _ => mark.ticks().unwrap_or(if queue == 0 { watermark } else { 0 }),
         };
         self.push(queue, Entry::Mark(ticks, mark));
     }

@@ -57,7 +57,9 @@ use std::path::Path;
 
 pub use dictionary::{CallSite, Thread};
 pub use error::Error;
-pub use event::{Damage, DamageKind, DropCount, DropReason, Drops, Event, Gap, ThreadEnd, Totals};
+pub use event::{
+    Damage, DamageKind, DropCount, DropReason, Drops, Event, Gap, Signal, ThreadEnd, Totals,
+};
 pub use files::{FileError, Files};
 pub use json::write_escaped;
 pub use options::{Options, Order};

@@ -144,6 +144,7 @@ impl<'a> Segment<'a> {
             Kind::Drops => self.drops(offset),
             Kind::Watermark => self.watermark(),
             Kind::ThreadEnd => self.thread_end(offset),
+            Kind::Signal => self.signal(offset),
             Kind::End => self.totals(offset),
         };
         match understood {
@@ -228,6 +229,16 @@ impl<'a> Segment<'a> {
         thread.written = thread.written.max(written);
         self.add_gap(Some(index), missing, offset);
         let mark = Mark::ThreadEnd { thread: index, written, dropped, offset };
+        self.queue.push_back(Step::Mark(mark));
+        Some(())
+    }
+
+    fn signal(&mut self, offset: u64) -> Option<()> {
+        let mut fields = Fields(self.frames.payload());
+        let (os_thread, signal, ticks) = (fields.varint()?, fields.u8()?, fields.u64()?);
+        let time_ns = self.timeline_at(ticks).0.time_of(ticks);
+        let thread = self.dictionary.thread_of_os(os_thread);
+        let mark = Mark::Signal { os_thread, thread, signal, ticks, time_ns, offset };
         self.queue.push_back(Step::Mark(mark));
         Some(())
     }

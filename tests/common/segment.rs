@@ -180,6 +180,14 @@ impl Segment {
         self.frame(Kind::Drops as u8, &out)
     }
 
+    pub fn signal(&mut self, os_thread: u64, signal: u8, ticks: u64) -> &mut Self {
+        let mut out = Vec::new();
+        varint::put(&mut out, os_thread);
+        out.push(signal);
+        out.extend_from_slice(&ticks.to_le_bytes());
+        self.frame(Kind::Signal as u8, &out)
+    }
+
     /// Closes the file in order.
     pub fn close(&mut self) -> &mut Self {
         for (thread, written) in self.written.clone() {
@@ -305,6 +313,9 @@ pub fn note(outcome: &mut Outcome, event: Event<'_>) {
             format!("{:?} misses {}", gap.thread.map(|thread| thread.number()), gap.records)
         }
         Event::Damage(damage) => damage.to_string(),
+        Event::Signal(signal) => {
+            format!("{signal} in {:?}", signal.thread.map(|thread| thread.name()))
+        }
         Event::ThreadEnd(end) => format!("{} ends after {}", end.thread.name(), end.written),
         Event::End(totals) => format!("end after {}", totals.written),
         _ => return,
