@@ -60,6 +60,7 @@ impl<O: Output> Consumer<O> {
         match self.output.reopen() {
             Ok(salt) => {
                 self.segment = Segment::Renewed;
+                self.core.set_log(self.output.log_file());
                 self.staging = Staging::new(salt);
                 self.dictionary = Dictionary::new();
                 self.index = Index::new();

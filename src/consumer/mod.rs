@@ -11,6 +11,7 @@ mod frames;
 mod index;
 mod lane;
 mod pace;
+pub(crate) mod side;
 mod staging;
 #[cfg(all(test, feature = "reader", not(kymo_loom)))]
 mod tests;
@@ -87,6 +88,7 @@ impl<O: Output> Consumer<O> {
     pub(crate) fn new(core: Arc<Core>, discipline: Discipline, output: O, salt: u32) -> Self {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
+        core.set_log(output.log_file());
         Self {
             core,
             clock_interval_ns: FIRST_CLOCK_INTERVAL_NS,
