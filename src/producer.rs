@@ -69,6 +69,8 @@ pub(crate) struct Producer {
     pub(crate) state: Arc<RingState>,
     control: Arc<Control>,
     overflow: Overflow,
+    /// How many failures the last flush knew of.
+    failures: u64,
 }
 
 impl Producer {
@@ -78,7 +80,7 @@ impl Producer {
         control: Arc<Control>,
         overflow: Overflow,
     ) -> Self {
-        Self { ring, state, control, overflow }
+        Self { ring, state, control, overflow, failures: 0 }
     }
 
     /// See [`Mode`].
@@ -165,17 +167,18 @@ impl Producer {
         self.state.drops.count(level, ticks, reason);
     }
 
-    /// Waits until all that was logged here is in the file; false if it could not be written, or
-    /// the logger has gone before.
+    /// Waits until all that was logged here is in the file; false if something could not be written
+    /// since the last time, or if the logger has gone before.
     pub(crate) fn flush(&mut self, deadline_ns: Option<u64>) -> bool {
-        // Acquire, both: pairs with the release in `Lane::fail`, which comes before the ring's room
-        // is given back.
-        let failures = self.state.failures.load(Ordering::Acquire);
         while !self.ring.is_drained() {
             if self.is_closed() || !self.control.request_sweep(deadline_ns) {
                 break;
             }
         }
-        self.ring.is_drained() && self.state.failures.load(Ordering::Acquire) == failures
+        let drained = self.ring.is_drained();
+        // Acquire: pairs with the release in `Lane::say_failed`, which comes before the ring's room
+        // is given back.
+        let failures = self.state.failures.load(Ordering::Acquire);
+        drained && std::mem::replace(&mut self.failures, failures) == failures
     }
 }
