@@ -174,6 +174,11 @@ impl Lane {
         if all { Left::Nothing } else { Left::NewerThan(self.sweep.last_ticks) }
     }
 
+    /// Sees all drops, also those behind a gap that could not be marked, because there is no later.
+    pub(super) fn see_last_drops(&mut self) {
+        see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
+    }
+
     /// Writes a mark, if there is a gap and all that was logged before it has been taken.
     pub(super) fn mark_drops(&mut self, staging: &mut Staging, block: &mut Block) {
         let gap = self.gap.as_ref().filter(|gap| gap.words_before == 0);

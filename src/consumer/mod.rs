@@ -7,6 +7,8 @@
 mod compact;
 mod dictionary;
 mod failure;
+#[cfg(all(test, feature = "reader", not(kymo_loom)))]
+mod faults;
 mod frames;
 mod lane;
 mod pace;
@@ -284,7 +286,7 @@ impl<O: Output> Consumer<O> {
     /// Ends the threads that are left, and the segment; says whether that worked.
     fn append_end(&mut self) -> bool {
         for lane in &mut self.lanes {
-            // Of what failed last.
+            lane.see_last_drops();
             lane.mark_drops(&mut self.staging, &mut self.block);
             if lane.has_account() {
                 let (written, dropped) = (lane.written(), lane.dropped());
