@@ -137,7 +137,7 @@ impl Source {
 fn within_a_minute(mut so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !so() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "nothing changed for a minute");
+        assert!(begin.elapsed() < Duration::from_secs(10), "nothing changed for a minute");
     }
 }
 

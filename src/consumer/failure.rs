@@ -15,9 +15,8 @@ use super::dictionary::Dictionary;
 use super::lane::{Lane, join};
 use super::staging::Staging;
 use super::{Consumer, frames};
-use crate::level::Level;
 use crate::segment::Output;
-use crate::state::{DropCounts, Reason, ThreadInfo};
+use crate::state::{DropCounts, DropReason, ThreadInfo};
 
 /// The segment, as far as the consumer knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +43,7 @@ impl<O: Output> Consumer<O> {
         if self.output.is_removed() && self.segment != Segment::Removed {
             self.segment = Segment::Removed;
             self.ended.lose_segment();
+            self.core.counters.lose_ended();
             self.lanes.iter_mut().for_each(Lane::lose_segment);
         }
         self.dictionary.forget();
@@ -118,7 +118,7 @@ impl Ended {
 
     /// What was written is gone.
     fn lose_segment(&mut self) {
-        self.drops.add_all(Reason::FileRemoved, std::mem::take(&mut self.written));
+        self.drops.add_all(DropReason::FileRemoved, std::mem::take(&mut self.written));
         self.cut = 0;
     }
 
@@ -130,15 +130,6 @@ impl Ended {
             let range = self.range.unwrap_or_default();
             frames::put_drops(staging, self.number, range, &self.drops);
             frames::put_thread_end(staging, self.number, 0, self.drops.total());
-        }
-    }
-}
-
-impl DropCounts {
-    /// Adds records by level.
-    pub(super) fn add_all(&mut self, reason: Reason, by_level: [u64; 5]) {
-        for (level, count) in Level::ALL.into_iter().zip(by_level) {
-            self.add(reason, level, count);
         }
     }
 }

@@ -227,7 +227,7 @@ impl Found {
                                 count.reason,
                                 DropReason::TimedOut
                                     | DropReason::OutputFailed
-                                    | DropReason::Unknown(7)
+                                    | DropReason::FileRemoved
                             ),
                             "{:?}",
                             count.reason

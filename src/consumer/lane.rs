@@ -8,9 +8,9 @@ use crate::format::varint;
 use crate::orphans::Orphan;
 use crate::record::Record;
 use crate::registry::NewRing;
-use crate::ring::WordConsumer;
 use crate::ring::consumer::records;
-use crate::state::{DropCounts, Drops, Reason, RingState};
+use crate::ring::{WORD_BYTES, WordConsumer};
+use crate::state::{DropCounts, DropReason, Drops, RingState};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::twin::{self, Twin};
@@ -28,10 +28,16 @@ pub(super) struct Lane {
     ring: WordConsumer,
     /// Whether its name is in the file.
     announced: bool,
+    /// Whether its end is in the file.
+    pub(super) end_in_file: bool,
     /// How many of its records are in the file, by level.
     pub(super) written: [u64; 5],
     /// How many of them had something cut off.
     pub(super) cut: u64,
+    /// How many bytes of the ring they took.
+    bytes: u64,
+    /// The most words that were found in the ring.
+    high_water: usize,
     /// The drops that are in the file: those of the producer, and all.
     marked: [DropCounts; 2],
     /// How many drops of the producer were seen.
@@ -126,8 +132,11 @@ impl Lane {
             number,
             ring: ring.ring,
             announced: false,
+            end_in_file: false,
             written: [0; 5],
             cut: 0,
+            bytes: 0,
+            high_water: 0,
             marked: Default::default(),
             seen: 0,
             gap: None,
@@ -149,19 +158,25 @@ impl Lane {
         self.sweep = Sweep::default();
         // Before the ring is looked at, so that the look finds all that was logged before the gap.
         let fresh = see_drops(&self.state.drops, &mut self.seen, &mut self.gap, false);
+        let written = self.written();
         let committed = self.ring.look();
         let ended = committed.is_last();
         let (first, second) = committed.runs();
         let mut account = Account {
             sweep: &mut self.sweep,
             thread: self.number,
-            written: self.written.iter().sum(),
+            written,
             announced: &mut self.announced,
             state: &self.state,
         };
         let all = account.take(first, dictionary, staging, block)
             && account.take(second, dictionary, staging, block);
         let found = first.len() + second.len();
+        if found > self.high_water {
+            self.high_water = found;
+            // Relaxed: a number to look at.
+            self.state.taken.high_water_words.store(found as u64, Ordering::Relaxed);
+        }
         if let Some(gap) = &mut self.gap {
             let words_before = if fresh { found } else { gap.words_before };
             gap.words_before = words_before.saturating_sub(self.sweep.words);
@@ -226,20 +241,28 @@ impl Lane {
         self.sweep.finished
     }
 
-    /// How many records of the thread are in the file when this sweep is.
-    pub(super) fn written_then(&self) -> u64 {
-        self.written() + self.sweep.records.iter().sum::<u64>()
-    }
-
     /// How many records of the thread are in the file.
     pub(super) fn written(&self) -> u64 {
         self.written.iter().sum()
     }
 
+    /// How many records of the thread are in the file when this sweep is.
+    pub(super) fn written_then(&self) -> u64 {
+        self.written() + self.sweep.records.iter().sum::<u64>()
+    }
+
     /// The sweep is in the file: counts it, and gives the ring its room back.
     pub(super) fn commit(&mut self) {
-        for (written, taken) in self.written.iter_mut().zip(self.sweep.records) {
-            *written += taken;
+        if self.sweep.words != 0 {
+            let taken = &self.state.taken;
+            for (level, count) in self.sweep.records.into_iter().enumerate() {
+                self.written[level] += count;
+                // Relaxed, both: looked at by `stats`; the room that the ring gets back orders them
+                // for a thread that has flushed.
+                taken.written[level].store(self.written[level], Ordering::Relaxed);
+            }
+            self.bytes += (self.sweep.words * WORD_BYTES) as u64;
+            taken.bytes.store(self.bytes, Ordering::Relaxed);
         }
         self.cut += self.sweep.cut;
         self.in_file = join(self.in_file, join(self.sweep.range(), self.sweep.marked_range));
@@ -257,7 +280,7 @@ impl Lane {
     pub(super) fn fail(&mut self) {
         // It ends once its drops are marked.
         self.sweep.finished = false;
-        self.failed.add_all(Reason::OutputFailed, self.sweep.records);
+        self.failed.add_all(DropReason::OutputFailed, self.sweep.records);
         if self.sweep.words != 0 {
             self.failed_range = join(self.failed_range, self.sweep.range());
             self.say_failed();
@@ -268,16 +291,20 @@ impl Lane {
     /// The file is gone, and with it what was written: counts that as dropped. All drops are to be
     /// marked again in the next one.
     pub(super) fn lose_segment(&mut self) {
-        if self.written() != 0 {
+        let written = std::mem::take(&mut self.written);
+        self.failed.add_all(DropReason::FileRemoved, written);
+        if written != [0; 5] {
+            self.state.taken.clear_written();
             self.say_failed();
         }
-        self.failed.add_all(Reason::FileRemoved, std::mem::take(&mut self.written));
         self.cut = 0;
+        self.end_in_file = false;
         self.marked[1] = DropCounts::default();
         self.failed_range = join(self.failed_range, self.in_file.take());
     }
 
     fn say_failed(&self) {
+        self.state.taken.failed.store(&self.failed);
         // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds the
         // ring empty.
         self.state.failures.fetch_add(1, Ordering::Release);

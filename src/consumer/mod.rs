@@ -26,14 +26,11 @@ use lane::{Block, Lane, Left};
 pub(crate) use pace::Pacing;
 use staging::Staging;
 
-use crate::clock::TickSource;
 use crate::clock::discipline::Discipline;
-use crate::control::Control;
+use crate::core::Core;
 use crate::orphans::Orphan;
-use crate::producer::Mode;
-use crate::registry::{NewRing, Registry};
+use crate::registry::NewRing;
 use crate::segment::Output;
-use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, thread};
 use crate::twin::{self, Twin};
 
@@ -65,9 +62,7 @@ const STAGING_BYTES: usize = 1 << 20;
 
 /// The consumer.
 pub(crate) struct Consumer<O> {
-    registry: Arc<Registry>,
-    control: Arc<Control>,
-    clock: TickSource,
+    core: Arc<Core>,
     discipline: Discipline,
     clock_interval_ns: u64,
     next_clock_ns: u64,
@@ -88,20 +83,11 @@ pub(crate) struct Consumer<O> {
 }
 
 impl<O: Output> Consumer<O> {
-    pub(crate) fn new(
-        registry: Arc<Registry>,
-        control: Arc<Control>,
-        clock: TickSource,
-        discipline: Discipline,
-        output: O,
-        salt: u32,
-    ) -> Self {
+    pub(crate) fn new(core: Arc<Core>, discipline: Discipline, output: O, salt: u32) -> Self {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
         Self {
-            registry,
-            control,
-            clock,
+            core,
             clock_interval_ns: FIRST_CLOCK_INTERVAL_NS,
             next_clock_ns: discipline.line().monotonic_ns + FIRST_CLOCK_INTERVAL_NS,
             discipline,
@@ -124,7 +110,7 @@ impl<O: Output> Consumer<O> {
     /// sweep it calls `wait` with whether there were records; that may sleep with `park`.
     pub(crate) fn run(&mut self, mut wait: impl FnMut(bool)) -> (Report, Vec<Orphan>) {
         if !twin::broken(Twin::AttachLate) {
-            self.control.attach(thread::current());
+            self.core.control.attach(thread::current());
         }
         loop {
             let now_ns = crate::clock::monotonic_ns();
@@ -138,7 +124,7 @@ impl<O: Output> Consumer<O> {
             }
             wait(took);
             if twin::broken(Twin::AttachLate) {
-                self.control.attach(thread::current());
+                self.core.control.attach(thread::current());
             }
         }
         self.close()
@@ -146,27 +132,27 @@ impl<O: Output> Consumer<O> {
 
     /// One sweep, with what was asked for before it. Whether it took records, and whether to stop.
     pub(crate) fn serve(&mut self) -> (bool, bool) {
-        let (mut request, stop) = self.control.begin_sweep();
+        let (mut request, stop) = self.core.control.begin_sweep();
         if request != self.served || stop {
             // Whoever waits for it is not to be told of a file that is not there.
             self.check_output();
         }
         let took = self.sweep();
         if twin::broken(Twin::RequestReadLate) {
-            (request, _) = self.control.begin_sweep();
+            (request, _) = self.core.control.begin_sweep();
         }
         if request != self.served {
             self.served = request;
-            self.control.end_sweep(request);
+            self.core.control.end_sweep(request);
         }
         (took, stop)
     }
 
     /// Takes a batch from each ring, and commits it. Whether there was anything.
     pub(crate) fn sweep(&mut self) -> bool {
-        let mut complete = self.clock.begin_sweep();
+        let mut complete = self.core.clock.begin_sweep();
         self.renew_segment();
-        for ring in self.registry.take() {
+        for ring in self.core.registry.take() {
             self.add_lane(ring);
         }
         let mut took = false;
@@ -220,10 +206,11 @@ impl<O: Output> Consumer<O> {
     }
 
     fn forget_finished(&mut self) {
-        let ended = &mut self.ended;
+        let (ended, counters) = (&mut self.ended, &self.core.counters);
         self.lanes.retain(|lane| {
             if lane.is_finished() {
                 ended.add(lane);
+                counters.dismiss(&lane.state);
             }
             !lane.is_finished()
         });
@@ -255,7 +242,7 @@ impl<O: Output> Consumer<O> {
 
     /// Writes what the clocks show, and how far the file is complete.
     fn compare_clocks(&mut self, now_ns: u64) {
-        let seen = self.clock.observe();
+        let seen = self.core.clock.observe();
         let line = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
         if self.complete > self.watermark {
@@ -274,27 +261,40 @@ impl<O: Output> Consumer<O> {
         self.close_rings();
         self.check_output();
         while self.sweep() {}
-        self.control.end();
-        if !self.append_end() {
+        self.core.control.end();
+        // What fails is tried once more.
+        for _ in 0..2 {
+            if self.append_thread_ends() && self.append_end() {
+                break;
+            }
             self.check_output();
             self.renew_segment();
-            self.append_end();
         }
         self.report()
     }
 
-    /// Ends the threads that are left, and the segment; says whether that worked.
-    fn append_end(&mut self) -> bool {
+    /// Ends the threads that are left; says whether that worked.
+    fn append_thread_ends(&mut self) -> bool {
         for lane in &mut self.lanes {
             lane.see_last_drops();
             lane.mark_drops(&mut self.staging, &mut self.block);
-            if lane.has_account() {
+            if lane.has_account() && !lane.end_in_file {
                 let (written, dropped) = (lane.written(), lane.dropped());
                 frames::put_thread_end(&mut self.staging, lane.number, written, dropped);
             }
         }
+        let done = self.append();
+        for lane in self.lanes.iter_mut().filter(|_| done) {
+            lane.commit();
+            lane.end_in_file = true;
+        }
+        done
+    }
+
+    /// Ends the segment; says whether that worked.
+    fn append_end(&mut self) -> bool {
         let totals = self.totals();
-        frames::put_end(&mut self.staging, totals, self.clock.now());
+        frames::put_end(&mut self.staging, totals, self.core.clock.now());
         self.append()
     }
 
@@ -302,20 +302,19 @@ impl<O: Output> Consumer<O> {
     /// waits for it.
     pub(crate) fn abandon(&mut self) -> (Report, Vec<Orphan>) {
         self.close_rings();
-        self.control.end();
+        self.core.control.end();
         self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
         self.report()
     }
 
     /// Takes over the last rings, and tells the threads that nobody reads them any more.
     fn close_rings(&mut self) {
-        for ring in self.registry.close() {
+        for ring in self.core.registry.close() {
             self.add_lane(ring);
         }
         for lane in &self.lanes {
-            // Relaxed: a producer that misses it leaves a last record in the ring.
             if !twin::broken(Twin::ModeStaysOpen) {
-                lane.state.mode.store(Mode::CLOSED, Ordering::Relaxed);
+                lane.state.close();
             }
         }
     }

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use super::*;
 use crate::argument::Arguments;
-use crate::call_site::{CallSite, Location};
-use crate::clock::Clock;
+use crate::call_site::{AtAny, CallSite, Location};
+use crate::clock::{Clock, TickSource};
 use crate::format::header::{ClockSource, Header};
 use crate::hot::{log_outlined, try_log};
 use crate::level::Level;
-use crate::producer::{Overflow, Producer};
+use crate::policy::{Overflow, Policies};
+use crate::producer::Producer;
 use crate::reader::{DropReason, Event, Options, Order, Reader};
-use crate::ring::ring;
-use crate::state::{RingState, ThreadInfo};
+use crate::state::ThreadInfo;
+use crate::sync::atomic::Ordering;
 
 /// A file in memory, of which some operations fail.
 #[derive(Clone, Default)]
@@ -150,9 +151,7 @@ impl File {
 pub(super) struct Rig {
     pub(super) consumer: Consumer<Memory>,
     pub(super) file: Memory,
-    registry: Arc<Registry>,
-    control: Arc<Control>,
-    clock: TickSource,
+    core: Arc<Core>,
 }
 
 pub(super) const LOCATION: Location = Location {
@@ -175,14 +174,14 @@ fn site<L: Arguments>() -> &'static CallSite {
 
 impl Rig {
     pub(super) fn new(clock: Clock) -> Self {
-        let (registry, control) = (Arc::new(Registry::new()), Arc::new(Control::new()));
         let clock = TickSource::new(clock);
+        let policies = Policies::new(Overflow::Wait { timeout: Some(Duration::ZERO) });
+        let core = Arc::new(Core::new(clock, policies, 1));
         let discipline = Discipline::new(clock, clock.observe(), clock.observe());
         let file = Memory::default();
         file.0.borrow_mut().begin(0);
-        let consumer =
-            Consumer::new(registry.clone(), control.clone(), clock, discipline, file.clone(), 0);
-        Self { consumer, file, registry, control, clock }
+        let consumer = Consumer::new(core.clone(), discipline, file.clone(), 0);
+        Self { consumer, file, core }
     }
 
     fn producer(&self, words: usize) -> Producer {
@@ -190,12 +189,8 @@ impl Rig {
     }
 
     pub(super) fn thread(&self, name: &str, words: usize) -> Producer {
-        let (producer, consumer) = ring(words);
         let thread = ThreadInfo { name: name.to_owned(), os_id: 4_711 };
-        let state = Arc::new(RingState::new(self.clock, thread));
-        assert!(self.registry.add(NewRing { ring: consumer, state: state.clone() }));
-        let overflow = Overflow::Wait { timeout: Some(Duration::ZERO) };
-        Producer::new(producer, state, self.control.clone(), overflow)
+        self.core.make_producer(words, thread).expect("the registry is open")
     }
 
     /// Closes the segment; its report and its bytes.
@@ -214,7 +209,8 @@ fn log(producer: &mut Producer, number: u64) {
 fn fill(producer: &mut Producer) -> u64 {
     log(producer, 0);
     let site = site::<(u64, ())>();
-    1 + (1_u64..).take_while(|number| try_log(producer, site, (*number, ()))).count() as u64
+    1 + (1_u64..).take_while(|number| try_log::<AtAny, _>(producer, site, (*number, ()))).count()
+        as u64
 }
 
 #[test]
