@@ -12,6 +12,7 @@
 use std::io;
 
 use super::dictionary::Dictionary;
+use super::index::Index;
 use super::lane::{Lane, join};
 use super::staging::Staging;
 use super::{Consumer, frames};
@@ -61,6 +62,7 @@ impl<O: Output> Consumer<O> {
                 self.segment = Segment::Renewed;
                 self.staging = Staging::new(salt);
                 self.dictionary = Dictionary::new();
+                self.index = Index::new();
                 self.next_thread = 0;
                 if self.ended.has_account() {
                     self.ended.number = self.next_thread;

@@ -10,6 +10,7 @@ mod failure;
 #[cfg(all(test, feature = "reader", not(kymo_loom)))]
 mod faults;
 mod frames;
+mod index;
 mod lane;
 mod pace;
 mod staging;
@@ -22,6 +23,7 @@ use std::ops::Range;
 use dictionary::Dictionary;
 use failure::{Ended, Segment};
 use frames::Totals;
+use index::Index;
 use lane::{Block, Lane, Left};
 pub(crate) use pace::Pacing;
 use staging::Staging;
@@ -70,6 +72,7 @@ pub(crate) struct Consumer<O> {
     staging: Staging,
     dictionary: Dictionary,
     block: Block,
+    index: Index,
     lanes: Vec<Lane>,
     next_thread: u64,
     watermark: u64,
@@ -95,6 +98,7 @@ impl<O: Output> Consumer<O> {
             staging,
             dictionary: Dictionary::new(),
             block: Block::default(),
+            index: Index::new(),
             lanes: Vec::new(),
             next_thread: 0,
             watermark: 0,
@@ -221,9 +225,11 @@ impl<O: Output> Consumer<O> {
         if self.staging.len() == 0 {
             return true;
         }
+        let (offset, ticks) = (self.output.len(), std::mem::take(&mut self.block.range));
         let result = self.output.append(self.staging.as_slice());
         match result.and_then(|()| self.output.commit()) {
             Ok(()) => {
+                self.index.note(self.staging.as_slice(), offset, ticks);
                 self.staging.clear();
                 self.segment = Segment::Begun;
                 true
@@ -293,6 +299,7 @@ impl<O: Output> Consumer<O> {
 
     /// Ends the segment; says whether that worked.
     fn append_end(&mut self) -> bool {
+        self.index.put(&mut self.staging, self.output.len());
         let totals = self.totals();
         frames::put_end(&mut self.staging, totals, self.core.clock.now());
         self.append()
