@@ -5,6 +5,8 @@
 mod fuzz;
 
 use fuzz::{frames, memory, segment, target};
+use kymo::format::header::{ClockSource, Header};
+use kymo::format::varint;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -130,4 +132,57 @@ fn hostile_segments_are_varied() {
         damages += u64::from(reader.report().damages > 0);
     }
     assert!(files > 150 && records > 50 && damages > 50, "{files} {records} {damages}");
+}
+
+/// A file with one call site, whose arguments have these types, and a block of `records` records of
+/// it with these bytes as arguments.
+fn many_records(types: &[Vec<u8>], records: usize, arguments: &[u8]) -> Vec<u8> {
+    use kymo::format::frame::{Clock, Kind, put_str};
+    let mut file = Header { salt: 0, ..Header::new(ClockSource::Counter) }.to_page();
+    let mut clock = Vec::new();
+    Clock { rate: 1 << 32, ..Clock::default() }.put(&mut clock);
+    frames::append(&mut file, Kind::Clock as u8, &clock, 0);
+    // Number 0, level 3, line 0, column 0.
+    let mut site = vec![1, 3, 1, 1];
+    (0..4).for_each(|_| put_str(&mut site, ""));
+    varint::put(&mut site, types.len() as u64);
+    for ty in types {
+        put_str(&mut site, "");
+        varint::put(&mut site, ty.len() as u64);
+        site.extend_from_slice(ty);
+    }
+    frames::append(&mut file, Kind::CallSite as u8, &site, 0);
+    // Thread 0, sequence 0, base 0; each record: call site 0, 0 ticks later.
+    let mut block = [&[1, 1][..], &[0; 8]].concat();
+    for _ in 0..records {
+        block.extend_from_slice(&[1, 1]);
+        block.extend_from_slice(arguments);
+    }
+    frames::append(&mut file, Kind::Records as u8, &block, 0);
+    frames::commit(&mut file);
+    file
+}
+
+fn count(file: &[u8]) -> u64 {
+    let mut reader = kymo::reader::Reader::from_slice(file).unwrap();
+    while reader.next_event().unwrap().is_some() {}
+    reader.report().records
+}
+
+/// `()` takes no bytes. What does not may not take time either, or a file of a mebibyte keeps its
+/// reader busy for minutes: with these, a reader that looked at each `()` would look at 10^10.
+#[test]
+fn nothing_takes_no_time() {
+    use kymo::format::types::code::{SEQUENCE, TUPLE};
+    // 31 times 31 of them.
+    let inner = [&[TUPLE, 31][..], &[TUPLE, 0].repeat(31)].concat();
+    let tuple = [&[TUPLE, 31][..], &inner.repeat(31)].concat();
+    let file = many_records(&vec![tuple; 64], 500_000, &[]);
+    assert_eq!(count(&file), 500_000);
+    // 32,767 of them, twice.
+    let sequence = vec![TUPLE, 2, SEQUENCE, TUPLE, 0, SEQUENCE, TUPLE, 0];
+    let mut arguments = Vec::new();
+    (0..128).for_each(|_| varint::put(&mut arguments, 32_767 << 1));
+    let file = many_records(&vec![sequence; 64], 2_000, &arguments);
+    assert_eq!(count(&file), 2_000);
 }
