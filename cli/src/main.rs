@@ -9,7 +9,10 @@
 //! the reader's escaping functions.
 #![forbid(unsafe_code)]
 
+mod argument;
+mod caret;
 mod cat;
+mod expression;
 mod filter;
 mod format;
 mod input;
