@@ -14,6 +14,9 @@ use kymo::format::HEADER_BYTES;
 use kymo::format::header::COMMITTED_OFFSET;
 use kymo::reader::{Ending, Error, HeaderState, Options, Reader, Report};
 
+/// What the names of log files end with.
+const EXTENSION: &str = "kymo";
+
 /// A file that could be opened.
 pub struct Input {
     /// What it is called in messages.
@@ -29,6 +32,10 @@ pub enum OpenError {
     /// It does not exist, or may not be read.
     Io(io::Error),
     Directory,
+    /// A directory without log files.
+    Empty,
+    /// A symbolic link in a directory.
+    Link,
     /// A device, a pipe, a socket.
     NotAFile,
     /// What is in it keeps it from being read.
@@ -96,12 +103,43 @@ pub fn open_all(
 ) -> Vec<Input> {
     let mut inputs = Vec::new();
     for path in paths {
-        match Input::open(path, options()) {
-            Ok(input) => inputs.push(input),
-            Err(error) => complain(path, error),
+        let files = match path.is_dir() {
+            true => log_files(path),
+            false => Ok(vec![path.clone()]),
+        };
+        for file in files.unwrap_or_else(|error| {
+            complain(path, error);
+            Vec::new()
+        }) {
+            // In a directory a link most likely leads to another file of it, which would be read
+            // twice.
+            let opened = match file != *path && file.is_symlink() {
+                true => Err(OpenError::Link),
+                false => Input::open(&file, options()),
+            };
+            match opened {
+                Ok(input) => inputs.push(input),
+                Err(error) => complain(&file, error),
+            }
         }
     }
     inputs
+}
+
+/// What bears the name of a log file in a directory, not in those within it, in order.
+fn log_files(directory: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let mut files = Vec::new();
+    for entry in directory.read_dir().map_err(OpenError::Io)? {
+        let entry = entry.map_err(OpenError::Io)?;
+        if entry.path().extension().is_some_and(|extension| extension == EXTENSION) {
+            files.push(entry.path());
+        }
+    }
+    if files.is_empty() {
+        return Err(OpenError::Empty);
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// What is wrong with a file, in one line, by the report about it once it was read; `None` if
@@ -152,6 +190,8 @@ impl fmt::Display for OpenError {
         match self {
             Self::Io(error) => write!(f, "cannot open it: {error}"),
             Self::Directory => f.write_str("is a directory, not a log file"),
+            Self::Link => f.write_str("is a symbolic link: name it if it is to be followed"),
+            Self::Empty => f.write_str("is a directory without any file named *.kymo"),
             Self::NotAFile => f.write_str("is not a regular file; give - to read from a pipe"),
             // These say where by themselves.
             Self::Content(error @ (Error::Incomplete { .. } | Error::Io { .. })) => error.fmt(f),

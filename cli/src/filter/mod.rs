@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use kymo::Level;
-use kymo::reader::{CallSite, Event, Options, Record};
+use kymo::reader::{Event, Options, Record};
 use regex::Regex;
 
 use crate::argument::Argument;
@@ -190,19 +190,12 @@ impl Filter {
         self.grep.as_ref().is_none_or(|grep| grep.is_match(&self.message))
     }
 
-    /// The arguments named by the expression that none of these call sites has, each once.
-    pub fn unknown<'s>(&self, sites: impl Iterator<Item = &'s CallSite> + Clone) -> Vec<&Argument> {
-        let mut unknown = Vec::new();
+    /// The arguments that the expression is about.
+    pub fn arguments(&self) -> Vec<&Argument> {
+        let mut arguments = Vec::new();
         if let Some(expression) = self.sites.expression() {
-            expression.arguments(&mut |argument| {
-                let mut sites = sites.clone();
-                if !unknown.contains(&argument)
-                    && !sites.any(|site| argument.position(site).is_some())
-                {
-                    unknown.push(argument);
-                }
-            });
+            expression.arguments(&mut |argument| arguments.push(argument));
         }
-        unknown
+        arguments
     }
 }

@@ -127,6 +127,26 @@ impl Json {
     }
 }
 
+/// Appends the arguments of a record as an object.
+pub fn write_fields(record: &Record<'_>, out: &mut String) {
+    out.push('{');
+    for (index, (name, value)) in record.arguments().enumerate() {
+        write_key(index, name, out);
+        write_value(&value, out);
+    }
+    out.push('}');
+}
+
+/// Appends the key of an argument, and what separates it from the one before.
+fn write_key(index: usize, name: &str, out: &mut String) {
+    out.push_str(if index == 0 { "" } else { "," });
+    match name {
+        "" => write!(out, "\"{index}\"").unwrap_or_default(),
+        name => write_string(name, out),
+    }
+    out.push(':');
+}
+
 impl Site {
     fn new(site: &CallSite) -> Self {
         let mut middle = format!(",\"level\":\"{}\",\"target\":", site.level());
@@ -136,12 +156,8 @@ impl Site {
         let _ = write!(middle, ",\"line\":{},\"thread\":", site.line());
         let names = site.names().iter().map(|name| &**name);
         let key = |(index, name): (usize, &str)| {
-            let mut key = String::from(if index == 0 { "" } else { "," });
-            match name {
-                "" => write_string(&index.to_string(), &mut key),
-                name => write_string(name, &mut key),
-            }
-            key.push(':');
+            let mut key = String::new();
+            write_key(index, name, &mut key);
             key
         };
         Self { middle, keys: names.enumerate().map(key).collect() }
