@@ -61,7 +61,7 @@ impl Cat {
         let options = || {
             let options = Options::new().order(order);
             // What the reader leaves out cannot be context.
-            if has_context { options } else { filter.push_down(options) }
+            if has_context { filter.narrow(options) } else { filter.push_down(options) }
         };
         let inputs = input::open_all(&self.files, options, |path, error: OpenError| {
             complain(format_args!("{}: {error}", path.display()));
@@ -118,9 +118,7 @@ fn print(
             Ok(Some((file, event))) => match &event {
                 Event::Record(record) => {
                     let is_match = filter.admits(file, record);
-                    if is_match || filter.admits_time(record.time_ns()) {
-                        selection.record(file, &named[file].0, &event, is_match)?;
-                    }
+                    selection.record(file, &named[file].0, &event, is_match)?;
                 }
                 mark if filter.admits_mark(mark) => {
                     selection.mark(file, &named[file].0, &event)?;

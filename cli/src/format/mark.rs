@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use kymo::Level;
-use kymo::reader::{Drops, Event, Gap, Thread};
+use kymo::reader::{Drops, Event, Gap, Signal, Thread};
 
 use crate::time::Times;
 
@@ -36,6 +36,11 @@ impl<'e> Mark<'e> {
                 Self { thread: gap.thread, records: Some(gap.records), ..mark("gap", gap.offset) }
             }
             Event::Damage(damage) => mark("damage", damage.offset),
+            Event::Signal(signal) => Self {
+                time_ns: Some(signal.time_ns),
+                thread: signal.thread,
+                ..mark("signal", signal.offset)
+            },
             _ => return None,
         })
     }
@@ -46,6 +51,7 @@ impl<'e> Mark<'e> {
             Event::Drops(drops) => write_drops(drops, times, out),
             Event::Gap(gap) => write_gap(log, gap, out),
             Event::Damage(damage) => write!(out, "{log}: {damage}").unwrap_or_default(),
+            Event::Signal(signal) => write_signal(signal, out),
             _ => {}
         }
     }
@@ -90,11 +96,29 @@ fn write_gap(log: &str, gap: &Gap<'_>, out: &mut String) {
     }
 }
 
+fn write_signal(signal: &Signal<'_>, out: &mut String) {
+    let _ = write!(out, "the process received {signal} in ");
+    match signal.thread {
+        Some(thread) => write_thread(thread, out),
+        None => {
+            let _ = write!(out, "a thread that logged nothing ({})", signal.os_thread);
+        }
+    }
+}
+
 /// Appends `12 records of thread "feed" were`.
 fn write_count(count: u64, one: &str, many: &str, thread: &Thread, out: &mut String) {
     let (noun, verb) = if count == 1 { ("record", one) } else { ("records", many) };
+    let _ = write!(out, "{count} {noun} of ");
+    write_thread(thread, out);
+    out.push(' ');
+    out.push_str(verb);
+}
+
+/// Appends `thread "feed"`, or `thread 3` where it has no name.
+fn write_thread(thread: &Thread, out: &mut String) {
     let _ = match thread.name() {
-        "" => write!(out, "{count} {noun} of thread {} {verb}", thread.number()),
-        name => write!(out, "{count} {noun} of thread \"{name}\" {verb}"),
+        "" => write!(out, "thread {}", thread.number()),
+        name => write!(out, "thread \"{name}\""),
     };
 }
