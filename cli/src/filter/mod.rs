@@ -68,7 +68,7 @@ pub struct Arguments {
 /// Decides which records and marks are wanted.
 pub struct Filter {
     sites: Arc<Sites>,
-    /// By file, then by [`CallSite::index`](kymo::reader::CallSite::index): what was decided about a call site.
+    /// By file, then by the index of the call site: what was decided about it.
     verdicts: Vec<Vec<Option<Verdict>>>,
     /// The reader asks about the call sites, so that those that are left need no verdict.
     is_pushed_down: bool,
