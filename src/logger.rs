@@ -145,6 +145,7 @@ impl Logger {
             core.control.stop(deadline);
         }
         if deadline.is_some_and(|deadline| !ends_until(&consumer, deadline)) {
+            self.core.end_files();
             let stats = self.core.counters.stats();
             let text = "the consumer did not end in time: it waits for the disk";
             return Report {
