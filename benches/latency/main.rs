@@ -19,7 +19,6 @@ mod cpu;
 mod measure;
 mod options;
 mod sites;
-mod statistics;
 mod subject;
 mod table;
 

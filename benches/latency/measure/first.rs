@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 
 use super::nothing_lost;
 use crate::Result;
+use crate::common::statistics::{COLUMNS, Distribution, summarise};
 use crate::common::{counter, place};
 use crate::options::{FirstThread, Options};
 use crate::sites::{Statement, statements};
-use crate::statistics::{COLUMNS, Distribution, summarise};
 use crate::subject::logger::{Counter, Kymo};
 use crate::subject::{Setup, Subject};
 use crate::table::Table;

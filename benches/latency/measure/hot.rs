@@ -7,13 +7,16 @@ use std::time::Duration;
 use super::nothing_lost;
 use crate::Result;
 use crate::common::counter;
+use crate::common::statistics::median;
+use crate::common::timing::batch;
 use crate::common::values::BATCH;
 use crate::options::Options;
-use crate::statistics::median;
 use crate::subject::bare::CounterRead;
 use crate::subject::floor::Floor;
 use crate::subject::logger::{Coarse, Counter, Kymo};
-use crate::subject::{Disabled, Ints, Message, Mixed, Producer, Setup, Static, Str64, Subject};
+use crate::subject::{
+    Disabled, Ints, Message, Mixed, Producer as _, Setup, Static, Str64, Subject,
+};
 use crate::table::Table;
 
 /// Median nanoseconds of a call, and of a bare counter read beside it.
@@ -99,14 +102,4 @@ fn one_round<S: Subject, M: Message>(options: &Options, name: &str) -> Result<Pa
     nothing_lost(name, subject.stop()?)?;
     let per_call = |ticks: Vec<f64>| counter::ns(median(ticks)) / BATCH as f64;
     Ok(Pair { call_ns: per_call(calls), bare_ns: per_call(bare) })
-}
-
-/// One batch, in ticks.
-#[inline(never)]
-fn batch<P: Producer, M: Message>(producer: &mut P, from: u64) -> u64 {
-    let start = counter::read_fenced();
-    for number in from..from + BATCH {
-        M::log(producer, number);
-    }
-    counter::read_fenced() - start
 }

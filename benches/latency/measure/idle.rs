@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::nothing_lost;
 use crate::Result;
+use crate::common::statistics::median;
 use crate::cpu;
 use crate::options::Options;
-use crate::statistics::median;
 use crate::subject::logger::{Counter, Kymo};
 use crate::subject::{Message, Mixed, Producer, Setup, Subject};
 use crate::table::Table;

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::common::counter;
+use crate::common::statistics::{COLUMNS, Distribution, median};
 use crate::common::values::BATCH;
 use crate::options::Options;
-use crate::statistics::{COLUMNS, Distribution, median};
 use crate::subject::logger::{Counter, Kymo, Prepared};
 use crate::subject::{Message, Mixed, Outcome, Producer, Setup, Subject};
 use crate::table::Table;
