@@ -9,5 +9,6 @@ pub mod machine;
 pub mod messages;
 pub mod place;
 pub mod statistics;
+pub mod table;
 pub mod timing;
 pub mod values;

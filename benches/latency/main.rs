@@ -20,13 +20,12 @@ mod measure;
 mod options;
 mod sites;
 mod subject;
-mod table;
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use options::{Command, Options};
-use table::{Report, Table};
+use common::table::{Report, Table};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

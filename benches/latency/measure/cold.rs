@@ -11,7 +11,7 @@ use crate::subject::bare::Empty;
 use crate::subject::floor::Floor;
 use crate::subject::logger::{Coarse, Counter, Kymo};
 use crate::subject::{Message, Mixed, Producer, Setup, Subject};
-use crate::table::Table;
+use crate::common::table::Table;
 
 /// What is walked between two calls: more than the caches hold.
 const WALK_BYTES: usize = 64 << 20;

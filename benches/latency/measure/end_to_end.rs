@@ -13,7 +13,7 @@ use crate::options::Options;
 use crate::subject::floor::Floor;
 use crate::subject::logger::{Counter, Kymo};
 use crate::subject::{Message, Mixed, Outcome, Producer, Setup, Subject};
-use crate::table::Table;
+use crate::common::table::Table;
 
 /// How long a record of the message is in the rings: kymo's and the floor's alike.
 const RING_BYTES: f64 = 40.0;

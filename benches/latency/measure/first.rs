@@ -13,7 +13,7 @@ use crate::options::{FirstThread, Options};
 use crate::sites::{Statement, statements};
 use crate::subject::logger::{Counter, Kymo};
 use crate::subject::{Setup, Subject};
-use crate::table::Table;
+use crate::common::table::Table;
 
 pub fn run(options: &Options) -> Result<Vec<Table>> {
     let mut rounds = FirstThread::ALL.map(|_| Vec::new());

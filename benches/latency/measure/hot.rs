@@ -17,7 +17,7 @@ use crate::subject::logger::{Coarse, Counter, Kymo};
 use crate::subject::{
     Disabled, Ints, Message, Mixed, Producer as _, Setup, Static, Str64, Subject,
 };
-use crate::table::Table;
+use crate::common::table::Table;
 
 /// Median nanoseconds of a call, and of a bare counter read beside it.
 struct Pair {

@@ -9,7 +9,7 @@ use crate::cpu;
 use crate::options::Options;
 use crate::subject::logger::{Counter, Kymo};
 use crate::subject::{Message, Mixed, Producer, Setup, Subject};
-use crate::table::Table;
+use crate::common::table::Table;
 
 pub fn run(options: &Options) -> Result<Vec<Table>> {
     let figures = (0..options.rounds).map(|_| one_round(options)).collect::<Result<Vec<_>>>()?;

@@ -9,7 +9,7 @@ use crate::subject::bare::Empty;
 use crate::subject::floor::Floor;
 use crate::subject::logger::{Coarse, Counter, Kymo};
 use crate::subject::{Disabled, Ints, Message, Mixed, Producer, Setup, Static, Str64, Subject};
-use crate::table::Table;
+use crate::common::table::Table;
 
 struct Row {
     message: &'static str,

@@ -11,7 +11,7 @@ mod saturation;
 use crate::Result;
 use crate::options::Options;
 use crate::subject::Outcome;
-use crate::table::Table;
+use crate::common::table::Table;
 
 /// A measure.
 pub struct Measure {

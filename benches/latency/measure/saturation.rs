@@ -9,7 +9,7 @@ use crate::common::values::BATCH;
 use crate::options::Options;
 use crate::subject::logger::{Counter, Kymo, Prepared};
 use crate::subject::{Message, Mixed, Outcome, Producer, Setup, Subject};
-use crate::table::Table;
+use crate::common::table::Table;
 
 const POLICIES: [(&str, kymo::Overflow); 2] = [
     ("wait", kymo::Overflow::Wait { timeout: None }),
