@@ -25,11 +25,22 @@ pub fn describe(cores: &[usize], directory: &Path) -> Vec<(&'static str, String)
     ]
 }
 
-/// Bytes of this process in memory, from `/proc`; `None` where there is no such file.
-pub fn resident_bytes() -> Option<u64> {
+/// What of this process is in memory, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Resident {
+    pub all: u64,
+    /// Without files that are mapped.
+    pub anonymous: u64,
+}
+
+/// As `/proc` says; `None` where there is no such file.
+pub fn resident() -> Option<Resident> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
+    };
+    Some(Resident { all: field("VmRSS:")?, anonymous: field("RssAnon:")? })
 }
 
 fn unknown() -> String {

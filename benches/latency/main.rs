@@ -24,8 +24,8 @@ mod subject;
 use std::error::Error;
 use std::process::ExitCode;
 
-use options::{Command, Options};
 use common::table::{Report, Table};
+use options::{Command, Options};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -43,6 +43,7 @@ fn run() -> Result<()> {
     match options::parse()? {
         Command::Help => print!("{}", options::HELP),
         Command::FirstCalls(options, thread) => measure::first::child(&options, thread)?,
+        Command::Memory(options, threads) => measure::memory::child(&options, threads)?,
         Command::Measure(options) => measure_all(&options)?,
     }
     Ok(())

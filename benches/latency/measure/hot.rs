@@ -8,6 +8,7 @@ use super::nothing_lost;
 use crate::Result;
 use crate::common::counter;
 use crate::common::statistics::median;
+use crate::common::table::Table;
 use crate::common::timing::batch;
 use crate::common::values::BATCH;
 use crate::options::Options;
@@ -17,7 +18,6 @@ use crate::subject::logger::{Coarse, Counter, Kymo};
 use crate::subject::{
     Disabled, Ints, Message, Mixed, Producer as _, Setup, Static, Str64, Subject,
 };
-use crate::common::table::Table;
 
 /// Median nanoseconds of a call, and of a bare counter read beside it.
 struct Pair {

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::common::counter;
 use crate::common::statistics::{COLUMNS, Distribution, median};
+use crate::common::table::Table;
 use crate::common::values::BATCH;
 use crate::options::Options;
 use crate::subject::logger::{Counter, Kymo, Prepared};
 use crate::subject::{Message, Mixed, Outcome, Producer, Setup, Subject};
-use crate::common::table::Table;
 
 const POLICIES: [(&str, kymo::Overflow); 2] = [
     ("wait", kymo::Overflow::Wait { timeout: None }),

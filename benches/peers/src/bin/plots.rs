@@ -195,7 +195,7 @@ impl Plot {
                 bar.map_or(String::new(), |(subject, _)| (*subject).to_owned())
             })
             .x_label_formatter(&|&figure: &f64| readable(figure))
-            .x_desc(&self.note)
+            .x_desc(format!("{} (logarithmic scale)", self.note))
             .draw()?;
         chart.draw_series(bars.iter().enumerate().map(|(y, (subject, figure))| {
             let y = y as f64;
@@ -235,7 +235,9 @@ fn colour(subject: &str, index: usize) -> RGBColor {
         "floor" => RGBColor(90, 90, 90),
         "empty pair" => RGBColor(180, 180, 180),
         _ => {
-            let (red, green, blue) = Palette99::pick(index).to_rgba().rgb();
+            // Steps of the golden ratio around the circle of hues: neighbours differ.
+            let hue = (index as f64 * 0.618_034).fract();
+            let (red, green, blue) = HSLColor(hue, 0.65, 0.4).to_rgba().rgb();
             RGBColor(red, green, blue)
         }
     }
