@@ -1,13 +1,15 @@
 //! Events as JSON, one object a line, for programs.
 //!
 //! A record has no key `event`; whatever else was met has one, so that nothing is lost silently:
-//! "drops", "gap" or "damage". What a call site's records have in common is written once and kept.
+//! "drops", "gap", "damage" or "signal". What a call site's records have in common is written once and kept.
 
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
 use kymo::reader::json::{write_string, write_value};
-use kymo::reader::{CallSite, Damage, DamageKind, DropReason, Drops, Event, Gap, Record, Thread};
+use kymo::reader::{
+    CallSite, Damage, DamageKind, DropReason, Drops, Event, Gap, Record, Signal, Thread,
+};
 
 use crate::time::Times;
 
@@ -44,6 +46,7 @@ impl Json {
             Event::Drops(drops) => self.drops(log, drops, out),
             Event::Gap(gap) => write_gap(log, gap, out),
             Event::Damage(damage) => write_damage(log, damage, out),
+            Event::Signal(signal) => self.signal(log, signal, out),
             // Totals are not for reading along.
             _ => {}
         }
@@ -95,6 +98,23 @@ impl Json {
         }
         out.push(']');
         write_place(log, drops.offset, out);
+    }
+
+    fn signal(&mut self, log: &str, signal: &Signal<'_>, out: &mut String) {
+        out.push_str("{\"event\":\"signal\",\"time\":\"");
+        self.times.write(signal.time_ns, out);
+        let _ = write!(out, "\",\"signal\":{},\"name\":", signal.signal);
+        match signal.name() {
+            Some(name) => write_string(name, out),
+            None => out.push_str("null"),
+        }
+        out.push_str(",\"thread\":");
+        match signal.thread {
+            Some(thread) => write_thread(thread, out),
+            None => out.push_str("null"),
+        }
+        let _ = write!(out, ",\"os_thread\":{}", signal.os_thread);
+        write_place(log, signal.offset, out);
     }
 }
 
@@ -167,6 +187,8 @@ fn write_reason(reason: DropReason, out: &mut String) {
         DropReason::OutputFailed => "\"output_failed\"",
         DropReason::AfterShutdown => "\"after_shutdown\"",
         DropReason::InSignalHandler => "\"in_signal_handler\"",
+        DropReason::FileRemoved => "\"file_removed\"",
+        DropReason::Overwritten => "\"overwritten\"",
         DropReason::Unknown(code) => return write!(out, "{code}").unwrap_or_default(),
         _ => "\"other\"",
     });

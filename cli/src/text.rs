@@ -8,7 +8,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 use kymo::Level;
-use kymo::reader::{Damage, Drops, Event, Gap, Record, Thread, write_escaped};
+use kymo::reader::{Damage, Drops, Event, Gap, Record, Signal, Thread, write_escaped};
 
 use crate::time::Times;
 
@@ -32,6 +32,7 @@ impl Text {
             Event::Drops(drops) => self.drops(drops, out),
             Event::Gap(gap) => self.gap(log, gap, out),
             Event::Damage(damage) => self.damage(log, damage, out),
+            Event::Signal(signal) => self.signal(signal, out),
             // Totals are not for reading along.
             _ => {}
         }
@@ -108,6 +109,21 @@ impl Text {
     fn damage(&mut self, log: &str, damage: &Damage, out: &mut String) {
         self.message.clear();
         let _ = write!(self.message, "{log}: {damage}");
+        self.mark(out);
+    }
+
+    fn signal(&mut self, signal: &Signal<'_>, out: &mut String) {
+        self.times.write(signal.time_ns, out);
+        out.push(' ');
+        self.message.clear();
+        let _ = write!(self.message, "the process received {signal} in ");
+        let _ = match signal.thread {
+            None => write!(self.message, "a thread that logged nothing ({})", signal.os_thread),
+            Some(thread) => match thread.name() {
+                "" => write!(self.message, "thread {}", thread.number()),
+                name => write!(self.message, "thread \"{name}\""),
+            },
+        };
         self.mark(out);
     }
 

@@ -1,7 +1,7 @@
 //! What stands between the records, owned, so that it can be held back with them.
 
 use super::dictionary::Dictionary;
-use super::event::{Damage, DropCount, Drops, Event, Gap, ThreadEnd, Totals};
+use super::event::{Damage, DropCount, Drops, Event, Gap, Signal, ThreadEnd, Totals};
 
 /// Something that is no record.
 #[derive(Debug)]
@@ -27,6 +27,14 @@ pub(super) enum Mark {
         dropped: u64,
         offset: u64,
     },
+    Signal {
+        os_thread: u64,
+        thread: Option<u32>,
+        signal: u8,
+        ticks: u64,
+        time_ns: i64,
+        offset: u64,
+    },
     End(Totals),
 }
 
@@ -35,7 +43,7 @@ impl Mark {
     pub(super) fn thread(&self) -> Option<u32> {
         match self {
             Self::Drops { thread, .. } | Self::ThreadEnd { thread, .. } => Some(*thread),
-            Self::Gap { thread, .. } => *thread,
+            Self::Gap { thread, .. } | Self::Signal { thread, .. } => *thread,
             Self::Damage(_) | Self::End(_) => None,
         }
     }
@@ -43,7 +51,7 @@ impl Mark {
     /// When it happened, in ticks, where that is known.
     pub(super) fn ticks(&self) -> Option<u64> {
         match self {
-            Self::Drops { ticks, .. } => Some(*ticks),
+            Self::Drops { ticks, .. } | Self::Signal { ticks, .. } => Some(*ticks),
             _ => None,
         }
     }
@@ -52,6 +60,7 @@ impl Mark {
     pub(super) fn time_ns(&self) -> Option<i64> {
         match self {
             Self::Drops { first_ns, .. } => Some(*first_ns),
+            Self::Signal { time_ns, .. } => Some(*time_ns),
             Self::End(totals) => Some(totals.time_ns),
             _ => None,
         }
@@ -78,6 +87,15 @@ impl Mark {
                 dropped: *dropped,
                 offset: *offset,
             }),
+            Self::Signal { os_thread, thread, signal, time_ns, offset, .. } => {
+                Event::Signal(Signal {
+                    os_thread: *os_thread,
+                    thread: thread.map(|index| dictionary.thread(index)),
+                    signal: *signal,
+                    time_ns: *time_ns,
+                    offset: *offset,
+                })
+            }
             Self::End(totals) => Event::End(*totals),
         }
     }
