@@ -5,6 +5,7 @@ pub mod bare;
 pub mod batches;
 pub mod counter;
 pub mod floor;
+pub mod instructions;
 pub mod machine;
 pub mod messages;
 pub mod place;
