@@ -52,7 +52,7 @@ fn one_round<S: Subject>(options: &Options, memory: &[u8], name: &str) -> Result
     let setup = Setup::new(options);
     let subject = S::start(&setup)?;
     let mut producer = subject.producer();
-    let mut distribution = Distribution::new();
+    let mut distribution = Distribution::default();
     for number in 0..options.pick(400, 20) {
         walk(memory);
         distribution.add(one_call(&mut producer, number));

@@ -39,7 +39,7 @@ fn one_round(options: &Options, thread: &str) -> Result<Vec<f64>> {
     if !output.status.success() {
         return Err(format!("the child process ended with {}", output.status).into());
     }
-    let mut distribution = Distribution::new();
+    let mut distribution = Distribution::default();
     for line in String::from_utf8(output.stdout)?.lines() {
         distribution.add(line.parse()?);
     }

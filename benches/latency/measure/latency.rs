@@ -62,8 +62,8 @@ fn one_round<S: Subject, M: Message>(options: &Options, name: &str) -> Result<Ve
     let mut producer = subject.producer();
     // Every round has a million calls, so that its p99.99 means something.
     let bursts = options.pick(1_000_000, 20_000) / BURST;
-    bursts_of::<_, M>(&mut producer, bursts / 10, &mut Distribution::new());
-    let mut distribution = Distribution::new();
+    bursts_of::<_, M>(&mut producer, bursts / 10, &mut Distribution::default());
+    let mut distribution = Distribution::default();
     bursts_of::<_, M>(&mut producer, bursts, &mut distribution);
     producer.flush();
     drop(producer);

@@ -57,7 +57,7 @@ fn one_round(options: &Options, policy: kymo::Overflow) -> Result<Figures> {
         }
         calls_per_second = calls as f64 / start.elapsed().as_secs_f64();
     })?;
-    let mut distribution = Distribution::new();
+    let mut distribution = Distribution::default();
     with_policy(options, policy, |producer| {
         let start = Instant::now();
         let mut calls = 0;

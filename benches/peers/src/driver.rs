@@ -169,11 +169,11 @@ fn latency<P: Peer, M: Message>(task: &Task) -> Result<Outcome> {
     let warm_up = task.batches.div_ceil(10);
     let peer = start::<P>(task)?;
     let mut producer = peer.producer();
-    let (mut calls, mut empty) = (Distribution::new(), Distribution::new());
-    let mut warming = Distribution::new();
+    let (mut calls, mut empty) = (Distribution::default(), Distribution::default());
+    let mut warming = Distribution::default();
     for number in 0..warm_up + task.batches {
         let (calls, empty) = if number < warm_up {
-            (&mut warming, &mut Distribution::new())
+            (&mut warming, &mut Distribution::default())
         } else {
             (&mut calls, &mut empty)
         };
