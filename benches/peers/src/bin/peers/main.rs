@@ -23,7 +23,7 @@ use kymo_peers::catalogue::{self, Entry};
 use kymo_peers::common::machine;
 use kymo_peers::common::table::Report;
 use options::Options;
-use program::Program;
+use program::Logger;
 use rounds::{Measurement, Rounds};
 
 fn main() -> ExitCode {
@@ -41,7 +41,7 @@ fn run() -> Result<()> {
         print!("{}", options::HELP);
         return Ok(());
     };
-    let (loggers, unbuilt) = build(&options);
+    let Built { loggers, failed } = build(&options);
     let mut report = Report::new(conditions(&options, &loggers));
     report.print_conditions();
 
@@ -50,7 +50,7 @@ fn run() -> Result<()> {
     let rounds = measure(&options, &plan);
     report::tables(&options, &rounds).into_iter().for_each(|(name, table)| report.add(name, table));
 
-    let words = report::words(&loggers, &unbuilt, &rounds);
+    let words = report::words(&loggers, &failed, &rounds);
     println!("{words}");
     std::fs::create_dir_all(&options.output)?;
     let write = |name: &str, text: String| {
@@ -62,30 +62,34 @@ fn run() -> Result<()> {
     plot(&options)
 }
 
-/// Builds what is asked for; what cannot be built, with the reason.
-fn build(options: &Options) -> (Vec<(&'static Entry, Program)>, Vec<(&'static Entry, String)>) {
-    let (mut loggers, mut unbuilt) = (Vec::new(), Vec::new());
+/// What could be built, and what could not.
+#[derive(Default)]
+struct Built {
+    loggers: Vec<Logger>,
+    /// With the reasons.
+    failed: Vec<(&'static Entry, String)>,
+}
+
+fn build(options: &Options) -> Built {
+    let mut built = Built::default();
     for entry in catalogue::ALL.iter().filter(|entry| options.wants(entry.name)) {
         eprintln!("building {}", entry.name);
         match program::build(entry.program, entry.nightly) {
-            Ok(program) => loggers.push((entry, program)),
+            Ok(program) => built.loggers.push(Logger { entry, program }),
             Err(error) => {
                 eprintln!("{} cannot be built: {error}", entry.name);
-                unbuilt.push((entry, error.to_string()));
+                built.failed.push((entry, error.to_string()));
             }
         }
     }
-    (loggers, unbuilt)
+    built
 }
 
-fn conditions(
-    options: &Options,
-    loggers: &[(&'static Entry, Program)],
-) -> Vec<(&'static str, String)> {
+fn conditions(options: &Options, loggers: &[Logger]) -> Vec<(&'static str, String)> {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     let command = format!("cargo run --release -- {arguments}");
     let mut versions = Vec::new();
-    for name in loggers.iter().flat_map(|(entry, _)| entry.crates) {
+    for name in loggers.iter().flat_map(|logger| logger.entry.crates) {
         let version = format!("{name} {}", catalogue::version(name).unwrap_or("unknown"));
         if !versions.contains(&version) {
             versions.push(version);

@@ -5,7 +5,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kymo_peers::Result;
+use kymo_peers::catalogue::Entry;
 use serde_json::Value;
+
+/// A logger whose program was built.
+pub struct Logger {
+    pub entry: &'static Entry,
+    pub program: Program,
+}
 
 /// A program that was built.
 pub struct Program(PathBuf);

@@ -7,7 +7,7 @@ use kymo_peers::common::statistics::COLUMNS;
 use kymo_peers::common::table::{Table, readable};
 
 use crate::options::Options;
-use crate::program::Program;
+use crate::program::Logger;
 use crate::rounds::{PRODUCERS, Rounds};
 
 /// The tables of figures, each with the measure that it belongs to.
@@ -87,13 +87,13 @@ fn end_to_end(options: &Options, rounds: &Rounds) -> Table {
 }
 
 /// One table in Markdown, for a README: a logger a row.
-pub fn summary(loggers: &[(&'static Entry, Program)], rounds: &Rounds) -> String {
+pub fn summary(loggers: &[Logger], rounds: &Rounds) -> String {
     let mut text = String::from(
         "| | a call in a tight loop, ns: mixed / ints / static | a single call, ns: p50 / p99 / \
          p99.9 / p99.99 | million messages/s until in the file: 1 / 2 / 4 producers | bytes a \
          message in the file | lost |\n| --- | --- | --- | --- | --- | --- |\n",
     );
-    for (entry, _) in loggers {
+    for Logger { entry, .. } in loggers {
         let name = entry.name;
         let hot = ["mixed", "ints", "static"]
             .map(|message| rounds.median("hot", &format!("{message:9} {name}"), "/ns"));
@@ -119,16 +119,12 @@ fn join(figures: &[f64]) -> String {
 
 /// What is not a figure, in Markdown: what the loggers do not do, how they are set up, and what
 /// could not be measured.
-pub fn words(
-    loggers: &[(&'static Entry, Program)],
-    unbuilt: &[(&'static Entry, String)],
-    rounds: &Rounds,
-) -> String {
+pub fn words(loggers: &[Logger], failed: &[(&'static Entry, String)], rounds: &Rounds) -> String {
     let mut text = String::from(
         "\n## What each does not do\n\n| logger | what | where that is written |\n| --- | --- | --- \
          |\n",
     );
-    for (entry, _) in loggers {
+    for Logger { entry, .. } in loggers {
         for lack in entry.lacks {
             let _ = writeln!(text, "| {} | {} | {} |", entry.name, lack.claim, lack.source);
         }
@@ -137,13 +133,13 @@ pub fn words(
         "\n## How each is set up\n\n| logger | configuration | recommended in |\n| --- | --- | --- \
          |\n",
     );
-    for (entry, _) in loggers {
+    for Logger { entry, .. } in loggers {
         let (name, how) = (entry.name, entry.configuration);
         let _ = writeln!(text, "| {name} | {how} | {} |", entry.recommended);
     }
-    if !unbuilt.is_empty() || !rounds.failures.is_empty() {
+    if !failed.is_empty() || !rounds.failures.is_empty() {
         text.push_str("\n## What could not be measured\n\n");
-        for (entry, reason) in unbuilt {
+        for (entry, reason) in failed {
             let _ = writeln!(text, "- {}: does not build: {reason}", entry.name);
         }
         for (measure, row, reason) in &rounds.failures {

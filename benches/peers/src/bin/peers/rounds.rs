@@ -8,7 +8,7 @@ use kymo_peers::common::statistics::median;
 use serde_json::Value;
 
 use crate::options::Options;
-use crate::program::Program;
+use crate::program::{Logger, Program};
 
 /// One process.
 pub struct Measurement<'a> {
@@ -23,13 +23,10 @@ pub struct Measurement<'a> {
 pub const PRODUCERS: [u64; 3] = [1, 2, 4];
 
 /// One round: what is compared stands side by side.
-pub fn plan<'a>(
-    options: &Options,
-    loggers: &'a [(&'static Entry, Program)],
-) -> Vec<Measurement<'a>> {
+pub fn plan<'a>(options: &Options, loggers: &'a [Logger]) -> Vec<Measurement<'a>> {
     let mut plan = Vec::new();
     let mut add = |measure, message: &str, producers| {
-        for (entry, program) in loggers {
+        for Logger { entry, program } in loggers {
             // The floor has no other records than those.
             let floor = entry.program == "floor" && ["str64", "disabled"].contains(&message);
             if options.measures(measure) && producers <= entry.most_producers && !floor {
