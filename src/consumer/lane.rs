@@ -29,6 +29,8 @@ pub(super) struct Lane {
     ring: WordConsumer,
     /// Whether its name is in the file.
     announced: bool,
+    /// Whether its end is in the file.
+    pub(super) end_in_file: bool,
     /// How many of its records are in the file, by level.
     pub(super) written: [u64; 5],
     /// How many of them had something cut off.
@@ -131,6 +133,7 @@ impl Lane {
             number,
             ring: ring.ring,
             announced: false,
+            end_in_file: false,
             written: [0; 5],
             cut: 0,
             bytes: 0,
@@ -185,6 +188,11 @@ impl Lane {
         }
         self.sweep.finished = ended && (all || twin::broken(Twin::FinishedEarly));
         if all { Left::Nothing } else { Left::NewerThan(self.sweep.last_ticks) }
+    }
+
+    /// Sees all drops, also those behind a gap that could not be marked, because there is no later.
+    pub(super) fn see_last_drops(&mut self) {
+        see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
     }
 
     /// Writes a mark, if there is a gap and all that was logged before it has been taken.
@@ -291,6 +299,7 @@ impl Lane {
             self.say_failed();
         }
         self.cut = 0;
+        self.end_in_file = false;
         self.marked[1] = DropCounts::default();
         self.failed_range = join(self.failed_range, self.in_file.take());
     }

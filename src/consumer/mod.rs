@@ -7,6 +7,8 @@
 mod compact;
 mod dictionary;
 mod failure;
+#[cfg(all(test, feature = "reader", not(kymo_loom)))]
+mod faults;
 mod frames;
 mod index;
 mod lane;
@@ -268,27 +270,37 @@ impl<O: Output> Consumer<O> {
         self.check_output();
         while self.sweep() {}
         self.core.control.end();
-        if !self.append_end() {
+        // What fails is tried once more.
+        for _ in 0..2 {
+            if self.append_thread_ends() && self.append_end() {
+                break;
+            }
             self.check_output();
             self.renew_segment();
-            self.append_end();
         }
         self.report()
     }
 
-    /// Ends the threads that are left, and the segment; says whether that worked.
-    fn append_end(&mut self) -> bool {
+    /// Ends the threads that are left; says whether that worked.
+    fn append_thread_ends(&mut self) -> bool {
         for lane in &mut self.lanes {
-            // Of what failed last.
+            lane.see_last_drops();
             lane.mark_drops(&mut self.staging, &mut self.block);
-            if lane.has_account() {
+            if lane.has_account() && !lane.end_in_file {
                 let (written, dropped) = (lane.written(), lane.dropped());
                 frames::put_thread_end(&mut self.staging, lane.number, written, dropped);
             }
         }
-        if !self.append() {
-            return false;
+        let done = self.append();
+        for lane in self.lanes.iter_mut().filter(|_| done) {
+            lane.commit();
+            lane.end_in_file = true;
         }
+        done
+    }
+
+    /// Ends the segment; says whether that worked.
+    fn append_end(&mut self) -> bool {
         self.index.put(&mut self.staging, self.output.len());
         let totals = self.totals();
         frames::put_end(&mut self.staging, totals, self.core.clock.now());
