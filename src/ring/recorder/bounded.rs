@@ -121,7 +121,10 @@ impl storage::Reader for Reader {
     fn look(&mut self) {
         // Acquire: pairs with the store in `commit`.
         let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderTailLoad);
-        self.tail = self.ring.shared().tail.load(acquire);
+        let tail = self.ring.shared().tail.load(acquire);
+        // It is what it should be as long as no other process writes to the file. Nobody may be
+        // made to read outside of the ring.
+        self.tail = tail.clamp(self.head, self.head + self.ring.capacity());
         self.plain.take(&self.ring, self.head, self.tail);
     }
 

@@ -91,26 +91,59 @@ pub struct Recorder {
 unsafe impl Send for Recorder {}
 
 impl Recorder {
-    /// Publishes a record: its words, the first of them its header.
+    /// Publishes a record, its words, the first of them its header, where no block has to be
+    /// reserved for it; returns false, having done nothing, where one has, and where the record is
+    /// too long.
     ///
     /// Where the compiler knows its length, and it is made on the stack, it goes from registers to
     /// the ring.
+    #[inline(always)]
+    #[must_use]
+    pub fn push_known(&mut self, record: &[u64]) -> bool {
+        // `reserved` is never beyond the ring's end while the tail is before it, so that the record
+        // does not wrap; and it is at most one block beyond the tail, so that the record is no
+        // longer than the longest. The first comparison keeps the sum from overflowing.
+        let words = record.len() as u64;
+        if record.len() > MAX_RECORD_WORDS || self.tail + words >= self.reserved {
+            return false;
+        }
+        // SAFETY: see above.
+        unsafe { self.publish(record) };
+        true
+    }
+
+    /// Publishes a record.
     ///
     /// # Errors
     ///
     /// [`Refusal::TooLong`] when it is longer than [`longest`](Self::longest).
-    #[inline(always)]
+    #[cold]
+    #[inline(never)]
     pub fn push(&mut self, record: &[u64]) -> Result<(), Refusal> {
-        // As `reserved` is never beyond the ring's end while the tail is before it, the record
-        // neither wraps nor, being shorter than a block, exceeds the longest.
-        if record.len() > MAX_RECORD_WORDS || self.tail + record.len() as u64 >= self.reserved {
-            self.make_way(record.len())?;
+        if record.len() > self.longest() {
+            return Err(Refusal::TooLong);
         }
+        if self.tail + record.len() as u64 >= self.reserved {
+            self.make_way(record.len());
+        }
+        // SAFETY: `make_way` moves the tail to where there is room before the ring's end; without
+        // it see `push_known`.
+        unsafe { self.publish(record) };
+        Ok(())
+    }
+
+    /// Writes a record at the tail, and publishes it.
+    ///
+    /// # Safety
+    ///
+    /// It ends before the ring does, and before `reserved`.
+    #[inline(always)]
+    unsafe fn publish(&mut self, record: &[u64]) {
         let to = (self.tail & self.mask) as usize;
         // SAFETY: the index is masked.
         let to = unsafe { self.words.add(to) };
         for (index, word) in record.iter().enumerate() {
-            // SAFETY: the record ends before the ring does: see above, and `make_way`.
+            // SAFETY: the caller's promise.
             let to = unsafe { to.add(index) };
             // SAFETY: the words live as long as `ring`.
             let to = unsafe { to.as_ref() };
@@ -122,7 +155,6 @@ impl Recorder {
         // Release: pairs with the load in `Follower::look`, and with what recovery finds (INV-R1).
         let release = twin::ordering(Ordering::Release, Twin::RecorderTailStore);
         self.shared().tail.store(self.tail, release);
-        Ok(())
     }
 
     /// Finds room for a record of this many words, as the other rings' producers do: there always
@@ -171,12 +203,7 @@ impl Recorder {
 
     /// Reserves the blocks that a record of `words` words needs, up to and with that in which the
     /// next one will begin. Moves the tail to the ring's beginning if the ring's end is in the way.
-    #[cold]
-    #[inline(never)]
-    fn make_way(&mut self, words: usize) -> Result<(), Refusal> {
-        if words > self.longest() {
-            return Err(Refusal::TooLong);
-        }
+    fn make_way(&mut self, words: usize) {
         let ring = &*self.ring;
         let (capacity, block) = (ring.capacity(), ring.block_words());
         let ahead = capacity - (self.tail & self.mask);
@@ -203,7 +230,6 @@ impl Recorder {
             self.write_entries(begin, end);
         }
         self.tail = begin;
-        Ok(())
     }
 
     /// Writes the entries of blocks that are entered by a record (INV-R4), if this is the record.
@@ -257,11 +283,13 @@ impl Slot<'_> {
     pub unsafe fn publish(self) {
         let Self { recorder, words } = self;
         let scratch = recorder.scratch.as_ptr();
-        // SAFETY: the scratch buffer has that many words (`reserve_known`), and `push` does not
+        // SAFETY: the scratch buffer has that many words (`reserve_known`), and pushing does not
         // touch it.
         let record = unsafe { std::slice::from_raw_parts(scratch, words) };
-        // It is not longer than the longest.
-        let _ = recorder.push(record);
+        if !recorder.push_known(record) {
+            // It is not longer than the longest.
+            let _ = recorder.push(record);
+        }
     }
 }
 

@@ -113,7 +113,10 @@ proptest! {
                 Step::Log(count, words) => for _ in 0..count {
                     logged += 1;
                     if logged % 2 == 0 {
-                        recorder.push(&record(logged, words)).unwrap();
+                        let record = record(logged, words);
+                        if !recorder.push_known(&record) {
+                            recorder.push(&record).unwrap();
+                        }
                     } else {
                         log_by_slot(&mut recorder, &record(logged, words));
                     }
@@ -528,6 +531,27 @@ fn a_ring_file_is_its_users_alone_and_tells_whose_it_is() {
     assert!(!mapping::is_alive(&later, &[0; 16]), "of another process");
     fs::remove_file(path).unwrap();
     assert!(create(&directory.join("there is none"), identity(Mode::Bounded, 100)).is_err());
+}
+
+/// A file system without room for a ring: an error, and nothing left behind.
+#[test]
+fn a_ring_that_has_no_room_is_an_error() {
+    let directory = std::path::Path::new(mapping::DEFAULT_DIRECTORY);
+    let identity = Identity { thread_os_id: 18, ..identity(Mode::Bounded, 1 << 40) };
+    let wanted = super::memory::ring_bytes(identity.capacity_words);
+    // Only where it is sure that there is less: a tmpfs refuses that at once.
+    let Ok(system) = rustix::fs::statvfs(directory) else { return };
+    if system.f_blocks == 0 || system.f_blocks * system.f_frsize >= wanted {
+        return;
+    }
+    let mine = |path: &std::path::Path| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.starts_with(&format!("kymo-{}-", std::process::id()))
+    };
+    let error = create(directory, identity).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    let left = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(left.filter(|path| mine(path)).count(), 0);
 }
 
 const CHILD: &str = "KYMO_TEST_RING_CHILD";
