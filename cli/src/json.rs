@@ -189,6 +189,7 @@ fn write_reason(reason: DropReason, out: &mut String) {
         DropReason::InSignalHandler => "\"in_signal_handler\"",
         DropReason::FileRemoved => "\"file_removed\"",
         DropReason::Overwritten => "\"overwritten\"",
+        DropReason::Damaged => "\"damaged\"",
         DropReason::Unknown(code) => return write!(out, "{code}").unwrap_or_default(),
         _ => "\"other\"",
     });

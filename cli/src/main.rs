@@ -1,20 +1,27 @@
 //! The `kymo` command: reads the log files that kymo writes.
 //!
-//! One file per command, and what they share beside them: `input` opens log files and judges what
-//! was found in them, `output` is standard output, `text`, `json` and `time` write lines, `outcome`
-//! is the exit code and the lines on standard error.
+//! One file or folder per command, and what they share beside them: `input` opens log files and
+//! judges what was found in them, `walk` goes through one frame by frame, `output` is standard
+//! output, `text`, `json` and `time` write lines, `outcome` is the exit code and the lines on
+//! standard error, `interrupt` is Ctrl-C, `progress` the bar of a long work.
 //!
 //! Whatever comes out of a log file may be hostile, and goes to a terminal: it leaves only through
 //! the reader's escaping functions.
 #![forbid(unsafe_code)]
 
 mod cat;
+mod fresh;
 mod input;
+mod interrupt;
 mod json;
 mod outcome;
 mod output;
+mod progress;
+mod repair;
 mod text;
 mod time;
+mod verify;
+mod walk;
 
 use std::process::ExitCode;
 
@@ -31,10 +38,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Cat(cat::Cat),
+    Repair(repair::Repair),
+    Verify(verify::Verify),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Cat(cat) => cat.run().into(),
+        Command::Cat(command) => command.run().into(),
+        Command::Repair(command) => command.run(),
+        Command::Verify(command) => command.run(),
     }
 }
