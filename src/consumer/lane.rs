@@ -1,6 +1,7 @@
 //! A ring from the consumer's side, and the account of its thread.
 
 use super::dictionary::Dictionary;
+use super::index::TickRange;
 use super::staging::{Frame, Staging};
 use super::{compact, frames};
 use crate::format::frame::Kind;
@@ -302,6 +303,7 @@ impl Account<'_> {
         staging.put_varint(entry.number);
         staging.put_varint(record.ticks.wrapping_sub(block.ticks));
         block.ticks = record.ticks;
+        block.range.add(record.ticks);
         let cut = entry.plan.compact(record.arguments, record.cut, staging);
         self.sweep.cut += u64::from(cut);
         self.sweep.records[entry.level as usize - 1] += 1;
@@ -326,6 +328,8 @@ pub(super) struct Block {
     open: Option<Open>,
     /// The time stamp of the last record.
     ticks: u64,
+    /// The time stamps of all records since somebody took them from here.
+    pub(super) range: TickRange,
 }
 
 struct Open {

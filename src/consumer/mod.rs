@@ -7,6 +7,7 @@
 mod compact;
 mod dictionary;
 mod frames;
+mod index;
 mod lane;
 mod pace;
 mod staging;
@@ -18,6 +19,7 @@ use std::ops::Range;
 
 use dictionary::Dictionary;
 use frames::Totals;
+use index::Index;
 use lane::{Block, Lane, Left};
 pub(crate) use pace::Pacing;
 use staging::Staging;
@@ -71,6 +73,7 @@ pub(crate) struct Consumer<O> {
     staging: Staging,
     dictionary: Dictionary,
     block: Block,
+    index: Index,
     lanes: Vec<Lane>,
     next_thread: u64,
     watermark: u64,
@@ -104,6 +107,7 @@ impl<O: Output> Consumer<O> {
             staging,
             dictionary: Dictionary::new(),
             block: Block::default(),
+            index: Index::new(),
             lanes: Vec::new(),
             next_thread: 0,
             watermark: 0,
@@ -226,7 +230,11 @@ impl<O: Output> Consumer<O> {
         if self.staging.len() == 0 {
             return true;
         }
+        let (offset, ticks) = (self.output.len(), std::mem::take(&mut self.block.range));
         let result = self.output.append(self.staging.as_slice());
+        if result.is_ok() {
+            self.index.note(self.staging.as_slice(), offset, ticks);
+        }
         self.staging.clear();
         match result {
             Ok(()) => {
@@ -269,6 +277,8 @@ impl<O: Output> Consumer<O> {
         for lane in self.lanes.iter().filter(|lane| lane.has_account()) {
             frames::put_thread_end(&mut self.staging, lane.number, lane.written, lane.dropped());
         }
+        self.append();
+        self.index.put(&mut self.staging, self.output.len());
         let totals = self.totals();
         frames::put_end(&mut self.staging, totals, self.clock.now());
         self.append();

@@ -48,6 +48,8 @@ pub struct Thread {
     name: Box<str>,
     /// How many of its records have been written, by what was read of it so far.
     pub(super) written: u64,
+    /// `written` is not known: what stands before was not read.
+    uncounted: bool,
 }
 
 /// What a segment has named so far.
@@ -62,6 +64,9 @@ pub(super) struct Dictionary {
     /// The index of the thread that was last named with an id of the operating system.
     os_threads: HashMap<u64, u32>,
     last_thread: (u64, u32),
+    /// Something was skipped: of a thread that has not been met, it is not known how many records
+    /// stand before.
+    uncounted: bool,
 }
 
 impl Dictionary {
@@ -107,11 +112,27 @@ impl Dictionary {
             let next = self.threads.len() as u32;
             let index = *self.thread_numbers.entry(number).or_insert(next);
             if index == next {
-                self.threads.push(Thread { index, number, ..Thread::default() });
+                let uncounted = self.uncounted;
+                self.threads.push(Thread { index, number, uncounted, ..Thread::default() });
             }
             self.last_thread = (number, index);
         }
         &mut self.threads[self.last_thread.1 as usize]
+    }
+
+    /// Notes that so many records of a thread have been written. Returns its index, and how many of
+    /// them were not met.
+    pub(super) fn count_to(&mut self, number: u64, written: u64) -> (u32, u64) {
+        let thread = self.thread_numbered(number);
+        let met = if std::mem::take(&mut thread.uncounted) { written } else { thread.written };
+        thread.written = met.max(written);
+        (thread.index, written.saturating_sub(met))
+    }
+
+    /// What follows does not stand behind what was met so far.
+    pub(super) fn forget_counts(&mut self) {
+        self.uncounted = true;
+        self.threads.iter_mut().for_each(|thread| thread.uncounted = true);
     }
 
     /// The thread that the operating system calls so, by its index. Of several, the last that was

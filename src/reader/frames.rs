@@ -5,7 +5,8 @@
 //! than one frame.
 //!
 //! INV-1: a frame is never handed out twice, and every byte behind the header page belongs to
-//! exactly one frame handed out, one skipped range, or the rest behind the last of them.
+//! exactly one frame handed out, one skipped range, the rest behind the last of them, or what was
+//! jumped over because nobody wants it.
 
 use super::checksum::Checker;
 use super::error::Error;
@@ -105,6 +106,49 @@ impl<'a> Frames<'a> {
             self.skipped_from.get_or_insert(offset);
             self.skip();
         }
+    }
+
+    /// Whether the bytes can be read in any order.
+    pub(super) fn can_jump(&self) -> bool {
+        self.source.can_jump()
+    }
+
+    /// Goes on at `offset`, where a frame begins.
+    pub(super) fn jump(&mut self, offset: u64) -> Result<(), Error> {
+        self.source.set_limit(if self.follow { self.committed } else { u64::MAX });
+        self.move_to(offset)
+    }
+
+    fn move_to(&mut self, offset: u64) -> Result<(), Error> {
+        (self.current_bytes, self.payload_bytes) = (0, 0);
+        (self.skipped_from, self.torn) = (None, false);
+        self.checker.forget();
+        self.source.jump(offset).map_err(|error| Error::Io { offset, error })
+    }
+
+    /// Looks at the frame at `offset`, which ends at `end` or before; its payload is then at hand.
+    /// `None` where there is none that is valid. [`Frames::jump`] must follow.
+    pub(super) fn frame_at(&mut self, offset: u64, end: u64) -> Result<Option<u8>, Error> {
+        /// Most are that short, and stand alone.
+        const PROBE_BYTES: u64 = 4096;
+        self.source.set_limit(offset.saturating_add(PROBE_BYTES));
+        self.move_to(offset)?;
+        let Some(header) = self.header_here()? else { return Ok(None) };
+        let bytes = header.frame_bytes();
+        if header.payload_bytes > MAX_PAYLOAD_BYTES || offset.saturating_add(bytes as u64) > end {
+            return Ok(None);
+        }
+        self.source.set_limit(offset.saturating_add(bytes as u64).max(offset + PROBE_BYTES));
+        let valid = self.is_valid(header, offset)?;
+        self.payload_bytes = if valid { header.payload_bytes } else { 0 };
+        Ok(valid.then_some(header.kind))
+    }
+
+    /// The next `len` bytes, or as many as there are. [`Frames::jump`] must follow.
+    pub(super) fn peek(&mut self, len: usize) -> Result<&[u8], Error> {
+        self.fill(len)?;
+        let window = self.source.window();
+        Ok(&window[..window.len().min(len)])
     }
 
     /// Says what stands behind the frame that closes the segment: nothing, zeros, or bytes that

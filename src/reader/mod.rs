@@ -43,6 +43,7 @@ mod merge;
 mod options;
 mod record;
 mod report;
+mod seek;
 mod segment;
 mod source;
 mod template;
