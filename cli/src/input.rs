@@ -91,7 +91,7 @@ fn is_locked(_file: &File) -> bool {
 /// Opens all files that can be opened; `complain` is told about the others.
 pub fn open_all(
     paths: &[PathBuf],
-    options: impl Fn() -> Options<'static>,
+    mut options: impl FnMut() -> Options<'static>,
     mut complain: impl FnMut(&Path, OpenError),
 ) -> Vec<Input> {
     let mut inputs = Vec::new();

@@ -1,24 +1,27 @@
 //! The `kymo` command: reads the log files that kymo writes.
 //!
 //! One file or folder per command, and what they share beside them: `input` opens log files and
-//! judges what was found in them, `walk` goes through one frame by frame, `output` is standard
-//! output, `text`, `json` and `time` write lines, `outcome` is the exit code and the lines on
-//! standard error, `interrupt` is Ctrl-C, `progress` the bar of a long work.
+//! judges what was found in them, `walk` goes through one frame by frame, `filter` says which records
+//! are wanted and `selection` how many of them, `format` turns them into lines, `output` is standard
+//! output and `fresh` a file that appears when it is complete, `outcome` is the exit code and the
+//! lines on standard error, `interrupt` is Ctrl-C, `progress` the bar of a long work.
 //!
 //! Whatever comes out of a log file may be hostile, and goes to a terminal: it leaves only through
 //! the reader's escaping functions.
 #![forbid(unsafe_code)]
 
 mod cat;
+mod filter;
+mod format;
 mod fresh;
 mod input;
 mod interrupt;
-mod json;
 mod outcome;
 mod output;
+mod point;
 mod progress;
 mod repair;
-mod text;
+mod selection;
 mod time;
 mod verify;
 mod walk;

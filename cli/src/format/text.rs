@@ -10,26 +10,39 @@ use jiff::tz::TimeZone;
 use kymo::Level;
 use kymo::reader::{Damage, Drops, Event, Gap, Record, Signal, Thread, write_escaped};
 
+use super::elapsed::{Blank, Form, Since};
+use super::layout::Layout;
 use crate::time::Times;
+
+/// How wide a span of time is shown, so that those below a day stand below each other.
+const ELAPSED_WIDTH: usize = 15;
 
 /// Writes events as text.
 pub struct Text {
     times: Times,
+    /// What is shown in place of the time.
+    since: Option<Since>,
     message: String,
     colour: bool,
 }
 
 impl Text {
-    pub fn new(zone: TimeZone, colour: bool) -> Self {
-        Self { times: Times::new(zone), message: String::new(), colour }
+    pub fn new(zone: TimeZone, since: Option<Since>, colour: bool) -> Self {
+        Self { times: Times::new(zone), since, message: String::new(), colour }
     }
 
     /// Appends a line, if there is anything to say about `event`, which is from the file `log`.
     #[inline]
-    pub fn write(&mut self, log: &str, event: &Event<'_>, out: &mut String) {
+    pub fn write(
+        &mut self,
+        log: &str,
+        event: &Event<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
         match event {
-            Event::Record(record) => self.record(record, out),
-            Event::Drops(drops) => self.drops(drops, out),
+            Event::Record(record) => self.record(record, out, blanks),
+            Event::Drops(drops) => self.drops(drops, out, blanks),
             Event::Gap(gap) => self.gap(log, gap, out),
             Event::Damage(damage) => self.damage(log, damage, out),
             Event::Signal(signal) => self.signal(signal, out),
@@ -38,8 +51,8 @@ impl Text {
         }
     }
 
-    fn record(&mut self, record: &Record<'_>, out: &mut String) {
-        self.times.write(record.time_ns(), out);
+    fn record(&mut self, record: &Record<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
+        self.time(record.time_ns(), out, blanks);
         out.push(' ');
         let (name, style) = shown(record.level());
         self.styled(style, out, |out| out.push_str(name));
@@ -60,8 +73,19 @@ impl Text {
         out.push('\n');
     }
 
-    fn drops(&mut self, drops: &Drops<'_>, out: &mut String) {
-        self.times.write(drops.first_ns, out);
+    #[inline]
+    fn time(&mut self, time_ns: i64, out: &mut String, blanks: &mut Vec<Blank>) {
+        match self.since {
+            None => self.times.write(time_ns, out),
+            Some(since) => {
+                let form = Form::Seconds(Layout::right(ELAPSED_WIDTH));
+                blanks.push(Blank { at: out.len(), since, form });
+            }
+        }
+    }
+
+    fn drops(&mut self, drops: &Drops<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
+        self.time(drops.first_ns, out, blanks);
         out.push(' ');
         self.message.clear();
         write_count(drops.total(), "was", "were", drops.thread, &mut self.message);

@@ -1,0 +1,39 @@
+//! What depends only on the call site.
+
+use kymo::Level;
+use kymo::reader::CallSite;
+
+use super::place::Place;
+
+/// Which call sites are wanted.
+pub struct Sites {
+    /// The least urgent level.
+    level: Option<Level>,
+    /// Any of these; none is all.
+    targets: Vec<String>,
+    places: Vec<Place>,
+}
+
+impl Sites {
+    pub fn new(level: Option<Level>, targets: Vec<String>, places: Vec<Place>) -> Self {
+        Self { level, targets, places }
+    }
+
+    /// Whether every call site is wanted.
+    pub fn is_everything(&self) -> bool {
+        self.level.is_none() && self.targets.is_empty() && self.places.is_empty()
+    }
+
+    pub fn admits(&self, site: &CallSite) -> bool {
+        let Self { level, targets, places } = self;
+        level.is_none_or(|level| site.level() <= level)
+            && (targets.is_empty()
+                || targets.iter().any(|target| site.target().starts_with(target)))
+            && (places.is_empty() || places.iter().any(|place| place.is(site.file(), site.line())))
+    }
+
+    /// Whether records of a level are wanted; `None` is one that is not known.
+    pub fn admits_level(&self, level: Option<Level>) -> bool {
+        self.level.is_none_or(|most| level.is_none_or(|level| level <= most))
+    }
+}
