@@ -22,6 +22,7 @@ mod point;
 mod progress;
 mod repair;
 mod selection;
+mod stats;
 mod time;
 mod verify;
 mod walk;
@@ -42,6 +43,7 @@ struct Cli {
 enum Command {
     Cat(cat::Cat),
     Repair(repair::Repair),
+    Stats(stats::Stats),
     Verify(verify::Verify),
 }
 
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Cat(command) => command.run().into(),
         Command::Repair(command) => command.run(),
+        Command::Stats(command) => command.run(),
         Command::Verify(command) => command.run(),
     }
 }

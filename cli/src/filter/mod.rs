@@ -16,7 +16,7 @@ use kymo::reader::{CallSite, Event, Options, Record};
 use regex::Regex;
 
 use crate::point::{Point, Reference};
-use place::Place;
+pub use place::Place;
 use site::Sites;
 use thread::ThreadName;
 
