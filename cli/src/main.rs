@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod cat;
+mod export;
 mod filter;
 mod format;
 mod fresh;
@@ -42,6 +43,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Cat(cat::Cat),
+    Export(export::Export),
     Repair(repair::Repair),
     Stats(stats::Stats),
     Verify(verify::Verify),
@@ -50,6 +52,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Cat(command) => command.run().into(),
+        Command::Export(command) => command.run(),
         Command::Repair(command) => command.run(),
         Command::Stats(command) => command.run(),
         Command::Verify(command) => command.run(),

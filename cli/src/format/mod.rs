@@ -181,3 +181,16 @@ impl Color {
         }
     }
 }
+
+/// What `kymo export` writes, whatever the options of other commands.
+impl Lines {
+    /// JSON, an object a line, of so many files.
+    pub fn json(files: usize) -> Self {
+        Self {
+            style: Style::Json(Json::new(files, None)),
+            is_timed: false,
+            elapsed: Elapsed::default(),
+            line: Line::default(),
+        }
+    }
+}
