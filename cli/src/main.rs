@@ -15,6 +15,7 @@ mod export;
 mod filter;
 mod format;
 mod fresh;
+mod generate;
 mod input;
 mod interrupt;
 mod outcome;
@@ -30,7 +31,7 @@ mod walk;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Reads the log files that kymo writes.
 #[derive(Parser)]
@@ -47,6 +48,9 @@ enum Command {
     Repair(repair::Repair),
     Stats(stats::Stats),
     Verify(verify::Verify),
+    Completions(generate::Completions),
+    #[command(name = "man")]
+    Manual(generate::Manual),
 }
 
 fn main() -> ExitCode {
@@ -56,5 +60,17 @@ fn main() -> ExitCode {
         Command::Repair(command) => command.run(),
         Command::Stats(command) => command.run(),
         Command::Verify(command) => command.run(),
+        Command::Completions(command) => command.run(&mut Cli::command()).into(),
+        Command::Manual(command) => command.run(Cli::command()).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_options_are_in_each_others_way() {
+        Cli::command().debug_assert();
     }
 }

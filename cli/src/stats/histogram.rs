@@ -130,6 +130,6 @@ mod tests {
         histogram.add(i64::MAX);
         assert_eq!(histogram.columns(3).counts.iter().sum::<u64>(), 6);
         assert!(histogram.columns(3).counts.len() <= 3);
-        assert_eq!(Histogram::default().columns(80).counts, []);
+        assert!(Histogram::default().columns(80).counts.is_empty());
     }
 }
