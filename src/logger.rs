@@ -1,5 +1,6 @@
 //! The logger: starts the consumer, lets threads find it, and ends it.
 
+use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -10,17 +11,15 @@ use std::time::Duration;
 use crate::clock::discipline::Discipline;
 use crate::clock::{Clock, TickSource};
 use crate::consumer::{Consumer, Pacing, Report};
-use crate::control::Control;
+use crate::core::Core;
 use crate::error::{StartError, StartErrorKind};
 use crate::hot::GATE;
 use crate::level::Level;
 use crate::orphans;
-use crate::producer::{Overflow, Producer};
-use crate::registry::{NewRing, Registry};
-use crate::ring::ring;
+use crate::policy::{Overflow, Policies, WriteThrough};
+use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
-use crate::segment::open;
-use crate::state::{RingState, ThreadInfo};
+use crate::stats::Stats;
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
 use crate::sync::{Arc, thread};
 
@@ -35,26 +34,6 @@ fn running() -> MutexGuard<'static, Option<Arc<Core>>> {
 /// The logger that runs in this process, if one does.
 pub(crate) fn current() -> Option<Arc<Core>> {
     running().clone()
-}
-
-/// What threads need of a logger to make their rings.
-pub(crate) struct Core {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) control: Arc<Control>,
-    pub(crate) clock: TickSource,
-    pub(crate) overflow: Overflow,
-    pub(crate) ring_words: usize,
-}
-
-impl Core {
-    /// A producer for the calling thread; `None` if the logger has just ended.
-    pub(crate) fn make_producer(&self, ring_words: usize, thread: ThreadInfo) -> Option<Producer> {
-        let (producer, consumer) = ring(ring_words);
-        let state = Arc::new(RingState::new(self.clock, thread));
-        self.registry
-            .add(NewRing { ring: consumer, state: state.clone() })
-            .then(|| Producer::new(producer, state, self.control.clone(), self.overflow))
-    }
 }
 
 /// A running logger. Dropped, it drains all rings, closes the file and ends.
@@ -72,8 +51,8 @@ impl Core {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "the logger ends when this value is dropped"]
-#[derive(Debug)]
 pub struct Logger {
+    core: Arc<Core>,
     consumer: Option<JoinHandle<Report>>,
     path: PathBuf,
 }
@@ -91,7 +70,7 @@ impl Logger {
             segment_size: 64 << 20,
             max_level: Level::Trace,
             clock: Clock::Counter,
-            overflow: Overflow::Wait { timeout: Some(Duration::from_secs(1)) },
+            policies: Policies::new(Overflow::Wait { timeout: Some(Duration::from_secs(1)) }),
         }
     }
 
@@ -108,6 +87,24 @@ impl Logger {
     /// [`flush_timeout`](crate::flush_timeout).
     pub fn flush_timeout(&self, timeout: Duration) -> bool {
         crate::flush_timeout(timeout)
+    }
+
+    /// What the logger has done so far. Stops nobody; takes some microseconds and a few more for
+    /// each thread.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("kymo-stats-{}.kymo", std::process::id()));
+    /// # let logger = kymo::Logger::builder(&path).start()?;
+    /// kymo::info!("{} is {}", "answer", 42);
+    /// logger.flush();
+    /// let stats = logger.stats();
+    /// assert_eq!((stats.total.written(), stats.total.dropped()), (1, 0));
+    /// # drop(logger);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        self.core.counters.stats()
     }
 
     /// Changes the least urgent level that is logged.
@@ -141,6 +138,12 @@ impl Logger {
     }
 }
 
+impl fmt::Debug for Logger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logger").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Logger {
     fn drop(&mut self) {
         self.end();
@@ -160,7 +163,7 @@ pub struct Builder {
     segment_size: u64,
     max_level: Level,
     clock: Clock,
-    overflow: Overflow,
+    policies: Policies,
 }
 
 /// The smallest ring, in bytes.
@@ -239,8 +242,49 @@ impl Builder {
     }
 
     /// What a log call does when its thread's ring is full. Default: waits, for up to a second.
+    ///
+    /// For all levels; [`Builder::overflow_at`] makes exceptions, and has to come after it.
     pub fn overflow(mut self, policy: Overflow) -> Self {
-        self.overflow = policy;
+        Level::ALL.into_iter().for_each(|level| self.policies.set_overflow(level, policy));
+        self
+    }
+
+    /// What a log call of one level does when its thread's ring is full. As long as there is room
+    /// the choice costs nothing.
+    ///
+    /// ```
+    /// use kymo::{Level, Logger, Overflow};
+    ///
+    /// // Keep what matters, shed the rest.
+    /// let builder = Logger::builder("app.kymo")
+    ///     .overflow(Overflow::DropNewest)
+    ///     .overflow_at(Level::Error, Overflow::Wait { timeout: None })
+    ///     .overflow_at(Level::Warn, Overflow::Wait { timeout: None });
+    /// ```
+    pub fn overflow_at(mut self, level: Level, policy: Overflow) -> Self {
+        self.policies.set_overflow(level, policy);
+        self
+    }
+
+    /// Which records are critical: a call that logs one returns when it is in the file, and with it
+    /// everything that its thread logged before; with [`WriteThrough::synced`] when it is on the
+    /// disk. Default: none.
+    ///
+    /// Such a call wakes the consumer and waits for it: some microseconds, and as long as a sleep
+    /// takes to end. If the consumer cannot write the record within
+    /// [`WriteThrough::timeout`], because the disk is full or the system does not let it run, the
+    /// calling thread writes the record itself into a file beside the log, `NAME.rescue`, which the
+    /// reader merges into the log: nothing is lost, nothing hangs. Such records are counted in
+    /// [`Report::rescued`]. Other levels cost what they cost without this.
+    ///
+    /// ```
+    /// use kymo::{Level, Logger, WriteThrough};
+    ///
+    /// let builder = Logger::builder("app.kymo").write_through(Level::Error);
+    /// let builder = builder.write_through(WriteThrough::at(Level::Warn).synced());
+    /// ```
+    pub fn write_through(mut self, policy: impl Into<WriteThrough>) -> Self {
+        self.policies.set_write_through(policy.into());
         self
     }
 
@@ -263,13 +307,8 @@ impl Builder {
         if running.is_some() {
             return Err(StartErrorKind::AlreadyRunning.into());
         }
-        let core = Arc::new(Core {
-            registry: Arc::new(Registry::new()),
-            control: Arc::new(Control::new()),
-            clock: TickSource::new(self.clock),
-            overflow: self.overflow,
-            ring_words: self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES).div_ceil(8),
-        });
+        let ring_words = self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES).div_ceil(8);
+        let core = Arc::new(Core::new(TickSource::new(self.clock), self.policies, ring_words));
         // Before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(core.clone())?;
         let segment = self.open_segment(core.clock);
@@ -278,17 +317,14 @@ impl Builder {
         core.clock.begin_sweep();
         // Relaxed: see `hot::enabled`.
         GATE.store(self.max_level as u8, Ordering::Relaxed);
-        *running = Some(core);
-        Ok(Logger { consumer: Some(consumer), path: self.path })
+        *running = Some(core.clone());
+        Ok(Logger { core, consumer: Some(consumer), path: self.path })
     }
 
     fn open_segment(&self, clock: TickSource) -> Result<Segment, StartError> {
-        let header = open::header(clock.source());
-        let file = open::open(&self.path, self.overwrite)?;
         let window = self.segment_size.max(MIN_SEGMENT_BYTES);
-        let output = MappedFile::new(file, &header.to_page(), window)
-            .map_err(|error| StartError::file(&self.path, error))?;
-        Ok(Segment { output, salt: header.salt })
+        let output = MappedFile::create(&self.path, self.overwrite, clock.source(), window)?;
+        Ok(Segment { salt: output.salt(), output })
     }
 
     /// Makes the consumer's thread, and waits until it is pinned, if it is to be.
@@ -298,15 +334,14 @@ impl Builder {
         let (ready, pinned) = mpsc::sync_channel(1);
         let (segment, given) = mpsc::sync_channel::<Segment>(1);
         let run = move || {
-            let _end = EndOnDrop(core.control.clone());
+            let _end = EndOnDrop(core.clone());
             let _ = ready.send(pin.map_or(Ok(()), pin_to));
+            guard::unblock_in_this_thread();
             // Nothing is given where pinning failed, or opening the segment.
             let Ok(segment) = given.recv() else { return Report::default() };
             let discipline = first_observations(core.clock);
             let Segment { output, salt } = segment;
-            let (registry, control) = (core.registry.clone(), core.control.clone());
-            let mut consumer =
-                Consumer::new(registry, control, core.clock, discipline, output, salt);
+            let mut consumer = Consumer::new(core.clone(), discipline, output, salt);
             // A panic (of a custom clock, say) must leave no thread waiting, and no record
             // uncounted.
             let run = AssertUnwindSafe(|| consumer.run(|took| pacing.wait(took)));
@@ -346,11 +381,11 @@ impl Waiting {
 }
 
 /// Tells whoever waits for the consumer that it has ended, also when it panicked.
-struct EndOnDrop(Arc<Control>);
+struct EndOnDrop(Arc<Core>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        self.0.end();
+        self.0.control.end();
     }
 }
 

@@ -153,9 +153,7 @@ impl fmt::Display for OpenError {
             Self::Io(error) => write!(f, "cannot open it: {error}"),
             Self::Directory => f.write_str("is a directory, not a log file"),
             Self::NotAFile => f.write_str("is not a regular file; give - to read from a pipe"),
-            // These say where by themselves.
-            Self::Content(error @ (Error::Incomplete { .. } | Error::Io { .. })) => error.fmt(f),
-            Self::Content(error) => write!(f, "{error} (at byte {})", error.offset()),
+            Self::Content(error) => error.fmt(f),
         }
     }
 }

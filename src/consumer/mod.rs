@@ -6,6 +6,7 @@
 
 mod compact;
 mod dictionary;
+mod failure;
 mod frames;
 mod index;
 mod lane;
@@ -18,20 +19,18 @@ use std::io;
 use std::ops::Range;
 
 use dictionary::Dictionary;
+use failure::{Ended, Segment};
 use frames::Totals;
 use index::Index;
 use lane::{Block, Lane, Left};
 pub(crate) use pace::Pacing;
 use staging::Staging;
 
-use crate::clock::TickSource;
 use crate::clock::discipline::Discipline;
-use crate::control::Control;
+use crate::core::Core;
 use crate::orphans::Orphan;
-use crate::producer::Mode;
-use crate::registry::{NewRing, Registry};
+use crate::registry::NewRing;
 use crate::segment::Output;
-use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, thread};
 use crate::twin::{self, Twin};
 
@@ -63,9 +62,7 @@ const STAGING_BYTES: usize = 1 << 20;
 
 /// The consumer.
 pub(crate) struct Consumer<O> {
-    registry: Arc<Registry>,
-    control: Arc<Control>,
-    clock: TickSource,
+    core: Arc<Core>,
     discipline: Discipline,
     clock_interval_ns: u64,
     next_clock_ns: u64,
@@ -79,27 +76,19 @@ pub(crate) struct Consumer<O> {
     watermark: u64,
     /// The watermark that the last sweep reached, written or not.
     complete: u64,
-    /// The totals of the threads that have ended.
-    ended: Totals,
+    /// The account of the threads that have ended.
+    ended: Ended,
+    segment: Segment,
     error: Option<io::Error>,
     served: u64,
 }
 
 impl<O: Output> Consumer<O> {
-    pub(crate) fn new(
-        registry: Arc<Registry>,
-        control: Arc<Control>,
-        clock: TickSource,
-        discipline: Discipline,
-        output: O,
-        salt: u32,
-    ) -> Self {
+    pub(crate) fn new(core: Arc<Core>, discipline: Discipline, output: O, salt: u32) -> Self {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
         Self {
-            registry,
-            control,
-            clock,
+            core,
             clock_interval_ns: FIRST_CLOCK_INTERVAL_NS,
             next_clock_ns: discipline.line().monotonic_ns + FIRST_CLOCK_INTERVAL_NS,
             discipline,
@@ -112,7 +101,8 @@ impl<O: Output> Consumer<O> {
             next_thread: 0,
             watermark: 0,
             complete: 0,
-            ended: Totals::default(),
+            ended: Ended::default(),
+            segment: Segment::Begun,
             error: None,
             served: 0,
         }
@@ -122,11 +112,12 @@ impl<O: Output> Consumer<O> {
     /// sweep it calls `wait` with whether there were records; that may sleep with `park`.
     pub(crate) fn run(&mut self, mut wait: impl FnMut(bool)) -> (Report, Vec<Orphan>) {
         if !twin::broken(Twin::AttachLate) {
-            self.control.attach(thread::current());
+            self.core.control.attach(thread::current());
         }
         loop {
             let now_ns = crate::clock::monotonic_ns();
             if now_ns >= self.next_clock_ns {
+                self.check_output();
                 self.compare_clocks(now_ns);
             }
             let (took, stop) = self.serve();
@@ -135,7 +126,7 @@ impl<O: Output> Consumer<O> {
             }
             wait(took);
             if twin::broken(Twin::AttachLate) {
-                self.control.attach(thread::current());
+                self.core.control.attach(thread::current());
             }
         }
         self.close()
@@ -143,22 +134,27 @@ impl<O: Output> Consumer<O> {
 
     /// One sweep, with what was asked for before it. Whether it took records, and whether to stop.
     pub(crate) fn serve(&mut self) -> (bool, bool) {
-        let (mut request, stop) = self.control.begin_sweep();
+        let (mut request, stop) = self.core.control.begin_sweep();
+        if request != self.served || stop {
+            // Whoever waits for it is not to be told of a file that is not there.
+            self.check_output();
+        }
         let took = self.sweep();
         if twin::broken(Twin::RequestReadLate) {
-            (request, _) = self.control.begin_sweep();
+            (request, _) = self.core.control.begin_sweep();
         }
         if request != self.served {
             self.served = request;
-            self.control.end_sweep(request);
+            self.core.control.end_sweep(request);
         }
         (took, stop)
     }
 
     /// Takes a batch from each ring, and commits it. Whether there was anything.
     pub(crate) fn sweep(&mut self) -> bool {
-        let mut complete = self.clock.begin_sweep();
-        for ring in self.registry.take() {
+        let mut complete = self.core.clock.begin_sweep();
+        self.renew_segment();
+        for ring in self.core.registry.take() {
             self.add_lane(ring);
         }
         let mut took = false;
@@ -207,19 +203,16 @@ impl<O: Output> Consumer<O> {
         if self.append() {
             self.lanes[lanes].iter_mut().for_each(Lane::commit);
         } else {
-            // Some of the dictionary may be lost: it is written again as it is needed.
-            self.dictionary.forget();
-            self.next_clock_ns = 0;
-            self.lanes.iter_mut().for_each(Lane::forget_announcement);
             self.lanes[lanes].iter_mut().for_each(Lane::fail);
         }
     }
 
     fn forget_finished(&mut self) {
-        let ended = &mut self.ended;
+        let (ended, counters) = (&mut self.ended, &self.core.counters);
         self.lanes.retain(|lane| {
             if lane.is_finished() {
                 ended.add(lane);
+                counters.dismiss(&lane.state);
             }
             !lane.is_finished()
         });
@@ -232,17 +225,15 @@ impl<O: Output> Consumer<O> {
         }
         let (offset, ticks) = (self.output.len(), std::mem::take(&mut self.block.range));
         let result = self.output.append(self.staging.as_slice());
-        if result.is_ok() {
-            self.index.note(self.staging.as_slice(), offset, ticks);
-        }
-        self.staging.clear();
-        match result {
+        match result.and_then(|()| self.output.commit()) {
             Ok(()) => {
-                self.output.commit();
+                self.index.note(self.staging.as_slice(), offset, ticks);
+                self.staging.clear();
+                self.segment = Segment::Begun;
                 true
             }
             Err(error) => {
-                self.error.get_or_insert(error);
+                self.note_failure(error);
                 false
             }
         }
@@ -255,7 +246,7 @@ impl<O: Output> Consumer<O> {
 
     /// Writes what the clocks show, and how far the file is complete.
     fn compare_clocks(&mut self, now_ns: u64) {
-        let seen = self.clock.observe();
+        let seen = self.core.clock.observe();
         let line = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
         if self.complete > self.watermark {
@@ -272,52 +263,71 @@ impl<O: Output> Consumer<O> {
     /// they may just be publishing a last record that nobody will write.
     pub(crate) fn close(&mut self) -> (Report, Vec<Orphan>) {
         self.close_rings();
+        self.check_output();
         while self.sweep() {}
-        self.control.end();
-        for lane in self.lanes.iter().filter(|lane| lane.has_account()) {
-            frames::put_thread_end(&mut self.staging, lane.number, lane.written, lane.dropped());
+        self.core.control.end();
+        if !self.append_end() {
+            self.check_output();
+            self.renew_segment();
+            self.append_end();
         }
-        self.append();
+        self.report()
+    }
+
+    /// Ends the threads that are left, and the segment; says whether that worked.
+    fn append_end(&mut self) -> bool {
+        for lane in &mut self.lanes {
+            // Of what failed last.
+            lane.mark_drops(&mut self.staging, &mut self.block);
+            if lane.has_account() {
+                let (written, dropped) = (lane.written(), lane.dropped());
+                frames::put_thread_end(&mut self.staging, lane.number, written, dropped);
+            }
+        }
+        if !self.append() {
+            return false;
+        }
         self.index.put(&mut self.staging, self.output.len());
         let totals = self.totals();
-        frames::put_end(&mut self.staging, totals, self.clock.now());
-        self.append();
-        self.report()
+        frames::put_end(&mut self.staging, totals, self.core.clock.now());
+        self.append()
     }
 
     /// Ends without another sweep, because one panicked: nothing is written any more, and nobody
     /// waits for it.
     pub(crate) fn abandon(&mut self) -> (Report, Vec<Orphan>) {
         self.close_rings();
-        self.control.end();
+        self.core.control.end();
         self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
         self.report()
     }
 
     /// Takes over the last rings, and tells the threads that nobody reads them any more.
     fn close_rings(&mut self) {
-        for ring in self.registry.close() {
+        for ring in self.core.registry.close() {
             self.add_lane(ring);
         }
         for lane in &self.lanes {
-            // Relaxed: a producer that misses it leaves a last record in the ring.
             if !twin::broken(Twin::ModeStaysOpen) {
-                lane.state.mode.store(Mode::CLOSED, Ordering::Relaxed);
+                lane.state.close();
             }
         }
     }
 
     fn totals(&self) -> Totals {
-        let mut totals = self.ended;
+        let Ended { written, drops, cut, .. } = &self.ended;
+        let mut totals =
+            Totals { written: written.iter().sum(), dropped: drops.total(), cut: *cut };
         self.lanes.iter().for_each(|lane| totals.add(lane));
         totals
     }
 
     fn report(&mut self) -> (Report, Vec<Orphan>) {
-        let totals = self.totals();
         if let Err(error) = self.output.close() {
-            self.error.get_or_insert(error);
+            // It may be that all that was written is gone.
+            self.note_failure(error);
         }
+        let totals = self.totals();
         let report = Report {
             written: totals.written,
             dropped: totals.dropped,
@@ -331,7 +341,7 @@ impl<O: Output> Consumer<O> {
 
 impl Totals {
     fn add(&mut self, lane: &Lane) {
-        self.written += lane.written;
+        self.written += lane.written();
         self.dropped += lane.dropped();
         self.cut += lane.cut;
     }

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use super::*;
 use crate::argument::Arguments;
-use crate::call_site::{CallSite, Location};
-use crate::clock::Clock;
+use crate::call_site::{AtAny, CallSite, Location};
+use crate::clock::{Clock, TickSource};
 use crate::format::header::{ClockSource, Header};
 use crate::hot::{log_outlined, try_log};
 use crate::level::Level;
-use crate::producer::{Overflow, Producer};
+use crate::policy::{Overflow, Policies};
+use crate::producer::Producer;
 use crate::reader::{DropReason, Event, Options, Order, Reader};
-use crate::ring::ring;
-use crate::state::{RingState, ThreadInfo};
+use crate::state::ThreadInfo;
+use crate::sync::atomic::Ordering;
 
 /// A file in memory, whose `append` fails as often as it is told to.
 #[derive(Clone, Default)]
@@ -38,7 +39,9 @@ impl Output for Memory {
         Ok(())
     }
 
-    fn commit(&mut self) {}
+    fn commit(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     fn len(&self) -> u64 {
         self.0.borrow().bytes.len() as u64
@@ -53,9 +56,7 @@ impl Output for Memory {
 struct Rig {
     consumer: Consumer<Memory>,
     file: Memory,
-    registry: Arc<Registry>,
-    control: Arc<Control>,
-    clock: TickSource,
+    core: Arc<Core>,
 }
 
 const LOCATION: Location = Location {
@@ -78,23 +79,19 @@ fn site<L: Arguments>() -> &'static CallSite {
 
 impl Rig {
     fn new(clock: Clock) -> Self {
-        let (registry, control) = (Arc::new(Registry::new()), Arc::new(Control::new()));
         let clock = TickSource::new(clock);
+        let policies = Policies::new(Overflow::Wait { timeout: Some(Duration::ZERO) });
+        let core = Arc::new(Core::new(clock, policies, 1));
         let discipline = Discipline::new(clock, clock.observe(), clock.observe());
         let file = Memory::default();
         file.0.borrow_mut().bytes = Header::new(ClockSource::Counter).to_page();
-        let consumer =
-            Consumer::new(registry.clone(), control.clone(), clock, discipline, file.clone(), 0);
-        Self { consumer, file, registry, control, clock }
+        let consumer = Consumer::new(core.clone(), discipline, file.clone(), 0);
+        Self { consumer, file, core }
     }
 
     fn producer(&self, words: usize) -> Producer {
-        let (producer, consumer) = ring(words);
         let thread = ThreadInfo { name: "feed".to_owned(), os_id: 4_711 };
-        let state = Arc::new(RingState::new(self.clock, thread));
-        assert!(self.registry.add(NewRing { ring: consumer, state: state.clone() }));
-        let overflow = Overflow::Wait { timeout: Some(Duration::ZERO) };
-        Producer::new(producer, state, self.control.clone(), overflow)
+        self.core.make_producer(words, thread).expect("the registry is open")
     }
 
     /// Closes the segment; its report and its bytes.
@@ -112,7 +109,8 @@ fn log(producer: &mut Producer, number: u64) {
 fn fill(producer: &mut Producer) -> u64 {
     log(producer, 0);
     let site = site::<(u64, ())>();
-    1 + (1_u64..).take_while(|number| try_log(producer, site, (*number, ()))).count() as u64
+    1 + (1_u64..).take_while(|number| try_log::<AtAny, _>(producer, site, (*number, ()))).count()
+        as u64
 }
 
 #[test]
@@ -123,9 +121,9 @@ fn a_thread_that_floods_its_ring_does_not_keep_a_quiet_one_waiting() {
     log(&mut quiet, 7);
     assert!(rig.consumer.sweep());
     assert!(quiet.ring.is_drained(), "one sweep is enough for the quiet one");
-    let taken = rig.consumer.lanes[0].written;
+    let taken = rig.consumer.lanes[0].written();
     assert!(taken > 0 && taken < flood / 10, "{taken} of {flood}: a sweep takes a bounded batch");
-    assert_eq!(rig.consumer.lanes[1].written, 1);
+    assert_eq!(rig.consumer.lanes[1].written(), 1);
 }
 
 #[test]

@@ -4,10 +4,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
-use super::Reader;
 use super::error::Error;
 use super::event::Event;
+use super::open::{Directory, OpenError};
+use super::{Options, Reader};
 
 /// Reads several files at once and hands out their events by time.
 ///
@@ -48,6 +50,8 @@ pub struct Files<'a> {
 pub struct FileError {
     /// Which of them, from 0.
     pub file: usize,
+    /// Its path, if it was opened by one.
+    pub path: Option<PathBuf>,
     /// Why.
     pub error: Error,
 }
@@ -58,6 +62,39 @@ impl<'a> Files<'a> {
         let readers: Vec<_> = readers.into_iter().collect();
         let idle = (0..readers.len()).rev().collect();
         Self { readers, heap: BinaryHeap::new(), idle, handed_out: false, primed: false }
+    }
+
+    /// Opens all logs in a directory, as [`Directory`] finds them, sorted by name. Which file an
+    /// event is from is then [`Reader::path`] of [`Files::readers`].
+    ///
+    /// ```
+    /// use kymo::reader::{Event, Files, Options, Order};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path();
+    /// let mut files = Files::open_dir(path, || Options::new().order(Order::Time))?;
+    /// while let Some((_, event)) = files.next_event()? {
+    ///     if let Event::Damage(damage) = event {
+    ///         eprintln!("{damage}");
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the directory or one of the logs cannot be read, or if something is named like a log and
+    /// is no regular file.
+    pub fn open_dir(
+        path: impl AsRef<Path>,
+        options: impl Fn() -> Options<'a>,
+    ) -> Result<Self, OpenError> {
+        let directory = Directory::read(path)?;
+        if let Some(error) = directory.refused.into_iter().next() {
+            return Err(error);
+        }
+        let open = |path: PathBuf| options().open(&path).map_err(|error| OpenError { path, error });
+        let readers = directory.logs.into_iter().map(open);
+        Ok(Self::new(readers.collect::<Result<Vec<_>, _>>()?))
     }
 
     /// Goes on to the next event; returns it and which file it comes from. `None` where there are
@@ -81,6 +118,10 @@ impl<'a> Files<'a> {
         &self.readers
     }
 
+    fn error(&self, file: usize, error: Error) -> FileError {
+        FileError { file, path: self.readers[file].path.clone(), error }
+    }
+
     fn leave_current(&mut self) -> Result<(), FileError> {
         if !std::mem::take(&mut self.handed_out) {
             return Ok(());
@@ -95,7 +136,7 @@ impl<'a> Files<'a> {
             }
             Err(error) => {
                 PeekMut::pop(top);
-                return Err(FileError { file, error });
+                return Err(self.error(file, error));
             }
         }
         Ok(())
@@ -108,7 +149,7 @@ impl<'a> Files<'a> {
             match self.readers[file].advance() {
                 Ok(true) => self.heap.push(Reverse((self.readers[file].time_ns(), file))),
                 Ok(false) => still_idle.push(file),
-                Err(error) => result = Err(FileError { file, error }),
+                Err(error) => result = Err(self.error(file, error)),
             }
         }
         still_idle.append(&mut self.idle);
@@ -119,7 +160,10 @@ impl<'a> Files<'a> {
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "file {}: {}", self.file, self.error)
+        match &self.path {
+            Some(path) => write!(f, "{}: {}", path.display(), self.error),
+            None => write!(f, "file {}: {}", self.file, self.error),
+        }
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Report {
     pub damage: Vec<Damage>,
     /// What was found of the header.
     pub header: HeaderState,
+    /// Somebody was writing to the file when a [snapshot](super::Options::snapshot) was taken.
+    pub live: bool,
     /// How the bytes end, once they have.
     pub ending: Ending,
     /// The committed length of the file, in bytes, when it was last looked at.
