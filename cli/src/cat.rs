@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use kymo::reader::{Event, FileError, Files, Options};
+use kymo::reader::{Ending, Event, FileError, Files, Options, Reader};
 
 use crate::filter::{self, Filter};
 use crate::format;
@@ -83,6 +83,7 @@ impl Cat {
                 return outcome;
             }
         }
+        complain_about_names(&filter, &files);
         for (reader, (name, is_live)) in files.readers().iter().zip(&named) {
             if let Some(complaint) = input::complaint(reader.report(), *is_live) {
                 complain(format_args!("{name}: {complaint}"));
@@ -127,6 +128,17 @@ fn print(
     }
     selection.finish()?;
     Ok(outcome)
+}
+
+/// Names arguments that occur nowhere in the input. Where not all of it was read, they may yet.
+fn complain_about_names(filter: &Filter, files: &Files<'_>) {
+    let is_read = |reader: &Reader<'_>| reader.report().ending != Ending::Unread;
+    if !files.readers().iter().all(is_read) {
+        return;
+    }
+    for argument in filter.unknown(files.readers().iter().flat_map(Reader::call_sites)) {
+        complain(format_args!("--where: no statement in the input has an argument {argument}"));
+    }
 }
 
 impl From<Order> for kymo::reader::Order {

@@ -10,8 +10,11 @@
 //! the reader's escaping functions.
 #![forbid(unsafe_code)]
 
+mod argument;
+mod caret;
 mod cat;
 mod export;
+mod expression;
 mod filter;
 mod format;
 mod fresh;

@@ -15,6 +15,8 @@ use kymo::Level;
 use kymo::reader::{CallSite, Event, Options, Record};
 use regex::Regex;
 
+use crate::argument::Argument;
+use crate::expression::{Expression, Scratch};
 use crate::point::{Point, Reference};
 pub use place::Place;
 use site::Sites;
@@ -54,6 +56,10 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE[:LINE]")]
     at: Vec<Place>,
 
+    /// Records of which this is true, such as 'px > 100 and account == "ACME"'; see the README
+    #[arg(long = "where", value_name = "EXPRESSION", allow_hyphen_values = true)]
+    expression: Option<Expression>,
+
     /// Hide what was dropped, lost or damaged
     #[arg(long)]
     no_marks: bool,
@@ -63,9 +69,9 @@ pub struct Arguments {
 pub struct Filter {
     sites: Arc<Sites>,
     /// By file, then by [`CallSite::index`]: what was decided about a call site.
-    verdicts: Vec<Vec<Option<bool>>>,
-    /// The reader asks about the call sites.
-    pushed_down: bool,
+    verdicts: Vec<Vec<Option<Verdict>>>,
+    /// The reader asks about the call sites, so that those that are left need no verdict.
+    is_pushed_down: bool,
     threads: Vec<ThreadName>,
     /// The first nanosecond that is wanted, and the first that no longer is.
     since_ns: Option<i64>,
@@ -73,22 +79,35 @@ pub struct Filter {
     grep: Option<Regex>,
     no_marks: bool,
     message: String,
+    scratch: Scratch,
+}
+
+/// What a call site decides about its records.
+enum Verdict {
+    Unwanted,
+    /// Those of which this is true.
+    If(Expression),
 }
 
 impl Arguments {
     /// The filter that these options describe.
     pub fn build(self, reference: &Reference) -> Filter {
         let resolve = |point: Point| point.resolve(reference);
+        let mut expression = self.expression;
+        if let Some(expression) = &mut expression {
+            expression.resolve(reference);
+        }
         Filter {
-            sites: Arc::new(Sites::new(self.level, self.target, self.at)),
+            sites: Arc::new(Sites::new(self.level, self.target, self.at, expression)),
             verdicts: Vec::new(),
-            pushed_down: false,
+            is_pushed_down: false,
             threads: self.thread,
             since_ns: self.since.map(resolve),
             until_ns: self.until.map(resolve),
             grep: self.grep,
             no_marks: self.no_marks,
             message: String::new(),
+            scratch: Scratch::default(),
         }
     }
 }
@@ -97,7 +116,7 @@ impl Filter {
     /// Lets the reader of each file decide about call sites: records of those that are not wanted
     /// are not seen at all, not even as context.
     pub fn push_down(&mut self, options: Options<'static>) -> Options<'static> {
-        self.pushed_down = true;
+        self.is_pushed_down = true;
         if self.sites.is_everything() {
             return options;
         }
@@ -109,8 +128,8 @@ impl Filter {
     #[inline]
     pub fn admits(&mut self, file: usize, record: &Record<'_>) -> bool {
         (self.since_ns.is_none() && self.until_ns.is_none() || self.admits_time(record.time_ns()))
-            && (self.pushed_down || self.admits_site(file, record.call_site()))
-            && (self.threads.is_empty() || self.threads.iter().any(|t| t.is(record.thread())))
+            && self.admits_thread(Some(record.thread()))
+            && (self.is_settled() || self.admits_by_site(file, record))
             && (self.grep.is_none() || self.admits_message(record))
     }
 
@@ -145,20 +164,45 @@ impl Filter {
             || thread.is_none_or(|thread| self.threads.iter().any(|name| name.is(thread)))
     }
 
-    fn admits_site(&mut self, file: usize, site: &CallSite) -> bool {
+    /// Whether the reader has decided everything that has to do with call sites.
+    fn is_settled(&self) -> bool {
+        self.is_pushed_down && self.sites.expression().is_none()
+    }
+
+    fn admits_by_site(&mut self, file: usize, record: &Record<'_>) -> bool {
         if self.verdicts.len() <= file {
             self.verdicts.resize_with(file + 1, Vec::new);
         }
-        let verdicts = &mut self.verdicts[file];
-        if verdicts.len() <= site.index() {
-            verdicts.resize(site.index() + 1, None);
+        let (verdicts, index) = (&mut self.verdicts[file], record.call_site().index());
+        if verdicts.len() <= index {
+            verdicts.resize_with(index + 1, || None);
         }
-        *verdicts[site.index()].get_or_insert_with(|| self.sites.admits(site))
+        let verdict = verdicts[index].get_or_insert_with(|| self.sites.verdict(record.call_site()));
+        match verdict {
+            Verdict::Unwanted => false,
+            Verdict::If(expression) => expression.is_true(record, &mut self.scratch),
+        }
     }
 
     fn admits_message(&mut self, record: &Record<'_>) -> bool {
         self.message.clear();
         record.message(&mut self.message);
         self.grep.as_ref().is_none_or(|grep| grep.is_match(&self.message))
+    }
+
+    /// The arguments named by the expression that none of these call sites has, each once.
+    pub fn unknown<'s>(&self, sites: impl Iterator<Item = &'s CallSite> + Clone) -> Vec<&Argument> {
+        let mut unknown = Vec::new();
+        if let Some(expression) = self.sites.expression() {
+            expression.arguments(&mut |argument| {
+                let mut sites = sites.clone();
+                if !unknown.contains(&argument)
+                    && !sites.any(|site| argument.position(site).is_some())
+                {
+                    unknown.push(argument);
+                }
+            });
+        }
+        unknown
     }
 }
