@@ -15,7 +15,8 @@ pub enum Argument {
 impl Argument {
     /// Reads what stands behind `arg.`, or what is all of a name.
     pub fn new(text: &str) -> Self {
-        text.parse().map_or_else(|_| Self::Named(text.into()), Self::At)
+        let position = text.parse().ok().filter(|_| !text.starts_with('+'));
+        position.map_or_else(|| Self::Named(text.into()), Self::At)
     }
 
     /// Its position at a call site that has it.

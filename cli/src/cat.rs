@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use kymo::reader::{Ending, Event, FileError, Files, Options, Reader};
 
+use crate::argument::Argument;
 use crate::filter::{self, Filter};
 use crate::format;
 use crate::input::{self, OpenError};
@@ -21,8 +22,8 @@ use crate::selection::{self, Selection};
 #[derive(Args)]
 #[command(after_help = outcome::HELP)]
 pub struct Cat {
-    /// The log files; `-` is standard input
-    #[arg(required = true, value_name = "FILE")]
+    /// The log files, or directories of files named *.kymo; `-` is standard input
+    #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
 
     #[command(flatten)]
@@ -60,7 +61,7 @@ impl Cat {
         let options = || {
             let options = Options::new().order(order);
             // What the reader leaves out cannot be context.
-            if has_context { options } else { filter.push_down(options) }
+            if has_context { filter.narrow(options) } else { filter.push_down(options) }
         };
         let inputs = input::open_all(&self.files, options, |path, error: OpenError| {
             complain(format_args!("{}: {error}", path.display()));
@@ -73,7 +74,17 @@ impl Cat {
             named.push((input.name, input.is_live));
         }
         let mut files = Files::new(readers);
-        let lines = self.format.build(named.len());
+        let lines = match self.format.build(named.len()) {
+            Ok(lines) => lines,
+            Err(contradiction) => {
+                complain(contradiction);
+                return Outcome::Failed;
+            }
+        };
+        let asked: Vec<Asked> = (filter.arguments().into_iter().map(|it| ("--where", it)))
+            .chain(lines.arguments().into_iter().map(|it| ("--format", it)))
+            .map(|(option, argument)| (option, argument.clone()))
+            .collect();
         let selection = self.selection.build(lines, Output::new());
         match print(&mut files, &named, &mut filter, selection) {
             Ok(printed) => outcome.add(printed),
@@ -83,7 +94,7 @@ impl Cat {
                 return outcome;
             }
         }
-        complain_about_names(&filter, &files);
+        complain_about_names(&asked, &files);
         for (reader, (name, is_live)) in files.readers().iter().zip(&named) {
             if let Some(complaint) = input::complaint(reader.report(), *is_live) {
                 complain(format_args!("{name}: {complaint}"));
@@ -107,9 +118,7 @@ fn print(
             Ok(Some((file, event))) => match &event {
                 Event::Record(record) => {
                     let is_match = filter.admits(file, record);
-                    if is_match || filter.admits_time(record.time_ns()) {
-                        selection.record(file, &named[file].0, &event, is_match)?;
-                    }
+                    selection.record(file, &named[file].0, &event, is_match)?;
                 }
                 mark if filter.admits_mark(mark) => {
                     selection.mark(file, &named[file].0, &event)?;
@@ -130,14 +139,24 @@ fn print(
     Ok(outcome)
 }
 
-/// Names arguments that occur nowhere in the input. Where not all of it was read, they may yet.
-fn complain_about_names(filter: &Filter, files: &Files<'_>) {
-    let is_read = |reader: &Reader<'_>| reader.report().ending != Ending::Unread;
-    if !files.readers().iter().all(is_read) {
+/// An option, and an argument that it names.
+type Asked = (&'static str, Argument);
+
+/// Names arguments that occur nowhere in the input, which are likely misspelt. Where not all of it
+/// was read, they may yet occur.
+fn complain_about_names(asked: &[Asked], files: &Files<'_>) {
+    let readers = files.readers();
+    if readers.iter().any(|reader| reader.report().ending == Ending::Unread) {
         return;
     }
-    for argument in filter.unknown(files.readers().iter().flat_map(Reader::call_sites)) {
-        complain(format_args!("--where: no statement in the input has an argument {argument}"));
+    for (index, (option, argument)) in asked.iter().enumerate() {
+        let mut sites = readers.iter().flat_map(Reader::call_sites);
+        let is_known = sites.any(|site| argument.position(site).is_some());
+        if !is_known && !asked[..index].contains(&asked[index]) {
+            complain(format_args!(
+                "{option}: no statement in the input has an argument {argument}"
+            ));
+        }
     }
 }
 

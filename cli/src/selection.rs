@@ -92,7 +92,8 @@ impl Arguments {
         [self.context, self.before, self.after].iter().flatten().any(|&records| records > 0)
     }
 
-    pub fn build(self, lines: Lines, output: Output) -> Selection {
+    pub fn build(self, lines: Lines, mut output: Output) -> Selection {
+        lines.begin(output.buffer());
         let before = self.before.or(self.context).unwrap_or(0);
         let after = self.after.or(self.context).unwrap_or(0);
         Selection {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use kymo::Level;
-use kymo::reader::{CallSite, Event, Options, Record};
+use kymo::reader::{Event, Options, Record};
 use regex::Regex;
 
 use crate::argument::Argument;
@@ -113,10 +113,24 @@ impl Arguments {
 }
 
 impl Filter {
-    /// Lets the reader of each file decide about call sites: records of those that are not wanted
-    /// are not seen at all, not even as context.
+    /// Lets the reader of each file leave out what is not within the range of times. Needed: the
+    /// filter itself does not look at times.
+    pub fn narrow<'a>(&self, options: Options<'a>) -> Options<'a> {
+        let options = match self.since_ns {
+            Some(since) => options.since(since),
+            None => options,
+        };
+        match self.until_ns {
+            Some(until) => options.until(until),
+            None => options,
+        }
+    }
+
+    /// As [`Filter::narrow`]; and lets it decide about call sites, so that records of those that are
+    /// not wanted are not seen at all, not even as context.
     pub fn push_down(&mut self, options: Options<'static>) -> Options<'static> {
         self.is_pushed_down = true;
+        let options = self.narrow(options);
         if self.sites.is_everything() {
             return options;
         }
@@ -127,16 +141,9 @@ impl Filter {
     /// Whether a record of file number `file` is wanted.
     #[inline]
     pub fn admits(&mut self, file: usize, record: &Record<'_>) -> bool {
-        (self.since_ns.is_none() && self.until_ns.is_none() || self.admits_time(record.time_ns()))
-            && self.admits_thread(Some(record.thread()))
+        self.admits_thread(Some(record.thread()))
             && (self.is_settled() || self.admits_by_site(file, record))
             && (self.grep.is_none() || self.admits_message(record))
-    }
-
-    /// Whether a record, or a mark, of this time is within the range of times.
-    pub fn admits_time(&self, time_ns: i64) -> bool {
-        self.since_ns.is_none_or(|since| since <= time_ns)
-            && self.until_ns.is_none_or(|until| time_ns < until)
     }
 
     /// Whether an event that is no record is wanted. A mark is left out only where it is known to
@@ -148,13 +155,12 @@ impl Filter {
         }
         match event {
             Event::Drops(drops) => {
-                self.since_ns.is_none_or(|since| since <= drops.last_ns)
-                    && self.until_ns.is_none_or(|until| drops.first_ns < until)
-                    && self.admits_thread(Some(drops.thread))
+                self.admits_thread(Some(drops.thread))
                     && (drops.counts.is_empty()
                         || drops.counts.iter().any(|count| self.sites.admits_level(count.level)))
             }
             Event::Gap(gap) => self.admits_thread(gap.thread),
+            Event::Signal(signal) => self.admits_thread(signal.thread),
             _ => true,
         }
     }
@@ -190,19 +196,12 @@ impl Filter {
         self.grep.as_ref().is_none_or(|grep| grep.is_match(&self.message))
     }
 
-    /// The arguments named by the expression that none of these call sites has, each once.
-    pub fn unknown<'s>(&self, sites: impl Iterator<Item = &'s CallSite> + Clone) -> Vec<&Argument> {
-        let mut unknown = Vec::new();
+    /// The arguments that the expression is about.
+    pub fn arguments(&self) -> Vec<&Argument> {
+        let mut arguments = Vec::new();
         if let Some(expression) = self.sites.expression() {
-            expression.arguments(&mut |argument| {
-                let mut sites = sites.clone();
-                if !unknown.contains(&argument)
-                    && !sites.any(|site| argument.position(site).is_some())
-                {
-                    unknown.push(argument);
-                }
-            });
+            expression.arguments(&mut |argument| arguments.push(argument));
         }
-        unknown
+        arguments
     }
 }

@@ -1,7 +1,8 @@
 //! Events as JSON, one object a line, for programs.
 //!
 //! A record has no key `event`; whatever else was met has one, so that nothing is lost silently:
-//! "drops", "gap", "damage" or "signal". What a call site's records have in common is written once and kept.
+//! "drops", "gap", "damage" or "signal". What a call site's records have in common is written once
+//! and kept.
 
 use std::fmt::Write;
 
@@ -56,7 +57,7 @@ impl Json {
             Event::Drops(drops) => self.drops(log, drops, out, blanks),
             Event::Gap(gap) => write_gap(log, gap, out),
             Event::Damage(damage) => write_damage(log, damage, out),
-            Event::Signal(signal) => self.signal(log, signal, out),
+            Event::Signal(signal) => self.signal(log, signal, out, blanks),
             // Totals are not for reading along.
             _ => {}
         }
@@ -129,10 +130,18 @@ impl Json {
         write_place(log, drops.offset, out);
     }
 
-    fn signal(&mut self, log: &str, signal: &Signal<'_>, out: &mut String) {
+    fn signal(
+        &mut self,
+        log: &str,
+        signal: &Signal<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
         out.push_str("{\"event\":\"signal\",\"time\":\"");
         self.times.write(signal.time_ns, out);
-        let _ = write!(out, "\",\"signal\":{},\"name\":", signal.signal);
+        out.push('"');
+        self.elapsed(out, blanks);
+        let _ = write!(out, ",\"signal\":{},\"name\":", signal.signal);
         match signal.name() {
             Some(name) => write_string(name, out),
             None => out.push_str("null"),
@@ -147,6 +156,26 @@ impl Json {
     }
 }
 
+/// Appends the arguments of a record as an object.
+pub fn write_fields(record: &Record<'_>, out: &mut String) {
+    out.push('{');
+    for (index, (name, value)) in record.arguments().enumerate() {
+        write_key(index, name, out);
+        write_value(&value, out);
+    }
+    out.push('}');
+}
+
+/// Appends the key of an argument, and what separates it from the one before.
+fn write_key(index: usize, name: &str, out: &mut String) {
+    out.push_str(if index == 0 { "" } else { "," });
+    match name {
+        "" => write!(out, "\"{index}\"").unwrap_or_default(),
+        name => write_string(name, out),
+    }
+    out.push(':');
+}
+
 impl Site {
     fn new(site: &CallSite) -> Self {
         let mut middle = format!(",\"level\":\"{}\",\"target\":", site.level());
@@ -156,12 +185,8 @@ impl Site {
         let _ = write!(middle, ",\"line\":{},\"thread\":", site.line());
         let names = site.names().iter().map(|name| &**name);
         let key = |(index, name): (usize, &str)| {
-            let mut key = String::from(if index == 0 { "" } else { "," });
-            match name {
-                "" => write_string(&index.to_string(), &mut key),
-                name => write_string(name, &mut key),
-            }
-            key.push(':');
+            let mut key = String::new();
+            write_key(index, name, &mut key);
             key
         };
         Self { middle, keys: names.enumerate().map(key).collect() }

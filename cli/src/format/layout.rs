@@ -28,8 +28,17 @@ impl Layout {
 
     /// Appends `text`, fitted.
     pub fn write(&self, text: &str, out: &mut String) {
+        self.pad(self.cut(text), out);
+    }
+
+    /// What is taken of `text`.
+    pub fn cut<'t>(&self, text: &'t str) -> &'t str {
         let end = |most| text.char_indices().nth(most).map_or(text.len(), |(at, _)| at);
-        let text = &text[..self.most.map_or(text.len(), end)];
+        &text[..self.most.map_or(text.len(), end)]
+    }
+
+    /// Appends all of `text`, made as wide as the column.
+    pub fn pad(&self, text: &str, out: &mut String) {
         if self.width == 0 {
             return out.push_str(text);
         }

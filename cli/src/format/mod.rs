@@ -1,8 +1,13 @@
 //! What is printed for an event.
 
+mod csv;
 mod elapsed;
 mod json;
 mod layout;
+mod logfmt;
+mod mark;
+mod parser;
+mod pattern;
 mod text;
 
 use anstream::{AutoStream, ColorChoice};
@@ -10,9 +15,15 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use kymo::reader::Event;
 
+use crate::argument::Argument;
 use crate::time;
+use csv::Csv;
 use elapsed::{Blank, Elapsed, Since};
 use json::Json;
+use logfmt::Logfmt;
+use mark::Mark;
+use parser::FormatParser;
+use pattern::{Pattern, Patterned};
 use text::Text;
 
 /// The options that say how a record is printed.
@@ -20,8 +31,9 @@ use text::Text;
 #[group(skip)]
 #[command(next_help_heading = "Output")]
 pub struct Arguments {
-    /// What is printed for a record
-    #[arg(long, value_enum, default_value_t)]
+    /// What is printed for a record, or a pattern: '{time:%H:%M:%S%.6f} {level:5} {message}'; see
+    /// the README
+    #[arg(long, default_value = "text", value_parser = FormatParser)]
     format: Format,
 
     /// The time zone of text: the name of a zone (Europe/Berlin), an offset (+02:00), or `local`
@@ -41,13 +53,14 @@ pub struct Arguments {
     color: Color,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Format {
-    /// A line of text
-    #[default]
+/// What is printed for a record.
+#[derive(Clone, Debug)]
+pub enum Format {
     Text,
-    /// A JSON object on a line
     Json,
+    Logfmt,
+    Csv,
+    Pattern(Pattern),
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -71,6 +84,9 @@ pub struct Lines {
 enum Style {
     Text(Text),
     Json(Json),
+    Logfmt(Logfmt),
+    Csv(Csv),
+    Patterned(Box<Patterned>),
 }
 
 /// A line, with blanks, that may be printed later.
@@ -88,22 +104,50 @@ impl Arguments {
     }
 
     /// What prints events of so many files.
-    pub fn build(self, files: usize) -> Lines {
+    ///
+    /// # Errors
+    /// If options contradict each other, in words.
+    pub fn build(self, files: usize) -> Result<Lines, &'static str> {
         let since = match (self.relative, self.delta) {
             (true, _) => Some(Since::First),
             (_, true) => Some(Since::Previous),
             _ => None,
         };
+        let mut is_timed = since.is_some();
         let style = match self.format {
             Format::Text => Style::Text(Text::new(self.tz, since, self.color.wanted())),
             Format::Json => Style::Json(Json::new(files, since)),
+            Format::Logfmt => Style::Logfmt(Logfmt::new(files, since)),
+            Format::Csv => Style::Csv(Csv::new(files, since)),
+            Format::Pattern(_) if since.is_some() => {
+                return Err("a pattern has {relative} and {delta} for --relative and --delta");
+            }
+            Format::Pattern(pattern) => {
+                is_timed = pattern.is_timed();
+                let patterned = Patterned::new(pattern, self.tz, self.color.wanted());
+                Style::Patterned(Box::new(patterned))
+            }
         };
-        let is_timed = since.is_some();
-        Lines { style, is_timed, elapsed: Elapsed::default(), line: Line::default() }
+        Ok(Lines { style, is_timed, elapsed: Elapsed::default(), line: Line::default() })
     }
 }
 
 impl Lines {
+    /// Appends what stands before all lines.
+    pub fn begin(&self, out: &mut String) {
+        if let Style::Csv(csv) = &self.style {
+            csv.write_names(out);
+        }
+    }
+
+    /// The arguments that lines show by name or position.
+    pub fn arguments(&self) -> Vec<&Argument> {
+        match &self.style {
+            Style::Patterned(patterned) => patterned.arguments().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Appends the line for `event`, which is from the file `log`, number `file`. Nothing, if there
     /// is nothing to say about it.
     #[inline]
@@ -127,8 +171,7 @@ impl Lines {
         line.blanks.clear();
         line.time_ns = match event {
             Event::Record(record) => Some(record.time_ns()),
-            Event::Drops(drops) => Some(drops.first_ns),
-            _ => None,
+            event => Mark::new(event).and_then(|mark| mark.time_ns),
         };
         self.style.write(file, log, event, &mut line.text, &mut line.blanks);
     }
@@ -141,8 +184,8 @@ impl Lines {
     /// Appends what stands between groups of lines, where the format has such a thing.
     pub fn separate(&self, out: &mut String) {
         match self.style {
-            Style::Text(_) => out.push_str("--\n"),
-            Style::Json(_) => {}
+            Style::Text(_) | Style::Patterned(_) => out.push_str("--\n"),
+            Style::Json(_) | Style::Logfmt(_) | Style::Csv(_) => {}
         }
     }
 }
@@ -160,6 +203,9 @@ impl Style {
         match self {
             Self::Text(text) => text.write(log, event, out, blanks),
             Self::Json(json) => json.write(file, log, event, out, blanks),
+            Self::Logfmt(logfmt) => logfmt.write(file, log, event, out, blanks),
+            Self::Csv(csv) => csv.write(file, log, event, out, blanks),
+            Self::Patterned(patterned) => patterned.write(log, event, out, blanks),
         }
     }
 }

@@ -8,10 +8,11 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 use kymo::Level;
-use kymo::reader::{Damage, Drops, Event, Gap, Record, Signal, Thread, write_escaped};
+use kymo::reader::{Event, Record, write_escaped};
 
 use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;
+use super::mark::Mark;
 use crate::time::Times;
 
 /// How wide a span of time is shown, so that those below a day stand below each other.
@@ -42,12 +43,11 @@ impl Text {
     ) {
         match event {
             Event::Record(record) => self.record(record, out, blanks),
-            Event::Drops(drops) => self.drops(drops, out, blanks),
-            Event::Gap(gap) => self.gap(log, gap, out),
-            Event::Damage(damage) => self.damage(log, damage, out),
-            Event::Signal(signal) => self.signal(signal, out),
-            // Totals are not for reading along.
-            _ => {}
+            event => {
+                if let Some(mark) = Mark::new(event) {
+                    self.mark(log, &mark, out, blanks);
+                }
+            }
         }
     }
 
@@ -84,75 +84,14 @@ impl Text {
         }
     }
 
-    fn drops(&mut self, drops: &Drops<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
-        self.time(drops.first_ns, out, blanks);
-        out.push(' ');
-        self.message.clear();
-        write_count(drops.total(), "was", "were", drops.thread, &mut self.message);
-        self.message.push_str(" dropped here");
-        if drops.last_ns != drops.first_ns {
-            self.message.push_str(", until ");
-            self.times.write(drops.last_ns, &mut self.message);
+    /// Appends a line about what is no record.
+    pub fn mark(&mut self, log: &str, mark: &Mark<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
+        if let Some(time_ns) = mark.time_ns {
+            self.time(time_ns, out, blanks);
+            out.push(' ');
         }
-        let mut reason = None;
-        for count in drops.counts {
-            if reason == Some(count.reason) {
-                self.message.push_str(", ");
-            } else {
-                self.message.push_str(if reason.is_some() { "); " } else { ": " });
-                let _ = write!(self.message, "{} (", count.reason);
-                reason = Some(count.reason);
-            }
-            let level = count.level.map_or("unknown level", Level::name);
-            let _ = write!(self.message, "{level} {}", count.count);
-        }
-        if reason.is_some() {
-            self.message.push(')');
-        }
-        self.mark(out);
-    }
-
-    fn gap(&mut self, log: &str, gap: &Gap<'_>, out: &mut String) {
         self.message.clear();
-        self.message.push_str(log);
-        self.message.push_str(": ");
-        match gap.thread {
-            Some(thread) => {
-                write_count(gap.records, "is", "are", thread, &mut self.message);
-                let _ = write!(self.message, " missing here, before byte {}", gap.offset);
-            }
-            None => {
-                let (records, offset) = (gap.records, gap.offset);
-                let _ =
-                    write!(self.message, "{records} more missing, by the totals at byte {offset}");
-            }
-        }
-        self.mark(out);
-    }
-
-    fn damage(&mut self, log: &str, damage: &Damage, out: &mut String) {
-        self.message.clear();
-        let _ = write!(self.message, "{log}: {damage}");
-        self.mark(out);
-    }
-
-    fn signal(&mut self, signal: &Signal<'_>, out: &mut String) {
-        self.times.write(signal.time_ns, out);
-        out.push(' ');
-        self.message.clear();
-        let _ = write!(self.message, "the process received {signal} in ");
-        let _ = match signal.thread {
-            None => write!(self.message, "a thread that logged nothing ({})", signal.os_thread),
-            Some(thread) => match thread.name() {
-                "" => write!(self.message, "thread {}", thread.number()),
-                name => write!(self.message, "thread \"{name}\""),
-            },
-        };
-        self.mark(out);
-    }
-
-    /// Appends the message as a mark.
-    fn mark(&self, out: &mut String) {
+        mark.write(log, &mut self.times, &mut self.message);
         self.styled(AnsiColor::Magenta.on_default().bold(), out, |out| {
             out.push_str("-- ");
             write_escaped(&self.message, out);
@@ -160,7 +99,7 @@ impl Text {
         out.push('\n');
     }
 
-    fn styled(&self, style: Style, out: &mut String, write: impl FnOnce(&mut String)) {
+    pub fn styled(&self, style: Style, out: &mut String, write: impl FnOnce(&mut String)) {
         if !self.colour {
             return write(out);
         }
@@ -170,17 +109,8 @@ impl Text {
     }
 }
 
-/// Appends `12 records of thread "feed" were`.
-fn write_count(count: u64, one: &str, many: &str, thread: &Thread, out: &mut String) {
-    let (noun, verb) = if count == 1 { ("record", one) } else { ("records", many) };
-    let _ = match thread.name() {
-        "" => write!(out, "{count} {noun} of thread {} {verb}", thread.number()),
-        name => write!(out, "{count} {noun} of thread \"{name}\" {verb}"),
-    };
-}
-
 /// A level's name, as wide as all the others, and how it is shown.
-fn shown(level: Level) -> (&'static str, Style) {
+pub fn shown(level: Level) -> (&'static str, Style) {
     match level {
         Level::Error => ("ERROR", AnsiColor::Red.on_default().bold()),
         Level::Warn => ("WARN ", AnsiColor::Yellow.on_default()),
