@@ -36,8 +36,8 @@ pub struct Export {
     #[arg(value_name = "OUT")]
     out: PathBuf,
 
-    /// The log files; `-` is standard input
-    #[arg(required = true, value_name = "FILE")]
+    /// The log files, or directories of files named *.kymo; `-` is standard input
+    #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
 
     /// Replace OUT if it is there already
@@ -52,6 +52,8 @@ pub struct Export {
 enum Format {
     /// A JSON object on a line, as `kymo cat --format json`
     Json,
+    /// Comma-separated values, as `kymo cat --format csv`
+    Csv,
     /// A trace for ui.perfetto.dev and chrome://tracing: a track for each thread, an event for each
     /// record, and a counter of what was dropped
     Perfetto,
@@ -59,8 +61,8 @@ enum Format {
 
 /// Turns events into a format.
 enum Writer {
-    Lines(Lines),
-    Perfetto(Perfetto),
+    Lines(Box<Lines>),
+    Perfetto(Box<Perfetto>),
 }
 
 impl Export {
@@ -94,12 +96,16 @@ impl Export {
             named.push((input.name, input.is_live));
         }
         let mut writer = match self.to {
-            Format::Json => Writer::Lines(Lines::json(named.len())),
+            Format::Json => Writer::Lines(Box::new(Lines::json(named.len()))),
+            Format::Csv => Writer::Lines(Box::new(Lines::csv(named.len()))),
             Format::Perfetto => {
                 let files = readers.iter().map(Reader::header).zip(named.iter().map(|it| &*it.0));
-                Writer::Perfetto(Perfetto::new(files))
+                Writer::Perfetto(Box::new(Perfetto::new(files)))
             }
         };
+        if let Writer::Lines(lines) = &writer {
+            lines.begin(destination.buffer());
+        }
         let mut files = Files::new(readers);
         let progress = Progress::new("export", bytes);
         let mut events = 0_u64;

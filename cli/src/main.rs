@@ -28,6 +28,7 @@ mod progress;
 mod repair;
 mod selection;
 mod stats;
+mod tail;
 mod time;
 mod verify;
 mod walk;
@@ -50,6 +51,7 @@ enum Command {
     Export(export::Export),
     Repair(repair::Repair),
     Stats(stats::Stats),
+    Tail(tail::Tail),
     Verify(verify::Verify),
     Completions(generate::Completions),
     #[command(name = "man")]
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Export(command) => command.run(),
         Command::Repair(command) => command.run(),
         Command::Stats(command) => command.run(),
+        Command::Tail(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Completions(command) => command.run(&mut Cli::command()).into(),
         Command::Manual(command) => command.run(Cli::command()).into(),

@@ -152,13 +152,15 @@ fn crc32c(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn json_is_what_cat_prints() {
+fn json_and_csv_are_what_cat_prints() {
     let turn = Turn::take();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/v1.kymo");
-    let out = turn.path("out.json");
-    assert_eq!(run(&[&"export", &"--to", &"json", &out, &golden]).fine(), "");
-    let printed = run(&[&"cat", &"--format", &"json", &golden]).fine();
-    assert_eq!(std::fs::read_to_string(out).unwrap(), printed);
+    for format in ["json", "csv"] {
+        let out = turn.path(format);
+        assert_eq!(run(&[&"export", &"--to", &format, &out, &golden]).fine(), "");
+        let printed = run(&[&"cat", &"--format", &format, &golden]).fine();
+        assert_eq!(std::fs::read_to_string(out).unwrap(), printed);
+    }
 }
 
 #[test]

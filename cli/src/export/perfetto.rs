@@ -102,15 +102,15 @@ impl Perfetto {
             Event::Drops(drops) => self.drops(file, drops, out),
             Event::Gap(gap) => {
                 let text = format!("{} records are missing", gap.records);
-                self.mark(file, gap.thread, "missing", &text, log, gap.offset, out);
+                self.mark(file, gap.thread, "missing", &text, (log, gap.offset), out);
             }
             Event::Damage(damage) => {
-                self.mark(file, None, "damage", &damage.to_string(), log, damage.offset, out);
+                self.mark(file, None, "damage", &damage.to_string(), (log, damage.offset), out);
             }
             Event::Signal(signal) => {
                 self.last_ns = signal.time_ns;
                 let text = signal.to_string();
-                self.mark(file, signal.thread, "signal", &text, log, signal.offset, out);
+                self.mark(file, signal.thread, "signal", &text, (log, signal.offset), out);
             }
             _ => {}
         }
@@ -180,15 +180,15 @@ impl Perfetto {
         }
     }
 
-    /// Appends an instant event of a thread, or of the process, at the time of the last event.
+    /// Appends an instant event of a thread, or of the process, at the time of the last event, for
+    /// something that stands at this offset of this file.
     fn mark(
         &mut self,
         file: usize,
         thread: Option<&Thread>,
         category: &str,
         text: &str,
-        log: &str,
-        offset: u64,
+        (log, offset): (&str, u64),
         out: &mut String,
     ) {
         let thread = thread.map(|thread| self.thread(file, thread, out));

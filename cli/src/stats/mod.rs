@@ -35,8 +35,8 @@ use tally::Tally;
 #[derive(Args)]
 #[command(after_help = outcome::HELP)]
 pub struct Stats {
-    /// The log files; `-` is standard input
-    #[arg(required = true, value_name = "FILE")]
+    /// The log files, or directories of files named *.kymo; `-` is standard input
+    #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
 
     #[command(flatten)]
