@@ -30,11 +30,13 @@ pub(crate) struct Producer {
     pub(crate) ring: WordProducer,
     pub(crate) state: Arc<RingState>,
     core: Arc<Core>,
+    /// How many failures the last flush knew of.
+    failures: u64,
 }
 
 impl Producer {
     pub(crate) fn new(ring: WordProducer, state: Arc<RingState>, core: Arc<Core>) -> Self {
-        Self { ring, state, core }
+        Self { ring, state, core, failures: 0 }
     }
 
     /// See [`Mode`]. The level is given by its index.
@@ -87,6 +89,10 @@ impl Producer {
             Err(Refusal::TooLong) => return Err(DropReason::TooLarge),
         }
         let Overflow::Wait { timeout } = overflow else { return Err(DropReason::RingFull) };
+        if self.core.control.is_consumer() {
+            // It would wait for itself. (A hook that logs runs there.)
+            return Err(DropReason::RingFull);
+        }
         // It may be asleep, and whoever waits may call the system. Once is enough: it does not go
         // to sleep again before it has taken something, and then there is room.
         if !twin::broken(Twin::WaitAsleep) {
@@ -120,6 +126,7 @@ impl Producer {
         policy: WriteThrough,
     ) {
         let deadline_ns = monotonic_ns().saturating_add(nanoseconds(policy.limit()));
+        let failures = self.failures();
         let room =
             self.wait_for_room(record.len(), Overflow::Wait { timeout: Some(policy.limit()) });
         if room.is_ok()
@@ -131,7 +138,7 @@ impl Producer {
             unsafe { to.copy_from_nonoverlapping(record.as_ptr(), record.len()) };
             // SAFETY: the record is whole.
             unsafe { slot.publish() };
-            if self.flush(Some(deadline_ns)) {
+            if self.drain(Some(deadline_ns)) && self.failures() == failures {
                 if policy.is_synced() {
                     self.core.sync();
                 }
@@ -163,17 +170,29 @@ impl Producer {
         self.state.drops.count(level, ticks, reason);
     }
 
-    /// Waits until all that was logged here is in the file; false if it could not be written, or
-    /// the logger has gone before.
+    /// Waits until all that was logged here is in the file; false if something could not be written
+    /// since the last time, or if the logger has gone before.
     pub(crate) fn flush(&mut self, deadline_ns: Option<u64>) -> bool {
-        // Acquire, both: pairs with the release in `Lane::fail`, which comes before the ring's room
-        // is given back.
-        let failures = self.state.failures.load(Ordering::Acquire);
+        let drained = self.drain(deadline_ns);
+        let failures = self.failures();
+        drained && std::mem::replace(&mut self.failures, failures) == failures
+    }
+
+    /// Waits until the consumer has taken all that was logged here, whatever became of it; false if
+    /// it has not.
+    fn drain(&mut self, deadline_ns: Option<u64>) -> bool {
         while !self.ring.is_drained() {
             if self.is_closed() || !self.core.control.request_sweep(deadline_ns) {
                 break;
             }
         }
-        self.ring.is_drained() && self.state.failures.load(Ordering::Acquire) == failures
+        self.ring.is_drained()
+    }
+
+    /// How often something that was logged here could not be written, or was lost.
+    fn failures(&self) -> u64 {
+        // Acquire: pairs with the release in `Lane::say_failed`, which comes before the ring's room
+        // is given back.
+        self.state.failures.load(Ordering::Acquire)
     }
 }

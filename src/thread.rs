@@ -72,8 +72,9 @@ pub fn prepare_thread() -> bool {
 }
 
 /// Waits until everything that the calling thread has logged is in the file. False if no logger
-/// runs, if it ended before that, or if something could not be written (a full disk). In a signal
-/// handler that interrupted a log call it does nothing, and returns false.
+/// runs, if it ended before that, or if something that the thread logged since its last flush could
+/// not be written (a full disk) or is gone with its file. In a signal handler that interrupted a log
+/// call it does nothing, and returns false.
 ///
 /// ```
 /// assert!(!kymo::flush(), "no logger runs");

@@ -66,6 +66,10 @@ pub struct Selection {
     latest: VecDeque<Entry>,
     /// How many of these are no context.
     latest_wanted: u64,
+    /// How many stand before the first that is none.
+    latest_leading: usize,
+    /// The numbers of the matches among them.
+    latest_matches: VecDeque<u64>,
     /// The number of the record that was printed last.
     printed: Option<u64>,
     spare: Vec<Line>,
@@ -111,6 +115,8 @@ impl Arguments {
             preceding_marks: 0,
             latest: VecDeque::new(),
             latest_wanted: 0,
+            latest_leading: 0,
+            latest_matches: VecDeque::new(),
             printed: None,
             spare: Vec::new(),
         }
@@ -235,28 +241,47 @@ impl Selection {
     fn emit(&mut self, entry: Entry) -> Result<(), Closed> {
         let Some(last) = self.last else { return self.print(entry) };
         self.latest_wanted += u64::from(entry.kind != Kind::Context);
+        if entry.kind == Kind::Match {
+            self.latest_matches.push_back(entry.number);
+        }
         self.latest.push_back(entry);
-        if self.latest_wanted <= last {
-            return Ok(());
-        }
-        while let Some(entry) = self.latest.pop_front() {
-            let was_wanted = entry.kind != Kind::Context;
-            self.spare.push(entry.line);
-            if was_wanted {
-                self.latest_wanted -= 1;
-                break;
-            }
-        }
-        // What is left of the context of what was given up.
-        let next = self.latest.iter().find(|entry| entry.kind == Kind::Match);
-        let next = next.map_or(u64::MAX, |entry| entry.number);
-        while let Some(front) = self.latest.front()
-            && front.kind == Kind::Context
-            && front.number < next.saturating_sub(self.before)
-        {
-            self.spare.extend(self.latest.pop_front().map(|entry| entry.line));
+        if self.latest_wanted > last {
+            self.give_up_oldest();
         }
         Ok(())
+    }
+
+    /// Makes the oldest match mere context of those after it, or gives up the oldest mark, whichever
+    /// is older; and then what is no longer context of anything.
+    fn give_up_oldest(&mut self) {
+        self.pass_leading();
+        self.latest_wanted -= 1;
+        match self.latest.get_mut(self.latest_leading) {
+            Some(oldest) if oldest.kind == Kind::Match => {
+                oldest.kind = Kind::Context;
+                self.latest_matches.pop_front();
+            }
+            _ => {
+                let oldest = self.latest.remove(self.latest_leading);
+                self.spare.extend(oldest.map(|entry| entry.line));
+            }
+        }
+        self.pass_leading();
+        let next = self.latest_matches.front().copied().unwrap_or(u64::MAX);
+        while let Some(front) = self.latest.front()
+            && self.latest_leading > 0
+            && front.number < next.saturating_sub(self.before)
+        {
+            self.latest_leading -= 1;
+            self.spare.extend(self.latest.pop_front().map(|entry| entry.line));
+        }
+    }
+
+    /// Counts the context that the latest lines begin with.
+    fn pass_leading(&mut self) {
+        while let Some(Entry { kind: Kind::Context, .. }) = self.latest.get(self.latest_leading) {
+            self.latest_leading += 1;
+        }
     }
 
     fn print(&mut self, entry: Entry) -> Result<(), Closed> {

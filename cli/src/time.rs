@@ -11,6 +11,24 @@ const NANOSECONDS: i64 = 1_000_000_000;
 /// How many digits a fraction of a second can have.
 const DIGITS: usize = 9;
 
+/// The numbers from 000 to 999, each of three digits.
+const GROUPS: &str = match str::from_utf8(&GROUP_DIGITS) {
+    Ok(groups) => groups,
+    Err(_) => panic!("they are ASCII"),
+};
+
+const GROUP_DIGITS: [u8; 3_000] = {
+    let mut digits = [b'0'; 3_000];
+    let mut number = 0;
+    while number < 1_000 {
+        digits[3 * number] += (number / 100) as u8;
+        digits[3 * number + 1] += (number / 10 % 10) as u8;
+        digits[3 * number + 2] += (number % 10) as u8;
+        number += 1;
+    }
+    digits
+};
+
 /// How times are written: text in the notation of `strftime` around a fraction of a second.
 struct Notation {
     before: String,
@@ -71,12 +89,13 @@ impl Times {
             self.turn(time_ns);
         }
         out.push_str(&self.before);
-        let fraction = time_ns.rem_euclid(NANOSECONDS);
-        let mut unit = NANOSECONDS / 10;
-        for _ in 0..self.notation.digits {
-            out.push(char::from(b'0' + (fraction / unit % 10) as u8));
-            unit /= 10;
+        // All nine, three at a time.
+        let fraction = time_ns.rem_euclid(NANOSECONDS) as usize;
+        let end = out.len() + self.notation.digits;
+        for group in [fraction / 1_000_000, fraction / 1_000 % 1_000, fraction % 1_000] {
+            out.push_str(&GROUPS[3 * group..][..3]);
         }
+        out.truncate(end);
         out.push_str(&self.after);
     }
 

@@ -117,12 +117,12 @@ impl<'r> Record<'r> {
         self.arguments().nth(position).map(|(_, value)| value)
     }
 
-    /// How many bytes its arguments take in the file.
-    pub fn argument_bytes(&self) -> usize {
+    /// The bytes of its arguments, as they stand in the file.
+    pub fn argument_bytes(&self) -> &'r [u8] {
         let mut rest = self.arguments;
         let skipped = self.site.skip(&mut rest);
         debug_assert!(skipped.is_ok(), "a record was checked when it was found");
-        self.arguments.len() - rest.len()
+        &self.arguments[..self.arguments.len() - rest.len()]
     }
 
     /// Whether a string or a sequence in it was cut to fit.
@@ -169,7 +169,7 @@ pub struct Arguments<'r> {
 impl<'r> Iterator for Arguments<'r> {
     type Item = (&'r str, Value<'r>);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let (ty, types) = self.types.split_first()?;
         let (name, names) = self.names.split_first()?;

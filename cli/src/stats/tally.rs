@@ -98,7 +98,7 @@ impl Tally {
         // The first record of a block is where its ticks begin.
         let delta = if block == here.0 { here.1.wrapping_sub(ticks) } else { 0 };
         let head = varint::len(record.call_site().number()) + varint::len(delta);
-        (head + record.argument_bytes()) as u64
+        (head + record.argument_bytes().len()) as u64
     }
 
     /// Counts a record of this size.
