@@ -125,6 +125,48 @@ fn without_its_clock_the_first_one_that_follows_holds() {
 }
 
 #[test]
+fn sums_that_no_integer_holds_are_no_reason_to_stop() {
+    let turn = Turn::take();
+    let mut file = Segment::new(9);
+    file.clock(1_000).site(0, 3, "tick", &[]).thread(0, "main").thread(1, "other");
+    for thread in [0, 1] {
+        let mut block = vec![thread << 1 | 1, 0];
+        // As many records were written before as there can be.
+        block.extend_from_slice(&u64::MAX.to_le_bytes());
+        block.extend_from_slice(&10_u64.to_le_bytes());
+        block.extend_from_slice(&[1, 1]);
+        file.frame(3, &block).drops(thread.into(), 20, 30, u64::MAX - 1);
+    }
+    let (from, to) = (turn.file("in.kymo", &file.bytes), turn.path("out.kymo"));
+    assert_eq!(run(&[&"repair", &from, &to]).code, Some(0));
+    assert!(run(&[&"verify", &to]).fine().contains(": whole: 2 records"));
+    assert_eq!(run(&[&"verify", &from]).code, Some(1));
+    assert_eq!(run(&[&"stats", &from]).code, Some(2));
+    assert_eq!(run(&[&"export", &"--to", &"perfetto", &"-", &from]).code, Some(2));
+}
+
+#[test]
+fn a_signal_stands_in_the_copy_and_an_index_does_not() {
+    let turn = Turn::take();
+    let mut file = Segment::new(9);
+    file.clock(1_000).site(0, 3, "tick", &[]).thread(0, "main").block(0, &[Rec(0, 10, &[])]);
+    // In the thread that the system calls 1000, SIGSEGV.
+    let signal = [&[0xA2, 0x0F, 11][..], &20_u64.to_le_bytes()].concat();
+    file.frame(11, &signal).frame(10, &[1, 2, 3]).close();
+    repaired(&turn, &file.bytes);
+    let copy = turn.path("out.kymo");
+    assert!(run(&[&"cat", &copy]).fine().contains("-- the process received SIGSEGV"));
+    let bytes = std::fs::read(copy).unwrap();
+    let mut at = 4096;
+    while at < bytes.len() {
+        let header = bytes[at..].first_chunk().unwrap();
+        let header = kymo::format::frame::FrameHeader::from_bytes(header);
+        assert_ne!(header.kind, 10);
+        at += header.frame_bytes();
+    }
+}
+
+#[test]
 fn nothing_is_written_over() {
     let turn = Turn::take();
     let log = turn.logged("log.kymo", || info!("one"));

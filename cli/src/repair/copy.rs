@@ -112,12 +112,12 @@ impl<W: Write + Seek> Copy<W> {
 
     /// Closes it.
     pub fn finish(mut self) -> io::Result<Made> {
-        let mut dropped = 0;
+        let mut dropped = 0_u64;
         for number in self.threads.keys().copied().collect::<Vec<_>>() {
             self.mark_missing(number, self.latest)?;
             let thread = &self.threads[&number];
             let totals = [number, thread.written, thread.dropped];
-            dropped += thread.dropped;
+            dropped = dropped.saturating_add(thread.dropped);
             if thread.written > 0 || thread.dropped > 0 {
                 self.put(Kind::ThreadEnd as u8, |payload| {
                     totals.into_iter().for_each(|value| varint::put(payload, value));
