@@ -117,8 +117,8 @@ impl<'r> Record<'r> {
         self.arguments().nth(position).map(|(_, value)| value)
     }
 
-    /// The bytes of the arguments.
-    pub(super) fn argument_bytes(&self) -> &'r [u8] {
+    /// The bytes of its arguments, as they stand in the file.
+    pub fn argument_bytes(&self) -> &'r [u8] {
         let mut rest = self.arguments;
         let skipped = self.site.skip(&mut rest);
         debug_assert!(skipped.is_ok(), "a record was checked when it was found");

@@ -18,7 +18,7 @@ use regex::Regex;
 use crate::argument::Argument;
 use crate::expression::{Expression, Scratch};
 use crate::point::{Point, Reference};
-use place::Place;
+pub use place::Place;
 use site::Sites;
 use thread::ThreadName;
 

@@ -29,6 +29,11 @@ impl Csv {
         Self { times: Times::new(TimeZone::UTC), since, json: Json::new(files, None), raw, field }
     }
 
+    /// There is one more file than there was.
+    pub fn add_file(&mut self) {
+        self.json.add_file();
+    }
+
     /// Appends the line of names.
     pub fn write_names(&self, out: &mut String) {
         out.push_str("event,time,");

@@ -45,6 +45,11 @@ impl Logfmt {
         Self { times: Times::new(TimeZone::UTC), since, text: String::new(), sites }
     }
 
+    /// There is one more file than there was.
+    pub fn add_file(&mut self) {
+        self.sites.push(Vec::new());
+    }
+
     /// Appends a line, if there is anything to say about `event`, which is from the file `log`,
     /// number `file`.
     pub fn write(
