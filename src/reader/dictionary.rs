@@ -7,6 +7,7 @@
 //! INV-2: memory is proportional to the bytes of the entries, not to the numbers that they name.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use super::event::DropCount;
 use super::fields::Fields;
@@ -169,7 +170,7 @@ impl Dictionary {
             self.set_slot(number, 0);
             return None;
         };
-        if self.site_numbered(number).is_some_and(|known| known.is_same(&site)) {
+        if self.site_numbered(number).is_some_and(|known| known.identity() == site.identity()) {
             return Some(());
         }
         site.index = u32::try_from(self.sites.len()).ok()?;
@@ -242,15 +243,11 @@ impl CallSite {
         })
     }
 
-    fn is_same(&self, other: &Self) -> bool {
-        self.level == other.level
-            && (self.line, self.column) == (other.line, other.column)
-            && self.target == other.target
-            && self.module == other.module
-            && self.file == other.file
-            && self.format == other.format
-            && self.names == other.names
-            && self.types == other.types
+    /// All that the file says of it, but for its number.
+    pub(super) fn identity(&self) -> impl Hash + PartialEq + Copy {
+        let place = (&self.file, self.line, self.column);
+        let topic = (self.level as u8, &self.target, &self.module);
+        (place, topic, &self.format, &self.names, &self.types)
     }
 
     /// Moves `bytes` behind the arguments of a record, having checked them.

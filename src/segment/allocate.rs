@@ -22,11 +22,11 @@ pub(super) const UNIT_BYTES: u64 = 64 << 10;
 /// (`RLIMIT_FSIZE`), the kernel would send a signal (SIGXFSZ) that ends the process; so that is
 /// looked at before.
 pub(super) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
-    if let Some(limit) = getrlimit(Resource::Fsize).current {
-        if offset + bytes > limit {
-            let text = format!("the file would exceed this process's limit of {limit} bytes");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
-        }
+    if let Some(limit) = getrlimit(Resource::Fsize).current
+        && offset + bytes > limit
+    {
+        let text = format!("the file would exceed this process's limit of {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
     }
     loop {
         return match fallocate(file.as_fd(), FallocateFlags::empty(), offset, bytes) {

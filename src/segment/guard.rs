@@ -190,8 +190,10 @@ extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, context: *
     // SAFETY: the kernel hands a handler with SA_SIGINFO a valid one.
     let code = unsafe { (*info).si_code };
     if code == libc::BUS_ADRERR {
-        // SAFETY: as above, and a SIGBUS that the kernel made has an address.
-        let address = unsafe { (*info).si_addr() }.addr();
+        // SAFETY: as above.
+        let info = unsafe { &*info };
+        // SAFETY: a SIGBUS that the kernel made has an address.
+        let address = unsafe { info.si_addr() }.addr();
         if replace_pages(address) {
             return;
         }
