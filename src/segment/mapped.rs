@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use super::Output;
 use super::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
-use super::guard::Mapping;
+use super::guard::{self, Mapping};
 use super::open::{self, Target};
 use crate::error::StartError;
 use crate::format::HEADER_BYTES;
@@ -116,6 +116,7 @@ impl MappedFile {
 
     /// Makes a file a segment. Where something is in it, that goes when nothing can fail any more.
     fn on(file: File, is_used: bool, place: Place) -> io::Result<Self> {
+        guard::install()?;
         let header = open::header(place.clock);
         let (page, salt) = (header.to_page(), header.salt);
         let committed = HEADER_BYTES as u64;
