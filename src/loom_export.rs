@@ -115,7 +115,7 @@ pub mod rig {
 
         /// Asks the consumer to drain the rings and end.
         pub fn stop(&self) {
-            self.core.control.stop();
+            self.core.control.stop(None);
         }
 
         /// How many records the calling thread can be sure to find in the file.

@@ -89,6 +89,10 @@ impl Producer {
             Err(Refusal::TooLong) => return Err(DropReason::TooLarge),
         }
         let Overflow::Wait { timeout } = overflow else { return Err(DropReason::RingFull) };
+        if self.core.control.is_consumer() {
+            // It would wait for itself. (A hook that logs runs there.)
+            return Err(DropReason::RingFull);
+        }
         // It may be asleep, and whoever waits may call the system. Once is enough: it does not go
         // to sleep again before it has taken something, and then there is room.
         if !twin::broken(Twin::WaitAsleep) {

@@ -46,6 +46,7 @@ mod record;
 mod report;
 mod seek;
 mod segment;
+mod side;
 mod source;
 mod template;
 mod text;

@@ -27,10 +27,10 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::Output;
 use super::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
 use super::guard::{self, Mapping};
 use super::open::{self, Target};
+use super::{LogFile, Output};
 use crate::error::StartError;
 use crate::format::HEADER_BYTES;
 use crate::format::header::{COMMITTED_OFFSET, COPY_BYTES, ClockSource};
@@ -47,6 +47,8 @@ pub(crate) struct MappedFile {
     /// The header page, to be written again.
     page: Vec<u8>,
     salt: u32,
+    /// The segment id.
+    id: [u8; 16],
     header: Mapping,
     window: Window,
     /// Up to where the file is allocated.
@@ -118,7 +120,7 @@ impl MappedFile {
     fn on(file: File, is_used: bool, place: Place) -> io::Result<Self> {
         guard::install()?;
         let header = open::header(place.clock);
-        let (page, salt) = (header.to_page(), header.salt);
+        let (page, salt, id) = (header.to_page(), header.salt, header.segment);
         let committed = HEADER_BYTES as u64;
         let allocated = allocate_up_to(&file, 0, place.window_bytes, committed)?;
         let mapped = Mapping::new(&file, 0, HEADER_BYTES)?;
@@ -136,6 +138,7 @@ impl MappedFile {
             file,
             page,
             salt,
+            id,
             allocated,
             committed,
             state: State::Sound,
@@ -293,6 +296,11 @@ impl Output for MappedFile {
         self.backoff.note(&result);
         *self = result?;
         Ok(self.salt)
+    }
+
+    fn log_file(&self) -> Option<LogFile> {
+        let file = self.file.try_clone().ok()?;
+        Some(LogFile { path: self.place.path.clone(), id: self.id, file })
     }
 
     fn len(&self) -> u64 {

@@ -4,8 +4,21 @@ mod allocate;
 pub(crate) mod guard;
 pub(crate) mod mapped;
 mod open;
+pub(crate) mod plain;
 
+use std::fs::File;
 use std::io;
+use std::path::PathBuf;
+
+/// The file of a log, for others than the consumer.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    /// Absolute.
+    pub(crate) path: PathBuf,
+    /// The segment id.
+    pub(crate) id: [u8; 16],
+    pub(crate) file: File,
+}
 
 /// Where the consumer puts frames. One implementation maps a file; tests have others, which fail on
 /// purpose.
@@ -35,6 +48,11 @@ pub(crate) trait Output {
     /// Begins a new segment in place of the one that is gone. Returns its salt.
     fn reopen(&mut self) -> io::Result<u32> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The file, if it is one.
+    fn log_file(&self) -> Option<LogFile> {
+        None
     }
 
     /// How many bytes were appended, the header page included.
