@@ -6,7 +6,7 @@
 //! - INV-2: the committed length never decreases, and all bytes before it were written before it
 //!   was stored.
 //! - INV-3: nothing counts as written before the mappings were found not to be cut behind the write
-//!   (see [`guard`](super::guard)).
+//!   (see [`guard`]).
 //!
 //! The file is mapped one window at a time. The pages ahead of the writing position are populated
 //! in steps (`MADV_POPULATE_WRITE`), which costs less than a page fault for each.
@@ -19,7 +19,7 @@
 //!   any more: a new segment is begun at the same path.
 //!
 //! *Not taken:* `pwrite` instead of the mapping, which answers an outside truncation with a hole and
-//! never with a signal. It costs a system call for each sweep and takes two to three times as long
+//! never with a signal. It costs a system call for each sweep and takes two to four times as long
 //! for the same bytes, all of which would slow down the usual case for the sake of an accident.
 
 use std::fs::File;
