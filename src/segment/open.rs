@@ -111,6 +111,10 @@ impl Target {
                 let _ = fs::rename(free, &self.path);
                 return Err(fail(error));
             }
+            // What stands beside the old one goes with it; mostly there is nothing.
+            let _ = fs::rename(side_path(&self.path), side_path(&free));
+        } else {
+            let _ = fs::remove_file(side_path(&self.path));
         }
         self.how = How::Kept;
         Ok(())
@@ -185,6 +189,13 @@ fn free_name(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Where the side file of a log is.
+pub(super) fn side_path(log: &Path) -> PathBuf {
+    let mut path = log.to_path_buf().into_os_string();
+    path.push(".rescue");
+    path.into()
 }
 
 /// The header of a new segment.
