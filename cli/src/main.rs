@@ -1,9 +1,9 @@
 //! The `kymo` command: reads the log files that kymo writes.
 //!
 //! One file per command, and what they share beside them: `input` opens log files and judges what
-//! was found in them, `filter` says which records are wanted and `selection` how many of them, `format`
-//! turns them into lines, `output` is standard output, `outcome` is the exit code and the lines on
-//! standard error.
+//! was found in them, `filter` says which records are wanted and `selection` how many of them,
+//! `format` turns them into lines, `output` is standard output, `outcome` is the exit code and the
+//! lines on standard error.
 //!
 //! Whatever comes out of a log file may be hostile, and goes to a terminal: it leaves only through
 //! the reader's escaping functions.
