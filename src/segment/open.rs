@@ -136,7 +136,7 @@ impl Drop for Target {
 /// Opens the file, or makes it, which is also told.
 fn open_locked(path: &Path) -> Result<(File, bool), StartError> {
     let fail = |error| StartError::file(path, error);
-    loop {
+    for _ in 0..100 {
         let mut options = File::options();
         options.read(true).write(true);
         let (file, made) = match options.clone().create_new(true).open(path) {
@@ -170,6 +170,7 @@ fn open_locked(path: &Path) -> Result<(File, bool), StartError> {
             _ => {}
         }
     }
+    Err(fail(io::Error::other("somebody else replaces this file all the time")))
 }
 
 /// `app.kymo`, `app.1.kymo`, …: the first that does not exist.
