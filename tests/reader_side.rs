@@ -63,7 +63,9 @@ fn prepared(mut file: Segment, swapped: bool) -> Segment {
         let (number, format) = sites[index];
         file.site(number, 3, format, &[("n", Type::U64)]);
     }
-    (0..3).for_each(|thread| drop(file.thread(thread, "t")));
+    for thread in 0..3 {
+        file.thread(thread, "t");
+    }
     file
 }
 

@@ -4,6 +4,8 @@
 //! later cannot fail. The hot loop of the reader is here: a record whose call site the filter does
 //! not want costs two variable-length integers and its arguments' lengths.
 
+use std::ops::Range;
+
 use super::dictionary::Dictionary;
 use super::event::DamageKind;
 use super::fields::Fields;
@@ -46,10 +48,26 @@ pub(super) struct Raw {
     /// The index of the call site.
     pub(super) site: u32,
     /// Where the arguments begin in the payload.
-    pub(super) arguments: u32,
+    arguments: u32,
     /// How many records of the block stand before it.
     pub(super) index: u32,
-    pub(super) late: bool,
+    /// How long the arguments are in bytes, times two, and whether the record is late.
+    length_and_late: u32,
+}
+
+impl Raw {
+    /// Where the arguments stand in the payload.
+    #[inline]
+    pub(super) fn arguments(&self) -> Range<usize> {
+        let start = self.arguments as usize;
+        start..start + (self.length_and_late >> 1) as usize
+    }
+
+    /// Whether it is older than a watermark that stands before it.
+    #[inline]
+    pub(super) fn is_late(&self) -> bool {
+        self.length_and_late & 1 == 1
+    }
 }
 
 /// The fields before the first record, and the watermark behind the last.
@@ -130,8 +148,9 @@ impl Block {
             let is_late = ticks < self.late_before;
             late += u64::from(is_late);
             if site.selected && (all || self.window.contains(self.timeline.time_of(ticks))) {
-                let index = index - 1;
-                break Ok(Some(Raw { ticks, site: site.index, arguments, index, late: is_late }));
+                let length_and_late = (at as u32 - arguments) << 1 | u32::from(is_late);
+                let (site, index) = (site.index, index - 1);
+                break Ok(Some(Raw { ticks, site, arguments, index, length_and_late }));
             }
             filtered += 1;
         };
@@ -146,3 +165,4 @@ impl Block {
 }
 
 const _: () = assert!(size_of::<Raw>() == 24);
+const _: () = assert!(crate::format::MAX_PAYLOAD_BYTES < 1 << 31);

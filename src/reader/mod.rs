@@ -43,6 +43,7 @@ mod merge;
 mod open;
 mod options;
 mod record;
+mod render;
 mod report;
 mod seek;
 mod segment;
@@ -75,7 +76,9 @@ pub use value::{Lazy, Malformed, Sequence, Text, Tuple, Value, Values};
 
 pub use crate::format::header::{ClockSource, Header};
 
+use mark::Mark;
 use merge::{Current, Merger};
+use record::Time;
 use segment::Segment;
 use written::Written;
 
@@ -174,15 +177,8 @@ impl<'a> Reader<'a> {
         if self.state == State::Nothing {
             return None;
         }
-        let mark = match &self.mode {
-            Mode::Written(written) => written.mark(),
-            Mode::Merged(merger) => match merger.current() {
-                Some(Current::Mark(mark)) => Some(mark),
-                _ => None,
-            },
-        };
-        match mark {
-            Some(mark) => Some(mark.event(&self.segment.dictionary)),
+        match self.mark() {
+            Some(mark) => Some(mark.event(self.threads())),
             None => self.record().map(Event::Record),
         }
     }
@@ -239,6 +235,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What is at hand, if it is no record.
+    fn mark(&self) -> Option<&Mark> {
+        match &self.mode {
+            Mode::Written(written) => written.mark(),
+            Mode::Merged(merger) => match merger.current() {
+                Some(Current::Mark(mark)) => Some(mark),
+                _ => None,
+            },
+        }
+    }
+
     #[inline]
     fn record(&self) -> Option<Record<'_>> {
         let (block, raw, payload) = match &self.mode {
@@ -254,26 +261,19 @@ impl<'a> Reader<'a> {
         Some(Record {
             site: self.segment.dictionary.site(raw.site),
             thread: self.segment.dictionary.thread(block.thread),
-            timeline: &block.timeline,
+            time: Time::Of(&block.timeline),
             ticks: raw.ticks,
             sequence: block.first.wrapping_add(raw.index.into()),
-            arguments: &payload[raw.arguments as usize..block.end],
+            arguments: &payload[raw.arguments()],
             block_offset: block.offset,
-            late: raw.late,
+            late: raw.is_late(),
         })
     }
 
     /// When the event happened that is at hand; for one without a time of its own, when the last
     /// one did.
     fn time_ns(&mut self) -> i64 {
-        let mark = match &self.mode {
-            Mode::Written(written) => written.mark(),
-            Mode::Merged(merger) => match merger.current() {
-                Some(Current::Mark(mark)) => Some(mark),
-                _ => None,
-            },
-        };
-        let time = match mark {
+        let time = match self.mark() {
             Some(mark) => mark.time_ns(),
             None => self.record().map(|record| record.time_ns()),
         };
