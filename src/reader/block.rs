@@ -37,8 +37,8 @@ pub(super) struct Block {
     pub(super) untimed: bool,
     /// What turns ticks into time.
     pub(super) timeline: Timeline,
-    /// The records wanted.
-    pub(super) window: Window,
+    /// The times of the records wanted; `None` if all are.
+    pub(super) window: Option<Window>,
 }
 
 /// A record, as far as it has to be looked at to find the next.
@@ -111,8 +111,13 @@ impl Block {
             late_before: 0,
             untimed: false,
             timeline: Timeline::default(),
-            window: Window::ALL,
+            window: None,
         }
+    }
+
+    #[inline]
+    fn is_wanted(&self, ticks: u64) -> bool {
+        self.window.is_none_or(|window| window.contains(self.timeline.time_of(ticks)))
     }
 
     /// The next record that the filter lets through; `None` where the block ends. Behind an error
@@ -126,7 +131,6 @@ impl Block {
     ) -> Result<Option<Raw>, DamageKind> {
         let (mut at, mut ticks, mut index) = (self.at, self.ticks, self.read);
         let (mut late, mut filtered) = (0, 0);
-        let all = self.window.is_all();
         let found = loop {
             let mut fields = Fields(&payload[at..self.end]);
             if fields.0.is_empty() {
@@ -147,7 +151,7 @@ impl Block {
             index += 1;
             let is_late = ticks < self.late_before;
             late += u64::from(is_late);
-            if site.selected && (all || self.window.contains(self.timeline.time_of(ticks))) {
+            if site.selected && self.is_wanted(ticks) {
                 let length_and_late = (at as u32 - arguments) << 1 | u32::from(is_late);
                 let (site, index) = (site.index, index - 1);
                 break Ok(Some(Raw { ticks, site, arguments, index, length_and_late }));
