@@ -34,6 +34,9 @@ pub struct CallSite {
     format: Box<str>,
     names: Box<[Box<str>]>,
     types: Box<[Type]>,
+    /// The types of the arguments that take bytes, where some take none: a record of those alone
+    /// takes two bytes, and may not take the time of a thousand.
+    measured: Option<Box<[Type]>>,
     template: Template,
     template_error: Option<TemplateError>,
     /// Whether the filter lets its records through.
@@ -219,6 +222,11 @@ impl CallSite {
             Ok(template) => (template, None),
             Err(error) => (Template::unparsed(&format, &names), Some(error)),
         };
+        let sized = |ty: &&Type| !ty.is_zero_sized();
+        let measured = match types.iter().all(|ty| sized(&ty)) {
+            true => None,
+            false => Some(types.iter().filter(sized).cloned().collect()),
+        };
         Some(Self {
             index: 0,
             number,
@@ -231,6 +239,7 @@ impl CallSite {
             format,
             names: names.into(),
             types: types.into(),
+            measured,
             template,
             template_error,
             selected: true,
@@ -247,7 +256,8 @@ impl CallSite {
     /// Moves `bytes` behind the arguments of a record, having checked them.
     #[inline]
     pub(super) fn skip(&self, bytes: &mut &[u8]) -> Result<(), Malformed> {
-        self.types.iter().try_for_each(|ty| ty.skip(bytes))
+        let types = self.measured.as_deref().unwrap_or(&self.types);
+        types.iter().try_for_each(|ty| ty.skip(bytes))
     }
 
     /// How many call sites the reader had met before this one. Unique within a reader, dense, and

@@ -171,7 +171,7 @@ pub struct Arguments<'r> {
 impl<'r> Iterator for Arguments<'r> {
     type Item = (&'r str, Value<'r>);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let (ty, types) = self.types.split_first()?;
         let (name, names) = self.names.split_first()?;
