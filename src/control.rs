@@ -13,7 +13,10 @@
 use std::time::Duration;
 
 use crate::clock::monotonic_ns;
+use crate::signals::mailbox::Mailbox;
+use crate::signals::standby::Rescue;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::statics;
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 use crate::twin::{self, Twin};
 
@@ -23,6 +26,11 @@ pub(crate) struct Control {
     stop: AtomicBool,
     served: Mutex<Served>,
     changed: Condvar,
+    /// What signal handlers ask for.
+    pub(crate) mailbox: Mailbox,
+    pub(crate) rescue: Rescue,
+    /// The operating system's numbers of the consumer's thread, and of the one that stands by.
+    threads: [statics::AtomicU64; 2],
 }
 
 struct Served {
@@ -41,6 +49,9 @@ impl Control {
             stop: AtomicBool::new(false),
             served: Mutex::new(Served { request: 0, ended: false, consumer: None }),
             changed: Condvar::new(),
+            mailbox: Mailbox::new(),
+            rescue: Rescue::new(),
+            threads: [const { statics::AtomicU64::new(0) }; 2],
         }
     }
 
@@ -106,6 +117,39 @@ impl Control {
         if !twin::broken(Twin::WakeBeforeStop) {
             self.wake();
         }
+    }
+
+    /// As `stop`, for who must not wait for a lock: the consumer may notice only when its sleep is
+    /// over.
+    pub(crate) fn stop_without_waiting(&self) {
+        // Release: as in `stop`.
+        self.stop.store(true, Ordering::Release);
+        if let Ok(served) = self.served.try_lock()
+            && let Some(consumer) = &served.consumer
+        {
+            consumer.unpark();
+        }
+    }
+
+    /// Whether a thread is the consumer's. For signal handlers.
+    pub(crate) fn is_consumer_thread(&self, os_id: u64) -> bool {
+        // Relaxed, all: a thread asks for itself; another one's number is not its own.
+        self.threads[0].load(statics::Ordering::Relaxed) == os_id
+    }
+
+    /// Whether a thread is the one that stands by. For signal handlers.
+    pub(crate) fn is_standby_thread(&self, os_id: u64) -> bool {
+        self.threads[1].load(statics::Ordering::Relaxed) == os_id
+    }
+
+    /// For the consumer's thread, first of all.
+    pub(crate) fn set_consumer_thread(&self, os_id: u64) {
+        self.threads[0].store(os_id, statics::Ordering::Relaxed);
+    }
+
+    /// For the thread that stands by.
+    pub(crate) fn set_standby_thread(&self, os_id: u64) {
+        self.threads[1].store(os_id, statics::Ordering::Relaxed);
     }
 
     /// The consumer's side: its thread begins.

@@ -58,9 +58,12 @@ mod call_site;
 mod clock;
 mod consumer;
 mod control;
+mod endings;
 mod error;
+mod exit;
 #[doc(hidden)]
 pub mod export;
+mod fork;
 #[doc(hidden)]
 pub mod format;
 mod hot;
@@ -75,6 +78,7 @@ mod record;
 mod registry;
 mod ring;
 mod segment;
+mod signals;
 mod state;
 mod sync;
 mod thread;

@@ -1,5 +1,6 @@
 //! The logger: starts the consumer, lets threads find it, and ends it.
 
+use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -11,7 +12,10 @@ use crate::clock::discipline::Discipline;
 use crate::clock::{Clock, TickSource};
 use crate::consumer::{Consumer, Pacing, Report};
 use crate::control::Control;
+use crate::endings::{Endings, with_infix};
 use crate::error::{StartError, StartErrorKind};
+use crate::exit;
+use crate::fork;
 use crate::hot::GATE;
 use crate::level::Level;
 use crate::orphans;
@@ -20,6 +24,7 @@ use crate::registry::{NewRing, Registry};
 use crate::ring::ring;
 use crate::segment::mapped::MappedFile;
 use crate::segment::open;
+use crate::signals::{self, standby};
 use crate::state::{RingState, ThreadInfo};
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
 use crate::sync::{Arc, thread};
@@ -27,7 +32,10 @@ use crate::sync::{Arc, thread};
 /// The logger that runs in this process.
 static RUNNING: Mutex<Option<Arc<Core>>> = Mutex::new(None);
 
-fn running() -> MutexGuard<'static, Option<Arc<Core>>> {
+/// The lock on it.
+pub(crate) type Running = MutexGuard<'static, Option<Arc<Core>>>;
+
+pub(crate) fn running() -> Running {
     // Nothing under this lock leaves the option half changed.
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -35,6 +43,20 @@ fn running() -> MutexGuard<'static, Option<Arc<Core>>> {
 /// The logger that runs in this process, if one does.
 pub(crate) fn current() -> Option<Arc<Core>> {
     running().clone()
+}
+
+/// Takes the logger away from statements, for `exit`, unless the lock is not to be had.
+pub(crate) fn withdraw(limit: Duration) -> Option<Arc<Core>> {
+    let core = exit::lock_within(&RUNNING, limit)?.take();
+    // Relaxed: see `hot::enabled`.
+    GATE.store(Level::Trace as u8, Ordering::Relaxed);
+    core
+}
+
+/// For the child of a fork, which has no logger.
+pub(crate) fn forget(running: &mut Running) {
+    // Without a destructor: what it leads to was in use by threads that are not here.
+    std::mem::forget(running.take());
 }
 
 /// What threads need of a logger to make their rings.
@@ -72,10 +94,12 @@ impl Core {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "the logger ends when this value is dropped"]
-#[derive(Debug)]
 pub struct Logger {
     consumer: Option<JoinHandle<Report>>,
+    core: Arc<Core>,
     path: PathBuf,
+    /// The process that it was started in.
+    generation: u32,
 }
 
 impl Logger {
@@ -92,6 +116,7 @@ impl Logger {
             max_level: Level::Trace,
             clock: Clock::Counter,
             overflow: Overflow::Wait { timeout: Some(Duration::from_secs(1)) },
+            endings: Endings::default(),
         }
     }
 
@@ -126,18 +151,35 @@ impl Logger {
 
     fn end(&mut self) -> Report {
         let Some(consumer) = self.consumer.take() else { return Report::default() };
-        let mut running = running();
-        let core = running.take();
-        // Relaxed: see `hot::enabled`. Without a logger everything passes, in order to be counted.
-        GATE.store(Level::Trace as u8, Ordering::Relaxed);
-        drop(running);
-        if let Some(core) = core {
-            core.control.stop();
+        if self.generation != fork::generation() {
+            // The child of a fork has no consumer, and nothing to free that it shared with it.
+            std::mem::forget((consumer, self.core.clone()));
+            return Report::default();
         }
-        consumer.join().unwrap_or_else(|_| Report {
+        let mut running = running();
+        // `exit` may have withdrawn it, and another one may have been started since.
+        if running.as_ref().is_some_and(|core| Arc::ptr_eq(core, &self.core)) {
+            *running = None;
+            // Relaxed: see `hot::enabled`. Without a logger everything passes, in order to be counted.
+            GATE.store(Level::Trace as u8, Ordering::Relaxed);
+        }
+        drop(running);
+        self.core.control.stop();
+        let report = consumer.join().unwrap_or_else(|_| Report {
             error: Some(io::Error::other("the consumer panicked")),
             ..Report::default()
-        })
+        });
+        let running = crate::logger::running();
+        if running.is_none() {
+            signals::uninstall();
+        }
+        report
+    }
+}
+
+impl fmt::Debug for Logger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logger").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -161,6 +203,7 @@ pub struct Builder {
     max_level: Level,
     clock: Clock,
     overflow: Overflow,
+    pub(crate) endings: Endings,
 }
 
 /// The smallest ring, in bytes.
@@ -258,10 +301,14 @@ impl Builder {
     /// # Errors
     /// If a logger runs already, if another process writes to the file, if the file cannot be made,
     /// allocated (its first part) or mapped, or if the consumer cannot be pinned.
-    pub fn start(self) -> Result<Logger, StartError> {
+    pub fn start(mut self) -> Result<Logger, StartError> {
+        fork::register();
         let mut running = running();
         if running.is_some() {
             return Err(StartErrorKind::AlreadyRunning.into());
+        }
+        if self.endings.pid_in_name {
+            self.path = with_infix(&self.path, std::process::id());
         }
         let core = Arc::new(Core {
             registry: Arc::new(Registry::new()),
@@ -273,13 +320,18 @@ impl Builder {
         // Before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(core.clone())?;
         let segment = self.open_segment(core.clock);
+        let standby = consumer.standby.clone();
         let consumer = consumer.begin(segment?)?;
+        exit::end_at_exit(&core.control, self.endings.exit_timeout);
+        let thread = consumer.thread().clone();
+        signals::install(self.endings.signals, &core.control, thread, standby);
         // The coarse clock must not show what it showed when the last logger ended.
         core.clock.begin_sweep();
         // Relaxed: see `hot::enabled`.
         GATE.store(self.max_level as u8, Ordering::Relaxed);
-        *running = Some(core);
-        Ok(Logger { consumer: Some(consumer), path: self.path })
+        *running = Some(core.clone());
+        let generation = fork::generation();
+        Ok(Logger { consumer: Some(consumer), core, path: self.path, generation })
     }
 
     fn open_segment(&self, clock: TickSource) -> Result<Segment, StartError> {
@@ -297,8 +349,14 @@ impl Builder {
         let pin = self.consumer_core;
         let (ready, pinned) = mpsc::sync_channel(1);
         let (segment, given) = mpsc::sync_channel::<Segment>(1);
+        let crash = self.endings.signals.crash;
+        let standby = crash.map(|_| standby::stand_by(core.control.clone())).transpose();
+        let standby = standby.map_err(StartErrorKind::Thread)?;
+        let end = EndOnDrop(core.control.clone(), standby.clone());
         let run = move || {
-            let _end = EndOnDrop(core.control.clone());
+            let _end = end;
+            signals::action::block_all_but_faults();
+            core.control.set_consumer_thread(signals::os_thread_id());
             let _ = ready.send(pin.map_or(Ok(()), pin_to));
             // Nothing is given where pinning failed, or opening the segment.
             let Ok(segment) = given.recv() else { return Report::default() };
@@ -309,15 +367,19 @@ impl Builder {
                 Consumer::new(registry, control, core.clock, discipline, output, salt);
             // A panic (of a custom clock, say) must leave no thread waiting, and no record
             // uncounted.
+            let control = core.control.clone();
+            // SAFETY: it stays here until `withdraw`, and this thread alone uses it.
+            unsafe { control.rescue.offer(&raw mut consumer) };
             let run = AssertUnwindSafe(|| consumer.run(|took| pacing.wait(took)));
             let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
+            control.rescue.withdraw();
             rings.into_iter().for_each(orphans::adopt);
             report
         };
         let thread = std::thread::Builder::new().name("kymo-consumer".to_owned()).spawn(run);
         let thread = thread.map_err(StartErrorKind::Thread)?;
         match pinned.recv() {
-            Ok(Ok(())) => Ok(Waiting { thread, segment }),
+            Ok(Ok(())) => Ok(Waiting { thread, segment, standby }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(StartErrorKind::Thread(io::Error::other("it ended at once")).into()),
         }
@@ -334,6 +396,7 @@ struct Segment {
 struct Waiting {
     thread: JoinHandle<Report>,
     segment: mpsc::SyncSender<Segment>,
+    standby: Option<std::thread::Thread>,
 }
 
 impl Waiting {
@@ -346,11 +409,13 @@ impl Waiting {
 }
 
 /// Tells whoever waits for the consumer that it has ended, also when it panicked.
-struct EndOnDrop(Arc<Control>);
+struct EndOnDrop(Arc<Control>, Option<std::thread::Thread>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
         self.0.end();
+        self.0.mailbox.end();
+        self.1.iter().for_each(std::thread::Thread::unpark);
     }
 }
 

@@ -66,6 +66,16 @@ pub enum Twin {
     LateDropsForgotten,
     /// `producer`, the wait for room: the consumer is not woken.
     WaitAsleep,
+    /// `signals::mailbox`, a request: it is made with a relaxed operation.
+    SignalRequest,
+    /// `signals::mailbox`, the consumer's look for requests: the load is relaxed.
+    SignalPendingLoad,
+    /// `signals::mailbox`, the answer: the store is relaxed.
+    SignalAcknowledge,
+    /// `signals::mailbox`, the look for the answer: the load is relaxed.
+    SignalServedLoad,
+    /// `consumer::rescue`: a request is answered before it is served.
+    SignalServedEarly,
     /// `state`, a drop: the total is raised with a relaxed operation.
     DropsAdd,
     /// `state`, the consumer's look at drops: the load of the total is relaxed.

@@ -228,6 +228,12 @@ impl Lane {
         self.release();
     }
 
+    /// Nothing of the current sweep was written: what it took is still in the ring.
+    pub(super) fn restart(&mut self) {
+        self.sweep = Sweep::default();
+        self.announced = false;
+    }
+
     /// What was written of the thread's name may be lost: it is written again.
     pub(super) fn forget_announcement(&mut self) {
         self.announced = false;

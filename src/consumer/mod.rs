@@ -9,6 +9,7 @@ mod dictionary;
 mod frames;
 mod lane;
 mod pace;
+mod rescue;
 mod staging;
 #[cfg(all(test, feature = "reader", not(kymo_loom)))]
 mod tests;
@@ -144,6 +145,7 @@ impl<O: Output> Consumer<O> {
         if twin::broken(Twin::RequestReadLate) {
             (request, _) = self.control.begin_sweep();
         }
+        let stop = self.drain_for_signal() || stop;
         if request != self.served {
             self.served = request;
             self.control.end_sweep(request);
@@ -266,13 +268,23 @@ impl<O: Output> Consumer<O> {
         self.close_rings();
         while self.sweep() {}
         self.control.end();
+        if let Some(request) = self.control.mailbox.pending()
+            && request.is_marked()
+        {
+            self.mark_signal(request, self.clock.now());
+        }
+        self.put_totals(self.clock.now());
+        self.report()
+    }
+
+    /// Writes the last frames of the segment.
+    fn put_totals(&mut self, ticks: u64) {
         for lane in self.lanes.iter().filter(|lane| lane.has_account()) {
             frames::put_thread_end(&mut self.staging, lane.number, lane.written, lane.dropped());
         }
         let totals = self.totals();
-        frames::put_end(&mut self.staging, totals, self.clock.now());
+        frames::put_end(&mut self.staging, totals, ticks);
         self.append();
-        self.report()
     }
 
     /// Ends without another sweep, because one panicked: nothing is written any more, and nobody

@@ -19,6 +19,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
 use super::Output;
+use crate::fork;
 use crate::format::HEADER_BYTES;
 use crate::format::header::COMMITTED_OFFSET;
 use crate::sync::statics::{AtomicU64, Ordering};
@@ -59,10 +60,20 @@ impl MappedFile {
         let window_bytes = window_bytes.max(1).next_multiple_of(WINDOW_UNIT);
         allocate(&file, 0, window_bytes)?;
         let header = MmapOptions::new().len(HEADER_BYTES).map_raw(&file)?;
+        keep_from_children(&header)?;
+        fork::set_output(file.as_fd());
         let window = Window::map(&file, 0, window_bytes)?;
         let mut this = Self { file, header, window, window_bytes, allocated: window_bytes };
         this.window.write(page);
         Ok(this)
+    }
+
+    /// The committed length, as it stands in the header page.
+    fn committed(&self) -> &AtomicU64 {
+        let committed = self.header.as_mut_ptr().wrapping_add(COMMITTED_OFFSET).cast::<AtomicU64>();
+        // SAFETY: the header page is mapped as long as `self` lives, the offset is within it and a
+        // multiple of 8, and other processes only read there.
+        unsafe { &*committed }
     }
 
     /// Maps the part of the file behind the window, which `reserve` has allocated.
@@ -79,6 +90,12 @@ impl MappedFile {
             self.allocated += self.window_bytes;
         }
         Ok(())
+    }
+}
+
+impl Drop for MappedFile {
+    fn drop(&mut self) {
+        fork::forget_output(self.file.as_fd());
     }
 }
 
@@ -112,13 +129,26 @@ impl Output for MappedFile {
     }
 
     fn commit(&mut self) {
-        let committed = self.header.as_mut_ptr().wrapping_add(COMMITTED_OFFSET).cast::<AtomicU64>();
-        // SAFETY: the header page is mapped as long as `self` lives, the offset is within it and a
-        // multiple of 8, and other processes only read there.
-        let committed = unsafe { &*committed };
         // Release: pairs with whoever reads it with acquire, in this process or another: the frames
         // before it are there (INV-2).
-        committed.store(self.len().to_le(), Ordering::Release);
+        self.committed().store(self.len().to_le(), Ordering::Release);
+    }
+
+    fn rewind(&mut self) {
+        // Relaxed: only this process writes it, and its thread has stopped.
+        let committed = u64::from_le(self.committed().load(Ordering::Relaxed));
+        // Before the first commit it is zero.
+        let committed = committed.max(HEADER_BYTES as u64);
+        let Some(position) = committed.checked_sub(self.window.offset) else {
+            // It was mapped away since: what stands behind the committed length stays.
+            return;
+        };
+        self.window.position = position as usize;
+        // Frames that were written there must not be read behind those that will be.
+        let stale = self.window.populated.max(self.window.position) - self.window.position;
+        let from = self.window.map.as_mut_ptr().wrapping_add(self.window.position);
+        // SAFETY: from the position to what is populated, all within the mapping, as in `write`.
+        unsafe { from.write_bytes(0, stale) };
     }
 
     fn len(&self) -> u64 {
@@ -134,6 +164,7 @@ impl Output for MappedFile {
 impl Window {
     fn map(file: &File, offset: u64, len: u64) -> io::Result<Self> {
         let map = MmapOptions::new().offset(offset).len(len as usize).map_raw(file)?;
+        keep_from_children(&map)?;
         Ok(Self { map, offset, position: 0, populated: 0 })
     }
 
@@ -166,6 +197,14 @@ impl Window {
         }
         self.populated = target;
     }
+}
+
+/// A child of a fork does not inherit the mapping: it could neither write to the file nor, by having
+/// it open, keep its lock.
+fn keep_from_children(map: &MmapRaw) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    map.advise(memmap2::Advice::DontFork)?;
+    Ok(())
 }
 
 /// Gives blocks to a part of the file.

@@ -14,6 +14,10 @@ pub(crate) trait Output {
     /// Lets readers see all that was appended.
     fn commit(&mut self);
 
+    /// Takes back what was appended and not committed, where that is possible, also when an `append`
+    /// ended in the middle.
+    fn rewind(&mut self) {}
+
     /// How many bytes were appended, the header page included.
     fn len(&self) -> u64;
 
