@@ -71,7 +71,8 @@ pub(crate) struct Core {
 impl Core {
     /// A producer for the calling thread; `None` if the logger has just ended.
     pub(crate) fn make_producer(&self, ring_words: usize, thread: ThreadInfo) -> Option<Producer> {
-        let (producer, consumer) = ring(ring_words);
+        let spare = self.registry.spare(ring_words);
+        let (producer, consumer) = spare.unwrap_or_else(|| ring(ring_words));
         let state = Arc::new(RingState::new(self.clock, thread));
         self.registry
             .add(NewRing { ring: consumer, state: state.clone() })

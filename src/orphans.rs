@@ -58,8 +58,8 @@ impl Orphan {
     /// How many records came, or were dropped, since the last call; and whether the thread has
     /// ended, so that no more come.
     pub(crate) fn count(&mut self) -> (u64, bool) {
+        let ended = self.state.has_ended();
         let late = self.ring.look();
-        let ended = late.is_last();
         let (first, second) = late.runs();
         let mut count = records(first).chain(records(second)).count() as u64;
         late.consume_all();

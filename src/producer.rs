@@ -1,5 +1,6 @@
 //! The producing end: a thread's ring, and what it does when that is full.
 
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use crate::clock::{TickSource, monotonic_ns, nanoseconds};
@@ -65,7 +66,7 @@ const SLEEP: Duration = Duration::from_micros(50);
 
 /// A thread's end of its ring.
 pub(crate) struct Producer {
-    pub(crate) ring: WordProducer,
+    pub(crate) ring: ManuallyDrop<WordProducer>,
     pub(crate) state: Arc<RingState>,
     control: Arc<Control>,
     overflow: Overflow,
@@ -78,7 +79,7 @@ impl Producer {
         control: Arc<Control>,
         overflow: Overflow,
     ) -> Self {
-        Self { ring, state, control, overflow }
+        Self { ring: ManuallyDrop::new(ring), state, control, overflow }
     }
 
     /// See [`Mode`].
@@ -177,5 +178,14 @@ impl Producer {
             }
         }
         self.ring.is_drained() && self.state.failures.load(Ordering::Acquire) == failures
+    }
+}
+
+impl Drop for Producer {
+    /// Gives the ring back: another thread may get it.
+    fn drop(&mut self) {
+        // SAFETY: taken once, here, and not used behind this.
+        let ring = unsafe { ManuallyDrop::take(&mut self.ring) };
+        self.state.end(ring);
     }
 }

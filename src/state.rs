@@ -3,7 +3,9 @@
 use crate::clock::TickSource;
 use crate::level::Level;
 use crate::producer::Mode;
-use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::ring::WordProducer;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::twin::{self, Twin};
 
 /// Why a record was dropped.
@@ -49,12 +51,44 @@ pub(crate) struct RingState {
     /// How many sweeps that took records from the ring could not be written. Raised by the
     /// consumer.
     pub(crate) failures: AtomicU64,
+    /// Whether the thread has ended, and its end of the ring been given back.
+    ended: AtomicBool,
+    /// The thread's end of the ring, from then on.
+    returned: Mutex<Option<WordProducer>>,
 }
 
 impl RingState {
     pub(crate) fn new(clock: TickSource, thread: ThreadInfo) -> Self {
         let mode = AtomicU8::new(Mode::of(clock));
-        Self { mode, clock, thread, drops: Drops::new(), failures: AtomicU64::new(0) }
+        Self {
+            mode,
+            clock,
+            thread,
+            drops: Drops::new(),
+            failures: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            returned: Mutex::new(None),
+        }
+    }
+
+    /// The thread's side: it logs no more, and gives its end of the ring back.
+    pub(crate) fn end(&self, ring: WordProducer) {
+        // Nothing under this lock panics.
+        *self.returned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(ring);
+        // Release: pairs with the acquire in `has_ended`: what the thread logged last is seen.
+        self.ended.store(true, twin::ordering(Ordering::Release, Twin::EndedStore));
+    }
+
+    /// The consumer's side: whether the thread has ended. To be asked before the ring is looked at:
+    /// then the look finds all that the thread has logged.
+    pub(crate) fn has_ended(&self) -> bool {
+        // Acquire: pairs with the release in `end`.
+        self.ended.load(twin::ordering(Ordering::Acquire, Twin::EndedLoad))
+    }
+
+    /// The thread's end of the ring, when it has ended.
+    pub(crate) fn take_returned(&self) -> Option<WordProducer> {
+        self.returned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
     }
 }
 

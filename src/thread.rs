@@ -179,6 +179,8 @@ fn take(level: Option<Level>) -> Option<Lease> {
         let ring_words =
             if ending { LAST_RING_WORDS.min(core.ring_words) } else { core.ring_words };
         let producer = core.make_producer(ring_words, thread_info())?;
+        // Where threads come and go quickly, the rings of those that went are to come back soon.
+        core.control.wake();
         let state = Arc::as_ptr(&producer.state);
         let producer = Box::into_raw(Box::new(producer));
         if !ending {

@@ -76,6 +76,12 @@ pub enum Twin {
     SignalServedLoad,
     /// `consumer::rescue`: a request is answered before it is served.
     SignalServedEarly,
+    /// `state`, a thread's end: the flag is raised with a relaxed operation.
+    EndedStore,
+    /// `state`, the consumer's look at whether a thread has ended: the load is relaxed.
+    EndedLoad,
+    /// `consumer::lane`: whether the thread has ended is read after the ring, not before.
+    EndedLast,
     /// `state`, a drop: the total is raised with a relaxed operation.
     DropsAdd,
     /// `state`, the consumer's look at drops: the load of the total is relaxed.

@@ -28,6 +28,7 @@ mod exit;
 mod registry;
 mod ring;
 mod shutdown;
+mod signal;
 
 use kymo::loom_export::twin::{Twin, breaking};
 use std::any::type_name;

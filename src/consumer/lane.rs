@@ -9,8 +9,8 @@ use crate::level::Level;
 use crate::orphans::Orphan;
 use crate::record::Record;
 use crate::registry::NewRing;
-use crate::ring::WordConsumer;
 use crate::ring::consumer::records;
+use crate::ring::{WordConsumer, WordProducer};
 use crate::state::{DropCounts, Drops, Reason, RingState};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -130,8 +130,11 @@ impl Lane {
         self.sweep = Sweep::default();
         // Before the ring is looked at, so that the look finds all that was logged before the gap.
         let fresh = see_drops(&self.state.drops, &mut self.seen, &mut self.gap, false);
+        let mut ended = self.state.has_ended();
         let committed = self.ring.look();
-        let ended = committed.is_last();
+        if twin::broken(Twin::EndedLast) {
+            ended = self.state.has_ended();
+        }
         let (first, second) = committed.runs();
         let mut account = Account {
             sweep: &mut self.sweep,
@@ -244,6 +247,11 @@ impl Lane {
             self.ring.consume(self.sweep.words);
         }
         self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
+    }
+
+    /// Both ends of the ring of a thread that has ended, empty.
+    pub(super) fn into_ring(self) -> Option<(WordProducer, WordConsumer)> {
+        Some((self.state.take_returned()?, self.ring))
     }
 
     pub(super) fn into_orphan(self) -> Orphan {

@@ -214,13 +214,12 @@ impl<O: Output> Consumer<O> {
     }
 
     fn forget_finished(&mut self) {
-        let ended = &mut self.ended;
-        self.lanes.retain(|lane| {
-            if lane.is_finished() {
-                ended.add(lane);
+        for lane in self.lanes.extract_if(.., |lane| lane.is_finished()) {
+            self.ended.add(&lane);
+            if let Some(ring) = lane.into_ring() {
+                self.registry.put_by(ring);
             }
-            !lane.is_finished()
-        });
+        }
     }
 
     /// Gives what is staged to the output and lets readers see it; says whether that worked.

@@ -67,7 +67,7 @@ pub const ALL: &[Named] = &[
         say_ready();
         wait_for_ever();
     }),
-    ("busy", || busy(|| wait_for_ever())),
+    ("busy", || busy(builder(), || wait_for_ever())),
     ("own_handler", own_handler),
     ("ignored", || {
         // SAFETY: a handler that is none.
@@ -127,7 +127,7 @@ pub const ALL: &[Named] = &[
         }
         wait_for_ever();
     }),
-    ("crash_while_busy", || busy(read_null)),
+    ("crash_while_busy", || busy(builder(), read_null)),
     ("crash_own_handler", || {
         extern "C" fn handler(_: i32) {
             // SAFETY: a call without pointers.
@@ -139,6 +139,13 @@ pub const ALL: &[Named] = &[
         read_null();
     }),
     ("consumer_clock", || consumer_that(on_all_signals(builder()), read_null)),
+    ("consumer_while_busy", || {
+        busy(builder().clock(Clock::Custom(clock)), || {
+            ACTION.set(read_null).unwrap();
+            hold();
+            wait_for_ever();
+        });
+    }),
     ("fork", fork),
     ("refused", || {
         print!("{}", builder().start().unwrap_err());
@@ -250,9 +257,9 @@ fn overflow(depth: u64) -> u64 {
 }
 
 /// Three threads that do not stop logging; each has logged 10,000 records when this one goes on.
-fn busy(then: fn()) {
+fn busy(builder: Builder, then: fn()) {
+    start(on_all_signals(builder));
     static LOGGED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-    start(on_all_signals(builder()));
     for (worker, logged) in LOGGED.iter().enumerate() {
         let work = move || {
             for record in 0.. {

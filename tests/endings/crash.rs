@@ -20,6 +20,7 @@ pub const TESTS: &[Named] = &[
     ("two_threads_at_once", two_at_once),
     ("while_others_log", while_others_log),
     ("the_program_s_own_handler_is_called", own_handler),
+    ("the_consumer_itself_while_others_log", consumer_while_busy),
     ("the_consumer_itself", || consumer("consumer_clock")),
 ];
 
@@ -80,6 +81,20 @@ fn own_handler() {
     let dir = Dir::new();
     assert_code(&wait(spawn(&dir, "crash_own_handler", false)), 3);
     read(&dir.log()).assert_counts(&[("main", 10)]);
+}
+
+fn consumer_while_busy() {
+    for _ in 0..10 {
+        let dir = Dir::new();
+        let output = wait(spawn(&dir, "consumer_while_busy", false));
+        assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{output:?}");
+        let log = read(&dir.log());
+        // Nothing is missing in between, and nothing stands there twice.
+        log.assert_in_order();
+        assert_eq!(log.threads.len(), 3);
+        assert!(log.threads.values().all(|found| found.len() >= 10_000));
+        assert_eq!(log.signals.len(), 1);
+    }
 }
 
 /// The consumer crashes; the thread that stands by writes what is in the rings.
