@@ -13,10 +13,7 @@
 use std::time::Duration;
 
 use crate::clock::monotonic_ns;
-use crate::signals::mailbox::Mailbox;
-use crate::signals::standby::Rescue;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::statics;
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 use crate::twin::{self, Twin};
 
@@ -24,13 +21,10 @@ use crate::twin::{self, Twin};
 pub(crate) struct Control {
     requested: AtomicU64,
     stop: AtomicBool,
+    /// When stopping has to be done with, on the monotonic clock.
+    deadline_ns: AtomicU64,
     served: Mutex<Served>,
     changed: Condvar,
-    /// What signal handlers ask for.
-    pub(crate) mailbox: Mailbox,
-    pub(crate) rescue: Rescue,
-    /// The operating system's numbers of the consumer's thread, and of the one that stands by.
-    threads: [statics::AtomicU64; 2],
 }
 
 struct Served {
@@ -47,11 +41,9 @@ impl Control {
         Self {
             requested: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            deadline_ns: AtomicU64::new(u64::MAX),
             served: Mutex::new(Served { request: 0, ended: false, consumer: None }),
             changed: Condvar::new(),
-            mailbox: Mailbox::new(),
-            rescue: Rescue::new(),
-            threads: [const { statics::AtomicU64::new(0) }; 2],
         }
     }
 
@@ -101,12 +93,17 @@ impl Control {
     }
 
     /// Whether this is the consumer's thread.
-    fn is_consumer(&self) -> bool {
+    pub(crate) fn is_consumer(&self) -> bool {
         self.served().consumer.as_ref().is_some_and(|thread| thread.id() == thread::current().id())
     }
 
-    /// Tells the consumer to drain the rings and end.
-    pub(crate) fn stop(&self) {
+    /// Tells the consumer to drain the rings and end, and to leave in them what it has not written
+    /// by a time on the monotonic clock, if one is given.
+    pub(crate) fn stop(&self, deadline_ns: Option<u64>) {
+        if let Some(deadline) = deadline_ns {
+            // Relaxed: the store of the flag below publishes it.
+            self.deadline_ns.store(deadline, Ordering::Relaxed);
+        }
         // Release: pairs with the acquire load in `begin_sweep`: what was published before the stop
         // is drained.
         let release = twin::ordering(Ordering::Release, Twin::StopStore);
@@ -131,25 +128,11 @@ impl Control {
         }
     }
 
-    /// Whether a thread is the consumer's. For signal handlers.
-    pub(crate) fn is_consumer_thread(&self, os_id: u64) -> bool {
-        // Relaxed, all: a thread asks for itself; another one's number is not its own.
-        self.threads[0].load(statics::Ordering::Relaxed) == os_id
-    }
-
-    /// Whether a thread is the one that stands by. For signal handlers.
-    pub(crate) fn is_standby_thread(&self, os_id: u64) -> bool {
-        self.threads[1].load(statics::Ordering::Relaxed) == os_id
-    }
-
-    /// For the consumer's thread, first of all.
-    pub(crate) fn set_consumer_thread(&self, os_id: u64) {
-        self.threads[0].store(os_id, statics::Ordering::Relaxed);
-    }
-
-    /// For the thread that stands by.
-    pub(crate) fn set_standby_thread(&self, os_id: u64) {
-        self.threads[1].store(os_id, statics::Ordering::Relaxed);
+    /// The consumer's side, once it was told to stop: whether the time for that is over.
+    pub(crate) fn is_overdue(&self) -> bool {
+        // Relaxed: see `stop`.
+        let deadline = self.deadline_ns.load(Ordering::Relaxed);
+        deadline != u64::MAX && monotonic_ns() >= deadline
     }
 
     /// The consumer's side: its thread begins.

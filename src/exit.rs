@@ -8,20 +8,20 @@ use std::sync::{Once, TryLockError};
 use std::time::Duration;
 
 use crate::clock::{monotonic_ns, nanoseconds};
-use crate::control::Control;
+use crate::core::Core;
 use crate::logger;
 use crate::signals;
 use crate::sync::Arc;
 use crate::sync::statics::{Mutex, MutexGuard};
 
 /// The logger that was started last, and for how long `exit` may be delayed by it.
-static LATEST: Mutex<Option<(Arc<Control>, Duration)>> = Mutex::new(None);
+static LATEST: Mutex<Option<(Arc<Core>, Duration)>> = Mutex::new(None);
 
 /// How long the handler waits for locks, which nobody holds for long.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The logger of this `control` is to be ended at `exit`, within this time.
-pub(crate) fn end_at_exit(control: &Arc<Control>, timeout: Duration) {
+/// This logger is to be ended at `exit`, within this time.
+pub(crate) fn end_at_exit(core: &Arc<Core>, timeout: Duration) {
     static REGISTERED: Once = Once::new();
     // SAFETY: a function without arguments that stays where it is. (That of a dynamic library is
     // called when it is unloaded.) Where there is no room for it, which C leaves open, `exit` ends
@@ -30,33 +30,33 @@ pub(crate) fn end_at_exit(control: &Arc<Control>, timeout: Duration) {
         let _ = unsafe { libc::atexit(at_exit) };
     });
     if let Some(mut latest) = latest() {
-        *latest = Some((control.clone(), timeout));
+        *latest = Some((core.clone(), timeout));
     }
 }
 
 extern "C" fn at_exit() {
-    let core = logger::withdraw(LOCK_TIMEOUT);
+    let running = logger::withdraw(LOCK_TIMEOUT);
     // Also a logger that is being shut down by a thread that will not live to see the end of it.
-    let Some((control, timeout)) = latest().and_then(|latest| latest.clone()) else { return };
+    let Some((core, timeout)) = latest().and_then(|latest| latest.clone()) else { return };
     let deadline_ns = monotonic_ns().saturating_add(nanoseconds(timeout));
-    if control.mailbox.has_ended() {
+    if core.emergency.mailbox.has_ended() {
         return;
     }
-    if control.is_consumer_thread(signals::os_thread_id()) {
+    if core.emergency.is_consumer_thread(signals::os_thread_id()) {
         // It would wait for itself. `exit` does not return to it, so it may be taken over here.
-        return control.rescue.run(None);
+        return core.emergency.takeover.run(None);
     }
-    control.stop_without_waiting();
-    while !control.mailbox.has_ended() && monotonic_ns() < deadline_ns {
+    core.control.stop_without_waiting();
+    while !core.emergency.mailbox.has_ended() && monotonic_ns() < deadline_ns {
         std::thread::sleep(Duration::from_micros(100));
     }
     signals::uninstall();
     // Threads of the program may run on, and its destructors are not to run under them.
-    std::mem::forget(core);
+    std::mem::forget((running, core));
 }
 
 /// The lock on it.
-pub(crate) type Latest = MutexGuard<'static, Option<(Arc<Control>, Duration)>>;
+pub(crate) type Latest = MutexGuard<'static, Option<(Arc<Core>, Duration)>>;
 
 /// The lock, unless that takes too long.
 pub(crate) fn latest() -> Option<Latest> {

@@ -11,20 +11,23 @@
 //! `Command` may use these, and starts another program, which has nothing of kymo's.
 
 use std::cell::RefCell;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::fs::File;
+use std::ops::Deref;
+use std::os::fd::AsRawFd;
 use std::sync::Once;
 
 use crate::exit;
 use crate::logger;
 use crate::orphans;
+use crate::segment::guard;
 use crate::sync::statics::{AtomicI32, AtomicU32, Ordering};
 use crate::thread;
 
 /// How many forks lie between this process and the one that started first.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// The descriptor of the file that is written, or -1.
-static OUTPUT: AtomicI32 = AtomicI32::new(-1);
+/// The descriptors of `Private` files, or -1. (A logger has three; unit tests have several loggers.)
+static PRIVATE: [AtomicI32; 32] = [const { AtomicI32::new(-1) }; 32];
 
 thread_local! {
     /// The locks, while this thread forks.
@@ -55,16 +58,37 @@ pub(crate) fn register() {
     REGISTERED.call_once(register);
 }
 
-/// Says which descriptor a child of a fork is to close.
-pub(crate) fn set_output(file: BorrowedFd<'_>) {
-    // Relaxed, both here and in `forget_output`: a fork takes its copy of the descriptors before
-    // that of the memory. So one that is still written here was open then, and is in the child.
-    OUTPUT.store(file.as_raw_fd(), Ordering::Relaxed);
+/// A file of which a child of a fork has no use: it is closed there.
+#[derive(Debug)]
+pub(crate) struct Private(File);
+
+impl Private {
+    pub(crate) fn new(file: File) -> Self {
+        // Relaxed, all: a fork takes its copy of the descriptors before that of the memory. So one
+        // that is still written here was open then, and is in the child. (Where there is no place
+        // left, the child keeps it open, and with it the lock on the file.)
+        let _ = PRIVATE.iter().any(|slot| replace(slot, -1, file.as_raw_fd()));
+        Self(file)
+    }
 }
 
-/// To be called before the descriptor is closed.
-pub(crate) fn forget_output(file: BorrowedFd<'_>) {
-    let _ = OUTPUT.compare_exchange(file.as_raw_fd(), -1, Ordering::Relaxed, Ordering::Relaxed);
+impl Deref for Private {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        // Before it is closed.
+        let _ = PRIVATE.iter().any(|slot| replace(slot, self.0.as_raw_fd(), -1));
+    }
+}
+
+fn replace(slot: &AtomicI32, old: i32, new: i32) -> bool {
+    slot.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
 extern "C" fn prepare() {
@@ -81,12 +105,15 @@ extern "C" fn in_parent() {
 
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    let output = OUTPUT.swap(-1, Ordering::Relaxed);
-    if output >= 0 {
-        // SAFETY: a descriptor that this process got from its parent (see `set_output`), and whose
-        // owner is a thread that is not here.
-        unsafe { libc::close(output) };
+    for slot in &PRIVATE {
+        let file = slot.swap(-1, Ordering::Relaxed);
+        if file >= 0 {
+            // SAFETY: a descriptor that this process got from its parent (see `Private::new`), and
+            // whose owner was a thread that is not here, or what that has left.
+            unsafe { libc::close(file) };
+        }
     }
+    guard::begin_child();
     if let Some(Some(mut held)) = HELD.try_with(|cell| cell.take()).ok() {
         logger::forget(&mut held.running);
         if let Some(latest) = &mut held.latest {

@@ -58,6 +58,7 @@ mod call_site;
 mod clock;
 mod consumer;
 mod control;
+mod core;
 mod endings;
 mod error;
 mod exit;
@@ -71,6 +72,7 @@ mod level;
 mod logger;
 mod macros;
 mod orphans;
+mod policy;
 mod producer;
 #[cfg(feature = "reader")]
 pub mod reader;
@@ -80,6 +82,7 @@ mod ring;
 mod segment;
 mod signals;
 mod state;
+mod stats;
 mod sync;
 mod thread;
 #[cfg_attr(not(kymo_loom), allow(dead_code, reason = "the places in the models of this crate"))]
@@ -92,9 +95,11 @@ pub mod loom_export;
 
 pub use argument::{Argument, Eager, PointerArgument, debug, display};
 pub use clock::Clock;
-pub use consumer::Report;
+pub use consumer::{Notice, Report};
 pub use error::{StartError, StartErrorKind};
 pub use level::{Level, ParseLevelError};
 pub use logger::{Builder, Logger};
-pub use producer::Overflow;
+pub use policy::{Overflow, WriteThrough};
+pub use state::DropReason;
+pub use stats::{Account, Stats, ThreadStats};
 pub use thread::{flush, flush_timeout, prepare_thread, unlogged};

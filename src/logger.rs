@@ -9,9 +9,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::clock::discipline::Discipline;
-use crate::clock::{Clock, TickSource};
-use crate::consumer::{Consumer, Pacing, Report};
-use crate::control::Control;
+use crate::clock::{Clock, TickSource, monotonic_ns, nanoseconds};
+use crate::consumer::{Consumer, Hook, Notice, Pacing, Report, Watch};
+use crate::core::Core;
 use crate::endings::{Endings, with_infix};
 use crate::error::{StartError, StartErrorKind};
 use crate::exit;
@@ -19,13 +19,11 @@ use crate::fork;
 use crate::hot::GATE;
 use crate::level::Level;
 use crate::orphans;
-use crate::producer::{Overflow, Producer};
-use crate::registry::{NewRing, Registry};
-use crate::ring::ring;
+use crate::policy::{Overflow, Policies, WriteThrough};
+use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
-use crate::segment::open;
 use crate::signals::{self, standby};
-use crate::state::{RingState, ThreadInfo};
+use crate::stats::Stats;
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
 use crate::sync::{Arc, thread};
 
@@ -59,27 +57,6 @@ pub(crate) fn forget(running: &mut Running) {
     std::mem::forget(running.take());
 }
 
-/// What threads need of a logger to make their rings.
-pub(crate) struct Core {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) control: Arc<Control>,
-    pub(crate) clock: TickSource,
-    pub(crate) overflow: Overflow,
-    pub(crate) ring_words: usize,
-}
-
-impl Core {
-    /// A producer for the calling thread; `None` if the logger has just ended.
-    pub(crate) fn make_producer(&self, ring_words: usize, thread: ThreadInfo) -> Option<Producer> {
-        let spare = self.registry.spare(ring_words);
-        let (producer, consumer) = spare.unwrap_or_else(|| ring(ring_words));
-        let state = Arc::new(RingState::new(self.clock, thread));
-        self.registry
-            .add(NewRing { ring: consumer, state: state.clone() })
-            .then(|| Producer::new(producer, state, self.control.clone(), self.overflow))
-    }
-}
-
 /// A running logger. Dropped, it drains all rings, closes the file and ends.
 ///
 /// There is one logger in a process at a time; log statements find it by themselves. Keep this
@@ -96,8 +73,8 @@ impl Core {
 /// ```
 #[must_use = "the logger ends when this value is dropped"]
 pub struct Logger {
-    consumer: Option<JoinHandle<Report>>,
     core: Arc<Core>,
+    consumer: Option<JoinHandle<Report>>,
     path: PathBuf,
     /// The process that it was started in.
     generation: u32,
@@ -116,7 +93,9 @@ impl Logger {
             segment_size: 64 << 20,
             max_level: Level::Trace,
             clock: Clock::Counter,
-            overflow: Overflow::Wait { timeout: Some(Duration::from_secs(1)) },
+            policies: Policies::new(Overflow::Wait { timeout: Some(Duration::from_secs(1)) }),
+            hook: None,
+            high_water: 0.8,
             endings: Endings::default(),
         }
     }
@@ -136,6 +115,24 @@ impl Logger {
         crate::flush_timeout(timeout)
     }
 
+    /// What the logger has done so far. Stops nobody; takes some microseconds and a few more for
+    /// each thread.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("kymo-stats-{}.kymo", std::process::id()));
+    /// # let logger = kymo::Logger::builder(&path).start()?;
+    /// kymo::info!("{} is {}", "answer", 42);
+    /// logger.flush();
+    /// let stats = logger.stats();
+    /// assert_eq!((stats.total.written(), stats.total.dropped()), (1, 0));
+    /// # drop(logger);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        self.core.counters.stats()
+    }
+
     /// Changes the least urgent level that is logged.
     pub fn set_max_level(&self, level: Level) {
         // Relaxed: see `hot::enabled`.
@@ -147,11 +144,22 @@ impl Logger {
     /// Other threads may go on logging. What they log from now on is counted by
     /// [`unlogged`](crate::unlogged).
     pub fn shutdown(mut self) -> Report {
-        self.end()
+        self.end(None)
     }
 
-    fn end(&mut self) -> Report {
+    /// As [`Logger::shutdown`], but leaves in the rings what could not be written within `timeout`.
+    /// [`Report::unwritten`] says how many records that are; they have marks in the file.
+    ///
+    /// Where the consumer does not answer at all, because the system keeps it waiting for the disk,
+    /// the report has an error of the kind [`TimedOut`](io::ErrorKind::TimedOut), and says what had
+    /// been written and dropped before; the consumer ends by itself when it can.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Report {
+        self.end(Some(timeout))
+    }
+
+    fn end(&mut self, timeout: Option<Duration>) -> Report {
         let Some(consumer) = self.consumer.take() else { return Report::default() };
+        let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
         if self.generation != fork::generation() {
             // The child of a fork has no consumer, and nothing to free that it shared with it.
             std::mem::forget((consumer, self.core.clone()));
@@ -161,21 +169,50 @@ impl Logger {
         // `exit` may have withdrawn it, and another one may have been started since.
         if running.as_ref().is_some_and(|core| Arc::ptr_eq(core, &self.core)) {
             *running = None;
-            // Relaxed: see `hot::enabled`. Without a logger everything passes, in order to be counted.
+            // Relaxed: see `hot::enabled`. Without a logger everything passes, to be counted.
             GATE.store(Level::Trace as u8, Ordering::Relaxed);
         }
         drop(running);
-        self.core.control.stop();
+        self.core.control.stop(deadline);
+        if deadline.is_some_and(|deadline| !ends_until(&consumer, deadline)) {
+            let stats = self.core.counters.stats();
+            let text = "the consumer did not end in time: it waits for the disk";
+            return Report {
+                written: stats.total.written(),
+                dropped: stats.total.dropped(),
+                rescued: stats.rescued,
+                file_bytes: stats.file_bytes,
+                error: Some(io::Error::new(io::ErrorKind::TimedOut, text)),
+                ..Report::default()
+            };
+        }
         let report = consumer.join().unwrap_or_else(|_| Report {
             error: Some(io::Error::other("the consumer panicked")),
             ..Report::default()
         });
+        self.core.end_files();
+        // One that was started since has handlers of its own.
         let running = crate::logger::running();
         if running.is_none() {
             signals::uninstall();
         }
         report
     }
+}
+
+/// How long behind its deadline a consumer that was told to stop is waited for: what it has to
+/// write even then are marks and totals.
+const GRACE_NS: u64 = 100_000_000;
+
+/// Whether a consumer that was told to stop ends about in time.
+fn ends_until(consumer: &JoinHandle<Report>, deadline_ns: u64) -> bool {
+    while !consumer.is_finished() {
+        if monotonic_ns() >= deadline_ns.saturating_add(GRACE_NS) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
 }
 
 impl fmt::Debug for Logger {
@@ -186,12 +223,12 @@ impl fmt::Debug for Logger {
 
 impl Drop for Logger {
     fn drop(&mut self) {
-        self.end();
+        self.end(None);
     }
 }
 
 /// The options of a logger. Made by [`Logger::builder`]; each has a default.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing happens before `start`"]
 pub struct Builder {
     path: PathBuf,
@@ -203,7 +240,9 @@ pub struct Builder {
     segment_size: u64,
     max_level: Level,
     clock: Clock,
-    overflow: Overflow,
+    policies: Policies,
+    hook: Option<Hook>,
+    high_water: f64,
     pub(crate) endings: Endings,
 }
 
@@ -216,6 +255,12 @@ const MAX_RING_BYTES: usize = 4 << 30;
 /// The smallest part of a file that is mapped at a time, in bytes: more than a sweep writes at
 /// once.
 const MIN_SEGMENT_BYTES: u64 = 4 << 20;
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("path", &self.path).finish_non_exhaustive()
+    }
+}
 
 impl Builder {
     /// Pins the consumer to a core, by the number that the operating system gives it. Default: not
@@ -283,8 +328,75 @@ impl Builder {
     }
 
     /// What a log call does when its thread's ring is full. Default: waits, for up to a second.
+    ///
+    /// For all levels; [`Builder::overflow_at`] makes exceptions, and has to come after it.
     pub fn overflow(mut self, policy: Overflow) -> Self {
-        self.overflow = policy;
+        Level::ALL.into_iter().for_each(|level| self.policies.set_overflow(level, policy));
+        self
+    }
+
+    /// What a log call of one level does when its thread's ring is full. As long as there is room
+    /// the choice costs nothing.
+    ///
+    /// ```
+    /// use kymo::{Level, Logger, Overflow};
+    ///
+    /// // Keep what matters, shed the rest.
+    /// let builder = Logger::builder("app.kymo")
+    ///     .overflow(Overflow::DropNewest)
+    ///     .overflow_at(Level::Error, Overflow::Wait { timeout: None })
+    ///     .overflow_at(Level::Warn, Overflow::Wait { timeout: None });
+    /// ```
+    pub fn overflow_at(mut self, level: Level, policy: Overflow) -> Self {
+        self.policies.set_overflow(level, policy);
+        self
+    }
+
+    /// Which records are critical: a call that logs one returns when it is in the file, and with it
+    /// everything that its thread logged before; with [`WriteThrough::synced`] when it is on the
+    /// disk. Default: none.
+    ///
+    /// Such a call wakes the consumer and waits for it: some microseconds, and as long as a sleep
+    /// takes to end. If the consumer cannot write the record within
+    /// [`WriteThrough::timeout`], because the disk is full or the system does not let it run, the
+    /// calling thread writes the record itself into a file beside the log, `NAME.rescue`, which the
+    /// reader merges into the log: nothing is lost, nothing hangs. Such records are counted in
+    /// [`Report::rescued`]. Other levels cost what they cost without this.
+    ///
+    /// ```
+    /// use kymo::{Level, Logger, WriteThrough};
+    ///
+    /// let builder = Logger::builder("app.kymo").write_through(Level::Error);
+    /// let builder = builder.write_through(WriteThrough::at(Level::Warn).synced());
+    /// ```
+    pub fn write_through(mut self, policy: impl Into<WriteThrough>) -> Self {
+        self.policies.set_write_through(policy.into());
+        self
+    }
+
+    /// Has a function called with what the program may want to know about its logger: rings that
+    /// fill up, records that were dropped, an output that fails and recovers. Default: none. The
+    /// same stands in the log itself, as warnings with the target `kymo`.
+    ///
+    /// It is called by the consumer, at most 10 ms after the event, and never by a thread that
+    /// logs; while it runs, nothing is written. It may log. If it panics, it is not called again.
+    ///
+    /// ```
+    /// use kymo::{Logger, Notice};
+    ///
+    /// let builder = Logger::builder("app.kymo").on_notice(|notice| match notice {
+    ///     Notice::OutputFailed { error } => eprintln!("no log: {error}"),
+    ///     other => eprintln!("log: {other}"),
+    /// });
+    /// ```
+    pub fn on_notice(mut self, hook: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// Which share of a ring's capacity is worth a notice. Default: 0.8.
+    pub fn high_water(mut self, share: f64) -> Self {
+        self.high_water = share;
         self
     }
 
@@ -311,69 +423,61 @@ impl Builder {
         if self.endings.pid_in_name {
             self.path = with_infix(&self.path, std::process::id());
         }
-        let core = Arc::new(Core {
-            registry: Arc::new(Registry::new()),
-            control: Arc::new(Control::new()),
-            clock: TickSource::new(self.clock),
-            overflow: self.overflow,
-            ring_words: self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES).div_ceil(8),
-        });
+        let ring_words = self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES).div_ceil(8);
+        let core = Arc::new(Core::new(TickSource::new(self.clock), self.policies, ring_words));
         // Before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(core.clone())?;
         let segment = self.open_segment(core.clock);
         let standby = consumer.standby.clone();
         let consumer = consumer.begin(segment?)?;
-        exit::end_at_exit(&core.control, self.endings.exit_timeout);
+        exit::end_at_exit(&core, self.endings.exit_timeout);
         let thread = consumer.thread().clone();
-        signals::install(self.endings.signals, &core.control, thread, standby);
+        signals::install(self.endings.signals, &core.emergency, thread, standby);
         // The coarse clock must not show what it showed when the last logger ended.
         core.clock.begin_sweep();
         // Relaxed: see `hot::enabled`.
         GATE.store(self.max_level as u8, Ordering::Relaxed);
         *running = Some(core.clone());
         let generation = fork::generation();
-        Ok(Logger { consumer: Some(consumer), core, path: self.path, generation })
+        Ok(Logger { core, consumer: Some(consumer), path: self.path, generation })
     }
 
     fn open_segment(&self, clock: TickSource) -> Result<Segment, StartError> {
-        let header = open::header(clock.source());
-        let file = open::open(&self.path, self.overwrite)?;
         let window = self.segment_size.max(MIN_SEGMENT_BYTES);
-        let output = MappedFile::new(file, &header.to_page(), window)
-            .map_err(|error| StartError::file(&self.path, error))?;
-        Ok(Segment { output, salt: header.salt })
+        let output = MappedFile::create(&self.path, self.overwrite, clock.source(), window)?;
+        Ok(Segment { salt: output.salt(), output })
     }
 
     /// Makes the consumer's thread, and waits until it is pinned, if it is to be.
     fn spawn_consumer(&self, core: Arc<Core>) -> Result<Waiting, StartError> {
         let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
         let pin = self.consumer_core;
+        let watch = Watch::new(self.hook.clone(), self.high_water);
         let (ready, pinned) = mpsc::sync_channel(1);
         let (segment, given) = mpsc::sync_channel::<Segment>(1);
         let crash = self.endings.signals.crash;
-        let standby = crash.map(|_| standby::stand_by(core.control.clone())).transpose();
+        let standby = crash.map(|_| standby::stand_by(core.emergency.clone())).transpose();
         let standby = standby.map_err(StartErrorKind::Thread)?;
-        let end = EndOnDrop(core.control.clone(), standby.clone());
+        let end = EndOnDrop(core.clone(), standby.clone());
         let run = move || {
             let _end = end;
             signals::action::block_all_but_faults();
-            core.control.set_consumer_thread(signals::os_thread_id());
+            core.emergency.set_consumer_thread(signals::os_thread_id());
             let _ = ready.send(pin.map_or(Ok(()), pin_to));
+            guard::unblock_in_this_thread();
             // Nothing is given where pinning failed, or opening the segment.
             let Ok(segment) = given.recv() else { return Report::default() };
             let discipline = first_observations(core.clock);
             let Segment { output, salt } = segment;
-            let (registry, control) = (core.registry.clone(), core.control.clone());
-            let mut consumer =
-                Consumer::new(registry, control, core.clock, discipline, output, salt);
+            let mut consumer = Consumer::new(core.clone(), discipline, output, salt);
+            consumer.set_watch(watch);
             // A panic (of a custom clock, say) must leave no thread waiting, and no record
             // uncounted.
-            let control = core.control.clone();
             // SAFETY: it stays here until `withdraw`, and this thread alone uses it.
-            unsafe { control.rescue.offer(&raw mut consumer) };
-            let run = AssertUnwindSafe(|| consumer.run(|took| pacing.wait(took)));
+            unsafe { core.emergency.takeover.offer(&raw mut consumer) };
+            let run = AssertUnwindSafe(|| consumer.run(|took| pacing.wait(took, &core.counters)));
             let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
-            control.rescue.withdraw();
+            core.emergency.takeover.withdraw();
             rings.into_iter().for_each(orphans::adopt);
             report
         };
@@ -410,12 +514,12 @@ impl Waiting {
 }
 
 /// Tells whoever waits for the consumer that it has ended, also when it panicked.
-struct EndOnDrop(Arc<Control>, Option<std::thread::Thread>);
+struct EndOnDrop(Arc<Core>, Option<std::thread::Thread>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        self.0.end();
-        self.0.mailbox.end();
+        self.0.control.end();
+        self.0.emergency.mailbox.end();
         self.1.iter().for_each(std::thread::Thread::unpark);
     }
 }

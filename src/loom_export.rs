@@ -22,27 +22,26 @@ pub mod rig {
 
     use crate::Level;
     use crate::argument::Arguments;
-    use crate::call_site::{CallSite, Location};
+    use crate::call_site::{AtAny, CallSite, Location};
     use crate::clock::discipline::Discipline;
     use crate::clock::{Clock, Observation, TickSource};
     use crate::consumer::Consumer;
-    use crate::control::Control;
+    use crate::core::Core;
     use crate::format::FRAME_HEADER_BYTES;
     use crate::format::frame::{FrameHeader, Kind};
     use crate::format::varint;
     use crate::hot;
-    use crate::logger::Core;
     use crate::orphans::Orphan;
-    use crate::producer::{Mode, Producer};
-    use crate::registry::Registry;
+    use crate::policy::Policies;
+    use crate::producer::Producer;
     use crate::segment::Output;
     use crate::signals::mailbox::Request;
-    use crate::state::{Drops, Reason, RingState, ThreadInfo};
+    use crate::state::{DropReason, Drops, RingState, ThreadInfo};
     use crate::sync::atomic::{AtomicU64, Ordering};
     use crate::sync::{Arc, statics, thread};
 
     pub use crate::consumer::Report;
-    pub use crate::producer::Overflow;
+    pub use crate::policy::Overflow;
 
     /// The words of a record with one number.
     pub const RECORD_WORDS: usize = 3;
@@ -73,13 +72,8 @@ pub mod rig {
     impl Rig {
         /// A logger whose consumer does not run yet.
         pub fn new(ring_words: usize, overflow: Overflow) -> Self {
-            let core = Core {
-                registry: Arc::new(Registry::new()),
-                control: Arc::new(Control::new()),
-                clock: TickSource::new(Clock::Coarse),
-                overflow,
-                ring_words,
-            };
+            let policies = Policies::new(overflow);
+            let core = Core::new(TickSource::new(Clock::Coarse), policies, ring_words);
             Self { core: Arc::new(core), file: Arc::default() }
         }
 
@@ -92,12 +86,10 @@ pub mod rig {
         pub fn start(&self) -> thread::JoinHandle<Ended> {
             // So far in the future that the clocks are not compared again.
             let seen = Observation { monotonic_ns: u64::MAX / 2, ..Observation::default() };
-            let Core { registry, control, clock, .. } = &*self.core;
+            let clock = self.core.clock;
             let mut consumer = Consumer::new(
-                registry.clone(),
-                control.clone(),
-                *clock,
-                Discipline::new(*clock, seen, seen),
+                self.core.clone(),
+                Discipline::new(clock, seen, seen),
                 Writing { file: self.file.clone(), records: 0 },
                 0,
             );
@@ -125,7 +117,7 @@ pub mod rig {
         /// What a handler does on a thread that crashes: asks for a drain, and waits until that is
         /// done. Whether it was this request that was served.
         pub fn crash(&self) -> bool {
-            let mailbox = &self.core.control.mailbox;
+            let mailbox = &self.core.emergency.mailbox;
             let (request, own) = mailbox.request(Request::drain(11, 1).marked());
             // The handler has a handle of its own; that this waits for a lock changes nothing.
             self.core.control.wake();
@@ -137,7 +129,7 @@ pub mod rig {
 
         /// Asks the consumer to drain the rings and end.
         pub fn stop(&self) {
-            self.core.control.stop();
+            self.core.control.stop(None);
         }
 
         /// How many records the calling thread can be sure to find in the file.
@@ -180,8 +172,8 @@ pub mod rig {
         /// ended.
         pub fn log(&mut self, number: u64) -> bool {
             let arguments: Number = (number, ());
-            if !hot::try_log(&mut self.0, &SITE, arguments) {
-                if self.0.mode() == Mode::CLOSED {
+            if !hot::try_log::<AtAny, _>(&mut self.0, &SITE, arguments) {
+                if self.0.is_shut_down() {
                     return false;
                 }
                 hot::log_outlined(&mut self.0, &SITE, arguments);
@@ -206,12 +198,13 @@ pub mod rig {
     impl DropCount {
         /// Nothing was dropped yet.
         pub fn new() -> Self {
-            Self(RingState::new(TickSource::new(Clock::Coarse), ThreadInfo::default()))
+            let rig = Rig::new(1, Overflow::DropNewest);
+            Self(RingState::new(&rig.core, 1, ThreadInfo::default()))
         }
 
         /// For the thread: drops a record.
         pub fn drop_record(&self) {
-            self.drops().count(Level::Info, 1, Reason::RingFull);
+            self.drops().count(Level::Info, 1, DropReason::RingFull);
         }
 
         /// For the consumer: how many were dropped, as the total says and as the counts say.
@@ -258,9 +251,10 @@ pub mod rig {
             Ok(())
         }
 
-        fn commit(&mut self) {
+        fn commit(&mut self) -> io::Result<()> {
             // Relaxed: see `Rig::in_file`.
             self.file.committed.store(self.records, Ordering::Relaxed);
+            Ok(())
         }
 
         fn len(&self) -> u64 {

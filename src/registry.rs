@@ -47,9 +47,9 @@ impl Registry {
 
     /// For the consumer: puts an empty ring by, for the next thread, unless there are enough.
     pub(crate) fn put_by(&self, ring: (WordProducer, WordConsumer)) {
-        let spare = &mut self.rings().spare;
-        if spare.len() < MAX_SPARE {
-            spare.push(ring);
+        let mut rings = self.rings();
+        if !rings.closed && rings.spare.len() < MAX_SPARE {
+            rings.spare.push(ring);
         }
     }
 
@@ -87,6 +87,7 @@ impl Registry {
     pub(crate) fn close(&self) -> Vec<NewRing> {
         let mut rings = self.rings();
         rings.closed = !twin::broken(Twin::RegistryStaysOpen);
+        rings.spare = Vec::new();
         std::mem::take(&mut rings.new)
     }
 

@@ -303,7 +303,8 @@ fn what_is_no_kymo_file_says_so() {
     assert_eq!(error.offset(), 8);
     assert_eq!(
         error.to_string(),
-        "the file has version 2 of the format; this reader knows those up to 1"
+        "the file has version 2 of the format, at byte 8; this reader knows those up to 1: \
+         take that of a later release"
     );
 }
 

@@ -1,19 +1,25 @@
 //! The `kymo` command: reads the log files that kymo writes.
 //!
 //! One file per command, and what they share beside them: `input` opens log files and judges what
-//! was found in them, `output` is standard output, `text`, `json` and `time` write lines, `outcome`
-//! is the exit code and the lines on standard error.
+//! was found in them, `filter` says which records are wanted and `selection` how many of them, `format`
+//! turns them into lines, `output` is standard output, `outcome` is the exit code and the lines on
+//! standard error.
 //!
 //! Whatever comes out of a log file may be hostile, and goes to a terminal: it leaves only through
 //! the reader's escaping functions.
 #![forbid(unsafe_code)]
 
+mod argument;
+mod caret;
 mod cat;
+mod expression;
+mod filter;
+mod format;
 mod input;
-mod json;
 mod outcome;
 mod output;
-mod text;
+mod point;
+mod selection;
 mod time;
 
 use std::process::ExitCode;

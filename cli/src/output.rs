@@ -48,7 +48,7 @@ impl Output {
         self.buffer.clear();
         result.and_then(|()| self.stdout.flush()).map_err(|error| {
             if error.kind() == io::ErrorKind::BrokenPipe {
-                return Closed(Outcome::Fine);
+                return Closed(Outcome::Found);
             }
             complain(format_args!("cannot write to standard output: {error}"));
             Closed(Outcome::Failed)

@@ -8,6 +8,7 @@ use super::dictionary::Dictionary;
 use super::event::DamageKind;
 use super::fields::Fields;
 use super::report::Report;
+use super::seek::Window;
 use super::timeline::Timeline;
 use crate::format::frame::Kind;
 
@@ -34,6 +35,8 @@ pub(super) struct Block {
     pub(super) untimed: bool,
     /// What turns ticks into time.
     pub(super) timeline: Timeline,
+    /// The records wanted.
+    pub(super) window: Window,
 }
 
 /// A record, as far as it has to be looked at to find the next.
@@ -90,6 +93,7 @@ impl Block {
             late_before: 0,
             untimed: false,
             timeline: Timeline::default(),
+            window: Window::ALL,
         }
     }
 
@@ -104,6 +108,7 @@ impl Block {
     ) -> Result<Option<Raw>, DamageKind> {
         let (mut at, mut ticks, mut index) = (self.at, self.ticks, self.read);
         let (mut late, mut filtered) = (0, 0);
+        let all = self.window.is_all();
         let found = loop {
             let mut fields = Fields(&payload[at..self.end]);
             if fields.0.is_empty() {
@@ -124,7 +129,7 @@ impl Block {
             index += 1;
             let is_late = ticks < self.late_before;
             late += u64::from(is_late);
-            if site.selected {
+            if site.selected && (all || self.window.contains(self.timeline.time_of(ticks))) {
                 let index = index - 1;
                 break Ok(Some(Raw { ticks, site: site.index, arguments, index, late: is_late }));
             }

@@ -40,10 +40,13 @@ mod head;
 pub mod json;
 mod mark;
 mod merge;
+mod open;
 mod options;
 mod record;
 mod report;
+mod seek;
 mod segment;
+mod side;
 mod source;
 mod template;
 mod text;
@@ -53,7 +56,7 @@ mod value;
 mod written;
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use dictionary::{CallSite, Thread};
 pub use error::Error;
@@ -62,6 +65,7 @@ pub use event::{
 };
 pub use files::{FileError, Files};
 pub use json::write_escaped;
+pub use open::{Directory, OpenError};
 pub use options::{Options, Order};
 pub use record::{Arguments, Record};
 pub use report::{Ending, HeaderState, Report};
@@ -92,6 +96,7 @@ pub struct Reader<'a> {
     segment: Segment<'a>,
     mode: Mode<'a>,
     state: State,
+    path: Option<PathBuf>,
     /// The time of the last event that had one.
     last_ns: i64,
 }
@@ -135,7 +140,7 @@ impl<'a> Reader<'a> {
     }
 
     fn new(segment: Segment<'a>, mode: Mode<'a>) -> Self {
-        Self { segment, mode, state: State::Nothing, last_ns: i64::MIN }
+        Self { segment, mode, state: State::Nothing, path: None, last_ns: i64::MIN }
     }
 
     /// Goes on to the next record and returns it, passing over all other events; [`Reader::report`]
@@ -180,6 +185,11 @@ impl<'a> Reader<'a> {
             Some(mark) => Some(mark.event(&self.segment.dictionary)),
             None => self.record().map(Event::Record),
         }
+    }
+
+    /// The path that it was opened by, if it was.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// What the file says about its writer.

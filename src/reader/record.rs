@@ -117,6 +117,14 @@ impl<'r> Record<'r> {
         self.arguments().nth(position).map(|(_, value)| value)
     }
 
+    /// The bytes of the arguments.
+    pub(super) fn argument_bytes(&self) -> &'r [u8] {
+        let mut rest = self.arguments;
+        let skipped = self.site.skip(&mut rest);
+        debug_assert!(skipped.is_ok(), "a record was checked when it was found");
+        &self.arguments[..self.arguments.len() - rest.len()]
+    }
+
     /// Whether a string or a sequence in it was cut to fit.
     pub fn is_cut(&self) -> bool {
         self.arguments().any(|(_, value)| is_cut(&value))
@@ -161,7 +169,7 @@ pub struct Arguments<'r> {
 impl<'r> Iterator for Arguments<'r> {
     type Item = (&'r str, Value<'r>);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let (ty, types) = self.types.split_first()?;
         let (name, names) = self.names.split_first()?;

@@ -28,10 +28,11 @@ use std::time::Duration;
 
 use action::{Action, FAULTS};
 use mailbox::{Mailbox, Request};
+use standby::Takeover;
 
 use crate::clock::{monotonic_ns, nanoseconds};
-use crate::control::Control;
 use crate::fork;
+use crate::segment::guard;
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
@@ -59,9 +60,47 @@ impl Handled {
     }
 }
 
+/// What a logger and the handlers share.
+pub(crate) struct Emergency {
+    /// What signal handlers ask for.
+    pub(crate) mailbox: Mailbox,
+    pub(crate) takeover: Takeover,
+    /// The operating system's numbers of the consumer's thread, and of the one that stands by.
+    threads: [AtomicU64; 2],
+}
+
+impl Default for Emergency {
+    fn default() -> Self {
+        let threads = [const { AtomicU64::new(0) }; 2];
+        Self { mailbox: Mailbox::new(), takeover: Takeover::new(), threads }
+    }
+}
+
+impl Emergency {
+    /// Whether a thread is the consumer's.
+    pub(crate) fn is_consumer_thread(&self, os_id: u64) -> bool {
+        // Relaxed, all: a thread asks for itself; another one's number is not its own.
+        self.threads[0].load(Ordering::Relaxed) == os_id
+    }
+
+    /// Whether a thread is the one that stands by.
+    fn is_standby_thread(&self, os_id: u64) -> bool {
+        self.threads[1].load(Ordering::Relaxed) == os_id
+    }
+
+    /// For the consumer's thread, first of all.
+    pub(crate) fn set_consumer_thread(&self, os_id: u64) {
+        self.threads[0].store(os_id, Ordering::Relaxed);
+    }
+
+    fn set_standby_thread(&self, os_id: u64) {
+        self.threads[1].store(os_id, Ordering::Relaxed);
+    }
+}
+
 /// What a handler has to know of the logger.
 struct Target {
-    control: Arc<Control>,
+    emergency: Arc<Emergency>,
     consumer: std::thread::Thread,
     standby: Option<std::thread::Thread>,
     /// The process that all this is of, as `fork` counts.
@@ -87,7 +126,7 @@ static TARGET: AtomicPtr<Target> = AtomicPtr::new(ptr::null_mut());
 /// Installs the handlers. To be called by one thread at a time.
 pub(crate) fn install(
     handled: Handled,
-    control: &Arc<Control>,
+    emergency: &Arc<Emergency>,
     consumer: std::thread::Thread,
     standby: Option<std::thread::Thread>,
 ) {
@@ -103,9 +142,9 @@ pub(crate) fn install(
     if signals.is_empty() {
         return;
     }
-    let (control, generation) = (control.clone(), fork::generation());
+    let (emergency, generation) = (emergency.clone(), fork::generation());
     let target = Box::new(Target {
-        control,
+        emergency,
         consumer,
         standby,
         generation,
@@ -146,7 +185,7 @@ fn target() -> Option<&'static Target> {
 
 impl Target {
     fn mailbox(&self) -> &Mailbox {
-        &self.control.mailbox
+        &self.emergency.mailbox
     }
 
     fn signal(&self, number: c_int) -> Option<&Signal> {
@@ -162,8 +201,8 @@ impl Target {
             self.crashed.compare_exchange(0, this_thread, Ordering::Relaxed, Ordering::Relaxed);
         let by_other = first.is_err_and(|first| first != this_thread);
         if by_other
-            && !self.control.is_consumer_thread(this_thread)
-            && !self.control.is_standby_thread(this_thread)
+            && !self.emergency.is_consumer_thread(this_thread)
+            && !self.emergency.is_standby_thread(this_thread)
         {
             let deadline_ns = monotonic_ns().saturating_add(signal.limit_ns);
             // Acquire: pairs with the release below.
@@ -185,8 +224,8 @@ impl Target {
         }
         let deadline_ns = monotonic_ns().saturating_add(signal.limit_ns);
         let this_thread = os_thread_id();
-        let by_consumer = self.control.is_consumer_thread(this_thread);
-        if !by_consumer && self.control.is_standby_thread(this_thread) {
+        let by_consumer = self.emergency.is_consumer_thread(this_thread);
+        if !by_consumer && self.emergency.is_standby_thread(this_thread) {
             // It was draining because the consumer had crashed, and met the same fault: that was
             // all that could be done.
             if let Some(request) = self.mailbox().pending() {
@@ -199,7 +238,7 @@ impl Target {
             // Nobody else uses what is the consumer's, as long as it waits here.
             match &self.standby {
                 Some(standby) => {
-                    self.control.rescue.ask();
+                    self.emergency.takeover.ask();
                     standby.unpark();
                 }
                 None => return,
@@ -216,6 +255,11 @@ impl Target {
 /// The process is about to die of a fault, its own or one that it was sent.
 extern "C" fn on_crash(number: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
     let saved = errno();
+    // SAFETY: the kernel gives a handler of this kind what it knows of the signal.
+    if number == libc::SIGBUS && guard::absorb(unsafe { &*info }) {
+        // Somebody cut the file: no crash.
+        return set_errno(saved);
+    }
     let found = target().and_then(|target| target.signal(number).map(|signal| (target, signal)));
     if let Some((target, signal)) = found {
         target.drain_crash(signal, Request::drain(number as u8, os_thread_id()).marked());

@@ -3,15 +3,14 @@
 //! A handler that runs on the consumer's thread cannot wait for the consumer. So where crashes are
 //! handled, a thread stands by that sleeps until it is needed. It then uses the consumer in the
 //! place of its thread, which is in a handler, or in `exit`, and never goes on: it waits there until
-//! this is done, and then dies. See `Consumer::rescue` for what can be saved.
+//! this is done, and then dies. See `Consumer::take_over` for what can be saved.
 
 use std::io;
 use std::ptr;
 
-use super::action;
 use super::mailbox::Request;
+use super::{Emergency, action};
 use crate::consumer::Consumer;
-use crate::control::Control;
 use crate::segment::mapped::MappedFile;
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicBool, AtomicPtr, Ordering};
@@ -20,12 +19,12 @@ use crate::sync::statics::{AtomicBool, AtomicPtr, Ordering};
 type Shipped = Consumer<MappedFile>;
 
 /// Where the consumer is found by who takes over.
-pub(crate) struct Rescue {
+pub(crate) struct Takeover {
     consumer: AtomicPtr<Shipped>,
     asked: AtomicBool,
 }
 
-impl Rescue {
+impl Takeover {
     pub(crate) fn new() -> Self {
         Self { consumer: AtomicPtr::new(ptr::null_mut()), asked: AtomicBool::new(false) }
     }
@@ -33,7 +32,7 @@ impl Rescue {
     /// The consumer's side: here it is.
     ///
     /// # Safety
-    /// It stays there, and is used by the calling thread only, until [`Rescue::withdraw`].
+    /// It stays there, and is used by the calling thread only, until [`Takeover::withdraw`].
     pub(crate) unsafe fn offer(&self, consumer: *mut Shipped) {
         // Release: pairs with the acquire in `take`.
         self.consumer.store(consumer, Ordering::Release);
@@ -66,25 +65,25 @@ impl Rescue {
     /// call, or on that thread itself, which must not return to it.
     pub(crate) fn run(&self, request: Option<Request>) {
         if let Some(consumer) = self.take() {
-            consumer.rescue(request);
+            consumer.take_over(request);
         }
     }
 }
 
 /// Makes the thread that stands by.
-pub(crate) fn stand_by(control: Arc<Control>) -> io::Result<std::thread::Thread> {
+pub(crate) fn stand_by(emergency: Arc<Emergency>) -> io::Result<std::thread::Thread> {
     let run = move || {
         action::block_all_but_faults();
-        control.set_standby_thread(super::os_thread_id());
+        emergency.set_standby_thread(super::os_thread_id());
         loop {
             // Acquire: pairs with the release in `ask`.
-            if control.rescue.asked.load(Ordering::Acquire) {
-                let request = control.mailbox.pending();
-                control.rescue.run(request);
-                request.into_iter().for_each(|request| control.mailbox.acknowledge(request));
+            if emergency.takeover.asked.load(Ordering::Acquire) {
+                let request = emergency.mailbox.pending();
+                emergency.takeover.run(request);
+                request.into_iter().for_each(|request| emergency.mailbox.acknowledge(request));
                 return;
             }
-            if control.mailbox.has_ended() {
+            if emergency.mailbox.has_ended() {
                 return;
             }
             std::thread::park();

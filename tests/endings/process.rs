@@ -124,6 +124,8 @@ pub fn read(path: &Path) -> Log {
     let (mut threads, mut signals) = (BTreeMap::<_, Vec<u64>>::new(), Vec::new());
     while let Some(event) = reader.next_event().unwrap() {
         match event {
+            // Its own warnings, of rings that fill up.
+            Event::Record(record) if record.thread().name() == "kymo" => {}
             Event::Record(record) => {
                 let (name, mut message) = (record.thread().name().to_owned(), String::new());
                 let name =
@@ -155,8 +157,8 @@ impl Log {
     /// Each thread's records are the numbers from zero on.
     pub fn assert_in_order(&self) {
         for (name, found) in &self.threads {
-            let expected: Vec<u64> = (0..found.len() as u64).collect();
-            assert_eq!(*found, expected, "{name}");
+            let wrong = found.iter().zip(0..).find(|(found, expected)| **found != *expected);
+            assert_eq!(wrong, None, "{name} (found, expected)");
         }
     }
 

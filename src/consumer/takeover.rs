@@ -5,10 +5,8 @@ use super::lane::Left;
 use super::staging::Staging;
 use super::{Consumer, frames};
 use crate::clock::monotonic_ns;
-use crate::producer::Mode;
 use crate::segment::Output;
 use crate::signals::mailbox::Request;
-use crate::sync::atomic::Ordering;
 use crate::twin::{self, Twin};
 
 /// How long threads that go on logging may keep a drain from ending, in nanoseconds.
@@ -18,29 +16,35 @@ impl<O: Output> Consumer<O> {
     /// Serves what a signal handler asks for, if one does: drains the rings of all that was in them
     /// when it asked, and marks the file. Whether the consumer is to end.
     pub(super) fn drain_for_signal(&mut self) -> bool {
-        let Some(request) = self.control.mailbox.pending() else { return false };
+        let Some(request) = self.core.emergency.mailbox.pending() else { return false };
         if request.is_closing() {
             // `close` does all of it.
             return true;
         }
         if twin::broken(Twin::SignalServedEarly) {
-            self.control.mailbox.acknowledge(request);
+            self.core.emergency.mailbox.acknowledge(request);
         }
-        let as_of = self.clock.now();
+        let as_of = self.core.clock.now();
         let deadline_ns = monotonic_ns().saturating_add(DRAIN_NS);
         // Empty, or there is only what was logged since.
         while self.sweep() && self.complete <= as_of && monotonic_ns() < deadline_ns {}
         if request.is_marked() {
-            let ticks = self.clock.now();
-            self.mark_signal(request, ticks);
+            self.mark_signal(request);
             self.append();
+            self.released_bytes = self.output.len();
         }
-        self.control.mailbox.acknowledge(request);
+        self.core.emergency.mailbox.acknowledge(request);
         false
     }
 
+    /// The tick count now.
+    pub(super) fn now(&self) -> u64 {
+        self.frozen.unwrap_or_else(|| self.core.clock.now())
+    }
+
     /// Marks the file with a signal, of which the process is going to die.
-    pub(super) fn mark_signal(&mut self, request: Request, ticks: u64) {
+    pub(super) fn mark_signal(&mut self, request: Request) {
+        let ticks = self.now();
         frames::put_signal(&mut self.staging, request.thread(), request.signal(), ticks);
     }
 
@@ -48,10 +52,9 @@ impl<O: Output> Consumer<O> {
     /// called `exit`. `request` is what for; `None`: `exit`, and the file is closed.
     ///
     /// What had been made of records and was not committed is thrown away and made again, from the
-    /// rings, which still have it. Only a consumer that was hit between committing a sweep and
-    /// giving the rings their room back, where nothing but a signal that was sent to it can hit it,
-    /// leaves records of this one sweep that stand in the file twice.
-    pub(crate) fn rescue(&mut self, request: Option<Request>) {
+    /// rings, which still have it. What was committed, and whose room was not given back yet, is
+    /// told by the length of the output, and not written again.
+    pub(crate) fn take_over(&mut self, request: Option<Request>) {
         // Whatever is half made is left as it is, without a destructor: it may be broken.
         let mut fresh = Staging::new(self.staging.salt());
         // The last one may have been among what is thrown away.
@@ -61,18 +64,22 @@ impl<O: Output> Consumer<O> {
         std::mem::forget(std::mem::replace(&mut self.dictionary, fresh));
         std::mem::forget(std::mem::take(&mut self.block));
         self.output.rewind();
+        let committed = self.output.len() > self.released_bytes;
+        self.block.range = Default::default();
         for lane in &mut self.lanes {
+            if committed {
+                lane.commit();
+            }
             lane.restart();
             if request.is_none() {
-                // Relaxed: see `close_rings`.
-                lane.state.mode.store(Mode::CLOSED, Ordering::Relaxed);
+                lane.state.close();
             }
         }
-        for ring in self.registry.close() {
+        for ring in self.core.registry.close() {
             self.add_lane(ring);
         }
         // A custom clock may be what crashed.
-        let ticks = if self.clock.is_custom() { self.complete } else { self.clock.now() };
+        self.frozen = self.core.clock.is_custom().then_some(self.complete);
         let deadline_ns = monotonic_ns().saturating_add(DRAIN_NS);
         // Each ring by itself, so that what is read from one is safe before the next one is.
         for index in 0..self.lanes.len() {
@@ -88,13 +95,10 @@ impl<O: Output> Consumer<O> {
         }
         match request {
             Some(request) => {
-                self.mark_signal(request, ticks);
+                self.mark_signal(request);
                 self.append();
             }
-            None => {
-                self.put_totals(ticks);
-                std::mem::forget(self.report());
-            }
+            None => std::mem::forget(self.end_segment(0)),
         }
     }
 }
