@@ -116,6 +116,18 @@ impl Control {
         }
     }
 
+    /// As `stop`, for who must not wait for a lock: the consumer may notice only when its sleep is
+    /// over.
+    pub(crate) fn stop_without_waiting(&self) {
+        // Release: as in `stop`.
+        self.stop.store(true, Ordering::Release);
+        if let Ok(served) = self.served.try_lock()
+            && let Some(consumer) = &served.consumer
+        {
+            consumer.unpark();
+        }
+    }
+
     /// The consumer's side, once it was told to stop: whether the time for that is over.
     pub(crate) fn is_overdue(&self) -> bool {
         // Relaxed: see `stop`.

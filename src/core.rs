@@ -8,6 +8,7 @@ use crate::producer::Producer;
 use crate::registry::{NewRing, Registry};
 use crate::ring::ring;
 use crate::segment::LogFile;
+use crate::signals::Emergency;
 use crate::state::{RingState, ThreadInfo};
 use crate::stats::Counters;
 use crate::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) struct Core {
     /// What the clocks showed when the logger was made.
     pub(crate) started: Observation,
     pub(crate) side: SideFile,
+    pub(crate) emergency: Arc<Emergency>,
     log: Mutex<Option<Arc<LogFile>>>,
 }
 
@@ -38,6 +40,7 @@ impl Core {
             ring_words,
             started: clock.observe(),
             side: SideFile::default(),
+            emergency: Arc::default(),
             log: Mutex::default(),
         }
     }
@@ -95,7 +98,8 @@ impl Core {
     }
 
     fn make(self: &Arc<Self>, ring_words: usize, state: RingState) -> Option<Producer> {
-        let (producer, consumer) = ring(ring_words);
+        let spare = self.registry.spare(ring_words);
+        let (producer, consumer) = spare.unwrap_or_else(|| ring(ring_words));
         let state = Arc::new(state);
         self.counters.enlist(&state);
         self.registry

@@ -36,9 +36,10 @@
 //!
 //! # Not guaranteed
 //!
-//! - What is still in a ring when the process ends without a shutdown of its logger is lost. What
-//!   is in the file stays.
-//! - The child of a `fork` must not log.
+//! - What is still in a ring when the process ends by `_exit`, or by a signal that it has no
+//!   handler for, is lost ([`Builder::drain_on_termination`], [`Builder::drain_on_crash`]). What is
+//!   in the file stays.
+//! - The child of a `fork` has no logger until it starts one.
 //! - Code that logged (a dynamic library) must not be unloaded before a [`flush`] in the thread
 //!   that logged.
 //! - The logger runs on Linux, on little-endian processors of 64 bits.
@@ -59,9 +60,12 @@ mod clock;
 mod consumer;
 mod control;
 mod core;
+mod endings;
 mod error;
+mod exit;
 #[doc(hidden)]
 pub mod export;
+mod fork;
 #[doc(hidden)]
 pub mod format;
 mod hot;
@@ -78,6 +82,7 @@ mod registry;
 #[doc(hidden)]
 pub mod ring;
 mod segment;
+mod signals;
 mod state;
 mod stats;
 mod sync;

@@ -12,13 +12,17 @@ use crate::clock::discipline::Discipline;
 use crate::clock::{Clock, TickSource, monotonic_ns, nanoseconds};
 use crate::consumer::{Consumer, Hook, Notice, Pacing, Report, Watch};
 use crate::core::Core;
+use crate::endings::{Endings, with_infix};
 use crate::error::{StartError, StartErrorKind};
+use crate::exit;
+use crate::fork;
 use crate::hot::GATE;
 use crate::level::Level;
 use crate::orphans;
 use crate::policy::{Overflow, Policies, WriteThrough};
 use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
+use crate::signals::{self, standby};
 use crate::stats::Stats;
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
 use crate::sync::{Arc, thread};
@@ -26,7 +30,10 @@ use crate::sync::{Arc, thread};
 /// The logger that runs in this process.
 static RUNNING: Mutex<Option<Arc<Core>>> = Mutex::new(None);
 
-fn running() -> MutexGuard<'static, Option<Arc<Core>>> {
+/// The lock on it.
+pub(crate) type Running = MutexGuard<'static, Option<Arc<Core>>>;
+
+pub(crate) fn running() -> Running {
     // Nothing under this lock leaves the option half changed.
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -34,6 +41,20 @@ fn running() -> MutexGuard<'static, Option<Arc<Core>>> {
 /// The logger that runs in this process, if one does.
 pub(crate) fn current() -> Option<Arc<Core>> {
     running().clone()
+}
+
+/// Takes the logger away from statements, for `exit`, unless the lock is not to be had.
+pub(crate) fn withdraw(limit: Duration) -> Option<Arc<Core>> {
+    let core = exit::lock_within(&RUNNING, limit)?.take();
+    // Relaxed: see `hot::enabled`.
+    GATE.store(Level::Trace as u8, Ordering::Relaxed);
+    core
+}
+
+/// For the child of a fork, which has no logger.
+pub(crate) fn forget(running: &mut Running) {
+    // Without a destructor: what it leads to was in use by threads that are not here.
+    std::mem::forget(running.take());
 }
 
 /// A running logger. Dropped, it drains all rings, closes the file and ends.
@@ -55,6 +76,8 @@ pub struct Logger {
     core: Arc<Core>,
     consumer: Option<JoinHandle<Report>>,
     path: PathBuf,
+    /// The process that it was started in.
+    generation: u32,
 }
 
 impl Logger {
@@ -73,6 +96,7 @@ impl Logger {
             policies: Policies::new(Overflow::Wait { timeout: Some(Duration::from_secs(1)) }),
             hook: None,
             high_water: 0.8,
+            endings: Endings::default(),
         }
     }
 
@@ -136,14 +160,20 @@ impl Logger {
     fn end(&mut self, timeout: Option<Duration>) -> Report {
         let Some(consumer) = self.consumer.take() else { return Report::default() };
         let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
-        let mut running = running();
-        let core = running.take();
-        // Relaxed: see `hot::enabled`. Without a logger everything passes, in order to be counted.
-        GATE.store(Level::Trace as u8, Ordering::Relaxed);
-        drop(running);
-        if let Some(core) = core {
-            core.control.stop(deadline);
+        if self.generation != fork::generation() {
+            // The child of a fork has no consumer, and nothing to free that it shared with it.
+            std::mem::forget((consumer, self.core.clone()));
+            return Report::default();
         }
+        let mut running = running();
+        // `exit` may have withdrawn it, and another one may have been started since.
+        if running.as_ref().is_some_and(|core| Arc::ptr_eq(core, &self.core)) {
+            *running = None;
+            // Relaxed: see `hot::enabled`. Without a logger everything passes, to be counted.
+            GATE.store(Level::Trace as u8, Ordering::Relaxed);
+        }
+        drop(running);
+        self.core.control.stop(deadline);
         if deadline.is_some_and(|deadline| !ends_until(&consumer, deadline)) {
             self.core.end_files();
             let stats = self.core.counters.stats();
@@ -162,6 +192,11 @@ impl Logger {
             ..Report::default()
         });
         self.core.end_files();
+        // One that was started since has handlers of its own.
+        let running = crate::logger::running();
+        if running.is_none() {
+            signals::uninstall();
+        }
         report
     }
 }
@@ -209,6 +244,7 @@ pub struct Builder {
     policies: Policies,
     hook: Option<Hook>,
     high_water: f64,
+    pub(crate) endings: Endings,
 }
 
 /// The smallest ring, in bytes.
@@ -380,23 +416,32 @@ impl Builder {
     /// If a logger runs already, if another process writes to the file, if the file cannot be made,
     /// allocated (its first part) or mapped, or if the consumer cannot be pinned. Then nothing was
     /// made, renamed or written over.
-    pub fn start(self) -> Result<Logger, StartError> {
+    pub fn start(mut self) -> Result<Logger, StartError> {
+        fork::register();
         let mut running = running();
         if running.is_some() {
             return Err(StartErrorKind::AlreadyRunning.into());
+        }
+        if self.endings.pid_in_name {
+            self.path = with_infix(&self.path, std::process::id());
         }
         let ring_words = self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES).div_ceil(8);
         let core = Arc::new(Core::new(TickSource::new(self.clock), self.policies, ring_words));
         // Before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(core.clone())?;
         let segment = self.open_segment(core.clock);
+        let standby = consumer.standby.clone();
         let consumer = consumer.begin(segment?)?;
+        exit::end_at_exit(&core, self.endings.exit_timeout);
+        let thread = consumer.thread().clone();
+        signals::install(self.endings.signals, &core.emergency, thread, standby);
         // The coarse clock must not show what it showed when the last logger ended.
         core.clock.begin_sweep();
         // Relaxed: see `hot::enabled`.
         GATE.store(self.max_level as u8, Ordering::Relaxed);
         *running = Some(core.clone());
-        Ok(Logger { core, consumer: Some(consumer), path: self.path })
+        let generation = fork::generation();
+        Ok(Logger { core, consumer: Some(consumer), path: self.path, generation })
     }
 
     fn open_segment(&self, clock: TickSource) -> Result<Segment, StartError> {
@@ -412,8 +457,14 @@ impl Builder {
         let watch = Watch::new(self.hook.clone(), self.high_water);
         let (ready, pinned) = mpsc::sync_channel(1);
         let (segment, given) = mpsc::sync_channel::<Segment>(1);
+        let crash = self.endings.signals.crash;
+        let standby = crash.map(|_| standby::stand_by(core.emergency.clone())).transpose();
+        let standby = standby.map_err(StartErrorKind::Thread)?;
+        let end = EndOnDrop(core.clone(), standby.clone());
         let run = move || {
-            let _end = EndOnDrop(core.clone());
+            let _end = end;
+            signals::action::block_all_but_faults();
+            core.emergency.set_consumer_thread(signals::os_thread_id());
             let _ = ready.send(pin.map_or(Ok(()), pin_to));
             guard::unblock_in_this_thread();
             // Nothing is given where pinning failed, or opening the segment.
@@ -424,15 +475,18 @@ impl Builder {
             consumer.set_watch(watch);
             // A panic (of a custom clock, say) must leave no thread waiting, and no record
             // uncounted.
+            // SAFETY: it stays here until `withdraw`, and this thread alone uses it.
+            unsafe { core.emergency.takeover.offer(&raw mut consumer) };
             let run = AssertUnwindSafe(|| consumer.run(|took| pacing.wait(took, &core.counters)));
             let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
+            core.emergency.takeover.withdraw();
             rings.into_iter().for_each(orphans::adopt);
             report
         };
         let thread = std::thread::Builder::new().name("kymo-consumer".to_owned()).spawn(run);
         let thread = thread.map_err(StartErrorKind::Thread)?;
         match pinned.recv() {
-            Ok(Ok(())) => Ok(Waiting { thread, segment }),
+            Ok(Ok(())) => Ok(Waiting { thread, segment, standby }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(StartErrorKind::Thread(io::Error::other("it ended at once")).into()),
         }
@@ -449,6 +503,7 @@ struct Segment {
 struct Waiting {
     thread: JoinHandle<Report>,
     segment: mpsc::SyncSender<Segment>,
+    standby: Option<std::thread::Thread>,
 }
 
 impl Waiting {
@@ -461,11 +516,13 @@ impl Waiting {
 }
 
 /// Tells whoever waits for the consumer that it has ended, also when it panicked.
-struct EndOnDrop(Arc<Core>);
+struct EndOnDrop(Arc<Core>, Option<std::thread::Thread>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
         self.0.control.end();
+        self.0.emergency.mailbox.end();
+        self.1.iter().for_each(std::thread::Thread::unpark);
     }
 }
 

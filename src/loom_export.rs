@@ -36,6 +36,7 @@ pub mod rig {
     use crate::policy::{Policies, WriteThrough};
     use crate::producer::Producer;
     use crate::segment::Output;
+    use crate::signals::mailbox::Request;
     use crate::state::{DropReason, Drops, RingState, ThreadInfo};
     use crate::sync::atomic::{AtomicU64, Ordering};
     use crate::sync::{Arc, statics, thread};
@@ -122,6 +123,19 @@ pub mod rig {
         /// Asks for a sweep, and waits for it.
         pub fn request_sweep(&self) -> bool {
             self.core.control.request_sweep(None)
+        }
+
+        /// What a handler does on a thread that crashes: asks for a drain, and waits until that is
+        /// done. Whether it was this request that was served.
+        pub fn crash(&self) -> bool {
+            let mailbox = &self.core.emergency.mailbox;
+            let (request, own) = mailbox.request(Request::drain(11, 1).marked());
+            // The handler has a handle of its own; that this waits for a lock changes nothing.
+            self.core.control.wake();
+            while !mailbox.is_served(request) {
+                thread::yield_now();
+            }
+            own
         }
 
         /// Asks the consumer to drain the rings and end.
@@ -272,6 +286,8 @@ pub mod rig {
         pub dropped: u64,
         /// How many records were written and dropped, as the ends of the threads say.
         pub thread_ends: (u64, u64),
+        /// The signals.
+        pub signals: Vec<u8>,
     }
 
     impl Contents {
@@ -315,6 +331,10 @@ pub mod rig {
                     let [_thread, written, dropped] = payload.numbers();
                     self.thread_ends.0 += written;
                     self.thread_ends.1 += dropped;
+                }
+                Kind::Signal => {
+                    payload.numbers::<1>();
+                    self.signals.push(payload.0[0]);
                 }
                 _ => {}
             }

@@ -8,24 +8,32 @@ use crate::ring::WordConsumer;
 use crate::ring::consumer::records;
 use crate::state::RingState;
 use crate::sync::Arc;
-use crate::sync::statics::{Mutex, PoisonError};
+use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
 use crate::thread::count_unlogged;
 use crate::twin::{self, Twin};
 
 static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
 
+/// The lock on them.
+pub(crate) type Orphans = MutexGuard<'static, Vec<Orphan>>;
+
+/// The rings that are left.
+pub(crate) fn orphans() -> Orphans {
+    ORPHANS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Takes over a ring of which nothing will be written any more.
 pub(crate) fn adopt(orphan: Orphan) {
     // Those of earlier loggers, whose threads may have ended.
     count_unlogged(count());
-    ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).push(orphan);
+    orphans().push(orphan);
 }
 
 /// Counts the records that came since the last call, and forgets the rings whose threads have
 /// ended.
 pub(crate) fn count() -> u64 {
     let mut count = 0;
-    ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|orphan| {
+    orphans().retain_mut(|orphan| {
         let (late, ended) = orphan.count();
         count += late;
         !ended
@@ -50,8 +58,8 @@ impl Orphan {
     /// How many records came, or were dropped, since the last call; and whether the thread has
     /// ended, so that no more come.
     pub(crate) fn count(&mut self) -> (u64, bool) {
+        let ended = self.state.has_ended();
         let late = self.ring.look();
-        let ended = late.is_last();
         let (first, second) = late.runs();
         let mut count = records(first).chain(records(second)).count() as u64;
         late.consume_all();

@@ -1,5 +1,6 @@
 //! The producing end: a thread's ring, and what it does when that is full.
 
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use crate::clock::{monotonic_ns, nanoseconds};
@@ -27,7 +28,7 @@ const SLEEP: Duration = Duration::from_micros(50);
 
 /// A thread's end of its ring.
 pub(crate) struct Producer {
-    pub(crate) ring: WordProducer,
+    pub(crate) ring: ManuallyDrop<WordProducer>,
     pub(crate) state: Arc<RingState>,
     core: Arc<Core>,
     /// How many failures the last flush knew of.
@@ -36,7 +37,7 @@ pub(crate) struct Producer {
 
 impl Producer {
     pub(crate) fn new(ring: WordProducer, state: Arc<RingState>, core: Arc<Core>) -> Self {
-        Self { ring, state, core, failures: 0 }
+        Self { ring: ManuallyDrop::new(ring), state, core, failures: 0 }
     }
 
     /// See [`Mode`]. The level is given by its index.
@@ -195,5 +196,14 @@ impl Producer {
         // Acquire: pairs with the release in `Lane::say_failed`, which comes before the ring's room
         // is given back.
         self.state.failures.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Producer {
+    /// Gives the ring back: another thread may get it.
+    fn drop(&mut self) {
+        // SAFETY: taken once, here, and not used behind this.
+        let ring = unsafe { ManuallyDrop::take(&mut self.ring) };
+        self.state.end(ring);
     }
 }

@@ -1,6 +1,6 @@
 //! Hands new rings over to the consumer.
 
-use crate::ring::WordConsumer;
+use crate::ring::{WordConsumer, WordProducer};
 use crate::state::RingState;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -12,6 +12,9 @@ pub(crate) struct NewRing {
     pub(crate) state: Arc<RingState>,
 }
 
+/// How many rings of threads that have ended are kept for others.
+const MAX_SPARE: usize = 16;
+
 /// The rings that were made since the consumer last looked.
 pub(crate) struct Registry {
     any: AtomicBool,
@@ -20,6 +23,8 @@ pub(crate) struct Registry {
 
 struct Rings {
     new: Vec<NewRing>,
+    /// Those of threads that have ended, empty.
+    spare: Vec<(WordProducer, WordConsumer)>,
     /// Whether the consumer has taken rings for the last time.
     closed: bool,
 }
@@ -28,7 +33,23 @@ impl Registry {
     pub(crate) fn new() -> Self {
         Self {
             any: AtomicBool::new(false),
-            rings: Mutex::new(Rings { new: Vec::new(), closed: false }),
+            rings: Mutex::new(Rings { new: Vec::new(), spare: Vec::new(), closed: false }),
+        }
+    }
+
+    /// A ring of a thread that has ended, of this capacity, if there is one. Its memory has been
+    /// touched.
+    pub(crate) fn spare(&self, words: usize) -> Option<(WordProducer, WordConsumer)> {
+        let spare = &mut self.rings().spare;
+        let index = spare.iter().position(|(producer, _)| producer.capacity() == words)?;
+        Some(spare.swap_remove(index))
+    }
+
+    /// For the consumer: puts an empty ring by, for the next thread, unless there are enough.
+    pub(crate) fn put_by(&self, ring: (WordProducer, WordConsumer)) {
+        let mut rings = self.rings();
+        if !rings.closed && rings.spare.len() < MAX_SPARE {
+            rings.spare.push(ring);
         }
     }
 
@@ -66,6 +87,7 @@ impl Registry {
     pub(crate) fn close(&self) -> Vec<NewRing> {
         let mut rings = self.rings();
         rings.closed = !twin::broken(Twin::RegistryStaysOpen);
+        rings.spare = Vec::new();
         std::mem::take(&mut rings.new)
     }
 

@@ -4,7 +4,9 @@ use crate::clock::TickSource;
 use crate::core::Core;
 use crate::level::Level;
 use crate::policy::Mode;
-use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::ring::WordProducer;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::sync::statics;
 use crate::twin::{self, Twin};
 
@@ -80,6 +82,10 @@ pub(crate) struct RingState {
     /// How many sweeps that took records from the ring could not be written. Raised by the
     /// consumer.
     pub(crate) failures: AtomicU64,
+    /// Whether the thread has ended, and its end of the ring been given back.
+    pub(crate) ended: AtomicBool,
+    /// The thread's end of the ring, from then on.
+    pub(crate) returned: Mutex<Option<WordProducer>>,
 }
 
 impl RingState {
@@ -93,7 +99,29 @@ impl RingState {
             drops: Drops::new(),
             taken: Taken::default(),
             failures: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            returned: Mutex::new(None),
         }
+    }
+
+    /// The thread's side: it logs no more, and gives its end of the ring back.
+    pub(crate) fn end(&self, ring: WordProducer) {
+        // Nothing under this lock panics.
+        *self.returned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(ring);
+        // Release: pairs with the acquire in `has_ended`: what the thread logged last is seen.
+        self.ended.store(true, twin::ordering(Ordering::Release, Twin::EndedStore));
+    }
+
+    /// The consumer's side: whether the thread has ended. To be asked before the ring is looked at:
+    /// then the look finds all that the thread has logged.
+    pub(crate) fn has_ended(&self) -> bool {
+        // Acquire: pairs with the release in `end`.
+        self.ended.load(twin::ordering(Ordering::Acquire, Twin::EndedLoad))
+    }
+
+    /// The thread's end of the ring, when it has ended.
+    pub(crate) fn take_returned(&self) -> Option<WordProducer> {
+        self.returned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
     }
 
     /// Tells the thread that nobody reads its ring any more.

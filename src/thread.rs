@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::argument;
 use crate::clock::{monotonic_ns, nanoseconds};
-use crate::hot::AVAILABLE;
+use crate::hot::{AVAILABLE, GATE};
 use crate::level::Level;
 use crate::logger;
 use crate::orphans;
@@ -55,6 +55,19 @@ pub fn unlogged() -> u64 {
 pub(crate) fn count_unlogged(calls: u64) {
     // Relaxed: see `unlogged`.
     UNLOGGED.fetch_add(calls, Ordering::Relaxed);
+}
+
+/// In the only thread of a forked child: it has no logger, and has not called anything yet.
+pub(crate) fn begin_child() {
+    // Relaxed, all: there is nobody else.
+    UNLOGGED.store(0, Ordering::Relaxed);
+    GATE.store(Level::Trace as u8, Ordering::Relaxed);
+    let state = STATE.get();
+    if !OWNED.get().is_null() && !state.is_null() {
+        // SAFETY: the producer, which owns this too, is there: the child has a copy of it.
+        let state = unsafe { &*state };
+        state.close();
+    }
 }
 
 /// Makes this thread's ring, and has its memory provided, so that the thread's first log call costs
@@ -167,6 +180,8 @@ fn take(level: Option<Level>) -> Option<Lease> {
         let ring_words =
             if ending { LAST_RING_WORDS.min(core.ring_words) } else { core.ring_words };
         let producer = core.make_producer(ring_words, thread_info())?;
+        // Where threads come and go quickly, the rings of those that went are to come back soon.
+        core.control.wake();
         let state = Arc::as_ptr(&producer.state);
         let producer = Box::into_raw(Box::new(producer));
         if !ending {

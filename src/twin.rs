@@ -93,6 +93,22 @@ pub enum Twin {
     WaitAsleep,
     /// `producer`, a critical record: nobody waits for it to be in the file.
     WriteThroughAtOnce,
+    /// `signals::mailbox`, a request: it is made with a relaxed operation.
+    SignalRequest,
+    /// `signals::mailbox`, the consumer's look for requests: the load is relaxed.
+    SignalPendingLoad,
+    /// `signals::mailbox`, the answer: the store is relaxed.
+    SignalAcknowledge,
+    /// `signals::mailbox`, the look for the answer: the load is relaxed.
+    SignalServedLoad,
+    /// `consumer::rescue`: a request is answered before it is served.
+    SignalServedEarly,
+    /// `state`, a thread's end: the flag is raised with a relaxed operation.
+    EndedStore,
+    /// `state`, the consumer's look at whether a thread has ended: the load is relaxed.
+    EndedLoad,
+    /// `consumer::lane`: whether the thread has ended is read after the ring, not before.
+    EndedLast,
     /// `state`, a drop: the total is raised with a relaxed operation.
     DropsAdd,
     /// `state`, the consumer's look at drops: the load of the total is relaxed.

@@ -37,9 +37,9 @@ fn a_thread_has_ended_when_all_of_it_is_written() {
 fn a_thread_has_ended_when_all_of_it_is_written_twins() {
     let twins = [
         (Twin::FinishedEarly, "lost"),
-        (Twin::LastLook, "lost"),
-        (Twin::AbandonedStore, "lost"),
-        (Twin::AbandonedLoad, "lost"),
+        (Twin::EndedLast, "lost"),
+        (Twin::EndedStore, "lost"),
+        (Twin::EndedLoad, "lost"),
     ];
     must_fail(a_thread_has_ended_when_all_of_it_is_written_twins, exit, &twins);
 }

@@ -29,6 +29,7 @@ mod recorder;
 mod registry;
 mod ring;
 mod shutdown;
+mod signal;
 
 use kymo::loom_export::twin::{Twin, breaking};
 use std::any::type_name;

@@ -146,6 +146,11 @@ impl TickSource {
         }
     }
 
+    /// Whether reading it runs code of the program.
+    pub(crate) fn is_custom(self) -> bool {
+        matches!(self.clock, Clock::Custom(_))
+    }
+
     /// The tick count for a record.
     pub(crate) fn stamp(self) -> u64 {
         match self.clock {

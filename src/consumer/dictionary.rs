@@ -45,6 +45,12 @@ impl Dictionary {
         }
     }
 
+    /// An empty one, whose numbers begin behind all that `other` has given out.
+    pub(super) fn behind(other: &Self) -> Self {
+        // One more, for an entry that is half made.
+        Self { numbers: other.numbers + 1, ..Self::new() }
+    }
+
     /// Forgets all call sites, so that they are written again. Their numbers are not used again:
     /// what was written may be read, and must not be mistaken.
     pub(super) fn forget(&mut self) {

@@ -66,6 +66,7 @@ impl<O: Output> Consumer<O> {
         match self.output.reopen() {
             Ok(salt) => {
                 self.segment = Segment::Renewed;
+                self.released_bytes = self.output.len();
                 self.core.set_log(self.output.log_file());
                 self.staging = Staging::new(salt);
                 self.dictionary = Dictionary::new();

@@ -57,6 +57,16 @@ pub(super) fn put_thread_end(staging: &mut Staging, thread: u64, written: u64, d
     });
 }
 
+/// A signal of which the process is going to die, and the operating system's number of the thread
+/// that received it.
+pub(super) fn put_signal(staging: &mut Staging, thread: u64, signal: u8, ticks: u64) {
+    staging.frame(Kind::Signal, |payload| {
+        varint::put(payload, thread);
+        payload.push(signal);
+        payload.extend_from_slice(&ticks.to_le_bytes());
+    });
+}
+
 pub(super) fn put_end(staging: &mut Staging, totals: Totals, ticks: u64) {
     staging.frame(Kind::End, |payload| {
         for value in [totals.written, totals.dropped, totals.cut] {

@@ -10,7 +10,7 @@ use crate::orphans::Orphan;
 use crate::record::Record;
 use crate::registry::NewRing;
 use crate::ring::consumer::records;
-use crate::ring::{WORD_BYTES, WordConsumer, ring};
+use crate::ring::{WORD_BYTES, WordConsumer, WordProducer, ring};
 use crate::state::{DropCounts, DropReason, Drops, RingState};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -165,8 +165,11 @@ impl Lane {
         // Before the ring is looked at, so that the look finds all that was logged before the gap.
         let fresh = see_drops(&self.state.drops, &mut self.seen, &mut self.gap, false);
         let written = self.written();
+        let mut ended = self.state.has_ended();
         let committed = self.ring.look();
-        let ended = committed.is_last();
+        if twin::broken(Twin::EndedLast) {
+            ended = self.state.has_ended();
+        }
         let (first, second) = committed.runs();
         let mut account = Account {
             sweep: &mut self.sweep,
@@ -307,6 +310,7 @@ impl Lane {
             // The lane ends once its drops are marked. Until then it needs no more than a ring that
             // is empty and whose thread has gone: there may be many such threads before the output
             // works again.
+            drop(self.state.take_returned());
             self.ring = ring(1).1;
         }
     }
@@ -331,6 +335,12 @@ impl Lane {
         // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds the
         // ring empty.
         self.state.failures.fetch_add(1, Ordering::Release);
+    }
+
+    /// Nothing of the current sweep was written: what it took is still in the ring.
+    pub(super) fn restart(&mut self) {
+        self.sweep = Sweep::default();
+        self.announced = false;
     }
 
     /// What was written of the thread's name may be lost: it is written again.
@@ -365,6 +375,11 @@ impl Lane {
             self.say_failed();
         }
         left.iter().sum()
+    }
+
+    /// Both ends of the ring of a thread that has ended, empty.
+    pub(super) fn into_ring(self) -> Option<(WordProducer, WordConsumer)> {
+        Some((self.state.take_returned()?, self.ring))
     }
 
     pub(super) fn into_orphan(self) -> Orphan {

@@ -15,6 +15,7 @@ mod lane;
 mod pace;
 pub(crate) mod side;
 mod staging;
+mod takeover;
 #[cfg(all(test, feature = "reader", not(kymo_loom)))]
 mod tests;
 mod watch;
@@ -101,6 +102,10 @@ pub(crate) struct Consumer<O> {
     untold: Option<(io::Error, u64)>,
     watch: Option<Watch>,
     served: u64,
+    /// How long the output was when all that it has of records had been given back to the rings.
+    released_bytes: u64,
+    /// What the clock is taken to show, where it must not be asked.
+    frozen: Option<u64>,
 }
 
 impl<O: Output> Consumer<O> {
@@ -108,6 +113,7 @@ impl<O: Output> Consumer<O> {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
         core.set_log(output.log_file());
+        let released_bytes = output.len();
         Self {
             core,
             clock_interval_ns: FIRST_CLOCK_INTERVAL_NS,
@@ -129,6 +135,8 @@ impl<O: Output> Consumer<O> {
             untold: None,
             watch: None,
             served: 0,
+            released_bytes,
+            frozen: None,
         }
     }
 
@@ -170,6 +178,7 @@ impl<O: Output> Consumer<O> {
         if twin::broken(Twin::RequestReadLate) {
             (request, _) = self.core.control.begin_sweep();
         }
+        let stop = self.drain_for_signal() || stop;
         if request != self.served {
             self.served = request;
             self.core.control.end_sweep(request);
@@ -229,6 +238,7 @@ impl<O: Output> Consumer<O> {
         }
         if self.append() {
             self.lanes[lanes].iter_mut().for_each(Lane::commit);
+            self.released_bytes = self.output.len();
         } else {
             self.lanes[lanes].iter_mut().for_each(Lane::fail);
         }
@@ -236,13 +246,13 @@ impl<O: Output> Consumer<O> {
 
     fn forget_finished(&mut self) {
         let (ended, counters) = (&mut self.ended, &self.core.counters);
-        self.lanes.retain(|lane| {
-            if lane.is_finished() {
-                ended.add(lane);
-                counters.dismiss(&lane.state);
+        for lane in self.lanes.extract_if(.., |lane| lane.is_finished()) {
+            ended.add(&lane);
+            counters.dismiss(&lane.state);
+            if let Some(ring) = lane.into_ring() {
+                self.core.registry.put_by(ring);
             }
-            !lane.is_finished()
-        });
+        }
     }
 
     /// Gives what is staged to the output and lets readers see it; says whether that worked.
@@ -273,7 +283,7 @@ impl<O: Output> Consumer<O> {
 
     /// The oldest record that has just been written was logged at `ticks`.
     fn note_lag(&self, ticks: u64) {
-        let age = self.core.clock.now().wrapping_sub(ticks) as i64;
+        let age = self.now().wrapping_sub(ticks) as i64;
         let lag_ns = (i128::from(age.max(0)) * i128::from(self.discipline.line().rate)) >> 32;
         let counters = &self.core.counters;
         counters.lag_ns.set(lag_ns as u64);
@@ -317,6 +327,16 @@ impl<O: Output> Consumer<O> {
         self.look_now(u64::MAX);
         while self.sweep() {}
         self.core.control.end();
+        if let Some(request) = self.core.emergency.mailbox.pending()
+            && request.is_marked()
+        {
+            self.mark_signal(request);
+        }
+        self.end_segment(unwritten)
+    }
+
+    /// Ends the threads that are left, and the segment.
+    fn end_segment(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
         // What fails is tried once more.
         for _ in 0..2 {
             if self.append_thread_ends() && self.append_end() {
@@ -350,7 +370,8 @@ impl<O: Output> Consumer<O> {
     fn append_end(&mut self) -> bool {
         self.index.put(&mut self.staging, self.output.len());
         let totals = self.totals();
-        frames::put_end(&mut self.staging, totals, self.core.clock.now());
+        let now = self.now();
+        frames::put_end(&mut self.staging, totals, now);
         self.append()
     }
 

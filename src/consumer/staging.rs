@@ -23,6 +23,10 @@ impl Staging {
         Self { bytes: vec![0; FIRST_BYTES], len: 0, salt }
     }
 
+    pub(super) fn salt(&self) -> u32 {
+        self.salt
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }

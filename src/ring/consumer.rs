@@ -48,11 +48,19 @@ impl<R: Reader> Consumer<R> {
 #[must_use = "it stays in the ring until `consume`"]
 pub struct Committed<'a, R: Reader + 'a> {
     words: R::Words<'a>,
+    #[cfg_attr(not(any(test, kymo_loom)), allow(dead_code, reason = "see `is_last`"))]
     ended: bool,
 }
 
 impl<R: Reader> Committed<'_, R> {
-    /// Whether the producer has ended, so that nothing comes after these words.
+    /// Whether the producer's half has been dropped, so that nothing comes after these words.
+    #[cfg_attr(
+        not(any(test, kymo_loom)),
+        allow(
+            dead_code,
+            reason = "a logger's rings are given back, not dropped: `RingState::end`"
+        )
+    )]
     #[inline]
     pub fn is_last(&self) -> bool {
         self.ended

@@ -81,6 +81,9 @@ impl Mapping {
     /// Maps `bytes` of the file from `offset` on, a multiple of the page size.
     pub(super) fn new(file: &File, offset: u64, bytes: usize) -> io::Result<Self> {
         let map = MmapOptions::new().offset(offset).len(bytes).map_raw(file)?;
+        // A child of a fork could neither write to the file nor, by having it open, keep its lock.
+        #[cfg(target_os = "linux")]
+        map.advise(memmap2::Advice::DontFork)?;
         let place = pack(map.as_ptr().addr(), map.len())
             .ok_or_else(|| io::Error::other("the mapped part is too large"))?;
         let entry = TABLE.iter().find(|entry| {
@@ -124,6 +127,12 @@ impl Drop for Mapping {
         self.entry.cut.store(false, Ordering::Relaxed);
         self.entry.place.store(0, Ordering::Release);
     }
+}
+
+/// For the child of a fork, which did not inherit the mappings.
+pub(crate) fn begin_child() {
+    // Relaxed: there is no other thread.
+    TABLE.iter().for_each(|entry| entry.place.store(0, Ordering::Relaxed));
 }
 
 /// Lets the calling thread receive SIGBUS: a fault in a thread that blocks it ends the process. For

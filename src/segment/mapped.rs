@@ -32,6 +32,7 @@ use super::guard::{self, Mapping};
 use super::open::{self, Target};
 use super::{LogFile, Output};
 use crate::error::StartError;
+use crate::fork::Private;
 use crate::format::HEADER_BYTES;
 use crate::format::header::{COMMITTED_OFFSET, COPY_BYTES, ClockSource};
 use crate::sync::statics::{AtomicU64, Ordering};
@@ -43,7 +44,7 @@ const POPULATE_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct MappedFile {
     place: Place,
-    file: File,
+    file: Private,
     /// The header page, to be written again.
     page: Vec<u8>,
     salt: u32,
@@ -135,7 +136,7 @@ impl MappedFile {
             window,
             growth: place.window_bytes,
             place,
-            file,
+            file: Private::new(file),
             page,
             salt,
             id,
@@ -300,7 +301,20 @@ impl Output for MappedFile {
 
     fn log_file(&self) -> Option<LogFile> {
         let file = self.file.try_clone().ok()?;
-        Some(LogFile { path: self.place.path.clone(), id: self.id, file })
+        Some(LogFile { path: self.place.path.clone(), id: self.id, file: Private::new(file) })
+    }
+
+    fn rewind(&mut self) {
+        let Some(position) = self.committed.checked_sub(self.window.offset) else {
+            // It was mapped away since: what stands behind the committed length stays.
+            return;
+        };
+        self.window.position = position as usize;
+        // Frames that were written there must not be read behind those that will be.
+        let stale = self.window.populated.max(self.window.position) - self.window.position;
+        let from = self.window.map.as_mut_ptr().wrapping_add(self.window.position);
+        // SAFETY: from the position to what is populated, all within the mapping, as in `write`.
+        unsafe { from.write_bytes(0, stale) };
     }
 
     fn len(&self) -> u64 {

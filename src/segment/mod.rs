@@ -6,9 +6,10 @@ pub(crate) mod mapped;
 mod open;
 pub(crate) mod plain;
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+
+use crate::fork::Private;
 
 /// The file of a log, for others than the consumer.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(crate) struct LogFile {
     pub(crate) path: PathBuf,
     /// The segment id.
     pub(crate) id: [u8; 16],
-    pub(crate) file: File,
+    pub(crate) file: Private,
 }
 
 /// Where the consumer puts frames. One implementation maps a file; tests have others, which fail on
@@ -54,6 +55,10 @@ pub(crate) trait Output {
     fn log_file(&self) -> Option<LogFile> {
         None
     }
+
+    /// Takes back what was appended and not committed, where that is possible, also when an `append`
+    /// ended in the middle.
+    fn rewind(&mut self) {}
 
     /// How many bytes were appended, the header page included.
     fn len(&self) -> u64;

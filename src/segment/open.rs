@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::clock::wall_ns;
+use crate::endings::with_infix;
 use crate::error::{StartError, StartErrorKind};
 use crate::format::header::{ClockSource, Header};
 
@@ -175,15 +176,8 @@ fn open_locked(path: &Path) -> Result<(File, bool), StartError> {
 
 /// `app.kymo`, `app.1.kymo`, …: the first that does not exist.
 fn free_name(path: &Path) -> io::Result<PathBuf> {
-    let stem = path.file_stem().unwrap_or_default().to_os_string();
     for number in 1..u32::MAX {
-        let mut name = stem.clone();
-        name.push(format!(".{number}"));
-        if let Some(extension) = path.extension() {
-            name.push(".");
-            name.push(extension);
-        }
-        let candidate = path.with_file_name(name);
+        let candidate = with_infix(path, number);
         if !candidate.try_exists()? {
             return Ok(candidate);
         }

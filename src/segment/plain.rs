@@ -7,13 +7,14 @@ use std::os::unix::fs::FileExt;
 
 use super::allocate::allocate;
 use super::{LogFile, Output, open};
+use crate::fork::Private;
 use crate::format::HEADER_BYTES;
 use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
 
 /// A segment file.
 #[derive(Debug)]
 pub(crate) struct PlainFile {
-    file: File,
+    file: Private,
     header: Header,
     len: u64,
     max_bytes: u64,
@@ -27,7 +28,7 @@ impl PlainFile {
         let path = open::side_path(&log.path);
         let file = options.read(true).write(true).create(true).truncate(true).open(path)?;
         let header = Header { side_of: log.id, ..open::header(clock) };
-        let this = Self { file, header, len: HEADER_BYTES as u64, max_bytes };
+        let this = Self { file: Private::new(file), header, len: HEADER_BYTES as u64, max_bytes };
         this.write_header()?;
         Ok(this)
     }

@@ -1,0 +1,152 @@
+//! How a signal handler asks the consumer to drain the rings, and learns that it has.
+//!
+//! No lock, no allocation, and on the handler's side nothing but two words:
+//!
+//! 1. handler: `requested` = a new number and what it asks for (acquire-release); wakes the
+//!    consumer
+//! 2. consumer: reads `requested` (acquire), sweeps until the rings are empty, writes the mark,
+//!    commits
+//! 3. consumer: `acknowledged` = what it read (release)
+//! 4. handler: looks at `acknowledged` (acquire) now and then, until it has that, or the time is up
+//!
+//! One request at a time: a handler that finds one under way waits for that. (Two threads that
+//! crash at once are one crash.)
+
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::twin::{self, Twin};
+
+/// What a handler asks for, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request(u64);
+
+impl Request {
+    const MARK: u64 = 1 << 7;
+    const CLOSE: u64 = 1 << 8;
+    const THREAD: u32 = 9;
+    /// Linux gives threads numbers of up to 22 bits.
+    const THREAD_BITS: u32 = 23;
+    const NUMBER: u32 = Self::THREAD + Self::THREAD_BITS;
+
+    /// A drain because of `signal`, which `thread` received.
+    pub fn drain(signal: u8, thread: u64) -> Self {
+        let thread = thread & ((1 << Self::THREAD_BITS) - 1);
+        Self(u64::from(signal & 0x7F) | thread << Self::THREAD)
+    }
+
+    /// The same, with a mark in the file: the process is going to die of it.
+    pub fn marked(self) -> Self {
+        Self(self.0 | Self::MARK)
+    }
+
+    /// The same, and the file is to be closed.
+    pub fn closing(self) -> Self {
+        Self(self.0 | Self::CLOSE)
+    }
+
+    /// The signal's number.
+    pub fn signal(self) -> u8 {
+        (self.0 & 0x7F) as u8
+    }
+
+    /// The operating system's number of the thread that received it.
+    pub fn thread(self) -> u64 {
+        self.0 >> Self::THREAD & ((1 << Self::THREAD_BITS) - 1)
+    }
+
+    /// Whether the file is to say so.
+    pub fn is_marked(self) -> bool {
+        self.0 & Self::MARK != 0
+    }
+
+    /// Whether the file is to be closed.
+    pub fn is_closing(self) -> bool {
+        self.0 & Self::CLOSE != 0
+    }
+
+    fn number(self) -> u32 {
+        (self.0 >> Self::NUMBER) as u32
+    }
+
+    fn numbered(self, number: u32) -> Self {
+        let rest = self.0 & ((1 << Self::NUMBER) - 1);
+        Self(rest | u64::from(number) << Self::NUMBER)
+    }
+}
+
+/// Where handlers leave a request.
+#[derive(Debug)]
+pub struct Mailbox {
+    /// The last request.
+    requested: AtomicU64,
+    /// The last one that was served.
+    acknowledged: AtomicU64,
+    /// Whether nothing will be served any more.
+    ended: AtomicBool,
+}
+
+impl Mailbox {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        let [requested, acknowledged] = [(); 2].map(|()| AtomicU64::new(0));
+        Self { requested, acknowledged, ended: AtomicBool::new(false) }
+    }
+
+    /// The handler's side: asks, unless somebody has asked before and still waits. Returns what to
+    /// wait for, and whether that is one's own request.
+    pub fn request(&self, request: Request) -> (Request, bool) {
+        // Acquire, all: the request that is found may have been served. Release: pairs with the
+        // acquire load in `pending`: what this thread published is seen by the sweeps that follow.
+        let release = twin::ordering(Ordering::AcqRel, Twin::SignalRequest);
+        let mut last = Request(self.requested.load(Ordering::Acquire));
+        loop {
+            if last.0 != self.acknowledged.load(Ordering::Acquire) {
+                return (last, false);
+            }
+            let new = request.numbered(last.number().wrapping_add(1));
+            let failed = Ordering::Acquire;
+            match self.requested.compare_exchange(last.0, new.0, release, failed) {
+                Ok(_) => return (new, true),
+                Err(other) => last = Request(other),
+            }
+        }
+    }
+
+    /// The handler's side: whether the request has been served, or will never be.
+    pub fn is_served(&self, request: Request) -> bool {
+        // Acquire, both: pairs with the release in `acknowledge` and in `end`: the file has what
+        // was there to be drained.
+        let acquire = twin::ordering(Ordering::Acquire, Twin::SignalServedLoad);
+        let acknowledged = Request(self.acknowledged.load(acquire)).number();
+        acknowledged.wrapping_sub(request.number()) < 1 << 31 || self.ended.load(Ordering::Acquire)
+    }
+
+    /// The consumer's side: the request that is to be served. To be read before the sweeps that
+    /// serve it.
+    #[inline]
+    pub(crate) fn pending(&self) -> Option<Request> {
+        // Acquire: pairs with the release in `request`.
+        let acquire = twin::ordering(Ordering::Acquire, Twin::SignalPendingLoad);
+        let requested = self.requested.load(acquire);
+        // Relaxed: only the consumer writes it.
+        (requested != self.acknowledged.load(Ordering::Relaxed)).then_some(Request(requested))
+    }
+
+    /// The consumer's side: the request has been served.
+    pub(crate) fn acknowledge(&self, request: Request) {
+        // Release: pairs with the acquire in `is_served`.
+        let release = twin::ordering(Ordering::Release, Twin::SignalAcknowledge);
+        self.acknowledged.store(request.0, release);
+    }
+
+    /// The consumer's side: it has ended, and with it all that it will ever write is written.
+    pub(crate) fn end(&self) {
+        // Release: pairs with the acquire in `is_served`.
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Whether the consumer has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        // Acquire: pairs with the release in `end`.
+        self.ended.load(Ordering::Acquire)
+    }
+}

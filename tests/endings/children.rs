@@ -1,0 +1,474 @@
+//! What the processes do that end.
+
+use std::hint::black_box;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::process::exit;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Barrier, Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use kymo::{Builder, Clock, Logger, info};
+
+use super::Named;
+use super::process::{PATH, PLAIN, say_ready};
+
+pub const ALL: &[Named] = &[
+    ("exit", || {
+        log_in_three(start(builder()));
+        exit(7);
+    }),
+    ("leak", || log_in_three(start(builder()))),
+    ("in_static", || {
+        static LOGGER: Mutex<Option<Logger>> = Mutex::new(None);
+        *LOGGER.lock().unwrap() = Some(builder().start().unwrap());
+        log_in_three(());
+    }),
+    ("panic_main", || {
+        let _logger = builder().start().unwrap();
+        log_in_three(());
+        panic!("as it should be");
+    }),
+    ("panic_worker", || {
+        let _logger = builder().start().unwrap();
+        log_in_three(());
+        assert!(thread::spawn(|| panic!("as it should be")).join().is_err());
+    }),
+    ("exit_in_handler", || {
+        extern "C" fn handler(_: i32) {
+            exit(7);
+        }
+        start(builder());
+        on_signal(libc::SIGUSR1, handler);
+        log_in_three(());
+        raise(libc::SIGUSR1);
+    }),
+    ("exit_twice", || {
+        start(builder());
+        log_in_three(());
+        for _ in 0..2 {
+            thread::spawn(|| exit(7));
+        }
+        wait_for_ever();
+    }),
+    ("exit_on_consumer", || consumer_that(builder(), || exit(7))),
+    ("exit_in_shutdown", exit_in_shutdown),
+    ("exit_while_logging", exit_while_logging),
+    ("exit_timeout", || {
+        start(builder().clock(Clock::Custom(clock)).exit_timeout(Duration::from_millis(50)));
+        hold();
+        exit(7);
+    }),
+    ("idle", || {
+        start(on_all_signals(builder()));
+        log_in_three(());
+        say_ready();
+        wait_for_ever();
+    }),
+    ("busy", || busy(builder(), || wait_for_ever())),
+    ("own_handler", own_handler),
+    ("ignored", || {
+        // SAFETY: a handler that is none.
+        unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+        start(on_all_signals(builder()));
+        (0..10).for_each(number);
+        say_ready();
+        let _ = std::io::stdin().read_line(&mut String::new());
+    }),
+    ("after_shutdown", || {
+        let logger = on_all_signals(builder()).start().unwrap();
+        (0..10).for_each(number);
+        logger.shutdown();
+        say_ready();
+        wait_for_ever();
+    }),
+    ("null", || crash(read_null)),
+    ("null_in_worker", || {
+        crash(|| {
+            let work = || {
+                if std::env::var_os(PLAIN).is_none() {
+                    (0..10).for_each(number);
+                }
+                read_null();
+            };
+            thread::Builder::new().name("worker".into()).spawn(work).unwrap().join().unwrap();
+        });
+    }),
+    ("raise_segv", || crash(raise_twice)),
+    ("raise_fpe", || crash(|| raise(libc::SIGFPE))),
+    ("bus", || crash(read_behind_file)),
+    ("illegal", || crash(illegal_instruction)),
+    ("abort", || crash(|| std::process::abort())),
+    ("panic_abort", || {
+        crash(|| {
+            // What `panic = "abort"` does behind the hook.
+            std::panic::set_hook(Box::new(|_| std::process::abort()));
+            panic!("as it should be");
+        });
+    }),
+    ("stack_overflow", || {
+        crash(|| {
+            black_box(overflow(0));
+        });
+    }),
+    ("two_at_once", || {
+        start(on_all_signals(builder()));
+        (0..10).for_each(number);
+        static BARRIER: Barrier = Barrier::new(2);
+        for name in ["one", "two"] {
+            let work = || {
+                (0..1_000).for_each(number);
+                BARRIER.wait();
+                read_null();
+            };
+            thread::Builder::new().name(name.into()).spawn(work).unwrap();
+        }
+        wait_for_ever();
+    }),
+    ("crash_while_busy", || busy(builder(), read_null)),
+    ("crash_own_handler", || {
+        extern "C" fn handler(_: i32) {
+            // SAFETY: a call without pointers.
+            unsafe { libc::_exit(3) };
+        }
+        on_signal(libc::SIGSEGV, handler);
+        start(on_all_signals(builder()));
+        (0..10).for_each(number);
+        read_null();
+    }),
+    ("consumer_clock", || consumer_that(on_all_signals(builder()), read_null)),
+    ("consumer_while_busy", || {
+        busy(builder().clock(Clock::Custom(clock)), || {
+            ACTION.set(read_null).unwrap();
+            hold();
+            wait_for_ever();
+        });
+    }),
+    ("fork", fork),
+    ("refused", || {
+        print!("{}", builder().start().unwrap_err());
+        exit(5);
+    }),
+    ("pid_in_name", || {
+        let logger = builder().pid_in_name(true).start().unwrap();
+        (0..1_000).for_each(number);
+        print!("{}", logger.path().display());
+    }),
+    ("one_after_another", one_after_another),
+    ("at_once", at_once),
+];
+
+fn builder() -> Builder {
+    Logger::builder(PathBuf::from(std::env::var_os(PATH).expect("a path")))
+}
+
+fn on_all_signals(builder: Builder) -> Builder {
+    let limit = Duration::from_secs(30);
+    builder.drain_on_crash(limit).drain_on_termination(limit).drain_on_hangup(limit)
+}
+
+/// Starts a logger that nobody shuts down.
+fn start(builder: Builder) {
+    std::mem::forget(builder.start().unwrap());
+}
+
+fn number(number: u64) {
+    info!("{number}");
+}
+
+/// Logs 10,000 records in this thread and in two others.
+fn log_in_three(_logger: ()) {
+    thread::scope(|scope| {
+        for worker in 0..2 {
+            let builder = thread::Builder::new().name(format!("worker-{worker}"));
+            builder.spawn_scoped(scope, || (0..10_000).for_each(number)).unwrap();
+        }
+        (0..10_000).for_each(number);
+    });
+}
+
+fn wait_for_ever() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+fn on_signal(signal: i32, handler: extern "C" fn(i32)) {
+    // SAFETY: a handler of the right kind.
+    unsafe { libc::signal(signal, handler as *const () as usize) };
+}
+
+fn raise(signal: i32) {
+    // SAFETY: a call without pointers.
+    unsafe { libc::raise(signal) };
+}
+
+/// Logs in three threads, unless this is the process without a logger, and crashes.
+fn crash(how: impl Fn()) {
+    if std::env::var_os(PLAIN).is_none() {
+        start(on_all_signals(builder()));
+        log_in_three(());
+    }
+    how();
+    panic!("still there");
+}
+
+/// The handler of `std` takes the first for a fault, which would come again.
+fn raise_twice() {
+    raise(libc::SIGSEGV);
+    raise(libc::SIGSEGV);
+}
+
+fn read_null() {
+    let address: *const u64 = black_box(ptr::without_provenance(8));
+    // SAFETY: none: this is to crash.
+    black_box(unsafe { address.read_volatile() });
+}
+
+/// Memory that is mapped, and whose file ends before it.
+fn read_behind_file() {
+    let path = format!("bus-{}", std::process::id());
+    let file = std::fs::File::options().read(true).write(true).create_new(true).open(path).unwrap();
+    let (protection, sharing) = (libc::PROT_READ, libc::MAP_SHARED);
+    // SAFETY: a new mapping, wherever there is room.
+    let map =
+        unsafe { libc::mmap(ptr::null_mut(), 4096, protection, sharing, file.as_raw_fd(), 0) };
+    assert_ne!(map, libc::MAP_FAILED);
+    // SAFETY: none: this is to crash.
+    black_box(unsafe { map.cast::<u64>().read_volatile() });
+}
+
+fn illegal_instruction() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: none: this is to crash.
+    unsafe {
+        std::arch::asm!("ud2");
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    raise(libc::SIGILL);
+}
+
+#[allow(unconditional_recursion, reason = "this is to crash")]
+fn overflow(depth: u64) -> u64 {
+    let room = black_box([depth; 64]);
+    overflow(depth + 1) + room[(depth % 64) as usize]
+}
+
+/// Three threads that do not stop logging; each has logged 10,000 records when this one goes on.
+fn busy(builder: Builder, then: fn()) {
+    start(on_all_signals(builder));
+    static LOGGED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+    for (worker, logged) in LOGGED.iter().enumerate() {
+        let work = move || {
+            for record in 0.. {
+                number(record);
+                logged.store(record, Ordering::Relaxed);
+            }
+        };
+        thread::Builder::new().name(format!("worker-{worker}")).spawn(work).unwrap();
+    }
+    (0..10_000).for_each(number);
+    while LOGGED.iter().any(|logged| logged.load(Ordering::Relaxed) < 10_000) {
+        thread::yield_now();
+    }
+    say_ready();
+    then();
+}
+
+/// What the consumer's thread does next time it looks at the clock.
+static ACTION: OnceLock<fn()> = OnceLock::new();
+static HOLD: AtomicBool = AtomicBool::new(false);
+static HELD: AtomicBool = AtomicBool::new(false);
+
+fn clock() -> u64 {
+    static TICKS: AtomicU64 = AtomicU64::new(1);
+    if HOLD.load(Ordering::Acquire) && thread::current().name() == Some("kymo-consumer") {
+        HELD.store(true, Ordering::Release);
+        loop {
+            if let Some(action) = ACTION.get() {
+                action();
+            }
+            thread::yield_now();
+        }
+    }
+    TICKS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Holds the consumer up where it looks at the clock.
+fn hold() {
+    HOLD.store(true, Ordering::Release);
+    while !HELD.load(Ordering::Acquire) {
+        thread::yield_now();
+    }
+}
+
+/// While the consumer is held up, logs as much as fits into the rings; then the consumer does this.
+fn consumer_that(builder: Builder, action: fn()) {
+    start(builder.clock(Clock::Custom(clock)));
+    // It has begun.
+    assert!(kymo::flush());
+    hold();
+    log_in_three(());
+    ACTION.set(action).unwrap();
+    wait_for_ever();
+}
+
+fn exit_in_shutdown() {
+    fn slow_clock() -> u64 {
+        static TICKS: AtomicU64 = AtomicU64::new(1);
+        if thread::current().name() == Some("kymo-consumer") {
+            thread::sleep(Duration::from_millis(2));
+        }
+        TICKS.fetch_add(1, Ordering::Relaxed)
+    }
+    let logger = builder().clock(Clock::Custom(slow_clock)).start().unwrap();
+    log_in_three(());
+    thread::spawn(|| logger.shutdown());
+    // Until the logger is no longer to be found.
+    while thread::spawn(kymo::prepare_thread).join().unwrap() {}
+    exit(7);
+}
+
+fn exit_while_logging() {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    static STOPPED: AtomicU64 = AtomicU64::new(0);
+    static LOGGED: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn count() {
+        STOP.store(true, Ordering::Release);
+        while STOPPED.load(Ordering::Acquire) < 3 {
+            thread::yield_now();
+        }
+        println!("{} {}", LOGGED.load(Ordering::Relaxed), kymo::unlogged());
+    }
+    // Before the logger's, so that it is called after that.
+    // SAFETY: a function without arguments.
+    assert_eq!(unsafe { libc::atexit(count) }, 0);
+    start(builder());
+    for worker in 0..3 {
+        let work = || {
+            let mut record = 0;
+            while !STOP.load(Ordering::Acquire) {
+                number(record);
+                record += 1;
+            }
+            LOGGED.fetch_add(record, Ordering::Relaxed);
+            STOPPED.fetch_add(1, Ordering::Release);
+            // The thread's end would count what is left of it a second time, if there were any.
+            wait_for_ever();
+        };
+        thread::Builder::new().name(format!("worker-{worker}")).spawn(work).unwrap();
+    }
+    thread::sleep(Duration::from_millis(20));
+    exit(7);
+}
+
+fn own_handler() {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn handler(signal: i32) {
+        assert_eq!(signal, libc::SIGTERM);
+        CALLS.fetch_add(1, Ordering::Relaxed);
+    }
+    on_signal(libc::SIGTERM, handler);
+    let logger = on_all_signals(builder()).start().unwrap();
+    (0..1_000).for_each(number);
+    for call in 1..=3 {
+        say_ready();
+        while CALLS.load(Ordering::Relaxed) < call {
+            thread::yield_now();
+        }
+        (call * 1_000..(call + 1) * 1_000).for_each(number);
+    }
+    logger.shutdown();
+    // The logger has put it back.
+    raise(libc::SIGTERM);
+    exit(CALLS.load(Ordering::Relaxed) as i32 - 1);
+}
+
+fn fork() {
+    let logger = on_all_signals(builder()).start().unwrap();
+    (0..100).for_each(number);
+    thread::scope(|scope| {
+        for name in ["one", "two"] {
+            let builder = thread::Builder::new().name(name.into());
+            builder.spawn_scoped(scope, || (0..50_000).for_each(number)).unwrap();
+        }
+        let mut children = Vec::new();
+        for round in 0..5 {
+            // SAFETY: the child does what the documentation says it may.
+            let child = unsafe { libc::fork() };
+            assert!(child >= 0);
+            if child == 0 {
+                // SAFETY: the child does not come back to where it would be dropped once more.
+                in_child(unsafe { ptr::read(&raw const logger) });
+            }
+            number(100 + round);
+            children.push(child);
+        }
+        for child in children {
+            let mut status = -1;
+            // SAFETY: valid for a write.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(status, 0, "the child has succeeded");
+        }
+    });
+    logger.shutdown();
+}
+
+fn in_child(inherited: Logger) -> ! {
+    assert_eq!(kymo::unlogged(), 0);
+    (0..3).for_each(number);
+    assert!(!kymo::prepare_thread() && !kymo::flush());
+    assert_eq!(kymo::unlogged(), 3);
+    start(on_all_signals(builder()).pid_in_name(true));
+    (0..500).for_each(number);
+    drop(inherited);
+    (500..1_000).for_each(number);
+    let work = || (0..500).for_each(number);
+    thread::Builder::new().name("grandchild".into()).spawn(work).unwrap().join().unwrap();
+    exit(0);
+}
+
+/// The memory that the process has in use, in bytes.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+/// What the file takes up of it, which is not the logger's own, is less than this.
+const FILE_BYTES: u64 = 16 << 20;
+
+fn one_after_another() {
+    let logger = builder().start().unwrap();
+    let before = resident();
+    let mut most = 0;
+    for round in 0..10_000 {
+        let work = || (0..2).for_each(number);
+        thread::Builder::new().name(format!("t{round}")).spawn(work).unwrap().join().unwrap();
+        if round % 100 == 0 {
+            most = most.max(resident());
+        }
+    }
+    logger.shutdown();
+    assert!(most < before + FILE_BYTES + (64 << 20), "{before} {most}");
+}
+
+fn at_once() {
+    let logger = builder().start().unwrap();
+    let before = resident();
+    let mut most = 0;
+    for round in 0..10 {
+        thread::scope(|scope| {
+            for thread in 0..64 {
+                let name = format!("t{round}-{thread}");
+                let work = || (0..100).for_each(number);
+                thread::Builder::new().name(name).spawn_scoped(scope, work).unwrap();
+            }
+        });
+        logger.flush();
+        most = most.max(resident());
+    }
+    logger.shutdown();
+    assert!(most < before + FILE_BYTES + (128 << 20), "{before} {most}");
+}

@@ -1,0 +1,27 @@
+//! `fork` in a program whose threads log.
+
+use super::Named;
+use super::process::{Dir, assert_code, read, run};
+
+pub const TESTS: &[Named] = &[("parent_and_children_keep_their_records_apart", fork)];
+
+fn fork() {
+    let dir = Dir::new();
+    let output = run(&dir, "fork");
+    assert_code(&output, 0);
+    let log = read(&dir.log());
+    log.assert_closed();
+    log.assert_counts(&[("main", 105), ("one", 50_000), ("two", 50_000)]);
+    let mut children = 0;
+    for entry in std::fs::read_dir(&dir.0).unwrap() {
+        let path = entry.unwrap().path();
+        if path == dir.log() || path.extension() != dir.log().extension() {
+            continue;
+        }
+        let log = read(&path);
+        log.assert_closed();
+        log.assert_counts(&[("grandchild", 500), ("main", 1_000)]);
+        children += 1;
+    }
+    assert_eq!(children, 5);
+}
