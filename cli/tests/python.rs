@@ -2,6 +2,8 @@
 //! JSON that the command prints. So the specification says what a second reader needs.
 
 mod common;
+#[path = "../../tests/common/segment.rs"]
+mod segment;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::{Path, PathBuf};
@@ -65,6 +67,24 @@ const TEXT: &str =
 fn text() -> impl Strategy<Value = String> {
     vec(proptest::string::string_regex(TEXT).unwrap(), 0..16)
         .prop_map(|characters| characters.concat())
+}
+
+#[test]
+fn marks_decode_alike() {
+    let turn = Turn::take();
+    let mut file = segment::sample();
+    file.bytes.truncate(file.frames[file.frames.len() - 4].0);
+    file.signal(1000, 11, 90).signal(9, 99, 91).thread(7, "again").watermark(92);
+    for reason in 1..=8 {
+        // Thread 7, ticks from 93 to 94, one entry: the reason, level error, 300 records.
+        let mut mark = vec![15];
+        mark.extend_from_slice(&[93_u64.to_le_bytes(), 94_u64.to_le_bytes()].concat());
+        mark.extend_from_slice(&[3, reason, 1, 0xB2, 0x04]);
+        file.frame(6, &mark);
+    }
+    file.commit();
+    let path = turn.file("marks.kymo", &file.bytes);
+    compare(&path).unwrap();
 }
 
 fn config() -> ProptestConfig {

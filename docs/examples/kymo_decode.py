@@ -16,7 +16,10 @@ from math import isinf, isnan
 from rust_format import WIDTHS, exponential, render, shortest
 
 LEVELS = (None, "error", "warn", "info", "debug", "trace")
-REASONS = (None, "full", "too_large", "timed_out", "output_failed", "after_shutdown", "in_signal_handler")
+REASONS = (None, "full", "too_large", "timed_out", "output_failed", "after_shutdown", "in_signal_handler",
+           "file_removed", "overwritten")
+SIGNALS = dict(enumerate("HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT".split(), 1))
+SIGNALS.update({24: "XCPU", 25: "XFSZ", 26: "VTALRM", 27: "PROF", 29: "IO", 30: "PWR", 31: "SYS"})
 ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}  # the other characters: \\u....
 UNSAFE = re.compile('["\\\\\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]')
 
@@ -199,6 +202,7 @@ class Segment:
 
     def __init__(self, path):
         self.path, self.sites, self.threads, self.clocks, self.damaged = path, {}, {}, [], False
+        self.numbers = {}  # of the threads, by the operating system's id
         with open(path, "rb") as file:
             self.data = file.read()
         for copy in (0, 2048):
@@ -246,6 +250,8 @@ class Segment:
                     yield from self.records(Bytes(payload[:-4] if kind == 4 else payload))
                 elif kind == 6:
                     yield self.drops(at, Bytes(payload))
+                elif kind == 11:
+                    yield self.signal(at, Bytes(payload))
             except (Damage, ValueError, LookupError) as error:
                 self.damage(at, error)
 
@@ -259,8 +265,8 @@ class Segment:
         self.sites[number] = CallSite(LEVELS[level], line, target, file, format, names, types)
 
     def thread(self, data):
-        number, _system = data.varint(), data.varint()
-        self.threads[number] = data.text() or number
+        number, system = data.varint(), data.varint()
+        self.threads[number], self.numbers[system] = data.text() or number, number
 
     def clock(self, data):
         self.clocks = (self.clocks + [(data.number("Q"), data.number("q"), data.number("Q"))])[-4:]
@@ -299,6 +305,13 @@ class Segment:
         return (f'{{"event":"drops","time":"{self.time(first)}","until":"{self.time(last)}"'
                 f',"thread":{self.thread_json(thread)},"records":{sum(n for _, _, n in counts)},"counts":[{shown}]'
                 f',"log":{quoted(self.path)},"offset":{at}}}')
+
+    def signal(self, at, data):
+        system, signal, ticks = data.varint(), data.number("B"), data.number("Q")
+        thread = self.thread_json(self.numbers[system]) if system and system in self.numbers else "null"
+        name = f'"SIG{SIGNALS[signal]}"' if signal in SIGNALS else "null"
+        return (f'{{"event":"signal","time":"{self.time(ticks)}","signal":{signal},"name":{name},"thread":{thread}'
+                f',"os_thread":{system},"log":{quoted(self.path)},"offset":{at}}}')
 
 
 if __name__ == "__main__":

@@ -38,7 +38,31 @@ pub fn read_in_every_way(file: &[u8]) {
         let options = Options::new().order(order).follow(true);
         drain(&mut options.from_slice(file).expect("the file was accepted before"), file.len());
     }
+    in_a_range(file);
     render(file);
+}
+
+/// Reads from and up to some times, by the index if there is one.
+fn in_a_range(file: &[u8]) {
+    for (since, until) in
+        [(i64::MIN, i64::MAX), (1, i64::MAX), (i64::MAX, i64::MIN), (i64::MIN, 20)]
+    {
+        for order in [Order::Written, Order::Time, Order::Exact] {
+            let ((), peak) = memory::peak_of(|| {
+                let options = Options::new().order(order).since(since).until(until);
+                drain(
+                    &mut options.from_slice(file).expect("the file was accepted before"),
+                    file.len(),
+                );
+            });
+            assert_memory(peak, file.len());
+        }
+    }
+}
+
+fn assert_memory(peak: usize, bytes: usize) {
+    let limit = BYTES_PER_BYTE * bytes + BYTES_BEYOND;
+    assert!(peak <= limit, "{peak} bytes held for a file of {bytes}");
 }
 
 /// What no order changes.
@@ -66,8 +90,7 @@ fn read(file: &[u8], order: Order, in_pieces: bool) -> Option<Report> {
             }
         }
     });
-    let limit = BYTES_PER_BYTE * file.len() + BYTES_BEYOND;
-    assert!(peak <= limit, "{peak} bytes held for {} ({order:?})", file.len());
+    assert_memory(peak, file.len());
     report
 }
 

@@ -1,6 +1,6 @@
 //! Files in a notation without checksums: kind, length (16 bits, little-endian), payload.
 
-use kymo::format::frame::{self, FrameHeader};
+use kymo::format::frame::{self, FrameHeader, Kind};
 use kymo::format::header::{COMMITTED_OFFSET, ClockSource, Header};
 use kymo::format::{ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES};
 
@@ -43,10 +43,16 @@ pub fn split(file: &[u8]) -> Vec<(u8, Vec<u8>)> {
     frames
 }
 
-/// Appends a frame with the right checksum, of any kind.
+/// Appends a frame with the right checksum, of any kind. An index ends with where it begins: that
+/// is filled in, or hardly a hostile one would be found.
 pub fn append(file: &mut Vec<u8>, kind: u8, payload: &[u8], salt: u32) {
     let start = frame::begin(file);
     file.extend_from_slice(payload);
+    if kind == Kind::Index as u8
+        && let Some(offset) = file[start + FRAME_HEADER_BYTES..].last_chunk_mut()
+    {
+        *offset = (start as u64).to_le_bytes();
+    }
     let word = u32::from(kind) | (payload.len() as u32) << 8;
     file[start + 4..start + 8].copy_from_slice(&word.to_le_bytes());
     let checksum = frame::checksum_of(&file[start..], salt);

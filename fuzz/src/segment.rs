@@ -79,7 +79,7 @@ fn make(u: &mut Unstructured<'_>, frames: &mut Frames) -> Result<()> {
     let mut sites = vec![(0, Vec::new())];
     while !u.is_empty() {
         let mut payload = Vec::new();
-        let kind = match u.int_in_range(0..=15)? {
+        let kind = match u.int_in_range(0..=17)? {
             0..=3 => {
                 sites.push(site(u, &mut payload)?);
                 1
@@ -112,6 +112,20 @@ fn make(u: &mut Unstructured<'_>, frames: &mut Frames) -> Result<()> {
             14 => {
                 put(u, &mut payload, 3)?;
                 8
+            }
+            15 => {
+                put(u, &mut payload, 1)?;
+                payload.push(u.arbitrary()?);
+                fixed(u, &mut payload)?;
+                11
+            }
+            16 => {
+                index(u, &mut payload)?;
+                frames.push((10, std::mem::take(&mut payload)));
+                // It counts only directly before the end.
+                put(u, &mut payload, 3)?;
+                fixed(u, &mut payload)?;
+                9
             }
             _ => {
                 put(u, &mut payload, 3)?;
@@ -147,6 +161,17 @@ fn site(u: &mut Unstructured<'_>, out: &mut Vec<u8>) -> Result<(u64, Vec<u8>)> {
         out.extend_from_slice(&types[start..]);
     }
     Ok((number, types))
+}
+
+fn index(u: &mut Unstructured<'_>, out: &mut Vec<u8>) -> Result<()> {
+    let steps = u.int_in_range(0..=4)?;
+    varint::put(out, steps);
+    put(u, out, 4 * steps as usize)?;
+    let frames = u.int_in_range(0..=8)?;
+    varint::put(out, frames);
+    put(u, out, frames as usize)?;
+    out.resize((out.len() + 8).next_multiple_of(8), 0);
+    Ok(())
 }
 
 fn ty(u: &mut Unstructured<'_>, out: &mut Vec<u8>, depth: usize) -> Result<()> {

@@ -130,8 +130,8 @@ impl Csv {
     }
 }
 
-/// Appends a field, in quotes if it needs them. (The crate `csv` writes whole records into buffers of
-/// its own; here a line grows in the output's, field by field.)
+/// Appends a field, in quotes if it needs them. (The crate `csv` writes whole records into buffers
+/// of its own; here a line grows in the output's, field by field.)
 fn write_field(text: &str, out: &mut String) {
     if !text.contains([',', '"', '\n', '\r']) {
         return out.push_str(text);

@@ -2,8 +2,8 @@
 //!
 //! There is no specification; this is what the parsers that people use agree on. A value is bare
 //! unless it is empty or has a space, `"`, `=`, `\` or a character outside of ASCII's printable
-//! ones in it: then it stands in quotes, with the escapes of JSON. A key has `_` for what would need
-//! quotes. Arguments that would take another key's name have `arg.` before theirs.
+//! ones in it: then it stands in quotes, with the escapes of JSON. A key has `_` for what would
+//! need quotes. Arguments that would take another key's name have `arg.` before theirs.
 
 use std::fmt::Write;
 
