@@ -80,7 +80,6 @@ impl Export {
         let mut outcome = Outcome::Nothing;
         let mut filter = self.filter.build(&Reference::now(TimeZone::UTC));
         let mut destination = Destination::open(&self.out, self.force, &self.files)?;
-        let bytes = self.files.iter().map(|path| path.metadata().map_or(0, |it| it.len())).sum();
         let options = || filter.push_down(Options::new().order(Order::Time));
         let inputs = input::open_all(&self.files, options, |path, error: OpenError| {
             complain(format_args!("{}: {error}", path.display()));
@@ -107,7 +106,7 @@ impl Export {
             lines.begin(destination.buffer());
         }
         let mut files = Files::new(readers);
-        let progress = Progress::new("export", bytes);
+        let progress = Progress::of("export", files.readers());
         let mut events = 0_u64;
         loop {
             match files.next_event() {

@@ -1,8 +1,10 @@
 //! How far a long work has come: a bar on standard error, where that is a terminal.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kymo::reader::Reader;
 
 /// Work that is done sooner shows no bar.
 const SILENT: Duration = Duration::from_millis(500);
@@ -10,26 +12,38 @@ const SILENT: Duration = Duration::from_millis(500);
 /// A bar that counts bytes. Cleared when it is dropped.
 pub struct Progress {
     bar: ProgressBar,
+    begun: Instant,
+    is_shown: Cell<bool>,
 }
 
 impl Progress {
     /// For so many bytes; `what` is done with them.
     pub fn new(what: &'static str, bytes: u64) -> Self {
-        // Draws nothing where standard error is not a terminal.
-        let bar = ProgressBar::new(bytes);
+        let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::hidden());
         let template = "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.set_message(what);
-        Self { bar }
+        Self { bar, begun: Instant::now(), is_shown: Cell::new(false) }
+    }
+
+    /// For the bytes of these files.
+    pub fn of(what: &'static str, readers: &[Reader<'_>]) -> Self {
+        let metadata = readers.iter().filter_map(|reader| reader.path()?.metadata().ok());
+        Self::new(what, metadata.map(|it| it.len()).sum())
     }
 
     /// Says that so many bytes are done.
     pub fn at(&self, bytes: u64) {
-        if self.bar.elapsed() >= SILENT {
-            self.bar.set_position(bytes);
+        if self.begun.elapsed() < SILENT {
+            return;
         }
+        if !self.is_shown.replace(true) {
+            // Draws nothing where standard error is not a terminal.
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.set_position(bytes);
     }
 }
 

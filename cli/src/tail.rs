@@ -11,7 +11,7 @@ mod source;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 use kymo::reader::Directory;
@@ -32,6 +32,9 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// How often it looks whether a writer has died, and whether there are other files.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How often it looks at the files of a directory in which none was made or renamed lately.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -95,6 +98,20 @@ struct Target {
     known: Vec<Identity>,
     /// It is being made.
     is_awaited: bool,
+    /// When the files of a directory were last looked at.
+    looked: Option<Instant>,
+}
+
+impl Target {
+    /// Whether it is a directory that is not to be looked into just yet. Files come and go with its
+    /// time of change, but for those that are written over.
+    fn is_settled(&self) -> bool {
+        let is_older = |time: SystemTime| time.elapsed().is_ok_and(|ago| ago > LOOK_AGAIN);
+        let modified = self.path.metadata().and_then(|metadata| metadata.modified());
+        !self.is_awaited
+            && self.looked.is_some_and(|looked| looked.elapsed() < LOOK_AGAIN)
+            && modified.is_ok_and(is_older)
+    }
 }
 
 impl Tail {
@@ -116,6 +133,7 @@ impl Tail {
             path,
             known: Vec::new(),
             is_awaited: false,
+            looked: None,
         };
         let mut work = Work {
             targets: self.paths.into_iter().map(target).collect(),
@@ -227,6 +245,11 @@ impl Work {
 
     fn look_into_directory(&mut self, index: usize, at_first: bool) {
         let target = &mut self.targets[index];
+        if target.is_settled() {
+            return;
+        }
+        target.looked = Some(Instant::now());
+        target.is_awaited = false;
         match Directory::read(&target.path) {
             Ok(directory) => {
                 if at_first {
@@ -272,7 +295,9 @@ impl Work {
                     target.known.clear();
                 }
                 target.known.extend(source.identity().cloned());
-                target.is_awaited = false;
+                if !target.is_directory {
+                    target.is_awaited = false;
+                }
                 self.sources.push(source);
             }
             // It is being made.
@@ -287,7 +312,9 @@ impl Work {
                 self.outcome.add(Outcome::Failed);
                 // What is no log becomes none, unless it is made anew.
                 target.known.extend(identity);
-                target.is_awaited = false;
+                if !target.is_directory {
+                    target.is_awaited = false;
+                }
             }
         }
     }

@@ -84,15 +84,11 @@ impl Stats {
         let mut outcome = Outcome::Nothing;
         // Records of several threads are compared only where it is asked for.
         let order = if self.by.is_some() { Order::Time } else { Order::Written };
-        let mut bytes = 0;
         let options = || Options::new().order(order);
         let inputs = input::open_all(&self.files, options, |path, error: OpenError| {
             complain(format_args!("{}: {error}", path.display()));
             outcome.add(Outcome::Failed);
         });
-        for path in &self.files {
-            bytes += path.metadata().map_or(0, |metadata| metadata.len());
-        }
         let (mut readers, mut named) = (Vec::new(), Vec::new());
         for input in inputs {
             readers.push(input.reader);
@@ -105,7 +101,7 @@ impl Stats {
         let mut tally = Tally::new(named.iter().map(|(name, _)| name.clone()), between);
         let mut filter = self.filter.build(&Reference::now(self.tz.clone()));
         let mut files = Files::new(readers);
-        let progress = Progress::new("stats", bytes);
+        let progress = Progress::of("stats", files.readers());
         let mut events = 0_u64;
         loop {
             match files.next_event() {
