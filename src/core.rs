@@ -47,6 +47,12 @@ impl Core {
         *self.log() = log.map(Arc::new);
     }
 
+    /// The logger has ended: nothing more is written. (The file stays locked as long as it is open.)
+    pub(crate) fn end_files(&self) {
+        self.set_log(None);
+        self.side.close();
+    }
+
     /// Has the system bring the file to the disk.
     pub(crate) fn sync(&self) {
         let Some(log) = self.log().clone() else { return };
@@ -70,14 +76,27 @@ impl Core {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A producer for kymo's own records; `None` if the logger has just ended.
+    pub(crate) fn make_own_producer(self: &Arc<Self>, ring_words: usize) -> Option<Producer> {
+        let thread = ThreadInfo { name: "kymo".to_owned(), os_id: 0 };
+        self.make(
+            ring_words,
+            RingState { is_own: true, ..RingState::new(self, ring_words, thread) },
+        )
+    }
+
     /// A producer for the calling thread; `None` if the logger has just ended.
     pub(crate) fn make_producer(
         self: &Arc<Self>,
         ring_words: usize,
         thread: ThreadInfo,
     ) -> Option<Producer> {
+        self.make(ring_words, RingState::new(self, ring_words, thread))
+    }
+
+    fn make(self: &Arc<Self>, ring_words: usize, state: RingState) -> Option<Producer> {
         let (producer, consumer) = ring(ring_words);
-        let state = Arc::new(RingState::new(self, ring_words, thread));
+        let state = Arc::new(state);
         self.counters.enlist(&state);
         self.registry
             .add(NewRing { ring: consumer, state: state.clone() })

@@ -39,6 +39,11 @@ impl<S: Statement, L: Arguments> SiteOf<S, L> {
     ];
 }
 
+/// The call site of a statement of kymo's own.
+pub(crate) fn site<S: Statement, L: Arguments>(_: S, _: L) -> &'static CallSite {
+    SiteOf::<S, L>::SITE
+}
+
 /// Makes the functions for statements with a few arguments. The arguments are passed one by one so
 /// that they travel in registers, to functions that all statements with these types and of
 /// this level share, so that a statement is little code: `$shared` for the usual case, which calls nothing and so saves no

@@ -197,6 +197,27 @@ pub(crate) fn log_outlined<L: Arguments>(
     unsafe { slot.publish() };
 }
 
+/// Logs a record if there is room, and else counts it as dropped. For the consumer, which cannot
+/// wait for itself.
+pub(crate) fn log_at_once<L: Arguments>(
+    producer: &mut Producer,
+    site: &'static CallSite,
+    arguments: L,
+) {
+    let ticks = producer.stamp();
+    let fit = Fit::new(&arguments, producer.max_record_bytes());
+    let slot = fit.and_then(|fit| {
+        producer.ring.reserve(fit.bytes.div_ceil(WORD_BYTES)).ok().map(|slot| (fit, slot))
+    });
+    let Some((fit, mut slot)) = slot else {
+        return producer.drop_record(site.level, ticks, DropReason::RingFull);
+    };
+    // SAFETY: the slot has so many words.
+    unsafe { fit.write(slot.as_mut_ptr(), site, ticks, arguments) };
+    // SAFETY: the record is whole.
+    unsafe { slot.publish() };
+}
+
 /// How a record is made to fit.
 struct Fit {
     /// Its length, header included.

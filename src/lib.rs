@@ -75,7 +75,8 @@ mod producer;
 pub mod reader;
 mod record;
 mod registry;
-mod ring;
+#[doc(hidden)]
+pub mod ring;
 mod segment;
 mod state;
 mod stats;
@@ -91,7 +92,7 @@ pub mod loom_export;
 
 pub use argument::{Argument, Eager, PointerArgument, debug, display};
 pub use clock::Clock;
-pub use consumer::Report;
+pub use consumer::{Notice, Report};
 pub use error::{StartError, StartErrorKind};
 pub use level::{Level, ParseLevelError};
 pub use logger::{Builder, Logger};

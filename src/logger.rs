@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::clock::discipline::Discipline;
-use crate::clock::{Clock, TickSource};
-use crate::consumer::{Consumer, Pacing, Report};
+use crate::clock::{Clock, TickSource, monotonic_ns, nanoseconds};
+use crate::consumer::{Consumer, Hook, Notice, Pacing, Report, Watch};
 use crate::core::Core;
 use crate::error::{StartError, StartErrorKind};
 use crate::hot::GATE;
@@ -58,7 +58,7 @@ pub struct Logger {
 }
 
 impl Logger {
-    /// A logger that will write to `path`.
+    /// A logger that will write to `path`, a file or a symbolic link to one.
     pub fn builder(path: impl Into<PathBuf>) -> Builder {
         Builder {
             path: path.into(),
@@ -71,6 +71,8 @@ impl Logger {
             max_level: Level::Trace,
             clock: Clock::Counter,
             policies: Policies::new(Overflow::Wait { timeout: Some(Duration::from_secs(1)) }),
+            hook: None,
+            high_water: 0.8,
         }
     }
 
@@ -118,24 +120,65 @@ impl Logger {
     /// Other threads may go on logging. What they log from now on is counted by
     /// [`unlogged`](crate::unlogged).
     pub fn shutdown(mut self) -> Report {
-        self.end()
+        self.end(None)
     }
 
-    fn end(&mut self) -> Report {
+    /// As [`Logger::shutdown`], but leaves in the rings what could not be written within `timeout`.
+    /// [`Report::unwritten`] says how many records that are; they have marks in the file.
+    ///
+    /// Where the consumer does not answer at all, because the system keeps it waiting for the disk,
+    /// the report has an error of the kind [`TimedOut`](io::ErrorKind::TimedOut), and says what had
+    /// been written and dropped before; the consumer ends by itself when it can.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Report {
+        self.end(Some(timeout))
+    }
+
+    fn end(&mut self, timeout: Option<Duration>) -> Report {
         let Some(consumer) = self.consumer.take() else { return Report::default() };
+        let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
         let mut running = running();
         let core = running.take();
         // Relaxed: see `hot::enabled`. Without a logger everything passes, in order to be counted.
         GATE.store(Level::Trace as u8, Ordering::Relaxed);
         drop(running);
         if let Some(core) = core {
-            core.control.stop();
+            core.control.stop(deadline);
         }
-        consumer.join().unwrap_or_else(|_| Report {
+        if deadline.is_some_and(|deadline| !ends_until(&consumer, deadline)) {
+            self.core.end_files();
+            let stats = self.core.counters.stats();
+            let text = "the consumer did not end in time: it waits for the disk";
+            return Report {
+                written: stats.total.written(),
+                dropped: stats.total.dropped(),
+                rescued: stats.rescued,
+                file_bytes: stats.file_bytes,
+                error: Some(io::Error::new(io::ErrorKind::TimedOut, text)),
+                ..Report::default()
+            };
+        }
+        let report = consumer.join().unwrap_or_else(|_| Report {
             error: Some(io::Error::other("the consumer panicked")),
             ..Report::default()
-        })
+        });
+        self.core.end_files();
+        report
     }
+}
+
+/// How long behind its deadline a consumer that was told to stop is waited for: what it has to
+/// write even then are marks and totals.
+const GRACE_NS: u64 = 100_000_000;
+
+/// Whether a consumer that was told to stop ends about in time.
+fn ends_until(consumer: &JoinHandle<Report>, deadline_ns: u64) -> bool {
+    while !consumer.is_finished() {
+        if monotonic_ns() >= deadline_ns.saturating_add(GRACE_NS) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
 }
 
 impl fmt::Debug for Logger {
@@ -146,12 +189,12 @@ impl fmt::Debug for Logger {
 
 impl Drop for Logger {
     fn drop(&mut self) {
-        self.end();
+        self.end(None);
     }
 }
 
 /// The options of a logger. Made by [`Logger::builder`]; each has a default.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing happens before `start`"]
 pub struct Builder {
     path: PathBuf,
@@ -164,6 +207,8 @@ pub struct Builder {
     max_level: Level,
     clock: Clock,
     policies: Policies,
+    hook: Option<Hook>,
+    high_water: f64,
 }
 
 /// The smallest ring, in bytes.
@@ -175,6 +220,12 @@ const MAX_RING_BYTES: usize = 4 << 30;
 /// The smallest part of a file that is mapped at a time, in bytes: more than a sweep writes at
 /// once.
 const MIN_SEGMENT_BYTES: u64 = 4 << 20;
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("path", &self.path).finish_non_exhaustive()
+    }
+}
 
 impl Builder {
     /// Pins the consumer to a core, by the number that the operating system gives it. Default: not
@@ -288,6 +339,32 @@ impl Builder {
         self
     }
 
+    /// Has a function called with what the program may want to know about its logger: rings that
+    /// fill up, records that were dropped, an output that fails and recovers. Default: none. The
+    /// same stands in the log itself, as warnings with the target `kymo`.
+    ///
+    /// It is called by the consumer, at most 10 ms after the event, and never by a thread that
+    /// logs; while it runs, nothing is written. It may log. If it panics, it is not called again.
+    ///
+    /// ```
+    /// use kymo::{Logger, Notice};
+    ///
+    /// let builder = Logger::builder("app.kymo").on_notice(|notice| match notice {
+    ///     Notice::OutputFailed { error } => eprintln!("no log: {error}"),
+    ///     other => eprintln!("log: {other}"),
+    /// });
+    /// ```
+    pub fn on_notice(mut self, hook: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// Which share of a ring's capacity is worth a notice. Default: 0.8.
+    pub fn high_water(mut self, share: f64) -> Self {
+        self.high_water = share;
+        self
+    }
+
     /// Whether a file that is there already is written over. Default: no: it is renamed, `app.kymo`
     /// to `app.1.kymo`, or the first number that is free.
     pub fn overwrite(mut self, overwrite: bool) -> Self {
@@ -301,7 +378,8 @@ impl Builder {
     ///
     /// # Errors
     /// If a logger runs already, if another process writes to the file, if the file cannot be made,
-    /// allocated (its first part) or mapped, or if the consumer cannot be pinned.
+    /// allocated (its first part) or mapped, or if the consumer cannot be pinned. Then nothing was
+    /// made, renamed or written over.
     pub fn start(self) -> Result<Logger, StartError> {
         let mut running = running();
         if running.is_some() {
@@ -331,6 +409,7 @@ impl Builder {
     fn spawn_consumer(&self, core: Arc<Core>) -> Result<Waiting, StartError> {
         let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
         let pin = self.consumer_core;
+        let watch = Watch::new(self.hook.clone(), self.high_water);
         let (ready, pinned) = mpsc::sync_channel(1);
         let (segment, given) = mpsc::sync_channel::<Segment>(1);
         let run = move || {
@@ -342,9 +421,10 @@ impl Builder {
             let discipline = first_observations(core.clock);
             let Segment { output, salt } = segment;
             let mut consumer = Consumer::new(core.clone(), discipline, output, salt);
+            consumer.set_watch(watch);
             // A panic (of a custom clock, say) must leave no thread waiting, and no record
             // uncounted.
-            let run = AssertUnwindSafe(|| consumer.run(|took| pacing.wait(took)));
+            let run = AssertUnwindSafe(|| consumer.run(|took| pacing.wait(took, &core.counters)));
             let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
             rings.into_iter().for_each(orphans::adopt);
             report

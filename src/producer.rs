@@ -89,6 +89,10 @@ impl Producer {
             Err(Refusal::TooLong) => return Err(DropReason::TooLarge),
         }
         let Overflow::Wait { timeout } = overflow else { return Err(DropReason::RingFull) };
+        if self.core.control.is_consumer() {
+            // It would wait for itself. (A hook that logs runs there.)
+            return Err(DropReason::RingFull);
+        }
         // It may be asleep, and whoever waits may call the system. Once is enough: it does not go
         // to sleep again before it has taken something, and then there is room.
         if !twin::broken(Twin::WaitAsleep) {
@@ -134,7 +138,8 @@ impl Producer {
             unsafe { to.copy_from_nonoverlapping(record.as_ptr(), record.len()) };
             // SAFETY: the record is whole.
             unsafe { slot.publish() };
-            if self.drain(Some(deadline_ns)) && self.failures() == failures {
+            let at_once = twin::broken(Twin::WriteThroughAtOnce);
+            if at_once || self.drain(Some(deadline_ns)) && self.failures() == failures {
                 if policy.is_synced() {
                     self.core.sync();
                 }

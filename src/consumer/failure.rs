@@ -40,6 +40,12 @@ impl<O: Output> Consumer<O> {
 
     /// Notes an error of the output. What is staged is lost.
     pub(super) fn note_failure(&mut self, error: io::Error) {
+        if !std::mem::replace(&mut self.failing, true) {
+            let copy = io::Error::new(error.kind(), error.to_string());
+            let lost = self.lost();
+            self.untold.get_or_insert((copy, lost));
+        }
+        self.core.counters.output_errors.increment();
         self.error.get_or_insert(error);
         if self.output.is_removed() && self.segment != Segment::Removed {
             self.segment = Segment::Removed;

@@ -61,6 +61,11 @@ impl TickRange {
         self.newest = self.newest.max(ticks);
     }
 
+    /// The oldest, if there is one.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        (!self.is_empty()).then_some(self.oldest)
+    }
+
     fn is_empty(&self) -> bool {
         self.oldest > self.newest
     }

@@ -10,7 +10,7 @@ use crate::orphans::Orphan;
 use crate::record::Record;
 use crate::registry::NewRing;
 use crate::ring::consumer::records;
-use crate::ring::{WORD_BYTES, WordConsumer};
+use crate::ring::{WORD_BYTES, WordConsumer, ring};
 use crate::state::{DropCounts, DropReason, Drops, RingState};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -37,8 +37,11 @@ pub(super) struct Lane {
     pub(super) cut: u64,
     /// How many bytes of the ring they took.
     bytes: u64,
-    /// The most words that were found in the ring.
+    /// The most words that were found in the ring, and those since somebody asked.
     high_water: usize,
+    recent_high_water: usize,
+    /// Whether that was more than the high-water mark.
+    is_high: bool,
     /// The drops that are in the file: those of the producer, and all.
     marked: [DropCounts; 2],
     /// How many drops of the producer were seen.
@@ -138,6 +141,8 @@ impl Lane {
             cut: 0,
             bytes: 0,
             high_water: 0,
+            recent_high_water: 0,
+            is_high: false,
             marked: Default::default(),
             seen: 0,
             gap: None,
@@ -173,6 +178,7 @@ impl Lane {
         let all = account.take(first, dictionary, staging, block)
             && account.take(second, dictionary, staging, block);
         let found = first.len() + second.len();
+        self.recent_high_water = self.recent_high_water.max(found);
         if found > self.high_water {
             self.high_water = found;
             // Relaxed: a number to look at.
@@ -210,6 +216,17 @@ impl Lane {
         frames::put_drops(staging, self.number, range.unwrap_or_default(), &counts);
         self.sweep.marked = Some([by_producer, all]);
         self.sweep.marked_range = range;
+    }
+
+    /// How many words were found in the ring, if that is a share of its capacity which it had not
+    /// reached before, or since it was half as full.
+    pub(super) fn passed_high_water(&mut self, share: f64) -> Option<usize> {
+        let found = std::mem::take(&mut self.recent_high_water);
+        let mark = self.state.ring_words as f64 * share;
+        let was_high = self.is_high;
+        let low = if was_high { mark / 2.0 } else { mark };
+        self.is_high = found as f64 >= low;
+        (self.is_high && !was_high).then_some(found)
     }
 
     /// How many records were dropped, as far as it was seen.
@@ -279,14 +296,19 @@ impl Lane {
 
     /// The sweep could not be written: counts it as dropped, and gives the ring its room back.
     pub(super) fn fail(&mut self) {
-        // It ends once its drops are marked.
-        self.sweep.finished = false;
+        let has_ended = std::mem::take(&mut self.sweep.finished);
         self.failed.add_all(DropReason::OutputFailed, self.sweep.records);
         if self.sweep.words != 0 {
             self.failed_range = join(self.failed_range, self.sweep.range());
             self.say_failed();
         }
         self.release();
+        if has_ended {
+            // The lane ends once its drops are marked. Until then it needs no more than a ring that
+            // is empty and whose thread has gone: there may be many such threads before the output
+            // works again.
+            self.ring = ring(1).1;
+        }
     }
 
     /// The file is gone, and with it what was written: counts that as dropped. All drops are to be
@@ -321,6 +343,28 @@ impl Lane {
             self.ring.consume(self.sweep.words);
         }
         self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
+    }
+
+    /// The time for shutting down is over: counts what is left in the ring as dropped, and returns
+    /// how many that are.
+    pub(super) fn give_up(&mut self) -> u64 {
+        let mut left = [0; 5];
+        let mut range = None;
+        let committed = self.ring.look();
+        let (first, second) = committed.runs();
+        for record in records(first).chain(records(second)) {
+            // SAFETY: as in `Account::take`.
+            let record = unsafe { Record::new(record) };
+            left[record.site.level.index()] += 1;
+            range = join(range, Some((record.ticks, record.ticks)));
+        }
+        committed.consume_all();
+        if range.is_some() {
+            self.failed.add_all(DropReason::ShutdownTimedOut, left);
+            self.failed_range = join(self.failed_range, range);
+            self.say_failed();
+        }
+        left.iter().sum()
     }
 
     pub(super) fn into_orphan(self) -> Orphan {

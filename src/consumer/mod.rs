@@ -17,6 +17,7 @@ pub(crate) mod side;
 mod staging;
 #[cfg(all(test, feature = "reader", not(kymo_loom)))]
 mod tests;
+mod watch;
 
 use std::io;
 use std::ops::Range;
@@ -28,6 +29,8 @@ use index::Index;
 use lane::{Block, Lane, Left};
 pub(crate) use pace::Pacing;
 use staging::Staging;
+pub use watch::Notice;
+pub(crate) use watch::{Hook, Watch};
 
 use crate::clock::discipline::Discipline;
 use crate::core::Core;
@@ -45,6 +48,15 @@ pub struct Report {
     pub written: u64,
     /// How many were dropped, for whatever reason.
     pub dropped: u64,
+    /// How many were left in the rings when the time for shutting down was over. The file has marks
+    /// for them, as for dropped ones; in `dropped` they are not included.
+    pub unwritten: u64,
+    /// How many critical records their threads have written into the file beside the log, because
+    /// the consumer did not do it in time. Most of them are among the written ones, too: see
+    /// [`Builder::write_through`](crate::Builder::write_through).
+    pub rescued: u64,
+    /// How many warnings of kymo's own are in the file, besides those written.
+    pub warnings: u64,
     /// In how many of those written something was cut off to fit.
     pub cut: u64,
     /// The length of the file in bytes.
@@ -83,6 +95,11 @@ pub(crate) struct Consumer<O> {
     ended: Ended,
     segment: Segment,
     error: Option<io::Error>,
+    /// Whether the last attempt to write has failed.
+    failing: bool,
+    /// Why, and how many records that had cost before, until somebody was told.
+    untold: Option<(io::Error, u64)>,
+    watch: Option<Watch>,
     served: u64,
 }
 
@@ -108,6 +125,9 @@ impl<O: Output> Consumer<O> {
             ended: Ended::default(),
             segment: Segment::Begun,
             error: None,
+            failing: false,
+            untold: None,
+            watch: None,
             served: 0,
         }
     }
@@ -128,6 +148,9 @@ impl<O: Output> Consumer<O> {
             if stop {
                 break;
             }
+            self.look(now_ns);
+            let counters = &self.core.counters;
+            counters.sweeps.set(counters.sweeps.get() + 1);
             wait(took);
             if twin::broken(Twin::AttachLate) {
                 self.core.control.attach(thread::current());
@@ -234,6 +257,11 @@ impl<O: Output> Consumer<O> {
                 self.index.note(self.staging.as_slice(), offset, ticks);
                 self.staging.clear();
                 self.segment = Segment::Begun;
+                self.failing = false;
+                self.core.counters.file_bytes.set(self.output.len());
+                if let Some(oldest) = ticks.oldest() {
+                    self.note_lag(oldest);
+                }
                 true
             }
             Err(error) => {
@@ -241,6 +269,15 @@ impl<O: Output> Consumer<O> {
                 false
             }
         }
+    }
+
+    /// The oldest record that has just been written was logged at `ticks`.
+    fn note_lag(&self, ticks: u64) {
+        let age = self.core.clock.now().wrapping_sub(ticks) as i64;
+        let lag_ns = (i128::from(age.max(0)) * i128::from(self.discipline.line().rate)) >> 32;
+        let counters = &self.core.counters;
+        counters.lag_ns.set(lag_ns as u64);
+        counters.max_lag_ns.set(counters.max_lag_ns.get().max(lag_ns as u64));
     }
 
     fn add_lane(&mut self, ring: NewRing) {
@@ -266,8 +303,18 @@ impl<O: Output> Consumer<O> {
     /// Ends the threads that are still there, and the segment. Returns also their rings, into which
     /// they may just be publishing a last record that nobody will write.
     pub(crate) fn close(&mut self) -> (Report, Vec<Orphan>) {
+        // While there can still be a ring for kymo's own warnings.
+        self.look_now(u64::MAX);
         self.close_rings();
         self.check_output();
+        let mut unwritten = 0;
+        while self.sweep() {
+            if self.core.control.is_overdue() {
+                unwritten = self.lanes.iter_mut().map(Lane::give_up).sum();
+                break;
+            }
+        }
+        self.look_now(u64::MAX);
         while self.sweep() {}
         self.core.control.end();
         // What fails is tried once more.
@@ -278,7 +325,7 @@ impl<O: Output> Consumer<O> {
             self.check_output();
             self.renew_segment();
         }
-        self.report()
+        self.report(unwritten)
     }
 
     /// Ends the threads that are left; says whether that worked.
@@ -313,7 +360,7 @@ impl<O: Output> Consumer<O> {
         self.close_rings();
         self.core.control.end();
         self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
-        self.report()
+        self.report(0)
     }
 
     /// Takes over the last rings, and tells the threads that nobody reads them any more.
@@ -336,16 +383,20 @@ impl<O: Output> Consumer<O> {
         totals
     }
 
-    fn report(&mut self) -> (Report, Vec<Orphan>) {
+    fn report(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
         if let Err(error) = self.output.close() {
             // It may be that all that was written is gone.
             self.note_failure(error);
         }
-        let totals = self.totals();
+        let (totals, mut own) = (self.totals(), Totals::default());
+        self.lanes.iter().filter(|lane| lane.state.is_own).for_each(|lane| own.add(lane));
         let report = Report {
-            written: totals.written,
-            dropped: totals.dropped,
-            cut: totals.cut,
+            written: totals.written - own.written,
+            dropped: totals.dropped - own.dropped - unwritten,
+            unwritten,
+            rescued: self.core.counters.rescued.get(),
+            warnings: own.written,
+            cut: totals.cut - own.cut,
             file_bytes: self.output.len(),
             error: self.error.take(),
         };

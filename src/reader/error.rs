@@ -17,6 +17,8 @@ pub enum Error {
     Link,
     /// It is a device, a pipe or a socket.
     Special,
+    /// It is a side file of more than 64 MiB, or of more than 1,048,576 records.
+    SideFileTooLong,
     /// The file holds no bytes.
     Empty,
     /// The file is not one of kymo's.
@@ -47,7 +49,7 @@ impl Error {
     pub fn offset(&self) -> u64 {
         match self {
             Self::Open(_) | Self::Directory | Self::Link | Self::Special => 0,
-            Self::Empty | Self::Foreign => 0,
+            Self::SideFileTooLong | Self::Empty | Self::Foreign => 0,
             Self::UnsupportedVersion { .. } => 8,
             Self::Incomplete { offset } | Self::Io { offset, .. } => *offset,
         }
@@ -61,6 +63,9 @@ impl fmt::Display for Error {
             Self::Directory => f.write_str("is a directory; name the log files in it"),
             Self::Link => f.write_str("is a symbolic link; name the log that it leads to"),
             Self::Special => f.write_str("is not a regular file; copy what comes from it to one"),
+            Self::SideFileTooLong => f.write_str(
+                "is too long for a side file, and was left out; read it as a log of its own",
+            ),
             Self::Empty => f.write_str("the file is empty, at byte 0: nothing was written to it"),
             Self::Foreign => f.write_str(
                 "not a kymo file: neither copy of the header, at byte 0 and at byte 2048, is right",

@@ -22,11 +22,11 @@ pub(super) const UNIT_BYTES: u64 = 64 << 10;
 /// (`RLIMIT_FSIZE`), the kernel would send a signal (SIGXFSZ) that ends the process; so that is
 /// looked at before.
 pub(super) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
-    if let Some(limit) = getrlimit(Resource::Fsize).current {
-        if offset + bytes > limit {
-            let text = format!("the file would exceed this process's limit of {limit} bytes");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
-        }
+    if let Some(limit) = getrlimit(Resource::Fsize).current
+        && offset + bytes > limit
+    {
+        let text = format!("the file would exceed this process's limit of {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
     }
     loop {
         return match fallocate(file.as_fd(), FallocateFlags::empty(), offset, bytes) {
@@ -113,5 +113,31 @@ impl Backoff {
                 self.kind = Some(error.kind());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_is_tried_less_and_less_often_until_it_works() {
+        let mut backoff = Backoff::default();
+        let full = || -> io::Result<()> { Err(io::ErrorKind::StorageFull.into()) };
+        let mut delays = Vec::new();
+        for _ in 0..10 {
+            assert!(backoff.ask().is_ok());
+            backoff.note(&full());
+            delays.push(backoff.delay.as_millis());
+            if delays.len() > 5 {
+                // Of those below, the time may be over.
+                assert_eq!(backoff.ask().unwrap_err().kind(), io::ErrorKind::StorageFull);
+            }
+            backoff.end();
+        }
+        assert_eq!(delays, [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000, 1_000]);
+        backoff.note(&Ok(()));
+        backoff.note(&full());
+        assert_eq!(backoff.delay, Backoff::FIRST);
     }
 }

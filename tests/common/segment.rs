@@ -74,18 +74,27 @@ impl Arg<'_> {
 
 impl Segment {
     pub fn new(salt: u32) -> Self {
-        let header = Header {
+        Self::with_header(Header {
             salt,
             process: 4711,
             opened_ns: 1_000,
             segment: [7; 16],
             host: "host".into(),
             ..Header::new(ClockSource::Counter)
-        };
+        })
+    }
+
+    /// A side file of what `new` makes.
+    pub fn side(salt: u32) -> Self {
+        let header = Header { salt, segment: [8; 16], ..Header::new(ClockSource::Counter) };
+        Self::with_header(Header { side_of: [7; 16], ..header })
+    }
+
+    fn with_header(header: Header) -> Self {
         Self {
+            salt: header.salt,
             bytes: header.to_page(),
             frames: Vec::new(),
-            salt,
             written: BTreeMap::new(),
             dropped: BTreeMap::new(),
             noted: Vec::new(),
