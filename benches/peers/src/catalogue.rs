@@ -297,3 +297,35 @@ pub fn version(name: &str) -> Option<&'static str> {
 }
 
 const LOCK: &str = include_str!("../Cargo.lock");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_differ() {
+        let mut names = ALL.iter().map(|entry| entry.name).collect::<Vec<_>>();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn every_crate_has_a_version_in_the_lock_file() {
+        for name in ALL.iter().flat_map(|entry| entry.crates) {
+            assert!(version(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_entry_says_how_it_is_set_up_and_what_it_does_not_do() {
+        for entry in ALL {
+            assert!(!entry.configuration.is_empty(), "{}", entry.name);
+            assert!(!entry.recommended.is_empty(), "{}", entry.name);
+            assert!(!entry.lacks.is_empty(), "{}", entry.name);
+            for Lack { claim, source } in entry.lacks {
+                assert!(!claim.is_empty() && !source.is_empty(), "{}", entry.name);
+            }
+        }
+    }
+}

@@ -128,3 +128,22 @@ fn list(text: String, kind: &str, known: &[&str]) -> Result<Vec<String>> {
     }
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_commas_are_names() {
+        let known = ["kymo", "kymo, coarse clock", "floor"];
+        let names = |text: &str| list(text.to_owned(), "logger", &known).ok();
+        assert_eq!(names("kymo,floor"), Some(vec!["kymo".to_owned(), "floor".to_owned()]));
+        assert_eq!(names("kymo, coarse clock"), Some(vec!["kymo, coarse clock".to_owned()]));
+        assert_eq!(
+            names("floor,kymo, coarse clock,kymo").map(|names| names.len()),
+            Some(3),
+            "each of them"
+        );
+        assert_eq!(names("kymograph"), None);
+    }
+}

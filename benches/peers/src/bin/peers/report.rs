@@ -105,12 +105,27 @@ pub fn summary(loggers: &[Logger], rounds: &Rounds) -> String {
         };
         let rates = PRODUCERS.map(|producers| end(producers, "/messages~1s") / 1e6);
         let bytes = end(1, "/bytes");
-        let lost = end(1, "/lost %");
-        let lost = if lost > 0.0 { format!("{} %", readable(lost)) } else { String::new() };
+        let lost = lost(rounds, name);
         let cells = [join(&hot), join(&single), join(&rates), readable(bytes), lost];
         let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
     }
     text
+}
+
+/// What a logger lost, at worst, in each measure.
+fn lost(rounds: &Rounds, name: &str) -> String {
+    let measures = [("hot", "in the loop"), ("latency", "single"), ("end-to-end", "end to end")];
+    let worst = |measure| {
+        let rows = rounds.rows(measure).filter(|row| {
+            let (_, rest) = row.split_once(' ').unwrap_or_default();
+            rest.trim_start().trim_start_matches("producers, ") == name
+        });
+        rows.map(|row| rounds.largest(measure, row, "/lost %")).fold(0.0, f64::max)
+    };
+    let parts = measures.into_iter().map(|(measure, words)| (worst(measure), words));
+    let parts = parts.filter(|(percent, _)| *percent > 0.0);
+    let parts = parts.map(|(percent, words)| format!("{} % {words}", readable(percent)));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn join(figures: &[f64]) -> String {
