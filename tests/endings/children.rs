@@ -455,7 +455,9 @@ fn one_after_another() {
         }
     }
     logger.shutdown();
-    assert!(most < before + FILE_BYTES + (64 << 20), "{before} {most}");
+    // All rings together would take 10 GiB. (How many are in use depends on when the system lets the
+    // consumer run.)
+    assert!(most < before + FILE_BYTES + (512 << 20), "{before} {most}");
 }
 
 fn at_once() {
@@ -474,5 +476,6 @@ fn at_once() {
         most = most.max(resident());
     }
     logger.shutdown();
-    assert!(most < before + FILE_BYTES + (128 << 20), "{before} {most}");
+    // 64 rings are in use at a time, of 640.
+    assert!(most < before + FILE_BYTES + (256 << 20), "{before} {most}");
 }
