@@ -23,10 +23,10 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// This logger is to be ended at `exit`, within this time.
 pub(crate) fn end_at_exit(core: &Arc<Core>, timeout: Duration) {
     static REGISTERED: Once = Once::new();
-    // SAFETY: a function without arguments that stays where it is. (That of a dynamic library is
-    // called when it is unloaded.) Where there is no room for it, which C leaves open, `exit` ends
-    // no logger.
     REGISTERED.call_once(|| {
+        // SAFETY: a function without arguments that stays where it is. (That of a dynamic library
+        // is called when it is unloaded.) Where there is no room for it, which C leaves open,
+        // `exit` ends no logger.
         let _ = unsafe { libc::atexit(at_exit) };
     });
     if let Some(mut latest) = latest() {

@@ -114,7 +114,7 @@ extern "C" fn in_child() {
         }
     }
     guard::begin_child();
-    if let Some(Some(mut held)) = HELD.try_with(|cell| cell.take()).ok() {
+    if let Ok(Some(mut held)) = HELD.try_with(|cell| cell.take()) {
         logger::forget(&mut held.running);
         if let Some(latest) = &mut held.latest {
             std::mem::forget(latest.take());

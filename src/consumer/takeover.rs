@@ -62,10 +62,9 @@ impl<O: Output> Consumer<O> {
         std::mem::forget(std::mem::replace(&mut self.staging, fresh));
         let fresh = Dictionary::behind(&self.dictionary);
         std::mem::forget(std::mem::replace(&mut self.dictionary, fresh));
-        std::mem::forget(std::mem::take(&mut self.block));
+        self.block = Default::default();
         self.output.rewind();
         let committed = self.output.len() > self.released_bytes;
-        self.block.range = Default::default();
         for lane in &mut self.lanes {
             if committed {
                 lane.commit();

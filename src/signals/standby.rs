@@ -52,6 +52,7 @@ impl Takeover {
     }
 
     /// The consumer, once.
+    #[allow(clippy::mut_from_ref, reason = "it is taken out, so there is one such reference")]
     fn take(&self) -> Option<&mut Shipped> {
         // Acquire: pairs with the release in `offer`.
         let consumer = self.consumer.swap(ptr::null_mut(), Ordering::Acquire);

@@ -17,23 +17,27 @@ use super::process::{PATH, PLAIN, say_ready};
 
 pub const ALL: &[Named] = &[
     ("exit", || {
-        log_in_three(start(builder()));
+        start(builder());
+        log_in_three();
         exit(7);
     }),
-    ("leak", || log_in_three(start(builder()))),
+    ("leak", || {
+        start(builder());
+        log_in_three();
+    }),
     ("in_static", || {
         static LOGGER: Mutex<Option<Logger>> = Mutex::new(None);
         *LOGGER.lock().unwrap() = Some(builder().start().unwrap());
-        log_in_three(());
+        log_in_three();
     }),
     ("panic_main", || {
         let _logger = builder().start().unwrap();
-        log_in_three(());
+        log_in_three();
         panic!("as it should be");
     }),
     ("panic_worker", || {
         let _logger = builder().start().unwrap();
-        log_in_three(());
+        log_in_three();
         assert!(thread::spawn(|| panic!("as it should be")).join().is_err());
     }),
     ("exit_in_handler", || {
@@ -42,12 +46,12 @@ pub const ALL: &[Named] = &[
         }
         start(builder());
         on_signal(libc::SIGUSR1, handler);
-        log_in_three(());
+        log_in_three();
         raise(libc::SIGUSR1);
     }),
     ("exit_twice", || {
         start(builder());
-        log_in_three(());
+        log_in_three();
         for _ in 0..2 {
             thread::spawn(|| exit(7));
         }
@@ -63,7 +67,7 @@ pub const ALL: &[Named] = &[
     }),
     ("idle", || {
         start(on_all_signals(builder()));
-        log_in_three(());
+        log_in_three();
         say_ready();
         wait_for_ever();
     }),
@@ -179,7 +183,7 @@ fn number(number: u64) {
 }
 
 /// Logs 10,000 records in this thread and in two others.
-fn log_in_three(_logger: ()) {
+fn log_in_three() {
     thread::scope(|scope| {
         for worker in 0..2 {
             let builder = thread::Builder::new().name(format!("worker-{worker}"));
@@ -209,7 +213,7 @@ fn raise(signal: i32) {
 fn crash(how: impl Fn()) {
     if std::env::var_os(PLAIN).is_none() {
         start(on_all_signals(builder()));
-        log_in_three(());
+        log_in_three();
     }
     how();
     panic!("still there");
@@ -310,7 +314,7 @@ fn consumer_that(builder: Builder, action: fn()) {
     // It has begun.
     assert!(kymo::flush());
     hold();
-    log_in_three(());
+    log_in_three();
     ACTION.set(action).unwrap();
     wait_for_ever();
 }
@@ -324,7 +328,7 @@ fn exit_in_shutdown() {
         TICKS.fetch_add(1, Ordering::Relaxed)
     }
     let logger = builder().clock(Clock::Custom(slow_clock)).start().unwrap();
-    log_in_three(());
+    log_in_three();
     thread::spawn(|| logger.shutdown());
     // Until the logger is no longer to be found.
     while thread::spawn(kymo::prepare_thread).join().unwrap() {}
@@ -451,7 +455,9 @@ fn one_after_another() {
         }
     }
     logger.shutdown();
-    assert!(most < before + FILE_BYTES + (64 << 20), "{before} {most}");
+    // All rings together would take 10 GiB. (How many are in use depends on when the system lets the
+    // consumer run.)
+    assert!(most < before + FILE_BYTES + (512 << 20), "{before} {most}");
 }
 
 fn at_once() {
@@ -470,5 +476,6 @@ fn at_once() {
         most = most.max(resident());
     }
     logger.shutdown();
-    assert!(most < before + FILE_BYTES + (128 << 20), "{before} {most}");
+    // 64 rings are in use at a time, of 640.
+    assert!(most < before + FILE_BYTES + (256 << 20), "{before} {most}");
 }
