@@ -49,12 +49,15 @@ const PACE_NS: f64 = 1_000.0;
 
 const HEADER: u64 = (1 << 16) | (WORDS * WORD_BYTES) as u64;
 
+/// What a producer does, given a function that logs a record.
+type Produce<'a> = dyn FnMut(&mut dyn FnMut(u64) -> bool) + 'a;
+
 /// One kind of ring, with both halves.
 trait Kind: Send {
     /// Logs a record; false if the ring is full.
     fn log(&mut self, number: u64) -> bool;
-    /// Runs `consume` on a thread of its own beside `produce`.
-    fn beside(&mut self, produce: &mut dyn FnMut(&mut dyn FnMut(u64) -> bool));
+    /// Runs `produce` while a thread of its own consumes.
+    fn beside(&mut self, produce: &mut Produce<'_>);
     /// Takes all that is there.
     fn drain(&mut self);
 }
@@ -135,7 +138,7 @@ impl<W: Writer, R: Reader> Kind for Records<W, R> {
         (self.log)(&mut self.producer, number)
     }
 
-    fn beside(&mut self, produce: &mut dyn FnMut(&mut dyn FnMut(u64) -> bool)) {
+    fn beside(&mut self, produce: &mut Produce<'_>) {
         let Self { producer, consumer, log } = self;
         beside(
             || {
@@ -164,7 +167,7 @@ impl Kind for Overwriting {
         (self.log)(&mut self.recorder, number)
     }
 
-    fn beside(&mut self, produce: &mut dyn FnMut(&mut dyn FnMut(u64) -> bool)) {
+    fn beside(&mut self, produce: &mut Produce<'_>) {
         let Self { recorder, follower, log } = self;
         beside(
             || {
