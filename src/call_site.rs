@@ -29,10 +29,41 @@ pub struct Location {
 
 /// A log statement: the macros implement this for a type of each statement's own.
 pub trait Statement {
-    /// The level, for statements whose level is known when they are compiled.
+    /// The level as a type, for statements whose level is known when they are compiled.
+    type At: AtLevel;
+    /// The same as a constant.
     const LEVEL: Level;
     /// Everything else.
     const LOCATION: Location;
+}
+
+/// A level as a type, so that each level has a path of its own through a log call: the fields of
+/// the level are then at known places.
+pub trait AtLevel {
+    /// The level's place in arrays by level.
+    fn index(site: &CallSite) -> usize;
+}
+
+/// The level with this number.
+#[derive(Clone, Copy, Debug)]
+pub struct At<const LEVEL: u8>;
+
+impl<const LEVEL: u8> AtLevel for At<LEVEL> {
+    #[inline(always)]
+    fn index(_: &CallSite) -> usize {
+        const { LEVEL as usize - 1 }
+    }
+}
+
+/// A level that only the call site says.
+#[derive(Clone, Copy, Debug)]
+pub struct AtAny;
+
+impl AtLevel for AtAny {
+    #[inline(always)]
+    fn index(site: &CallSite) -> usize {
+        site.level.index()
+    }
 }
 
 /// The types of a statement's arguments, first to last.

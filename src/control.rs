@@ -21,6 +21,8 @@ use crate::twin::{self, Twin};
 pub(crate) struct Control {
     requested: AtomicU64,
     stop: AtomicBool,
+    /// When stopping has to be done with, on the monotonic clock.
+    deadline_ns: AtomicU64,
     served: Mutex<Served>,
     changed: Condvar,
 }
@@ -39,6 +41,7 @@ impl Control {
         Self {
             requested: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            deadline_ns: AtomicU64::new(u64::MAX),
             served: Mutex::new(Served { request: 0, ended: false, consumer: None }),
             changed: Condvar::new(),
         }
@@ -90,12 +93,17 @@ impl Control {
     }
 
     /// Whether this is the consumer's thread.
-    fn is_consumer(&self) -> bool {
+    pub(crate) fn is_consumer(&self) -> bool {
         self.served().consumer.as_ref().is_some_and(|thread| thread.id() == thread::current().id())
     }
 
-    /// Tells the consumer to drain the rings and end.
-    pub(crate) fn stop(&self) {
+    /// Tells the consumer to drain the rings and end, and to leave in them what it has not written
+    /// by a time on the monotonic clock, if one is given.
+    pub(crate) fn stop(&self, deadline_ns: Option<u64>) {
+        if let Some(deadline) = deadline_ns {
+            // Relaxed: the store of the flag below publishes it.
+            self.deadline_ns.store(deadline, Ordering::Relaxed);
+        }
         // Release: pairs with the acquire load in `begin_sweep`: what was published before the stop
         // is drained.
         let release = twin::ordering(Ordering::Release, Twin::StopStore);
@@ -106,6 +114,13 @@ impl Control {
         if !twin::broken(Twin::WakeBeforeStop) {
             self.wake();
         }
+    }
+
+    /// The consumer's side, once it was told to stop: whether the time for that is over.
+    pub(crate) fn is_overdue(&self) -> bool {
+        // Relaxed: see `stop`.
+        let deadline = self.deadline_ns.load(Ordering::Relaxed);
+        deadline != u64::MAX && monotonic_ns() >= deadline
     }
 
     /// The consumer's side: its thread begins.

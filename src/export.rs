@@ -5,8 +5,8 @@
 pub use kymo_macros::statement;
 
 use crate::argument::{Argument, Arguments, Encode, Pointer, PointerArgument};
-use crate::call_site::CallSite;
-pub use crate::call_site::{Location, Statement};
+pub use crate::call_site::{At, Location, Statement};
+use crate::call_site::{AtAny, AtLevel, CallSite};
 use crate::hot;
 pub use crate::hot::enabled;
 use crate::level::Level;
@@ -39,9 +39,14 @@ impl<S: Statement, L: Arguments> SiteOf<S, L> {
     ];
 }
 
+/// The call site of a statement of kymo's own.
+pub(crate) fn site<S: Statement, L: Arguments>(_: S, _: L) -> &'static CallSite {
+    SiteOf::<S, L>::SITE
+}
+
 /// Makes the functions for statements with a few arguments. The arguments are passed one by one so
-/// that they travel in registers, to functions that all statements with these types share, so that
-/// a statement is little code: `$shared` for the usual case, which calls nothing and so saves no
+/// that they travel in registers, to functions that all statements with these types and of
+/// this level share, so that a statement is little code: `$shared` for the usual case, which calls nothing and so saves no
 /// register, `$long` where a string has to be copied by a loop, `$outlined` where anything else is
 /// out of the ordinary.
 macro_rules! log {
@@ -49,30 +54,30 @@ macro_rules! log {
         $($name:ident: $ty:ident),* => $value:expr) => {
         #[inline(always)]
         pub fn $log<S: Statement, $($ty: Encode),*>(_statement: S, $($name: $ty),*) {
-            $shared(SiteOf::<S, $list>::SITE, $($name),*);
+            $shared::<S::At, $($ty),*>(SiteOf::<S, $list>::SITE, $($name),*);
         }
 
         #[inline(always)]
         #[allow(clippy::too_many_arguments, reason = "one for each argument of the statement")]
         pub fn $log_at<S: Statement, $($ty: Encode),*>(_statement: S, level: Level, $($name: $ty),*) {
-            $shared(&SiteOf::<S, $list>::BY_LEVEL[level as usize - 1], $($name),*);
+            $shared::<AtAny, $($ty),*>(&SiteOf::<S, $list>::BY_LEVEL[level.index()], $($name),*);
         }
 
         #[inline(never)]
-        fn $shared<$($ty: Encode),*>(site: &'static CallSite, $($name: $ty),*) {
+        fn $shared<V: AtLevel, $($ty: Encode),*>(site: &'static CallSite, $($name: $ty),*) {
             let arguments: $list = $value;
             if !arguments.are_short() {
-                return $long(site, $($name),*);
+                return $long::<V, $($ty),*>(site, $($name),*);
             }
-            if !hot::log(site, arguments) {
+            if !hot::log::<V, _>(site, arguments) {
                 $outlined(site, $($name),*);
             }
         }
 
         #[inline(never)]
-        fn $long<$($ty: Encode),*>(site: &'static CallSite, $($name: $ty),*) {
+        fn $long<V: AtLevel, $($ty: Encode),*>(site: &'static CallSite, $($name: $ty),*) {
             let arguments: $list = $value;
-            if !hot::log(site, arguments) {
+            if !hot::log::<V, _>(site, arguments) {
                 $outlined(site, $($name),*);
             }
         }
@@ -99,18 +104,18 @@ log!(log6 log6_at shared6 long6 outlined6: (A, (B, (C, (D, (E, (F, ())))))), a: 
 /// A statement with more arguments than fit into registers: `(a, (b, (c, …)))`.
 #[inline(always)]
 pub fn log_many<S: Statement, L: Arguments>(_statement: S, arguments: L) {
-    shared_many(SiteOf::<S, L>::SITE, arguments);
+    shared_many::<S::At, L>(SiteOf::<S, L>::SITE, arguments);
 }
 
 /// The same for statements whose level is known when they run.
 #[inline(always)]
 pub fn log_many_at<S: Statement, L: Arguments>(_statement: S, level: Level, arguments: L) {
-    shared_many(&SiteOf::<S, L>::BY_LEVEL[level as usize - 1], arguments);
+    shared_many::<AtAny, L>(&SiteOf::<S, L>::BY_LEVEL[level.index()], arguments);
 }
 
 #[inline(never)]
-fn shared_many<L: Arguments>(site: &'static CallSite, arguments: L) {
-    if !hot::log(site, arguments) {
+fn shared_many<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: L) {
+    if !hot::log::<V, L>(site, arguments) {
         hot::log_slow(site, arguments);
     }
 }

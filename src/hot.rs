@@ -18,13 +18,14 @@ use std::cell::Cell;
 use std::ptr;
 
 use crate::argument::Arguments;
-use crate::call_site::CallSite;
+use crate::call_site::{AtLevel, CallSite};
 use crate::clock;
 use crate::level::Level;
-use crate::producer::{Mode, Producer};
+use crate::policy::Mode;
+use crate::producer::Producer;
 use crate::record::{self, HEADER_BYTES};
 use crate::ring::WORD_BYTES;
-use crate::state::Reason;
+use crate::state::DropReason;
 use crate::sync::statics::{AtomicU8, Ordering, compiler_fence};
 use crate::thread;
 
@@ -88,7 +89,7 @@ pub fn enabled(level: Level) -> bool {
 /// something is.
 #[inline(always)]
 #[must_use]
-pub(crate) fn log<L: Arguments>(site: &'static CallSite, arguments: L) -> bool {
+pub(crate) fn log<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: L) -> bool {
     let taken = AVAILABLE.with(Cell::get);
     if taken.is_null() {
         return false;
@@ -101,7 +102,7 @@ pub(crate) fn log<L: Arguments>(site: &'static CallSite, arguments: L) -> bool {
     // thread takes it from here for good.
     let producer = unsafe { &mut *taken };
     let _put_back = PutBack(taken);
-    try_log(producer, site, arguments)
+    try_log::<V, L>(producer, site, arguments)
 }
 
 /// Puts a thread's producer back, also if a call should panic.
@@ -117,12 +118,12 @@ impl Drop for PutBack {
 
 /// The same with the thread's producer.
 #[inline(always)]
-pub(crate) fn try_log<L: Arguments>(
+pub(crate) fn try_log<V: AtLevel, L: Arguments>(
     producer: &mut Producer,
     site: &'static CallSite,
     arguments: L,
 ) -> bool {
-    let ticks = match producer.mode() {
+    let ticks = match producer.mode(V::index(site)) {
         Mode::COUNTER => clock::counter(),
         Mode::COARSE => clock::coarse(),
         _ => return false,
@@ -175,35 +176,93 @@ pub(crate) fn log_outlined<L: Arguments>(
     arguments: L,
 ) {
     let ticks = producer.stamp();
-    let mut bytes = HEADER_BYTES + arguments.bytes();
-    let mut spare = 0;
-    let mut cut_bits = 0;
-    let cut = bytes > producer.max_record_bytes();
-    if cut {
-        let base = HEADER_BYTES + L::BASE_BYTES;
-        let Some(room) = producer.max_record_bytes().checked_sub(base) else {
-            return producer.drop_record(site.level, ticks, Reason::TooLarge);
-        };
-        spare = room;
-        bytes = HEADER_BYTES + arguments.cut_bytes(&mut { spare });
+    let Some(fit) = Fit::new(&arguments, producer.max_record_bytes()) else {
+        return producer.drop_record(site.level, ticks, DropReason::TooLarge);
+    };
+    let words = fit.bytes.div_ceil(WORD_BYTES);
+    if let Some(policy) = producer.write_through_policy(site.level) {
+        let mut record = vec![0; words];
+        // SAFETY: so many words are there.
+        unsafe { fit.write(record.as_mut_ptr(), site, ticks, arguments) };
+        return producer.write_through(site.level, ticks, &record, policy);
     }
-    let words = bytes.div_ceil(WORD_BYTES);
-    if !producer.wait_for_room(site.level, ticks, words) {
-        return;
+    let room = producer.wait_for_room(words, producer.overflow(site.level));
+    if let Err(reason) = room {
+        return producer.drop_record(site.level, ticks, reason);
     }
     let Ok(mut slot) = producer.ring.reserve(words) else { return };
-    let to = slot.as_mut_ptr().cast::<u8>();
-    // SAFETY: the slot has `bytes` bytes at least.
-    let arguments_at = unsafe { to.add(HEADER_BYTES) };
-    if cut {
-        // SAFETY: what is left of `bytes` is what `cut_bytes` measured with the same `spare`.
-        cut_bits = unsafe { arguments.write_cut(&mut spare, arguments_at) };
-    } else {
-        // SAFETY: what is left of `bytes` is `arguments.bytes()`.
-        unsafe { arguments.write(arguments_at) };
-    }
-    // SAFETY: the slot has `bytes` bytes at least, aligned to 8.
-    unsafe { write_header(to, site, bytes as u64 | u64::from(cut_bits), ticks) };
+    // SAFETY: the slot has so many words.
+    unsafe { fit.write(slot.as_mut_ptr(), site, ticks, arguments) };
     // SAFETY: the record is whole.
     unsafe { slot.publish() };
+}
+
+/// Logs a record if there is room, and else counts it as dropped. For the consumer, which cannot
+/// wait for itself.
+pub(crate) fn log_at_once<L: Arguments>(
+    producer: &mut Producer,
+    site: &'static CallSite,
+    arguments: L,
+) {
+    let ticks = producer.stamp();
+    let fit = Fit::new(&arguments, producer.max_record_bytes());
+    let slot = fit.and_then(|fit| {
+        producer.ring.reserve(fit.bytes.div_ceil(WORD_BYTES)).ok().map(|slot| (fit, slot))
+    });
+    let Some((fit, mut slot)) = slot else {
+        return producer.drop_record(site.level, ticks, DropReason::RingFull);
+    };
+    // SAFETY: the slot has so many words.
+    unsafe { fit.write(slot.as_mut_ptr(), site, ticks, arguments) };
+    // SAFETY: the record is whole.
+    unsafe { slot.publish() };
+}
+
+/// How a record is made to fit.
+struct Fit {
+    /// Its length, header included.
+    bytes: usize,
+    /// Where it has to be cut: how many bytes its arguments may have beyond the least they need.
+    spare: Option<usize>,
+}
+
+impl Fit {
+    /// `None` where even the least is too much.
+    fn new<L: Arguments>(arguments: &L, max_bytes: usize) -> Option<Self> {
+        let bytes = HEADER_BYTES + arguments.bytes();
+        if bytes <= max_bytes {
+            return Some(Self { bytes, spare: None });
+        }
+        let spare = max_bytes.checked_sub(HEADER_BYTES + L::BASE_BYTES)?;
+        let bytes = HEADER_BYTES + arguments.cut_bytes(&mut { spare });
+        Some(Self { bytes, spare: Some(spare) })
+    }
+
+    /// Writes the record.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `self.bytes`, rounded up to words, and this is the fit of these
+    /// arguments.
+    unsafe fn write<L: Arguments>(
+        self,
+        to: *mut u64,
+        site: &'static CallSite,
+        ticks: u64,
+        arguments: L,
+    ) {
+        let to = to.cast::<u8>();
+        // SAFETY: the caller's promise; a record has a header.
+        let arguments_at = unsafe { to.add(HEADER_BYTES) };
+        let cut_bits = match self.spare {
+            // SAFETY: what is left of `bytes` is what `cut_bytes` measured with the same `spare`.
+            Some(mut spare) => unsafe { arguments.write_cut(&mut spare, arguments_at) },
+            None => {
+                // SAFETY: what is left of `bytes` is `arguments.bytes()`.
+                unsafe { arguments.write(arguments_at) };
+                0
+            }
+        };
+        // SAFETY: the caller's promise.
+        unsafe { write_header(to, site, self.bytes as u64 | u64::from(cut_bits), ticks) };
+    }
 }

@@ -40,6 +40,12 @@ impl Level {
         }
     }
 
+    /// The level's place in arrays by level.
+    #[inline(always)]
+    pub(crate) const fn index(self) -> usize {
+        self as usize - 1
+    }
+
     /// The level with this code in a file: 1 for `Error` to 5 for `Trace`.
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {

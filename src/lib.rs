@@ -58,6 +58,7 @@ mod call_site;
 mod clock;
 mod consumer;
 mod control;
+mod core;
 mod error;
 #[doc(hidden)]
 pub mod export;
@@ -68,6 +69,7 @@ mod level;
 mod logger;
 mod macros;
 mod orphans;
+mod policy;
 mod producer;
 #[cfg(feature = "reader")]
 pub mod reader;
@@ -77,6 +79,7 @@ mod registry;
 pub mod ring;
 mod segment;
 mod state;
+mod stats;
 mod sync;
 mod thread;
 #[cfg_attr(not(kymo_loom), allow(dead_code, reason = "the places in the models of this crate"))]
@@ -89,9 +92,11 @@ pub mod loom_export;
 
 pub use argument::{Argument, Eager, PointerArgument, debug, display};
 pub use clock::Clock;
-pub use consumer::Report;
+pub use consumer::{Notice, Report};
 pub use error::{StartError, StartErrorKind};
 pub use level::{Level, ParseLevelError};
 pub use logger::{Builder, Logger};
-pub use producer::Overflow;
+pub use policy::{Overflow, WriteThrough};
+pub use state::DropReason;
+pub use stats::{Account, Stats, ThreadStats};
 pub use thread::{flush, flush_timeout, prepare_thread, unlogged};

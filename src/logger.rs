@@ -1,5 +1,6 @@
 //! The logger: starts the consumer, lets threads find it, and ends it.
 
+use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -8,19 +9,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::clock::discipline::Discipline;
-use crate::clock::{Clock, TickSource};
-use crate::consumer::{Consumer, Pacing, Report};
-use crate::control::Control;
+use crate::clock::{Clock, TickSource, monotonic_ns, nanoseconds};
+use crate::consumer::{Consumer, Hook, Notice, Pacing, Report, Watch};
+use crate::core::Core;
 use crate::error::{StartError, StartErrorKind};
 use crate::hot::GATE;
 use crate::level::Level;
 use crate::orphans;
-use crate::producer::{Overflow, Producer};
-use crate::registry::{NewRing, Registry};
-use crate::ring::ring;
+use crate::policy::{Overflow, Policies, WriteThrough};
+use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
-use crate::segment::open;
-use crate::state::{RingState, ThreadInfo};
+use crate::stats::Stats;
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
 use crate::sync::{Arc, thread};
 
@@ -35,26 +34,6 @@ fn running() -> MutexGuard<'static, Option<Arc<Core>>> {
 /// The logger that runs in this process, if one does.
 pub(crate) fn current() -> Option<Arc<Core>> {
     running().clone()
-}
-
-/// What threads need of a logger to make their rings.
-pub(crate) struct Core {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) control: Arc<Control>,
-    pub(crate) clock: TickSource,
-    pub(crate) overflow: Overflow,
-    pub(crate) ring_words: usize,
-}
-
-impl Core {
-    /// A producer for the calling thread; `None` if the logger has just ended.
-    pub(crate) fn make_producer(&self, ring_words: usize, thread: ThreadInfo) -> Option<Producer> {
-        let (producer, consumer) = ring(ring_words);
-        let state = Arc::new(RingState::new(self.clock, thread));
-        self.registry
-            .add(NewRing { ring: consumer, state: state.clone() })
-            .then(|| Producer::new(producer, state, self.control.clone(), self.overflow))
-    }
 }
 
 /// A running logger. Dropped, it drains all rings, closes the file and ends.
@@ -72,14 +51,14 @@ impl Core {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "the logger ends when this value is dropped"]
-#[derive(Debug)]
 pub struct Logger {
+    core: Arc<Core>,
     consumer: Option<JoinHandle<Report>>,
     path: PathBuf,
 }
 
 impl Logger {
-    /// A logger that will write to `path`.
+    /// A logger that will write to `path`, a file or a symbolic link to one.
     pub fn builder(path: impl Into<PathBuf>) -> Builder {
         Builder {
             path: path.into(),
@@ -91,7 +70,9 @@ impl Logger {
             segment_size: 64 << 20,
             max_level: Level::Trace,
             clock: Clock::Counter,
-            overflow: Overflow::Wait { timeout: Some(Duration::from_secs(1)) },
+            policies: Policies::new(Overflow::Wait { timeout: Some(Duration::from_secs(1)) }),
+            hook: None,
+            high_water: 0.8,
         }
     }
 
@@ -110,6 +91,24 @@ impl Logger {
         crate::flush_timeout(timeout)
     }
 
+    /// What the logger has done so far. Stops nobody; takes some microseconds and a few more for
+    /// each thread.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("kymo-stats-{}.kymo", std::process::id()));
+    /// # let logger = kymo::Logger::builder(&path).start()?;
+    /// kymo::info!("{} is {}", "answer", 42);
+    /// logger.flush();
+    /// let stats = logger.stats();
+    /// assert_eq!((stats.total.written(), stats.total.dropped()), (1, 0));
+    /// # drop(logger);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        self.core.counters.stats()
+    }
+
     /// Changes the least urgent level that is logged.
     pub fn set_max_level(&self, level: Level) {
         // Relaxed: see `hot::enabled`.
@@ -121,34 +120,81 @@ impl Logger {
     /// Other threads may go on logging. What they log from now on is counted by
     /// [`unlogged`](crate::unlogged).
     pub fn shutdown(mut self) -> Report {
-        self.end()
+        self.end(None)
     }
 
-    fn end(&mut self) -> Report {
+    /// As [`Logger::shutdown`], but leaves in the rings what could not be written within `timeout`.
+    /// [`Report::unwritten`] says how many records that are; they have marks in the file.
+    ///
+    /// Where the consumer does not answer at all, because the system keeps it waiting for the disk,
+    /// the report has an error of the kind [`TimedOut`](io::ErrorKind::TimedOut), and says what had
+    /// been written and dropped before; the consumer ends by itself when it can.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Report {
+        self.end(Some(timeout))
+    }
+
+    fn end(&mut self, timeout: Option<Duration>) -> Report {
         let Some(consumer) = self.consumer.take() else { return Report::default() };
+        let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
         let mut running = running();
         let core = running.take();
         // Relaxed: see `hot::enabled`. Without a logger everything passes, in order to be counted.
         GATE.store(Level::Trace as u8, Ordering::Relaxed);
         drop(running);
         if let Some(core) = core {
-            core.control.stop();
+            core.control.stop(deadline);
         }
-        consumer.join().unwrap_or_else(|_| Report {
+        if deadline.is_some_and(|deadline| !ends_until(&consumer, deadline)) {
+            self.core.end_files();
+            let stats = self.core.counters.stats();
+            let text = "the consumer did not end in time: it waits for the disk";
+            return Report {
+                written: stats.total.written(),
+                dropped: stats.total.dropped(),
+                rescued: stats.rescued,
+                file_bytes: stats.file_bytes,
+                error: Some(io::Error::new(io::ErrorKind::TimedOut, text)),
+                ..Report::default()
+            };
+        }
+        let report = consumer.join().unwrap_or_else(|_| Report {
             error: Some(io::Error::other("the consumer panicked")),
             ..Report::default()
-        })
+        });
+        self.core.end_files();
+        report
+    }
+}
+
+/// How long behind its deadline a consumer that was told to stop is waited for: what it has to
+/// write even then are marks and totals.
+const GRACE_NS: u64 = 100_000_000;
+
+/// Whether a consumer that was told to stop ends about in time.
+fn ends_until(consumer: &JoinHandle<Report>, deadline_ns: u64) -> bool {
+    while !consumer.is_finished() {
+        if monotonic_ns() >= deadline_ns.saturating_add(GRACE_NS) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+impl fmt::Debug for Logger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logger").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
 impl Drop for Logger {
     fn drop(&mut self) {
-        self.end();
+        self.end(None);
     }
 }
 
 /// The options of a logger. Made by [`Logger::builder`]; each has a default.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing happens before `start`"]
 pub struct Builder {
     path: PathBuf,
@@ -160,7 +206,9 @@ pub struct Builder {
     segment_size: u64,
     max_level: Level,
     clock: Clock,
-    overflow: Overflow,
+    policies: Policies,
+    hook: Option<Hook>,
+    high_water: f64,
 }
 
 /// The smallest ring, in bytes.
@@ -172,6 +220,12 @@ const MAX_RING_BYTES: usize = 4 << 30;
 /// The smallest part of a file that is mapped at a time, in bytes: more than a sweep writes at
 /// once.
 const MIN_SEGMENT_BYTES: u64 = 4 << 20;
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("path", &self.path).finish_non_exhaustive()
+    }
+}
 
 impl Builder {
     /// Pins the consumer to a core, by the number that the operating system gives it. Default: not
@@ -239,8 +293,75 @@ impl Builder {
     }
 
     /// What a log call does when its thread's ring is full. Default: waits, for up to a second.
+    ///
+    /// For all levels; [`Builder::overflow_at`] makes exceptions, and has to come after it.
     pub fn overflow(mut self, policy: Overflow) -> Self {
-        self.overflow = policy;
+        Level::ALL.into_iter().for_each(|level| self.policies.set_overflow(level, policy));
+        self
+    }
+
+    /// What a log call of one level does when its thread's ring is full. As long as there is room
+    /// the choice costs nothing.
+    ///
+    /// ```
+    /// use kymo::{Level, Logger, Overflow};
+    ///
+    /// // Keep what matters, shed the rest.
+    /// let builder = Logger::builder("app.kymo")
+    ///     .overflow(Overflow::DropNewest)
+    ///     .overflow_at(Level::Error, Overflow::Wait { timeout: None })
+    ///     .overflow_at(Level::Warn, Overflow::Wait { timeout: None });
+    /// ```
+    pub fn overflow_at(mut self, level: Level, policy: Overflow) -> Self {
+        self.policies.set_overflow(level, policy);
+        self
+    }
+
+    /// Which records are critical: a call that logs one returns when it is in the file, and with it
+    /// everything that its thread logged before; with [`WriteThrough::synced`] when it is on the
+    /// disk. Default: none.
+    ///
+    /// Such a call wakes the consumer and waits for it: some microseconds, and as long as a sleep
+    /// takes to end. If the consumer cannot write the record within
+    /// [`WriteThrough::timeout`], because the disk is full or the system does not let it run, the
+    /// calling thread writes the record itself into a file beside the log, `NAME.rescue`, which the
+    /// reader merges into the log: nothing is lost, nothing hangs. Such records are counted in
+    /// [`Report::rescued`]. Other levels cost what they cost without this.
+    ///
+    /// ```
+    /// use kymo::{Level, Logger, WriteThrough};
+    ///
+    /// let builder = Logger::builder("app.kymo").write_through(Level::Error);
+    /// let builder = builder.write_through(WriteThrough::at(Level::Warn).synced());
+    /// ```
+    pub fn write_through(mut self, policy: impl Into<WriteThrough>) -> Self {
+        self.policies.set_write_through(policy.into());
+        self
+    }
+
+    /// Has a function called with what the program may want to know about its logger: rings that
+    /// fill up, records that were dropped, an output that fails and recovers. Default: none. The
+    /// same stands in the log itself, as warnings with the target `kymo`.
+    ///
+    /// It is called by the consumer, at most 10 ms after the event, and never by a thread that
+    /// logs; while it runs, nothing is written. It may log. If it panics, it is not called again.
+    ///
+    /// ```
+    /// use kymo::{Logger, Notice};
+    ///
+    /// let builder = Logger::builder("app.kymo").on_notice(|notice| match notice {
+    ///     Notice::OutputFailed { error } => eprintln!("no log: {error}"),
+    ///     other => eprintln!("log: {other}"),
+    /// });
+    /// ```
+    pub fn on_notice(mut self, hook: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// Which share of a ring's capacity is worth a notice. Default: 0.8.
+    pub fn high_water(mut self, share: f64) -> Self {
+        self.high_water = share;
         self
     }
 
@@ -257,19 +378,15 @@ impl Builder {
     ///
     /// # Errors
     /// If a logger runs already, if another process writes to the file, if the file cannot be made,
-    /// allocated (its first part) or mapped, or if the consumer cannot be pinned.
+    /// allocated (its first part) or mapped, or if the consumer cannot be pinned. Then nothing was
+    /// made, renamed or written over.
     pub fn start(self) -> Result<Logger, StartError> {
         let mut running = running();
         if running.is_some() {
             return Err(StartErrorKind::AlreadyRunning.into());
         }
-        let core = Arc::new(Core {
-            registry: Arc::new(Registry::new()),
-            control: Arc::new(Control::new()),
-            clock: TickSource::new(self.clock),
-            overflow: self.overflow,
-            ring_words: self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES).div_ceil(8),
-        });
+        let ring_words = self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES).div_ceil(8);
+        let core = Arc::new(Core::new(TickSource::new(self.clock), self.policies, ring_words));
         // Before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(core.clone())?;
         let segment = self.open_segment(core.clock);
@@ -278,38 +395,36 @@ impl Builder {
         core.clock.begin_sweep();
         // Relaxed: see `hot::enabled`.
         GATE.store(self.max_level as u8, Ordering::Relaxed);
-        *running = Some(core);
-        Ok(Logger { consumer: Some(consumer), path: self.path })
+        *running = Some(core.clone());
+        Ok(Logger { core, consumer: Some(consumer), path: self.path })
     }
 
     fn open_segment(&self, clock: TickSource) -> Result<Segment, StartError> {
-        let header = open::header(clock.source());
-        let file = open::open(&self.path, self.overwrite)?;
         let window = self.segment_size.max(MIN_SEGMENT_BYTES);
-        let output = MappedFile::new(file, &header.to_page(), window)
-            .map_err(|error| StartError::file(&self.path, error))?;
-        Ok(Segment { output, salt: header.salt })
+        let output = MappedFile::create(&self.path, self.overwrite, clock.source(), window)?;
+        Ok(Segment { salt: output.salt(), output })
     }
 
     /// Makes the consumer's thread, and waits until it is pinned, if it is to be.
     fn spawn_consumer(&self, core: Arc<Core>) -> Result<Waiting, StartError> {
         let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
         let pin = self.consumer_core;
+        let watch = Watch::new(self.hook.clone(), self.high_water);
         let (ready, pinned) = mpsc::sync_channel(1);
         let (segment, given) = mpsc::sync_channel::<Segment>(1);
         let run = move || {
-            let _end = EndOnDrop(core.control.clone());
+            let _end = EndOnDrop(core.clone());
             let _ = ready.send(pin.map_or(Ok(()), pin_to));
+            guard::unblock_in_this_thread();
             // Nothing is given where pinning failed, or opening the segment.
             let Ok(segment) = given.recv() else { return Report::default() };
             let discipline = first_observations(core.clock);
             let Segment { output, salt } = segment;
-            let (registry, control) = (core.registry.clone(), core.control.clone());
-            let mut consumer =
-                Consumer::new(registry, control, core.clock, discipline, output, salt);
+            let mut consumer = Consumer::new(core.clone(), discipline, output, salt);
+            consumer.set_watch(watch);
             // A panic (of a custom clock, say) must leave no thread waiting, and no record
             // uncounted.
-            let run = AssertUnwindSafe(|| consumer.run(|took| pacing.wait(took)));
+            let run = AssertUnwindSafe(|| consumer.run(|took| pacing.wait(took, &core.counters)));
             let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
             rings.into_iter().for_each(orphans::adopt);
             report
@@ -346,11 +461,11 @@ impl Waiting {
 }
 
 /// Tells whoever waits for the consumer that it has ended, also when it panicked.
-struct EndOnDrop(Arc<Control>);
+struct EndOnDrop(Arc<Core>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        self.0.end();
+        self.0.control.end();
     }
 }
 

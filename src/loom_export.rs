@@ -19,29 +19,29 @@ pub mod twin {
 /// it, the file, and time.
 pub mod rig {
     use std::io;
+    use std::time::Duration;
 
     use crate::Level;
     use crate::argument::Arguments;
-    use crate::call_site::{CallSite, Location};
+    use crate::call_site::{AtAny, CallSite, Location};
     use crate::clock::discipline::Discipline;
     use crate::clock::{Clock, Observation, TickSource};
     use crate::consumer::Consumer;
-    use crate::control::Control;
+    use crate::core::Core;
     use crate::format::FRAME_HEADER_BYTES;
     use crate::format::frame::{FrameHeader, Kind};
     use crate::format::varint;
     use crate::hot;
-    use crate::logger::Core;
     use crate::orphans::Orphan;
-    use crate::producer::{Mode, Producer};
-    use crate::registry::Registry;
+    use crate::policy::{Policies, WriteThrough};
+    use crate::producer::Producer;
     use crate::segment::Output;
-    use crate::state::{Drops, Reason, RingState, ThreadInfo};
+    use crate::state::{DropReason, Drops, RingState, ThreadInfo};
     use crate::sync::atomic::{AtomicU64, Ordering};
     use crate::sync::{Arc, statics, thread};
 
     pub use crate::consumer::Report;
-    pub use crate::producer::Overflow;
+    pub use crate::policy::Overflow;
 
     /// The words of a record with one number.
     pub const RECORD_WORDS: usize = 3;
@@ -72,13 +72,18 @@ pub mod rig {
     impl Rig {
         /// A logger whose consumer does not run yet.
         pub fn new(ring_words: usize, overflow: Overflow) -> Self {
-            let core = Core {
-                registry: Arc::new(Registry::new()),
-                control: Arc::new(Control::new()),
-                clock: TickSource::new(Clock::Coarse),
-                overflow,
-                ring_words,
-            };
+            let policies = Policies::new(overflow);
+            let core = Core::new(TickSource::new(Clock::Coarse), policies, ring_words);
+            Self { core: Arc::new(core), file: Arc::default() }
+        }
+
+        /// The same, where every record is critical.
+        pub fn write_through(ring_words: usize) -> Self {
+            let mut policies = Policies::new(Overflow::DropNewest);
+            // Real time passes while a model runs.
+            let patience = WriteThrough::at(Level::Info).timeout(Duration::from_secs(3_600));
+            policies.set_write_through(patience);
+            let core = Core::new(TickSource::new(Clock::Coarse), policies, ring_words);
             Self { core: Arc::new(core), file: Arc::default() }
         }
 
@@ -91,12 +96,10 @@ pub mod rig {
         pub fn start(&self) -> thread::JoinHandle<Ended> {
             // So far in the future that the clocks are not compared again.
             let seen = Observation { monotonic_ns: u64::MAX / 2, ..Observation::default() };
-            let Core { registry, control, clock, .. } = &*self.core;
+            let clock = self.core.clock;
             let mut consumer = Consumer::new(
-                registry.clone(),
-                control.clone(),
-                *clock,
-                Discipline::new(*clock, seen, seen),
+                self.core.clone(),
+                Discipline::new(clock, seen, seen),
                 Writing { file: self.file.clone(), records: 0 },
                 0,
             );
@@ -123,7 +126,7 @@ pub mod rig {
 
         /// Asks the consumer to drain the rings and end.
         pub fn stop(&self) {
-            self.core.control.stop();
+            self.core.control.stop(None);
         }
 
         /// How many records the calling thread can be sure to find in the file.
@@ -166,8 +169,8 @@ pub mod rig {
         /// ended.
         pub fn log(&mut self, number: u64) -> bool {
             let arguments: Number = (number, ());
-            if !hot::try_log(&mut self.0, &SITE, arguments) {
-                if self.0.mode() == Mode::CLOSED {
+            if !hot::try_log::<AtAny, _>(&mut self.0, &SITE, arguments) {
+                if self.0.is_shut_down() {
                     return false;
                 }
                 hot::log_outlined(&mut self.0, &SITE, arguments);
@@ -192,12 +195,13 @@ pub mod rig {
     impl DropCount {
         /// Nothing was dropped yet.
         pub fn new() -> Self {
-            Self(RingState::new(TickSource::new(Clock::Coarse), ThreadInfo::default()))
+            let rig = Rig::new(1, Overflow::DropNewest);
+            Self(RingState::new(&rig.core, 1, ThreadInfo::default()))
         }
 
         /// For the thread: drops a record.
         pub fn drop_record(&self) {
-            self.drops().count(Level::Info, 1, Reason::RingFull);
+            self.drops().count(Level::Info, 1, DropReason::RingFull);
         }
 
         /// For the consumer: how many were dropped, as the total says and as the counts say.
@@ -244,9 +248,10 @@ pub mod rig {
             Ok(())
         }
 
-        fn commit(&mut self) {
+        fn commit(&mut self) -> io::Result<()> {
             // Relaxed: see `Rig::in_file`.
             self.file.committed.store(self.records, Ordering::Relaxed);
+            Ok(())
         }
 
         fn len(&self) -> u64 {

@@ -2,54 +2,16 @@
 
 use std::time::Duration;
 
-use crate::clock::{TickSource, monotonic_ns, nanoseconds};
-use crate::control::Control;
-use crate::format::header::ClockSource;
+use crate::clock::{monotonic_ns, nanoseconds};
+use crate::core::Core;
 use crate::level::Level;
+use crate::policy::{Mode, Overflow, WriteThrough};
 use crate::ring::producer::Refusal;
 use crate::ring::{WORD_BYTES, WordProducer};
-use crate::state::{Reason, RingState};
+use crate::state::{DropReason, RingState};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, hint, thread};
 use crate::twin::{self, Twin};
-
-/// What to do with a record for which the ring has no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Overflow {
-    /// Wait for the consumer: spin briefly, then yield, then sleep. After the time limit, if there
-    /// is one, the record is dropped and counted.
-    Wait {
-        /// The time limit.
-        timeout: Option<Duration>,
-    },
-    /// Drop the record and count it.
-    DropNewest,
-}
-
-/// The state of a ring's producing end as its thread's calls see it: one byte, so that the usual
-/// case is one comparison.
-pub(crate) struct Mode;
-
-impl Mode {
-    /// Stamp with the processor's counter.
-    pub(crate) const COUNTER: u8 = 0;
-    /// Stamp with the coarse clock.
-    pub(crate) const COARSE: u8 = 1;
-    /// Stamp with another clock.
-    pub(crate) const OTHER: u8 = 2;
-    /// The logger has been shut down.
-    pub(crate) const CLOSED: u8 = 3;
-
-    /// The mode for a clock.
-    pub(crate) fn of(clock: TickSource) -> u8 {
-        match clock.source() {
-            ClockSource::Counter => Self::COUNTER,
-            ClockSource::Coarse => Self::COARSE,
-            ClockSource::Monotonic | ClockSource::Custom => Self::OTHER,
-        }
-    }
-}
 
 /// How often a producer that waits for room looks again while it spins, before it yields.
 const SPINS: u32 = 64;
@@ -67,31 +29,32 @@ const SLEEP: Duration = Duration::from_micros(50);
 pub(crate) struct Producer {
     pub(crate) ring: WordProducer,
     pub(crate) state: Arc<RingState>,
-    control: Arc<Control>,
-    overflow: Overflow,
+    core: Arc<Core>,
+    /// How many failures the last flush knew of.
+    failures: u64,
 }
 
 impl Producer {
-    pub(crate) fn new(
-        ring: WordProducer,
-        state: Arc<RingState>,
-        control: Arc<Control>,
-        overflow: Overflow,
-    ) -> Self {
-        Self { ring, state, control, overflow }
+    pub(crate) fn new(ring: WordProducer, state: Arc<RingState>, core: Arc<Core>) -> Self {
+        Self { ring, state, core, failures: 0 }
     }
 
-    /// See [`Mode`].
+    /// See [`Mode`]. The level is given by its index.
     #[inline(always)]
-    pub(crate) fn mode(&self) -> u8 {
+    pub(crate) fn mode(&self, level: usize) -> u8 {
         // Relaxed: that a logger was shut down need not be seen at once; a record that comes too
         // late stays in the ring, where `orphans` counts it.
-        self.state.mode.load(Ordering::Relaxed)
+        self.state.modes[level].load(Ordering::Relaxed)
+    }
+
+    /// Whether the logger was shut down.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.mode(Level::Error.index()) == Mode::CLOSED
     }
 
     /// Whether nobody reads the ring any more: the logger was shut down, or its consumer has died.
     fn is_closed(&self) -> bool {
-        self.mode() == Mode::CLOSED || self.ring.is_abandoned()
+        self.is_shut_down() || self.ring.is_abandoned()
     }
 
     /// The time stamp for a record.
@@ -99,51 +62,94 @@ impl Producer {
         self.state.clock.stamp()
     }
 
+    /// What to do with a record of this level when there is no room.
+    pub(crate) fn overflow(&self, level: Level) -> Overflow {
+        self.core.policies.overflow(level)
+    }
+
+    /// How records of this level are written through, if they are.
+    pub(crate) fn write_through_policy(&self, level: Level) -> Option<WriteThrough> {
+        self.core.policies.write_through(level)
+    }
+
     /// The length of the longest record that this ring takes, in bytes.
     pub(crate) fn max_record_bytes(&self) -> usize {
         self.ring.longest() * WORD_BYTES
     }
 
-    /// Makes sure that a record of `words` words has room. If not, the record was counted as
-    /// dropped.
-    pub(crate) fn wait_for_room(&mut self, level: Level, ticks: u64, words: usize) -> bool {
+    /// Makes sure that a record of `words` words has room; if there is none, says why.
+    pub(crate) fn wait_for_room(
+        &mut self,
+        words: usize,
+        overflow: Overflow,
+    ) -> Result<(), DropReason> {
         match self.ring.reserve(words) {
-            Ok(_) => return true,
+            Ok(_) => return Ok(()),
             Err(Refusal::Full) => {}
-            Err(Refusal::TooLong) => {
-                self.drop_record(level, ticks, Reason::TooLarge);
-                return false;
-            }
+            Err(Refusal::TooLong) => return Err(DropReason::TooLarge),
         }
-        let timeout = match self.overflow {
-            Overflow::DropNewest => {
-                self.drop_record(level, ticks, Reason::RingFull);
-                return false;
-            }
-            Overflow::Wait { timeout } => timeout,
-        };
+        let Overflow::Wait { timeout } = overflow else { return Err(DropReason::RingFull) };
+        if self.core.control.is_consumer() {
+            // It would wait for itself. (A hook that logs runs there.)
+            return Err(DropReason::RingFull);
+        }
         // It may be asleep, and whoever waits may call the system. Once is enough: it does not go
         // to sleep again before it has taken something, and then there is room.
         if !twin::broken(Twin::WaitAsleep) {
-            self.control.wake();
+            self.core.control.wake();
         }
         let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
         let mut round = FIRST_ROUND;
         loop {
             if self.ring.reserve(words).is_ok() {
-                return true;
+                return Ok(());
             }
             // Checked behind that: a consumer that has gone makes no more room.
             if self.is_closed() {
-                self.drop_record(level, ticks, Reason::AfterShutdown);
-                return false;
+                return Err(DropReason::AfterShutdown);
             }
             if deadline.is_some_and(|deadline| monotonic_ns() >= deadline) {
-                self.drop_record(level, ticks, Reason::WaitTimedOut);
-                return false;
+                return Err(DropReason::WaitTimedOut);
             }
             Self::pause(round);
             round += 1;
+        }
+    }
+
+    /// Publishes a critical record, and waits until it is in the file, with all before it. If the
+    /// consumer cannot do that in time, this thread writes the record itself, into the side file.
+    pub(crate) fn write_through(
+        &mut self,
+        level: Level,
+        ticks: u64,
+        record: &[u64],
+        policy: WriteThrough,
+    ) {
+        let deadline_ns = monotonic_ns().saturating_add(nanoseconds(policy.limit()));
+        let failures = self.failures();
+        let room =
+            self.wait_for_room(record.len(), Overflow::Wait { timeout: Some(policy.limit()) });
+        if room.is_ok()
+            && let Ok(mut slot) = self.ring.reserve(record.len())
+        {
+            let to = slot.as_mut_ptr();
+            // SAFETY: the slot has as many words as the record, and is not Rust memory that the
+            // record might overlap.
+            unsafe { to.copy_from_nonoverlapping(record.as_ptr(), record.len()) };
+            // SAFETY: the record is whole.
+            unsafe { slot.publish() };
+            let at_once = twin::broken(Twin::WriteThroughAtOnce);
+            if at_once || self.drain(Some(deadline_ns)) && self.failures() == failures {
+                if policy.is_synced() {
+                    self.core.sync();
+                }
+                return;
+            }
+        }
+        let rescued = self.core.rescue(record, &self.state.thread, policy.is_synced());
+        if let Err(reason) = room {
+            let reason = if rescued { DropReason::Rescued } else { reason };
+            self.drop_record(level, ticks, reason);
         }
     }
 
@@ -161,21 +167,33 @@ impl Producer {
     }
 
     /// Counts a record as dropped.
-    pub(crate) fn drop_record(&self, level: Level, ticks: u64, reason: Reason) {
+    pub(crate) fn drop_record(&self, level: Level, ticks: u64, reason: DropReason) {
         self.state.drops.count(level, ticks, reason);
     }
 
-    /// Waits until all that was logged here is in the file; false if it could not be written, or
-    /// the logger has gone before.
+    /// Waits until all that was logged here is in the file; false if something could not be written
+    /// since the last time, or if the logger has gone before.
     pub(crate) fn flush(&mut self, deadline_ns: Option<u64>) -> bool {
-        // Acquire, both: pairs with the release in `Lane::fail`, which comes before the ring's room
-        // is given back.
-        let failures = self.state.failures.load(Ordering::Acquire);
+        let drained = self.drain(deadline_ns);
+        let failures = self.failures();
+        drained && std::mem::replace(&mut self.failures, failures) == failures
+    }
+
+    /// Waits until the consumer has taken all that was logged here, whatever became of it; false if
+    /// it has not.
+    fn drain(&mut self, deadline_ns: Option<u64>) -> bool {
         while !self.ring.is_drained() {
-            if self.is_closed() || !self.control.request_sweep(deadline_ns) {
+            if self.is_closed() || !self.core.control.request_sweep(deadline_ns) {
                 break;
             }
         }
-        self.ring.is_drained() && self.state.failures.load(Ordering::Acquire) == failures
+        self.ring.is_drained()
+    }
+
+    /// How often something that was logged here could not be written, or was lost.
+    fn failures(&self) -> u64 {
+        // Acquire: pairs with the release in `Lane::say_failed`, which comes before the ring's room
+        // is given back.
+        self.state.failures.load(Ordering::Acquire)
     }
 }

@@ -1,32 +1,58 @@
 //! What both ends of a ring and the logger share, besides the ring itself.
 
 use crate::clock::TickSource;
+use crate::core::Core;
 use crate::level::Level;
-use crate::producer::Mode;
+use crate::policy::Mode;
 use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::sync::statics;
 use crate::twin::{self, Twin};
 
 /// Why a record was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub(crate) enum Reason {
+#[non_exhaustive]
+pub enum DropReason {
+    /// The ring was full, and the policy was to drop the newest.
     RingFull = 1,
+    /// The record was too large for the ring, cut as short as it can be.
     TooLarge = 2,
+    /// The ring was full, and stayed so for as long as the policy allowed to wait.
     WaitTimedOut = 3,
+    /// The output could not be written.
     OutputFailed = 4,
+    /// The logger had been shut down.
     AfterShutdown = 5,
+    /// It was logged by a signal handler that interrupted a log call of its own thread.
     Nested = 6,
+    /// The file was removed, and with it these records, which had been written.
+    FileRemoved = 7,
+    /// It was overwritten by newer ones.
+    Overwritten = 8,
+    /// There was no room for a critical record, which its thread has written into the file beside
+    /// the log.
+    Rescued = 9,
+    /// The time that the logger had for shutting down was over.
+    ShutdownTimedOut = 10,
 }
 
-impl Reason {
-    pub(crate) const ALL: [Self; 6] = [
+impl DropReason {
+    pub(crate) const ALL: [Self; 10] = [
         Self::RingFull,
         Self::TooLarge,
         Self::WaitTimedOut,
         Self::OutputFailed,
         Self::AfterShutdown,
         Self::Nested,
+        Self::FileRemoved,
+        Self::Overwritten,
+        Self::Rescued,
+        Self::ShutdownTimedOut,
     ];
+
+    fn index(self) -> usize {
+        self as usize - 1
+    }
 }
 
 /// What is known of a thread.
@@ -40,28 +66,92 @@ pub(crate) struct ThreadInfo {
 
 /// What a producer and the consumer share about a ring.
 pub(crate) struct RingState {
-    /// See `producer::Mode`. Set to `CLOSED` by the consumer, once; read by the producer.
-    pub(crate) mode: AtomicU8,
+    /// By level; see `producer::Mode`. Set to `CLOSED` by the consumer, once; read by the producer.
+    pub(crate) modes: [AtomicU8; 5],
     /// Where the time stamps of the thread's records come from.
     pub(crate) clock: TickSource,
     pub(crate) thread: ThreadInfo,
+    /// The capacity of the ring.
+    pub(crate) ring_words: usize,
+    /// Whether these are kymo's own records and not the program's.
+    pub(crate) is_own: bool,
     pub(crate) drops: Drops,
+    pub(crate) taken: Taken,
     /// How many sweeps that took records from the ring could not be written. Raised by the
     /// consumer.
     pub(crate) failures: AtomicU64,
 }
 
 impl RingState {
-    pub(crate) fn new(clock: TickSource, thread: ThreadInfo) -> Self {
-        let mode = AtomicU8::new(Mode::of(clock));
-        Self { mode, clock, thread, drops: Drops::new(), failures: AtomicU64::new(0) }
+    pub(crate) fn new(core: &Core, ring_words: usize, thread: ThreadInfo) -> Self {
+        Self {
+            modes: Level::ALL.map(|level| AtomicU8::new(core.policies.mode(level, core.clock))),
+            clock: core.clock,
+            thread,
+            ring_words,
+            is_own: false,
+            drops: Drops::new(),
+            taken: Taken::default(),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    /// Tells the thread that nobody reads its ring any more.
+    pub(crate) fn close(&self) {
+        for mode in &self.modes {
+            // Relaxed: a call that misses it leaves a last record in the ring.
+            mode.store(Mode::CLOSED, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What the consumer has done with what it took from a ring. Written by the consumer, before it
+/// gives the ring its room back; to be looked at by anybody.
+#[derive(Default)]
+pub(crate) struct Taken {
+    /// How many records are in the file, by level.
+    pub(crate) written: [statics::AtomicU64; 5],
+    /// How many records the consumer has lost.
+    pub(crate) failed: SharedCounts,
+    /// How many bytes the written ones took in the ring.
+    pub(crate) bytes: statics::AtomicU64,
+    /// The most words that were found in the ring.
+    pub(crate) high_water_words: statics::AtomicU64,
+}
+
+impl Taken {
+    /// What was written is gone.
+    pub(crate) fn clear_written(&self) {
+        // Relaxed: see `Account::of`.
+        self.written.iter().for_each(|written| written.store(0, Ordering::Relaxed));
+    }
+}
+
+/// [`DropCounts`] that one thread writes and others look at.
+#[derive(Default)]
+pub(crate) struct SharedCounts([[statics::AtomicU64; 5]; DropReason::ALL.len()]);
+
+impl SharedCounts {
+    pub(crate) fn load(&self) -> DropCounts {
+        // Relaxed: see `Account::of`.
+        let load = |reason: usize, level: usize| self.0[reason][level].load(Ordering::Relaxed);
+        DropCounts {
+            counts: std::array::from_fn(|reason| std::array::from_fn(|level| load(reason, level))),
+        }
+    }
+
+    pub(crate) fn store(&self, counts: &DropCounts) {
+        for (reason, level, count) in counts.iter() {
+            // Relaxed: see `Account::of`.
+            self.0[reason.index()][level.index()].store(count, Ordering::Relaxed);
+        }
     }
 }
 
 /// Counts the records that a thread dropped. Written by that thread only, and read by the consumer.
 pub(crate) struct Drops {
     /// By reason, then level.
-    counts: [[AtomicU64; 5]; Reason::ALL.len()],
+    counts: [[AtomicU64; 5]; DropReason::ALL.len()],
     first_ticks: AtomicU64,
     last_ticks: AtomicU64,
     /// The sum of all counts.
@@ -82,14 +172,14 @@ impl Drops {
     }
 
     /// Counts a record. For the thread that owns the ring, or a signal handler that interrupted it.
-    pub(crate) fn count(&self, level: Level, ticks: u64, reason: Reason) {
+    pub(crate) fn count(&self, level: Level, ticks: u64, reason: DropReason) {
         // Relaxed, but for the last: the store of the total publishes them. `fetch_add`, because a
         // signal handler may come between.
         if self.total.load(Ordering::Relaxed) == self.marked.load(Ordering::Relaxed) {
             self.first_ticks.store(ticks, Ordering::Relaxed);
         }
         self.last_ticks.store(ticks, Ordering::Relaxed);
-        self.counts[reason as usize - 1][level as usize - 1].fetch_add(1, Ordering::Relaxed);
+        self.counts[reason.index()][level.index()].fetch_add(1, Ordering::Relaxed);
         // Release: pairs with the acquire load in `total`.
         self.total.fetch_add(1, twin::ordering(Ordering::Release, Twin::DropsAdd));
     }
@@ -128,13 +218,20 @@ impl Drops {
 /// How many records were dropped, by reason and level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DropCounts {
-    counts: [[u64; 5]; Reason::ALL.len()],
+    counts: [[u64; 5]; DropReason::ALL.len()],
 }
 
 impl DropCounts {
     /// Adds `count` records.
-    pub(crate) fn add(&mut self, reason: Reason, level: Level, count: u64) {
-        self.counts[reason as usize - 1][level as usize - 1] += count;
+    pub(crate) fn add(&mut self, reason: DropReason, level: Level, count: u64) {
+        self.counts[reason.index()][level.index()] += count;
+    }
+
+    /// Adds records by level.
+    pub(crate) fn add_all(&mut self, reason: DropReason, by_level: [u64; 5]) {
+        for (level, count) in Level::ALL.into_iter().zip(by_level) {
+            self.add(reason, level, count);
+        }
     }
 
     /// The sum.
@@ -163,8 +260,8 @@ impl DropCounts {
     }
 
     /// Those that are not zero.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Reason, Level, u64)> {
-        let all = Reason::ALL.into_iter().zip(self.counts);
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (DropReason, Level, u64)> {
+        let all = DropReason::ALL.into_iter().zip(self.counts);
         let all = all.flat_map(|(reason, by_level)| {
             Level::ALL.into_iter().zip(by_level).map(move |(level, count)| (reason, level, count))
         });

@@ -22,7 +22,7 @@
 
 /// For statics, which lead to what is modelled and are not modelled themselves: always `std`'s.
 pub mod statics {
-    pub use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, compiler_fence};
+    pub use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, compiler_fence};
     pub use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 }
 

@@ -16,8 +16,8 @@ use crate::hot::AVAILABLE;
 use crate::level::Level;
 use crate::logger;
 use crate::orphans;
-use crate::producer::{Mode, Producer};
-use crate::state::{Reason, RingState, ThreadInfo};
+use crate::producer::Producer;
+use crate::state::{DropReason, RingState, ThreadInfo};
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicU64, Ordering, compiler_fence};
 
@@ -72,8 +72,9 @@ pub fn prepare_thread() -> bool {
 }
 
 /// Waits until everything that the calling thread has logged is in the file. False if no logger
-/// runs, if it ended before that, or if something could not be written (a full disk). In a signal
-/// handler that interrupted a log call it does nothing, and returns false.
+/// runs, if it ended before that, or if something that the thread logged since its last flush could
+/// not be written (a full disk) or is gone with its file. In a signal handler that interrupted a log
+/// call it does nothing, and returns false.
 ///
 /// ```
 /// assert!(!kymo::flush(), "no logger runs");
@@ -154,7 +155,7 @@ fn take(level: Option<Level>) -> Option<Lease> {
             // SAFETY: the producer, which owns this too, lives until the interrupted call goes on,
             // which is only when this has returned.
             let state = unsafe { &*STATE.get() };
-            state.drops.count(level, state.clock.stamp(), Reason::Nested);
+            state.drops.count(level, state.clock.stamp(), DropReason::Nested);
         }
         return None;
     }
@@ -188,7 +189,7 @@ fn existing() -> Option<Lease> {
     }
     compiler_fence(Ordering::SeqCst);
     let lease = Lease { producer, last: false };
-    if lease.mode() != Mode::CLOSED {
+    if !lease.is_shut_down() {
         return Some(lease);
     }
     // Its logger was shut down.

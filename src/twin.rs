@@ -91,6 +91,8 @@ pub enum Twin {
     LateDropsForgotten,
     /// `producer`, the wait for room: the consumer is not woken.
     WaitAsleep,
+    /// `producer`, a critical record: nobody waits for it to be in the file.
+    WriteThroughAtOnce,
     /// `state`, a drop: the total is raised with a relaxed operation.
     DropsAdd,
     /// `state`, the consumer's look at drops: the load of the total is relaxed.

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use kymo::Level;
 use kymo::format::header::Header;
 use kymo::format::types::Type;
-use kymo::reader::{Ending, Error, HeaderState, Options, Order, Reader};
+use kymo::reader::{Ending, Error, Event, HeaderState, Options, Order, Reader};
 use segment::{Arg, Outcome, Rec, Segment, drain, read, read_with, sample};
 
 /// Gives out 1 to `most` bytes at a time, and is interrupted now and then.
@@ -231,6 +231,53 @@ fn frames_and_fields_of_later_versions_are_skipped() {
 }
 
 #[test]
+fn a_fatal_signal_is_met_with_its_thread_at_its_time() {
+    let mut file = Segment::new(3);
+    file.clock(0).site(0, 3, "tick", &[]).thread(0, "first").thread(1, "second");
+    file.block(0, &[Rec(0, 5, &[])]).block(1, &[Rec(0, 10, &[]), Rec(0, 30, &[])]).watermark(15);
+    // The helper names a thread 1000 and its number.
+    file.signal(1000, 11, 20).signal(77, 250, 41).signal(0, 6, 42).close();
+    for order in [Order::Written, Order::Time, Order::Exact] {
+        let outcome = read_with(Options::new().order(order), &file.bytes);
+        let signals: Vec<_> = outcome.marks.iter().filter(|it| it.contains(" in ")).collect();
+        assert_eq!(
+            signals,
+            ["SIGSEGV in Some(\"first\")", "signal 250 in None", "SIGABRT in None"]
+        );
+        assert!(outcome.report.is_whole());
+    }
+    let mut reader = Options::new().order(Order::Time).from_slice(&file.bytes).expect("a file");
+    let mut times = Vec::new();
+    while let Some(event) = reader.next_event().expect("no failure") {
+        match event {
+            Event::Record(record) => times.push(record.time_ns()),
+            Event::Signal(signal) => {
+                times.push(signal.time_ns);
+                assert!(signal.offset > 4096 && signal.thread.is_none_or(|it| it.number() == 0));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(times, [5, 10, 20, 30, 41, 42]);
+
+    let mut short = Segment::new(3);
+    short.frame(11, &[1, 11, 0]).close();
+    assert_eq!(read(&short.bytes).report.damages, 1);
+}
+
+#[test]
+fn a_side_file_names_the_segment_that_it_belongs_to() {
+    let mut header = Header::new(kymo::reader::ClockSource::Counter);
+    header.host = "h".repeat(200);
+    header.side_of = *b"the log's number";
+    let page = header.to_page();
+    assert_eq!(&page[132..148], b"the log's number");
+    let reader = Reader::from_slice(&page).expect("a kymo file");
+    assert_eq!(reader.header().side_of, *b"the log's number");
+    assert_eq!(reader.header().host.len(), 64);
+}
+
+#[test]
 fn records_before_any_clock_are_there_and_their_time_is_said_to_be_a_guess() {
     let mut file = Segment::new(3);
     file.site(0, 3, "tick", &[]).block(0, &[Rec(0, 777, &[]), Rec(0, 778, &[])]).close();
@@ -256,7 +303,8 @@ fn what_is_no_kymo_file_says_so() {
     assert_eq!(error.offset(), 8);
     assert_eq!(
         error.to_string(),
-        "the file has version 2 of the format; this reader knows those up to 1"
+        "the file has version 2 of the format, at byte 8; this reader knows those up to 1: \
+         take that of a later release"
     );
 }
 

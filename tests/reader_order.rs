@@ -6,7 +6,7 @@ mod segment;
 use std::collections::BTreeMap;
 
 use kymo::format::types::Type;
-use kymo::reader::{Files, Options, Order, Reader};
+use kymo::reader::{DamageKind, Event, Files, Options, Order, Reader};
 use proptest::prelude::*;
 use segment::{Arg, Outcome, Rec, Segment, drain, note, read_with, sample};
 
@@ -64,6 +64,46 @@ fn within_a_thread_the_order_is_that_of_the_file_whatever_the_ticks() {
     file.last_block(1, &[Rec(0, 25, &[]), Rec(0, 35, &[])], 50).close();
     for order in [Order::Time, Order::Exact] {
         assert_eq!(times(&by(order, &file.bytes)), [10, 25, 30, 20, 35, 40]);
+    }
+}
+
+/// What a reader hands out, one behind the other: a record's block, a gap's place, or a damage's
+/// (with what has no place left out).
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Record(u64),
+    Gap(u64),
+    Damage(u64),
+    End,
+}
+
+fn seen(order: Order, bytes: &[u8]) -> Vec<Seen> {
+    let mut reader = Options::new().order(order).from_slice(bytes).expect("a kymo file");
+    let mut seen = Vec::new();
+    while let Some(event) = reader.next_event().expect("no failure") {
+        seen.extend(match event {
+            Event::Record(record) => Some(Seen::Record(record.block_offset())),
+            Event::Gap(gap) => Some(Seen::Gap(gap.offset)),
+            // The rest of a block belongs to its thread.
+            Event::Damage(damage) => match damage.kind {
+                DamageKind::UnknownCallSite(_) | DamageKind::Record => None,
+                _ => Some(Seen::Damage(damage.offset)),
+            },
+            Event::End(_) => Some(Seen::End),
+            _ => None,
+        });
+    }
+    seen
+}
+
+#[test]
+fn what_stands_behind_the_end_is_reported_behind_it() {
+    let mut file = sample();
+    file.bytes.extend_from_slice(&[7; 40]);
+    for order in [Order::Written, Order::Time, Order::Exact] {
+        let seen = seen(order, &file.bytes);
+        assert_eq!(seen[seen.len() - 2], Seen::End);
+        assert!(matches!(seen[seen.len() - 1], Seen::Damage(_)));
     }
 }
 
@@ -145,7 +185,7 @@ fn two_files_are_merged_by_time() {
     let mut outcomes = [Outcome::default(), Outcome::default()];
     let mut times = Vec::new();
     while let Some((file, event)) = merged.next_event().expect("no failure") {
-        if let kymo::reader::Event::Record(record) = event {
+        if let Event::Record(record) = event {
             times.push(record.time_ns());
         }
         note(&mut outcomes[file], event);
@@ -180,6 +220,41 @@ fn a_reader_can_move_to_another_thread() {
 }
 
 proptest! {
+    /// Damage comes before the gap that it left, and behind what was read before it, unless such a
+    /// gap comes first.
+    #[test]
+    fn damage_comes_before_its_gap_and_behind_what_stands_before_it(
+        at in prop::collection::vec(any::<prop::sample::Index>(), 1..4),
+        cut in any::<bool>(),
+    ) {
+        let mut file = long(4, 3, true);
+        let bytes = file.bytes.len();
+        let places = at.iter().map(|at| 4096 + at.index(bytes - 4096));
+        places.clone().for_each(|place| file.bytes[place] ^= 1);
+        if cut && let Some(place) = places.min() {
+            file.bytes.truncate(place + 1);
+        }
+        for order in [Order::Time, Order::Exact] {
+            let seen = seen(order, &file.bytes);
+            for (n, one) in seen.iter().enumerate() {
+                let behind = &seen[n + 1..];
+                match one {
+                    Seen::Gap(place) => for other in behind {
+                        let earlier = matches!(other, Seen::Damage(other) if other < place);
+                        prop_assert!(!earlier, "{:?}", seen);
+                    },
+                    Seen::Damage(place) if !matches!(behind.first(), Some(Seen::Gap(_))) => {
+                        for other in behind.iter().take_while(|it| !matches!(it, Seen::Gap(_))) {
+                            let earlier = matches!(other, Seen::Record(other) if other < place);
+                            prop_assert!(!earlier, "{:?}", seen);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
     /// Whatever the sweeps, the exact order is the stable one, and the streaming order holds the
     /// same records.
     #[test]

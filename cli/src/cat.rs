@@ -2,54 +2,42 @@
 
 use std::path::PathBuf;
 
-use anstream::{AutoStream, ColorChoice};
 use clap::{Args, ValueEnum};
-use jiff::tz::TimeZone;
-use kymo::reader::{Event, FileError, Files, Options};
+use kymo::reader::{Ending, Event, FileError, Files, Options, Reader};
 
+use crate::argument::Argument;
+use crate::filter::{self, Filter};
+use crate::format;
 use crate::input::{self, OpenError};
-use crate::json::Json;
 use crate::outcome::{self, Outcome, complain};
 use crate::output::{Closed, Output};
-use crate::text::Text;
-use crate::time;
+use crate::point::Reference;
+use crate::selection::{self, Selection};
 
 /// Prints the records of log files, several files merged by time.
 ///
 /// What was dropped or damaged is shown in its place: in text as a line with `--` in place of a
-/// level, in JSON as an object with a key `event`. A file that is still being written is printed as
-/// far as it was written when the command began.
+/// level, in JSON, logfmt and CSV with a key or column `event`. A file that is still being written
+/// is printed as far as it was written when the command began.
 #[derive(Args)]
 #[command(after_help = outcome::HELP)]
 pub struct Cat {
-    /// The log files; `-` is standard input
-    #[arg(required = true, value_name = "FILE")]
+    /// The log files, or directories of files named *.kymo; `-` is standard input
+    #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
 
-    /// What is printed for a record
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    #[command(flatten)]
+    filter: filter::Arguments,
 
-    /// The time zone of text: the name of a zone (Europe/Berlin), an offset (+02:00), or `local`
-    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = time::parse_zone)]
-    tz: TimeZone,
+    #[command(flatten)]
+    selection: selection::Arguments,
+
+    #[command(flatten)]
+    format: format::Arguments,
 
     /// The order of the records of a file
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
     order: Order,
-
-    /// When to use colours; NO_COLOR is heeded
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
-    color: Color,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Format {
-    /// A line of text
-    #[default]
-    Text,
-    /// A JSON object on a line
-    Json,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -63,24 +51,21 @@ enum Order {
     Exact,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Color {
-    /// On a terminal
-    #[default]
-    Auto,
-    Always,
-    Never,
-}
-
 impl Cat {
     /// Runs the command.
     pub fn run(self) -> Outcome {
-        let mut outcome = Outcome::Fine;
+        let mut outcome = Outcome::Nothing;
+        let mut filter = self.filter.build(&Reference::now(self.format.zone().clone()));
         let order = self.order.into();
-        let options = || Options::new().order(order);
+        let has_context = self.selection.wants_context();
+        let options = || {
+            let options = Options::new().order(order);
+            // What the reader leaves out cannot be context.
+            if has_context { filter.narrow(options) } else { filter.push_down(options) }
+        };
         let inputs = input::open_all(&self.files, options, |path, error: OpenError| {
             complain(format_args!("{}: {error}", path.display()));
-            outcome.worsen(Outcome::Failed);
+            outcome.add(Outcome::Failed);
         });
         let mut readers = Vec::new();
         let mut named = Vec::new();
@@ -89,65 +74,88 @@ impl Cat {
             named.push((input.name, input.is_live));
         }
         let mut files = Files::new(readers);
-        let mut lines = match self.format {
-            Format::Text => Lines::Text(Text::new(self.tz, self.color.wanted())),
-            Format::Json => Lines::Json(Json::new(named.len())),
+        let lines = match self.format.build(named.len()) {
+            Ok(lines) => lines,
+            Err(contradiction) => {
+                complain(contradiction);
+                return Outcome::Failed;
+            }
         };
-        match print(&mut files, &named, &mut lines) {
-            Ok(printed) => outcome.worsen(printed),
+        let asked: Vec<Asked> = (filter.arguments().into_iter().map(|it| ("--where", it)))
+            .chain(lines.arguments().into_iter().map(|it| ("--format", it)))
+            .map(|(option, argument)| (option, argument.clone()))
+            .collect();
+        let selection = self.selection.build(lines, Output::new());
+        match print(&mut files, &named, &mut filter, selection) {
+            Ok(printed) => outcome.add(printed),
             // Nobody wants to know the rest, which was not read either.
             Err(Closed(closed)) => {
-                outcome.worsen(closed);
+                outcome.add(closed);
                 return outcome;
             }
         }
+        complain_about_names(&asked, &files);
         for (reader, (name, is_live)) in files.readers().iter().zip(&named) {
             if let Some(complaint) = input::complaint(reader.report(), *is_live) {
                 complain(format_args!("{name}: {complaint}"));
-                outcome.worsen(Outcome::Damaged);
+                outcome.add(Outcome::Failed);
             }
         }
         outcome
     }
 }
 
-/// Prints all events, by file name.
+/// Prints the events that are wanted, by file name.
 fn print(
     files: &mut Files<'_>,
     named: &[(String, bool)],
-    lines: &mut Lines,
+    filter: &mut Filter,
+    mut selection: Selection,
 ) -> Result<Outcome, Closed> {
-    let mut outcome = Outcome::Fine;
-    let mut output = Output::new();
-    loop {
+    let mut outcome = Outcome::Nothing;
+    while !selection.is_complete() {
         match files.next_event() {
-            Ok(Some((file, event))) => {
-                lines.write(file, &named[file].0, &event, output.buffer());
-                output.line_done()?;
-            }
+            Ok(Some((file, event))) => match &event {
+                Event::Record(record) => {
+                    let is_match = filter.admits(file, record);
+                    selection.record(file, &named[file].0, &event, is_match)?;
+                }
+                mark if filter.admits_mark(mark) => {
+                    selection.mark(file, &named[file].0, &event)?;
+                }
+                _ => {}
+            },
             Ok(None) => break,
             Err(FileError { file, error, .. }) => {
                 complain(format_args!("{}: {error}", named[file].0));
-                outcome.worsen(Outcome::Damaged);
+                outcome.add(Outcome::Failed);
             }
         }
     }
-    output.finish()?;
+    if selection.matches() > 0 {
+        outcome.add(Outcome::Found);
+    }
+    selection.finish()?;
     Ok(outcome)
 }
 
-/// What turns events into lines.
-enum Lines {
-    Text(Text),
-    Json(Json),
-}
+/// An option, and an argument that it names.
+type Asked = (&'static str, Argument);
 
-impl Lines {
-    #[inline]
-    fn write(&mut self, file: usize, log: &str, event: &Event<'_>, out: &mut String) {
-        match self {
-            Self::Text(text) => text.write(log, event, out),
-            Self::Json(json) => json.write(file, log, event, out),
+/// Names arguments that occur nowhere in the input, which are likely misspelt. Where not all of it
+/// was read, they may yet occur.
+fn complain_about_names(asked: &[Asked], files: &Files<'_>) {
+    let readers = files.readers();
+    if readers.iter().any(|reader| reader.report().ending == Ending::Unread) {
+        return;
+    }
+    for (index, (option, argument)) in asked.iter().enumerate() {
+        let mut sites = readers.iter().flat_map(Reader::call_sites);
+        let is_known = sites.any(|site| argument.position(site).is_some());
+        if !is_known && !asked[..index].contains(&asked[index]) {
+            complain(format_args!(
+                "{option}: no statement in the input has an argument {argument}"
+            ));
         }
     }
 }
@@ -158,17 +166,6 @@ impl From<Order> for kymo::reader::Order {
             Order::Time => Self::Time,
             Order::Written => Self::Written,
             Order::Exact => Self::Exact,
-        }
-    }
-}
-
-impl Color {
-    /// Whether standard output is to be coloured.
-    fn wanted(self) -> bool {
-        match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Auto => AutoStream::choice(&std::io::stdout()) != ColorChoice::Never,
         }
     }
 }

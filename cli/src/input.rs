@@ -1,18 +1,13 @@
 //! Log files: how they are opened, and what is to be said about them once they were read.
 //!
-//! A file that is still being written is read as it was when it was opened: as far as its writer
-//! had committed. What its writer is at behind that would look like damage. Any other file is read
-//! to the last valid frame. The two are told apart by the lock that a writer holds on its file; a
-//! file that was closed in order is not asked for it.
+//! A file that is still being written is read as it was when it was opened, any other to the last
+//! valid frame.
 
 use std::fmt::{self, Write as _};
-use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use kymo::format::HEADER_BYTES;
-use kymo::format::header::COMMITTED_OFFSET;
-use kymo::reader::{Ending, Error, HeaderState, Options, Reader, Report};
+use kymo::reader::{Directory, Ending, Error, HeaderState, Options, Reader, Report};
 
 /// A file that could be opened.
 pub struct Input {
@@ -26,79 +21,57 @@ pub struct Input {
 /// Why a file could not be opened.
 #[derive(Debug)]
 pub enum OpenError {
-    /// It does not exist, or may not be read.
-    Io(io::Error),
-    Directory,
-    /// A device, a pipe, a socket.
-    NotAFile,
-    /// What is in it keeps it from being read.
-    Content(Error),
+    Reader(Error),
+    /// A directory without log files.
+    Empty,
 }
 
 impl Input {
     /// Opens the file at `path`, or standard input for `-`.
     pub fn open(path: &Path, options: Options<'static>) -> Result<Self, OpenError> {
-        if path.as_os_str() == "-" {
-            let reader = options.from_read(io::stdin()).map_err(OpenError::Content)?;
-            return Ok(Self { name: "standard input".to_owned(), reader, is_live: false });
-        }
-        // Before it is opened: opening a pipe waits for its other end.
-        let metadata = path.metadata().map_err(OpenError::Io)?;
-        if metadata.is_dir() {
-            return Err(OpenError::Directory);
-        }
-        if !metadata.is_file() {
-            return Err(OpenError::NotAFile);
-        }
-        let mut file = File::open(path).map_err(OpenError::Io)?;
-        let mut page = Vec::with_capacity(HEADER_BYTES);
-        (&mut file).take(HEADER_BYTES as u64).read_to_end(&mut page).map_err(OpenError::Io)?;
-        let length = file.metadata().map_err(OpenError::Io)?.len();
-        let committed = committed_length(&page);
-        let is_live = committed.is_some_and(|committed| committed < length) && is_locked(&file);
-        let limit = committed.filter(|_| is_live).unwrap_or(u64::MAX);
-        let bytes = Cursor::new(page).chain(file).take(limit);
-        let reader = options.from_read(bytes).map_err(OpenError::Content)?;
-        Ok(Self { name: path.display().to_string(), reader, is_live })
+        let (name, reader) = match path.as_os_str() == "-" {
+            true => ("standard input".to_owned(), options.from_read(io::stdin())),
+            false => (path.display().to_string(), options.snapshot(true).open(path)),
+        };
+        let reader = reader.map_err(OpenError::Reader)?;
+        let is_live = reader.report().live;
+        Ok(Self { name, reader, is_live })
     }
 }
 
-/// The committed length that a header page names; `None` where it cannot be right.
-fn committed_length(page: &[u8]) -> Option<u64> {
-    let committed = u64::from_le_bytes(*page.get(COMMITTED_OFFSET..)?.first_chunk()?);
-    (page.len() == HEADER_BYTES && committed >= HEADER_BYTES as u64).then_some(committed)
-}
-
-/// Whether somebody writes to the file. A writer that starts within the microsecond in which this
-/// holds the lock itself would be turned away, so it is not asked without need.
-#[cfg(unix)]
-fn is_locked(file: &File) -> bool {
-    use rustix::fs::{FlockOperation, flock};
-    match flock(file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => {
-            let _ = flock(file, FlockOperation::Unlock);
-            false
-        }
-        Err(error) => error == rustix::io::Errno::WOULDBLOCK,
-    }
-}
-
-#[cfg(not(unix))]
-fn is_locked(_file: &File) -> bool {
-    false
-}
-
-/// Opens all files that can be opened; `complain` is told about the others.
+/// Opens all files, and those in directories, that can be opened; `complain` is told about the
+/// others.
 pub fn open_all(
     paths: &[PathBuf],
-    options: impl Fn() -> Options<'static>,
+    mut options: impl FnMut() -> Options<'static>,
     mut complain: impl FnMut(&Path, OpenError),
 ) -> Vec<Input> {
     let mut inputs = Vec::new();
+    let mut open = |path: &Path, complain: &mut dyn FnMut(&Path, OpenError)| match Input::open(
+        path,
+        options(),
+    ) {
+        Ok(input) => inputs.push(input),
+        Err(error) => complain(path, error),
+    };
     for path in paths {
-        match Input::open(path, options()) {
-            Ok(input) => inputs.push(input),
-            Err(error) => complain(path, error),
+        if !path.is_dir() {
+            open(path, &mut complain);
+            continue;
+        }
+        match Directory::read(path) {
+            Ok(directory) => {
+                if directory.logs.is_empty() && directory.refused.is_empty() {
+                    complain(path, OpenError::Empty);
+                }
+                for log in &directory.logs {
+                    open(log, &mut complain);
+                }
+                for refused in directory.refused {
+                    complain(&refused.path, OpenError::Reader(refused.error));
+                }
+            }
+            Err(error) => complain(&error.path, OpenError::Reader(error.error)),
         }
     }
     inputs
@@ -150,12 +123,11 @@ pub fn complaint(report: &Report, is_live: bool) -> Option<String> {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(error) => write!(f, "cannot open it: {error}"),
-            Self::Directory => f.write_str("is a directory, not a log file"),
-            Self::NotAFile => f.write_str("is not a regular file; give - to read from a pipe"),
-            // These say where by themselves.
-            Self::Content(error @ (Error::Incomplete { .. } | Error::Io { .. })) => error.fmt(f),
-            Self::Content(error) => write!(f, "{error} (at byte {})", error.offset()),
+            Self::Reader(Error::Special) => {
+                f.write_str("is not a regular file; give - to read from a pipe")
+            }
+            Self::Reader(error) => error.fmt(f),
+            Self::Empty => f.write_str("is a directory without any file named *.kymo"),
         }
     }
 }
@@ -163,9 +135,8 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
-            Self::Content(error) => Some(error),
-            _ => None,
+            Self::Reader(error) => Some(error),
+            Self::Empty => None,
         }
     }
 }

@@ -9,32 +9,37 @@ use kymo::reader::write_escaped;
 /// The exit codes, as every help text shows them.
 pub const HELP: &str = "\
 Exit codes:
-  0  fine; also where whoever read the output stopped reading
-  1  everything that could be decoded was, but something in a file is damaged or lost
-  2  a file is missing or none of kymo's, the output failed, or the command was misused";
+  0  something was found; also where whoever read the output stopped reading
+  1  nothing was
+  2  an error: the command was misused, a file is missing or none of kymo's, the output failed,
+     or something in a file is damaged or lost (everything else in it was read nevertheless)";
 
-/// How a command ends, best first.
+/// How a command ends. Each outweighs those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// All is well.
+    /// There was nothing of what was looked for.
     #[default]
-    Fine,
-    /// Something in a file is damaged or lost; the rest was read.
-    Damaged,
-    /// Something was not done at all.
+    Nothing,
+    /// Something was found, and all is well.
+    Found,
+    /// Something was not done, or is damaged or lost.
     Failed,
 }
 
 impl Outcome {
-    /// Takes the worse of the two.
-    pub fn worsen(&mut self, other: Self) {
+    /// Takes the weightier of the two.
+    pub fn add(&mut self, other: Self) {
         *self = (*self).max(other);
     }
 }
 
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
-        Self::from(outcome as u8)
+        Self::from(match outcome {
+            Outcome::Found => 0,
+            Outcome::Nothing => 1,
+            Outcome::Failed => 2,
+        })
     }
 }
 

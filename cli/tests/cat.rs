@@ -169,6 +169,30 @@ fn dropped_records_are_shown_in_their_place() {
 }
 
 #[test]
+fn a_fatal_signal_is_shown_in_its_place() {
+    let turn = Turn::take();
+    let mut segment = segment::Segment::new(7);
+    segment.clock(0).thread(0, "fe\ned").site(0, 3, "x", &[]);
+    segment.block(0, &[segment::Rec(0, 1, &[])]).signal(1000, 11, 2).signal(9, 99, 3).close();
+    let log = turn.file("a.kymo", &segment.bytes);
+    let out = cat(&log).fine();
+    let time = "1970-01-01T00:00:00.00000000";
+    let expected = [
+        format!(r#"{time}1Z INFO  [fe\ned] target: x"#),
+        format!(r#"{time}2Z -- the process received SIGSEGV in thread "fe\ned""#),
+        format!("{time}3Z -- the process received signal 99 in a thread that logged nothing (9)"),
+    ];
+    assert_eq!(out.lines().collect::<Vec<_>>(), expected);
+    let json = run(&[&"cat", &"--format=json", &log]).fine();
+    let mut lines = json.lines().skip(1).map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (known, unknown) = (lines.next().unwrap(), lines.next().unwrap());
+    assert_eq!((&known["event"], &known["time"]), (&"signal".into(), &format!("{time}2Z").into()));
+    assert_eq!((&known["signal"], &known["name"]), (&11.into(), &"SIGSEGV".into()));
+    assert_eq!((&known["thread"], &known["os_thread"]), (&"fe\ned".into(), &1000.into()));
+    assert_eq!((&unknown["name"], &unknown["thread"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
 fn who_stops_reading_makes_no_error() {
     let turn = Turn::take();
     let log = turn.logged("a.kymo", || (0..50_000).for_each(|i| info!("some longer text {i}")));

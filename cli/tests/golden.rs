@@ -10,6 +10,19 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// The formats, by the extension of the file with what is expected.
+const FORMATS: [(&str, &str); 5] = [
+    ("json", "json"),
+    ("text", "text"),
+    ("logfmt", "logfmt"),
+    ("csv", "csv"),
+    (
+        "pattern",
+        "{time:%H:%M:%S%.6f} {level:5} [{thread:^6}] {target:>8} {file}:{line} {{{message:.60}}} \
+         px={arg.px:>8} {arg0:.40} {relative:>12} {delta} {fields:.80}",
+    ),
+];
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
 }
@@ -33,8 +46,8 @@ fn golden_files_decode_to_what_they_always_did() {
             continue;
         }
         files += 1;
-        for format in ["json", "text"] {
-            let expected = std::fs::read(file.with_extension(format)).unwrap();
+        for (extension, format) in FORMATS {
+            let expected = std::fs::read(file.with_extension(extension)).unwrap();
             let found = decoded(&file, format);
             let [found, expected] = [found, expected].map(|text| String::from_utf8(text).unwrap());
             assert_eq!(found, expected, "{} as {format}", file.display());
@@ -66,8 +79,8 @@ fn make() {
         .unwrap();
     std::thread::spawn(|| kymo::error!(target: "main", "a thread without a name")).join().unwrap();
     assert!(logger.shutdown().dropped > 0);
-    for format in ["json", "text"] {
-        std::fs::write(file.with_extension(format), decoded(&file, format)).unwrap();
+    for (extension, format) in FORMATS {
+        std::fs::write(file.with_extension(extension), decoded(&file, format)).unwrap();
     }
 }
 

@@ -114,6 +114,7 @@ fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<To
         "use $kymo::export as __kymo;
         struct __Here;
         impl __kymo::Statement for __Here {
+            type At = __kymo::At<{ $level as u8 }>;
             const LEVEL: $kymo::Level = $level;
             const LOCATION: __kymo::Location = __kymo::Location {
                 target: $target,

@@ -1,17 +1,17 @@
 //! A ring from the consumer's side, and the account of its thread.
 
 use super::dictionary::Dictionary;
+use super::index::TickRange;
 use super::staging::{Frame, Staging};
 use super::{compact, frames};
 use crate::format::frame::Kind;
 use crate::format::varint;
-use crate::level::Level;
 use crate::orphans::Orphan;
 use crate::record::Record;
 use crate::registry::NewRing;
-use crate::ring::WordConsumer;
 use crate::ring::consumer::records;
-use crate::state::{DropCounts, Drops, Reason, RingState};
+use crate::ring::{WORD_BYTES, WordConsumer, ring};
+use crate::state::{DropCounts, DropReason, Drops, RingState};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::twin::{self, Twin};
@@ -29,10 +29,19 @@ pub(super) struct Lane {
     ring: WordConsumer,
     /// Whether its name is in the file.
     announced: bool,
-    /// How many of its records are in the file.
-    pub(super) written: u64,
+    /// Whether its end is in the file.
+    pub(super) end_in_file: bool,
+    /// How many of its records are in the file, by level.
+    pub(super) written: [u64; 5],
     /// How many of them had something cut off.
     pub(super) cut: u64,
+    /// How many bytes of the ring they took.
+    bytes: u64,
+    /// The most words that were found in the ring, and those since somebody asked.
+    high_water: usize,
+    recent_high_water: usize,
+    /// Whether that was more than the high-water mark.
+    is_high: bool,
     /// The drops that are in the file: those of the producer, and all.
     marked: [DropCounts; 2],
     /// How many drops of the producer were seen.
@@ -43,6 +52,8 @@ pub(super) struct Lane {
     failed: DropCounts,
     /// The ticks of the first and of the last one since the last mark.
     failed_range: Option<(u64, u64)>,
+    /// The ticks of the first and of the last record that is in the file, or in a mark of it.
+    in_file: Option<(u64, u64)>,
     /// What the current sweep took.
     sweep: Sweep,
 }
@@ -58,6 +69,23 @@ struct Sweep {
     /// Whether everything that was in the ring was taken, and its producer had gone before.
     finished: bool,
     marked: Option<[DropCounts; 2]>,
+    /// The ticks of the first and of the last record in that mark.
+    marked_range: Option<(u64, u64)>,
+}
+
+impl Sweep {
+    /// The ticks of the first and of the last record.
+    fn range(&self) -> Option<(u64, u64)> {
+        (self.words != 0).then_some((self.first_ticks, self.last_ticks))
+    }
+}
+
+/// What spans both ranges.
+pub(super) fn join(one: Option<(u64, u64)>, other: Option<(u64, u64)>) -> Option<(u64, u64)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        (one, other) => one.or(other),
+    }
 }
 
 /// Drops that were seen in a ring that was not empty.
@@ -108,13 +136,19 @@ impl Lane {
             number,
             ring: ring.ring,
             announced: false,
-            written: 0,
+            end_in_file: false,
+            written: [0; 5],
             cut: 0,
+            bytes: 0,
+            high_water: 0,
+            recent_high_water: 0,
+            is_high: false,
             marked: Default::default(),
             seen: 0,
             gap: None,
             failed: DropCounts::default(),
             failed_range: None,
+            in_file: None,
             sweep: Sweep::default(),
         }
     }
@@ -130,19 +164,26 @@ impl Lane {
         self.sweep = Sweep::default();
         // Before the ring is looked at, so that the look finds all that was logged before the gap.
         let fresh = see_drops(&self.state.drops, &mut self.seen, &mut self.gap, false);
+        let written = self.written();
         let committed = self.ring.look();
         let ended = committed.is_last();
         let (first, second) = committed.runs();
         let mut account = Account {
             sweep: &mut self.sweep,
             thread: self.number,
-            written: self.written,
+            written,
             announced: &mut self.announced,
             state: &self.state,
         };
         let all = account.take(first, dictionary, staging, block)
             && account.take(second, dictionary, staging, block);
         let found = first.len() + second.len();
+        self.recent_high_water = self.recent_high_water.max(found);
+        if found > self.high_water {
+            self.high_water = found;
+            // Relaxed: a number to look at.
+            self.state.taken.high_water_words.store(found as u64, Ordering::Relaxed);
+        }
         if let Some(gap) = &mut self.gap {
             let words_before = if fresh { found } else { gap.words_before };
             gap.words_before = words_before.saturating_sub(self.sweep.words);
@@ -155,6 +196,11 @@ impl Lane {
         if all { Left::Nothing } else { Left::NewerThan(self.sweep.last_ticks) }
     }
 
+    /// Sees all drops, also those behind a gap that could not be marked, because there is no later.
+    pub(super) fn see_last_drops(&mut self) {
+        see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
+    }
+
     /// Writes a mark, if there is a gap and all that was logged before it has been taken.
     pub(super) fn mark_drops(&mut self, staging: &mut Staging, block: &mut Block) {
         let gap = self.gap.as_ref().filter(|gap| gap.words_before == 0);
@@ -163,18 +209,39 @@ impl Lane {
         }
         let by_producer = gap.map_or(self.marked[0], |gap| gap.counts);
         let all = by_producer.plus(&self.failed);
-        let ranges = [gap.map(|gap| gap.range), self.failed_range];
-        let first = ranges.iter().flatten().map(|range| range.0).min().unwrap_or_default();
-        let last = ranges.iter().flatten().map(|range| range.1).max().unwrap_or_default();
+        let range = join(gap.map(|gap| gap.range), self.failed_range);
         block.close(staging);
         announce(&mut self.announced, self.number, &self.state, staging);
-        frames::put_drops(staging, self.number, (first, last), &all.since(&self.marked[1]));
+        let counts = all.since(&self.marked[1]);
+        frames::put_drops(staging, self.number, range.unwrap_or_default(), &counts);
         self.sweep.marked = Some([by_producer, all]);
+        self.sweep.marked_range = range;
+    }
+
+    /// How many words were found in the ring, if that is a share of its capacity which it had not
+    /// reached before, or since it was half as full.
+    pub(super) fn passed_high_water(&mut self, share: f64) -> Option<usize> {
+        let found = std::mem::take(&mut self.recent_high_water);
+        let mark = self.state.ring_words as f64 * share;
+        let was_high = self.is_high;
+        let low = if was_high { mark / 2.0 } else { mark };
+        self.is_high = found as f64 >= low;
+        (self.is_high && !was_high).then_some(found)
     }
 
     /// How many records were dropped, as far as it was seen.
     pub(super) fn dropped(&self) -> u64 {
         self.seen + self.failed.total()
+    }
+
+    /// What was dropped, of a lane without a gap.
+    pub(super) fn drops(&self) -> DropCounts {
+        self.marked[0].plus(&self.failed)
+    }
+
+    /// The ticks of the first and of the last record that it accounts for.
+    pub(super) fn range(&self) -> Option<(u64, u64)> {
+        join(self.in_file, self.failed_range)
     }
 
     /// Whether the sweep took something.
@@ -192,15 +259,31 @@ impl Lane {
         self.sweep.finished
     }
 
+    /// How many records of the thread are in the file.
+    pub(super) fn written(&self) -> u64 {
+        self.written.iter().sum()
+    }
+
     /// How many records of the thread are in the file when this sweep is.
     pub(super) fn written_then(&self) -> u64 {
-        self.written + self.sweep.records.iter().sum::<u64>()
+        self.written() + self.sweep.records.iter().sum::<u64>()
     }
 
     /// The sweep is in the file: counts it, and gives the ring its room back.
     pub(super) fn commit(&mut self) {
-        self.written = self.written_then();
+        if self.sweep.words != 0 {
+            let taken = &self.state.taken;
+            for (level, count) in self.sweep.records.into_iter().enumerate() {
+                self.written[level] += count;
+                // Relaxed, both: looked at by `stats`; the room that the ring gets back orders them
+                // for a thread that has flushed.
+                taken.written[level].store(self.written[level], Ordering::Relaxed);
+            }
+            self.bytes += (self.sweep.words * WORD_BYTES) as u64;
+            taken.bytes.store(self.bytes, Ordering::Relaxed);
+        }
         self.cut += self.sweep.cut;
+        self.in_file = join(self.in_file, join(self.sweep.range(), self.sweep.marked_range));
         if let Some(marked) = self.sweep.marked {
             if marked[0] != self.marked[0] {
                 self.gap = None;
@@ -213,19 +296,41 @@ impl Lane {
 
     /// The sweep could not be written: counts it as dropped, and gives the ring its room back.
     pub(super) fn fail(&mut self) {
-        // It ends once its drops are marked.
-        self.sweep.finished = false;
-        for (level, count) in Level::ALL.into_iter().zip(self.sweep.records) {
-            self.failed.add(Reason::OutputFailed, level, count);
-        }
+        let has_ended = std::mem::take(&mut self.sweep.finished);
+        self.failed.add_all(DropReason::OutputFailed, self.sweep.records);
         if self.sweep.words != 0 {
-            let first = self.failed_range.map_or(self.sweep.first_ticks, |range| range.0);
-            self.failed_range = Some((first, self.sweep.last_ticks));
-            // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds
-            // the ring empty.
-            self.state.failures.fetch_add(1, Ordering::Release);
+            self.failed_range = join(self.failed_range, self.sweep.range());
+            self.say_failed();
         }
         self.release();
+        if has_ended {
+            // The lane ends once its drops are marked. Until then it needs no more than a ring that
+            // is empty and whose thread has gone: there may be many such threads before the output
+            // works again.
+            self.ring = ring(1).1;
+        }
+    }
+
+    /// The file is gone, and with it what was written: counts that as dropped. All drops are to be
+    /// marked again in the next one.
+    pub(super) fn lose_segment(&mut self) {
+        let written = std::mem::take(&mut self.written);
+        self.failed.add_all(DropReason::FileRemoved, written);
+        if written != [0; 5] {
+            self.state.taken.clear_written();
+            self.say_failed();
+        }
+        self.cut = 0;
+        self.end_in_file = false;
+        self.marked[1] = DropCounts::default();
+        self.failed_range = join(self.failed_range, self.in_file.take());
+    }
+
+    fn say_failed(&self) {
+        self.state.taken.failed.store(&self.failed);
+        // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds the
+        // ring empty.
+        self.state.failures.fetch_add(1, Ordering::Release);
     }
 
     /// What was written of the thread's name may be lost: it is written again.
@@ -238,6 +343,28 @@ impl Lane {
             self.ring.consume(self.sweep.words);
         }
         self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
+    }
+
+    /// The time for shutting down is over: counts what is left in the ring as dropped, and returns
+    /// how many that are.
+    pub(super) fn give_up(&mut self) -> u64 {
+        let mut left = [0; 5];
+        let mut range = None;
+        let committed = self.ring.look();
+        let (first, second) = committed.runs();
+        for record in records(first).chain(records(second)) {
+            // SAFETY: as in `Account::take`.
+            let record = unsafe { Record::new(record) };
+            left[record.site.level.index()] += 1;
+            range = join(range, Some((record.ticks, record.ticks)));
+        }
+        committed.consume_all();
+        if range.is_some() {
+            self.failed.add_all(DropReason::ShutdownTimedOut, left);
+            self.failed_range = join(self.failed_range, range);
+            self.say_failed();
+        }
+        left.iter().sum()
     }
 
     pub(super) fn into_orphan(self) -> Orphan {
@@ -302,6 +429,7 @@ impl Account<'_> {
         staging.put_varint(entry.number);
         staging.put_varint(record.ticks.wrapping_sub(block.ticks));
         block.ticks = record.ticks;
+        block.range.add(record.ticks);
         let cut = entry.plan.compact(record.arguments, record.cut, staging);
         self.sweep.cut += u64::from(cut);
         self.sweep.records[entry.level as usize - 1] += 1;
@@ -326,6 +454,8 @@ pub(super) struct Block {
     open: Option<Open>,
     /// The time stamp of the last record.
     ticks: u64,
+    /// The time stamps of all records since somebody took them from here.
+    pub(super) range: TickRange,
 }
 
 struct Open {

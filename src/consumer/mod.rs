@@ -6,30 +6,37 @@
 
 mod compact;
 mod dictionary;
+mod failure;
+#[cfg(all(test, feature = "reader", not(kymo_loom)))]
+mod faults;
 mod frames;
+mod index;
 mod lane;
 mod pace;
+pub(crate) mod side;
 mod staging;
 #[cfg(all(test, feature = "reader", not(kymo_loom)))]
 mod tests;
+mod watch;
 
 use std::io;
 use std::ops::Range;
 
 use dictionary::Dictionary;
+use failure::{Ended, Segment};
 use frames::Totals;
+use index::Index;
 use lane::{Block, Lane, Left};
 pub(crate) use pace::Pacing;
 use staging::Staging;
+pub use watch::Notice;
+pub(crate) use watch::{Hook, Watch};
 
-use crate::clock::TickSource;
 use crate::clock::discipline::Discipline;
-use crate::control::Control;
+use crate::core::Core;
 use crate::orphans::Orphan;
-use crate::producer::Mode;
-use crate::registry::{NewRing, Registry};
+use crate::registry::NewRing;
 use crate::segment::Output;
-use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, thread};
 use crate::twin::{self, Twin};
 
@@ -41,6 +48,15 @@ pub struct Report {
     pub written: u64,
     /// How many were dropped, for whatever reason.
     pub dropped: u64,
+    /// How many were left in the rings when the time for shutting down was over. The file has marks
+    /// for them, as for dropped ones; in `dropped` they are not included.
+    pub unwritten: u64,
+    /// How many critical records their threads have written into the file beside the log, because
+    /// the consumer did not do it in time. Most of them are among the written ones, too: see
+    /// [`Builder::write_through`](crate::Builder::write_through).
+    pub rescued: u64,
+    /// How many warnings of kymo's own are in the file, besides those written.
+    pub warnings: u64,
     /// In how many of those written something was cut off to fit.
     pub cut: u64,
     /// The length of the file in bytes.
@@ -61,9 +77,7 @@ const STAGING_BYTES: usize = 1 << 20;
 
 /// The consumer.
 pub(crate) struct Consumer<O> {
-    registry: Arc<Registry>,
-    control: Arc<Control>,
-    clock: TickSource,
+    core: Arc<Core>,
     discipline: Discipline,
     clock_interval_ns: u64,
     next_clock_ns: u64,
@@ -71,32 +85,31 @@ pub(crate) struct Consumer<O> {
     staging: Staging,
     dictionary: Dictionary,
     block: Block,
+    index: Index,
     lanes: Vec<Lane>,
     next_thread: u64,
     watermark: u64,
     /// The watermark that the last sweep reached, written or not.
     complete: u64,
-    /// The totals of the threads that have ended.
-    ended: Totals,
+    /// The account of the threads that have ended.
+    ended: Ended,
+    segment: Segment,
     error: Option<io::Error>,
+    /// Whether the last attempt to write has failed.
+    failing: bool,
+    /// Why, and how many records that had cost before, until somebody was told.
+    untold: Option<(io::Error, u64)>,
+    watch: Option<Watch>,
     served: u64,
 }
 
 impl<O: Output> Consumer<O> {
-    pub(crate) fn new(
-        registry: Arc<Registry>,
-        control: Arc<Control>,
-        clock: TickSource,
-        discipline: Discipline,
-        output: O,
-        salt: u32,
-    ) -> Self {
+    pub(crate) fn new(core: Arc<Core>, discipline: Discipline, output: O, salt: u32) -> Self {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
+        core.set_log(output.log_file());
         Self {
-            registry,
-            control,
-            clock,
+            core,
             clock_interval_ns: FIRST_CLOCK_INTERVAL_NS,
             next_clock_ns: discipline.line().monotonic_ns + FIRST_CLOCK_INTERVAL_NS,
             discipline,
@@ -104,12 +117,17 @@ impl<O: Output> Consumer<O> {
             staging,
             dictionary: Dictionary::new(),
             block: Block::default(),
+            index: Index::new(),
             lanes: Vec::new(),
             next_thread: 0,
             watermark: 0,
             complete: 0,
-            ended: Totals::default(),
+            ended: Ended::default(),
+            segment: Segment::Begun,
             error: None,
+            failing: false,
+            untold: None,
+            watch: None,
             served: 0,
         }
     }
@@ -118,20 +136,24 @@ impl<O: Output> Consumer<O> {
     /// sweep it calls `wait` with whether there were records; that may sleep with `park`.
     pub(crate) fn run(&mut self, mut wait: impl FnMut(bool)) -> (Report, Vec<Orphan>) {
         if !twin::broken(Twin::AttachLate) {
-            self.control.attach(thread::current());
+            self.core.control.attach(thread::current());
         }
         loop {
             let now_ns = crate::clock::monotonic_ns();
             if now_ns >= self.next_clock_ns {
+                self.check_output();
                 self.compare_clocks(now_ns);
             }
             let (took, stop) = self.serve();
             if stop {
                 break;
             }
+            self.look(now_ns);
+            let counters = &self.core.counters;
+            counters.sweeps.set(counters.sweeps.get() + 1);
             wait(took);
             if twin::broken(Twin::AttachLate) {
-                self.control.attach(thread::current());
+                self.core.control.attach(thread::current());
             }
         }
         self.close()
@@ -139,22 +161,27 @@ impl<O: Output> Consumer<O> {
 
     /// One sweep, with what was asked for before it. Whether it took records, and whether to stop.
     pub(crate) fn serve(&mut self) -> (bool, bool) {
-        let (mut request, stop) = self.control.begin_sweep();
+        let (mut request, stop) = self.core.control.begin_sweep();
+        if request != self.served || stop {
+            // Whoever waits for it is not to be told of a file that is not there.
+            self.check_output();
+        }
         let took = self.sweep();
         if twin::broken(Twin::RequestReadLate) {
-            (request, _) = self.control.begin_sweep();
+            (request, _) = self.core.control.begin_sweep();
         }
         if request != self.served {
             self.served = request;
-            self.control.end_sweep(request);
+            self.core.control.end_sweep(request);
         }
         (took, stop)
     }
 
     /// Takes a batch from each ring, and commits it. Whether there was anything.
     pub(crate) fn sweep(&mut self) -> bool {
-        let mut complete = self.clock.begin_sweep();
-        for ring in self.registry.take() {
+        let mut complete = self.core.clock.begin_sweep();
+        self.renew_segment();
+        for ring in self.core.registry.take() {
             self.add_lane(ring);
         }
         let mut took = false;
@@ -203,19 +230,16 @@ impl<O: Output> Consumer<O> {
         if self.append() {
             self.lanes[lanes].iter_mut().for_each(Lane::commit);
         } else {
-            // Some of the dictionary may be lost: it is written again as it is needed.
-            self.dictionary.forget();
-            self.next_clock_ns = 0;
-            self.lanes.iter_mut().for_each(Lane::forget_announcement);
             self.lanes[lanes].iter_mut().for_each(Lane::fail);
         }
     }
 
     fn forget_finished(&mut self) {
-        let ended = &mut self.ended;
+        let (ended, counters) = (&mut self.ended, &self.core.counters);
         self.lanes.retain(|lane| {
             if lane.is_finished() {
                 ended.add(lane);
+                counters.dismiss(&lane.state);
             }
             !lane.is_finished()
         });
@@ -226,18 +250,34 @@ impl<O: Output> Consumer<O> {
         if self.staging.len() == 0 {
             return true;
         }
+        let (offset, ticks) = (self.output.len(), std::mem::take(&mut self.block.range));
         let result = self.output.append(self.staging.as_slice());
-        self.staging.clear();
-        match result {
+        match result.and_then(|()| self.output.commit()) {
             Ok(()) => {
-                self.output.commit();
+                self.index.note(self.staging.as_slice(), offset, ticks);
+                self.staging.clear();
+                self.segment = Segment::Begun;
+                self.failing = false;
+                self.core.counters.file_bytes.set(self.output.len());
+                if let Some(oldest) = ticks.oldest() {
+                    self.note_lag(oldest);
+                }
                 true
             }
             Err(error) => {
-                self.error.get_or_insert(error);
+                self.note_failure(error);
                 false
             }
         }
+    }
+
+    /// The oldest record that has just been written was logged at `ticks`.
+    fn note_lag(&self, ticks: u64) {
+        let age = self.core.clock.now().wrapping_sub(ticks) as i64;
+        let lag_ns = (i128::from(age.max(0)) * i128::from(self.discipline.line().rate)) >> 32;
+        let counters = &self.core.counters;
+        counters.lag_ns.set(lag_ns as u64);
+        counters.max_lag_ns.set(counters.max_lag_ns.get().max(lag_ns as u64));
     }
 
     fn add_lane(&mut self, ring: NewRing) {
@@ -247,7 +287,7 @@ impl<O: Output> Consumer<O> {
 
     /// Writes what the clocks show, and how far the file is complete.
     fn compare_clocks(&mut self, now_ns: u64) {
-        let seen = self.clock.observe();
+        let seen = self.core.clock.observe();
         let line = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
         if self.complete > self.watermark {
@@ -263,55 +303,100 @@ impl<O: Output> Consumer<O> {
     /// Ends the threads that are still there, and the segment. Returns also their rings, into which
     /// they may just be publishing a last record that nobody will write.
     pub(crate) fn close(&mut self) -> (Report, Vec<Orphan>) {
+        // While there can still be a ring for kymo's own warnings.
+        self.look_now(u64::MAX);
         self.close_rings();
-        while self.sweep() {}
-        self.control.end();
-        for lane in self.lanes.iter().filter(|lane| lane.has_account()) {
-            frames::put_thread_end(&mut self.staging, lane.number, lane.written, lane.dropped());
+        self.check_output();
+        let mut unwritten = 0;
+        while self.sweep() {
+            if self.core.control.is_overdue() {
+                unwritten = self.lanes.iter_mut().map(Lane::give_up).sum();
+                break;
+            }
         }
+        self.look_now(u64::MAX);
+        while self.sweep() {}
+        self.core.control.end();
+        // What fails is tried once more.
+        for _ in 0..2 {
+            if self.append_thread_ends() && self.append_end() {
+                break;
+            }
+            self.check_output();
+            self.renew_segment();
+        }
+        self.report(unwritten)
+    }
+
+    /// Ends the threads that are left; says whether that worked.
+    fn append_thread_ends(&mut self) -> bool {
+        for lane in &mut self.lanes {
+            lane.see_last_drops();
+            lane.mark_drops(&mut self.staging, &mut self.block);
+            if lane.has_account() && !lane.end_in_file {
+                let (written, dropped) = (lane.written(), lane.dropped());
+                frames::put_thread_end(&mut self.staging, lane.number, written, dropped);
+            }
+        }
+        let done = self.append();
+        for lane in self.lanes.iter_mut().filter(|_| done) {
+            lane.commit();
+            lane.end_in_file = true;
+        }
+        done
+    }
+
+    /// Ends the segment; says whether that worked.
+    fn append_end(&mut self) -> bool {
+        self.index.put(&mut self.staging, self.output.len());
         let totals = self.totals();
-        frames::put_end(&mut self.staging, totals, self.clock.now());
-        self.append();
-        self.report()
+        frames::put_end(&mut self.staging, totals, self.core.clock.now());
+        self.append()
     }
 
     /// Ends without another sweep, because one panicked: nothing is written any more, and nobody
     /// waits for it.
     pub(crate) fn abandon(&mut self) -> (Report, Vec<Orphan>) {
         self.close_rings();
-        self.control.end();
+        self.core.control.end();
         self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
-        self.report()
+        self.report(0)
     }
 
     /// Takes over the last rings, and tells the threads that nobody reads them any more.
     fn close_rings(&mut self) {
-        for ring in self.registry.close() {
+        for ring in self.core.registry.close() {
             self.add_lane(ring);
         }
         for lane in &self.lanes {
-            // Relaxed: a producer that misses it leaves a last record in the ring.
             if !twin::broken(Twin::ModeStaysOpen) {
-                lane.state.mode.store(Mode::CLOSED, Ordering::Relaxed);
+                lane.state.close();
             }
         }
     }
 
     fn totals(&self) -> Totals {
-        let mut totals = self.ended;
+        let Ended { written, drops, cut, .. } = &self.ended;
+        let mut totals =
+            Totals { written: written.iter().sum(), dropped: drops.total(), cut: *cut };
         self.lanes.iter().for_each(|lane| totals.add(lane));
         totals
     }
 
-    fn report(&mut self) -> (Report, Vec<Orphan>) {
-        let totals = self.totals();
+    fn report(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
         if let Err(error) = self.output.close() {
-            self.error.get_or_insert(error);
+            // It may be that all that was written is gone.
+            self.note_failure(error);
         }
+        let (totals, mut own) = (self.totals(), Totals::default());
+        self.lanes.iter().filter(|lane| lane.state.is_own).for_each(|lane| own.add(lane));
         let report = Report {
-            written: totals.written,
-            dropped: totals.dropped,
-            cut: totals.cut,
+            written: totals.written - own.written,
+            dropped: totals.dropped - own.dropped - unwritten,
+            unwritten,
+            rescued: self.core.counters.rescued.get(),
+            warnings: own.written,
+            cut: totals.cut - own.cut,
             file_bytes: self.output.len(),
             error: self.error.take(),
         };
@@ -321,7 +406,7 @@ impl<O: Output> Consumer<O> {
 
 impl Totals {
     fn add(&mut self, lane: &Lane) {
-        self.written += lane.written;
+        self.written += lane.written();
         self.dropped += lane.dropped();
         self.cut += lane.cut;
     }

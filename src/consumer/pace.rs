@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use crate::clock::monotonic_ns;
+use crate::stats::Counters;
 use crate::sync::{hint, thread};
 
 /// How long the consumer stays awake without records, in nanoseconds.
@@ -26,6 +27,9 @@ pub(crate) struct Pacing {
     /// When the last records came, on the monotonic clock.
     busy_ns: u64,
     sleep: Duration,
+    /// When it last began to work.
+    woke_ns: u64,
+    started_ns: u64,
 }
 
 impl Pacing {
@@ -35,12 +39,24 @@ impl Pacing {
             idle_sleep,
             busy_ns: 0,
             sleep: FIRST_SLEEP,
+            woke_ns: 0,
+            started_ns: 0,
         }
     }
 
     /// Waits before the next sweep. `took`: the last one took records.
-    pub(crate) fn wait(&mut self, took: bool) {
+    pub(crate) fn wait(&mut self, took: bool, counters: &Counters) {
         let now = monotonic_ns();
+        if self.started_ns == 0 {
+            (self.started_ns, self.woke_ns) = (now, now);
+        }
+        counters.busy_ns.set(counters.busy_ns.get() + (now - self.woke_ns));
+        counters.running_ns.set(now - self.started_ns);
+        self.pause(now, took);
+        self.woke_ns = monotonic_ns();
+    }
+
+    fn pause(&mut self, now: u64, took: bool) {
         if took {
             self.busy_ns = now;
             self.sleep = FIRST_SLEEP;

@@ -7,58 +7,154 @@ use std::time::Duration;
 
 use super::*;
 use crate::argument::Arguments;
-use crate::call_site::{CallSite, Location};
-use crate::clock::Clock;
+use crate::call_site::{AtAny, CallSite, Location};
+use crate::clock::{Clock, TickSource};
 use crate::format::header::{ClockSource, Header};
 use crate::hot::{log_outlined, try_log};
 use crate::level::Level;
-use crate::producer::{Overflow, Producer};
+use crate::policy::{Overflow, Policies};
+use crate::producer::Producer;
 use crate::reader::{DropReason, Event, Options, Order, Reader};
-use crate::ring::ring;
-use crate::state::{RingState, ThreadInfo};
+use crate::state::ThreadInfo;
+use crate::sync::atomic::Ordering;
 
-/// A file in memory, whose `append` fails as often as it is told to.
+/// A file in memory, of which some operations fail.
 #[derive(Clone, Default)]
-struct Memory(Rc<RefCell<File>>);
+pub(super) struct Memory(pub(super) Rc<RefCell<File>>);
 
 #[derive(Default)]
-struct File {
-    bytes: Vec<u8>,
-    failures: u32,
+pub(super) struct File {
+    pub(super) bytes: Vec<u8>,
+    committed: usize,
+    /// How many operations there were.
+    pub(super) operations: u64,
+    /// Those of them that fail.
+    pub(super) faults: Range<u64>,
+    pub(super) fault: Fault,
+    /// Whether the file was removed, and whether the output knows.
+    removed: Option<bool>,
+    salt: u32,
+}
+
+/// What happens at an operation that fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It does, and that is all.
+    #[default]
+    Full,
+    /// The file is cut in half, at the first of them.
+    Cut,
+    /// The file is removed, at the first of them, and cannot be made again before the last. What is
+    /// written to it goes nowhere, until that is noticed.
+    Removed,
+}
+
+impl File {
+    pub(super) fn fail_next(&mut self, count: u64) {
+        self.faults = self.operations..self.operations + count;
+    }
+
+    /// Whether the file is there.
+    pub(super) fn exists(&self) -> bool {
+        self.removed.is_none()
+    }
+
+    fn operate(&mut self, may_notice: bool) -> io::Result<()> {
+        let operation = self.operations;
+        self.operations += 1;
+        let fails = self.faults.contains(&operation);
+        match self.fault {
+            Fault::Full if !fails => {}
+            Fault::Cut if operation != self.faults.start => {}
+            Fault::Full => return self.roll_back(io::ErrorKind::StorageFull),
+            Fault::Cut => {
+                let kept = (self.committed / 2).max(crate::format::HEADER_BYTES);
+                self.bytes[kept..].fill(0);
+                return self.roll_back(io::ErrorKind::UnexpectedEof);
+            }
+            Fault::Removed => {
+                if operation == self.faults.start {
+                    self.removed = Some(false);
+                }
+                match &mut self.removed {
+                    Some(known) if may_notice || *known => {
+                        *known = true;
+                        return Err(io::ErrorKind::NotFound.into());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn roll_back(&mut self, kind: io::ErrorKind) -> io::Result<()> {
+        self.bytes.truncate(self.committed);
+        Err(kind.into())
+    }
 }
 
 impl Output for Memory {
     fn append(&mut self, frames: &[u8]) -> io::Result<()> {
         let mut file = self.0.borrow_mut();
-        if file.failures > 0 {
-            file.failures -= 1;
-            return Err(io::ErrorKind::StorageFull.into());
-        }
+        let may_notice = file.operations.is_multiple_of(4);
+        file.operate(may_notice)?;
         file.bytes.extend_from_slice(frames);
         Ok(())
     }
 
-    fn commit(&mut self) {}
+    fn commit(&mut self) -> io::Result<()> {
+        let mut file = self.0.borrow_mut();
+        file.operate(false)?;
+        file.committed = file.bytes.len();
+        Ok(())
+    }
+
+    fn check(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().operate(true)
+    }
+
+    fn is_removed(&self) -> bool {
+        self.0.borrow().removed == Some(true)
+    }
+
+    fn reopen(&mut self) -> io::Result<u32> {
+        let mut file = self.0.borrow_mut();
+        let operation = file.operations;
+        file.operations += 1;
+        if file.faults.contains(&operation) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        file.removed = None;
+        file.begin(operation as u32);
+        Ok(file.salt)
+    }
 
     fn len(&self) -> u64 {
         self.0.borrow().bytes.len() as u64
     }
 
     fn close(&mut self) -> io::Result<()> {
-        Ok(())
+        self.check()
+    }
+}
+
+impl File {
+    fn begin(&mut self, salt: u32) {
+        self.salt = salt;
+        self.bytes = Header { salt, ..Header::new(ClockSource::Counter) }.to_page();
+        self.committed = self.bytes.len();
     }
 }
 
 /// A consumer, and what makes producers for it.
-struct Rig {
-    consumer: Consumer<Memory>,
-    file: Memory,
-    registry: Arc<Registry>,
-    control: Arc<Control>,
-    clock: TickSource,
+pub(super) struct Rig {
+    pub(super) consumer: Consumer<Memory>,
+    pub(super) file: Memory,
+    core: Arc<Core>,
 }
 
-const LOCATION: Location = Location {
+pub(super) const LOCATION: Location = Location {
     target: "t",
     module: "m",
     file: "f.rs",
@@ -77,30 +173,31 @@ fn site<L: Arguments>() -> &'static CallSite {
 }
 
 impl Rig {
-    fn new(clock: Clock) -> Self {
-        let (registry, control) = (Arc::new(Registry::new()), Arc::new(Control::new()));
+    pub(super) fn new(clock: Clock) -> Self {
         let clock = TickSource::new(clock);
+        let policies = Policies::new(Overflow::Wait { timeout: Some(Duration::ZERO) });
+        let core = Arc::new(Core::new(clock, policies, 1));
         let discipline = Discipline::new(clock, clock.observe(), clock.observe());
         let file = Memory::default();
-        file.0.borrow_mut().bytes = Header::new(ClockSource::Counter).to_page();
-        let consumer =
-            Consumer::new(registry.clone(), control.clone(), clock, discipline, file.clone(), 0);
-        Self { consumer, file, registry, control, clock }
+        file.0.borrow_mut().begin(0);
+        let consumer = Consumer::new(core.clone(), discipline, file.clone(), 0);
+        Self { consumer, file, core }
     }
 
     fn producer(&self, words: usize) -> Producer {
-        let (producer, consumer) = ring(words);
-        let thread = ThreadInfo { name: "feed".to_owned(), os_id: 4_711 };
-        let state = Arc::new(RingState::new(self.clock, thread));
-        assert!(self.registry.add(NewRing { ring: consumer, state: state.clone() }));
-        let overflow = Overflow::Wait { timeout: Some(Duration::ZERO) };
-        Producer::new(producer, state, self.control.clone(), overflow)
+        self.thread("feed", words)
+    }
+
+    pub(super) fn thread(&self, name: &str, words: usize) -> Producer {
+        let thread = ThreadInfo { name: name.to_owned(), os_id: 4_711 };
+        self.core.make_producer(words, thread).expect("the registry is open")
     }
 
     /// Closes the segment; its report and its bytes.
-    fn close(mut self) -> (Report, Vec<u8>) {
+    pub(super) fn close(mut self) -> (Report, Vec<u8>) {
         let (report, _) = self.consumer.close();
-        (report, self.file.0.take().bytes)
+        let bytes = std::mem::take(&mut self.file.0.borrow_mut().bytes);
+        (report, bytes)
     }
 }
 
@@ -112,7 +209,8 @@ fn log(producer: &mut Producer, number: u64) {
 fn fill(producer: &mut Producer) -> u64 {
     log(producer, 0);
     let site = site::<(u64, ())>();
-    1 + (1_u64..).take_while(|number| try_log(producer, site, (*number, ()))).count() as u64
+    1 + (1_u64..).take_while(|number| try_log::<AtAny, _>(producer, site, (*number, ()))).count()
+        as u64
 }
 
 #[test]
@@ -123,9 +221,9 @@ fn a_thread_that_floods_its_ring_does_not_keep_a_quiet_one_waiting() {
     log(&mut quiet, 7);
     assert!(rig.consumer.sweep());
     assert!(quiet.ring.is_drained(), "one sweep is enough for the quiet one");
-    let taken = rig.consumer.lanes[0].written;
+    let taken = rig.consumer.lanes[0].written();
     assert!(taken > 0 && taken < flood / 10, "{taken} of {flood}: a sweep takes a bounded batch");
-    assert_eq!(rig.consumer.lanes[1].written, 1);
+    assert_eq!(rig.consumer.lanes[1].written(), 1);
 }
 
 #[test]
@@ -155,7 +253,7 @@ fn a_flush_is_not_true_where_the_output_failed() {
     let mut rig = Rig::new(Clock::Counter);
     let mut producer = rig.producer(64);
     log(&mut producer, 7);
-    rig.file.0.borrow_mut().failures = 1;
+    rig.file.0.borrow_mut().fail_next(1);
     rig.consumer.sweep();
     assert_eq!(producer.state.failures.load(Ordering::Acquire), 1);
     assert!(producer.ring.is_drained());
@@ -167,7 +265,7 @@ fn records_whose_output_failed_are_counted_and_marked_once_it_works_again() {
     let mut producer = rig.producer(64);
     log(&mut producer, 7);
     rig.consumer.sweep();
-    rig.file.0.borrow_mut().failures = 2;
+    rig.file.0.borrow_mut().fail_next(2);
     for _ in 0..2 {
         log(&mut producer, 7);
         rig.consumer.sweep();

@@ -31,6 +31,10 @@ pub enum Kind {
     ThreadEnd = 8,
     /// The totals of a segment that was closed in order.
     End = 9,
+    /// Where a reader can begin, by time.
+    Index = 10,
+    /// A fatal signal that the process received.
+    Signal = 11,
 }
 
 impl Kind {
@@ -46,6 +50,8 @@ impl Kind {
             7 => Self::Watermark,
             8 => Self::ThreadEnd,
             9 => Self::End,
+            10 => Self::Index,
+            11 => Self::Signal,
             _ => return None,
         })
     }

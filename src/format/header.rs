@@ -20,6 +20,9 @@ pub const COMMITTED_OFFSET: usize = 1024;
 /// The longest host name that is kept, in bytes.
 pub const MAX_HOST_BYTES: usize = 64;
 
+/// Where a copy of the header names the segment that a side file belongs to.
+const SIDE_OF_OFFSET: usize = 132;
+
 /// How the tick counts of a segment were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
@@ -66,6 +69,8 @@ pub struct Header {
     pub boot: [u8; 16],
     /// A number that no other segment has.
     pub segment: [u8; 16],
+    /// Of a side file: the number of the segment that it belongs to. Zeros in a log.
+    pub side_of: [u8; 16],
     /// The name of the host.
     pub host: String,
 }
@@ -89,6 +94,8 @@ impl Header {
         }
         copy.push(host as u8);
         copy.extend_from_slice(&self.host.as_bytes()[..host]);
+        copy.resize(SIDE_OF_OFFSET, 0);
+        copy.extend_from_slice(&self.side_of);
         copy.resize(COPY_BYTES - 4, 0);
         copy.extend_from_slice(&crc32c::crc32c(&copy).to_le_bytes());
 
@@ -119,6 +126,7 @@ impl Header {
             opened_ns: i64::from(u32_at(24)) | i64::from(u32_at(28)) << 32,
             boot: copy[32..48].try_into().ok()?,
             segment: copy[48..64].try_into().ok()?,
+            side_of: copy[SIDE_OF_OFFSET..SIDE_OF_OFFSET + 16].try_into().ok()?,
             // A source of a later version is a counter to this one: the clock frames say what it
             // counts.
             clock: ClockSource::from_code(copy[64]).unwrap_or_default(),
@@ -132,7 +140,8 @@ impl Header {
     }
 }
 
-const _: () = assert!(66 + MAX_HOST_BYTES + 4 <= COPY_BYTES);
+const _: () = assert!(66 + MAX_HOST_BYTES <= SIDE_OF_OFFSET);
+const _: () = assert!(SIDE_OF_OFFSET + 16 + 4 <= COPY_BYTES);
 const _: () = assert!(COPY_OFFSETS[0] + COPY_BYTES <= COMMITTED_OFFSET);
 const _: () = assert!(COMMITTED_OFFSET + 64 <= COPY_OFFSETS[1]);
 const _: () = assert!(COPY_OFFSETS[1] + COPY_BYTES <= HEADER_BYTES);

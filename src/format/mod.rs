@@ -5,6 +5,7 @@
 
 pub mod frame;
 pub mod header;
+pub mod index;
 pub mod types;
 pub mod varint;
 

@@ -42,6 +42,11 @@ impl Checker {
         Self { salt, ..Self::default() }
     }
 
+    /// Forgets what it met so far: what follows does not stand behind it.
+    pub(super) fn forget(&mut self) {
+        self.running.clear();
+    }
+
     /// Whether the frame at the beginning of `window`, which is at `offset` in the file, bears the
     /// right checksum. The window must hold its header and payload.
     #[inline]

@@ -7,6 +7,7 @@
 //! INV-2: memory is proportional to the bytes of the entries, not to the numbers that they name.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use super::event::DropCount;
 use super::fields::Fields;
@@ -20,7 +21,7 @@ use crate::format::MAX_ARGUMENTS;
 const MAX_DIRECT: u64 = 1 << 16;
 
 /// A place in a program at which records are logged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CallSite {
     pub(super) index: u32,
     number: u64,
@@ -33,6 +34,9 @@ pub struct CallSite {
     format: Box<str>,
     names: Box<[Box<str>]>,
     types: Box<[Type]>,
+    /// The types of the arguments that take bytes, where some take none: a record of those alone
+    /// takes two bytes, and may not take the time of a thousand.
+    measured: Option<Box<[Type]>>,
     template: Template,
     template_error: Option<TemplateError>,
     /// Whether the filter lets its records through.
@@ -40,14 +44,18 @@ pub struct CallSite {
 }
 
 /// A thread that logged.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Thread {
     pub(super) index: u32,
     number: u64,
     os_id: u64,
     name: Box<str>,
+    /// How often it was named.
+    pub(super) version: u32,
     /// How many of its records have been written, by what was read of it so far.
     pub(super) written: u64,
+    /// `written` is not known: what stands before was not read.
+    uncounted: bool,
 }
 
 /// What a segment has named so far.
@@ -59,7 +67,12 @@ pub(super) struct Dictionary {
     others: HashMap<u64, u32>,
     threads: Vec<Thread>,
     thread_numbers: HashMap<u64, u32>,
+    /// The index of the thread that was last named with an id of the operating system.
+    os_threads: HashMap<u64, u32>,
     last_thread: (u64, u32),
+    /// Something was skipped: of a thread that has not been met, it is not known how many records
+    /// stand before.
+    uncounted: bool,
 }
 
 impl Dictionary {
@@ -105,11 +118,33 @@ impl Dictionary {
             let next = self.threads.len() as u32;
             let index = *self.thread_numbers.entry(number).or_insert(next);
             if index == next {
-                self.threads.push(Thread { index, number, ..Thread::default() });
+                let uncounted = self.uncounted;
+                self.threads.push(Thread { index, number, uncounted, ..Thread::default() });
             }
             self.last_thread = (number, index);
         }
         &mut self.threads[self.last_thread.1 as usize]
+    }
+
+    /// Notes that so many records of a thread have been written. Returns its index, and how many of
+    /// them were not met.
+    pub(super) fn count_to(&mut self, number: u64, written: u64) -> (u32, u64) {
+        let thread = self.thread_numbered(number);
+        let met = if std::mem::take(&mut thread.uncounted) { written } else { thread.written };
+        thread.written = met.max(written);
+        (thread.index, written.saturating_sub(met))
+    }
+
+    /// What follows does not stand behind what was met so far.
+    pub(super) fn forget_counts(&mut self) {
+        self.uncounted = true;
+        self.threads.iter_mut().for_each(|thread| thread.uncounted = true);
+    }
+
+    /// The thread that the operating system calls so, by its index. Of several, the last that was
+    /// named: ids are used again.
+    pub(super) fn thread_of_os(&self, os_id: u64) -> Option<u32> {
+        self.os_threads.get(&os_id).copied().filter(|_| os_id != 0)
     }
 
     /// Takes the payload of a thread frame; `None` where it breaks the format.
@@ -119,6 +154,9 @@ impl Dictionary {
         let thread = self.thread_numbered(number);
         thread.os_id = os_id;
         thread.name = name.into();
+        thread.version = thread.version.wrapping_add(1);
+        let index = thread.index;
+        self.os_threads.insert(os_id, index);
         Some(())
     }
 
@@ -135,7 +173,7 @@ impl Dictionary {
             self.set_slot(number, 0);
             return None;
         };
-        if self.site_numbered(number).is_some_and(|known| known.is_same(&site)) {
+        if self.site_numbered(number).is_some_and(|known| known.identity() == site.identity()) {
             return Some(());
         }
         site.index = u32::try_from(self.sites.len()).ok()?;
@@ -184,6 +222,11 @@ impl CallSite {
             Ok(template) => (template, None),
             Err(error) => (Template::unparsed(&format, &names), Some(error)),
         };
+        let sized = |ty: &&Type| !ty.is_zero_sized();
+        let measured = match types.iter().all(|ty| sized(&ty)) {
+            true => None,
+            false => Some(types.iter().filter(sized).cloned().collect()),
+        };
         Some(Self {
             index: 0,
             number,
@@ -196,27 +239,25 @@ impl CallSite {
             format,
             names: names.into(),
             types: types.into(),
+            measured,
             template,
             template_error,
             selected: true,
         })
     }
 
-    fn is_same(&self, other: &Self) -> bool {
-        self.level == other.level
-            && (self.line, self.column) == (other.line, other.column)
-            && self.target == other.target
-            && self.module == other.module
-            && self.file == other.file
-            && self.format == other.format
-            && self.names == other.names
-            && self.types == other.types
+    /// All that the file says of it, but for its number.
+    pub(super) fn identity(&self) -> impl Hash + PartialEq + Copy {
+        let place = (&self.file, self.line, self.column);
+        let topic = (self.level as u8, &self.target, &self.module);
+        (place, topic, &self.format, &self.names, &self.types)
     }
 
     /// Moves `bytes` behind the arguments of a record, having checked them.
     #[inline]
     pub(super) fn skip(&self, bytes: &mut &[u8]) -> Result<(), Malformed> {
-        self.types.iter().try_for_each(|ty| ty.skip(bytes))
+        let types = self.measured.as_deref().unwrap_or(&self.types);
+        types.iter().try_for_each(|ty| ty.skip(bytes))
     }
 
     /// How many call sites the reader had met before this one. Unique within a reader, dense, and

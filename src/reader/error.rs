@@ -9,6 +9,16 @@ use std::{fmt, io};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
+    /// The file, or the directory, cannot be opened.
+    Open(io::Error),
+    /// It is a directory; [`Directory`](super::Directory) looks into one.
+    Directory,
+    /// It is a symbolic link in a directory, and may lead anywhere.
+    Link,
+    /// It is a device, a pipe or a socket.
+    Special,
+    /// It is a side file of more than 64 MiB, or of more than 1,048,576 records.
+    SideFileTooLong,
     /// The file holds no bytes.
     Empty,
     /// The file is not one of kymo's.
@@ -38,7 +48,8 @@ impl Error {
     /// The byte of the file at which reading failed.
     pub fn offset(&self) -> u64 {
         match self {
-            Self::Empty | Self::Foreign => 0,
+            Self::Open(_) | Self::Directory | Self::Link | Self::Special => 0,
+            Self::SideFileTooLong | Self::Empty | Self::Foreign => 0,
             Self::UnsupportedVersion { .. } => 8,
             Self::Incomplete { offset } | Self::Io { offset, .. } => *offset,
         }
@@ -48,14 +59,26 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("the file is empty"),
-            Self::Foreign => f.write_str("not a kymo file: neither copy of the header is right"),
-            Self::Incomplete { offset } => {
-                write!(f, "the file ends inside the header, at byte {offset}")
-            }
+            Self::Open(error) => write!(f, "cannot open it: {error}"),
+            Self::Directory => f.write_str("is a directory; name the log files in it"),
+            Self::Link => f.write_str("is a symbolic link; name the log that it leads to"),
+            Self::Special => f.write_str("is not a regular file; copy what comes from it to one"),
+            Self::SideFileTooLong => f.write_str(
+                "is too long for a side file, and was left out; read it as a log of its own",
+            ),
+            Self::Empty => f.write_str("the file is empty, at byte 0: nothing was written to it"),
+            Self::Foreign => f.write_str(
+                "not a kymo file: neither copy of the header, at byte 0 and at byte 2048, is right",
+            ),
+            Self::Incomplete { offset } => write!(
+                f,
+                "the file ends inside the header, at byte {offset}: its logger is just starting, \
+                 or it was not copied to the end; try again"
+            ),
             Self::UnsupportedVersion { found, supported } => write!(
                 f,
-                "the file has version {found} of the format; this reader knows those up to {supported}"
+                "the file has version {found} of the format, at byte 8; this reader knows those \
+                 up to {supported}: take that of a later release"
             ),
             Self::Io { offset, error } => write!(f, "cannot read at byte {offset}: {error}"),
         }
@@ -65,7 +88,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { error, .. } => Some(error),
+            Self::Open(error) | Self::Io { error, .. } => Some(error),
             _ => None,
         }
     }

@@ -20,6 +20,8 @@ pub enum Event<'r> {
     Damage(&'r Damage),
     /// A thread ended, or the segment did.
     ThreadEnd(ThreadEnd<'r>),
+    /// The process received a fatal signal.
+    Signal(Signal<'r>),
     /// The file was closed in order.
     End(Totals),
 }
@@ -67,6 +69,12 @@ pub enum DropReason {
     AfterShutdown,
     /// It was logged by a signal handler that interrupted a log call.
     InSignalHandler,
+    /// The file was removed, and with it these records.
+    FileRemoved,
+    /// It was overwritten by newer ones.
+    Overwritten,
+    /// It was in the file, or the mark of its drop was, and was damaged; the file was repaired since.
+    Damaged,
     /// A reason that this version does not know, by its code.
     Unknown(u8),
 }
@@ -94,6 +102,22 @@ pub struct ThreadEnd<'r> {
     /// Records of it that were dropped.
     pub dropped: u64,
     /// Where it stands in the file.
+    pub offset: u64,
+}
+
+/// A fatal signal that the process received. What its rings then held stands before it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Signal<'r> {
+    /// The operating system's id of the thread that received it; 0 where unknown.
+    pub os_thread: u64,
+    /// That thread, if it has logged anything.
+    pub thread: Option<&'r Thread>,
+    /// The number of the signal. The same number may mean another signal on another system.
+    pub signal: u8,
+    /// When, in nanoseconds since the epoch.
+    pub time_ns: i64,
+    /// Where the mark stands in the file.
     pub offset: u64,
 }
 
@@ -152,6 +176,9 @@ impl DropReason {
             4 => Self::OutputFailed,
             5 => Self::AfterShutdown,
             6 => Self::InSignalHandler,
+            7 => Self::FileRemoved,
+            8 => Self::Overwritten,
+            9 => Self::Damaged,
             code => Self::Unknown(code),
         }
     }
@@ -166,8 +193,53 @@ impl fmt::Display for DropReason {
             Self::OutputFailed => "the output failed",
             Self::AfterShutdown => "logged after shutdown",
             Self::InSignalHandler => "logged by a signal handler inside a log call",
+            Self::FileRemoved => "the file was removed",
+            Self::Overwritten => "overwritten by newer ones",
+            Self::Damaged => "damaged in the file, which was repaired",
             Self::Unknown(code) => return write!(f, "reason {code}"),
         })
+    }
+}
+
+impl Signal<'_> {
+    /// The name of the signal on Linux, where it is one that ends a process.
+    pub fn name(&self) -> Option<&'static str> {
+        Some(match self.signal {
+            1 => "SIGHUP",
+            2 => "SIGINT",
+            3 => "SIGQUIT",
+            4 => "SIGILL",
+            5 => "SIGTRAP",
+            6 => "SIGABRT",
+            7 => "SIGBUS",
+            8 => "SIGFPE",
+            9 => "SIGKILL",
+            10 => "SIGUSR1",
+            11 => "SIGSEGV",
+            12 => "SIGUSR2",
+            13 => "SIGPIPE",
+            14 => "SIGALRM",
+            15 => "SIGTERM",
+            16 => "SIGSTKFLT",
+            24 => "SIGXCPU",
+            25 => "SIGXFSZ",
+            26 => "SIGVTALRM",
+            27 => "SIGPROF",
+            29 => "SIGIO",
+            30 => "SIGPWR",
+            31 => "SIGSYS",
+            _ => return None,
+        })
+    }
+}
+
+/// Writes `SIGSEGV`, or `signal 77` where the number has no name.
+impl fmt::Display for Signal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "signal {}", self.signal),
+        }
     }
 }
 

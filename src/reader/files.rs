@@ -4,10 +4,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
-use super::Reader;
 use super::error::Error;
 use super::event::Event;
+use super::open::{Directory, OpenError};
+use super::side::{self, Copies};
+use super::{Options, Reader};
 
 /// Reads several files at once and hands out their events by time.
 ///
@@ -40,6 +43,11 @@ pub struct Files<'a> {
     handed_out: bool,
     /// Every reader was asked.
     primed: bool,
+    /// For each reader, what is to be left out of it because it stands in its side file.
+    copies: Vec<Option<Copies>>,
+    left_out: u64,
+    /// Side files that could not be read, by their log.
+    failed: Vec<(usize, OpenError)>,
 }
 
 /// Reading one of several files failed.
@@ -48,6 +56,8 @@ pub struct Files<'a> {
 pub struct FileError {
     /// Which of them, from 0.
     pub file: usize,
+    /// Its path, if it was opened by one.
+    pub path: Option<PathBuf>,
     /// Why.
     pub error: Error,
 }
@@ -57,7 +67,110 @@ impl<'a> Files<'a> {
     pub fn new(readers: impl IntoIterator<Item = Reader<'a>>) -> Self {
         let readers: Vec<_> = readers.into_iter().collect();
         let idle = (0..readers.len()).rev().collect();
-        Self { readers, heap: BinaryHeap::new(), idle, handed_out: false, primed: false }
+        Self {
+            readers,
+            heap: BinaryHeap::new(),
+            idle,
+            handed_out: false,
+            primed: false,
+            copies: Vec::new(),
+            left_out: 0,
+            failed: Vec::new(),
+        }
+    }
+
+    /// Opens logs together with their side files.
+    ///
+    /// Beside a log `app.kymo` there may lie `app.kymo.rescue`, with records that their threads
+    /// wrote there themselves because the logger's own thread did not answer. Each record is handed
+    /// out once, also where it stands in both. A side file is a reader of its own behind those of
+    /// the logs; what happens to lie there and belongs to another log is not looked at. It is
+    /// looked for now, and not again while the log is followed.
+    ///
+    /// ```no_run
+    /// use kymo::reader::{Event, Files, Options, Order};
+    ///
+    /// let mut files = Files::open(["app.kymo"], || Options::new().order(Order::Time))?;
+    /// while let Some((_, event)) = files.next_event()? {
+    ///     if let Event::Record(record) = event {
+    ///         println!("{record:?}");
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a log cannot be read. A side file that cannot be is an error of the first call of
+    /// [`Files::next_event`].
+    pub fn open(
+        paths: impl IntoIterator<Item = impl AsRef<Path>>,
+        options: impl Fn() -> Options<'a>,
+    ) -> Result<Self, OpenError> {
+        let mut logs = Vec::new();
+        for path in paths {
+            let path = path.as_ref();
+            let log = options().open(path);
+            logs.push(log.map_err(|error| OpenError { path: path.to_owned(), error })?);
+        }
+        Ok(Self::with_side_files(logs, options))
+    }
+
+    /// As [`Files::new`], with the side files of those readers that were opened by path. `options`
+    /// should be those with which they were. See [`Files::open`].
+    pub fn with_side_files(
+        logs: impl IntoIterator<Item = Reader<'a>>,
+        options: impl Fn() -> Options<'a>,
+    ) -> Self {
+        let mut readers: Vec<_> = logs.into_iter().collect();
+        let (mut copies, mut sides, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for (log, reader) in readers.iter().enumerate() {
+            let side = side::open(reader, &options).unwrap_or_else(|error| {
+                failed.push((log, error));
+                None
+            });
+            let (side, in_both) = side.unzip();
+            copies.push(in_both);
+            sides.extend(side);
+        }
+        readers.extend(sides);
+        Self { copies, failed, ..Self::new(readers) }
+    }
+
+    /// How many records were not handed out because a side file had them.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Opens all logs in a directory, as [`Directory`] finds them, sorted by name, with their side
+    /// files. Which file an
+    /// event is from is then [`Reader::path`] of [`Files::readers`].
+    ///
+    /// ```
+    /// use kymo::reader::{Event, Files, Options, Order};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path();
+    /// let mut files = Files::open_dir(path, || Options::new().order(Order::Time))?;
+    /// while let Some((_, event)) = files.next_event()? {
+    ///     if let Event::Damage(damage) = event {
+    ///         eprintln!("{damage}");
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the directory or one of the logs cannot be read, or if something is named like a log and
+    /// is no regular file.
+    pub fn open_dir(
+        path: impl AsRef<Path>,
+        options: impl Fn() -> Options<'a>,
+    ) -> Result<Self, OpenError> {
+        let directory = Directory::read(path)?;
+        if let Some(error) = directory.refused.into_iter().next() {
+            return Err(error);
+        }
+        Self::open(directory.logs, options)
     }
 
     /// Goes on to the next event; returns it and which file it comes from. `None` where there are
@@ -66,6 +179,12 @@ impl<'a> Files<'a> {
     /// # Errors
     /// If reading one of them fails. That one is given up; the next call goes on with the others.
     pub fn next_event(&mut self) -> Result<Option<(usize, Event<'_>)>, FileError> {
+        if let Some((file, OpenError { path, error })) = self.failed.pop() {
+            return Err(FileError { file, path: Some(path), error });
+        }
+        if self.readers.len() == 1 {
+            return self.next_of_one();
+        }
         self.leave_current()?;
         if self.heap.is_empty() || !self.primed {
             self.ask_idle()?;
@@ -81,13 +200,49 @@ impl<'a> Files<'a> {
         &self.readers
     }
 
+    /// Of one file there is nothing to put in order.
+    #[inline]
+    fn next_of_one(&mut self) -> Result<Option<(usize, Event<'_>)>, FileError> {
+        // It is idle until it fails.
+        if self.idle.is_empty() {
+            return Ok(None);
+        }
+        match self.advance(0) {
+            Ok(true) => Ok(self.readers[0].event().map(|event| (0, event))),
+            Ok(false) => Ok(None),
+            Err(error) => {
+                self.idle.clear();
+                Err(self.error(0, error))
+            }
+        }
+    }
+
+    /// Goes on to a reader's next event that its side file does not have.
+    fn advance(&mut self, file: usize) -> Result<bool, Error> {
+        let reader = &mut self.readers[file];
+        let mut copies = self.copies.get_mut(file).and_then(Option::as_mut);
+        while reader.advance()? {
+            let (Some(copies), true) = (&mut copies, reader.is_record()) else { return Ok(true) };
+            if !reader.record().is_some_and(|record| copies.take(&record)) {
+                return Ok(true);
+            }
+            self.left_out += 1;
+        }
+        Ok(false)
+    }
+
+    fn error(&self, file: usize, error: Error) -> FileError {
+        FileError { file, path: self.readers[file].path.clone(), error }
+    }
+
     fn leave_current(&mut self) -> Result<(), FileError> {
         if !std::mem::take(&mut self.handed_out) {
             return Ok(());
         }
+        let Some(&Reverse((_, file))) = self.heap.peek() else { return Ok(()) };
+        let more = self.advance(file);
         let Some(mut top) = self.heap.peek_mut() else { return Ok(()) };
-        let file = top.0.1;
-        match self.readers[file].advance() {
+        match more {
             Ok(true) => top.0.0 = self.readers[file].time_ns(),
             Ok(false) => {
                 PeekMut::pop(top);
@@ -95,7 +250,7 @@ impl<'a> Files<'a> {
             }
             Err(error) => {
                 PeekMut::pop(top);
-                return Err(FileError { file, error });
+                return Err(self.error(file, error));
             }
         }
         Ok(())
@@ -105,10 +260,10 @@ impl<'a> Files<'a> {
         let mut still_idle = Vec::new();
         let mut result = Ok(());
         while let (Ok(()), Some(file)) = (&result, self.idle.pop()) {
-            match self.readers[file].advance() {
+            match self.advance(file) {
                 Ok(true) => self.heap.push(Reverse((self.readers[file].time_ns(), file))),
                 Ok(false) => still_idle.push(file),
-                Err(error) => result = Err(FileError { file, error }),
+                Err(error) => result = Err(self.error(file, error)),
             }
         }
         still_idle.append(&mut self.idle);
@@ -119,7 +274,10 @@ impl<'a> Files<'a> {
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "file {}: {}", self.file, self.error)
+        match &self.path {
+            Some(path) => write!(f, "{}: {}", path.display(), self.error),
+            None => write!(f, "file {}: {}", self.file, self.error),
+        }
     }
 }
 

@@ -5,7 +5,8 @@
 //! than one frame.
 //!
 //! INV-1: a frame is never handed out twice, and every byte behind the header page belongs to
-//! exactly one frame handed out, one skipped range, or the rest behind the last of them.
+//! exactly one frame handed out, one skipped range, the rest behind the last of them, or what was
+//! jumped over because nobody wants it.
 
 use super::checksum::Checker;
 use super::error::Error;
@@ -19,6 +20,9 @@ pub(super) struct Frames<'a> {
     checker: Checker,
     /// The committed length, as last read.
     committed: u64,
+    /// Nothing is read from beyond this offset.
+    limit: u64,
+    /// The limit is the committed length, and moves with it.
     follow: bool,
     /// The length of the frame that was handed out last, with padding.
     current_bytes: usize,
@@ -27,6 +31,17 @@ pub(super) struct Frames<'a> {
     skipped_from: Option<u64>,
     /// Bytes that were skipped behind the committed length are not all zero.
     torn: bool,
+}
+
+/// How far is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// To the last valid frame.
+    All,
+    /// To the committed length as it was when the file was opened.
+    Snapshot,
+    /// To the committed length as it is now.
+    Follow,
 }
 
 /// What was found next.
@@ -46,15 +61,15 @@ pub(super) enum Found {
 
 impl<'a> Frames<'a> {
     /// The frames that `source` stands before.
-    pub(super) fn new(mut source: Source<'a>, salt: u32, committed: u64, follow: bool) -> Self {
-        if follow {
-            source.set_limit(committed);
-        }
+    pub(super) fn new(mut source: Source<'a>, salt: u32, committed: u64, extent: Extent) -> Self {
+        let limit = if extent == Extent::All { u64::MAX } else { committed };
+        source.set_limit(limit);
         Self {
+            limit,
             source,
             checker: Checker::new(salt),
             committed,
-            follow,
+            follow: extent == Extent::Follow,
             current_bytes: 0,
             payload_bytes: 0,
             skipped_from: None,
@@ -105,6 +120,50 @@ impl<'a> Frames<'a> {
             self.skipped_from.get_or_insert(offset);
             self.skip();
         }
+    }
+
+    /// Whether the bytes can be read in any order.
+    pub(super) fn can_jump(&self) -> bool {
+        self.source.can_jump()
+    }
+
+    /// Goes on at `offset`, where a frame begins.
+    pub(super) fn jump(&mut self, offset: u64) -> Result<(), Error> {
+        self.source.set_limit(self.limit);
+        self.move_to(offset)
+    }
+
+    fn move_to(&mut self, offset: u64) -> Result<(), Error> {
+        (self.current_bytes, self.payload_bytes) = (0, 0);
+        (self.skipped_from, self.torn) = (None, false);
+        self.checker.forget();
+        self.source.jump(offset).map_err(|error| Error::Io { offset, error })
+    }
+
+    /// Looks at the frame at `offset`, which ends at `end` or before; its payload is then at hand.
+    /// `None` where there is none that is valid. [`Frames::jump`] must follow.
+    pub(super) fn frame_at(&mut self, offset: u64, end: u64) -> Result<Option<u8>, Error> {
+        /// Most are that short, and stand alone.
+        const PROBE_BYTES: u64 = 4096;
+        self.source.set_limit(offset.saturating_add(PROBE_BYTES).min(self.limit));
+        self.move_to(offset)?;
+        let Some(header) = self.header_here()? else { return Ok(None) };
+        let bytes = header.frame_bytes();
+        if header.payload_bytes > MAX_PAYLOAD_BYTES || offset.saturating_add(bytes as u64) > end {
+            return Ok(None);
+        }
+        let behind = offset.saturating_add((bytes as u64).max(PROBE_BYTES));
+        self.source.set_limit(behind.min(self.limit));
+        let valid = self.is_valid(header, offset)?;
+        self.payload_bytes = if valid { header.payload_bytes } else { 0 };
+        Ok(valid.then_some(header.kind))
+    }
+
+    /// The next `len` bytes, or as many as there are. [`Frames::jump`] must follow.
+    pub(super) fn peek(&mut self, len: usize) -> Result<&[u8], Error> {
+        self.fill(len)?;
+        let window = self.source.window();
+        Ok(&window[..window.len().min(len)])
     }
 
     /// Says what stands behind the frame that closes the segment: nothing, zeros, or bytes that
@@ -190,7 +249,8 @@ impl<'a> Frames<'a> {
             let committed = self.source.committed().map_err(error)?;
             self.committed = self.committed.max(committed.unwrap_or(0));
             let before = self.source.window().len();
-            self.source.set_limit(self.committed);
+            self.limit = self.committed;
+            self.source.set_limit(self.limit);
             self.fill(FRAME_HEADER_BYTES)?;
             let more = self.source.window().len() > before;
             return Ok((!more || self.allowed() < FRAME_HEADER_BYTES).then_some(Found::Pending));

@@ -23,10 +23,10 @@ pub(super) struct Head {
     pub(super) committed: u64,
 }
 
-/// Reads the header page and moves the source behind it. While `follow`ing, nothing else is read:
-/// what is not committed is still to change.
-pub(super) fn read(source: &mut Source<'_>, follow: bool) -> Result<Head, Error> {
-    if follow {
+/// Reads the header page and moves the source behind it. If `live`, nothing else is read: what is
+/// not committed is still to change.
+pub(super) fn read(source: &mut Source<'_>, live: bool) -> Result<Head, Error> {
+    if live {
         source.set_limit(HEADER_BYTES as u64);
     }
     fill(source, HEADER_BYTES)?;
@@ -40,7 +40,7 @@ pub(super) fn read(source: &mut Source<'_>, follow: bool) -> Result<Head, Error>
         (Some(header), _) => (header, HeaderState::Good),
         (None, Some(header)) => (header, HeaderState::FirstDamaged),
         (None, None) => {
-            if follow {
+            if live {
                 source.set_limit(committed_length(page));
             }
             (recover(source)?, HeaderState::Recovered)

@@ -48,7 +48,7 @@ pub fn write_value(value: &Value<'_>, out: &mut String) {
         Value::I64(value) => out.push_str(itoa::Buffer::new().format(value)),
         Value::I128(value) => out.push_str(itoa::Buffer::new().format(value)),
         Value::F32(value) if value.is_finite() => {
-            out.push_str(ryu::Buffer::new().format_finite(value));
+            out.push_str(zmij::Buffer::new().format_finite(value));
         }
         Value::F64(value) if value.is_finite() => {
             out.push_str(zmij::Buffer::new().format_finite(value));

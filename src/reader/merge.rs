@@ -13,6 +13,9 @@
 //! predecessor's (it was logged while its predecessor's arguments were being made) is ordered as if
 //! they were not.
 //!
+//! Damage belongs to no thread. It comes behind all that was read before it, but no later than the
+//! gap that it left, which comes when its thread's next record does.
+//!
 //! INV-2: the heap has an entry for each queue that is not empty, and while a current entry is
 //! handed out, that of its queue is on top.
 
@@ -22,6 +25,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use super::block::{Block, Raw};
 use super::error::Error;
+use super::event::{Damage, DamageKind};
 use super::mark::Mark;
 use super::segment::{Segment, Step};
 use super::source::Kept;
@@ -49,6 +53,12 @@ pub(super) struct Merger<'a> {
     drained: bool,
     /// The queue of the entry that is handed out.
     current: Option<u32>,
+    /// The damages that are held back, in the order of the file, with the ticks that order them.
+    damages: VecDeque<(u64, Mark)>,
+    /// The one that is handed out.
+    damage: Option<Mark>,
+    /// The greatest ticks that were met.
+    newest: u64,
     /// The key of the youngest entry that was handed out.
     youngest: u64,
     spare: Vec<(Vec<u8>, Vec<Raw>)>,
@@ -93,6 +103,9 @@ impl<'a> Merger<'a> {
             horizon: 0,
             drained: false,
             current: None,
+            damages: VecDeque::new(),
+            damage: None,
+            newest: 0,
             youngest: 0,
             spare: Vec::new(),
         }
@@ -102,8 +115,14 @@ impl<'a> Merger<'a> {
     pub(super) fn advance(&mut self, segment: &mut Segment<'a>) -> Result<bool, Error> {
         self.leave_current();
         loop {
-            if let Some(&Reverse((key, queue))) = self.heap.peek()
-                && (self.drained || key < self.horizon || self.held_bytes > self.limit_bytes)
+            let top = self.heap.peek().map(|&Reverse(top)| top);
+            if !self.damages.is_empty() && self.is_damage_next(top) {
+                self.damage = self.damages.pop_front().map(|(_, damage)| damage);
+                self.held_bytes -= ENTRY_BYTES;
+                return Ok(true);
+            }
+            if let Some((key, queue)) = top
+                && self.may_go(key)
             {
                 self.current = Some(queue);
                 if key < self.youngest {
@@ -118,7 +137,7 @@ impl<'a> Merger<'a> {
             }
             match segment.next()? {
                 Step::Block(block) => self.hold(block, segment),
-                Step::Mark(mark) => self.push_mark(mark, segment.watermark),
+                Step::Mark(mark) => self.push_mark(mark),
                 Step::Watermark if !self.exact => self.horizon = segment.watermark,
                 Step::Watermark => {}
                 Step::Pending => return Ok(false),
@@ -127,9 +146,29 @@ impl<'a> Merger<'a> {
         }
     }
 
+    fn may_go(&self, key: u64) -> bool {
+        self.drained || key < self.horizon || self.held_bytes > self.limit_bytes
+    }
+
+    /// Whether a damage goes before `top`, the key and the queue of what else is next.
+    fn is_damage_next(&self, top: Option<(u64, u32)>) -> bool {
+        let Some((at, Mark::Damage(damage))) = self.damages.front() else { return false };
+        let Some((key, queue)) = top else { return self.may_go(*at) };
+        let next = self.queues[queue as usize].entries.front();
+        match next {
+            Some(Entry::Mark(_, Mark::Gap { offset, .. })) if *offset > damage.offset => {
+                self.may_go(key)
+            }
+            _ => *at < key && self.may_go(*at),
+        }
+    }
+
     /// What is handed out.
     #[inline]
     pub(super) fn current(&self) -> Option<Current<'_>> {
+        if let Some(mark) = &self.damage {
+            return Some(Current::Mark(mark));
+        }
         let queue = self.queues.get(self.current? as usize)?;
         Some(match queue.entries.front()? {
             Entry::Records(held) => {
@@ -145,7 +184,10 @@ impl<'a> Merger<'a> {
         let damage = loop {
             let payload = segment.frames.payload();
             match block.next(payload, &segment.dictionary, &mut segment.report) {
-                Ok(Some(raw)) => records.push(raw),
+                Ok(Some(raw)) => {
+                    self.newest = self.newest.max(raw.ticks);
+                    records.push(raw);
+                }
                 Ok(None) => break None,
                 Err(kind) => break Some(kind),
             }
@@ -163,13 +205,21 @@ impl<'a> Merger<'a> {
         }
     }
 
-    fn push_mark(&mut self, mark: Mark, watermark: u64) {
+    fn push_mark(&mut self, mark: Mark) {
         let queue = mark.thread().map_or(0, |thread| thread + 1);
         let ticks = match mark {
-            Mark::End(_) => u64::MAX,
-            _ if queue == 0 => watermark,
+            Mark::Damage(Damage { kind, .. }) => {
+                let behind_all = kind == DamageKind::BehindEnd;
+                self.damages.push_back((if behind_all { u64::MAX } else { self.newest }, mark));
+                self.held_bytes += ENTRY_BYTES;
+                return;
+            }
+            Mark::End(_) | Mark::Gap { thread: None, .. } => u64::MAX,
             _ => mark.ticks().unwrap_or(0),
         };
+        if ticks != u64::MAX {
+            self.newest = self.newest.max(ticks);
+        }
         self.push(queue, Entry::Mark(ticks, mark));
     }
 
@@ -187,6 +237,7 @@ impl<'a> Merger<'a> {
     }
 
     fn leave_current(&mut self) {
+        self.damage = None;
         let Some(index) = self.current.take() else { return };
         let queue = &mut self.queues[index as usize];
         if let Some(Entry::Records(held)) = queue.entries.front_mut()
@@ -234,8 +285,7 @@ impl Entry<'_> {
                 };
                 copied + held.records.capacity() * size_of::<Raw>()
             }
-            Self::Mark(_, Mark::Drops { counts, .. }) => size_of_val(&**counts),
-            Self::Mark(..) => 0,
+            Self::Mark(_, mark) => mark.memory_bytes(),
         };
         bytes + ENTRY_BYTES
     }

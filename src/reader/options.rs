@@ -1,17 +1,18 @@
 //! How a file is to be read.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use super::dictionary::CallSite;
 use super::error::Error;
-use super::frames::Frames;
+use super::frames::{Extent, Frames};
 use super::merge::Merger;
 use super::report::Report;
+use super::seek::Window;
 use super::segment::{Filter, Segment};
-use super::source::{Forward, Source};
-use super::{Mode, Reader, head};
+use super::source::{Forward, Input, Source};
+use super::{Mode, Reader, head, open};
 
 /// The order in which records are handed out. Within a thread, it is always that in which they were
 /// logged.
@@ -46,7 +47,9 @@ pub enum Order {
 pub struct Options<'a> {
     order: Order,
     follow: bool,
+    snapshot: bool,
     limit_bytes: usize,
+    window: Window,
     filter: Filter<'a>,
 }
 
@@ -62,7 +65,9 @@ impl<'a> Options<'a> {
         Self {
             order: Order::Written,
             follow: false,
+            snapshot: false,
             limit_bytes: 64 << 20,
+            window: Window::ALL,
             filter: Box::new(|_| true),
         }
     }
@@ -89,6 +94,33 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// Reads a file that somebody is writing as it was when it was opened: as far as the writer had
+    /// committed. What the writer is at behind that would look like damage. A file that nobody
+    /// writes is read to the last valid frame all the same, for its writer may have died. The two
+    /// are told apart by the lock that a writer holds on its file, so this makes a difference only
+    /// for [`Options::open`] and [`Options::from_file`]; [`Report::live`] says which it was.
+    /// Default: no.
+    ///
+    /// ```
+    /// use kymo::reader::Options;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// let logger = kymo::Logger::builder(&path).start()?;
+    /// kymo::info!("the program that logs goes on");
+    /// kymo::flush();
+    /// let mut reader = Options::new().snapshot(true).open(&path)?;
+    /// assert!(reader.next_record()?.is_some());
+    /// assert!(reader.next_record()?.is_none());
+    /// assert!(reader.report().live);
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn snapshot(mut self, snapshot: bool) -> Self {
+        self.snapshot = snapshot;
+        self
+    }
+
     /// How much memory the records that [`Order::Time`] holds back may take, in bytes. Where that
     /// does not suffice, the oldest are handed out although older ones may follow. Default: 64 MiB.
     /// Costs nothing unless it is used.
@@ -97,13 +129,84 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Opens the file at `path`.
+    /// Reads nothing older than this, in nanoseconds since 1970-01-01T00:00:00Z. Default: no bound.
+    ///
+    /// What is older is skipped by the file's index where it has one and the bytes are in memory or
+    /// in a file; else it is read and left out, which takes a few nanoseconds a record. The records
+    /// are the same. An event with a time of its own is treated as a record is, one with a range of
+    /// times is handed out if part of it is wanted; others are handed out where they are met.
+    ///
+    /// ```no_run
+    /// use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    /// use kymo::reader::Options;
+    ///
+    /// let ago = SystemTime::now() - Duration::from_secs(300);
+    /// let ago_ns = ago.duration_since(UNIX_EPOCH)?.as_nanos() as i64;
+    /// let mut reader = Options::new().since(ago_ns).open("app.kymo")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn since(mut self, time_ns: i64) -> Self {
+        self.window.first_ns = time_ns;
+        self
+    }
+
+    /// Reads only what is older than this, in nanoseconds since 1970-01-01T00:00:00Z. Default: no
+    /// bound. See [`Options::since`].
+    pub fn until(mut self, time_ns: i64) -> Self {
+        match time_ns.checked_sub(1) {
+            Some(last_ns) => self.window.last_ns = last_ns,
+            // Nothing is older.
+            None => self.window = Window { first_ns: i64::MAX, last_ns: i64::MIN },
+        }
+        self
+    }
+
+    /// Opens the file at `path`. A symbolic link is followed.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not a regular file, or is not one that this version can read.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Reader<'a>, Error> {
+        let path = path.as_ref();
+        let mut reader = self.from_file(open::open(path)?)?;
+        reader.path = Some(path.to_owned());
+        Ok(reader)
+    }
+
+    /// Reads an open file, from its beginning, wherever it stands. What is no regular file (a pipe
+    /// that standard input is, say) is read as [`Options::from_read`] reads it.
+    ///
+    /// ```
+    /// use std::fs::File;
+    /// use kymo::reader::{Ending, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// # let logger = kymo::Logger::builder(&path).start()?;
+    /// let mut reader = Options::new().follow(true).from_file(File::open(&path)?)?;
+    /// kymo::info!("while it is being written");
+    /// kymo::flush();
+    /// assert!(reader.next_record()?.is_some());
+    /// logger.shutdown();
+    /// assert!(reader.next_record()?.is_none());
+    /// assert_eq!(reader.report().ending, Ending::Closed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If it cannot be read, or is not a file that this version can read.
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Reader<'a>, Error> {
-        let file = File::open(path).map_err(|error| Error::Io { offset: 0, error })?;
-        self.source(Source::stream(Box::new(file)))
+    pub fn from_file(self, mut file: File) -> Result<Reader<'a>, Error> {
+        let metadata = file.metadata().map_err(Error::Open)?;
+        if !metadata.is_file() {
+            return self.from_read(file);
+        }
+        file.rewind().map_err(|error| Error::Io { offset: 0, error })?;
+        let live = if self.snapshot && !self.follow {
+            let committed = file.committed().unwrap_or_default();
+            committed.is_some_and(|committed| committed < metadata.len()) && open::is_locked(&file)
+        } else {
+            false
+        };
+        self.source(Source::stream(Box::new(file)), live)
     }
 
     /// Reads a file that is in memory, or mapped into it. Nothing of it is copied.
@@ -111,7 +214,7 @@ impl<'a> Options<'a> {
     /// # Errors
     /// If it is not a file that this version can read.
     pub fn from_slice(self, bytes: &'a [u8]) -> Result<Reader<'a>, Error> {
-        self.source(Source::slice(bytes))
+        self.source(Source::slice(bytes), false)
     }
 
     /// Reads a file from anything that can be read. It holds one frame of it at a time, and what
@@ -120,15 +223,27 @@ impl<'a> Options<'a> {
     /// # Errors
     /// If `read` fails, or is not a file that this version can read.
     pub fn from_read(self, read: impl Read + Send + 'a) -> Result<Reader<'a>, Error> {
-        self.source(Source::stream(Box::new(Forward(read))))
+        self.source(Source::stream(Box::new(Forward(read))), false)
     }
 
-    fn source(self, mut source: Source<'a>) -> Result<Reader<'a>, Error> {
-        let head = head::read(&mut source, self.follow)?;
-        let report =
-            Report { header: head.state, committed_bytes: head.committed, ..Report::default() };
-        let frames = Frames::new(source, head.header.salt, head.committed, self.follow);
-        let segment = Segment::new(frames, head.header, report, self.filter);
+    fn source(self, mut source: Source<'a>, live: bool) -> Result<Reader<'a>, Error> {
+        let extent = match (self.follow, live) {
+            (true, _) => Extent::Follow,
+            (false, true) => Extent::Snapshot,
+            (false, false) => Extent::All,
+        };
+        let head = head::read(&mut source, extent != Extent::All)?;
+        let report = Report {
+            header: head.state,
+            committed_bytes: head.committed,
+            live,
+            ..Report::default()
+        };
+        let frames = Frames::new(source, head.header.salt, head.committed, extent);
+        let mut segment = Segment::new(frames, head.header, report, self.filter, self.window);
+        if !self.window.is_all() && !self.follow {
+            segment.seek()?;
+        }
         let mode = match self.order {
             Order::Written => Mode::Written(Box::default()),
             Order::Time => Mode::Merged(Box::new(Merger::new(self.limit_bytes, false))),

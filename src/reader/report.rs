@@ -23,7 +23,7 @@ const MAX_LISTED: usize = 1_000;
 pub struct Report {
     /// Records read, those included that a filter kept back.
     pub records: u64,
-    /// Records that a filter kept back.
+    /// Records that a filter or a range of time kept back.
     pub filtered: u64,
     /// Records older than a watermark that stood before them.
     pub late: u64,
@@ -51,10 +51,15 @@ pub struct Report {
     pub damage: Vec<Damage>,
     /// What was found of the header.
     pub header: HeaderState,
+    /// Somebody was writing to the file when a [snapshot](super::Options::snapshot) was taken.
+    pub live: bool,
     /// How the bytes end, once they have.
     pub ending: Ending,
     /// The committed length of the file, in bytes, when it was last looked at.
     pub committed_bytes: u64,
+    /// How many bytes were not read because the index says that nothing in them is in the range of
+    /// time. What is lost or damaged there was not looked for.
+    pub skipped_bytes: u64,
     /// The length of the file in bytes, once its end has been met.
     pub length_bytes: u64,
     /// How many bytes of valid frames stand behind the committed length.
@@ -101,13 +106,15 @@ impl Report {
     /// one, else by the gaps in the numbering of each thread's records, which do not show what was
     /// lost at a thread's end.
     pub fn lost(&self) -> u64 {
-        let by_total = self.totals.map_or(0, |totals| totals.written.saturating_sub(self.records));
+        let written = self.read_totals().map_or(0, |totals| totals.written);
+        let by_total = written.saturating_sub(self.records);
         by_total.max(self.missing)
     }
 
     /// How many dropped records stand in the closing frame's total, but in no mark that was read.
     pub fn unmarked_drops(&self) -> u64 {
-        self.totals.map_or(0, |totals| totals.dropped.saturating_sub(self.dropped))
+        let dropped = self.read_totals().map_or(0, |totals| totals.dropped);
+        dropped.saturating_sub(self.dropped)
     }
 
     /// Whether everything was read that is known to have been written to the file. Says nothing
@@ -118,6 +125,11 @@ impl Report {
             && self.unmarked_drops() == 0
             && self.header == HeaderState::Good
             && self.ending != Ending::Truncated
+    }
+
+    /// The totals of what was read: those of the segment, if all of it was.
+    fn read_totals(&self) -> Option<Totals> {
+        self.totals.filter(|_| self.skipped_bytes == 0)
     }
 
     pub(super) fn add_damage(&mut self, damage: &Damage) {

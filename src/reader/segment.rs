@@ -12,9 +12,11 @@ use super::fields::Fields;
 use super::frames::{Found, Frames};
 use super::mark::Mark;
 use super::report::{Ending, Report};
+use super::seek::{Skip, Window};
 use super::timeline::Timeline;
 use crate::format::frame::{Clock, Kind};
 use crate::format::header::{ClockSource, Header};
+use crate::format::{ALIGNMENT, FRAME_HEADER_BYTES};
 
 /// Decides which call sites' records are read.
 pub(super) type Filter<'a> = Box<dyn FnMut(&CallSite) -> bool + Send + 'a>;
@@ -27,8 +29,12 @@ pub(super) struct Segment<'a> {
     pub(super) report: Report,
     /// Everything older stands before this point, except for late records.
     pub(super) watermark: u64,
+    /// What happened at other times is not handed out.
+    pub(super) window: Window,
+    /// What need not be read because of that.
+    pub(super) skip: Option<Skip>,
     filter: Filter<'a>,
-    timeline: Timeline,
+    pub(super) timeline: Timeline,
     /// What was found together with something that had to be handed out first.
     queue: VecDeque<Step>,
     /// The closing frame was met.
@@ -58,6 +64,7 @@ impl<'a> Segment<'a> {
         header: Header,
         report: Report,
         filter: Filter<'a>,
+        window: Window,
     ) -> Self {
         Self {
             frames,
@@ -65,6 +72,8 @@ impl<'a> Segment<'a> {
             dictionary: Dictionary::default(),
             report,
             watermark: 0,
+            window,
+            skip: None,
             filter,
             timeline: Timeline::default(),
             queue: VecDeque::new(),
@@ -82,6 +91,7 @@ impl<'a> Segment<'a> {
             if self.ended {
                 return Ok(Step::End);
             }
+            self.skip_rest()?;
             let found = if self.closed { self.frames.behind_end()? } else { self.frames.next()? };
             self.report.committed_bytes = self.frames.committed();
             match found {
@@ -113,7 +123,7 @@ impl<'a> Segment<'a> {
         if matches!(kind, DamageKind::UnknownCallSite(_)) {
             self.report.unknown_call_sites += 1;
         }
-        let offset = block.offset + (crate::format::FRAME_HEADER_BYTES + block.at) as u64;
+        let offset = block.offset + (FRAME_HEADER_BYTES + block.at) as u64;
         let damage = Damage { offset, bytes: (block.end - block.at) as u64, kind };
         self.report.add_damage(&damage);
         Mark::Damage(damage)
@@ -144,11 +154,31 @@ impl<'a> Segment<'a> {
             Kind::Drops => self.drops(offset),
             Kind::Watermark => self.watermark(),
             Kind::ThreadEnd => self.thread_end(offset),
+            // Whoever has come here by reading has no use for it.
+            Kind::Index => Some(()),
+            Kind::Signal => self.signal(offset),
             Kind::End => self.totals(offset),
         };
         match understood {
             Some(()) => self.queue.pop_front(),
             None => Some(self.damage(offset, end - offset, DamageKind::Malformed(code))),
+        }
+    }
+
+    /// Takes a frame that was skipped and that what follows needs.
+    pub(super) fn remember(&mut self, code: u8, offset: u64, payload: &[u8]) {
+        let understood = match Kind::from_code(code) {
+            Some(Kind::CallSite) => self.dictionary.add_site(payload, &mut *self.filter),
+            Some(Kind::Thread) => self.dictionary.add_thread(payload),
+            Some(Kind::Clock) => {
+                Clock::from_payload(payload).map(|clock| self.timeline.push(clock))
+            }
+            _ => Some(()),
+        };
+        if understood.is_none() {
+            let bytes = (FRAME_HEADER_BYTES + payload.len()).next_multiple_of(ALIGNMENT) as u64;
+            let step = self.damage(offset, bytes, DamageKind::Malformed(code));
+            self.queue.push_back(step);
         }
     }
 
@@ -172,12 +202,12 @@ impl<'a> Segment<'a> {
 
     fn block(&mut self, kind: Kind, offset: u64) -> Option<()> {
         let head = BlockHead::parse(self.frames.payload(), kind)?;
-        let thread = self.dictionary.thread_numbered(head.thread);
-        let (index, missing) = (thread.index, head.sequence.saturating_sub(thread.written));
+        let (index, missing) = self.dictionary.count_to(head.thread, head.sequence);
         self.add_gap(Some(index), missing, offset);
         let mut block = Block::new(&head, index, offset);
         (block.timeline, block.untimed) = self.timeline_at(head.base);
         block.late_before = self.watermark;
+        block.window = (!self.window.is_all()).then_some(self.window);
         self.queue.push_back(Step::Block(block));
         if let Some(watermark) = head.watermark {
             self.watermark = self.watermark.max(watermark);
@@ -201,12 +231,16 @@ impl<'a> Segment<'a> {
         let dropped = counts.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.count));
         self.report.dropped = self.report.dropped.saturating_add(dropped);
         let (timeline, _) = self.timeline_at(first);
+        let (first_ns, last_ns) = (timeline.time_of(first), timeline.time_of(last));
+        if !self.window.overlaps(first_ns, last_ns) {
+            return Some(());
+        }
         let thread = self.dictionary.thread_numbered(number).index;
         self.queue.push_back(Step::Mark(Mark::Drops {
             thread,
             ticks: first,
-            first_ns: timeline.time_of(first),
-            last_ns: timeline.time_of(last),
+            first_ns,
+            last_ns,
             counts,
             offset,
         }));
@@ -223,11 +257,22 @@ impl<'a> Segment<'a> {
     fn thread_end(&mut self, offset: u64) -> Option<()> {
         let mut fields = Fields(self.frames.payload());
         let (number, written, dropped) = (fields.varint()?, fields.varint()?, fields.varint()?);
-        let thread = self.dictionary.thread_numbered(number);
-        let (index, missing) = (thread.index, written.saturating_sub(thread.written));
-        thread.written = thread.written.max(written);
+        let (index, missing) = self.dictionary.count_to(number, written);
         self.add_gap(Some(index), missing, offset);
         let mark = Mark::ThreadEnd { thread: index, written, dropped, offset };
+        self.queue.push_back(Step::Mark(mark));
+        Some(())
+    }
+
+    fn signal(&mut self, offset: u64) -> Option<()> {
+        let mut fields = Fields(self.frames.payload());
+        let (os_thread, signal, ticks) = (fields.varint()?, fields.u8()?, fields.u64()?);
+        let time_ns = self.timeline_at(ticks).0.time_of(ticks);
+        if !self.window.contains(time_ns) {
+            return Some(());
+        }
+        let thread = self.dictionary.thread_of_os(os_thread);
+        let mark = Mark::Signal { os_thread, thread, signal, ticks, time_ns, offset };
         self.queue.push_back(Step::Mark(mark));
         Some(())
     }
@@ -238,8 +283,10 @@ impl<'a> Segment<'a> {
         let ticks = fields.u64()?;
         let time_ns = self.timeline_at(ticks).0.time_of(ticks);
         let totals = Totals { written, dropped, cut, time_ns };
-        let accounted = self.report.records.saturating_add(self.report.missing);
-        self.add_gap(None, written.saturating_sub(accounted), offset);
+        if self.report.skipped_bytes == 0 {
+            let accounted = self.report.records.saturating_add(self.report.missing);
+            self.add_gap(None, written.saturating_sub(accounted), offset);
+        }
         self.report.totals = Some(totals);
         self.queue.push_back(Step::Mark(Mark::End(totals)));
         self.closed = true;

@@ -33,6 +33,12 @@ pub(super) enum Kept<'a> {
 pub(super) trait Input: Read + Send {
     /// The committed length as it is now; `None` where it cannot be read a second time.
     fn committed(&mut self) -> io::Result<Option<u64>>;
+
+    /// Whether `jump` works.
+    fn can_jump(&self) -> bool;
+
+    /// Goes on reading at `offset`.
+    fn jump(&mut self, offset: u64) -> io::Result<()>;
 }
 
 /// A reader that knows only forward.
@@ -120,6 +126,36 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Whether the window can be moved anywhere.
+    pub(super) fn can_jump(&self) -> bool {
+        match self {
+            Self::Slice { .. } => true,
+            Self::Stream(stream) => stream.input.can_jump(),
+        }
+    }
+
+    /// Moves the window to `offset`. Only where it [can](Source::can_jump).
+    pub(super) fn jump(&mut self, offset: u64) -> io::Result<()> {
+        match self {
+            Self::Slice { bytes, at } => {
+                *at = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+            }
+            Self::Stream(stream) => {
+                let ahead = offset.checked_sub(stream.offset);
+                let ahead = ahead.and_then(|ahead| usize::try_from(ahead).ok());
+                match ahead.filter(|&ahead| ahead <= stream.filled - stream.start) {
+                    Some(ahead) => stream.start += ahead,
+                    None => {
+                        stream.input.jump(offset)?;
+                        (stream.start, stream.filled, stream.ended) = (0, 0, false);
+                    }
+                }
+                stream.offset = offset;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads nothing from beyond `limit`, and asks again where the end was met before.
     pub(super) fn set_limit(&mut self, limit: u64) {
         if let Self::Stream(stream) = self {
@@ -196,6 +232,14 @@ impl<R: Read + Send> Input for Forward<R> {
     fn committed(&mut self) -> io::Result<Option<u64>> {
         Ok(None)
     }
+
+    fn can_jump(&self) -> bool {
+        false
+    }
+
+    fn jump(&mut self, _offset: u64) -> io::Result<()> {
+        Err(io::ErrorKind::NotSeekable.into())
+    }
 }
 
 impl Input for File {
@@ -216,6 +260,14 @@ impl Input for File {
             last = Some(now);
         }
         Ok(None)
+    }
+
+    fn can_jump(&self) -> bool {
+        self.metadata().is_ok_and(|metadata| metadata.is_file())
+    }
+
+    fn jump(&mut self, offset: u64) -> io::Result<()> {
+        self.seek(SeekFrom::Start(offset)).map(drop)
     }
 }
 

@@ -8,7 +8,7 @@
 use crate::format::frame::Clock;
 
 /// How many clock frames count. As many as the specification says: two readers must not differ.
-const KEPT: usize = 4;
+pub(super) const KEPT: usize = 4;
 
 /// The last clock frames, the newest first.
 #[derive(Clone, Copy, Debug, Default)]

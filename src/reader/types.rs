@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use crate::format::MAX_TYPE_DEPTH;
 use crate::format::types::code;
+use crate::format::{MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS};
 
 /// The type of an argument.
 ///
@@ -59,23 +59,26 @@ pub enum Type {
 
 impl Type {
     /// Decodes the dictionary's notation; `None` where `bytes` is not exactly one type, nests
-    /// deeper than the format allows, or uses a code that this version does not know.
+    /// deeper or is made of more types than the format allows, or uses a code that this version
+    /// does not know.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
-        let ty = Self::parse_prefix(&mut rest, MAX_TYPE_DEPTH)?;
+        let ty = Self::parse_prefix(&mut rest, MAX_TYPE_DEPTH, &mut { MAX_TYPE_MEMBERS })?;
         rest.is_empty().then_some(ty)
     }
 
-    fn parse_prefix(bytes: &mut &[u8], depth: usize) -> Option<Self> {
+    /// `left` is of how many types it may yet be made.
+    fn parse_prefix(bytes: &mut &[u8], depth: usize, left: &mut usize) -> Option<Self> {
         let depth = depth.checked_sub(1)?;
+        *left = left.checked_sub(1)?;
         Some(match next(bytes)? {
-            code::OPTION => Self::Option(Box::new(Self::parse_prefix(bytes, depth)?)),
-            code::SEQUENCE => Self::Sequence(Box::new(Self::parse_prefix(bytes, depth)?)),
+            code::OPTION => Self::Option(Box::new(Self::parse_prefix(bytes, depth, left)?)),
+            code::SEQUENCE => Self::Sequence(Box::new(Self::parse_prefix(bytes, depth, left)?)),
             code::TUPLE => {
                 let members = next(bytes)?;
                 Self::Tuple(
                     (0..members)
-                        .map(|_| Self::parse_prefix(bytes, depth))
+                        .map(|_| Self::parse_prefix(bytes, depth, left))
                         .collect::<Option<_>>()?,
                 )
             }

@@ -2,47 +2,86 @@
 //!
 //! Invariants:
 //! - INV-1: every byte of the window is backed by an allocated block of the file *before* it is
-//!   mapped, so that writing to it never ends in SIGBUS on a full disk. (Somebody else truncating
-//!   the file still would.)
+//!   mapped, so that a full disk is an error of a system call.
 //! - INV-2: the committed length never decreases, and all bytes before it were written before it
 //!   was stored.
+//! - INV-3: nothing counts as written before the mappings were found not to be cut behind the write
+//!   (see [`guard`]).
 //!
 //! The file is mapped one window at a time. The pages ahead of the writing position are populated
 //! in steps (`MADV_POPULATE_WRITE`), which costs less than a page fault for each.
+//!
+//! What others do to the file:
+//! - They cut it. What they cut off is lost; the file is allocated again up to where it had been
+//!   committed, gets its header page again, and goes on there. Readers find zeros where the lost
+//!   part was, and say what is missing.
+//! - They remove it, or write another over its name. Nobody would ever find what is written to it
+//!   any more: a new segment is begun at the same path.
+//!
+//! *Not taken:* `pwrite` instead of the mapping, which answers an outside truncation with a hole and
+//! never with a signal. It costs a system call for each sweep and takes two to four times as long
+//! for the same bytes, all of which would slow down the usual case for the sake of an accident.
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
-use memmap2::{MmapOptions, MmapRaw};
-use rustix::fs::{FallocateFlags, fallocate};
-use rustix::io::Errno;
-
-use super::Output;
+use super::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
+use super::guard::{self, Mapping};
+use super::open::{self, Target};
+use super::{LogFile, Output};
+use crate::error::StartError;
 use crate::format::HEADER_BYTES;
-use crate::format::header::COMMITTED_OFFSET;
+use crate::format::header::{COMMITTED_OFFSET, COPY_BYTES, ClockSource};
 use crate::sync::statics::{AtomicU64, Ordering};
 
 /// How far ahead of the writing position pages are populated, in bytes.
 const POPULATE_BYTES: usize = 256 << 10;
 
-/// What window lengths are a multiple of: larger than any page.
-const WINDOW_UNIT: u64 = 64 << 10;
-
 /// A segment file.
 #[derive(Debug)]
 pub(crate) struct MappedFile {
+    place: Place,
     file: File,
-    header: MmapRaw,
+    /// The header page, to be written again.
+    page: Vec<u8>,
+    salt: u32,
+    /// The segment id.
+    id: [u8; 16],
+    header: Mapping,
     window: Window,
-    window_bytes: u64,
-    /// How many bytes of the file are allocated.
+    /// Up to where the file is allocated.
     allocated: u64,
+    /// How much to ask for next.
+    growth: u64,
+    committed: u64,
+    state: State,
+    backoff: Backoff,
+}
+
+/// Where segments are made, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Absolute, and not a symbolic link.
+    path: PathBuf,
+    clock: ClockSource,
+    window_bytes: u64,
+}
+
+/// What others did to the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Sound,
+    /// They cut it, and it has not been mended.
+    Cut,
+    /// They removed it.
+    Removed,
 }
 
 #[derive(Debug)]
 struct Window {
-    map: MmapRaw,
+    map: Mapping,
     /// Where in the file it begins.
     offset: u64,
     /// Where in it the next byte goes.
@@ -52,66 +91,177 @@ struct Window {
 }
 
 impl MappedFile {
-    /// Makes an empty file a segment: `page` is its header page. The file is allocated, and mapped,
-    /// `window_bytes` at a time.
-    pub(crate) fn new(file: File, page: &[u8], window_bytes: u64) -> io::Result<Self> {
-        assert_eq!(page.len(), HEADER_BYTES);
-        let window_bytes = window_bytes.max(1).next_multiple_of(WINDOW_UNIT);
-        allocate(&file, 0, window_bytes)?;
-        let header = MmapOptions::new().len(HEADER_BYTES).map_raw(&file)?;
-        let window = Window::map(&file, 0, window_bytes)?;
-        let mut this = Self { file, header, window, window_bytes, allocated: window_bytes };
-        this.window.write(page);
+    /// Makes a segment at `path`. What is there already is renamed, or written over. The file is
+    /// allocated, and mapped, `window_bytes` at a time, or less where the disk is nearly full.
+    ///
+    /// # Errors
+    /// Then everything is as it was before. (But on a file system that cannot allocate, what was to
+    /// be written over is lost.)
+    pub(crate) fn create(
+        path: &Path,
+        overwrite: bool,
+        clock: ClockSource,
+        window_bytes: u64,
+    ) -> Result<Self, StartError> {
+        let path = open::resolve(path)?;
+        Self::begin(Place { path, clock, window_bytes }, overwrite)
+    }
+
+    fn begin(place: Place, overwrite: bool) -> Result<Self, StartError> {
+        let target = Target::open(&place.path, overwrite)?;
+        let path = place.path.clone();
+        let this = target.file().and_then(|(file, is_used)| Self::on(file, is_used, place));
+        let this = this.map_err(|error| StartError::file(&path, error))?;
+        target.keep()?;
         Ok(this)
     }
 
-    /// Maps the part of the file behind the window, which `reserve` has allocated.
-    fn next_window(&self) -> io::Result<Window> {
-        let offset = self.window.offset + self.window.map.len() as u64;
-        Window::map(&self.file, offset, self.window_bytes)
+    /// Makes a file a segment. Where something is in it, that goes when nothing can fail any more.
+    fn on(file: File, is_used: bool, place: Place) -> io::Result<Self> {
+        guard::install()?;
+        let header = open::header(place.clock);
+        let (page, salt, id) = (header.to_page(), header.salt, header.segment);
+        let committed = HEADER_BYTES as u64;
+        let allocated = allocate_up_to(&file, 0, place.window_bytes, committed)?;
+        let mapped = Mapping::new(&file, 0, HEADER_BYTES)?;
+        let window = Window::map(&file, 0, allocated, HEADER_BYTES)?;
+        if is_used {
+            file.set_len(0)?;
+            allocate(&file, 0, allocated)?;
+        }
+        file.write_all_at(&page, 0)?;
+        Ok(Self {
+            header: mapped,
+            window,
+            growth: place.window_bytes,
+            place,
+            file,
+            page,
+            salt,
+            id,
+            allocated,
+            committed,
+            state: State::Sound,
+            backoff: Backoff::default(),
+        })
+    }
+
+    /// What the checksums of its frames are exclusive-or'ed with.
+    pub(crate) fn salt(&self) -> u32 {
+        self.salt
+    }
+
+    /// Makes sure that `bytes` more can be written without anything that might fail, but for a
+    /// mapping.
+    fn prepare(&mut self, bytes: u64) -> io::Result<()> {
+        if self.state == State::Cut {
+            self.mend()?;
+        }
+        self.reserve(bytes)
+    }
+
+    /// Writes what `prepare` has made room for.
+    fn write(&mut self, frames: &[u8]) -> io::Result<()> {
+        let (now, later) = frames.split_at(frames.len().min(self.window.room()));
+        // Before anything is written: behind this nothing fails but for a cut.
+        let next = if later.is_empty() { None } else { Some(self.next_window()?) };
+        self.window.write(now);
+        let mut cut = self.window.map.is_cut();
+        if let Some(mut next) = next {
+            next.write(later);
+            cut |= next.map.is_cut();
+            self.window = next;
+        }
+        if cut { Err(self.cut()) } else { Ok(()) }
     }
 
     /// Makes sure that `bytes` more can be written without an allocation that might fail.
     fn reserve(&mut self, bytes: u64) -> io::Result<()> {
         let needed = self.len() + bytes;
-        while self.allocated < needed {
-            allocate(&self.file, self.allocated, self.window_bytes)?;
-            self.allocated += self.window_bytes;
+        if needed > self.allocated {
+            let (from, least) = (self.allocated, needed - self.allocated);
+            self.allocated = allocate_up_to(&self.file, from, self.growth, least)?;
+            // On a disk that is nearly full not every allocation need begin with what is too much.
+            self.growth = (2 * (self.allocated - from)).min(self.place.window_bytes);
         }
+        Ok(())
+    }
+
+    /// Maps all of the file that is allocated behind the window.
+    fn next_window(&mut self) -> io::Result<Window> {
+        self.look()?;
+        Window::map(&self.file, self.window.end(), self.allocated, 0)
+    }
+
+    /// Looks whether the file is there, and long enough.
+    fn look(&mut self) -> io::Result<()> {
+        let metadata = self.file.metadata()?;
+        if metadata.nlink() == 0 {
+            return Err(self.removed());
+        }
+        if metadata.len() < self.allocated { Err(self.cut()) } else { Ok(()) }
+    }
+
+    /// Whether the header page is what it was.
+    fn has_header(&self) -> bool {
+        let mut copy = [0; COPY_BYTES];
+        // SAFETY: the header page is mapped, is longer than this, and is only copied.
+        unsafe { self.header.as_mut_ptr().copy_to_nonoverlapping(copy.as_mut_ptr(), COPY_BYTES) };
+        !self.header.is_cut() && copy == self.page[..COPY_BYTES]
+    }
+
+    fn removed(&mut self) -> io::Error {
+        self.state = State::Removed;
+        let text = format!("{}: removed by somebody else", self.place.path.display());
+        io::Error::new(io::ErrorKind::NotFound, text)
+    }
+
+    /// Somebody cut the file. Mends it, unless that fails: then later.
+    fn cut(&mut self) -> io::Error {
+        self.state = State::Cut;
+        let mended = self.mend();
+        self.backoff.note(&mended);
+        let text = format!("{}: cut by somebody else", self.place.path.display());
+        io::Error::new(io::ErrorKind::UnexpectedEof, text)
+    }
+
+    /// Makes the file what it has to be, but for what was cut off, up to what was committed.
+    fn mend(&mut self) -> io::Result<()> {
+        let metadata = self.file.metadata()?;
+        if metadata.nlink() == 0 {
+            return Err(self.removed());
+        }
+        if metadata.len() > self.committed {
+            // What was written of an append that failed must never be taken for frames.
+            self.file.set_len(self.committed)?;
+        }
+        let wanted = self.place.window_bytes;
+        let allocated = allocate_up_to(&self.file, self.committed, wanted, 1)?;
+        self.page[COMMITTED_OFFSET..COMMITTED_OFFSET + 8]
+            .copy_from_slice(&self.committed.to_le_bytes());
+        self.file.write_all_at(&self.page, 0)?;
+        let offset = self.committed / UNIT_BYTES * UNIT_BYTES;
+        let position = (self.committed - offset) as usize;
+        self.header = Mapping::new(&self.file, 0, HEADER_BYTES)?;
+        self.window = Window::map(&self.file, offset, allocated, position)?;
+        self.allocated = allocated;
+        self.state = State::Sound;
         Ok(())
     }
 }
 
 impl Output for MappedFile {
-    fn append(&mut self, mut frames: &[u8]) -> io::Result<()> {
-        self.reserve(frames.len() as u64)?;
-        let position = self.window.position;
-        let mut first = None;
-        loop {
-            let (now, later) = frames.split_at(frames.len().min(self.window.room()));
-            self.window.write(now);
-            if later.is_empty() {
-                return Ok(());
-            }
-            frames = later;
-            match self.next_window() {
-                Ok(next) => {
-                    let full = std::mem::replace(&mut self.window, next);
-                    first.get_or_insert(full);
-                }
-                Err(error) => {
-                    // What was written of it lies behind the committed length, and is written over.
-                    if let Some(first) = first {
-                        self.window = first;
-                    }
-                    self.window.position = position;
-                    return Err(error);
-                }
-            }
+    fn append(&mut self, frames: &[u8]) -> io::Result<()> {
+        if self.state == State::Removed {
+            return Err(io::ErrorKind::NotFound.into());
         }
+        self.backoff.ask()?;
+        let ready = self.prepare(frames.len() as u64);
+        self.backoff.note(&ready);
+        ready.and_then(|()| self.write(frames))
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self) -> io::Result<()> {
         let committed = self.header.as_mut_ptr().wrapping_add(COMMITTED_OFFSET).cast::<AtomicU64>();
         // SAFETY: the header page is mapped as long as `self` lives, the offset is within it and a
         // multiple of 8, and other processes only read there.
@@ -119,22 +269,66 @@ impl Output for MappedFile {
         // Release: pairs with whoever reads it with acquire, in this process or another: the frames
         // before it are there (INV-2).
         committed.store(self.len().to_le(), Ordering::Release);
+        if self.header.is_cut() {
+            return Err(self.cut());
+        }
+        self.committed = self.len();
+        Ok(())
+    }
+
+    fn check(&mut self) -> io::Result<()> {
+        self.backoff.end();
+        match self.state {
+            State::Removed => return Err(self.removed()),
+            State::Cut => return self.mend(),
+            State::Sound => self.look()?,
+        }
+        if self.has_header() { Ok(()) } else { Err(self.cut()) }
+    }
+
+    fn is_removed(&self) -> bool {
+        self.state == State::Removed
+    }
+
+    fn reopen(&mut self) -> io::Result<u32> {
+        self.backoff.ask()?;
+        let result = Self::begin(self.place.clone(), false).map_err(io::Error::other);
+        self.backoff.note(&result);
+        *self = result?;
+        Ok(self.salt)
+    }
+
+    fn log_file(&self) -> Option<LogFile> {
+        let file = self.file.try_clone().ok()?;
+        Some(LogFile { path: self.place.path.clone(), id: self.id, file })
     }
 
     fn len(&self) -> u64 {
-        self.window.offset + self.window.position as u64
+        match self.state {
+            State::Sound => self.window.offset + self.window.position as u64,
+            State::Cut | State::Removed => self.committed,
+        }
     }
 
     fn close(&mut self) -> io::Result<()> {
-        self.commit();
-        self.file.set_len(self.len())
+        let result = self.check();
+        if self.state == State::Sound {
+            self.file.set_len(self.len())?;
+        }
+        result
     }
 }
 
 impl Window {
-    fn map(file: &File, offset: u64, len: u64) -> io::Result<Self> {
-        let map = MmapOptions::new().offset(offset).len(len as usize).map_raw(file)?;
-        Ok(Self { map, offset, position: 0, populated: 0 })
+    /// Maps the file from `offset` to `end`, to be written from `position` in it.
+    fn map(file: &File, offset: u64, end: u64, position: usize) -> io::Result<Self> {
+        let map = Mapping::new(file, offset, (end - offset) as usize)?;
+        Ok(Self { map, offset, position, populated: 0 })
+    }
+
+    /// Where in the file it ends.
+    fn end(&self) -> u64 {
+        self.offset + self.map.len() as u64
     }
 
     fn room(&self) -> usize {
@@ -150,7 +344,7 @@ impl Window {
         }
         let to = self.map.as_mut_ptr().wrapping_add(self.position);
         // SAFETY: the assertion: the target is within the mapping, which is writable, allocated
-        // (INV-1), and not Rust memory that `bytes` might overlap.
+        // (INV-1) or replaced when it is cut, and not Rust memory that `bytes` might overlap.
         unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         self.position = end;
     }
@@ -158,66 +352,122 @@ impl Window {
     /// Makes the pages up to `end`, and some more, ready to be written.
     fn populate(&mut self, end: usize) {
         let target = (end + POPULATE_BYTES).min(self.map.len());
-        #[cfg(target_os = "linux")]
-        {
-            // Fails where the kernel is older than 5.14: then each page faults by itself.
-            let from = self.populated;
-            let _ = self.map.advise_range(memmap2::Advice::PopulateWrite, from, target - from);
-        }
+        self.map.populate(self.populated, target);
         self.populated = target;
     }
-}
-
-/// Gives blocks to a part of the file.
-fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
-    match fallocate(file.as_fd(), FallocateFlags::empty(), offset, len) {
-        Ok(()) => Ok(()),
-        // A file system without it: writing zeros allocates as well.
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, offset, len),
-        Err(Errno::INTR) => allocate(file, offset, len),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> {
-    use std::os::unix::fs::FileExt;
-    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-    let mut at = offset;
-    while at < offset + len {
-        let part = ZEROS.len().min((offset + len - at) as usize);
-        file.write_all_at(&ZEROS[..part], at)?;
-        at += part as u64;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::FileExt;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let name = format!("kymo-mapped-{name}-{}", std::process::id());
+            Self(std::env::temp_dir().join(name))
+        }
+
+        fn create(&self) -> MappedFile {
+            MappedFile::create(&self.0, true, ClockSource::Counter, 1).unwrap()
+        }
+
+        fn bytes(&self) -> Vec<u8> {
+            std::fs::read(&self.0).unwrap()
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    /// What a file with these frames holds.
+    fn expected(mapped: &MappedFile, frames: &[u8]) -> Vec<u8> {
+        let mut bytes = mapped.page.clone();
+        bytes.extend_from_slice(frames);
+        let length = bytes.len() as u64;
+        bytes[COMMITTED_OFFSET..COMMITTED_OFFSET + 8].copy_from_slice(&length.to_le_bytes());
+        bytes
+    }
 
     #[test]
     fn what_is_appended_across_windows_is_what_the_file_holds_when_closed() {
-        let path = std::env::temp_dir().join(format!("kymo-mapped-{}", std::process::id()));
-        let file =
-            File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
-        let reader = file.try_clone().unwrap();
-        std::fs::remove_file(&path).unwrap();
-
-        let mut mapped = MappedFile::new(file, &[7; HEADER_BYTES], 1).unwrap();
-        let mut expected = vec![7; HEADER_BYTES];
+        let scratch = Scratch::new("windows");
+        let mut mapped = scratch.create();
+        let mut frames = Vec::new();
         for step in 0..100_u64 {
-            let frames = vec![step as u8; 3_001];
-            mapped.append(&frames).unwrap();
-            mapped.commit();
-            expected.extend(frames);
+            let part = vec![step as u8; if step == 70 { 300_001 } else { 3_001 }];
+            mapped.append(&part).unwrap();
+            mapped.commit().unwrap();
+            frames.extend(part);
         }
-        expected[COMMITTED_OFFSET..COMMITTED_OFFSET + 8]
-            .copy_from_slice(&mapped.len().to_le_bytes());
         mapped.close().unwrap();
-        assert_eq!(reader.metadata().unwrap().len(), expected.len() as u64);
-        let mut found = vec![0; expected.len()];
-        reader.read_exact_at(&mut found, 0).unwrap();
-        assert!(found == expected);
+        assert!(scratch.bytes() == expected(&mapped, &frames));
+    }
+
+    /// Cuts the file to `length` when 40,000 bytes stand behind the header; what is then in the
+    /// file when `more` bytes more have been asked for three times.
+    fn cut_at(name: &str, length: u64, more: usize) -> (Vec<io::Result<()>>, Vec<u8>, Vec<u8>) {
+        let scratch = Scratch::new(name);
+        let mut mapped = scratch.create();
+        mapped.append(&[1; 40_000]).unwrap();
+        mapped.commit().unwrap();
+        mapped.file.set_len(length).unwrap();
+        let mut frames = vec![1; 40_000];
+        let mut results = Vec::new();
+        for step in 2..5 {
+            let part = vec![step; more];
+            let result = mapped.append(&part).and_then(|()| mapped.commit());
+            if result.is_ok() {
+                frames.extend(part);
+            }
+            results.push(result);
+        }
+        mapped.check().unwrap_or_default();
+        mapped.close().unwrap();
+        (results, scratch.bytes(), expected(&mapped, &frames))
+    }
+
+    #[test]
+    fn a_file_that_was_cut_goes_on_where_it_was() {
+        for (name, length) in [("empty", 0), ("header", 100), ("middle", 10_000), ("page", 45_000)]
+        {
+            for more in [8, 9_000, 100_000] {
+                let (results, found, expected) = cut_at(name, length, more);
+                assert_eq!(found.len(), expected.len(), "{name} {more}");
+                // Lost is at most what was cut off, and what lay in the same page behind it.
+                let kept = found.iter().zip(&expected).take_while(|(a, b)| a == b).count();
+                let hole = found[kept..].iter().take_while(|byte| **byte == 0).count();
+                assert!(kept as u64 >= length.clamp(4_096, 40_000), "{name} {more}: {kept}");
+                assert!(hole <= 44_096, "{name} {more}: {hole}");
+                assert!(found[kept + hole..] == expected[kept + hole..], "{name} {more}");
+                assert!(results[1..].iter().all(Result::is_ok), "{name} {more}: {results:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_removed_is_begun_anew_and_only_that() {
+        let scratch = Scratch::new("removed");
+        let mut mapped = scratch.create();
+        mapped.append(&[1; 4_000]).unwrap();
+        mapped.commit().unwrap();
+        std::fs::remove_file(&scratch.0).unwrap();
+        assert!(!mapped.is_removed(), "nobody has looked");
+        let error = mapped.check().unwrap_err();
+        assert!(error.to_string().contains("removed"), "{error}");
+        assert!(mapped.is_removed());
+        assert!(mapped.append(&[2; 8]).is_err());
+        let before = mapped.salt();
+        let salt = mapped.reopen().unwrap();
+        assert_ne!(salt, before);
+        assert!(!mapped.is_removed());
+        mapped.append(&[3; 8]).unwrap();
+        mapped.commit().unwrap();
+        mapped.close().unwrap();
+        assert!(scratch.bytes() == expected(&mapped, &[3; 8]));
     }
 }

@@ -1,18 +1,59 @@
 //! Segments: where frames go.
 
+mod allocate;
+pub(crate) mod guard;
 pub(crate) mod mapped;
-pub(crate) mod open;
+mod open;
+pub(crate) mod plain;
 
+use std::fs::File;
 use std::io;
+use std::path::PathBuf;
+
+/// The file of a log, for others than the consumer.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    /// Absolute.
+    pub(crate) path: PathBuf,
+    /// The segment id.
+    pub(crate) id: [u8; 16],
+    pub(crate) file: File,
+}
 
 /// Where the consumer puts frames. One implementation maps a file; tests have others, which fail on
 /// purpose.
+///
+/// After an error of any of these, what was written before may be gone: a call site, a thread's
+/// name or a clock frame that later frames rely on has to be written again.
 pub(crate) trait Output {
     /// Appends all of `frames`, or nothing.
     fn append(&mut self, frames: &[u8]) -> io::Result<()>;
 
-    /// Lets readers see all that was appended.
-    fn commit(&mut self);
+    /// Lets readers see all that was appended. On an error what was appended since the last time is
+    /// lost.
+    fn commit(&mut self) -> io::Result<()>;
+
+    /// Looks whether what was written is still there, and mends what can be mended. Something that
+    /// failed before is tried again at once the next time, and not only after a while.
+    fn check(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Whether everything that was ever committed is gone, as far as a call before has noticed.
+    /// Then nothing can be written before `reopen` has worked.
+    fn is_removed(&self) -> bool {
+        false
+    }
+
+    /// Begins a new segment in place of the one that is gone. Returns its salt.
+    fn reopen(&mut self) -> io::Result<u32> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The file, if it is one.
+    fn log_file(&self) -> Option<LogFile> {
+        None
+    }
 
     /// How many bytes were appended, the header page included.
     fn len(&self) -> u64;
@@ -27,7 +68,9 @@ impl Output for Vec<u8> {
         Ok(())
     }
 
-    fn commit(&mut self) {}
+    fn commit(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     fn len(&self) -> u64 {
         Vec::len(self) as u64

@@ -1,9 +1,10 @@
 //! Opening a segment's file: what is there already, who else writes to it, and what its header
 //! says.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -12,32 +13,164 @@ use crate::clock::wall_ns;
 use crate::error::{StartError, StartErrorKind};
 use crate::format::header::{ClockSource, Header};
 
-/// Opens `path`, empty, for this process alone. A file that is there already is renamed, unless it
-/// may be written over.
-pub(crate) fn open(path: &Path, overwrite: bool) -> Result<File, StartError> {
+/// The file that `path` means: absolute, so that it stays the same when the program changes its
+/// directory, and behind all symbolic links, so that these stay when files are renamed.
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, StartError> {
     let fail = |error| StartError::file(path, error);
-    let file = open_locked(path)?;
-    if file.metadata().map_err(fail)?.len() == 0 {
-        return Ok(file);
+    let because = |kind, text: &str| Err(fail(io::Error::new(kind, text)));
+    /// As many as the system follows.
+    const MAX_LINKS: usize = 40;
+    let mut target = std::path::absolute(path).map_err(fail)?;
+    for _ in 0..=MAX_LINKS {
+        let parent = target.parent().unwrap_or(Path::new("/"));
+        match fs::symlink_metadata(&target) {
+            Ok(it) if it.is_symlink() => {
+                target = parent.join(fs::read_link(&target).map_err(fail)?);
+            }
+            Ok(it) if it.is_file() => return Ok(target),
+            Ok(it) if it.is_dir() => {
+                let text = "this is a directory: name a file";
+                return because(io::ErrorKind::IsADirectory, text);
+            }
+            Ok(_) => return Err(fail(not_a_file())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if !parent.try_exists().map_err(fail)? {
+                    let text = format!("there is no directory {}: make it first", parent.display());
+                    return because(error.kind(), &text);
+                }
+                return Ok(target);
+            }
+            Err(error) => return Err(fail(error)),
+        }
     }
-    if overwrite {
-        file.set_len(0).map_err(fail)?;
-        return Ok(file);
-    }
-    std::fs::rename(path, free_name(path).map_err(fail)?).map_err(fail)?;
-    open_locked(path)
+    because(io::ErrorKind::InvalidInput, "too many symbolic links")
 }
 
-fn open_locked(path: &Path) -> Result<File, StartError> {
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
-    let file = file.map_err(|error| StartError::file(path, error))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StartErrorKind::InUse(path.to_owned()).into()),
-        // A file system without locks: nobody else can be kept away.
-        Err(rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK) => Ok(file),
-        Err(error) => Err(StartError::file(path, error.into())),
+fn not_a_file() -> io::Error {
+    let text = "this is not a regular file, and only such a file can be mapped";
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+/// The file of a segment that is about to be made, for this process alone. Unless it is kept,
+/// everything is put back as it was.
+pub(super) struct Target {
+    path: PathBuf,
+    file: File,
+    how: How,
+}
+
+enum How {
+    /// It was not there before.
+    Made,
+    /// It was there, and is written over.
+    Over { bytes: u64 },
+    /// What is there is to be renamed. Until then this has another name.
+    Beside { name: PathBuf, _old: File },
+    /// There is nothing more to do.
+    Kept,
+}
+
+impl Target {
+    /// Opens what is to become the segment at `path`.
+    pub(super) fn open(path: &Path, overwrite: bool) -> Result<Self, StartError> {
+        let fail = |error| StartError::file(path, error);
+        let (file, made) = open_locked(path)?;
+        let it = file.metadata().map_err(fail)?;
+        if !it.is_file() {
+            return Err(fail(not_a_file()));
+        }
+        let path = path.to_owned();
+        if made {
+            return Ok(Self { path, file, how: How::Made });
+        }
+        if overwrite || it.len() == 0 {
+            return Ok(Self { path, file, how: How::Over { bytes: it.len() } });
+        }
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".{}.new", std::process::id()));
+        let name = path.with_file_name(name);
+        // One that a process with the same number left behind.
+        let _ = fs::remove_file(&name);
+        let (new, _) = open_locked(&name)?;
+        Ok(Self { path, file: new, how: How::Beside { name, _old: file } })
     }
+
+    /// The file, and whether something is in it.
+    pub(super) fn file(&self) -> io::Result<(File, bool)> {
+        Ok((self.file.try_clone()?, matches!(self.how, How::Over { bytes: 1.. })))
+    }
+
+    /// Gives it its name.
+    pub(super) fn keep(mut self) -> Result<(), StartError> {
+        let fail = |error| StartError::file(&self.path, error);
+        if let How::Beside { name, .. } = &self.how {
+            let free = free_name(&self.path).map_err(fail)?;
+            fs::rename(&self.path, &free).map_err(fail)?;
+            if let Err(error) = fs::rename(name, &self.path) {
+                let _ = fs::rename(free, &self.path);
+                return Err(fail(error));
+            }
+            // What stands beside the old one goes with it; mostly there is nothing.
+            let _ = fs::rename(side_path(&self.path), side_path(&free));
+        } else {
+            let _ = fs::remove_file(side_path(&self.path));
+        }
+        self.how = How::Kept;
+        Ok(())
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // Whatever fails here, the error that led here is the one to be told.
+        let _ = match &self.how {
+            How::Kept => Ok(()),
+            How::Made => fs::remove_file(&self.path),
+            How::Over { bytes } => self.file.set_len(*bytes),
+            How::Beside { name, .. } => fs::remove_file(name),
+        };
+    }
+}
+
+/// Opens the file, or makes it, which is also told.
+fn open_locked(path: &Path) -> Result<(File, bool), StartError> {
+    let fail = |error| StartError::file(path, error);
+    for _ in 0..100 {
+        let mut options = File::options();
+        options.read(true).write(true);
+        let (file, made) = match options.clone().create_new(true).open(path) {
+            Ok(file) => (file, true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match options.open(path) {
+                    Ok(file) => (file, false),
+                    // Gone in between.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(fail(error)),
+                }
+            }
+            Err(error) => return Err(fail(error)),
+        };
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(StartErrorKind::InUse(path.to_owned()).into());
+            }
+            // A file system without locks: nobody else can be kept away.
+            Err(rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK) => {}
+            Err(error) => return Err(fail(error.into())),
+        }
+        // Another process may have renamed it before it was locked.
+        let locked = file.metadata().map_err(fail)?;
+        match fs::metadata(path) {
+            Ok(it) if (it.dev(), it.ino()) == (locked.dev(), locked.ino()) => {
+                return Ok((file, made));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+            _ => {}
+        }
+    }
+    Err(fail(io::Error::other("somebody else replaces this file all the time")))
 }
 
 /// `app.kymo`, `app.1.kymo`, …: the first that does not exist.
@@ -56,6 +189,13 @@ fn free_name(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Where the side file of a log is.
+pub(super) fn side_path(log: &Path) -> PathBuf {
+    let mut path = log.to_path_buf().into_os_string();
+    path.push(".rescue");
+    path.into()
 }
 
 /// The header of a new segment.

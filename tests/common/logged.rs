@@ -45,6 +45,8 @@ impl Drop for Turn {
 /// A file, decoded.
 pub struct Log {
     pub records: Vec<Entry>,
+    /// kymo's own.
+    pub warnings: Vec<Entry>,
     /// The sum of the drop marks.
     pub marked_drops: u64,
     pub report: Report,
@@ -70,14 +72,16 @@ impl Log {
 }
 
 fn read(mut reader: Reader<'_>) -> Log {
-    let mut records = Vec::new();
+    let (mut records, mut warnings) = (Vec::new(), Vec::new());
     let mut marked_drops = 0;
     while let Some(event) = reader.next_event().unwrap() {
         match event {
             Event::Record(record) => {
                 let mut message = String::new();
                 record.message(&mut message);
-                records.push(Entry {
+                let own = record.target() == "kymo";
+                let list = if own { &mut warnings } else { &mut records };
+                list.push(Entry {
                     level: record.level(),
                     time_ns: record.time_ns(),
                     target: record.target().to_owned(),
@@ -92,5 +96,5 @@ fn read(mut reader: Reader<'_>) -> Log {
             _ => {}
         }
     }
-    Log { records, marked_drops, report: reader.report().clone() }
+    Log { records, warnings, marked_drops, report: reader.report().clone() }
 }

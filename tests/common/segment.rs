@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use kymo::format::frame::{self, Clock, Kind};
 use kymo::format::header::{COMMITTED_OFFSET, ClockSource, Header};
+use kymo::format::index::{Index, Step};
 use kymo::format::types::Type;
 use kymo::format::varint;
 use kymo::reader::{Event, Options, Reader, Report};
@@ -20,6 +21,19 @@ pub struct Segment {
     salt: u32,
     written: BTreeMap<u64, u64>,
     dropped: BTreeMap<u64, u64>,
+    noted: Vec<Noted>,
+    clocks: Vec<i64>,
+    watermark: u64,
+}
+
+/// What the index is made of, for each frame.
+struct Noted {
+    offset: u64,
+    kind: u8,
+    /// The least and the greatest ticks in it.
+    ticks: Option<(u64, u64)>,
+    /// The watermark that holds before it.
+    watermark: u64,
 }
 
 /// A record to be written: call site, ticks, arguments.
@@ -60,20 +74,32 @@ impl Arg<'_> {
 
 impl Segment {
     pub fn new(salt: u32) -> Self {
-        let header = Header {
+        Self::with_header(Header {
             salt,
             process: 4711,
             opened_ns: 1_000,
             segment: [7; 16],
             host: "host".into(),
             ..Header::new(ClockSource::Counter)
-        };
+        })
+    }
+
+    /// A side file of what `new` makes.
+    pub fn side(salt: u32) -> Self {
+        let header = Header { salt, segment: [8; 16], ..Header::new(ClockSource::Counter) };
+        Self::with_header(Header { side_of: [7; 16], ..header })
+    }
+
+    fn with_header(header: Header) -> Self {
         Self {
+            salt: header.salt,
             bytes: header.to_page(),
             frames: Vec::new(),
-            salt,
             written: BTreeMap::new(),
             dropped: BTreeMap::new(),
+            noted: Vec::new(),
+            clocks: Vec::new(),
+            watermark: 0,
         }
     }
 
@@ -82,6 +108,8 @@ impl Segment {
         let start = frame::begin(&mut self.bytes);
         self.bytes.extend_from_slice(payload);
         self.frames.push((start, self.bytes.len()));
+        let (offset, watermark) = (start as u64, self.watermark);
+        self.noted.push(Noted { offset, kind, ticks: None, watermark });
         frame::finish(&mut self.bytes, start, Kind::Records, self.salt);
         self.bytes[start + 4] = kind;
         let end = start + 8 + payload.len();
@@ -127,14 +155,27 @@ impl Segment {
 
     /// One tick is one nanosecond; ticks 0 are at `time_ns`.
     pub fn clock(&mut self, time_ns: i64) -> &mut Self {
+        self.clock_at(0, time_ns)
+    }
+
+    /// One tick is one nanosecond, from `ticks` on, which are at `time_ns`.
+    pub fn clock_at(&mut self, ticks: u64, time_ns: i64) -> &mut Self {
+        self.clocks.push(time_ns - ticks as i64);
         let mut out = Vec::new();
-        Clock { time_ns, wall_ns: time_ns, rate: 1 << 32, ..Clock::default() }.put(&mut out);
+        Clock { ticks, time_ns, wall_ns: time_ns, rate: 1 << 32, ..Clock::default() }.put(&mut out);
         self.frame(Kind::Clock as u8, &out)
     }
 
     pub fn block(&mut self, thread: u64, records: &[Rec<'_>]) -> &mut Self {
         let payload = self.records(thread, records);
-        self.frame(Kind::Records as u8, &payload)
+        self.frame(Kind::Records as u8, &payload).note_ticks(records.iter().map(|it| it.1))
+    }
+
+    fn note_ticks(&mut self, ticks: impl Iterator<Item = u64> + Clone) -> &mut Self {
+        if let Some(noted) = self.noted.last_mut() {
+            noted.ticks = ticks.clone().min().zip(ticks.max());
+        }
+        self
     }
 
     /// A block that closes a sweep.
@@ -144,7 +185,9 @@ impl Segment {
         let behind = watermark.wrapping_sub(base) as i64;
         let behind = i32::try_from(behind).expect("a watermark near the base");
         payload.extend_from_slice(&behind.to_le_bytes());
-        self.frame(Kind::LastRecords as u8, &payload)
+        self.frame(Kind::LastRecords as u8, &payload);
+        self.watermark = self.watermark.max(watermark);
+        self.note_ticks(records.iter().map(|it| it.1))
     }
 
     fn records(&mut self, thread: u64, records: &[Rec<'_>]) -> Vec<u8> {
@@ -165,7 +208,9 @@ impl Segment {
     }
 
     pub fn watermark(&mut self, ticks: u64) -> &mut Self {
-        self.frame(Kind::Watermark as u8, &ticks.to_le_bytes())
+        self.frame(Kind::Watermark as u8, &ticks.to_le_bytes());
+        self.watermark = self.watermark.max(ticks);
+        self
     }
 
     pub fn drops(&mut self, thread: u64, first: u64, last: u64, count: u64) -> &mut Self {
@@ -177,11 +222,53 @@ impl Segment {
         varint::put(&mut out, 1);
         out.extend_from_slice(&[1, 3]);
         varint::put(&mut out, count);
-        self.frame(Kind::Drops as u8, &out)
+        self.frame(Kind::Drops as u8, &out).note_ticks([first, last].into_iter())
+    }
+
+    pub fn signal(&mut self, os_thread: u64, signal: u8, ticks: u64) -> &mut Self {
+        let mut out = Vec::new();
+        varint::put(&mut out, os_thread);
+        out.push(signal);
+        out.extend_from_slice(&ticks.to_le_bytes());
+        self.frame(Kind::Signal as u8, &out).note_ticks([ticks].into_iter())
     }
 
     /// Closes the file in order.
     pub fn close(&mut self) -> &mut Self {
+        self.end_threads();
+        self.end()
+    }
+
+    /// Closes the file in order, with an index that has a step at every so many frames.
+    pub fn close_with_index(&mut self, every: usize) -> &mut Self {
+        self.end_threads();
+        let offset = self.bytes.len() as u64;
+        let mut payload = Vec::new();
+        self.index(every).put(offset, &mut payload);
+        self.frame(Kind::Index as u8, &payload);
+        self.end()
+    }
+
+    pub fn index(&self, every: usize) -> Index {
+        let mut last_ns = 0;
+        let step = |stretch: &[Noted]| {
+            let times =
+                stretch.iter().filter_map(|noted| noted.ticks).flat_map(|(oldest, newest)| {
+                    let of = move |&at: &i64| [at + oldest as i64, at + newest as i64];
+                    self.clocks.iter().flat_map(of)
+                });
+            let oldest_ns = times.clone().min().unwrap_or(last_ns);
+            last_ns = times.max().unwrap_or(last_ns);
+            let Noted { offset, watermark, .. } = stretch[0];
+            Step { offset, oldest_ns, newest_ns: last_ns, watermark }
+        };
+        let steps = self.noted.chunks(every).map(step).collect();
+        let known = [Kind::CallSite, Kind::Thread, Kind::Clock].map(|kind| kind as u8);
+        let frames = self.noted.iter().filter(|noted| known.contains(&noted.kind));
+        Index { steps, frames: frames.map(|noted| noted.offset).collect() }
+    }
+
+    fn end_threads(&mut self) {
         for (thread, written) in self.written.clone() {
             let mut out = Vec::new();
             varint::put(&mut out, thread);
@@ -189,6 +276,9 @@ impl Segment {
             varint::put(&mut out, self.dropped.get(&thread).copied().unwrap_or(0));
             self.frame(Kind::ThreadEnd as u8, &out);
         }
+    }
+
+    fn end(&mut self) -> &mut Self {
         let mut out = Vec::new();
         varint::put(&mut out, self.written.values().sum());
         varint::put(&mut out, self.dropped.values().sum());
@@ -305,6 +395,9 @@ pub fn note(outcome: &mut Outcome, event: Event<'_>) {
             format!("{:?} misses {}", gap.thread.map(|thread| thread.number()), gap.records)
         }
         Event::Damage(damage) => damage.to_string(),
+        Event::Signal(signal) => {
+            format!("{signal} in {:?}", signal.thread.map(|thread| thread.name()))
+        }
         Event::ThreadEnd(end) => format!("{} ends after {}", end.thread.name(), end.written),
         Event::End(totals) => format!("end after {}", totals.written),
         _ => return,

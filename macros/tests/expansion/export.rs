@@ -20,7 +20,10 @@ pub struct Location {
     pub names: &'static [&'static str],
 }
 
+pub struct At<const LEVEL: u8>;
+
 pub trait Statement {
+    type At;
     const LEVEL: Level;
     const LOCATION: Location;
 }

@@ -158,8 +158,17 @@ impl Type {
     }
 
     /// Whether values of this type take no bytes.
-    fn is_zero_sized(&self) -> bool {
+    pub(in crate::reader) fn is_zero_sized(&self) -> bool {
         matches!(self, Self::Tuple(members) if members.iter().all(Self::is_zero_sized))
+    }
+
+    /// How many `()` a value of this type consists of, which takes no bytes.
+    fn units(&self) -> usize {
+        match self {
+            Self::Tuple(members) if members.is_empty() => 1,
+            Self::Tuple(members) => members.iter().map(Self::units).sum(),
+            _ => 0,
+        }
     }
 
     /// The length of every value in bytes, where it is fixed and any bytes will do.
@@ -198,6 +207,11 @@ fn skip_sequence(
     }
     if count > MAX_ZERO_SIZED_ELEMENTS && (count > bytes.len() as u64 || element.is_zero_sized()) {
         return Err(Malformed::TooManyElements);
+    }
+    if count > 0 && element.is_zero_sized() {
+        let units = (count as usize).saturating_mul(element.units());
+        *zero_sized = zero_sized.checked_sub(units).ok_or(Malformed::TooManyElements)?;
+        return Ok(());
     }
     (0..count).try_for_each(|_| element.skip_within(bytes, zero_sized))
 }

@@ -1,19 +1,25 @@
 //! Events as JSON, one object a line, for programs.
 //!
 //! A record has no key `event`; whatever else was met has one, so that nothing is lost silently:
-//! "drops", "gap" or "damage". What a call site's records have in common is written once and kept.
+//! "drops", "gap", "damage" or "signal". What a call site's records have in common is written once
+//! and kept.
 
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
 use kymo::reader::json::{write_string, write_value};
-use kymo::reader::{CallSite, Damage, DamageKind, DropReason, Drops, Event, Gap, Record, Thread};
+use kymo::reader::{
+    CallSite, Damage, DamageKind, DropReason, Drops, Event, Gap, Record, Signal, Thread,
+};
 
+use super::elapsed::{Blank, Form, Since};
 use crate::time::Times;
 
 /// Writes events as JSON.
 pub struct Json {
     times: Times,
+    /// What is shown behind the time.
+    since: Option<Since>,
     message: String,
     /// By file, then by [`CallSite::index`].
     sites: Vec<Vec<Site>>,
@@ -30,28 +36,49 @@ struct Site {
 
 impl Json {
     /// For events from so many files.
-    pub fn new(files: usize) -> Self {
+    pub fn new(files: usize, since: Option<Since>) -> Self {
         let sites = (0..files).map(|_| Vec::new()).collect();
-        Self { times: Times::new(TimeZone::UTC), message: String::new(), sites }
+        Self { times: Times::new(TimeZone::UTC), since, message: String::new(), sites }
+    }
+
+    /// There is one more file than there was.
+    pub fn add_file(&mut self) {
+        self.sites.push(Vec::new());
     }
 
     /// Appends a line, if there is anything to say about `event`, which is from the file `log`,
     /// number `file`.
     #[inline]
-    pub fn write(&mut self, file: usize, log: &str, event: &Event<'_>, out: &mut String) {
+    pub fn write(
+        &mut self,
+        file: usize,
+        log: &str,
+        event: &Event<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
         match event {
-            Event::Record(record) => self.record(file, record, out),
-            Event::Drops(drops) => self.drops(log, drops, out),
+            Event::Record(record) => self.record(file, record, out, blanks),
+            Event::Drops(drops) => self.drops(log, drops, out, blanks),
             Event::Gap(gap) => write_gap(log, gap, out),
             Event::Damage(damage) => write_damage(log, damage, out),
+            Event::Signal(signal) => self.signal(log, signal, out, blanks),
             // Totals are not for reading along.
             _ => {}
         }
     }
 
-    fn record(&mut self, file: usize, record: &Record<'_>, out: &mut String) {
+    fn record(
+        &mut self,
+        file: usize,
+        record: &Record<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
         out.push_str("{\"time\":\"");
         self.times.write(record.time_ns(), out);
+        out.push('"');
+        self.elapsed(out, blanks);
         let sites = &mut self.sites[file];
         let index = record.call_site().index();
         if sites.len() <= index {
@@ -75,10 +102,21 @@ impl Json {
         out.push_str(if record.is_cut() { "},\"cut\":true}\n" } else { "}}\n" });
     }
 
-    fn drops(&mut self, log: &str, drops: &Drops<'_>, out: &mut String) {
+    /// Appends the span of time that is asked for, if one is.
+    #[inline]
+    fn elapsed(&self, out: &mut String, blanks: &mut Vec<Blank>) {
+        if let Some(since) = self.since {
+            let _ = write!(out, ",\"{}\":", since.name());
+            blanks.push(Blank { at: out.len(), since, form: Form::Nanoseconds });
+        }
+    }
+
+    fn drops(&mut self, log: &str, drops: &Drops<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
         out.push_str("{\"event\":\"drops\",\"time\":\"");
         self.times.write(drops.first_ns, out);
-        out.push_str("\",\"until\":\"");
+        out.push('"');
+        self.elapsed(out, blanks);
+        out.push_str(",\"until\":\"");
         self.times.write(drops.last_ns, out);
         out.push_str("\",\"thread\":");
         write_thread(drops.thread, out);
@@ -96,23 +134,64 @@ impl Json {
         out.push(']');
         write_place(log, drops.offset, out);
     }
+
+    fn signal(
+        &mut self,
+        log: &str,
+        signal: &Signal<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
+        out.push_str("{\"event\":\"signal\",\"time\":\"");
+        self.times.write(signal.time_ns, out);
+        out.push('"');
+        self.elapsed(out, blanks);
+        let _ = write!(out, ",\"signal\":{},\"name\":", signal.signal);
+        match signal.name() {
+            Some(name) => write_string(name, out),
+            None => out.push_str("null"),
+        }
+        out.push_str(",\"thread\":");
+        match signal.thread {
+            Some(thread) => write_thread(thread, out),
+            None => out.push_str("null"),
+        }
+        let _ = write!(out, ",\"os_thread\":{}", signal.os_thread);
+        write_place(log, signal.offset, out);
+    }
+}
+
+/// Appends the arguments of a record as an object.
+pub fn write_fields(record: &Record<'_>, out: &mut String) {
+    out.push('{');
+    for (index, (name, value)) in record.arguments().enumerate() {
+        write_key(index, name, out);
+        write_value(&value, out);
+    }
+    out.push('}');
+}
+
+/// Appends the key of an argument, and what separates it from the one before.
+fn write_key(index: usize, name: &str, out: &mut String) {
+    out.push_str(if index == 0 { "" } else { "," });
+    match name {
+        "" => write!(out, "\"{index}\"").unwrap_or_default(),
+        name => write_string(name, out),
+    }
+    out.push(':');
 }
 
 impl Site {
     fn new(site: &CallSite) -> Self {
-        let mut middle = format!("\",\"level\":\"{}\",\"target\":", site.level());
+        let mut middle = format!(",\"level\":\"{}\",\"target\":", site.level());
         write_string(site.target(), &mut middle);
         middle.push_str(",\"file\":");
         write_string(site.file(), &mut middle);
         let _ = write!(middle, ",\"line\":{},\"thread\":", site.line());
         let names = site.names().iter().map(|name| &**name);
         let key = |(index, name): (usize, &str)| {
-            let mut key = String::from(if index == 0 { "" } else { "," });
-            match name {
-                "" => write_string(&index.to_string(), &mut key),
-                name => write_string(name, &mut key),
-            }
-            key.push(':');
+            let mut key = String::new();
+            write_key(index, name, &mut key);
             key
         };
         Self { middle, keys: names.enumerate().map(key).collect() }
@@ -167,6 +246,9 @@ fn write_reason(reason: DropReason, out: &mut String) {
         DropReason::OutputFailed => "\"output_failed\"",
         DropReason::AfterShutdown => "\"after_shutdown\"",
         DropReason::InSignalHandler => "\"in_signal_handler\"",
+        DropReason::FileRemoved => "\"file_removed\"",
+        DropReason::Overwritten => "\"overwritten\"",
+        DropReason::Damaged => "\"damaged\"",
         DropReason::Unknown(code) => return write!(out, "{code}").unwrap_or_default(),
         _ => "\"other\"",
     });

@@ -1,0 +1,276 @@
+//! Whether an expression is true of a record.
+//!
+//! First it is specialised for the record's call site: arguments become positions, and what the
+//! call site decides becomes a constant and goes away. Where only a constant is left, no record of
+//! the call site has to be looked at.
+
+use std::cmp::Ordering;
+use std::fmt::Write;
+
+use kymo::reader::{CallSite, Record, Value};
+
+use super::number::Number;
+use super::{Comparison, Expression, Field, Operand};
+use crate::argument::Argument;
+
+/// Memory for text that has to be made: one for each side of a comparison.
+#[derive(Default)]
+pub struct Scratch([String; 2]);
+
+/// A value, by the kind that decides with what it can be compared.
+enum Scalar<'a> {
+    None,
+    Bool(bool),
+    Number(Number),
+    String(&'a str),
+    /// In nanoseconds.
+    Duration(u128),
+    Compound(Value<'a>),
+}
+
+impl Expression {
+    /// What is left of it for the records of a call site.
+    pub fn specialize(&self, site: &CallSite) -> Self {
+        let of_site = |field: &Field| match field {
+            Field::Argument(argument) => {
+                argument.position(site).map(|position| Field::Argument(Argument::At(position)))
+            }
+            field => Some(field.clone()),
+        };
+        let operand = |operand: &Operand| match operand {
+            Operand::Field(field) => of_site(field).map(|field| settled(field, site)),
+            literal => Some(literal.clone()),
+        };
+        match self {
+            Self::Or(parts) => join(parts.iter().map(|part| part.specialize(site)), true, Self::Or),
+            Self::And(parts) => {
+                join(parts.iter().map(|part| part.specialize(site)), false, Self::And)
+            }
+            Self::Not(part) => match part.specialize(site) {
+                Self::Constant(value) => Self::Constant(!value),
+                part => Self::Not(Box::new(part)),
+            },
+            Self::Truth(field) => of_site(field).map_or(Self::Constant(false), Self::Truth),
+            Self::Matches(field, pattern) => match of_site(field).map(|f| settled(f, site)) {
+                Some(Operand::Field(field)) => Self::Matches(field, pattern.clone()),
+                Some(Operand::String(text)) => Self::Constant(pattern.0.is_match(&text)),
+                _ => Self::Constant(false),
+            },
+            Self::Compare(left, comparison, right) => match (operand(left), operand(right)) {
+                (Some(left), Some(right)) => {
+                    settle(&left, &right, |left, right| compare(left, *comparison, right))
+                        .unwrap_or(Self::Compare(left, *comparison, right))
+                }
+                _ => Self::Constant(false),
+            },
+            Self::Contains(left, right) => match (operand(left), operand(right)) {
+                (Some(left), Some(right)) => {
+                    settle(&left, &right, contains).unwrap_or(Self::Contains(left, right))
+                }
+                _ => Self::Constant(false),
+            },
+            Self::Level(comparison, level) => {
+                // The more urgent level is the lesser in code.
+                Self::Constant(comparison.holds(Some(level.cmp(&site.level()))))
+            }
+            Self::Constant(_) | Self::Time(..) => self.clone(),
+        }
+    }
+
+    /// Whether it is true of a record for whose call site it was specialised.
+    pub fn is_true(&self, record: &Record<'_>, scratch: &mut Scratch) -> bool {
+        let Scratch([left_text, right_text]) = scratch;
+        match self {
+            Self::Constant(value) => *value,
+            Self::Or(parts) => parts.iter().any(|part| part.is_true(record, scratch)),
+            Self::And(parts) => parts.iter().all(|part| part.is_true(record, scratch)),
+            Self::Not(part) => !part.is_true(record, scratch),
+            Self::Truth(field) => {
+                matches!(field.scalar(record, left_text), Some(Scalar::Bool(true)))
+            }
+            Self::Compare(left, comparison, right) => {
+                match (left.scalar(record, left_text), right.scalar(record, right_text)) {
+                    (Some(left), Some(right)) => compare(&left, *comparison, &right),
+                    _ => false,
+                }
+            }
+            Self::Contains(left, right) => {
+                match (left.scalar(record, left_text), right.scalar(record, right_text)) {
+                    (Some(left), Some(right)) => contains(&left, &right),
+                    _ => false,
+                }
+            }
+            Self::Matches(field, pattern) => match field.scalar(record, left_text) {
+                Some(Scalar::String(text)) => pattern.0.is_match(text),
+                _ => false,
+            },
+            Self::Level(comparison, level) => comparison.holds(Some(level.cmp(&record.level()))),
+            Self::Time(comparison, moment) => {
+                comparison.holds(Some(record.time_ns().cmp(&moment.time_ns)))
+            }
+        }
+    }
+}
+
+/// A field that the call site knows becomes its value.
+fn settled(field: Field, site: &CallSite) -> Operand {
+    match field {
+        Field::Target => Operand::String(site.target().into()),
+        Field::File => Operand::String(site.file().into()),
+        Field::Line => Operand::Integer(u128::from(site.line()).into()),
+        field => Operand::Field(field),
+    }
+}
+
+/// The constant that two operands come to, if no record is needed for it.
+fn settle(
+    left: &Operand,
+    right: &Operand,
+    decide: impl Fn(&Scalar<'_>, &Scalar<'_>) -> bool,
+) -> Option<Expression> {
+    Some(Expression::Constant(decide(&left.literal()?, &right.literal()?)))
+}
+
+/// Joins parts, of which one that is `dominant` decides, and the others that are constant do not
+/// matter.
+fn join(
+    parts: impl Iterator<Item = Expression>,
+    dominant: bool,
+    combine: fn(Vec<Expression>) -> Expression,
+) -> Expression {
+    let mut left = Vec::new();
+    for part in parts {
+        match part {
+            Expression::Constant(value) if value == dominant => return part,
+            Expression::Constant(_) => {}
+            part => left.push(part),
+        }
+    }
+    match left.len() {
+        0 => Expression::Constant(!dominant),
+        1 => left.swap_remove(0),
+        _ => combine(left),
+    }
+}
+
+impl Operand {
+    fn scalar<'a>(&'a self, record: &Record<'a>, text: &'a mut String) -> Option<Scalar<'a>> {
+        match self {
+            Self::Field(field) => field.scalar(record, text),
+            literal => literal.literal(),
+        }
+    }
+
+    /// Its value, unless it is a field.
+    fn literal(&self) -> Option<Scalar<'_>> {
+        Some(match self {
+            Self::Field(_) => return None,
+            Self::None => Scalar::None,
+            Self::Bool(value) => Scalar::Bool(*value),
+            Self::Integer(value) => Scalar::Number(Number::Integer(*value)),
+            Self::Decimal(value) => Scalar::Number(Number::Decimal(*value)),
+            Self::String(text) => Scalar::String(text),
+            Self::Duration { nanoseconds } => Scalar::Duration(*nanoseconds),
+        })
+    }
+}
+
+impl Field {
+    /// Its value in a record; `text` is memory for it.
+    fn scalar<'a>(&self, record: &Record<'a>, text: &'a mut String) -> Option<Scalar<'a>> {
+        let integer = |value: u64| Scalar::Number(Number::Integer(u128::from(value).into()));
+        Some(match self {
+            Self::Target => Scalar::String(record.target()),
+            Self::File => Scalar::String(record.file()),
+            Self::Line => integer(record.line()),
+            Self::Thread => match record.thread().name() {
+                "" => integer(record.thread().number()),
+                name => Scalar::String(name),
+            },
+            Self::Message => {
+                text.clear();
+                record.message(text);
+                Scalar::String(text)
+            }
+            Self::Argument(Argument::At(position)) => {
+                Scalar::new(record.argument_at(*position)?, text)
+            }
+            Self::Argument(Argument::Named(name)) => Scalar::new(record.argument(name)?, text),
+        })
+    }
+}
+
+impl<'a> Scalar<'a> {
+    fn new(value: Value<'a>, text: &'a mut String) -> Self {
+        if let Some(value) = value.as_u128() {
+            return Self::Number(Number::Integer(value.into()));
+        }
+        if let Some(value) = value.as_i128() {
+            return Self::Number(Number::Integer(value.into()));
+        }
+        match value {
+            Value::Bool(value) => Self::Bool(value),
+            Value::F32(value) => Self::Number(Number::Single(value)),
+            Value::F64(value) => Self::Number(Number::Double(value)),
+            Value::Pointer(value) => Self::Number(Number::Integer(u128::from(value).into())),
+            Value::Duration(value) => Self::Duration(value.as_nanos()),
+            Value::Option(None) => Self::None,
+            Value::Option(Some(inner)) => Self::new(inner.get(), text),
+            Value::Sequence(_) | Value::Tuple(_) => Self::Compound(value),
+            Value::Str(string) | Value::Text(string) => match string.as_str() {
+                Some(string) => Self::String(string),
+                None => {
+                    text.clear();
+                    text.push_str(&string.to_str());
+                    Self::String(text)
+                }
+            },
+            // Characters and addresses.
+            value => {
+                text.clear();
+                let _ = write!(text, "{value}");
+                Self::String(text)
+            }
+        }
+    }
+}
+
+impl Comparison {
+    /// Whether it holds between values in this order; `None` where they are in none.
+    fn holds(self, ordering: Option<Ordering>) -> bool {
+        match self {
+            Self::Equal => ordering == Some(Ordering::Equal),
+            Self::Unequal => ordering != Some(Ordering::Equal),
+            Self::Less => ordering.is_some_and(Ordering::is_lt),
+            Self::LessOrEqual => ordering.is_some_and(Ordering::is_le),
+            Self::Greater => ordering.is_some_and(Ordering::is_gt),
+            Self::GreaterOrEqual => ordering.is_some_and(Ordering::is_ge),
+        }
+    }
+}
+
+fn compare(left: &Scalar<'_>, comparison: Comparison, right: &Scalar<'_>) -> bool {
+    comparison.holds(match (left, right) {
+        (Scalar::Number(left), Scalar::Number(right)) => left.compare(*right),
+        (Scalar::String(left), Scalar::String(right)) => Some(left.cmp(right)),
+        (Scalar::Duration(left), Scalar::Duration(right)) => Some(left.cmp(right)),
+        (Scalar::Bool(left), Scalar::Bool(right)) => Some(left.cmp(right)),
+        (Scalar::None, Scalar::None) => Some(Ordering::Equal),
+        (Scalar::Compound(left), Scalar::Compound(right)) => {
+            (left == right).then_some(Ordering::Equal)
+        }
+        _ => None,
+    })
+}
+
+fn contains(whole: &Scalar<'_>, part: &Scalar<'_>) -> bool {
+    let is_part = |value: Value<'_>| {
+        compare(&Scalar::new(value, &mut String::new()), Comparison::Equal, part)
+    };
+    match (whole, part) {
+        (Scalar::String(whole), Scalar::String(part)) => whole.contains(part),
+        (Scalar::Compound(Value::Sequence(sequence)), _) => sequence.iter().any(is_part),
+        (Scalar::Compound(Value::Tuple(tuple)), _) => tuple.iter().any(is_part),
+        _ => false,
+    }
+}

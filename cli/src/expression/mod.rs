@@ -1,0 +1,168 @@
+//! The language of `--where`: which records, by the typed values of their arguments.
+//!
+//! ```text
+//! expression = and, { "or", and } ;
+//! and        = not, { "and", not } ;
+//! not        = "not", not | "(", expression, ")" | "true" | "false" | field | comparison ;
+//! comparison = value, ( "==" | "!=" | "<" | "<=" | ">" | ">=" | "contains" ), value
+//!            | field, "matches", string ;
+//! value      = field | number | duration | string | "true" | "false" | "none" ;
+//! field      = name | "arg.", name | "arg", digits | "[", digits, "]"
+//!            | "level" | "target" | "thread" | "file" | "line" | "message" | "time" ;
+//! ```
+//!
+//! What it means is told to users in the README. In short: a comparison with an argument that a
+//! record does not have is false, whatever the comparison; values of different kinds are unequal
+//! and in no order; numbers are compared exactly, whatever their types.
+//!
+//! Lexer, parser and evaluation are written by hand. Each is a page, an error needs the place and a
+//! word of advice, and nesting needs a limit; with a parser library (winnow was considered) the
+//! grammar would be no shorter, and these three would have to be worked into it.
+//!
+//! INV-1: an expression nests no deeper than [`MAX_DEPTH`], so that recursion over it is bounded.
+
+mod evaluate;
+mod lexer;
+mod number;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::str::FromStr;
+
+use kymo::Level;
+use regex::Regex;
+
+pub use evaluate::Scratch;
+
+use crate::argument::Argument;
+use crate::caret::CaretError;
+use crate::point::{Point, Reference};
+use number::Integer;
+
+/// How long an expression may be, in bytes.
+const MAX_BYTES: usize = 4 << 10;
+/// How deep parentheses and `not` may nest.
+const MAX_DEPTH: usize = 64;
+/// How many regular expressions there may be in one, and how large each may be, compiled, in bytes.
+const MAX_PATTERNS: usize = 16;
+const MAX_PATTERN_BYTES: usize = 4 << 20;
+
+/// What is true or false of a record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expression {
+    Constant(bool),
+    Or(Vec<Expression>),
+    And(Vec<Expression>),
+    Not(Box<Expression>),
+    /// The field is there, and is true.
+    Truth(Field),
+    Compare(Operand, Comparison, Operand),
+    /// A string contains another, or a sequence a value.
+    Contains(Operand, Operand),
+    Matches(Field, Pattern),
+    /// The record's level, the more urgent the greater, compared with this one.
+    Level(Comparison, Level),
+    /// The record's time compared with this one.
+    Time(Comparison, Moment),
+}
+
+/// What is compared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operand {
+    Field(Field),
+    None,
+    Bool(bool),
+    Integer(Integer),
+    /// A number with a point or an exponent.
+    Decimal(f64),
+    String(Box<str>),
+    Duration {
+        nanoseconds: u128,
+    },
+}
+
+/// What is known of a record, besides its level and its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    Target,
+    Thread,
+    File,
+    Line,
+    Message,
+    Argument(Argument),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    Unequal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A regular expression; equal to those that are written the same.
+#[derive(Clone, Debug)]
+pub struct Pattern(Regex);
+
+/// A point in time, as it was written and, once that is known, as it is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    point: Point,
+    time_ns: i64,
+}
+
+impl Expression {
+    /// Settles what the points in time in it are.
+    pub fn resolve(&mut self, reference: &Reference) {
+        match self {
+            Self::Or(parts) | Self::And(parts) => {
+                parts.iter_mut().for_each(|part| part.resolve(reference));
+            }
+            Self::Not(part) => part.resolve(reference),
+            Self::Time(_, moment) => moment.time_ns = moment.point.resolve(reference),
+            _ => {}
+        }
+    }
+
+    /// Calls `visit` with each argument that is named in it.
+    pub fn arguments<'e>(&'e self, visit: &mut dyn FnMut(&'e Argument)) {
+        let mut field = |field: &'e Field| {
+            if let Field::Argument(argument) = field {
+                visit(argument);
+            }
+        };
+        match self {
+            Self::Or(parts) | Self::And(parts) => {
+                parts.iter().for_each(|part| part.arguments(visit));
+            }
+            Self::Not(part) => part.arguments(visit),
+            Self::Truth(of) | Self::Matches(of, _) => field(of),
+            Self::Compare(left, _, right) | Self::Contains(left, right) => {
+                for operand in [left, right] {
+                    if let Operand::Field(of) = operand {
+                        field(of);
+                    }
+                }
+            }
+            Self::Constant(_) | Self::Level(..) | Self::Time(..) => {}
+        }
+    }
+}
+
+impl FromStr for Expression {
+    type Err = CaretError;
+
+    fn from_str(text: &str) -> Result<Self, CaretError> {
+        parse::parse(text)
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}

@@ -1,0 +1,71 @@
+//! What depends only on the call site.
+
+use kymo::Level;
+use kymo::reader::CallSite;
+
+use super::Verdict;
+use super::place::Place;
+use crate::expression::Expression;
+
+/// Which call sites are wanted.
+pub struct Sites {
+    /// The least urgent level.
+    level: Option<Level>,
+    /// Any of these; none is all.
+    targets: Vec<String>,
+    places: Vec<Place>,
+    expression: Option<Expression>,
+}
+
+impl Sites {
+    pub fn new(
+        level: Option<Level>,
+        targets: Vec<String>,
+        places: Vec<Place>,
+        expression: Option<Expression>,
+    ) -> Self {
+        Self { level, targets, places, expression }
+    }
+
+    pub fn expression(&self) -> Option<&Expression> {
+        self.expression.as_ref()
+    }
+
+    /// Whether every call site is wanted.
+    pub fn is_everything(&self) -> bool {
+        self.level.is_none()
+            && self.targets.is_empty()
+            && self.places.is_empty()
+            && self.expression.is_none()
+    }
+
+    /// Whether any of its records can be wanted.
+    pub fn admits(&self, site: &CallSite) -> bool {
+        !matches!(self.verdict(site), Verdict::Unwanted)
+    }
+
+    /// Which of its records are wanted.
+    pub fn verdict(&self, site: &CallSite) -> Verdict {
+        if !self.admits_place(site) {
+            return Verdict::Unwanted;
+        }
+        match self.expression.as_ref().map(|expression| expression.specialize(site)) {
+            None => Verdict::If(Expression::Constant(true)),
+            Some(Expression::Constant(false)) => Verdict::Unwanted,
+            Some(expression) => Verdict::If(expression),
+        }
+    }
+
+    fn admits_place(&self, site: &CallSite) -> bool {
+        let Self { level, targets, places, .. } = self;
+        level.is_none_or(|level| site.level() <= level)
+            && (targets.is_empty()
+                || targets.iter().any(|target| site.target().starts_with(target)))
+            && (places.is_empty() || places.iter().any(|place| place.is(site.file(), site.line())))
+    }
+
+    /// Whether records of a level are wanted; `None` is one that is not known.
+    pub fn admits_level(&self, level: Option<Level>) -> bool {
+        self.level.is_none_or(|most| level.is_none_or(|level| level <= most))
+    }
+}

@@ -1,0 +1,27 @@
+//! A thread as a user names it.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use kymo::reader::Thread;
+
+/// The name of a thread, or its number.
+#[derive(Clone, Debug)]
+pub struct ThreadName {
+    name: String,
+    number: Option<u64>,
+}
+
+impl ThreadName {
+    pub fn is(&self, thread: &Thread) -> bool {
+        thread.name() == self.name || self.number == Some(thread.number())
+    }
+}
+
+impl FromStr for ThreadName {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self { name: text.to_owned(), number: text.parse().ok() })
+    }
+}

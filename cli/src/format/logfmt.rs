@@ -1,0 +1,199 @@
+//! Events as logfmt: `key=value` pairs with a space between them, one event a line.
+//!
+//! There is no specification; this is what the parsers that people use agree on. A value is bare
+//! unless it is empty or has a space, `"`, `=`, `\` or a character outside of ASCII's printable
+//! ones in it: then it stands in quotes, with the escapes of JSON. A key has `_` for what would
+//! need quotes. Arguments that would take another key's name have `arg.` before theirs.
+
+use std::fmt::Write;
+
+use jiff::tz::TimeZone;
+use kymo::reader::json::{write_string, write_value};
+use kymo::reader::{CallSite, Event, Record, Thread, Value};
+
+use super::elapsed::{Blank, Form, Since};
+use super::mark::Mark;
+use crate::time::Times;
+
+/// The keys that are not arguments.
+const KEYS: [&str; 14] = [
+    "event", "time", "relative", "delta", "level", "target", "thread", "file", "line", "message",
+    "cut", "records", "log", "offset",
+];
+
+/// Writes events as logfmt.
+pub struct Logfmt {
+    times: Times,
+    since: Option<Since>,
+    text: String,
+    /// By file, then by [`CallSite::index`].
+    sites: Vec<Vec<Site>>,
+}
+
+/// What the records of a call site have in common.
+#[derive(Default)]
+struct Site {
+    /// From behind the time to before the thread.
+    middle: String,
+    /// The keys of the arguments, with what stands around them.
+    keys: Vec<String>,
+}
+
+impl Logfmt {
+    pub fn new(files: usize, since: Option<Since>) -> Self {
+        let sites = (0..files).map(|_| Vec::new()).collect();
+        Self { times: Times::new(TimeZone::UTC), since, text: String::new(), sites }
+    }
+
+    /// There is one more file than there was.
+    pub fn add_file(&mut self) {
+        self.sites.push(Vec::new());
+    }
+
+    /// Appends a line, if there is anything to say about `event`, which is from the file `log`,
+    /// number `file`.
+    pub fn write(
+        &mut self,
+        file: usize,
+        log: &str,
+        event: &Event<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
+        match event {
+            Event::Record(record) => self.record(file, record, out, blanks),
+            event => {
+                if let Some(mark) = Mark::new(event) {
+                    self.mark(log, &mark, out, blanks);
+                }
+            }
+        }
+    }
+
+    fn record(
+        &mut self,
+        file: usize,
+        record: &Record<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
+        self.time(record.time_ns(), out, blanks);
+        let sites = &mut self.sites[file];
+        let index = record.call_site().index();
+        if sites.len() <= index {
+            sites.resize_with(index + 1, Site::default);
+        }
+        if sites[index].middle.is_empty() {
+            sites[index] = Site::new(record.call_site());
+        }
+        out.push_str(&sites[index].middle);
+        write_thread(record.thread(), out);
+        out.push_str(" message=");
+        self.text.clear();
+        record.message(&mut self.text);
+        write_text(&self.text, out);
+        for (key, (_, value)) in sites[index].keys.iter().zip(record.arguments()) {
+            out.push_str(key);
+            write_argument(&value, &mut self.text, out);
+        }
+        out.push_str(if record.is_cut() { " cut=true\n" } else { "\n" });
+    }
+
+    fn mark(&mut self, log: &str, mark: &Mark<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
+        if let Some(time_ns) = mark.time_ns {
+            self.time(time_ns, out, blanks);
+            out.push(' ');
+        }
+        let _ = write!(out, "event={}", mark.name);
+        if let Some(thread) = mark.thread {
+            out.push_str(" thread=");
+            write_thread(thread, out);
+        }
+        if let Some(records) = mark.records {
+            let _ = write!(out, " records={records}");
+        }
+        self.text.clear();
+        mark.write(log, &mut self.times, &mut self.text);
+        out.push_str(" message=");
+        write_text(&self.text, out);
+        out.push_str(" log=");
+        write_text(log, out);
+        let _ = writeln!(out, " offset={}", mark.offset);
+    }
+
+    fn time(&mut self, time_ns: i64, out: &mut String, blanks: &mut Vec<Blank>) {
+        out.push_str("time=");
+        self.times.write(time_ns, out);
+        if let Some(since) = self.since {
+            let _ = write!(out, " {}=", since.name());
+            blanks.push(Blank { at: out.len(), since, form: Form::Nanoseconds });
+        }
+    }
+}
+
+impl Site {
+    fn new(site: &CallSite) -> Self {
+        let mut middle = format!(" level={} target=", site.level());
+        write_text(site.target(), &mut middle);
+        middle.push_str(" file=");
+        write_text(site.file(), &mut middle);
+        let _ = write!(middle, " line={} thread=", site.line());
+        let names = site.names().iter().map(|name| &**name).enumerate();
+        Self { middle, keys: names.map(|(position, name)| key(position, name)).collect() }
+    }
+}
+
+/// The key of an argument, with what stands around it.
+fn key(position: usize, name: &str) -> String {
+    if name.is_empty() {
+        return format!(" arg{position}=");
+    }
+    let replaced: String = name.chars().map(|c| if is_bare(c) { c } else { '_' }).collect();
+    let prefix = if KEYS.contains(&replaced.as_str()) { "arg." } else { "" };
+    format!(" {prefix}{replaced}=")
+}
+
+fn write_thread(thread: &Thread, out: &mut String) {
+    match thread.name() {
+        "" => write!(out, "{}", thread.number()).unwrap_or_default(),
+        name => write_text(name, out),
+    }
+}
+
+/// Appends the value of an argument; `text` is memory for it.
+fn write_argument(value: &Value<'_>, text: &mut String, out: &mut String) {
+    match value {
+        Value::Option(Some(inner)) => write_argument(&inner.get(), text, out),
+        Value::Str(string) | Value::Text(string) if !string.is_cut() => {
+            write_text(&string.to_str(), out);
+        }
+        Value::Sequence(_) | Value::Tuple(_) => {
+            text.clear();
+            write_value(value, text);
+            write_text(text, out);
+        }
+        Value::Str(_) | Value::Text(_) | Value::Char(_) => {
+            text.clear();
+            let _ = write!(text, "{value}");
+            write_text(text, out);
+        }
+        // Numbers and the like, and addresses, which JSON has in quotes.
+        value => {
+            text.clear();
+            write_value(value, text);
+            out.push_str(text.trim_matches('"'));
+        }
+    }
+}
+
+/// Appends a text, in quotes if it needs them.
+fn write_text(text: &str, out: &mut String) {
+    match text.is_empty() || !text.chars().all(is_bare) {
+        true => write_string(text, out),
+        false => out.push_str(text),
+    }
+}
+
+fn is_bare(c: char) -> bool {
+    c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\')
+}

@@ -1,0 +1,124 @@
+//! What is said about an event that is no record.
+
+use std::fmt::Write;
+
+use kymo::Level;
+use kymo::reader::{Drops, Event, Gap, Signal, Thread};
+
+use crate::time::Times;
+
+/// An event that is no record, and is shown in its place.
+pub struct Mark<'e> {
+    event: &'e Event<'e>,
+    /// The name of its kind.
+    pub name: &'static str,
+    pub time_ns: Option<i64>,
+    pub thread: Option<&'e Thread>,
+    /// How many records it is about.
+    pub records: Option<u64>,
+    /// Where it stands in the file.
+    pub offset: u64,
+}
+
+impl<'e> Mark<'e> {
+    /// `None` for a record, and for totals, which are not for reading along.
+    pub fn new(event: &'e Event<'e>) -> Option<Self> {
+        let mark =
+            |name, offset| Self { event, name, time_ns: None, thread: None, records: None, offset };
+        Some(match event {
+            Event::Drops(drops) => Self {
+                time_ns: Some(drops.first_ns),
+                thread: Some(drops.thread),
+                records: Some(drops.total()),
+                ..mark("drops", drops.offset)
+            },
+            Event::Gap(gap) => {
+                Self { thread: gap.thread, records: Some(gap.records), ..mark("gap", gap.offset) }
+            }
+            Event::Damage(damage) => mark("damage", damage.offset),
+            Event::Signal(signal) => Self {
+                time_ns: Some(signal.time_ns),
+                thread: signal.thread,
+                ..mark("signal", signal.offset)
+            },
+            _ => return None,
+        })
+    }
+
+    /// Appends a sentence about it, which is not escaped. `log` is the file it comes from.
+    pub fn write(&self, log: &str, times: &mut Times, out: &mut String) {
+        match self.event {
+            Event::Drops(drops) => write_drops(drops, times, out),
+            Event::Gap(gap) => write_gap(log, gap, out),
+            Event::Damage(damage) => write!(out, "{log}: {damage}").unwrap_or_default(),
+            Event::Signal(signal) => write_signal(signal, out),
+            _ => {}
+        }
+    }
+}
+
+fn write_drops(drops: &Drops<'_>, times: &mut Times, out: &mut String) {
+    write_count(drops.total(), "was", "were", drops.thread, out);
+    out.push_str(" dropped here");
+    if drops.last_ns != drops.first_ns {
+        out.push_str(", until ");
+        times.write(drops.last_ns, out);
+    }
+    let mut reason = None;
+    for count in drops.counts {
+        if reason == Some(count.reason) {
+            out.push_str(", ");
+        } else {
+            out.push_str(if reason.is_some() { "); " } else { ": " });
+            let _ = write!(out, "{} (", count.reason);
+            reason = Some(count.reason);
+        }
+        let level = count.level.map_or("unknown level", Level::name);
+        let _ = write!(out, "{level} {}", count.count);
+    }
+    if reason.is_some() {
+        out.push(')');
+    }
+}
+
+fn write_gap(log: &str, gap: &Gap<'_>, out: &mut String) {
+    let (records, offset) = (gap.records, gap.offset);
+    out.push_str(log);
+    out.push_str(": ");
+    match gap.thread {
+        Some(thread) => {
+            write_count(records, "is", "are", thread, out);
+            let _ = write!(out, " missing here, before byte {offset}");
+        }
+        None => {
+            let _ = write!(out, "{records} more missing, by the totals at byte {offset}");
+        }
+    }
+}
+
+fn write_signal(signal: &Signal<'_>, out: &mut String) {
+    let _ = write!(out, "the process received {signal} in ");
+    match signal.thread {
+        Some(thread) => write_thread(thread, out),
+        None => {
+            let _ = write!(out, "a thread that logged nothing ({})", signal.os_thread);
+        }
+    }
+}
+
+/// Appends `12 records of thread "feed" were`.
+fn write_count(count: u64, one: &str, many: &str, thread: &Thread, out: &mut String) {
+    let (noun, verb) = if count == 1 { ("record", one) } else { ("records", many) };
+    let _ = write!(out, "{count} {noun} of ");
+    write_thread(thread, out);
+    out.push(' ');
+    out.push_str(verb);
+}
+
+/// Appends `thread "feed"`, or `thread 3` where it has no name.
+fn write_thread(thread: &Thread, out: &mut String) {
+    let _ = match thread.name() {
+        "" => write!(out, "thread {}", thread.number()),
+        name => write!(out, "thread \"{name}\""),
+    };
+}

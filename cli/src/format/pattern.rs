@@ -1,0 +1,195 @@
+//! Lines as the user wants them: `{time:%H:%M:%S%.6f} {level:5} {message}`.
+//!
+//! Braces hold a field, and behind a colon how it is fitted, as in `format!`: `[[fill]align][width]
+//! [.most]`. For `time`, what stands behind the colon is the notation of `strftime`. `{{` and `}}`
+//! are braces. What is in a field is escaped as in text; a field that a record does not have is
+//! empty. What is no record is printed as in text.
+
+mod parse;
+
+use std::fmt::Write;
+use std::str::FromStr;
+
+use jiff::tz::TimeZone;
+use kymo::reader::{Event, Record, Value, write_escaped};
+
+use super::elapsed::{Blank, Form, Since};
+use super::json::write_fields;
+use super::layout::Layout;
+use super::text::{Text, shown};
+use crate::argument::Argument;
+use crate::caret::CaretError;
+use crate::time::Times;
+
+/// What the user wants a line to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pattern(Vec<Piece>);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Piece {
+    /// As it is.
+    Literal(String),
+    /// In a notation, or RFC 3339.
+    Time(Option<String>),
+    Elapsed(Since, Layout),
+    Field(Field, Layout),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Field {
+    Level,
+    Thread,
+    Target,
+    Module,
+    File,
+    Line,
+    Message,
+    /// All arguments, as a JSON object.
+    Fields,
+    /// The name of the log file.
+    Log,
+    Argument(Argument),
+}
+
+impl Pattern {
+    /// Whether a line shows spans of time.
+    pub fn is_timed(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Elapsed(..)))
+    }
+
+    /// The arguments that it shows.
+    pub fn arguments(&self) -> impl Iterator<Item = &Argument> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Field(Field::Argument(argument), _) => Some(argument),
+            _ => None,
+        })
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = CaretError;
+
+    fn from_str(text: &str) -> Result<Self, CaretError> {
+        parse::parse(text)
+    }
+}
+
+/// Writes events by a pattern.
+pub struct Patterned {
+    pattern: Pattern,
+    /// For each time in the pattern.
+    times: Vec<Times>,
+    /// For what is no record.
+    text: Text,
+    is_coloured: bool,
+    raw: String,
+    escaped: String,
+}
+
+impl Patterned {
+    pub fn new(pattern: Pattern, zone: TimeZone, is_coloured: bool) -> Self {
+        let times = |piece: &Piece| match piece {
+            Piece::Time(format) => {
+                let format = format.as_ref();
+                // It was tried when it was parsed.
+                let times = format.and_then(|it| Times::with_format(zone.clone(), it).ok());
+                Some(times.unwrap_or_else(|| Times::new(zone.clone())))
+            }
+            _ => None,
+        };
+        let times = pattern.0.iter().filter_map(times).collect();
+        let text = Text::new(zone, None, is_coloured);
+        Self { pattern, times, text, is_coloured, raw: String::new(), escaped: String::new() }
+    }
+
+    /// The arguments that it shows.
+    pub fn arguments(&self) -> impl Iterator<Item = &Argument> {
+        self.pattern.arguments()
+    }
+
+    /// Appends a line, if there is anything to say about `event`, which is from the file `log`.
+    pub fn write(
+        &mut self,
+        log: &str,
+        event: &Event<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
+        let Event::Record(record) = event else {
+            return self.text.write(log, event, out, blanks);
+        };
+        let mut times = self.times.iter_mut();
+        for piece in &self.pattern.0 {
+            match piece {
+                Piece::Literal(text) => out.push_str(text),
+                Piece::Time(_) => {
+                    if let Some(times) = times.next() {
+                        times.write(record.time_ns(), out);
+                    }
+                }
+                Piece::Elapsed(since, layout) => {
+                    let form = Form::Seconds(*layout);
+                    blanks.push(Blank { at: out.len(), since: *since, form });
+                }
+                Piece::Field(Field::Level, layout) => {
+                    let (name, style) = shown(record.level());
+                    let style = if self.is_coloured { style } else { Default::default() };
+                    let _ = write!(out, "{style}");
+                    layout.write(name.trim_end(), out);
+                    let _ = write!(out, "{style:#}");
+                }
+                Piece::Field(field, layout) => {
+                    self.raw.clear();
+                    field.write(log, record, &mut self.raw);
+                    self.escaped.clear();
+                    // What is cut is the text, not an escape.
+                    write_escaped(layout.cut(&self.raw), &mut self.escaped);
+                    layout.pad(&self.escaped, out);
+                }
+            }
+        }
+        out.push('\n');
+    }
+}
+
+impl Field {
+    /// Appends what a record has there, not escaped.
+    fn write(&self, log: &str, record: &Record<'_>, out: &mut String) {
+        let _ = match self {
+            Self::Level => write!(out, "{}", record.level()),
+            Self::Line => write!(out, "{}", record.line()),
+            Self::Thread => match record.thread().name() {
+                "" => write!(out, "{}", record.thread().number()),
+                name => write!(out, "{name}"),
+            },
+            Self::Target => out.write_str(record.target()),
+            Self::Module => out.write_str(record.module()),
+            Self::File => out.write_str(record.file()),
+            Self::Log => out.write_str(log),
+            Self::Message => {
+                record.message(out);
+                Ok(())
+            }
+            Self::Fields => {
+                write_fields(record, out);
+                Ok(())
+            }
+            Self::Argument(argument) => {
+                let value = match argument {
+                    Argument::Named(name) => record.argument(name),
+                    Argument::At(position) => record.argument_at(*position),
+                };
+                value.map_or(Ok(()), |value| write_argument(&value, out))
+            }
+        };
+    }
+}
+
+/// Appends a value as `{}` does; a `Some` is its value.
+fn write_argument(value: &Value<'_>, out: &mut String) -> std::fmt::Result {
+    match value {
+        Value::Option(Some(inner)) => write_argument(&inner.get(), out),
+        Value::Str(text) | Value::Text(text) if !text.is_cut() => out.write_str(&text.to_str()),
+        value => write!(out, "{value}"),
+    }
+}

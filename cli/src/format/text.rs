@@ -1,0 +1,121 @@
+//! Events as lines of text, for people.
+//!
+//! A line that is not a record has `--` where a record has its level. Where it has no time of its
+//! own, it begins with that.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use jiff::tz::TimeZone;
+use kymo::Level;
+use kymo::reader::{Event, Record, write_escaped};
+
+use super::elapsed::{Blank, Form, Since};
+use super::layout::Layout;
+use super::mark::Mark;
+use crate::time::Times;
+
+/// How wide a span of time is shown, so that those below a day stand below each other.
+const ELAPSED_WIDTH: usize = 15;
+
+/// Writes events as text.
+pub struct Text {
+    times: Times,
+    /// What is shown in place of the time.
+    since: Option<Since>,
+    message: String,
+    colour: bool,
+}
+
+impl Text {
+    pub fn new(zone: TimeZone, since: Option<Since>, colour: bool) -> Self {
+        Self { times: Times::new(zone), since, message: String::new(), colour }
+    }
+
+    /// Appends a line, if there is anything to say about `event`, which is from the file `log`.
+    #[inline]
+    pub fn write(
+        &mut self,
+        log: &str,
+        event: &Event<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
+        match event {
+            Event::Record(record) => self.record(record, out, blanks),
+            event => {
+                if let Some(mark) = Mark::new(event) {
+                    self.mark(log, &mark, out, blanks);
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, record: &Record<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
+        self.time(record.time_ns(), out, blanks);
+        out.push(' ');
+        let (name, style) = shown(record.level());
+        self.styled(style, out, |out| out.push_str(name));
+        out.push_str(" [");
+        let _ = match record.thread().name() {
+            "" => write!(out, "{}", record.thread().number()),
+            name => {
+                write_escaped(name, out);
+                Ok(())
+            }
+        };
+        out.push_str("] ");
+        write_escaped(record.target(), out);
+        out.push_str(": ");
+        self.message.clear();
+        record.message(&mut self.message);
+        write_escaped(&self.message, out);
+        out.push('\n');
+    }
+
+    #[inline]
+    fn time(&mut self, time_ns: i64, out: &mut String, blanks: &mut Vec<Blank>) {
+        match self.since {
+            None => self.times.write(time_ns, out),
+            Some(since) => {
+                let form = Form::Seconds(Layout::right(ELAPSED_WIDTH));
+                blanks.push(Blank { at: out.len(), since, form });
+            }
+        }
+    }
+
+    /// Appends a line about what is no record.
+    pub fn mark(&mut self, log: &str, mark: &Mark<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
+        if let Some(time_ns) = mark.time_ns {
+            self.time(time_ns, out, blanks);
+            out.push(' ');
+        }
+        self.message.clear();
+        mark.write(log, &mut self.times, &mut self.message);
+        self.styled(AnsiColor::Magenta.on_default().bold(), out, |out| {
+            out.push_str("-- ");
+            write_escaped(&self.message, out);
+        });
+        out.push('\n');
+    }
+
+    pub fn styled(&self, style: Style, out: &mut String, write: impl FnOnce(&mut String)) {
+        if !self.colour {
+            return write(out);
+        }
+        let _ = write!(out, "{style}");
+        write(out);
+        let _ = write!(out, "{style:#}");
+    }
+}
+
+/// A level's name, as wide as all the others, and how it is shown.
+pub fn shown(level: Level) -> (&'static str, Style) {
+    match level {
+        Level::Error => ("ERROR", AnsiColor::Red.on_default().bold()),
+        Level::Warn => ("WARN ", AnsiColor::Yellow.on_default()),
+        Level::Info => ("INFO ", AnsiColor::Green.on_default()),
+        Level::Debug => ("DEBUG", AnsiColor::Blue.on_default()),
+        Level::Trace => ("TRACE", Style::new().dimmed()),
+    }
+}

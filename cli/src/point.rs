@@ -1,0 +1,145 @@
+//! A point in time as a user names it: with its offset, without one, or by how long ago it was.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// A point in time, as it was written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// With an offset from UTC: `2026-11-21T05:30:00Z`.
+    Absolute(Timestamp),
+    /// Without: `2026-11-21T05:30:00` or `2026-11-21`, by the clocks of a time zone.
+    Local(DateTime),
+    /// So long from now: `-5m`, `-1h30m`.
+    Relative(SignedDuration),
+}
+
+/// What a [`Point`] is measured by.
+#[derive(Clone)]
+pub struct Reference {
+    pub zone: TimeZone,
+    pub now: Timestamp,
+}
+
+/// A text that names no point in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoPoint;
+
+impl Reference {
+    /// The present, by the clocks of `zone`.
+    pub fn now(zone: TimeZone) -> Self {
+        Self { zone, now: Timestamp::now() }
+    }
+}
+
+impl Point {
+    /// The nanoseconds since the epoch; those of the earliest or the latest time that a record can
+    /// bear, where the point is beyond them.
+    pub fn resolve(self, reference: &Reference) -> i64 {
+        let time = match self {
+            Self::Absolute(time) => time,
+            // What a clock shows twice is taken the first time.
+            Self::Local(local) => match reference.zone.to_timestamp(local) {
+                Ok(time) => time,
+                Err(_) => return if local.year() < 0 { i64::MIN } else { i64::MAX },
+            },
+            Self::Relative(span) => {
+                let end = if span.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
+                reference.now.checked_add(span).unwrap_or(end)
+            }
+        };
+        let (least, most) = (i128::from(i64::MIN), i128::from(i64::MAX));
+        time.as_nanosecond().clamp(least, most) as i64
+    }
+}
+
+impl FromStr for Point {
+    type Err = NoPoint;
+
+    fn from_str(text: &str) -> Result<Self, NoPoint> {
+        // A year may have a sign; a span without any would be a point in the future by mistake.
+        if text.starts_with(['-', '+'])
+            && let Ok(span) = text.parse()
+        {
+            return Ok(Self::Relative(span));
+        }
+        if let Ok(time) = text.parse() {
+            return Ok(Self::Absolute(time));
+        }
+        text.parse().map(Self::Local).map_err(|_| NoPoint)
+    }
+}
+
+/// Writes what parses to the same.
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absolute(time) => time.fmt(f),
+            Self::Local(local) => local.fmt(f),
+            Self::Relative(span) if span.is_negative() => span.fmt(f),
+            Self::Relative(span) => write!(f, "+{span}"),
+        }
+    }
+}
+
+impl fmt::Display for NoPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "not a point in time: give one as in RFC 3339 (2026-11-21T05:30:00Z; without an offset, \
+             it is in the zone of --tz), a date (2026-11-21), or how long ago it was (-5m, -1h30m)",
+        )
+    }
+}
+
+impl std::error::Error for NoPoint {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(text: &str) -> i64 {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let now = "2026-06-01T12:00:00Z".parse().unwrap();
+        text.parse::<Point>().unwrap().resolve(&Reference { zone, now })
+    }
+
+    #[test]
+    fn a_point_has_an_offset_or_that_of_the_zone_or_counts_from_now() {
+        let noon = resolved("2026-06-01T12:00:00Z");
+        assert_eq!(noon, 1_780_315_200_000_000_000);
+        for text in ["2026-06-01T14:00:00+02:00", "2026-06-01 14:00", "2026-06-01T12:00:00.0z"] {
+            assert_eq!(resolved(text), noon, "{text}");
+        }
+        assert_eq!(resolved("2026-06-01"), noon - 14 * 3_600_000_000_000);
+        assert_eq!(resolved("-5m"), noon - 300_000_000_000);
+        assert_eq!(resolved("-1h30m"), noon - 5_400_000_000_000);
+        assert_eq!(resolved("+1.5s"), noon + 1_500_000_000);
+    }
+
+    #[test]
+    fn what_no_record_can_reach_is_the_end_of_time() {
+        assert_eq!(resolved("9999-01-01T00:00:00Z"), i64::MAX);
+        assert_eq!(resolved("-009000-01-01T00:00:00Z"), i64::MIN);
+        assert_eq!(resolved("9999-12-31T23:59:59"), i64::MAX);
+        assert_eq!(resolved("-100000000h"), i64::MIN);
+    }
+
+    #[test]
+    fn what_is_no_point_in_time_is_an_error() {
+        for text in ["", "5m", "yesterday", "-", "-5", "2026-13-01", "12:00", "--until"] {
+            assert_eq!(text.parse::<Point>(), Err(NoPoint), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_written_as_it_is_read() {
+        for text in ["2026-06-01T12:00:00.5Z", "2026-06-01T12:00:00", "-5m", "+1h2m", "-0.5s"] {
+            let point: Point = text.parse().unwrap();
+            assert_eq!(point.to_string().parse(), Ok(point), "{text}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The decoder in Python under `docs/examples`, written from `docs/format.md` alone, prints the
+//! JSON that the command prints. So the specification says what a second reader needs.
+
+mod common;
+#[path = "../../tests/common/segment.rs"]
+mod segment;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use common::Turn;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// What the decoder makes of `file`, or nothing where there is no Python.
+fn decoded_by_python(file: &Path) -> Option<Output> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/kymo_decode.py");
+    let mut python = Command::new("python3");
+    let python = python.arg("-B").arg(script).arg(file.file_name().unwrap());
+    match python.current_dir(file.parent().unwrap()).output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("skipped: there is no python3 here");
+            None
+        }
+        output => Some(output.unwrap()),
+    }
+}
+
+fn decoded_by_the_command(file: &Path) -> String {
+    let name = file.file_name().unwrap();
+    let args: [&dyn AsRef<std::ffi::OsStr>; 6] =
+        [&"cat", &"--order", &"written", &"--format", &"json", &name];
+    let output = common::kymo(&args).current_dir(file.parent().unwrap()).output().unwrap();
+    common::finished(output).fine()
+}
+
+/// Compares line by line: a difference is then one record, and not a file.
+fn compare(file: &Path) -> Result<(), TestCaseError> {
+    let Some(output) = decoded_by_python(file) else { return Ok(()) };
+    let python = common::finished(output).fine();
+    let command = decoded_by_the_command(file);
+    for (python, command) in python.lines().zip(command.lines()) {
+        prop_assert_eq!(python, command);
+    }
+    prop_assert_eq!(python.len(), command.len());
+    Ok(())
+}
+
+#[test]
+fn golden_files_decode_alike() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "kymo");
+    for file in paths.filter(is_log) {
+        let Some(output) = decoded_by_python(&file) else { return };
+        let expected = std::fs::read_to_string(file.with_extension("json")).unwrap();
+        assert_eq!(common::finished(output).fine(), expected, "{}", file.display());
+    }
+}
+
+/// Characters of all kinds, but none that the older of two versions of Unicode might not know.
+const TEXT: &str =
+    "[ -~\\u{0}-\\u{9f}À-ÿα-ωא-ת一-龥\\u{300}-\\u{36f}\\u{2000}-\\u{206f}\\u{e000}\\u{feff}😀-😿]";
+
+fn text() -> impl Strategy<Value = String> {
+    vec(proptest::string::string_regex(TEXT).unwrap(), 0..16)
+        .prop_map(|characters| characters.concat())
+}
+
+#[test]
+fn marks_decode_alike() {
+    let turn = Turn::take();
+    let mut file = segment::sample();
+    file.bytes.truncate(file.frames[file.frames.len() - 4].0);
+    file.signal(1000, 11, 90).signal(9, 99, 91).thread(7, "again").watermark(92);
+    for reason in 1..=8 {
+        // Thread 7, ticks from 93 to 94, one entry: the reason, level error, 300 records.
+        let mut mark = vec![15];
+        mark.extend_from_slice(&[93_u64.to_le_bytes(), 94_u64.to_le_bytes()].concat());
+        mark.extend_from_slice(&[3, reason, 1, 0xB2, 0x04]);
+        file.frame(6, &mark);
+    }
+    file.commit();
+    let path = turn.file("marks.kymo", &file.bytes);
+    compare(&path).unwrap();
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 3,
+        max_shrink_iters: 0,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// Logs a value in several ways.
+macro_rules! each {
+    ($value:expr, $($format:literal)*) => { $( kymo::info!($format, $value); )* };
+}
+
+macro_rules! integers {
+    ($($ty:ident)*) => {
+        #[derive(Clone, Debug)]
+        struct Integers { $($ty: $ty,)* }
+
+        fn integers() -> impl Strategy<Value = Integers> {
+            $( let $ty = prop_oneof![any::<$ty>(), 0..100 as $ty, Just($ty::MIN), Just($ty::MAX)]; )*
+            // Tuples of strategies end at twelve.
+            ($($ty,)*).prop_map(|($($ty,)*)| Integers { $($ty,)* })
+        }
+
+        impl Integers {
+            fn log(&self) {
+                $(
+                    let value = self.$ty;
+                    each!(value, "{}" "{:?}" "{:x}" "{:#X}" "{:o}" "{:#b}" "{:e}" "{:E}" "{:.2e}" "{:09.1e}" "{:+}"
+                        "{:>20}" "{:<20}|" "{:^20}|" "{:*^+20}|" "{:020}" "{:#020x}" "{:#?}" "{:x?}" "{:02X?}" "{:#x?}");
+                    kymo::debug!("{0} {value:?} {0:1$} {value:>2$} {x:>x$}", value, 7, 30, x = 5);
+                    kymo::trace!("{:?} {:?} {:5?}", Some(value), None::<$ty>, [value, value]);
+                )*
+            }
+        }
+    };
+}
+
+integers! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize }
+
+macro_rules! log_float {
+    ($value:expr) => {{
+        let value = $value;
+        each!(value, "{}" "{:?}" "{:e}" "{:E}" "{:+}" "{:.0}" "{:.3}" "{:10.2}|" "{:<10}|" "{:^+12.1}|" "{:010.3}"
+            "{:+010}" "{:010?}" "{:#?}" "{:.2e}" "{:.0e}" "{:012.3E}" "{:8.1?}" "{:.40}");
+        kymo::warn!("{value:.*} {value:1$.2$} {3:.1?}", 3, 9, 2, (value, [value]));
+    }};
+}
+
+fn log_text(text: &str, letter: char, truth: bool) {
+    each!(text, "{}" "{:?}" "{:>12}|" "{:-<12}|" "{:^12.3}|" "{:.0}" "{:#?}" "<{}> {{behind}}");
+    each!(letter, "{}" "{:?}" "{:>5}|" "{:ä^5}|" "{:}>5}|");
+    each!(truth, "{}" "{:?}" "{:>8}|" "{:.2}");
+    kymo::error!(target: "other", "{:?} {:?} {:?}", Some(text), (text, letter, truth), [text, text]);
+    each!(kymo::display(text), "{}" "{:>9}|" "{:.2}");
+    each!(kymo::debug(text), "{:?}" "{:>9?}|" "{:.2?}" "{:#?}");
+    kymo::info!("{letter}{:?} {unnamed}", text.as_bytes(), unnamed = truth);
+}
+
+fn log_compounds(numbers: &[Option<f64>], pairs: &[(i16, String)]) {
+    each!(numbers, "{:?}" "{:#?}" "{:06.1?}");
+    each!(pairs, "{:?}" "{:#?}" "{:4x?}" "{:#06X?}");
+    each!((), "{:?}" "{:#?}" "{:>4?}|");
+    each!((1_u8,), "{:?}" "{:#?}" "{:>4?}|");
+    each!([[(); 2]; 2], "{:?}" "{:#?}");
+    each!((kymo::debug(pairs), [kymo::display("two\nlines\n\nhere")]), "{:?}" "{:#?}");
+    each!(Some(Some(pairs)), "{:?}" "{:#?}");
+    kymo::info!("{:?}", None::<Option<u8>>);
+}
+
+fn log_others(nanos: u64, seconds: u64, ip: Ipv6Addr, port: u16, scope: u32) {
+    for value in [Duration::from_nanos(nanos), Duration::new(seconds, nanos as u32 % 1_000_000_000)]
+    {
+        each!(value, "{:?}" "{:.0?}" "{:.1?}" "{:.3?}" "{:.12?}" "{:>25?}|" "{:025?}|" "{:+^25.2?}|" "{:+?}" "{:#?}");
+    }
+    each!([Duration::MAX, Duration::ZERO], "{:?}" "{:.0?}");
+    let v4 = Ipv4Addr::from(scope);
+    each!(v4, "{}" "{:?}" "{:>20}|" "{:.4}");
+    for v6 in [
+        ip,
+        v4.to_ipv6_mapped(),
+        v4.to_ipv6_compatible(),
+        Ipv6Addr::UNSPECIFIED,
+        Ipv6Addr::LOCALHOST,
+    ] {
+        each!(v6, "{}" "{:?}" "{:>50}|" "{:.4}");
+        each!([IpAddr::V6(v6), IpAddr::V4(v4)], "{:?}" "{:#?}");
+        for scope in [0, scope] {
+            let socket = SocketAddrV6::new(v6, port, 7, scope);
+            each!(socket, "{}" "{:?}" "{:>60}|");
+            each!((SocketAddr::V6(socket), SocketAddr::V4(SocketAddrV4::new(v4, port))), "{:?}");
+        }
+    }
+    each!(SocketAddrV4::new(v4, port), "{}" "{:<30}|");
+    let pointer = std::ptr::without_provenance::<u8>(nanos as usize);
+    each!(pointer, "{:p}" "{:#p}" "{:?}" "{:#?}" "{:>20p}|" "{:020p}" "{:#25p}" "{:x?}");
+    kymo::info!("{:?} {:#?}", Some(pointer), (pointer, 1));
+}
+
+/// What does not fit into a record.
+fn log_too_long() {
+    let text = "ä".repeat(20_000);
+    each!(&text, "{}" "{:?}" "{:.3}" "{:>20010}|");
+    each!((1, Some(&text)), "{:?}" "{:#?}");
+    each!([Some(1_u8); 20_000], "{:?}" "{:#?}");
+    each!((&text, [1_u64; 9], 7_u8, [text.as_str()]), "{:?}" "{:#?}");
+}
+
+#[test]
+fn random_logs_decode_alike() {
+    let others = (any::<u64>(), any::<u64>(), any::<u128>(), any::<u16>(), any::<u32>());
+    let pairs = vec((any::<i16>(), text()), 0..4);
+    let values = (
+        vec(integers(), 1..4),
+        vec((proptest::num::f64::ANY, -1000.0..1000.0_f64), 1..30),
+        vec((proptest::num::f32::ANY, -1000.0..1000.0_f32), 1..30),
+        vec(
+            (text(), text().prop_map(|text| text.chars().next().unwrap_or('\0')), any::<bool>()),
+            1..10,
+        ),
+        vec((vec(any::<Option<f64>>(), 0..4), pairs), 1..6),
+        vec(others, 1..8),
+    );
+    proptest!(config(), |((integers, doubles, singles, texts, compounds, others) in values)| {
+        let turn = Turn::take();
+        let file = turn.logged("random.kymo", || {
+            log_too_long();
+            integers.iter().for_each(Integers::log);
+            let edges = [0.0, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, f64::MAX,
+                f64::EPSILON, 0.1, 1e-4, 1e-5, 9.9e-6, 1e7, 1e15, 1e16, 1e17, 123456789012345680.0, 5e-324];
+            for value in doubles.iter().flat_map(|pair| [pair.0, pair.1]).chain(edges) {
+                log_float!(value);
+            }
+            let edges = [0.0, -0.0, f32::NAN, f32::INFINITY, f32::MIN_POSITIVE, f32::MAX, 0.1, 1e-4, 1e-5, 1e17, 1e16, 1e15, 1e14, 1e13, 1e12, 1e-6];
+            for value in singles.iter().flat_map(|pair| [pair.0, pair.1]).chain(edges) {
+                log_float!(value);
+            }
+            for (text, letter, truth) in &texts {
+                log_text(text, *letter, *truth);
+            }
+            for (numbers, pairs) in &compounds {
+                log_compounds(numbers, pairs);
+            }
+            for &(nanos, seconds, ip, port, scope) in &others {
+                log_others(nanos >> (seconds % 64), seconds, ip.into(), port, scope);
+            }
+        });
+        compare(&file)?;
+    });
+}

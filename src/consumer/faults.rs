@@ -1,0 +1,281 @@
+//! The consumer with an output that fails at each of its operations in turn: what the file says, and
+//! what is reported, is true of all that was logged.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::tests::{Fault, LOCATION, Rig};
+use super::*;
+use crate::argument::Arguments;
+use crate::call_site::CallSite;
+use crate::clock::Clock;
+use crate::hot::log_outlined;
+use crate::level::Level;
+use crate::producer::Producer;
+use crate::reader::{DropReason, Ending, Event, Options, Order};
+
+type Number = (u64, ());
+
+const fn site(level: Level) -> CallSite {
+    CallSite::new(level, LOCATION, <Number as Arguments>::TYPES)
+}
+
+/// A statement of each level.
+static SITES: [CallSite; 5] = [
+    site(Level::Error),
+    site(Level::Warn),
+    site(Level::Info),
+    site(Level::Debug),
+    site(Level::Trace),
+];
+
+/// How many threads log at a time.
+const THREADS: usize = 3;
+
+/// How many steps a story has.
+const STEPS: usize = 60;
+
+/// A thread of the story.
+struct Thread {
+    name: String,
+    producer: Option<Producer>,
+    /// How many records it logged, by level.
+    logged: [u64; 5],
+    /// Those that its ring took, since the last flush.
+    fresh: Vec<u64>,
+    /// What it logged between two flushes, and what the second of them said.
+    flushes: Vec<(Vec<u64>, bool)>,
+}
+
+/// Three threads log, overflow, flush and end, while operations fail.
+struct Story {
+    rig: Rig,
+    threads: Vec<Thread>,
+    random: u64,
+    number: u64,
+}
+
+impl Story {
+    fn new(seed: u64, fault: Fault, faults: Range<u64>) -> Self {
+        let rig = Rig::new(Clock::Counter);
+        {
+            let mut file = rig.file.0.borrow_mut();
+            file.fault = fault;
+            file.faults = faults;
+        }
+        let mut story = Self { rig, threads: Vec::new(), random: seed, number: 0 };
+        (0..THREADS).for_each(|_| story.begin_thread());
+        story
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        // Knuth's generator; its high bits are good enough.
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) % limit
+    }
+
+    fn begin_thread(&mut self) {
+        let name = format!("thread {}", self.threads.len());
+        let words = 16 << self.below(4);
+        let producer = Some(self.rig.thread(&name, words));
+        let (fresh, flushes) = (Vec::new(), Vec::new());
+        self.threads.push(Thread { name, producer, logged: [0; 5], fresh, flushes });
+    }
+
+    fn step(&mut self) {
+        let last = self.threads.len() - 1;
+        let index = last - self.below(THREADS as u64) as usize;
+        match self.below(8) {
+            0..4 => {
+                for _ in 0..self.below(20) {
+                    self.log(index);
+                }
+            }
+            4 => {
+                self.rig.consumer.serve();
+            }
+            5 => self.flush(index),
+            6 => self.rig.consumer.check_output(),
+            _ => {
+                self.threads[index].producer = None;
+                self.begin_thread();
+                let last = self.threads.len() - 1;
+                // So that the latest ones are those that live.
+                self.threads.swap(index, last - THREADS);
+            }
+        }
+    }
+
+    fn log(&mut self, index: usize) {
+        let level = self.below(5) as usize;
+        let thread = &mut self.threads[index];
+        let Some(producer) = &mut thread.producer else { return };
+        self.number += 1;
+        let dropped = producer.state.drops.total();
+        log_outlined(producer, &SITES[level], (self.number, ()));
+        thread.logged[level] += 1;
+        if producer.state.drops.total() == dropped {
+            thread.fresh.push(self.number);
+        }
+    }
+
+    fn flush(&mut self, index: usize) {
+        let thread = &mut self.threads[index];
+        let Some(producer) = &mut thread.producer else { return };
+        self.rig.consumer.check_output();
+        while !producer.ring.is_drained() {
+            self.rig.consumer.serve();
+        }
+        let flushed = producer.flush(Some(0));
+        thread.flushes.push((std::mem::take(&mut thread.fresh), flushed));
+    }
+
+    /// Ends the logger, and compares what was logged with what is there. Returns how many
+    /// operations there were.
+    fn end(mut self, what: &str) -> u64 {
+        let faults = self.rig.file.0.borrow().faults.clone();
+        let once = faults.end - faults.start == 1;
+        // Some threads end before it.
+        self.threads[0].producer = None;
+        let (file, fault) = (self.rig.file.clone(), self.rig.file.0.borrow().fault);
+        let (report, bytes) = self.rig.close();
+        let logged: u64 = self.threads.iter().flat_map(|thread| thread.logged).sum();
+        assert_eq!(report.written + report.dropped, logged, "{what}: {report:?}");
+        let operations = file.0.borrow().operations;
+        if !file.0.borrow().exists() {
+            assert_eq!(report.written, 0, "{what}: the file is gone");
+            return operations;
+        }
+
+        let found = Found::read(&bytes);
+        let whole = found.report.damages == 0;
+        assert!(whole || fault == Fault::Cut, "{what}: {:?}", found.report);
+        if fault != Fault::Cut {
+            assert_eq!(found.report.records, report.written, "{what}");
+        }
+        if found.report.ending != Ending::Closed {
+            // (A cut may take the end itself.)
+            assert!(!once || fault == Fault::Cut, "{what}: what fails once is tried again");
+            return operations;
+        }
+        assert_eq!(found.report.records + found.report.lost(), report.written, "{what}");
+        assert_eq!(found.report.dropped + found.report.unmarked_drops(), report.dropped, "{what}");
+        if whole {
+            self.threads.iter().for_each(|thread| thread.compare(&found, fault, what));
+            let all: u64 = found.counts.values().flatten().sum();
+            assert_eq!(all, logged, "{what}");
+        }
+        operations
+    }
+}
+
+impl Thread {
+    fn compare(&self, found: &Found, fault: Fault, what: &str) {
+        let name = &self.name;
+        match found.counts.get(name) {
+            Some(counts) => assert_eq!(*counts, self.logged, "{what}: {name}"),
+            // Then it is part of those that ended before.
+            None => assert!(
+                fault == Fault::Removed || self.logged == [0; 5],
+                "{what}: {name} is missing"
+            ),
+        }
+        if fault == Fault::Full {
+            for (records, flushed) in &self.flushes {
+                let there = records.iter().all(|number| found.numbers.contains(number));
+                assert_eq!(there, *flushed, "{what}: {name} flushed {records:?}");
+            }
+        }
+    }
+}
+
+/// What a file says.
+struct Found {
+    /// Records and drops, by thread and level.
+    counts: BTreeMap<String, [u64; 5]>,
+    numbers: HashSet<u64>,
+    report: crate::reader::Report,
+}
+
+impl Found {
+    fn read(bytes: &[u8]) -> Self {
+        let mut reader = Options::new().order(Order::Written).from_slice(bytes).unwrap();
+        let mut counts = BTreeMap::<String, [u64; 5]>::new();
+        let mut last = BTreeMap::<String, u64>::new();
+        let mut numbers = HashSet::new();
+        while let Some(event) = reader.next_event().unwrap() {
+            match event {
+                Event::Record(record) => {
+                    let name = record.thread().name().to_owned();
+                    let mut text = String::new();
+                    record.message(&mut text);
+                    let number = text.parse().unwrap();
+                    assert!(numbers.insert(number), "twice: {number}");
+                    let before = last.insert(name.clone(), number);
+                    assert!(before < Some(number), "{name}: {number} behind {before:?}");
+                    counts.entry(name).or_default()[record.level() as usize - 1] += 1;
+                }
+                Event::Drops(drops) => {
+                    assert!(drops.total() > 0, "an empty mark");
+                    assert!(drops.first_ns <= drops.last_ns, "{drops:?}");
+                    let counts = counts.entry(drops.thread.name().to_owned()).or_default();
+                    for count in drops.counts {
+                        assert!(
+                            matches!(
+                                count.reason,
+                                DropReason::TimedOut
+                                    | DropReason::OutputFailed
+                                    | DropReason::FileRemoved
+                            ),
+                            "{:?}",
+                            count.reason
+                        );
+                        counts[count.level.unwrap() as usize - 1] += count.count;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Self { counts, numbers, report: reader.report().clone() }
+    }
+}
+
+/// Tells a story in which these operations fail; how many there were.
+fn tell(seed: u64, fault: Fault, faults: Range<u64>) -> u64 {
+    let what = format!("seed {seed}, {fault:?} at {faults:?}");
+    let mut story = Story::new(seed, fault, faults);
+    for _ in 0..STEPS {
+        story.step();
+    }
+    story.end(&what)
+}
+
+/// Tells stories in which each operation fails, alone, with those behind it, and for ever.
+fn tell_all(fault: Fault) {
+    for seed in 0..4 {
+        let operations = tell(seed, fault, u64::MAX..u64::MAX);
+        assert!(operations > 20, "{operations}");
+        for first in 0..operations {
+            for count in [1, 2, 7, u64::MAX] {
+                tell(seed, fault, first..first.saturating_add(count));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_operation_costs_what_is_counted_and_no_more() {
+    tell_all(Fault::Full);
+}
+
+#[test]
+fn a_file_that_is_cut_at_any_operation_goes_on() {
+    tell_all(Fault::Cut);
+}
+
+#[test]
+fn a_file_that_is_removed_at_any_operation_leaves_a_file_that_accounts_for_everything() {
+    tell_all(Fault::Removed);
+}

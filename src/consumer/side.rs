@@ -1,0 +1,89 @@
+//! The side file: critical records that their threads write themselves, because the consumer did
+//! not answer in time.
+//!
+//! It is an ordinary segment, made when it is first needed, of one thread for each record, and
+//! written by a consumer of its own in the thread that calls. Most of its records are, or come to
+//! be, in the log too: the consumer may only have been late. Readers of the log hand each out once
+//! (`docs/format.md`, "Side files").
+
+use super::Consumer;
+use crate::clock::discipline::Discipline;
+use crate::core::Core;
+use crate::policy::{Overflow, Policies};
+use crate::segment::plain::PlainFile;
+use crate::segment::{LogFile, Output};
+use crate::state::ThreadInfo;
+use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
+use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
+
+/// How long a side file may become. Readers hold it in memory.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// The side file of a logger.
+#[derive(Default)]
+pub(crate) struct SideFile(Mutex<Option<Consumer<PlainFile>>>);
+
+impl SideFile {
+    /// Writes a record; false if that is impossible.
+    pub(crate) fn write(
+        &self,
+        record: &[u64],
+        thread: &ThreadInfo,
+        log: &LogFile,
+        core: &Core,
+        synced: bool,
+    ) -> bool {
+        let mut consumer = self.lock();
+        if consumer.is_none() {
+            *consumer = open(log, core);
+        }
+        let Some(consumer) = &mut *consumer else { return false };
+        consumer.output.belong_to(log).is_ok()
+            && consumer.write_alone(record, thread)
+            && (!synced || consumer.output.sync().is_ok())
+    }
+
+    /// Ends the file, if there is one.
+    pub(crate) fn close(&self) {
+        if let Some(mut consumer) = self.lock().take() {
+            consumer.close();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Consumer<PlainFile>>> {
+        // A panic leaves at worst a file without an end.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open(log: &LogFile, core: &Core) -> Option<Consumer<PlainFile>> {
+    let clock = core.clock;
+    let output = PlainFile::create(log, clock.source(), MAX_BYTES).ok()?;
+    let own = Core::new(clock, Policies::new(Overflow::DropNewest), 0);
+    // Over so long a time that the rate is exact.
+    let discipline = Discipline::new(clock, core.started, clock.observe());
+    let salt = output.salt();
+    Some(Consumer::new(Arc::new(own), discipline, output, salt))
+}
+
+impl<O: Output> Consumer<O> {
+    /// Writes one record of a thread; says whether that worked.
+    fn write_alone(&mut self, record: &[u64], thread: &ThreadInfo) -> bool {
+        let Some(mut producer) = self.core.make_producer(2 * record.len(), thread.clone()) else {
+            return false;
+        };
+        let Ok(mut slot) = producer.ring.reserve(record.len()) else { return false };
+        let to = slot.as_mut_ptr();
+        // SAFETY: the slot has as many words as the record, and is not Rust memory that the record
+        // might overlap.
+        unsafe { to.copy_from_nonoverlapping(record.as_ptr(), record.len()) };
+        // SAFETY: the record is whole: its thread made it for a ring.
+        unsafe { slot.publish() };
+        let state = producer.state.clone();
+        drop(producer);
+        self.sweep();
+        // Acquire: as in `Producer::flush`; this thread is the consumer, too.
+        state.failures.load(Ordering::Acquire) == 0
+    }
+}

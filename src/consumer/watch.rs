@@ -1,0 +1,229 @@
+//! What the consumer notices while it works: told to the program's hook, and written into the log
+//! as kymo's own warnings.
+//!
+//! It looks every ten milliseconds, which costs the sweeps in between nothing.
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Consumer;
+use crate::argument::Argument;
+use crate::call_site::{At, Location, Statement};
+use crate::core::Core;
+use crate::export;
+use crate::hot;
+use crate::level::Level;
+use crate::producer::Producer;
+use crate::ring::WORD_BYTES;
+use crate::segment::Output;
+use crate::state::{DropCounts, DropReason, ThreadInfo};
+use crate::sync::Arc;
+
+/// Something about the logger that its program may want to know: see
+/// [`Builder::on_notice`](crate::Builder::on_notice).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// A ring was found as full as [`Builder::high_water`](crate::Builder::high_water) says. Told
+    /// once, and again when the ring has been half as full in between.
+    HighWater {
+        /// The thread's name, empty where it has none.
+        thread: &'a str,
+        /// The operating system's number of the thread.
+        os_id: u64,
+        /// How many bytes were found in the ring.
+        used: usize,
+        /// How many it holds.
+        capacity: usize,
+    },
+    /// Records were dropped. Told once a second at most; the marks in the file say the rest.
+    Dropped {
+        /// How many since the last notice of this kind.
+        records: u64,
+    },
+    /// The output could not be written.
+    OutputFailed {
+        /// Why.
+        error: &'a io::Error,
+    },
+    /// The output can be written again.
+    OutputRecovered {
+        /// How many records are lost.
+        lost: u64,
+    },
+}
+
+impl fmt::Display for Notice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HighWater { thread, os_id, used, capacity } => {
+                write!(
+                    f,
+                    "the ring of thread {thread:?} ({os_id}) holds {used} of {capacity} bytes"
+                )
+            }
+            Self::Dropped { records } => write!(f, "{records} records were dropped"),
+            Self::OutputFailed { error } => write!(f, "the log cannot be written: {error}"),
+            Self::OutputRecovered { lost } => {
+                write!(f, "the log can be written again: {lost} records are lost")
+            }
+        }
+    }
+}
+
+/// What a program does with notices.
+pub(crate) type Hook = Arc<dyn Fn(&Notice<'_>) + Send + Sync>;
+
+/// How often it looks, in nanoseconds.
+const INTERVAL_NS: u64 = 10_000_000;
+
+/// How often drops are told, in nanoseconds.
+const DROPS_INTERVAL_NS: u64 = 1_000_000_000;
+
+/// The capacity of the ring of kymo's own records, in words.
+const OWN_RING_WORDS: usize = 1 << 10;
+
+/// Looks at what the consumer does.
+pub(crate) struct Watch {
+    hook: Option<Hook>,
+    /// The share of a ring's capacity that is its high-water mark.
+    share: f64,
+    own: Option<Producer>,
+    next_ns: u64,
+    next_drops_ns: u64,
+    /// How many drops were told.
+    dropped: u64,
+    /// How many records failures of the output had cost when the last one began, while one lasts.
+    failing: Option<u64>,
+}
+
+impl Watch {
+    pub(crate) fn new(hook: Option<Hook>, share: f64) -> Self {
+        Self { hook, share, own: None, next_ns: 0, next_drops_ns: 0, dropped: 0, failing: None }
+    }
+
+    /// Tells a notice.
+    fn tell(&mut self, notice: &Notice<'_>, core: &Arc<Core>) {
+        if hot::enabled(Level::Warn) {
+            if self.own.is_none() {
+                self.own = core.make_own_producer(OWN_RING_WORDS);
+            }
+            if let Some(own) = &mut self.own {
+                log(own, notice);
+            }
+        }
+        let told = self.hook.as_ref().map(|hook| catch_unwind(AssertUnwindSafe(|| hook(notice))));
+        if matches!(told, Some(Err(_))) {
+            // Once was enough; its panic was reported by the panic hook.
+            self.hook = None;
+        }
+    }
+}
+
+/// A warning of kymo's own. Its arguments are variables.
+macro_rules! own_warning {
+    ($own:expr, $format:literal, $($name:ident)*) => {{
+        struct Here;
+        impl Statement for Here {
+            type At = At<{ Level::Warn as u8 }>;
+            const LEVEL: Level = Level::Warn;
+            const LOCATION: Location = Location {
+                target: "kymo",
+                module: module_path!(),
+                file: file!(),
+                line: line!(),
+                column: column!(),
+                format: $format,
+                names: &[$(stringify!($name)),*],
+            };
+        }
+        let list = own_warning!(list $($name)*);
+        hot::log_at_once($own, export::site(Here, list), list);
+    }};
+    (list) => { () };
+    (list $first:ident $($rest:ident)*) => { ($first.capture(), own_warning!(list $($rest)*)) };
+}
+
+/// Logs a notice.
+fn log(own: &mut Producer, notice: &Notice<'_>) {
+    match notice {
+        Notice::HighWater { thread, os_id, used, capacity } => own_warning!(
+            own,
+            "the ring of thread {thread:?} ({os_id}) holds {used} of {capacity} bytes",
+            thread os_id used capacity
+        ),
+        Notice::Dropped { records } => {
+            own_warning!(own, "{records} records were dropped", records);
+        }
+        Notice::OutputFailed { error } => {
+            let error = error.to_string();
+            own_warning!(own, "the log cannot be written: {error}", error);
+        }
+        Notice::OutputRecovered { lost } => {
+            own_warning!(own, "the log can be written again: {lost} records are lost", lost);
+        }
+    }
+}
+
+impl<O: Output> Consumer<O> {
+    /// Has a watch look at what the consumer does.
+    pub(crate) fn set_watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
+    /// Looks, if it is time to.
+    #[inline]
+    pub(super) fn look(&mut self, now_ns: u64) {
+        if self.watch.as_ref().is_some_and(|watch| now_ns >= watch.next_ns) {
+            self.look_now(now_ns);
+        }
+    }
+
+    /// Looks, and tells what there is to tell.
+    #[cold]
+    pub(super) fn look_now(&mut self, now_ns: u64) {
+        // Taken out, so that it can look at the rest.
+        let Some(mut watch) = self.watch.take() else { return };
+        watch.next_ns = now_ns.saturating_add(INTERVAL_NS);
+        for lane in &mut self.lanes {
+            if let Some(used) = lane.passed_high_water(watch.share) {
+                let ThreadInfo { name, os_id } = &lane.state.thread;
+                let (used, capacity) = (used * WORD_BYTES, lane.state.ring_words * WORD_BYTES);
+                let notice = Notice::HighWater { thread: name, os_id: *os_id, used, capacity };
+                watch.tell(&notice, &self.core);
+            }
+        }
+        let dropped = self.totals().dropped;
+        if dropped > watch.dropped && now_ns >= watch.next_drops_ns {
+            watch.next_drops_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
+            let records = dropped - watch.dropped;
+            watch.dropped = dropped;
+            watch.tell(&Notice::Dropped { records }, &self.core);
+        }
+        if let Some((error, lost_before)) = self.untold.take()
+            && watch.failing.is_none()
+        {
+            watch.failing = Some(lost_before);
+            watch.tell(&Notice::OutputFailed { error: &error }, &self.core);
+        }
+        if let Some(before) = watch.failing
+            && !self.failing
+        {
+            watch.failing = None;
+            let lost = self.lost() - before;
+            watch.tell(&Notice::OutputRecovered { lost }, &self.core);
+        }
+        self.watch = Some(watch);
+    }
+
+    /// How many records failures of the output have cost so far.
+    pub(super) fn lost(&self) -> u64 {
+        let lost = |drops: &DropCounts| {
+            let by_output = [DropReason::OutputFailed, DropReason::FileRemoved];
+            let drops = drops.iter().filter(|(reason, ..)| by_output.contains(reason));
+            drops.map(|(.., count)| count).sum::<u64>()
+        };
+        lost(&self.ended.drops) + self.lanes.iter().map(|lane| lost(&lane.drops())).sum::<u64>()
+    }
+}

@@ -1,0 +1,105 @@
+//! What the threads that log and the consumer of one logger share.
+
+use crate::clock::{Observation, TickSource};
+use crate::consumer::side::SideFile;
+use crate::control::Control;
+use crate::policy::Policies;
+use crate::producer::Producer;
+use crate::registry::{NewRing, Registry};
+use crate::ring::ring;
+use crate::segment::LogFile;
+use crate::state::{RingState, ThreadInfo};
+use crate::stats::Counters;
+use crate::sync::Arc;
+use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
+
+/// A logger, without its thread and its file.
+pub(crate) struct Core {
+    pub(crate) registry: Registry,
+    pub(crate) control: Control,
+    pub(crate) counters: Counters,
+    pub(crate) clock: TickSource,
+    pub(crate) policies: Policies,
+    pub(crate) ring_words: usize,
+    /// What the clocks showed when the logger was made.
+    pub(crate) started: Observation,
+    pub(crate) side: SideFile,
+    log: Mutex<Option<Arc<LogFile>>>,
+}
+
+impl Core {
+    pub(crate) fn new(clock: TickSource, policies: Policies, ring_words: usize) -> Self {
+        Self {
+            registry: Registry::new(),
+            control: Control::new(),
+            counters: Counters::default(),
+            clock,
+            policies,
+            ring_words,
+            started: clock.observe(),
+            side: SideFile::default(),
+            log: Mutex::default(),
+        }
+    }
+
+    /// The consumer's side: this is the file now.
+    pub(crate) fn set_log(&self, log: Option<LogFile>) {
+        *self.log() = log.map(Arc::new);
+    }
+
+    /// The logger has ended: nothing more is written. (The file stays locked as long as it is open.)
+    pub(crate) fn end_files(&self) {
+        self.set_log(None);
+        self.side.close();
+    }
+
+    /// Has the system bring the file to the disk.
+    pub(crate) fn sync(&self) {
+        let Some(log) = self.log().clone() else { return };
+        if log.file.sync_data().is_err() {
+            self.counters.sync_errors.increment();
+        }
+    }
+
+    /// Writes a record into the side file; false if that is impossible.
+    pub(crate) fn rescue(&self, record: &[u64], thread: &ThreadInfo, synced: bool) -> bool {
+        let Some(log) = self.log().clone() else { return false };
+        let rescued = self.side.write(record, thread, &log, self, synced);
+        if rescued {
+            self.counters.rescued.increment();
+        }
+        rescued
+    }
+
+    fn log(&self) -> MutexGuard<'_, Option<Arc<LogFile>>> {
+        // Nothing under this lock panics.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A producer for kymo's own records; `None` if the logger has just ended.
+    pub(crate) fn make_own_producer(self: &Arc<Self>, ring_words: usize) -> Option<Producer> {
+        let thread = ThreadInfo { name: "kymo".to_owned(), os_id: 0 };
+        self.make(
+            ring_words,
+            RingState { is_own: true, ..RingState::new(self, ring_words, thread) },
+        )
+    }
+
+    /// A producer for the calling thread; `None` if the logger has just ended.
+    pub(crate) fn make_producer(
+        self: &Arc<Self>,
+        ring_words: usize,
+        thread: ThreadInfo,
+    ) -> Option<Producer> {
+        self.make(ring_words, RingState::new(self, ring_words, thread))
+    }
+
+    fn make(self: &Arc<Self>, ring_words: usize, state: RingState) -> Option<Producer> {
+        let (producer, consumer) = ring(ring_words);
+        let state = Arc::new(state);
+        self.counters.enlist(&state);
+        self.registry
+            .add(NewRing { ring: consumer, state: state.clone() })
+            .then(|| Producer::new(producer, state, self.clone()))
+    }
+}

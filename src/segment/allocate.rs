@@ -1,0 +1,143 @@
+//! Giving blocks to a file before it is mapped, so that a full disk is an error of a system call.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+use crate::clock::monotonic_ns;
+
+/// What the parts of a file that are allocated and mapped are multiples of: larger than any page.
+pub(super) const UNIT_BYTES: u64 = 64 << 10;
+
+/// Gives blocks to a part of the file, which grows if it has to.
+///
+/// # Errors
+/// Those of the system. Where the file would become longer than this process may make one
+/// (`RLIMIT_FSIZE`), the kernel would send a signal (SIGXFSZ) that ends the process; so that is
+/// looked at before.
+pub(super) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
+    if let Some(limit) = getrlimit(Resource::Fsize).current
+        && offset + bytes > limit
+    {
+        let text = format!("the file would exceed this process's limit of {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    loop {
+        return match fallocate(file.as_fd(), FallocateFlags::empty(), offset, bytes) {
+            Ok(()) => Ok(()),
+            // A file system without it: writing zeros allocates as well.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, offset, bytes),
+            Err(Errno::INTR) => continue,
+            Err(error) => Err(error.into()),
+        };
+    }
+}
+
+/// Allocates from `offset` on: `wanted` bytes, or half of it, and so on, where that does not fit,
+/// down to `least`. Returns where it ends, which is a multiple of [`UNIT_BYTES`].
+pub(super) fn allocate_up_to(file: &File, offset: u64, wanted: u64, least: u64) -> io::Result<u64> {
+    let least_end = (offset + least).next_multiple_of(UNIT_BYTES);
+    let mut end = (offset + wanted).next_multiple_of(UNIT_BYTES).max(least_end);
+    loop {
+        match allocate(file, offset, end - offset) {
+            Ok(()) => return Ok(end),
+            Err(error) if end > least_end && is_too_much(&error) => {
+                let half = offset + (end - offset) / 2;
+                end = (half / UNIT_BYTES * UNIT_BYTES).max(least_end);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether less might do.
+fn is_too_much(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// For a file system that cannot allocate. What is there is written over: only what lies behind all
+/// that was committed is ever allocated.
+fn write_zeros(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    let mut at = offset;
+    while at < offset + bytes {
+        let part = ZEROS.len().min((offset + bytes - at) as usize);
+        file.write_all_at(&ZEROS[..part], at)?;
+        at += part as u64;
+    }
+    Ok(())
+}
+
+/// When to try again what has failed: after 10 ms at first, and twice as long each time, up to a
+/// second.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    /// On the monotonic clock.
+    next_ns: u64,
+    delay: Duration,
+    /// Why it failed.
+    kind: Option<io::ErrorKind>,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(10);
+    const LONGEST: Duration = Duration::from_secs(1);
+
+    /// Whether it is time to try; else the last error, without its details.
+    pub(super) fn ask(&self) -> io::Result<()> {
+        match self.kind {
+            Some(kind) if monotonic_ns() < self.next_ns => Err(kind.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets the next attempt be made at once.
+    pub(super) fn end(&mut self) {
+        self.next_ns = 0;
+    }
+
+    /// Notes how an attempt went.
+    pub(super) fn note<T>(&mut self, result: &io::Result<T>) {
+        match result {
+            Ok(_) => *self = Self::default(),
+            Err(error) => {
+                self.delay = (self.delay * 2).clamp(Self::FIRST, Self::LONGEST);
+                self.next_ns = monotonic_ns() + self.delay.as_nanos() as u64;
+                self.kind = Some(error.kind());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_is_tried_less_and_less_often_until_it_works() {
+        let mut backoff = Backoff::default();
+        let full = || -> io::Result<()> { Err(io::ErrorKind::StorageFull.into()) };
+        let mut delays = Vec::new();
+        for _ in 0..10 {
+            assert!(backoff.ask().is_ok());
+            backoff.note(&full());
+            delays.push(backoff.delay.as_millis());
+            if delays.len() > 5 {
+                // Of those below, the time may be over.
+                assert_eq!(backoff.ask().unwrap_err().kind(), io::ErrorKind::StorageFull);
+            }
+            backoff.end();
+        }
+        assert_eq!(delays, [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000, 1_000]);
+        backoff.note(&Ok(()));
+        backoff.note(&full());
+        assert_eq!(backoff.delay, Backoff::FIRST);
+    }
+}

@@ -1,0 +1,325 @@
+//! Mapped parts of a file that somebody else may cut off.
+//!
+//! Where a file is shorter than its mapping, the pages behind its end cannot be written: the kernel
+//! sends SIGBUS. So it does where a page had no block yet and the disk is full. Nothing that the
+//! writer could ask before it writes rules this out, because the file can be cut in between.
+//! Therefore each [`Mapping`] is entered into a table, and a handler for SIGBUS looks there: if the
+//! address is in a mapping of kymo's, it puts zero pages that belong to no file over the rest of
+//! that mapping, notes that it was cut, and lets the writer go on. The writer looks at the note
+//! behind each write, and only then counts anything as written. For any other address the handler
+//! does what was there before it: the program's own handler, the one of Rust's standard library, or
+//! the default, which ends the process with the status and the core file that it would have had.
+//!
+//! The handler is installed when a process starts its first logger. A program that installs one of
+//! its own later must call the one before it, as handlers do that share a signal.
+//!
+//! Invariants:
+//! - INV-1: a word of the table, where it is not zero, says where a mapping lies that is there now
+//!   and belongs to a [`Mapping`].
+//! - INV-2: the handler uses loads and stores of atomics and system calls, nothing that allocates
+//!   or locks. It may run on an alternate stack of the smallest size.
+
+use std::ffi::{c_int, c_void};
+use std::fs::File;
+use std::io;
+use std::{mem, ptr};
+
+use memmap2::{MmapOptions, MmapRaw};
+use rustix::mm::{MapFlags, ProtFlags};
+
+use crate::sync::statics::{AtomicBool, AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
+
+/// What addresses and lengths in the table are multiples of, as a power of two: the smallest page.
+const UNIT_BITS: u32 = 12;
+
+/// How many bits of a word say how long a mapping is.
+const LENGTH_BITS: u32 = 28;
+
+/// A logger has three mappings at most; unit tests have several loggers.
+static TABLE: [Entry; 64] = [const { Entry::new() }; 64];
+
+/// A place in the table.
+#[derive(Debug)]
+struct Entry {
+    /// Where the mapping lies, as `pack` says; zero where there is none. One word, so that the
+    /// handler never sees half of a change.
+    place: AtomicU64,
+    /// Whether pages of it were replaced.
+    cut: AtomicBool,
+}
+
+impl Entry {
+    const fn new() -> Self {
+        Self { place: AtomicU64::new(0), cut: AtomicBool::new(false) }
+    }
+}
+
+/// One word for the place of a mapping; `None` where it does not fit: of more than a tebibyte, or
+/// beyond 48 bits of address, or on a system with pages that are smaller than any known.
+fn pack(start: usize, bytes: usize) -> Option<u64> {
+    let (start, bytes) = (start as u64, bytes as u64);
+    let units = bytes.div_ceil(1 << UNIT_BITS);
+    let fits = start % (1 << UNIT_BITS) == 0 && units < 1 << LENGTH_BITS && start < 1 << 48;
+    fits.then_some((start >> UNIT_BITS) << LENGTH_BITS | units)
+}
+
+/// The addresses that `pack` made a word of.
+fn unpack(place: u64) -> std::ops::Range<usize> {
+    let start = (place >> LENGTH_BITS) << UNIT_BITS;
+    let bytes = (place & ((1 << LENGTH_BITS) - 1)) << UNIT_BITS;
+    start as usize..(start + bytes) as usize
+}
+
+/// A part of a file in memory, which may be written whatever becomes of the file.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    map: MmapRaw,
+    entry: &'static Entry,
+}
+
+impl Mapping {
+    /// Maps `bytes` of the file from `offset` on, a multiple of the page size.
+    pub(super) fn new(file: &File, offset: u64, bytes: usize) -> io::Result<Self> {
+        let map = MmapOptions::new().offset(offset).len(bytes).map_raw(file)?;
+        let place = pack(map.as_ptr().addr(), map.len())
+            .ok_or_else(|| io::Error::other("the mapped part is too large"))?;
+        let entry = TABLE.iter().find(|entry| {
+            // Acquire: pairs with the release in `drop`: the note of the last mapping was cleared
+            // before. Release: so is this one's.
+            entry.place.compare_exchange(0, place, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        });
+        let entry = entry.ok_or_else(|| io::Error::other("too many mapped parts of files"))?;
+        Ok(Self { map, entry })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    pub(super) fn as_mut_ptr(&self) -> *mut u8 {
+        self.map.as_mut_ptr()
+    }
+
+    /// Whether something that was written here did not get into the file. To be asked behind a
+    /// write, in the thread that made it.
+    pub(super) fn is_cut(&self) -> bool {
+        // Relaxed: the handler runs on the thread that writes, between two of its instructions; the
+        // fence keeps the compiler from asking before the write.
+        crate::sync::statics::compiler_fence(Ordering::SeqCst);
+        self.entry.cut.load(Ordering::Relaxed)
+    }
+
+    /// Makes the pages from `from` to `to` ready to be written.
+    pub(super) fn populate(&self, from: usize, to: usize) {
+        // Fails where the kernel is older than 5.14, and where the file was cut: then each page
+        // faults by itself.
+        #[cfg(target_os = "linux")]
+        let _ = self.map.advise_range(memmap2::Advice::PopulateWrite, from, to - from);
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // Release, both: pair with the acquire in `new`. The map is unmapped behind this (INV-1).
+        self.entry.cut.store(false, Ordering::Relaxed);
+        self.entry.place.store(0, Ordering::Release);
+    }
+}
+
+/// Lets the calling thread receive SIGBUS: a fault in a thread that blocks it ends the process. For
+/// the thread that writes to mappings, which may have been made by one that blocks all signals.
+pub(crate) fn unblock_in_this_thread() {
+    // SAFETY: an all-zero set is a value of this type.
+    let mut set: libc::sigset_t = unsafe { mem::zeroed() };
+    // SAFETY: the set is valid and writable.
+    unsafe { libc::sigemptyset(&raw mut set) };
+    // SAFETY: as above, and the signal exists.
+    unsafe { libc::sigaddset(&raw mut set, libc::SIGBUS) };
+    // SAFETY: the set is initialised, and the old one is not asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut()) };
+}
+
+/// What was done about SIGBUS before.
+static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
+
+/// The size of a page, in bytes.
+static PAGE_BYTES: AtomicU64 = AtomicU64::new(4096);
+
+/// Installs the handler, unless that was done. It is done again where the signal has its default
+/// effect: the standard library's handler resets itself.
+///
+/// # Errors
+/// Those of the system.
+pub(super) fn install() -> io::Result<()> {
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let current = current_action()?;
+    if PREVIOUS.get().is_some() && current.sa_sigaction != libc::SIG_DFL {
+        return Ok(());
+    }
+    // Relaxed, and the cell's release: both are there before the handler is.
+    PAGE_BYTES.store(rustix::param::page_size() as u64, Ordering::Relaxed);
+    let previous = PREVIOUS.get_or_init(|| current);
+    let mut action = *previous;
+    action.sa_sigaction = on_bus_error as *const () as libc::sighandler_t;
+    action.sa_flags = libc::SA_SIGINFO
+        | libc::SA_ONSTACK
+        | previous.sa_flags & (libc::SA_RESTART | libc::SA_NODEFER);
+    set_action(&action)
+}
+
+fn current_action() -> io::Result<libc::sigaction> {
+    // SAFETY: an all-zero action is a value of this type.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: asks for the action; the place for it is valid.
+    match unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut action) } {
+        0 => Ok(action),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn set_action(action: &libc::sigaction) -> io::Result<()> {
+    // SAFETY: the action is the default, or a handler with the flags and the signature that it
+    // needs.
+    match unsafe { libc::sigaction(libc::SIGBUS, action, ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The handler. See the module's documentation.
+extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel hands a handler with SA_SIGINFO a valid one.
+    let info_now = unsafe { &*info };
+    if !absorb(info_now) {
+        pass_on(signal, info_now.si_code, info, context);
+    }
+}
+
+/// Whether a SIGBUS came of a write to a mapping that was cut. Then there is memory to write to, and
+/// the handler may return. For any handler of kymo's that gets SIGBUS.
+pub(crate) fn absorb(info: &libc::siginfo_t) -> bool {
+    if info.si_signo != libc::SIGBUS || info.si_code != libc::BUS_ADRERR {
+        return false;
+    }
+    // SAFETY: a SIGBUS that the kernel made, as the code says, has an address.
+    let address = unsafe { info.si_addr() };
+    replace_pages(address.addr())
+}
+
+/// Puts zero pages over what is left of the mapping behind `address`, if that is in one of the
+/// table; says whether it did.
+fn replace_pages(address: usize) -> bool {
+    for entry in &TABLE {
+        // Relaxed: a fault in a mapping happens on the thread that uses it, which entered it into
+        // the table, or was given it, before.
+        let range = unpack(entry.place.load(Ordering::Relaxed));
+        if !range.contains(&address) {
+            continue;
+        }
+        // Relaxed: as above.
+        let page = PAGE_BYTES.load(Ordering::Relaxed) as usize;
+        let start = address / page * page;
+        let bytes = range.end.next_multiple_of(page) - start;
+        // SAFETY: the range is a mapping of kymo's (INV-1), of whose writes nothing is believed
+        // once it is noted as cut.
+        let mapped = unsafe {
+            rustix::mm::mmap_anonymous(
+                ptr::without_provenance_mut(start),
+                bytes,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE | MapFlags::FIXED,
+            )
+        };
+        // Relaxed: read by this thread, in `is_cut`.
+        entry.cut.store(mapped.is_ok(), Ordering::Relaxed);
+        return mapped.is_ok();
+    }
+    false
+}
+
+/// Does what was done about the signal before kymo came.
+fn pass_on(signal: c_int, code: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let Some(previous) = PREVIOUS.get() else { return take_default(signal, code) };
+    match previous.sa_sigaction {
+        // A fault cannot be ignored.
+        libc::SIG_IGN if is_sent(code) => {}
+        libc::SIG_IGN | libc::SIG_DFL => take_default(signal, code),
+        handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
+            type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+            // SAFETY: with this flag the program installed a function of this type.
+            let handler = unsafe { mem::transmute::<libc::sighandler_t, Handler>(handler) };
+            handler(signal, info, context);
+        }
+        handler => {
+            // SAFETY: without the flag it installed one of this type.
+            let handler =
+                unsafe { mem::transmute::<libc::sighandler_t, extern "C" fn(c_int)>(handler) };
+            handler(signal);
+        }
+    }
+}
+
+/// Whether the signal was sent, and is not the effect of an instruction, which comes again when the
+/// handler returns.
+fn is_sent(code: c_int) -> bool {
+    /// A memory error that was found before anybody met it.
+    const BUS_MCEERR_AO: c_int = 5;
+    code <= 0 || code == BUS_MCEERR_AO
+}
+
+/// Has the signal end the process.
+fn take_default(signal: c_int, code: c_int) {
+    // SAFETY: an all-zero action is a value of this type: the default, and no flags.
+    let default: libc::sigaction = unsafe { mem::zeroed() };
+    // Cannot fail: the signal exists.
+    let _ = set_action(&default);
+    if is_sent(code) {
+        // SAFETY: sends a signal to this thread, which comes when the handler returns.
+        unsafe { libc::raise(signal) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_one_word() {
+        for (start, bytes) in [(0x7fff_ffff_f000, 4096), (1 << 16, 64 << 20), (4096, 1 << 39)] {
+            assert_eq!(unpack(pack(start, bytes).unwrap()), start..start + bytes);
+        }
+        assert_eq!(pack(1 << 48, 4096), None);
+        assert_eq!(pack(4096, 1 << 40), None);
+        assert_eq!(pack(4097, 4096), None);
+    }
+
+    #[test]
+    fn what_is_written_behind_the_end_of_a_file_is_noted_and_harmless() {
+        let path = std::env::temp_dir().join(format!("kymo-guard-{}", std::process::id()));
+        let file =
+            File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        file.set_len(64 << 10).unwrap();
+        install().unwrap();
+        let mapping = Mapping::new(&file, 0, 64 << 10).unwrap();
+        let write = |at: usize| {
+            assert!(at < mapping.len());
+            // SAFETY: within the mapping.
+            unsafe { mapping.as_mut_ptr().wrapping_add(at).write_volatile(7) };
+        };
+        write(5_000);
+        assert!(!mapping.is_cut());
+        file.set_len(5_001).unwrap();
+        write(5_000);
+        assert!(!mapping.is_cut());
+        write(60_000);
+        assert!(mapping.is_cut());
+        write(65_535);
+
+        drop(mapping);
+        file.set_len(64 << 10).unwrap();
+        let mapping = Mapping::new(&file, 0, 64 << 10).unwrap();
+        assert!(!mapping.is_cut());
+    }
+}

@@ -1,0 +1,87 @@
+//! A segment in a file that is written with system calls: slower than a mapping, and with nothing
+//! that could fail later than the call that writes.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use super::allocate::allocate;
+use super::{LogFile, Output, open};
+use crate::format::HEADER_BYTES;
+use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
+
+/// A segment file.
+#[derive(Debug)]
+pub(crate) struct PlainFile {
+    file: File,
+    header: Header,
+    len: u64,
+    max_bytes: u64,
+}
+
+impl PlainFile {
+    /// Makes the side file of a log, in place of what is there. It refuses to become longer than
+    /// `max_bytes`.
+    pub(crate) fn create(log: &LogFile, clock: ClockSource, max_bytes: u64) -> io::Result<Self> {
+        let mut options = File::options();
+        let path = open::side_path(&log.path);
+        let file = options.read(true).write(true).create(true).truncate(true).open(path)?;
+        let header = Header { side_of: log.id, ..open::header(clock) };
+        let this = Self { file, header, len: HEADER_BYTES as u64, max_bytes };
+        this.write_header()?;
+        Ok(this)
+    }
+
+    /// What the checksums of its frames are exclusive-or'ed with.
+    pub(crate) fn salt(&self) -> u32 {
+        self.header.salt
+    }
+
+    /// Makes it the side file of this log, if it is that of another.
+    pub(crate) fn belong_to(&mut self, log: &LogFile) -> io::Result<()> {
+        if self.header.side_of == log.id {
+            return Ok(());
+        }
+        self.header.side_of = log.id;
+        self.write_header()
+    }
+
+    /// Brings the file to the disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write_header(&self) -> io::Result<()> {
+        allocate(&self.file, 0, HEADER_BYTES as u64)?;
+        let mut page = self.header.to_page();
+        page[COMMITTED_OFFSET..COMMITTED_OFFSET + 8].copy_from_slice(&self.len.to_le_bytes());
+        self.file.write_all_at(&page, 0)
+    }
+}
+
+impl Output for PlainFile {
+    fn append(&mut self, frames: &[u8]) -> io::Result<()> {
+        let bytes = frames.len() as u64;
+        if self.len + bytes > self.max_bytes {
+            let text = format!("the side file may have {} bytes at most", self.max_bytes);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
+        // Reserves the room, and heeds the process's limit.
+        allocate(&self.file, self.len, bytes)?;
+        self.file.write_all_at(frames, self.len)?;
+        self.len += bytes;
+        Ok(())
+    }
+
+    fn commit(&mut self) -> io::Result<()> {
+        self.file.write_all_at(&self.len.to_le_bytes(), COMMITTED_OFFSET as u64)
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! The bodies of the fuzz targets under proptest, so that they run on stable Rust and with every
+//! `cargo test`. Longer: `PROPTEST_CASES=1000000 cargo test --release --test hostile_files`.
+
+#[path = "../fuzz/src/lib.rs"]
+mod fuzz;
+
+use fuzz::{frames, memory, segment, target};
+use kymo::format::header::{ClockSource, Header};
+use kymo::format::varint;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;
+
+type Target = fn(&[u8]);
+
+const GOLDEN: &[u8] = include_bytes!("golden/v1.kymo");
+
+/// As many cases as are done in a few seconds of a build without optimization, or as many as
+/// `PROPTEST_CASES` says.
+fn config(cases: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let cases = if default.cases == 256 { cases } else { default.cases };
+    ProptestConfig { cases, failure_persistence: None, ..default }
+}
+
+/// Good bytes in which something was changed: bits, a piece moved, a piece repeated, the end.
+fn havoc(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
+    let change = (0..6_u8, any::<usize>(), any::<usize>(), 1..64_usize, any::<u8>());
+    vec(change, 1..12).prop_map(move |changes| {
+        let mut bytes = good.clone();
+        for (what, one, other, len, byte) in changes {
+            if bytes.is_empty() {
+                break;
+            }
+            let (one, other) = (one % bytes.len(), other % bytes.len());
+            let piece = bytes[one..(one + len).min(bytes.len())].to_vec();
+            match what {
+                0 => bytes[one] ^= 1 << (byte % 8),
+                1 => bytes[one] = byte,
+                2 => drop(bytes.splice(other..other, piece)),
+                3 => drop(bytes.drain(one..one + piece.len())),
+                4 => bytes.truncate(one + 1),
+                _ => piece.iter().zip(&mut bytes[other..]).for_each(|(new, old)| *old = *new),
+            }
+        }
+        bytes
+    })
+}
+
+proptest! {
+    #![proptest_config(config(60))]
+
+    #[test]
+    fn files_with_flaws(data in havoc(GOLDEN.to_vec())) {
+        target::bytes(&data);
+    }
+
+    #[test]
+    fn frames_with_flaws(data in havoc(frames::unsealed(GOLDEN))) {
+        target::frames(&data);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(600))]
+
+    #[test]
+    fn hostile_segments(data in vec(any::<u8>(), 0..800)) {
+        target::segment(&data);
+    }
+
+    #[test]
+    fn format_strings(pieces in vec(prop_oneof![
+        Just("{".to_owned()), Just("}".to_owned()), Just("{:".to_owned()), Just("65535".to_owned()),
+        Just("{{".to_owned()), Just("$".to_owned()), Just(".*".to_owned()), "[0-9a-eé?#x+<^>.{}: ]{0,6}", any::<String>(),
+    ], 0..12)) {
+        target::format_string(pieces.concat().as_bytes());
+    }
+
+    #[test]
+    fn values(data in vec(prop_oneof![0..8_u8, 0x80..0x83_u8, any::<u8>()], 0..64)) {
+        target::value(&data);
+    }
+}
+
+#[test]
+fn memory_is_counted() {
+    let (_, peak) = memory::peak_of(|| drop(std::hint::black_box(vec![0_u8; 1_000_000])));
+    assert!((1_000_000..1_100_000).contains(&peak), "{peak}");
+}
+
+#[test]
+fn the_golden_file_is_made_anew_from_its_frames() {
+    let sealed = frames::sealed(&frames::unsealed(GOLDEN));
+    assert_eq!(frames::split(&sealed), frames::split(GOLDEN));
+    target::bytes(&sealed);
+}
+
+/// Seeds of the fuzz targets, which otherwise only libFuzzer reads.
+#[test]
+fn seeds() {
+    let targets: [(&str, Target); 5] = [
+        ("bytes", target::bytes),
+        ("frames", target::frames),
+        ("segment", target::segment),
+        ("format_string", target::format_string),
+        ("value", target::value),
+    ];
+    for (name, target) in targets {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            target(&std::fs::read(entry.unwrap().path()).unwrap());
+        }
+    }
+}
+
+#[test]
+fn hostile_segments_are_varied() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let strategy = vec(any::<u8>(), 800..801);
+    let (mut records, mut damages, mut files) = (0, 0, 0);
+    for _ in 0..200 {
+        let data = strategy.new_tree(&mut runner).unwrap().current();
+        let file = segment::hostile(&mut arbitrary::Unstructured::new(&data));
+        let Ok(mut reader) = kymo::reader::Reader::from_slice(&file) else { continue };
+        while reader.next_event().unwrap().is_some() {}
+        files += 1;
+        records += u64::from(reader.report().records > 0);
+        damages += u64::from(reader.report().damages > 0);
+    }
+    assert!(files > 150 && records > 50 && damages > 50, "{files} {records} {damages}");
+}
+
+/// A file with one call site, whose arguments have these types, and a block of `records` records of
+/// it with these bytes as arguments.
+fn many_records(types: &[Vec<u8>], records: usize, arguments: &[u8]) -> Vec<u8> {
+    use kymo::format::frame::{Clock, Kind, put_str};
+    let mut file = Header { salt: 0, ..Header::new(ClockSource::Counter) }.to_page();
+    let mut clock = Vec::new();
+    Clock { rate: 1 << 32, ..Clock::default() }.put(&mut clock);
+    frames::append(&mut file, Kind::Clock as u8, &clock, 0);
+    // Number 0, level 3, line 0, column 0.
+    let mut site = vec![1, 3, 1, 1];
+    (0..4).for_each(|_| put_str(&mut site, ""));
+    varint::put(&mut site, types.len() as u64);
+    for ty in types {
+        put_str(&mut site, "");
+        varint::put(&mut site, ty.len() as u64);
+        site.extend_from_slice(ty);
+    }
+    frames::append(&mut file, Kind::CallSite as u8, &site, 0);
+    // Thread 0, sequence 0, base 0; each record: call site 0, 0 ticks later.
+    let mut block = [&[1, 1][..], &[0; 8]].concat();
+    for _ in 0..records {
+        block.extend_from_slice(&[1, 1]);
+        block.extend_from_slice(arguments);
+    }
+    frames::append(&mut file, Kind::Records as u8, &block, 0);
+    frames::commit(&mut file);
+    file
+}
+
+fn count(file: &[u8]) -> u64 {
+    let mut reader = kymo::reader::Reader::from_slice(file).unwrap();
+    while reader.next_event().unwrap().is_some() {}
+    reader.report().records
+}
+
+/// `()` takes no bytes. What does not may not take time either, or a file of a mebibyte keeps its
+/// reader busy for minutes: with these, a reader that looked at each `()` would look at 10^10.
+#[test]
+fn nothing_takes_no_time() {
+    use kymo::format::types::code::{SEQUENCE, TUPLE};
+    // 31 times 31 of them.
+    let inner = [&[TUPLE, 31][..], &[TUPLE, 0].repeat(31)].concat();
+    let tuple = [&[TUPLE, 31][..], &inner.repeat(31)].concat();
+    let file = many_records(&vec![tuple; 64], 500_000, &[]);
+    assert_eq!(count(&file), 500_000);
+    // 32,767 of them, twice.
+    let sequence = vec![TUPLE, 2, SEQUENCE, TUPLE, 0, SEQUENCE, TUPLE, 0];
+    let mut arguments = Vec::new();
+    (0..128).for_each(|_| varint::put(&mut arguments, 32_767 << 1));
+    let file = many_records(&vec![sequence; 64], 2_000, &arguments);
+    assert_eq!(count(&file), 2_000);
+}

@@ -1,0 +1,180 @@
+//! Files and directories: what is opened, what is refused, and what of a file that is being written
+//! is read.
+
+#[path = "common/segment.rs"]
+mod segment;
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use kymo::reader::{Directory, Ending, Error, Event, Files, Options, Order, Reader};
+use segment::{drain, read, sample};
+
+#[test]
+fn an_open_file_is_read_from_its_beginning_wherever_it_stands() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("a.kymo");
+    fs::write(&path, &sample().bytes).expect("room");
+    let whole = read(&sample().bytes);
+    let mut file = File::open(&path).expect("it is there");
+    file.seek(SeekFrom::Start(4_500)).expect("it is that long");
+    let mut reader = Options::new().from_file(file).expect("a kymo file");
+    assert_eq!(drain(&mut reader), whole);
+    assert_eq!(reader.path(), None);
+    let reader = Reader::open(&path).expect("a kymo file");
+    assert_eq!(reader.path(), Some(&*path));
+}
+
+#[test]
+fn an_open_file_is_followed_and_a_pipe_is_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("a.kymo");
+    let (mut file, whole) = (sample(), read(&sample().bytes));
+    file.set_committed(file.frames[7].0 as u64);
+    fs::write(&path, &file.bytes).expect("room");
+    let open = File::open(&path).expect("it is there");
+    let mut reader = Options::new().follow(true).from_file(open).expect("a kymo file");
+    let mut records = drain(&mut reader).records;
+    assert_eq!(records.len(), 5);
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .and_then(|mut out| out.write_all(&file.commit().bytes))
+        .expect("it can be written");
+    records.extend(drain(&mut reader).records);
+    assert_eq!(records, whole.records);
+    assert_eq!(reader.report().ending, Ending::Closed);
+
+    let mut child = std::process::Command::new("cat")
+        .arg(&path)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("cat");
+    let pipe = std::os::fd::OwnedFd::from(child.stdout.take().expect("a pipe"));
+    let mut reader = Options::new().since(0).from_file(File::from(pipe)).expect("a kymo file");
+    assert_eq!(drain(&mut reader).records, whole.records);
+    child.wait().expect("it ends");
+}
+
+#[test]
+fn a_snapshot_of_a_file_that_is_written_ends_where_its_writer_had_committed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("a.kymo");
+    let mut file = sample();
+    file.set_committed(file.frames[7].0 as u64);
+    // What the writer is at behind that is half done.
+    let half = file.frames[8].0 + 4;
+    file.bytes[half] ^= 1;
+    fs::write(&path, &file.bytes).expect("room");
+    let snapshot = || Options::new().snapshot(true).since(0).open(&path).expect("a kymo file");
+
+    // Nobody writes it: its writer has died.
+    let dead = drain(&mut snapshot());
+    assert!(!dead.report.live && dead.report.damages == 1 && dead.records.len() > 5);
+
+    let writer = File::options().read(true).write(true).open(&path).expect("it is there");
+    rustix::fs::flock(&writer, rustix::fs::FlockOperation::LockExclusive).expect("a lock");
+    let mut reader = snapshot();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .and_then(|mut out| out.write_all(&file.commit().bytes))
+        .expect("it can be written");
+    let live = drain(&mut reader);
+    assert_eq!((live.records.len(), live.report.damages), (5, 0));
+    assert!(live.report.live && live.report.is_whole());
+    assert_eq!(live.report.ending, Ending::Open);
+
+    // A file that was closed is not asked for its lock, and is whole anyway.
+    fs::write(&path, &sample().bytes).expect("room");
+    assert!(!drain(&mut snapshot()).report.live);
+}
+
+#[test]
+fn a_directory_is_its_logs_and_what_is_named_so_and_is_none_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| dir.path().join(name);
+    for name in ["b.kymo", "a.kymo", "a.kymo.rescue", "notes.txt"] {
+        fs::write(at(name), &sample().bytes).expect("room");
+    }
+    fs::create_dir(at("old")).expect("room");
+    fs::write(at("old/c.kymo"), "").expect("room");
+    let found = Directory::read(dir.path()).expect("it can be read");
+    assert_eq!(found.logs, [at("a.kymo"), at("b.kymo")]);
+    assert!(found.refused.is_empty());
+
+    let by_time = || Options::new().order(Order::Time);
+    let mut files = Files::open_dir(dir.path(), by_time).expect("two logs");
+    let mut records = [0; 2];
+    while let Some((file, event)) = files.next_event().expect("no failure") {
+        records[file] += usize::from(matches!(event, Event::Record(_)));
+    }
+    assert_eq!(records, [10, 10]);
+    let paths: Vec<_> = files.readers().iter().filter_map(Reader::path).collect();
+    assert_eq!(paths, [at("a.kymo"), at("b.kymo")]);
+
+    symlink(at("a.kymo"), at("link.kymo")).expect("room");
+    fs::create_dir(at("dir.kymo")).expect("room");
+    let pipe = rustix::fs::CWD;
+    let mode = rustix::fs::Mode::RUSR;
+    rustix::fs::mknodat(pipe, at("pipe.kymo"), rustix::fs::FileType::Fifo, mode, 0).expect("room");
+    let found = Directory::read(dir.path()).expect("it can be read");
+    assert_eq!(found.logs.len(), 2);
+    let refused: Vec<_> = found.refused.iter().map(ToString::to_string).collect();
+    let expected = [
+        ("dir.kymo", "is a directory; name the log files in it"),
+        ("link.kymo", "is a symbolic link; name the log that it leads to"),
+        ("pipe.kymo", "is not a regular file; copy what comes from it to one"),
+    ];
+    assert_eq!(refused, expected.map(|(name, why)| format!("{}: {why}", at(name).display())));
+    let error = Files::open_dir(dir.path(), by_time).err().expect("an error");
+    assert!(matches!(error.error, Error::Directory) && error.path == at("dir.kymo"));
+    // By its own name a link is followed, and neither of the others waits for anything.
+    assert!(Reader::open(at("link.kymo")).is_ok());
+    assert!(matches!(Reader::open(at("pipe.kymo")), Err(Error::Special)));
+    assert!(matches!(Reader::open(at("dir.kymo")), Err(Error::Directory)));
+
+    fs::write(at("broken.kymo"), "no log").expect("room");
+    fs::remove_dir(at("dir.kymo")).expect("it is empty");
+    fs::remove_file(at("link.kymo")).expect("it is there");
+    fs::remove_file(at("pipe.kymo")).expect("it is there");
+    let error = Files::open_dir(dir.path(), by_time).err().expect("an error").to_string();
+    assert!(error.starts_with(&format!("{}: not a kymo file", at("broken.kymo").display())));
+}
+
+#[test]
+fn what_is_not_there_is_said_so() {
+    let missing = Path::new("/nowhere/at/all");
+    assert!(matches!(Reader::open(missing), Err(Error::Open(_))));
+    let error = Directory::read(missing).expect_err("an error").to_string();
+    assert!(error.starts_with("/nowhere/at/all: cannot open it: "), "{error}");
+}
+
+/// Fails once its bytes are read.
+struct Failing(&'static [u8]);
+
+impl Read for Failing {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        match self.0.read(into)? {
+            0 => Err(std::io::Error::other("the cable was pulled")),
+            read => Ok(read),
+        }
+    }
+}
+
+#[test]
+fn a_failure_says_in_which_file() {
+    let bytes: &'static [u8] = sample().bytes.leak();
+    let reader = Reader::from_read(Failing(&bytes[..4_500])).expect("its header is there");
+    let mut files = Files::new([reader]);
+    let error = loop {
+        match files.next_event() {
+            Ok(event) => assert!(event.is_some()),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(error.starts_with("file 0: cannot read at byte "), "{error}");
+    assert!(error.ends_with("the cable was pulled"));
+}

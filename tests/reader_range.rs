@@ -1,0 +1,243 @@
+//! A range of time: the records are those that reading everything finds, whether the index helps,
+//! is damaged, lies, or is missing.
+
+#[path = "common/segment.rs"]
+mod segment;
+
+use std::io::Write;
+
+use kymo::format::types::Type;
+use kymo::reader::{Ending, Options, Order, Reader};
+use proptest::prelude::*;
+use segment::{Arg, Outcome, Read, Rec, Segment, drain, read, read_with};
+
+/// What a log is made of, frame by frame.
+#[derive(Clone, Debug)]
+enum Part {
+    Block(u64, Vec<u64>, bool),
+    Site(u64),
+    Thread(u64),
+    Clock(i64),
+    Watermark(u64),
+    Drops(u64, u64),
+    Signal(u64),
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    let near = || 0u64..100;
+    prop_oneof![
+        8 => (0u64..4, prop::collection::vec(near(), 1..5), any::<bool>())
+            .prop_map(|(thread, ticks, last)| Part::Block(thread, ticks, last)),
+        1 => (0u64..3).prop_map(Part::Site),
+        1 => (0u64..4).prop_map(Part::Thread),
+        1 => (-50i64..50).prop_map(Part::Clock),
+        1 => near().prop_map(Part::Watermark),
+        1 => (near(), near()).prop_map(|(first, last)| Part::Drops(first.min(last), last)),
+        1 => near().prop_map(Part::Signal),
+    ]
+}
+
+/// A log whose time goes on by 10 with each part, give or take 100: many records are late.
+fn log(parts: &[Part], index: Option<usize>) -> Segment {
+    let mut file = Segment::new(9);
+    file.clock(1_000).site(0, 3, "a {n}", &[("n", Type::U64)]);
+    for (n, part) in (0..).zip(parts) {
+        let now = 10 * n;
+        match part {
+            Part::Block(thread, ticks, last) => {
+                let args: Vec<_> = ticks.iter().map(|at| [Arg::Unsigned(*at)]).collect();
+                let records: Vec<_> =
+                    ticks.iter().zip(&args).map(|(at, args)| Rec(0, now + at, args)).collect();
+                match last {
+                    true => file.last_block(*thread, &records, now),
+                    false => file.block(*thread, &records),
+                }
+            }
+            Part::Site(format) => {
+                file.site(0, 3, ["a {n}", "b {n}", "c {n}"][*format as usize], &[("n", Type::U64)])
+            }
+            Part::Thread(number) => file.thread(*number, "name"),
+            Part::Clock(by) => file.clock_at(now, 1_000 + now as i64 + by),
+            Part::Watermark(at) => file.watermark(now + at),
+            Part::Drops(first, last) => file.drops(1, now + first, now + last, 1),
+            Part::Signal(at) => file.signal(1_000, 11, now + at),
+        };
+    }
+    match index {
+        Some(every) => file.close_with_index(every),
+        None => file.close(),
+    };
+    file
+}
+
+fn within(range: (i64, i64)) -> Options<'static> {
+    Options::new().since(range.0).until(range.1)
+}
+
+/// What of a whole reading is in the range. (Lateness is compared apart.)
+fn filtered(whole: &Outcome, range: (i64, i64)) -> Vec<Read> {
+    let inside = |record: &&Read| (range.0..range.1).contains(&record.time_ns);
+    whole.records.iter().filter(inside).cloned().collect()
+}
+
+/// The marks that have a time.
+fn timed(outcome: &Outcome) -> Vec<&String> {
+    outcome.marks.iter().filter(|it| it.contains("dropped") || it.contains("SIG")).collect()
+}
+
+/// Reads all of a file from the disk.
+fn from_disk(bytes: &[u8], options: Options<'static>) -> Outcome {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(bytes).expect("room for it");
+    drain(&mut options.open(file.path()).expect("a kymo file"))
+}
+
+proptest! {
+    #[test]
+    fn the_records_are_those_of_reading_everything(
+        parts in prop::collection::vec(part(), 0..60),
+        every in prop_oneof![Just(None), (1usize..20).prop_map(Some)],
+        since in 900i64..2_000,
+        length in 0i64..400,
+    ) {
+        let (file, range) = (log(&parts, every), (since, since + length));
+        let whole = read(&file.bytes);
+        prop_assert!(whole.report.is_whole());
+        let part = read_with(within(range), &file.bytes);
+        prop_assert_eq!(&part.records, &filtered(&whole, range));
+        prop_assert!(part.report.is_whole(), "{:?}", part.report);
+        prop_assert_eq!(part.report.ending, Ending::Closed);
+        prop_assert_eq!(part.report.totals, whole.report.totals);
+        prop_assert!(part.marks.iter().all(|mark| !mark.contains("misses")));
+        prop_assert!(every.is_some() || part.report.skipped_bytes == 0);
+
+        // Without the index the same, and the same events.
+        let forward = drain(&mut within(range).from_read(&file.bytes[..]).expect("a kymo file"));
+        prop_assert_eq!(&forward.records, &part.records);
+        prop_assert_eq!(timed(&forward), timed(&part));
+        prop_assert_eq!(forward.report.skipped_bytes, 0);
+        let disk = from_disk(&file.bytes, within(range));
+        prop_assert_eq!(&disk, &part);
+
+        // By time the same, in an order that keeps each thread's.
+        for order in [Order::Time, Order::Exact] {
+            let merged = read_with(within(range).order(order), &file.bytes);
+            let mut ids = merged.ids();
+            let mut expected = part.ids();
+            ids.sort_unstable();
+            expected.sort_unstable();
+            prop_assert_eq!(ids, expected);
+            prop_assert_eq!(timed(&merged).len(), timed(&part).len());
+        }
+    }
+
+    /// An index with a wrong byte, in a frame whose checksum is wrong or was made right again: no
+    /// panic, and with the wrong checksum no difference.
+    #[test]
+    fn an_index_that_is_damaged_is_not_used(
+        parts in prop::collection::vec(part(), 20..60),
+        every in 1usize..20,
+        since in 900i64..2_000,
+        at in any::<prop::sample::Index>(),
+        value in 1u8..,
+    ) {
+        let mut file = log(&parts, Some(every));
+        let range = (since, since + 100);
+        let whole = read(&file.bytes);
+        let (start, end) = file.frames[file.frames.len() - 2];
+        let at = start + 8 + at.index(end - start - 8);
+        file.bytes[at] ^= value;
+        let part = read_with(within(range), &file.bytes);
+        prop_assert_eq!(&part.records, &filtered(&whole, range));
+        prop_assert_eq!(part.report.skipped_bytes, 0);
+
+        let checksum = kymo::format::frame::checksum_of(&file.bytes[start..end], 9);
+        file.bytes[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+        let lied_to = read_with(within(range), &file.bytes);
+        let ids = whole.ids();
+        prop_assert!(lied_to.ids().iter().all(|id| ids.contains(id)));
+        let disk = from_disk(&file.bytes, within(range));
+        prop_assert_eq!(&disk, &lied_to);
+    }
+}
+
+#[test]
+fn what_is_outside_is_skipped_and_what_stands_there_is_not_missed() {
+    let parts: Vec<_> = (0..300).map(|n| Part::Block(n % 4, vec![0, 5], n % 3 == 0)).collect();
+    let mut file = log(&parts, Some(10));
+    let range = (2_500, 2_600);
+    let part = read_with(within(range), &file.bytes);
+    assert_eq!(part.records.len(), 20);
+    assert!(part.report.skipped_bytes > file.bytes.len() as u64 / 2);
+    assert!(part.report.is_whole());
+    assert_eq!((part.report.lost(), part.report.missing), (0, 0));
+    assert_eq!(part.marks, ["end after 600"]);
+
+    // Damage outside is not met, damage inside is, and what it took is known to be missing.
+    let whole = read(&file.bytes);
+    let block_of = |time_ns| {
+        let record = whole.records.iter().find(|record| record.time_ns == time_ns);
+        record.expect("a record of that time").block_offset as usize
+    };
+    file.bytes[block_of(1_500) + 12] ^= 1;
+    assert!(read_with(within(range), &file.bytes).report.is_whole());
+    file.bytes[block_of(2_550) + 12] ^= 1;
+    let part = read_with(within(range), &file.bytes);
+    assert_eq!((part.records.len(), part.report.damages, part.report.lost()), (18, 1, 2));
+
+    // Nothing at all is in the range.
+    let none = read_with(within((0, 10)), &file.bytes);
+    assert_eq!((none.records.len(), none.report.frames), (0, 2), "the index and the end");
+    let none = read_with(within((i64::MIN, i64::MIN)), &file.bytes);
+    assert_eq!(none.records.len(), 0);
+}
+
+#[test]
+fn an_index_cannot_make_a_reader_check_the_same_bytes_over_and_over() {
+    // Each of 50,000 words claims to begin a frame that reaches to the end of them.
+    let mut file = Segment::new(9);
+    file.clock(0);
+    let words: Vec<u8> = (0..50_000u64)
+        .flat_map(|word| (1u64 << 32 | (8 * (49_999 - word)) << 40).to_le_bytes())
+        .collect();
+    file.frame(200, &words);
+    let mut index = file.index(1);
+    index.steps.truncate(1);
+    let first = file.frames[1].0 as u64 + 8;
+    index.frames = (0..50_000).map(|word| first + 8 * word).collect();
+    let offset = file.bytes.len() as u64;
+    index.steps.push(kymo::format::index::Step { offset: offset - 8, ..index.steps[0] });
+    let mut payload = Vec::new();
+    index.put(offset, &mut payload);
+    file.frame(10, &payload).close();
+    let part = read_with(within((0, 10)), &file.bytes);
+    assert_eq!((part.report.skipped_bytes, part.report.unknown_frames), (0, 1));
+}
+
+#[test]
+fn a_logger_writes_an_index_that_helps() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("long.kymo");
+    let logger = kymo::Logger::builder(&path)
+        .overflow(kymo::Overflow::Wait { timeout: None })
+        .start()
+        .expect("a logger");
+    let feed = std::thread::spawn(|| (0..100_000u64).for_each(|n| kymo::warn!("feed {n}")));
+    (0..100_000u64).for_each(|n| kymo::info!("main {n} of {}", "many"));
+    feed.join().expect("it ends");
+    logger.shutdown();
+
+    let bytes = std::fs::read(&path).expect("the file");
+    let whole = read(&bytes);
+    let mut times: Vec<_> = whole.records.iter().map(|record| record.time_ns).collect();
+    times.sort_unstable();
+    for (from, to) in [(0, 1_000), (90_000, 110_000), (150_000, 150_001), (199_000, 199_999)] {
+        let range = (times[from], times[to]);
+        let mut reader = within(range).open(&path).expect("the file");
+        let part = drain(&mut reader);
+        assert_eq!(part.records, filtered(&whole, range));
+        assert!(part.report.is_whole());
+        assert!(part.report.skipped_bytes > bytes.len() as u64 / 3, "{:?}", part.report);
+    }
+    assert!(Reader::open(&path).expect("the file").header().side_of == [0; 16]);
+}
