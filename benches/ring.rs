@@ -49,14 +49,14 @@ const PACE_NS: f64 = 1_000.0;
 
 const HEADER: u64 = (1 << 16) | (WORDS * WORD_BYTES) as u64;
 
-/// What logs, given what puts a record of a number into the ring.
+/// What a producer does, given a function that logs a record.
 type Produce<'a> = dyn FnMut(&mut dyn FnMut(u64) -> bool) + 'a;
 
 /// One kind of ring, with both halves.
 trait Kind: Send {
     /// Logs a record; false if the ring is full.
     fn log(&mut self, number: u64) -> bool;
-    /// Runs `consume` on a thread of its own beside `produce`.
+    /// Runs `produce` while a thread of its own consumes.
     fn beside(&mut self, produce: &mut Produce<'_>);
     /// Takes all that is there.
     fn drain(&mut self);

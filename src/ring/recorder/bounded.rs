@@ -6,7 +6,7 @@
 //! Under loom, which does not see plain words, each half has a copy of the words that are its own,
 //! and moves them to and from the ring's atomic words. That each word has one owner at a time, loom
 //! sees by cells that are touched when it becomes a half's own, and before that gives it away: see
-//! [`Plain`], and `ring::model`, which does the same.
+//! `Plain`, and `ring::model`, which does the same.
 
 use std::ptr::NonNull;
 use std::sync::Arc;

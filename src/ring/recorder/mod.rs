@@ -8,9 +8,9 @@
 //!
 //! Two modes, which share all that but the producer and the consumer:
 //!
-//! - *Bounded* ([`bounded`]): nothing is written over that has not been consumed. It is a storage
+//! - *Bounded* ([`mod@bounded`]): nothing is written over that has not been consumed. It is a storage
 //!   for the record protocol of `ring`, like rtrb's, and has the same costs or lower ones.
-//! - *Overwriting* ([`overwriting`]): the producer never waits. The consumer copies, finds out
+//! - *Overwriting* ([`mod@overwriting`]): the producer never waits. The consumer copies, finds out
 //!   afterwards which words of the copy it can trust, and how many records it has missed.
 //!
 //! What a dead process left is read by [`recovery`], out of bytes that may be anything.
@@ -48,6 +48,8 @@ pub mod mapping;
 pub mod memory;
 pub mod overwriting;
 pub mod recovery;
+#[cfg(all(test, target_os = "linux", not(kymo_loom)))]
+mod stepped;
 #[cfg(all(test, not(kymo_loom)))]
 mod tests;
 

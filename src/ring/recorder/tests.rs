@@ -17,7 +17,7 @@ use crate::ring::{LENGTH_BITS, WORD_BYTES};
 
 const SEGMENT: [u8; 16] = *b"segment \0\0\0\0\0\0\0\0";
 
-fn identity(mode: Mode, words: usize) -> Identity {
+pub(super) fn identity(mode: Mode, words: usize) -> Identity {
     let process = std::process::id();
     Identity {
         capacity_words: capacity_for(words),
@@ -32,7 +32,7 @@ fn identity(mode: Mode, words: usize) -> Identity {
 }
 
 /// A record whose words all tell its number and its length.
-fn record(number: u64, words: usize) -> Vec<u64> {
+pub(super) fn record(number: u64, words: usize) -> Vec<u64> {
     let words = words as u64;
     let header = (number << LENGTH_BITS) | (words * WORD_BYTES as u64);
     let behind = (1..words).map(|index| (number << 32) | (words << LENGTH_BITS) | index);
@@ -44,12 +44,12 @@ fn is_record(words: &[u64]) -> bool {
     words[0] >> LENGTH_BITS < 1 << 32 && words == record(words[0] >> LENGTH_BITS, words.len())
 }
 
-fn number(words: &[u64]) -> u64 {
+pub(super) fn number(words: &[u64]) -> u64 {
     assert!(is_record(words), "torn: {words:x?}");
     words[0] >> LENGTH_BITS
 }
 
-fn log(producer: &mut BoundedProducer, record: &[u64]) -> Result<(), Refusal> {
+pub(super) fn log(producer: &mut BoundedProducer, record: &[u64]) -> Result<(), Refusal> {
     let mut slot = producer.reserve(record.len())?;
     // SAFETY: as many words were reserved.
     unsafe { slot.as_mut_ptr().copy_from_nonoverlapping(record.as_ptr(), record.len()) };
