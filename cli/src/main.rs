@@ -15,6 +15,8 @@ mod cat;
 mod expression;
 mod filter;
 mod format;
+#[cfg(test)]
+mod hostile;
 mod input;
 mod outcome;
 mod output;
