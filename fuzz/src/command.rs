@@ -12,7 +12,7 @@ use crate::format;
 use crate::point::Reference;
 
 /// Once so much text came of one file, the rest of it is not printed.
-const ENOUGH_TEXT: usize = 1 << 20;
+const ENOUGH_TEXT: usize = 1 << 18;
 
 #[derive(Parser)]
 struct Command {
