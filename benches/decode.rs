@@ -4,20 +4,21 @@
 
 mod common;
 
-use std::fmt::Write;
 use std::hint::black_box;
+use std::num::NonZero;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use common::place::Scratch;
 use common::values::{name, price};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kymo::reader::{Options, Order, Record, json};
-use kymo::{Logger, Overflow};
+use kymo::reader::{Event, Files, Options, Order, Record, json};
+use kymo::{Level, Logger, Overflow};
 
 const MESSAGES: u64 = 500_000;
 
 fn decode(c: &mut Criterion) {
-    let bytes = logged();
+    let bytes = logged(0);
     println!(
         "decode: {} bytes, {:.1} a message",
         bytes.len(),
@@ -39,21 +40,71 @@ fn decode(c: &mut Criterion) {
     group.bench_function("json", |b| {
         b.iter(|| each(&bytes, Order::Written, write_json));
     });
+    // One in ten is wanted: the others are told by their call site.
+    let leveled = logged(10);
+    group.bench_function("count, one level of two", |b| {
+        b.iter(|| count_level(&leveled));
+    });
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut threads = vec![0, 1, cores];
+    threads.dedup();
+    for threads in threads {
+        group.bench_function(format!("text, {threads} threads besides"), |b| {
+            b.iter(|| render(&bytes, threads, write_text));
+        });
+        group.bench_function(format!("json, {threads} threads besides"), |b| {
+            b.iter(|| render(&bytes, threads, write_json));
+        });
+    }
     group.finish();
 }
 
-/// A file of `MESSAGES` mixed messages.
-fn logged() -> Vec<u8> {
+/// A file of `MESSAGES` mixed messages; if `warnings` is not zero, one in so many is a warning.
+fn logged(warnings: u64) -> Vec<u8> {
     let file = Scratch::temporary("decode");
     let logger = Logger::builder(file.path())
         .overflow(Overflow::Wait { timeout: None })
         .start()
         .expect("a logger");
     for i in 0..MESSAGES {
-        kymo::info!("order {} filled at {} for {}", i, price(i), name(i));
+        if warnings > 0 && i % warnings == 0 {
+            kymo::warn!("order {} filled at {} for {}", i, price(i), name(i));
+        } else {
+            kymo::info!("order {} filled at {} for {}", i, price(i), name(i));
+        }
     }
     assert_eq!(logger.shutdown().written, MESSAGES);
     std::fs::read(file.path()).expect("the file that was just written")
+}
+
+/// Counts the records that are warnings.
+fn count_level(bytes: &[u8]) {
+    let options = Options::new().filter(|site| site.level() == Level::Warn);
+    let mut reader = options.from_slice(bytes).expect("a file of kymo's");
+    let mut records = 0;
+    while reader.next_record().expect("a file in memory can be read").is_some() {
+        records += 1;
+    }
+    assert_eq!((records, reader.report().records), (MESSAGES / 10, MESSAGES));
+}
+
+/// Passes each record to `write`, on some threads, and its text to nobody.
+fn render(bytes: &[u8], threads: usize, write: fn(&Record<'_>, &mut String)) {
+    let mut files = Files::new([Options::new().from_slice(bytes).expect("a file of kymo's")]);
+    let renderer = || {
+        move |_: usize, event: &Event<'_>, out: &mut String| {
+            if let Event::Record(record) = event {
+                write(record, out);
+            }
+        }
+    };
+    let _: ControlFlow<()> = files
+        .render(threads, renderer, |piece| {
+            black_box(piece);
+            ControlFlow::Continue(())
+        })
+        .expect("a file in memory can be read");
+    assert_eq!(files.readers()[0].report().records, MESSAGES);
 }
 
 /// Passes each record to `render`, with an empty buffer.
@@ -71,17 +122,28 @@ fn each(bytes: &[u8], order: Order, render: impl Fn(&Record<'_>, &mut String)) {
 }
 
 fn write_text(record: &Record<'_>, out: &mut String) {
-    let _ = write!(out, "{} {} {}: ", record.time_ns(), record.level(), record.target());
+    out.push_str(itoa::Buffer::new().format(record.time_ns()));
+    out.push(' ');
+    out.push_str(record.level().name());
+    out.push(' ');
+    out.push_str(record.target());
+    out.push_str(": ");
     record.message(out);
     out.push('\n');
 }
 
 fn write_json(record: &Record<'_>, out: &mut String) {
-    let _ = write!(out, "{{\"time_ns\":{},\"level\":\"{}\",", record.time_ns(), record.level());
-    out.push_str("\"target\":");
+    out.push_str("{\"time_ns\":");
+    out.push_str(itoa::Buffer::new().format(record.time_ns()));
+    out.push_str(",\"level\":\"");
+    out.push_str(record.level().name());
+    out.push_str("\",\"target\":");
     json::write_string(record.target(), out);
     for (index, (name, value)) in record.arguments().enumerate() {
-        let _ = write!(out, ",\"{index}{name}\":");
+        out.push_str(",\"");
+        out.push_str(itoa::Buffer::new().format(index));
+        out.push_str(name);
+        out.push_str("\":");
         json::write_value(&value, out);
     }
     out.push_str("}\n");

@@ -6,7 +6,7 @@
 # What is decoded lies in blocks, whose number depends on the consumer's pace: those counts move in the last digit.
 #
 # Usage: benches/instructions.sh            the table
-#        benches/instructions.sh NAME       one number, as: mixed, "mixed coarse", decode_text
+#        benches/instructions.sh NAME ...   a number for each, a line for each: mixed, "mixed coarse", decode_text
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -47,8 +47,10 @@ calls=$(program)
 [ -x "$calls" ] || { cat "$scratch/build" >&2; exit 1; }
 
 if [ $# -gt 0 ]; then
-    # shellcheck disable=SC2086 # the clock is a word of its own
-    each $1
+    for name in "$@"; do
+        # shellcheck disable=SC2086 # the clock is a word of its own
+        each $name
+    done
     exit
 fi
 

@@ -75,7 +75,8 @@ mod producer;
 pub mod reader;
 mod record;
 mod registry;
-mod ring;
+#[doc(hidden)]
+pub mod ring;
 mod segment;
 mod state;
 mod stats;

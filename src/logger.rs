@@ -58,7 +58,7 @@ pub struct Logger {
 }
 
 impl Logger {
-    /// A logger that will write to `path`.
+    /// A logger that will write to `path`, a file or a symbolic link to one.
     pub fn builder(path: impl Into<PathBuf>) -> Builder {
         Builder {
             path: path.into(),
@@ -145,6 +145,7 @@ impl Logger {
             core.control.stop(deadline);
         }
         if deadline.is_some_and(|deadline| !ends_until(&consumer, deadline)) {
+            self.core.end_files();
             let stats = self.core.counters.stats();
             let text = "the consumer did not end in time: it waits for the disk";
             return Report {
@@ -377,7 +378,8 @@ impl Builder {
     ///
     /// # Errors
     /// If a logger runs already, if another process writes to the file, if the file cannot be made,
-    /// allocated (its first part) or mapped, or if the consumer cannot be pinned.
+    /// allocated (its first part) or mapped, or if the consumer cannot be pinned. Then nothing was
+    /// made, renamed or written over.
     pub fn start(self) -> Result<Logger, StartError> {
         let mut running = running();
         if running.is_some() {

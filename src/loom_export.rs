@@ -19,6 +19,7 @@ pub mod twin {
 /// it, the file, and time.
 pub mod rig {
     use std::io;
+    use std::time::Duration;
 
     use crate::Level;
     use crate::argument::Arguments;
@@ -32,7 +33,7 @@ pub mod rig {
     use crate::format::varint;
     use crate::hot;
     use crate::orphans::Orphan;
-    use crate::policy::Policies;
+    use crate::policy::{Policies, WriteThrough};
     use crate::producer::Producer;
     use crate::segment::Output;
     use crate::state::{DropReason, Drops, RingState, ThreadInfo};
@@ -72,6 +73,16 @@ pub mod rig {
         /// A logger whose consumer does not run yet.
         pub fn new(ring_words: usize, overflow: Overflow) -> Self {
             let policies = Policies::new(overflow);
+            let core = Core::new(TickSource::new(Clock::Coarse), policies, ring_words);
+            Self { core: Arc::new(core), file: Arc::default() }
+        }
+
+        /// The same, where every record is critical.
+        pub fn write_through(ring_words: usize) -> Self {
+            let mut policies = Policies::new(Overflow::DropNewest);
+            // Real time passes while a model runs.
+            let patience = WriteThrough::at(Level::Info).timeout(Duration::from_secs(3_600));
+            policies.set_write_through(patience);
             let core = Core::new(TickSource::new(Clock::Coarse), policies, ring_words);
             Self { core: Arc::new(core), file: Arc::default() }
         }

@@ -138,7 +138,8 @@ impl Producer {
             unsafe { to.copy_from_nonoverlapping(record.as_ptr(), record.len()) };
             // SAFETY: the record is whole.
             unsafe { slot.publish() };
-            if self.drain(Some(deadline_ns)) && self.failures() == failures {
+            let at_once = twin::broken(Twin::WriteThroughAtOnce);
+            if at_once || self.drain(Some(deadline_ns)) && self.failures() == failures {
                 if policy.is_synced() {
                     self.core.sync();
                 }

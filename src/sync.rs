@@ -40,7 +40,7 @@ mod shipped {
     pub mod atomic {
         #[cfg(test)]
         pub use std::sync::atomic::AtomicUsize;
-        pub use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+        pub use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
     }
 
     /// Hints to the processor.
@@ -91,7 +91,9 @@ mod modelled {
 
     /// Atomics.
     pub mod atomic {
-        pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+        pub use loom::sync::atomic::{
+            AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
+        };
     }
 
     /// Hints to the processor.

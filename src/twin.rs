@@ -32,6 +32,31 @@ pub enum Twin {
     /// `ring::producer`: the rest of the ring is skipped by a commit of its own, before the filler
     /// says so.
     FillerLate,
+    /// `ring::recorder`, either producer: the store of the tail is relaxed.
+    RecorderTailStore,
+    /// `ring::recorder`, either consumer: the load of the tail is relaxed.
+    RecorderTailLoad,
+    /// `ring::recorder::bounded`, the consumer's consume: the store of the head is relaxed.
+    RecorderHeadStore,
+    /// `ring::recorder::bounded`, the producer's look for room: the load of the head is relaxed.
+    RecorderHeadLoad,
+    /// `ring::recorder::bounded`, the producer's commit: the tail is stored before the words are.
+    RecorderCommitBeforeWrite,
+    /// `ring::recorder`, either producer's end: the store of the flag is relaxed.
+    RecorderEndedStore,
+    /// `ring::recorder`, either consumer's look: the load of that flag is relaxed.
+    RecorderEndedLoad,
+    /// `ring::recorder::overwriting`, the producer: no fence between saying what will be written
+    /// over and doing it.
+    RecorderReserveFence,
+    /// `ring::recorder::overwriting`, the producer: the index is written over before that is said.
+    RecorderIndexEarly,
+    /// `ring::recorder::overwriting`, the consumer: no fence between copying and validating.
+    RecorderCopyFence,
+    /// `ring::recorder::overwriting`, the consumer: the copy is not validated.
+    RecorderUnvalidated,
+    /// `ring::recorder::accounts`: the log is committed without an account of it in the ring.
+    RecorderAccountUnsaid,
     /// `registry`, the consumer's `take`: the flag is cleared when the lock has been released.
     FlagClearedLate,
     /// `registry`, the consumer's `close`: rings that come later are not refused.
@@ -66,6 +91,8 @@ pub enum Twin {
     LateDropsForgotten,
     /// `producer`, the wait for room: the consumer is not woken.
     WaitAsleep,
+    /// `producer`, a critical record: nobody waits for it to be in the file.
+    WriteThroughAtOnce,
     /// `state`, a drop: the total is raised with a relaxed operation.
     DropsAdd,
     /// `state`, the consumer's look at drops: the load of the total is relaxed.

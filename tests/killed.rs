@@ -32,6 +32,10 @@ fn what_a_killed_process_had_flushed_can_be_read() {
         let mut reader = Reader::open(&path).unwrap();
         let (mut next, mut message) = (0, String::new());
         while let Some(record) = reader.next_record().unwrap() {
+            if record.target() == "kymo" {
+                // A warning that a ring is nearly full.
+                continue;
+            }
             message.clear();
             record.message(&mut message);
             assert_eq!(message, format!("record {next} of {path:?}"));

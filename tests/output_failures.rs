@@ -31,9 +31,8 @@ macro_rules! stories {
     ($($name:ident $(on $mount:expr)?;)*) => {
         $(#[test]
         fn $name() {
-            let mount = None::<Mount>;
-            $(let mount = Some($mount);)?
-            if let Some(child) = tell(stringify!($name), mount) {
+            let mounts: &[Mount] = &[$($mount)?];
+            if let Some(child) = tell(stringify!($name), mounts.first().copied()) {
                 let text = String::from_utf8_lossy(&child.stderr);
                 assert!(child.status.success(), "{}: {text}", child.status);
             }
@@ -137,7 +136,7 @@ impl Source {
 fn within_a_minute(mut so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !so() {
-        assert!(begin.elapsed() < Duration::from_secs(10), "nothing changed for a minute");
+        assert!(begin.elapsed() < Duration::from_secs(60), "nothing changed for a minute");
     }
 }
 
@@ -148,6 +147,10 @@ struct Found {
     records: BTreeMap<String, Vec<u64>>,
     /// The drops of each thread, by the text of their reason.
     drops: BTreeMap<(String, String), u64>,
+    /// kymo's own records.
+    warnings: Vec<String>,
+    /// How many of those were dropped.
+    own_drops: u64,
     report: kymo::reader::Report,
 }
 
@@ -160,11 +163,18 @@ impl Found {
                 Event::Record(record) => {
                     let mut text = String::new();
                     record.message(&mut text);
+                    if record.target() == "kymo" {
+                        found.warnings.push(text);
+                        continue;
+                    }
                     let number = text.rsplit(' ').next().unwrap().parse().unwrap();
                     let name = record.thread().name().to_owned();
                     let numbers = found.records.entry(name).or_default();
                     assert!(numbers.last() < Some(&number), "{number} behind {:?}", numbers.last());
                     numbers.push(number);
+                }
+                Event::Drops(drops) if drops.thread.name() == "kymo" => {
+                    found.own_drops += drops.total();
                 }
                 Event::Drops(drops) => {
                     for count in drops.counts {
@@ -201,6 +211,7 @@ fn assert_accounted(path: &Path, report: &Report, logged: u64) -> Found {
     assert_eq!(report.written + report.dropped, logged, "{report:?}");
     assert_eq!(found.count(), report.written, "{report:?}");
     assert_eq!(found.dropped(), report.dropped, "{report:?}");
+    assert_eq!(found.warnings.len() as u64, report.warnings, "{report:?}");
     found
 }
 
@@ -261,8 +272,8 @@ mod story {
         assert!(report.dropped >= 20_000, "{report:?}");
         assert!((begin..source.number).all(|number| found.has(number)));
         assert!(found.drops.keys().all(|(_, reason)| reason == "the output failed"), "{found:?}");
-        let error = report.error.as_ref().unwrap().to_string();
-        assert!(!error.is_empty());
+        let again = |text: &String| text.contains("can be written again");
+        assert!(found.warnings.iter().any(again), "{:?}", found.warnings);
         (report, found)
     }
 
@@ -371,7 +382,7 @@ mod story {
         let path = place.join("app.kymo");
         // Of some 900,000 bytes: all, the header, between two frames or within one, behind all that
         // was written, and in the windows to come.
-        for length in [0, 1, 100, 4_096, 300_000, 299_999, 1_500_000, 4 << 20] {
+        for length in [0, 1, 100, 4_096, 300_000, 299_999, 1_500_000, 4_000_000] {
             let logger = builder(&path).overwrite(true).start().unwrap();
             let mut source = Source { number: 0 };
             source.log(10_000);
@@ -399,8 +410,9 @@ mod story {
             let it = &found.report;
             assert_eq!(it.ending, Ending::Closed, "{length}");
             assert_eq!(it.header, kymo::reader::HeaderState::Good, "{length}");
-            assert_eq!(it.records + it.lost(), report.written, "{length}: {it:?}");
-            assert_eq!(it.dropped, report.dropped, "{length}: {it:?}");
+            let written = report.written + report.warnings;
+            assert_eq!(it.records + it.lost(), written, "{length}: {it:?}");
+            assert_eq!(it.dropped, report.dropped + found.own_drops, "{length}: {it:?}");
             assert!(it.lost() == 0 || it.missing > 0, "{length}: {it:?}");
             assert!(it.damages <= 1, "{length}: {it:?}");
             assert!((begin..source.number).all(|number| found.has(number)), "{length}");
@@ -507,9 +519,8 @@ mod story {
         }
         let error = builder(&place.join("app.kymo")).start().unwrap_err().to_string();
         assert!(error.contains("app.kymo: Permission denied"), "{error}");
-        if names(place).len() == 2 {
-            let _ = fs::set_permissions(place, std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        }
+        // For whoever removes it.
+        let _ = fs::set_permissions(place, std::os::unix::fs::PermissionsExt::from_mode(0o700));
     }
 
     pub fn a_link_is_followed(place: &Path) {
@@ -568,12 +579,10 @@ mod story {
     }
 
     pub fn a_thread_that_blocks_the_signal_may_start_a_logger(place: &Path) {
-        // SAFETY: an all-ones set is a value of this type.
-        let all = unsafe {
-            let mut all = std::mem::zeroed();
-            libc::sigfillset(&raw mut all);
-            all
-        };
+        // SAFETY: an all-zero set is a value of this type.
+        let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the set is valid and writable.
+        unsafe { libc::sigfillset(&raw mut all) };
         // SAFETY: the set is initialised; the old one is not asked for.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut()) };
         survive_a_cut(&place.join("app.kymo"));

@@ -16,13 +16,13 @@
 <kymo::export::shared3>:
 	push   %rbx
 	mov    %rdx,%r8
-	mov    $0xffffffffffffff90,%r9
+	mov    $0xffffffffffffff60,%r9
 	mov    %fs:(%r9),%r10
 	test   %r10,%r10
 	je     <kymo::export::shared3+0xc9>
 	movq   $0x0,%fs:(%r9)
 	mov    0x28(%r10),%rax
-	movzbl 0x158(%rax),%eax
+	movzbl 0x3cb(%rax),%eax
 	cmp    $0x1,%al
 	je     <kymo::export::shared3+0x45>
 	movzbl %al,%eax

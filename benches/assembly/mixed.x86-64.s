@@ -19,13 +19,13 @@
 	push   %rbx
 	cmp    $0x21,%rcx
 	jae    <kymo::export::shared3+0x55>
-	mov    $0xffffffffffffff90,%r9
+	mov    $0xffffffffffffff60,%r9
 	mov    %fs:(%r9),%r10
 	test   %r10,%r10
 	je     <kymo::export::shared3+0x164>
 	movq   $0x0,%fs:(%r9)
 	mov    0x28(%r10),%rax
-	movzbl 0x158(%rax),%eax
+	movzbl 0x3cb(%rax),%eax
 	cmp    $0x1,%al
 	je     <kymo::export::shared3+0x5f>
 	movzbl %al,%eax

@@ -19,15 +19,13 @@ mod cpu;
 mod measure;
 mod options;
 mod sites;
-mod statistics;
 mod subject;
-mod table;
 
 use std::error::Error;
 use std::process::ExitCode;
 
+use common::table::{Report, Table};
 use options::{Command, Options};
-use table::{Report, Table};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -45,6 +43,7 @@ fn run() -> Result<()> {
     match options::parse()? {
         Command::Help => print!("{}", options::HELP),
         Command::FirstCalls(options, thread) => measure::first::child(&options, thread)?,
+        Command::Memory(options, threads) => measure::memory::child(&options, threads)?,
         Command::Measure(options) => measure_all(&options)?,
     }
     Ok(())

@@ -12,7 +12,8 @@ use crate::measure;
 pub const HELP: &str = "\
 Usage: cargo bench --bench latency -- [options] [measure ...]
 
-Measures: hot, latency, first, cold, saturation, end-to-end, idle. Without any: all of them.
+Measures: hot, latency, first, cold, saturation, end-to-end, idle, memory. Without any: all of
+them.
 
   --quick                  a smoke test: few calls, one round
   --long                   50,000,000 messages end to end instead of 4,000,000
@@ -30,6 +31,8 @@ pub enum Command {
     Help,
     /// The child process of the measure `first`.
     FirstCalls(Options, FirstThread),
+    /// The child process of the measure `memory`, and how many threads it has.
+    Memory(Options, usize),
     Measure(Options),
 }
 
@@ -85,6 +88,20 @@ impl Options {
         self.measures.is_empty() || self.measures.iter().any(|wanted| wanted == name)
     }
 
+    /// A child process that does what this one was asked to do, where it does it.
+    pub fn child(&self) -> std::io::Result<std::process::Command> {
+        let core = self.consumer_core.map_or("none".to_owned(), |core| core.to_string());
+        let mut child = std::process::Command::new(std::env::current_exe()?);
+        child.args(["--consumer-core", &core, "--producer-core", &self.producer_core.to_string()]);
+        child.args(["--poll-interval-ns", &self.poll_interval.as_nanos().to_string()]);
+        child.arg("--directory").arg(&self.directory);
+        if let Some(bytes) = self.ring_bytes {
+            child.arg("--ring-kib").arg((bytes >> 10).to_string());
+        }
+        child.stderr(std::process::Stdio::inherit());
+        Ok(child)
+    }
+
     /// The number that counts: the full one, or that of a smoke test.
     pub fn pick<T>(&self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
@@ -94,7 +111,7 @@ impl Options {
 /// Reads the command line.
 pub fn parse() -> Result<Command> {
     let mut options = Options::new();
-    let mut first = None;
+    let (mut first, mut memory) = (None, None);
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -123,13 +140,16 @@ pub fn parse() -> Result<Command> {
                 let name = parser.value()?.string()?;
                 first = FirstThread::ALL.into_iter().find(|(_, known)| *known == name);
             }
+            // Not for people: see `measure::memory`.
+            Long("memory-of") => memory = Some(parser.value()?.parse()?),
             Value(name) => options.measures.push(known_measure(name.string()?)?),
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(match first {
-        Some((thread, _)) => Command::FirstCalls(options, thread),
-        None => Command::Measure(options),
+    Ok(match (first, memory) {
+        (Some((thread, _)), _) => Command::FirstCalls(options, thread),
+        (None, Some(threads)) => Command::Memory(options, threads),
+        (None, None) => Command::Measure(options),
     })
 }
 

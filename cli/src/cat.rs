@@ -17,8 +17,8 @@ use crate::selection::{self, Selection};
 /// Prints the records of log files, several files merged by time.
 ///
 /// What was dropped or damaged is shown in its place: in text as a line with `--` in place of a
-/// level, in JSON as an object with a key `event`. A file that is still being written is printed as
-/// far as it was written when the command began.
+/// level, in JSON, logfmt and CSV with a key or column `event`. A file that is still being written
+/// is printed as far as it was written when the command began.
 #[derive(Args)]
 #[command(after_help = outcome::HELP)]
 pub struct Cat {

@@ -1,9 +1,10 @@
 //! The `kymo` command: reads the log files that kymo writes.
 //!
-//! One file per command, and what they share beside them: `input` opens log files and judges what
-//! was found in them, `filter` says which records are wanted and `selection` how many of them, `format`
-//! turns them into lines, `output` is standard output, `outcome` is the exit code and the lines on
-//! standard error.
+//! One file or folder per command, and what they share beside them: `input` opens log files and
+//! judges what was found in them, `walk` goes through one frame by frame, `filter` says which records
+//! are wanted and `selection` how many of them, `format` turns them into lines, `output` is standard
+//! output and `fresh` a file that appears when it is complete, `outcome` is the exit code and the
+//! lines on standard error, `interrupt` is Ctrl-C, `progress` the bar of a long work.
 //!
 //! Whatever comes out of a log file may be hostile, and goes to a terminal: it leaves only through
 //! the reader's escaping functions.
@@ -12,21 +13,31 @@
 mod argument;
 mod caret;
 mod cat;
+mod export;
 mod expression;
 mod filter;
 mod format;
+mod fresh;
+mod generate;
 #[cfg(test)]
 mod hostile;
 mod input;
+mod interrupt;
 mod outcome;
 mod output;
 mod point;
+mod progress;
+mod repair;
 mod selection;
+mod stats;
+mod tail;
 mod time;
+mod verify;
+mod walk;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Reads the log files that kymo writes.
 #[derive(Parser)]
@@ -39,10 +50,35 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Cat(cat::Cat),
+    Export(export::Export),
+    Repair(repair::Repair),
+    Stats(stats::Stats),
+    Tail(tail::Tail),
+    Verify(verify::Verify),
+    Completions(generate::Completions),
+    #[command(name = "man")]
+    Manual(generate::Manual),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Cat(cat) => cat.run().into(),
+        Command::Cat(command) => command.run().into(),
+        Command::Export(command) => command.run(),
+        Command::Repair(command) => command.run(),
+        Command::Stats(command) => command.run(),
+        Command::Tail(command) => command.run(),
+        Command::Verify(command) => command.run(),
+        Command::Completions(command) => command.run(&mut Cli::command()).into(),
+        Command::Manual(command) => command.run(Cli::command()).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_options_are_in_each_others_way() {
+        Cli::command().debug_assert();
     }
 }

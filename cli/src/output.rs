@@ -37,6 +37,11 @@ impl Output {
         if self.buffer.len() < PIECE_BYTES { Ok(()) } else { self.write() }
     }
 
+    /// Writes what there is, so that it is seen at once.
+    pub fn flush(&mut self) -> Result<(), Closed> {
+        if self.buffer.is_empty() { Ok(()) } else { self.write() }
+    }
+
     /// Writes what is left.
     pub fn finish(mut self) -> Result<(), Closed> {
         self.write()

@@ -251,8 +251,8 @@ impl Selection {
         Ok(())
     }
 
-    /// Makes the oldest match mere context of those after it, or gives up the oldest mark, whichever
-    /// is older; and then what is no longer context of anything.
+    /// Makes the oldest match mere context of those after it, or gives up the oldest mark,
+    /// whichever is older; and then what is no longer context of anything.
     fn give_up_oldest(&mut self) {
         self.pass_leading();
         self.latest_wanted -= 1;

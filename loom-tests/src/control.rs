@@ -31,6 +31,58 @@ fn what_was_flushed_is_in_the_file_twins() {
     must_fail(what_was_flushed_is_in_the_file_twins, flush, &twins);
 }
 
+/// A critical record is in the file when its call returns.
+fn write_through() {
+    let rig = Rig::write_through(2 * RECORD_WORDS);
+    let consumer = rig.start();
+    let mut thread = rig.thread().expect("the logger runs");
+    for number in 1..=2 {
+        assert!(thread.log(number));
+        assert_eq!(rig.in_file(), number, "returned, and not in the file");
+    }
+    rig.stop();
+    let report = consumer.join().unwrap().report;
+    assert_eq!((report.written, report.dropped), (2, 0));
+}
+
+#[test]
+fn a_critical_record_is_in_the_file() {
+    check("a_critical_record_is_in_the_file", write_through);
+}
+
+#[test]
+fn a_critical_record_is_in_the_file_twins() {
+    const MISSING: &str = "returned, and not in the file";
+    let twins = [(Twin::WriteThroughAtOnce, MISSING), (Twin::RoomBeforeOutput, MISSING)];
+    must_fail(a_critical_record_is_in_the_file_twins, write_through, &twins);
+}
+
+/// A critical record while the logger ends: the call returns, and the record is accounted for.
+fn write_through_while_ending() {
+    let rig = Rig::write_through(2 * RECORD_WORDS);
+    let mut thread = rig.thread().expect("the logger runs");
+    let consumer = rig.start();
+    let logging = thread::spawn(move || u64::from(thread.log(1)));
+    rig.stop();
+    let mut ended = consumer.join().unwrap();
+    let logged = logging.join().unwrap();
+    let reported = ended.report.written + ended.report.dropped;
+    assert_eq!(reported + ended.late(), logged, "not accounted for");
+}
+
+#[test]
+fn a_critical_record_does_not_wait_for_a_consumer_that_has_gone() {
+    let name = "a_critical_record_does_not_wait_for_a_consumer_that_has_gone";
+    check(name, write_through_while_ending);
+}
+
+#[test]
+fn a_critical_record_does_not_wait_for_a_consumer_that_has_gone_twins() {
+    let twins = [(Twin::EndUnsaid, "deadlock")];
+    let test = a_critical_record_does_not_wait_for_a_consumer_that_has_gone_twins;
+    must_fail(test, write_through_while_ending, &twins);
+}
+
 /// One request is enough: the sweep that answers it saw what was logged before.
 fn request() {
     let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);

@@ -25,6 +25,7 @@
 mod control;
 mod drops;
 mod exit;
+mod recorder;
 mod registry;
 mod ring;
 mod shutdown;

@@ -10,7 +10,7 @@ use crate::orphans::Orphan;
 use crate::record::Record;
 use crate::registry::NewRing;
 use crate::ring::consumer::records;
-use crate::ring::{WORD_BYTES, WordConsumer};
+use crate::ring::{WORD_BYTES, WordConsumer, ring};
 use crate::state::{DropCounts, DropReason, Drops, RingState};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -296,14 +296,19 @@ impl Lane {
 
     /// The sweep could not be written: counts it as dropped, and gives the ring its room back.
     pub(super) fn fail(&mut self) {
-        // It ends once its drops are marked.
-        self.sweep.finished = false;
+        let has_ended = std::mem::take(&mut self.sweep.finished);
         self.failed.add_all(DropReason::OutputFailed, self.sweep.records);
         if self.sweep.words != 0 {
             self.failed_range = join(self.failed_range, self.sweep.range());
             self.say_failed();
         }
         self.release();
+        if has_ended {
+            // The lane ends once its drops are marked. Until then it needs no more than a ring that
+            // is empty and whose thread has gone: there may be many such threads before the output
+            // works again.
+            self.ring = ring(1).1;
+        }
     }
 
     /// The file is gone, and with it what was written: counts that as dropped. All drops are to be

@@ -6,8 +6,6 @@
 //! be, in the log too: the consumer may only have been late. Readers of the log hand each out once
 //! (`docs/format.md`, "Side files").
 
-use std::path::PathBuf;
-
 use super::Consumer;
 use crate::clock::discipline::Discipline;
 use crate::core::Core;
@@ -59,16 +57,9 @@ impl SideFile {
     }
 }
 
-/// Where the side file of a log is.
-pub(crate) fn path(log: &LogFile) -> PathBuf {
-    let mut path = log.path.clone().into_os_string();
-    path.push(".rescue");
-    path.into()
-}
-
 fn open(log: &LogFile, core: &Core) -> Option<Consumer<PlainFile>> {
     let clock = core.clock;
-    let output = PlainFile::create(&path(log), clock.source(), log, MAX_BYTES).ok()?;
+    let output = PlainFile::create(log, clock.source(), MAX_BYTES).ok()?;
     let own = Core::new(clock, Policies::new(Overflow::DropNewest), 0);
     // Over so long a time that the rate is exact.
     let discipline = Discipline::new(clock, core.started, clock.observe());

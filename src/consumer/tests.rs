@@ -97,7 +97,7 @@ impl File {
 impl Output for Memory {
     fn append(&mut self, frames: &[u8]) -> io::Result<()> {
         let mut file = self.0.borrow_mut();
-        let may_notice = file.operations % 4 == 0;
+        let may_notice = file.operations.is_multiple_of(4);
         file.operate(may_notice)?;
         file.bytes.extend_from_slice(frames);
         Ok(())

@@ -4,6 +4,8 @@
 //! later cannot fail. The hot loop of the reader is here: a record whose call site the filter does
 //! not want costs two variable-length integers and its arguments' lengths.
 
+use std::ops::Range;
+
 use super::dictionary::Dictionary;
 use super::event::DamageKind;
 use super::fields::Fields;
@@ -35,8 +37,8 @@ pub(super) struct Block {
     pub(super) untimed: bool,
     /// What turns ticks into time.
     pub(super) timeline: Timeline,
-    /// The records wanted.
-    pub(super) window: Window,
+    /// The times of the records wanted; `None` if all are.
+    pub(super) window: Option<Window>,
 }
 
 /// A record, as far as it has to be looked at to find the next.
@@ -46,10 +48,26 @@ pub(super) struct Raw {
     /// The index of the call site.
     pub(super) site: u32,
     /// Where the arguments begin in the payload.
-    pub(super) arguments: u32,
+    arguments: u32,
     /// How many records of the block stand before it.
     pub(super) index: u32,
-    pub(super) late: bool,
+    /// How long the arguments are in bytes, times two, and whether the record is late.
+    length_and_late: u32,
+}
+
+impl Raw {
+    /// Where the arguments stand in the payload.
+    #[inline]
+    pub(super) fn arguments(&self) -> Range<usize> {
+        let start = self.arguments as usize;
+        start..start + (self.length_and_late >> 1) as usize
+    }
+
+    /// Whether it is older than a watermark that stands before it.
+    #[inline]
+    pub(super) fn is_late(&self) -> bool {
+        self.length_and_late & 1 == 1
+    }
 }
 
 /// The fields before the first record, and the watermark behind the last.
@@ -93,8 +111,13 @@ impl Block {
             late_before: 0,
             untimed: false,
             timeline: Timeline::default(),
-            window: Window::ALL,
+            window: None,
         }
+    }
+
+    #[inline]
+    fn is_wanted(&self, ticks: u64) -> bool {
+        self.window.is_none_or(|window| window.contains(self.timeline.time_of(ticks)))
     }
 
     /// The next record that the filter lets through; `None` where the block ends. Behind an error
@@ -108,7 +131,6 @@ impl Block {
     ) -> Result<Option<Raw>, DamageKind> {
         let (mut at, mut ticks, mut index) = (self.at, self.ticks, self.read);
         let (mut late, mut filtered) = (0, 0);
-        let all = self.window.is_all();
         let found = loop {
             let mut fields = Fields(&payload[at..self.end]);
             if fields.0.is_empty() {
@@ -129,9 +151,10 @@ impl Block {
             index += 1;
             let is_late = ticks < self.late_before;
             late += u64::from(is_late);
-            if site.selected && (all || self.window.contains(self.timeline.time_of(ticks))) {
-                let index = index - 1;
-                break Ok(Some(Raw { ticks, site: site.index, arguments, index, late: is_late }));
+            if site.selected && self.is_wanted(ticks) {
+                let length_and_late = (at as u32 - arguments) << 1 | u32::from(is_late);
+                let (site, index) = (site.index, index - 1);
+                break Ok(Some(Raw { ticks, site, arguments, index, length_and_late }));
             }
             filtered += 1;
         };
@@ -146,3 +169,4 @@ impl Block {
 }
 
 const _: () = assert!(size_of::<Raw>() == 24);
+const _: () = assert!(crate::format::MAX_PAYLOAD_BYTES < 1 << 31);

@@ -21,7 +21,7 @@ use crate::format::MAX_ARGUMENTS;
 const MAX_DIRECT: u64 = 1 << 16;
 
 /// A place in a program at which records are logged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CallSite {
     pub(super) index: u32,
     number: u64,
@@ -44,12 +44,14 @@ pub struct CallSite {
 }
 
 /// A thread that logged.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Thread {
     pub(super) index: u32,
     number: u64,
     os_id: u64,
     name: Box<str>,
+    /// How often it was named.
+    pub(super) version: u32,
     /// How many of its records have been written, by what was read of it so far.
     pub(super) written: u64,
     /// `written` is not known: what stands before was not read.
@@ -152,6 +154,7 @@ impl Dictionary {
         let thread = self.thread_numbered(number);
         thread.os_id = os_id;
         thread.name = name.into();
+        thread.version = thread.version.wrapping_add(1);
         let index = thread.index;
         self.os_threads.insert(os_id, index);
         Some(())

@@ -73,6 +73,8 @@ pub enum DropReason {
     FileRemoved,
     /// It was overwritten by newer ones.
     Overwritten,
+    /// It was in the file, or the mark of its drop was, and was damaged; the file was repaired since.
+    Damaged,
     /// A reason that this version does not know, by its code.
     Unknown(u8),
 }
@@ -176,6 +178,7 @@ impl DropReason {
             6 => Self::InSignalHandler,
             7 => Self::FileRemoved,
             8 => Self::Overwritten,
+            9 => Self::Damaged,
             code => Self::Unknown(code),
         }
     }
@@ -192,6 +195,7 @@ impl fmt::Display for DropReason {
             Self::InSignalHandler => "logged by a signal handler inside a log call",
             Self::FileRemoved => "the file was removed",
             Self::Overwritten => "overwritten by newer ones",
+            Self::Damaged => "damaged in the file, which was repaired",
             Self::Unknown(code) => return write!(f, "reason {code}"),
         })
     }

@@ -182,6 +182,9 @@ impl<'a> Files<'a> {
         if let Some((file, OpenError { path, error })) = self.failed.pop() {
             return Err(FileError { file, path: Some(path), error });
         }
+        if self.readers.len() == 1 {
+            return self.next_of_one();
+        }
         self.leave_current()?;
         if self.heap.is_empty() || !self.primed {
             self.ask_idle()?;
@@ -195,6 +198,23 @@ impl<'a> Files<'a> {
     /// The readers, for their reports and headers.
     pub fn readers(&self) -> &[Reader<'a>] {
         &self.readers
+    }
+
+    /// Of one file there is nothing to put in order.
+    #[inline]
+    fn next_of_one(&mut self) -> Result<Option<(usize, Event<'_>)>, FileError> {
+        // It is idle until it fails.
+        if self.idle.is_empty() {
+            return Ok(None);
+        }
+        match self.advance(0) {
+            Ok(true) => Ok(self.readers[0].event().map(|event| (0, event))),
+            Ok(false) => Ok(None),
+            Err(error) => {
+                self.idle.clear();
+                Err(self.error(0, error))
+            }
+        }
     }
 
     /// Goes on to a reader's next event that its side file does not have.

@@ -1,10 +1,10 @@
 //! What stands between the records, owned, so that it can be held back with them.
 
-use super::dictionary::Dictionary;
+use super::dictionary::Thread;
 use super::event::{Damage, DropCount, Drops, Event, Gap, Signal, ThreadEnd, Totals};
 
 /// Something that is no record.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Mark {
     Drops {
         thread: u32,
@@ -48,6 +48,15 @@ impl Mark {
         }
     }
 
+    /// The index of the thread that it belongs to, to be replaced by another.
+    pub(super) fn thread_mut(&mut self) -> Option<&mut u32> {
+        match self {
+            Self::Drops { thread, .. } | Self::ThreadEnd { thread, .. } => Some(thread),
+            Self::Gap { thread, .. } | Self::Signal { thread, .. } => thread.as_mut(),
+            Self::Damage(_) | Self::End(_) => None,
+        }
+    }
+
     /// When it happened, in ticks, where that is known.
     pub(super) fn ticks(&self) -> Option<u64> {
         match self {
@@ -66,23 +75,32 @@ impl Mark {
         }
     }
 
-    pub(super) fn event<'r>(&'r self, dictionary: &'r Dictionary) -> Event<'r> {
+    /// How much memory it points at, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Drops { counts, .. } => size_of_val(&**counts),
+            _ => 0,
+        }
+    }
+
+    /// The event, for one whose thread is an index of `threads`.
+    pub(super) fn event<'r>(&'r self, threads: &'r [Thread]) -> Event<'r> {
         match self {
             Self::Drops { thread, first_ns, last_ns, counts, offset, .. } => Event::Drops(Drops {
-                thread: dictionary.thread(*thread),
+                thread: &threads[*thread as usize],
                 first_ns: *first_ns,
                 last_ns: *last_ns,
                 counts,
                 offset: *offset,
             }),
             Self::Gap { thread, records, offset } => Event::Gap(Gap {
-                thread: thread.map(|index| dictionary.thread(index)),
+                thread: thread.map(|index| &threads[index as usize]),
                 records: *records,
                 offset: *offset,
             }),
             Self::Damage(damage) => Event::Damage(damage),
             Self::ThreadEnd { thread, written, dropped, offset } => Event::ThreadEnd(ThreadEnd {
-                thread: dictionary.thread(*thread),
+                thread: &threads[*thread as usize],
                 written: *written,
                 dropped: *dropped,
                 offset: *offset,
@@ -90,7 +108,7 @@ impl Mark {
             Self::Signal { os_thread, thread, signal, time_ns, offset, .. } => {
                 Event::Signal(Signal {
                     os_thread: *os_thread,
-                    thread: thread.map(|index| dictionary.thread(index)),
+                    thread: thread.map(|index| &threads[index as usize]),
                     signal: *signal,
                     time_ns: *time_ns,
                     offset: *offset,

@@ -285,8 +285,7 @@ impl Entry<'_> {
                 };
                 copied + held.records.capacity() * size_of::<Raw>()
             }
-            Self::Mark(_, Mark::Drops { counts, .. }) => size_of_val(&**counts),
-            Self::Mark(..) => 0,
+            Self::Mark(_, mark) => mark.memory_bytes(),
         };
         bytes + ENTRY_BYTES
     }

@@ -22,6 +22,77 @@
 //! # Ok::<(), kymo::reader::Error>(())
 //! ```
 //!
+//! # Writing a tool
+//!
+//! | to | take |
+//! | --- | --- |
+//! | read one file, bytes in memory, an open file, a stream | [`Reader`], [`Options`] |
+//! | read some call sites only; the others' records are skipped without being decoded | [`Options::filter`] |
+//! | read a range of time, by the index of the file where it has one | [`Options::since`], [`Options::until`] |
+//! | have the records by time, over all threads | [`Options::order`] |
+//! | read several files, or all in a directory, by time, with what lies beside them | [`Files`], [`Directory`] |
+//! | see what the program dropped, what is damaged or missing, which signal ended it | [`Event`] |
+//! | follow a file while it grows; or read it as it is now | [`Options::follow`], [`Options::snapshot`] |
+//! | get at an argument's value | [`Record::argument`], [`Value`] |
+//! | write text, or JSON, that is safe to show | [`Record::message`], [`write_escaped`], [`json`] |
+//! | do that with several threads | [`Files::render`] |
+//! | say at the end what was lost | [`Report`] |
+//!
+//! A small tool: the slowest request of each thread, from typed values.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use kymo::Level;
+//! use kymo::reader::Options;
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("app.kymo");
+//! # let logger = kymo::Logger::builder(&path).start()?;
+//! # for took_us in [120u64, 950, 300] {
+//! #     kymo::info!(target: "http", "request {} took {took_us}", "GET /");
+//! # }
+//! # kymo::info!("something else");
+//! # logger.shutdown();
+//! // Records of other call sites cost a few nanoseconds.
+//! let mut reader = Options::new()
+//!     .filter(|site| site.target() == "http" && site.level() <= Level::Info)
+//!     .open(&path)?;
+//! let mut slowest = BTreeMap::new();
+//! while let Some(record) = reader.next_record()? {
+//!     let Some(took_us) = record.argument("took_us").and_then(|value| value.as_u128()) else {
+//!         continue;
+//!     };
+//!     let thread = slowest.entry(record.thread().index()).or_insert(0);
+//!     *thread = took_us.max(*thread);
+//! }
+//! assert_eq!(slowest.values().copied().collect::<Vec<_>>(), [950]);
+//! assert_eq!(reader.report().lost(), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Another: follow a file and tell what is dropped as it happens.
+//!
+//! ```
+//! use kymo::reader::{Ending, Event, Options, write_escaped};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("app.kymo");
+//! # kymo::Logger::builder(&path).start()?.shutdown();
+//! let mut reader = Options::new().follow(true).open(&path)?;
+//! while reader.report().ending != Ending::Closed {
+//!     while let Some(event) = reader.next_event()? {
+//!         if let Event::Drops(drops) = event {
+//!             // A thread's name comes from the file, and may hold anything.
+//!             let mut name = String::new();
+//!             write_escaped(drops.thread.name(), &mut name);
+//!             println!("{name} dropped {}", drops.total());
+//!         }
+//!     }
+//!     std::thread::sleep(std::time::Duration::from_millis(5));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! The way of a record through this module: `source` (bytes) → `frames` (valid frames) → `segment`
 //! (blocks and marks) → `block` (records, in the order of the file) → `merge` (in the order of
 //! time). The alternative of a tree of iterators was rejected: a record borrows from the bytes, so
@@ -43,6 +114,7 @@ mod merge;
 mod open;
 mod options;
 mod record;
+mod render;
 mod report;
 mod seek;
 mod segment;
@@ -75,7 +147,9 @@ pub use value::{Lazy, Malformed, Sequence, Text, Tuple, Value, Values};
 
 pub use crate::format::header::{ClockSource, Header};
 
+use mark::Mark;
 use merge::{Current, Merger};
+use record::Time;
 use segment::Segment;
 use written::Written;
 
@@ -174,15 +248,8 @@ impl<'a> Reader<'a> {
         if self.state == State::Nothing {
             return None;
         }
-        let mark = match &self.mode {
-            Mode::Written(written) => written.mark(),
-            Mode::Merged(merger) => match merger.current() {
-                Some(Current::Mark(mark)) => Some(mark),
-                _ => None,
-            },
-        };
-        match mark {
-            Some(mark) => Some(mark.event(&self.segment.dictionary)),
+        match self.mark() {
+            Some(mark) => Some(mark.event(self.threads())),
             None => self.record().map(Event::Record),
         }
     }
@@ -239,6 +306,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What is at hand, if it is no record.
+    fn mark(&self) -> Option<&Mark> {
+        match &self.mode {
+            Mode::Written(written) => written.mark(),
+            Mode::Merged(merger) => match merger.current() {
+                Some(Current::Mark(mark)) => Some(mark),
+                _ => None,
+            },
+        }
+    }
+
     #[inline]
     fn record(&self) -> Option<Record<'_>> {
         let (block, raw, payload) = match &self.mode {
@@ -254,26 +332,19 @@ impl<'a> Reader<'a> {
         Some(Record {
             site: self.segment.dictionary.site(raw.site),
             thread: self.segment.dictionary.thread(block.thread),
-            timeline: &block.timeline,
+            time: Time::Of(&block.timeline),
             ticks: raw.ticks,
             sequence: block.first.wrapping_add(raw.index.into()),
-            arguments: &payload[raw.arguments as usize..block.end],
+            arguments: &payload[raw.arguments()],
             block_offset: block.offset,
-            late: raw.late,
+            late: raw.is_late(),
         })
     }
 
     /// When the event happened that is at hand; for one without a time of its own, when the last
     /// one did.
     fn time_ns(&mut self) -> i64 {
-        let mark = match &self.mode {
-            Mode::Written(written) => written.mark(),
-            Mode::Merged(merger) => match merger.current() {
-                Some(Current::Mark(mark)) => Some(mark),
-                _ => None,
-            },
-        };
-        let time = match mark {
+        let time = match self.mark() {
             Some(mark) => mark.time_ns(),
             None => self.record().map(|record| record.time_ns()),
         };

@@ -15,20 +15,30 @@ use crate::Level;
 pub struct Record<'r> {
     pub(super) site: &'r CallSite,
     pub(super) thread: &'r Thread,
-    pub(super) timeline: &'r Timeline,
+    pub(super) time: Time<'r>,
     pub(super) ticks: u64,
     pub(super) sequence: u64,
-    /// The arguments, and whatever stands behind them.
     pub(super) arguments: &'r [u8],
     pub(super) block_offset: u64,
     pub(super) late: bool,
+}
+
+/// When a record was logged.
+#[derive(Clone, Copy)]
+pub(super) enum Time<'r> {
+    /// When this says.
+    Of(&'r Timeline),
+    Known(i64),
 }
 
 impl<'r> Record<'r> {
     /// When it was logged, in nanoseconds since 1970-01-01T00:00:00Z.
     #[inline]
     pub fn time_ns(&self) -> i64 {
-        self.timeline.time_of(self.ticks)
+        match self.time {
+            Time::Of(timeline) => timeline.time_of(self.ticks),
+            Time::Known(time_ns) => time_ns,
+        }
     }
 
     /// When it was logged, by the clock of the program, in that clock's own unit.
@@ -117,8 +127,8 @@ impl<'r> Record<'r> {
         self.arguments().nth(position).map(|(_, value)| value)
     }
 
-    /// The bytes of the arguments.
-    pub(super) fn argument_bytes(&self) -> &'r [u8] {
+    /// The bytes of its arguments, as they stand in the file.
+    pub fn argument_bytes(&self) -> &'r [u8] {
         let mut rest = self.arguments;
         let skipped = self.site.skip(&mut rest);
         debug_assert!(skipped.is_ok(), "a record was checked when it was found");

@@ -207,7 +207,7 @@ impl<'a> Segment<'a> {
         let mut block = Block::new(&head, index, offset);
         (block.timeline, block.untimed) = self.timeline_at(head.base);
         block.late_before = self.watermark;
-        block.window = self.window;
+        block.window = (!self.window.is_all()).then_some(self.window);
         self.queue.push_back(Step::Block(block));
         if let Some(watermark) = head.watermark {
             self.watermark = self.watermark.max(watermark);

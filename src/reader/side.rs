@@ -64,8 +64,7 @@ impl Copies {
 
     fn identity(&self, record: &Record<'_>) -> [u64; 2] {
         let os_thread = record.thread().os_id();
-        let what =
-            (os_thread, record.ticks, record.call_site().identity(), record.argument_bytes());
+        let what = (os_thread, record.ticks, record.call_site().identity(), record.arguments);
         [self.keys[0].hash_one(what), self.keys[1].hash_one(what)]
     }
 }

@@ -39,6 +39,7 @@ pub mod model;
 #[cfg(not(kymo_loom))]
 pub mod on_rtrb;
 pub mod producer;
+pub mod recorder;
 pub mod storage;
 #[cfg(all(test, not(kymo_loom)))]
 mod tests;

@@ -7,7 +7,7 @@
 use super::consumer::{Consumer, records};
 use super::producer::{Producer, Refusal};
 use super::storage::{Reader, Words, Writer};
-use super::{LENGTH_BITS, MAX_RECORD_WORDS, WORD_BYTES, model, on_rtrb};
+use super::{LENGTH_BITS, MAX_RECORD_WORDS, WORD_BYTES, model, on_rtrb, recorder};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -51,12 +51,25 @@ proptest! {
     }
 
     #[test]
+    fn a_bounded_recorder_is_rtrb(shift in 4_u32..6, steps in steps(40)) {
+        let of_recorder = run_storage(bounded_recorder(1 << shift), &steps);
+        prop_assert_eq!(&of_recorder, &run_rtrb(1 << shift, &steps));
+        let (writer, reader) = bounded_recorder(1 << shift);
+        run_records(Producer::new(writer), Consumer::new(reader), &steps);
+    }
+
+    #[test]
     fn records_go_where_they_should(capacity in 1_usize..40, steps in steps(22)) {
         let (writer, reader) = model::storage(capacity);
         run_records(Producer::new(writer), Consumer::new(reader), &steps);
         let (writer, reader) = on_rtrb::storage(capacity);
         run_records(Producer::new(writer), Consumer::new(reader), &steps);
     }
+}
+
+fn bounded_recorder(capacity_words: u64) -> (recorder::bounded::Writer, recorder::bounded::Reader) {
+    let identity = recorder::layout::Identity { capacity_words, ..Default::default() };
+    recorder::bounded::storage(std::sync::Arc::new(recorder::memory::Ring::on_heap(identity)))
 }
 
 /// What a storage answered to a step.

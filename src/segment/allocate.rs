@@ -115,3 +115,29 @@ impl Backoff {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_is_tried_less_and_less_often_until_it_works() {
+        let mut backoff = Backoff::default();
+        let full = || -> io::Result<()> { Err(io::ErrorKind::StorageFull.into()) };
+        let mut delays = Vec::new();
+        for _ in 0..10 {
+            assert!(backoff.ask().is_ok());
+            backoff.note(&full());
+            delays.push(backoff.delay.as_millis());
+            if delays.len() > 5 {
+                // Of those below, the time may be over.
+                assert_eq!(backoff.ask().unwrap_err().kind(), io::ErrorKind::StorageFull);
+            }
+            backoff.end();
+        }
+        assert_eq!(delays, [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000, 1_000]);
+        backoff.note(&Ok(()));
+        backoff.note(&full());
+        assert_eq!(backoff.delay, Backoff::FIRST);
+    }
+}

@@ -10,8 +10,8 @@
 //! does what was there before it: the program's own handler, the one of Rust's standard library, or
 //! the default, which ends the process with the status and the core file that it would have had.
 //!
-//! The handler is installed once, when a process starts its first logger. A program that installs
-//! one of its own later must call the one before it, as handlers do that share a signal.
+//! The handler is installed when a process starts its first logger. A program that installs one of
+//! its own later must call the one before it, as handlers do that share a signal.
 //!
 //! Invariants:
 //! - INV-1: a word of the table, where it is not zero, says where a mapping lies that is there now
@@ -80,7 +80,6 @@ pub(super) struct Mapping {
 impl Mapping {
     /// Maps `bytes` of the file from `offset` on, a multiple of the page size.
     pub(super) fn new(file: &File, offset: u64, bytes: usize) -> io::Result<Self> {
-        install()?;
         let map = MmapOptions::new().offset(offset).len(bytes).map_raw(file)?;
         let place = pack(map.as_ptr().addr(), map.len())
             .ok_or_else(|| io::Error::other("the mapped part is too large"))?;
@@ -148,7 +147,10 @@ static PAGE_BYTES: AtomicU64 = AtomicU64::new(4096);
 
 /// Installs the handler, unless that was done. It is done again where the signal has its default
 /// effect: the standard library's handler resets itself.
-fn install() -> io::Result<()> {
+///
+/// # Errors
+/// Those of the system.
+pub(super) fn install() -> io::Result<()> {
     static INSTALLING: Mutex<()> = Mutex::new(());
     let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let current = current_action()?;
@@ -188,17 +190,21 @@ fn set_action(action: &libc::sigaction) -> io::Result<()> {
 /// The handler. See the module's documentation.
 extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel hands a handler with SA_SIGINFO a valid one.
-    let code = unsafe { (*info).si_code };
-    if code == libc::BUS_ADRERR {
-        // SAFETY: as above.
-        let info = unsafe { &*info };
-        // SAFETY: a SIGBUS that the kernel made has an address.
-        let address = unsafe { info.si_addr() }.addr();
-        if replace_pages(address) {
-            return;
-        }
+    let info_now = unsafe { &*info };
+    if !absorb(info_now) {
+        pass_on(signal, info_now.si_code, info, context);
     }
-    pass_on(signal, code, info, context);
+}
+
+/// Whether a SIGBUS came of a write to a mapping that was cut. Then there is memory to write to, and
+/// the handler may return. For any handler of kymo's that gets SIGBUS.
+pub(crate) fn absorb(info: &libc::siginfo_t) -> bool {
+    if info.si_signo != libc::SIGBUS || info.si_code != libc::BUS_ADRERR {
+        return false;
+    }
+    // SAFETY: a SIGBUS that the kernel made, as the code says, has an address.
+    let address = unsafe { info.si_addr() };
+    replace_pages(address.addr())
 }
 
 /// Puts zero pages over what is left of the mapping behind `address`, if that is in one of the
@@ -295,11 +301,12 @@ mod tests {
             File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         file.set_len(64 << 10).unwrap();
+        install().unwrap();
         let mapping = Mapping::new(&file, 0, 64 << 10).unwrap();
         let write = |at: usize| {
             assert!(at < mapping.len());
             // SAFETY: within the mapping.
-            unsafe { mapping.as_mut_ptr().add(at).write_volatile(7) };
+            unsafe { mapping.as_mut_ptr().wrapping_add(at).write_volatile(7) };
         };
         write(5_000);
         assert!(!mapping.is_cut());

@@ -6,7 +6,7 @@
 //! - INV-2: the committed length never decreases, and all bytes before it were written before it
 //!   was stored.
 //! - INV-3: nothing counts as written before the mappings were found not to be cut behind the write
-//!   (see [`guard`](super::guard)).
+//!   (see [`guard`]).
 //!
 //! The file is mapped one window at a time. The pages ahead of the writing position are populated
 //! in steps (`MADV_POPULATE_WRITE`), which costs less than a page fault for each.
@@ -19,7 +19,7 @@
 //!   any more: a new segment is begun at the same path.
 //!
 //! *Not taken:* `pwrite` instead of the mapping, which answers an outside truncation with a hole and
-//! never with a signal. It costs a system call for each sweep and takes two to three times as long
+//! never with a signal. It costs a system call for each sweep and takes two to four times as long
 //! for the same bytes, all of which would slow down the usual case for the sake of an accident.
 
 use std::fs::File;
@@ -28,7 +28,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
-use super::guard::Mapping;
+use super::guard::{self, Mapping};
 use super::open::{self, Target};
 use super::{LogFile, Output};
 use crate::error::StartError;
@@ -118,6 +118,7 @@ impl MappedFile {
 
     /// Makes a file a segment. Where something is in it, that goes when nothing can fail any more.
     fn on(file: File, is_used: bool, place: Place) -> io::Result<Self> {
+        guard::install()?;
         let header = open::header(place.clock);
         let (page, salt, id) = (header.to_page(), header.salt, header.segment);
         let committed = HEADER_BYTES as u64;

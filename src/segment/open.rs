@@ -111,6 +111,10 @@ impl Target {
                 let _ = fs::rename(free, &self.path);
                 return Err(fail(error));
             }
+            // What stands beside the old one goes with it; mostly there is nothing.
+            let _ = fs::rename(side_path(&self.path), side_path(&free));
+        } else {
+            let _ = fs::remove_file(side_path(&self.path));
         }
         self.how = How::Kept;
         Ok(())
@@ -132,7 +136,7 @@ impl Drop for Target {
 /// Opens the file, or makes it, which is also told.
 fn open_locked(path: &Path) -> Result<(File, bool), StartError> {
     let fail = |error| StartError::file(path, error);
-    loop {
+    for _ in 0..100 {
         let mut options = File::options();
         options.read(true).write(true);
         let (file, made) = match options.clone().create_new(true).open(path) {
@@ -166,6 +170,7 @@ fn open_locked(path: &Path) -> Result<(File, bool), StartError> {
             _ => {}
         }
     }
+    Err(fail(io::Error::other("somebody else replaces this file all the time")))
 }
 
 /// `app.kymo`, `app.1.kymo`, …: the first that does not exist.
@@ -184,6 +189,13 @@ fn free_name(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Where the side file of a log is.
+pub(super) fn side_path(log: &Path) -> PathBuf {
+    let mut path = log.to_path_buf().into_os_string();
+    path.push(".rescue");
+    path.into()
 }
 
 /// The header of a new segment.

@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use super::allocate::allocate;
 use super::{LogFile, Output, open};
@@ -21,15 +20,11 @@ pub(crate) struct PlainFile {
 }
 
 impl PlainFile {
-    /// Makes a side file of a log at `path`, in place of what is there. It refuses to become longer
-    /// than `max_bytes`.
-    pub(crate) fn create(
-        path: &Path,
-        clock: ClockSource,
-        log: &LogFile,
-        max_bytes: u64,
-    ) -> io::Result<Self> {
+    /// Makes the side file of a log, in place of what is there. It refuses to become longer than
+    /// `max_bytes`.
+    pub(crate) fn create(log: &LogFile, clock: ClockSource, max_bytes: u64) -> io::Result<Self> {
         let mut options = File::options();
+        let path = open::side_path(&log.path);
         let file = options.read(true).write(true).create(true).truncate(true).open(path)?;
         let header = Header { side_of: log.id, ..open::header(clock) };
         let this = Self { file, header, len: HEADER_BYTES as u64, max_bytes };

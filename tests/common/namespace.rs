@@ -16,7 +16,7 @@ pub struct Mount {
 }
 
 /// A disk of so many MiB.
-pub fn small_disk(options: &'static str) -> Mount {
+pub const fn small_disk(options: &'static str) -> Mount {
     Mount { kind: "tmpfs", options, read_only: false }
 }
 
@@ -27,8 +27,10 @@ pub fn mount_for(command: &mut Command, mount: Mount, place: &Path) {
     let text = |text: &str| CString::new(text).unwrap();
     let (kind, options) = (text(mount.kind), text(mount.options));
     let place = text(place.to_str().unwrap());
-    // SAFETY: the numbers of this process; it cannot fail.
-    let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
+    // SAFETY: no pointers; it cannot fail.
+    let user = unsafe { libc::geteuid() };
+    // SAFETY: as above.
+    let group = unsafe { libc::getegid() };
     let maps = [
         (c"/proc/self/setgroups", text("deny")),
         (c"/proc/self/uid_map", text(&format!("0 {user} 1"))),

@@ -5,13 +5,13 @@ use std::hint::black_box;
 use super::nothing_lost;
 use crate::Result;
 use crate::common::counter;
+use crate::common::statistics::{COLUMNS, Distribution, summarise};
+use crate::common::table::Table;
 use crate::options::Options;
-use crate::statistics::{COLUMNS, Distribution, summarise};
 use crate::subject::bare::Empty;
 use crate::subject::floor::Floor;
 use crate::subject::logger::{Coarse, Counter, Kymo};
 use crate::subject::{Message, Mixed, Producer, Setup, Subject};
-use crate::table::Table;
 
 /// What is walked between two calls: more than the caches hold.
 const WALK_BYTES: usize = 64 << 20;
@@ -52,7 +52,7 @@ fn one_round<S: Subject>(options: &Options, memory: &[u8], name: &str) -> Result
     let setup = Setup::new(options);
     let subject = S::start(&setup)?;
     let mut producer = subject.producer();
-    let mut distribution = Distribution::new();
+    let mut distribution = Distribution::default();
     for number in 0..options.pick(400, 20) {
         walk(memory);
         distribution.add(one_call(&mut producer, number));

@@ -7,13 +7,13 @@ use std::time::Instant;
 use super::nothing_lost;
 use crate::Result;
 use crate::common::place;
+use crate::common::statistics::median;
+use crate::common::table::Table;
 use crate::cpu;
 use crate::options::Options;
-use crate::statistics::median;
 use crate::subject::floor::Floor;
 use crate::subject::logger::{Counter, Kymo};
 use crate::subject::{Message, Mixed, Outcome, Producer, Setup, Subject};
-use crate::table::Table;
 
 /// How long a record of the message is in the rings: kymo's and the floor's alike.
 const RING_BYTES: f64 = 40.0;

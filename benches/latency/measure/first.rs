@@ -3,17 +3,15 @@
 //! A call site is fresh only once in a process, so a child process does it, a new one each round.
 //! It prints ticks, one call a line.
 
-use std::process::{Command, Stdio};
-
 use super::nothing_lost;
 use crate::Result;
+use crate::common::statistics::{COLUMNS, Distribution, summarise};
+use crate::common::table::Table;
 use crate::common::{counter, place};
 use crate::options::{FirstThread, Options};
 use crate::sites::{Statement, statements};
-use crate::statistics::{COLUMNS, Distribution, summarise};
 use crate::subject::logger::{Counter, Kymo};
 use crate::subject::{Setup, Subject};
-use crate::table::Table;
 
 pub fn run(options: &Options) -> Result<Vec<Table>> {
     let mut rounds = FirstThread::ALL.map(|_| Vec::new());
@@ -37,20 +35,11 @@ pub fn run(options: &Options) -> Result<Vec<Table>> {
 }
 
 fn one_round(options: &Options, thread: &str) -> Result<Vec<f64>> {
-    let core = options.consumer_core.map_or("none".to_owned(), |core| core.to_string());
-    let mut child = Command::new(std::env::current_exe()?);
-    child.args(["--first-calls", thread, "--consumer-core", &core, "--producer-core"]);
-    child.arg(options.producer_core.to_string()).arg("--directory").arg(&options.directory);
-    let poll_ns = options.poll_interval.as_nanos().to_string();
-    child.args(["--poll-interval-ns", &poll_ns]);
-    if let Some(bytes) = options.ring_bytes {
-        child.arg("--ring-kib").arg((bytes >> 10).to_string());
-    }
-    let output = child.stderr(Stdio::inherit()).output()?;
+    let output = options.child()?.args(["--first-calls", thread]).output()?;
     if !output.status.success() {
         return Err(format!("the child process ended with {}", output.status).into());
     }
-    let mut distribution = Distribution::new();
+    let mut distribution = Distribution::default();
     for line in String::from_utf8(output.stdout)?.lines() {
         distribution.add(line.parse()?);
     }

@@ -1,28 +1,34 @@
 //! A call in a tight loop: batches that fit into the ring, which is drained in between, untimed.
 //!
-//! Each batch is followed by one of bare counter reads in a loop of the same shape.
+//! Each batch is followed by one of bare counter reads in a loop of the same shape. Behind them all
+//! a batch more, whose instructions the processor counts, where it does.
 
 use std::time::Duration;
 
 use super::nothing_lost;
 use crate::Result;
 use crate::common::counter;
+use crate::common::instructions;
+use crate::common::statistics::median;
+use crate::common::table::Table;
+use crate::common::timing::batch;
 use crate::common::values::BATCH;
 use crate::options::Options;
-use crate::statistics::median;
 use crate::subject::bare::CounterRead;
 use crate::subject::floor::Floor;
 use crate::subject::logger::{Coarse, Counter, Kymo};
-use crate::subject::{Disabled, Ints, Message, Mixed, Producer, Setup, Static, Str64, Subject};
-use crate::table::Table;
+use crate::subject::{
+    Disabled, Ints, Message, Mixed, Producer as _, Setup, Static, Str64, Subject,
+};
 
-/// Median nanoseconds of a call, and of a bare counter read beside it.
-struct Pair {
+/// Median nanoseconds of a call, and of a bare counter read beside it; instructions of a call.
+struct Figures {
     call_ns: f64,
     bare_ns: f64,
+    instructions: f64,
 }
 
-type Run = fn(&Options, &str) -> Result<Pair>;
+type Run = fn(&Options, &str) -> Result<Figures>;
 
 struct Row {
     message: &'static str,
@@ -51,39 +57,49 @@ const fn row<S: Subject, M: Message>(subject: &'static str) -> Row {
 }
 
 pub fn run(options: &Options) -> Result<Vec<Table>> {
-    let mut pairs: [Vec<Pair>; ROWS.len()] = std::array::from_fn(|_| Vec::new());
+    let mut rounds: [Vec<Figures>; ROWS.len()] = std::array::from_fn(|_| Vec::new());
     for _ in 0..options.rounds {
-        for (row, pairs) in ROWS.iter().zip(&mut pairs) {
-            pairs.push((row.run)(options, row.subject)?);
+        for (row, rounds) in ROWS.iter().zip(&mut rounds) {
+            rounds.push((row.run)(options, row.subject)?);
         }
     }
     let mut table = Table::new(
         "A call in a tight loop",
-        &["ns/call", "bare read", "x bare", "x floor"],
-        "ns/call: median over batches of 4,096 calls, then over rounds. bare read: a loop of \
-         counter reads, each batch beside one of calls. x floor: a multiple of the floor program \
-         with the same message.",
+        &["ns/call", "bare read", "x bare", "x floor", "instructions"],
+        format!(
+            "ns/call: median over batches of 4,096 calls, then over rounds. bare read: a loop of \
+             counter reads, each batch beside one of calls. x floor: a multiple of the floor \
+             program with the same message. instructions: of a call and of the loop around it, \
+             {}.",
+            match instructions::Counter::new() {
+                Ok(_) => "counted by the processor".to_owned(),
+                Err(error) => format!("not counted: {error}; benches/instructions.sh counts them"),
+            }
+        ),
     );
-    let calls = pairs.each_ref().map(|pairs| median(pairs.iter().map(|pair| pair.call_ns)));
+    let calls =
+        rounds.each_ref().map(|rounds| median(rounds.iter().map(|figures| figures.call_ns)));
     for (index, row) in ROWS.iter().enumerate() {
-        let bare = median(pairs[index].iter().map(|pair| pair.bare_ns));
-        let ratio = median(pairs[index].iter().map(|pair| pair.call_ns / pair.bare_ns));
+        let bare = median(rounds[index].iter().map(|figures| figures.bare_ns));
+        let ratio = median(rounds[index].iter().map(|figures| figures.call_ns / figures.bare_ns));
         let floor =
             ROWS.iter().position(|other| (other.subject, other.message) == ("floor", row.message));
         let over_floor = floor.map_or(f64::NAN, |floor| calls[index] / calls[floor]);
         let name = format!("{:9} {}", row.message, row.subject);
-        table.row(name, vec![calls[index], bare, ratio, over_floor]);
+        let instructions = median(rounds[index].iter().map(|figures| figures.instructions));
+        table.row(name, vec![calls[index], bare, ratio, over_floor, instructions]);
     }
     Ok(vec![table])
 }
 
-fn one_round<S: Subject, M: Message>(options: &Options, name: &str) -> Result<Pair> {
+fn one_round<S: Subject, M: Message>(options: &Options, name: &str) -> Result<Figures> {
     const WARM_UP: u64 = 8;
     // A consumer that may sleep would just be falling asleep between two batches, and miss the
     // next one: calls look cheaper while nobody looks at the ring.
     let setup = Setup { idle_sleep: Some(Duration::ZERO), ..Setup::new(options) };
     let subject = S::start(&setup)?;
     let (mut calls, mut bare) = (Vec::new(), Vec::new());
+    let instructions;
     {
         let mut producer = subject.producer();
         for number in 0..WARM_UP + options.pick(100, 8) {
@@ -95,18 +111,11 @@ fn one_round<S: Subject, M: Message>(options: &Options, name: &str) -> Result<Pa
                 bare.push(read as f64);
             }
         }
+        let counted = instructions::count(|| batch::<_, M>(&mut producer, 0));
+        instructions = counted.map_or(f64::NAN, |counted| counted as f64 / BATCH as f64);
+        producer.flush();
     }
     nothing_lost(name, subject.stop()?)?;
     let per_call = |ticks: Vec<f64>| counter::ns(median(ticks)) / BATCH as f64;
-    Ok(Pair { call_ns: per_call(calls), bare_ns: per_call(bare) })
-}
-
-/// One batch, in ticks.
-#[inline(never)]
-fn batch<P: Producer, M: Message>(producer: &mut P, from: u64) -> u64 {
-    let start = counter::read_fenced();
-    for number in from..from + BATCH {
-        M::log(producer, number);
-    }
-    counter::read_fenced() - start
+    Ok(Figures { call_ns: per_call(calls), bare_ns: per_call(bare), instructions })
 }

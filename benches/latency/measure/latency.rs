@@ -2,17 +2,14 @@
 
 use super::nothing_lost;
 use crate::Result;
-use crate::common::counter;
+use crate::common::statistics::{COLUMNS, Distribution, summarise};
+use crate::common::table::Table;
+use crate::common::timing::{BURST, bursts_of};
 use crate::options::Options;
-use crate::statistics::{COLUMNS, Distribution, summarise};
 use crate::subject::bare::Empty;
 use crate::subject::floor::Floor;
 use crate::subject::logger::{Coarse, Counter, Kymo};
 use crate::subject::{Disabled, Ints, Message, Mixed, Producer, Setup, Static, Str64, Subject};
-use crate::table::Table;
-
-/// Calls in a burst.
-const BURST: usize = 20;
 
 struct Row {
     message: &'static str,
@@ -65,52 +62,11 @@ fn one_round<S: Subject, M: Message>(options: &Options, name: &str) -> Result<Ve
     let mut producer = subject.producer();
     // Every round has a million calls, so that its p99.99 means something.
     let bursts = options.pick(1_000_000, 20_000) / BURST;
-    bursts_of::<_, M>(&mut producer, bursts / 10, &mut Distribution::new());
-    let mut distribution = Distribution::new();
+    bursts_of::<_, M>(&mut producer, bursts / 10, &mut Distribution::default());
+    let mut distribution = Distribution::default();
     bursts_of::<_, M>(&mut producer, bursts, &mut distribution);
     producer.flush();
     drop(producer);
     nothing_lost(name, subject.stop()?)?;
     Ok(distribution.figures_ns())
-}
-
-#[inline(never)]
-fn bursts_of<P: Producer, M: Message>(producer: &mut P, bursts: usize, into: &mut Distribution) {
-    let mut pauses = Pauses::new();
-    let mut ticks = [0; BURST];
-    let mut number = 0;
-    for _ in 0..bursts {
-        for ticks in &mut ticks {
-            let start = counter::read_fenced();
-            M::log(producer, number);
-            *ticks = counter::read_fenced() - start;
-            number += 1;
-        }
-        let burst_end = counter::read();
-        ticks.iter().for_each(|&ticks| into.add(ticks));
-        let pause = pauses.next_ticks();
-        let passed = counter::read().wrapping_sub(burst_end);
-        counter::spin_ticks(pause.saturating_sub(passed));
-    }
-}
-
-/// Pauses of 1 to 2 µs, the same sequence each time.
-struct Pauses {
-    state: u64,
-    microsecond: u64,
-}
-
-impl Pauses {
-    fn new() -> Self {
-        let microsecond = (counter::ticks_per_ns() * 1_000.0) as u64;
-        Self { state: 0x9E37_79B9_7F4A_7C15, microsecond: microsecond.max(1) }
-    }
-
-    fn next_ticks(&mut self) -> u64 {
-        // Xorshift64 (Marsaglia).
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        self.microsecond + self.state % self.microsecond
-    }
 }

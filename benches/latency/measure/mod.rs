@@ -6,12 +6,13 @@ pub mod first;
 mod hot;
 mod idle;
 mod latency;
+pub mod memory;
 mod saturation;
 
 use crate::Result;
+use crate::common::table::Table;
 use crate::options::Options;
 use crate::subject::Outcome;
-use crate::table::Table;
 
 /// A measure.
 pub struct Measure {
@@ -20,7 +21,7 @@ pub struct Measure {
 }
 
 /// All measures, in the order in which they run.
-pub const ALL: [Measure; 7] = [
+pub const ALL: [Measure; 8] = [
     Measure { name: "hot", run: hot::run },
     Measure { name: "latency", run: latency::run },
     Measure { name: "first", run: first::run },
@@ -28,6 +29,7 @@ pub const ALL: [Measure; 7] = [
     Measure { name: "saturation", run: saturation::run },
     Measure { name: "end-to-end", run: end_to_end::run },
     Measure { name: "idle", run: idle::run },
+    Measure { name: "memory", run: memory::run },
 ];
 
 /// Fails if something was lost where nothing may be: figures of a logger that drops are not

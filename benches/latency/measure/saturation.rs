@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::common::counter;
+use crate::common::statistics::{COLUMNS, Distribution, median};
+use crate::common::table::Table;
 use crate::common::values::BATCH;
 use crate::options::Options;
-use crate::statistics::{COLUMNS, Distribution, median};
 use crate::subject::logger::{Counter, Kymo, Prepared};
 use crate::subject::{Message, Mixed, Outcome, Producer, Setup, Subject};
-use crate::table::Table;
 
 const POLICIES: [(&str, kymo::Overflow); 2] = [
     ("wait", kymo::Overflow::Wait { timeout: None }),
@@ -57,7 +57,7 @@ fn one_round(options: &Options, policy: kymo::Overflow) -> Result<Figures> {
         }
         calls_per_second = calls as f64 / start.elapsed().as_secs_f64();
     })?;
-    let mut distribution = Distribution::new();
+    let mut distribution = Distribution::default();
     with_policy(options, policy, |producer| {
         let start = Instant::now();
         let mut calls = 0;

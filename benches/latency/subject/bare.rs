@@ -1,20 +1,11 @@
-//! The two ends of the scale: a call that does nothing, and one that reads the counter and does
-//! nothing else.
+//! The two ends of the scale, as subjects.
 
-use std::hint::black_box;
-
-use super::{Outcome, Producer, Setup, Subject};
+use super::{Outcome, Setup, Subject};
 use crate::Result;
-use crate::common::counter;
-
-/// Does nothing: what remains is what measuring costs.
-pub struct Empty;
-
-/// Reads the counter.
-pub struct CounterRead;
+pub use crate::common::bare::{CounterRead, Empty};
 
 macro_rules! bare {
-    ($subject:ty: $call:expr) => {
+    ($subject:ident) => {
         impl Subject for $subject {
             type Producer<'s> = Self;
             const CONSUMER: Option<&'static str> = None;
@@ -31,39 +22,8 @@ macro_rules! bare {
                 Ok(Outcome::default())
             }
         }
-
-        impl Producer for $subject {
-            #[inline(always)]
-            fn mixed(&mut self, _id: u64, _px: f64, _who: &str) {
-                $call
-            }
-
-            #[inline(always)]
-            fn ints(&mut self, _a: u64, _b: u64, _c: u64) {
-                $call
-            }
-
-            #[inline(always)]
-            fn without_arguments(&mut self) {
-                $call
-            }
-
-            #[inline(always)]
-            fn str64(&mut self, _text: &str) {
-                $call
-            }
-
-            #[inline(always)]
-            fn disabled(&mut self, _id: u64, _px: f64, _who: &str) {
-                $call
-            }
-
-            fn flush(&mut self) {}
-        }
     };
 }
 
-bare!(Empty: ());
-bare!(CounterRead: {
-    black_box(counter::read());
-});
+bare!(Empty);
+bare!(CounterRead);

@@ -1,235 +1,25 @@
-//! The floor: the least that a logger of this kind has to do, and nothing else.
-//!
-//! A call reads the counter, writes a record of 40 bytes (2 words where there are no arguments)
-//! into a ring of fixed slots, and publishes it with a release store. A consumer looks at the rings
-//! at kymo's pace and copies the records out, if asked to into a file. No levels, no call sites, no
-//! thread-local, no lengths, no strings but those of 8 bytes; where the ring is full it spins.
-//!
-//! What a call of kymo costs beyond this is the price of being a logger.
+//! The floor program, as a subject.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-use super::{Outcome, Producer, Setup, Subject};
+use super::{Outcome, Setup, Subject};
 use crate::Result;
-use crate::common::{counter, place};
-
-const SLOT_WORDS: usize = 5;
-
-/// As many as fit into a ring of kymo's default capacity.
-const SLOTS: usize = (1 << 20) / (SLOT_WORDS * 8);
-
-type Slot = [AtomicU64; SLOT_WORDS];
-
-/// Keeps what one thread writes off the cache lines that the other one writes.
-#[repr(align(128))]
-struct Padded(AtomicU64);
-
-struct Ring {
-    slots: Box<[Slot]>,
-    /// How many records were published. Written by the producer.
-    tail: Padded,
-    /// How many were taken. Written by the consumer.
-    head: Padded,
-}
-
-impl Ring {
-    fn new() -> Self {
-        // Ones, not zeros: the pages are touched here.
-        let slot = || std::array::from_fn(|_| AtomicU64::new(1));
-        Self {
-            slots: std::iter::repeat_with(slot).take(SLOTS).collect(),
-            tail: Padded(AtomicU64::new(0)),
-            head: Padded(AtomicU64::new(0)),
-        }
-    }
-}
-
-pub struct Floor {
-    rings: Arc<Mutex<Vec<Arc<Ring>>>>,
-    stop: Arc<AtomicBool>,
-    consumer: JoinHandle<io::Result<Outcome>>,
-}
+pub use crate::common::floor::Floor;
+use crate::common::floor::FloorProducer;
 
 impl Subject for Floor {
     type Producer<'s> = FloorProducer;
-    const CONSUMER: Option<&'static str> = Some("floor-consumer");
+    const CONSUMER: Option<&'static str> = Some(Floor::CONSUMER);
 
     fn start(setup: &Setup) -> Result<Self> {
-        let rings = Arc::new(Mutex::new(Vec::new()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut consumer = Consumer {
-            rings: rings.clone(),
-            stop: stop.clone(),
-            poll_interval: setup.poll_interval,
-            copied: Vec::with_capacity(SLOTS * SLOT_WORDS * 8),
-            file: if setup.floor_writes { Some(File::create(setup.file.path())?) } else { None },
-            outcome: Outcome::default(),
-        };
-        let core = setup.consumer_core;
-        let (ready, started) = mpsc::sync_channel(1);
-        let run = move || {
-            let _ = ready.send(core.map_or(Ok(()), place::pin));
-            consumer.run()
-        };
-        let consumer = std::thread::Builder::new().name("floor-consumer".to_owned()).spawn(run)?;
-        started.recv()??;
-        Ok(Self { rings, stop, consumer })
+        let file = setup.floor_writes.then(|| setup.file.path());
+        Ok(Floor::start(setup.consumer_core, setup.poll_interval, file)?)
     }
 
     fn producer(&self) -> FloorProducer {
-        let ring = Arc::new(Ring::new());
-        self.rings.lock().expect("nothing panics under it").push(ring.clone());
-        FloorProducer { ring, index: 0, tail: 0, free_until: SLOTS as u64 }
+        Floor::producer(self)
     }
 
     fn stop(self) -> Result<Outcome> {
-        // Release: pairs with the consumer's acquire load: it drains what was published before.
-        self.stop.store(true, Ordering::Release);
-        Ok(self.consumer.join().map_err(|_| "the floor's consumer panicked")??)
-    }
-}
-
-pub struct FloorProducer {
-    ring: Arc<Ring>,
-    /// The next slot.
-    index: usize,
-    /// How many records were published.
-    tail: u64,
-    /// How many may be, as far as is known.
-    free_until: u64,
-}
-
-impl FloorProducer {
-    #[inline(always)]
-    fn log<const WORDS: usize>(&mut self, arguments: [u64; WORDS]) {
-        let ticks = counter::read();
-        if self.tail == self.free_until {
-            self.wait_for_room();
-        }
-        let slot = match self.ring.slots.get(self.index) {
-            Some(slot) => slot,
-            None => {
-                self.index = 0;
-                &self.ring.slots[0]
-            }
-        };
-        // Relaxed: published by the store of the tail.
-        slot[0].store(SITE, Ordering::Relaxed);
-        slot[1].store(ticks, Ordering::Relaxed);
-        for (word, value) in slot[2..].iter().zip(arguments) {
-            word.store(value, Ordering::Relaxed);
-        }
-        self.index += 1;
-        self.tail += 1;
-        // Release: pairs with the consumer's acquire load: the slot's words are seen.
-        self.ring.tail.0.store(self.tail, Ordering::Release);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn wait_for_room(&mut self) {
-        loop {
-            // Acquire: pairs with the consumer's release store: it has read the slots.
-            self.free_until = self.ring.head.0.load(Ordering::Acquire) + SLOTS as u64;
-            if self.free_until != self.tail {
-                return;
-            }
-            std::hint::spin_loop();
-        }
-    }
-}
-
-/// Stands for the address of a call site.
-const SITE: u64 = 0x5555_1234_5678;
-
-impl Producer for FloorProducer {
-    #[inline(always)]
-    fn mixed(&mut self, id: u64, px: f64, who: &str) {
-        let who = who.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        self.log([id, px.to_bits(), who]);
-    }
-
-    #[inline(always)]
-    fn ints(&mut self, a: u64, b: u64, c: u64) {
-        self.log([a, b, c]);
-    }
-
-    #[inline(always)]
-    fn without_arguments(&mut self) {
-        self.log([]);
-    }
-
-    /// Not what its name says: the slots are too short. No measure asks for it.
-    fn str64(&mut self, _text: &str) {
-        unreachable!("the floor has no long records");
-    }
-
-    #[inline(always)]
-    fn disabled(&mut self, _id: u64, _px: f64, _who: &str) {}
-
-    fn flush(&mut self) {
-        // Acquire: so that what the consumer did with the records has happened.
-        while self.ring.head.0.load(Ordering::Acquire) != self.tail {
-            std::thread::yield_now();
-        }
-    }
-}
-
-struct Consumer {
-    rings: Arc<Mutex<Vec<Arc<Ring>>>>,
-    stop: Arc<AtomicBool>,
-    poll_interval: Duration,
-    copied: Vec<u8>,
-    file: Option<File>,
-    outcome: Outcome,
-}
-
-impl Consumer {
-    fn run(&mut self) -> io::Result<Outcome> {
-        loop {
-            // Acquire: pairs with the release store in `stop`.
-            let stop = self.stop.load(Ordering::Acquire);
-            let rings = self.rings.lock().expect("nothing panics under it").clone();
-            for ring in rings {
-                self.drain(&ring)?;
-            }
-            if stop {
-                return Ok(self.outcome);
-            }
-            let swept = Instant::now();
-            while swept.elapsed() < self.poll_interval {
-                std::hint::spin_loop();
-            }
-        }
-    }
-
-    fn drain(&mut self, ring: &Ring) -> io::Result<()> {
-        let head = ring.head.0.load(Ordering::Relaxed);
-        // Acquire: pairs with the producer's release store.
-        let tail = ring.tail.0.load(Ordering::Acquire);
-        if head == tail {
-            return Ok(());
-        }
-        self.copied.clear();
-        let mut index = (head % SLOTS as u64) as usize;
-        for _ in head..tail {
-            for word in &ring.slots[index] {
-                self.copied.extend_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
-            }
-            index = if index + 1 == SLOTS { 0 } else { index + 1 };
-        }
-        if let Some(file) = &mut self.file {
-            file.write_all(&self.copied)?;
-            self.outcome.file_bytes += self.copied.len() as u64;
-        }
-        self.outcome.written += tail - head;
-        // Release: pairs with the producer's acquire load: its slots have been read.
-        ring.head.0.store(tail, Ordering::Release);
-        Ok(())
+        let written = Floor::stop(self)?;
+        Ok(Outcome { written: written.records, dropped: 0, file_bytes: written.file_bytes })
     }
 }

@@ -18,7 +18,7 @@ use regex::Regex;
 use crate::argument::Argument;
 use crate::expression::{Expression, Scratch};
 use crate::point::{Point, Reference};
-use place::Place;
+pub use place::Place;
 use site::Sites;
 use thread::ThreadName;
 
@@ -68,7 +68,7 @@ pub struct Arguments {
 /// Decides which records and marks are wanted.
 pub struct Filter {
     sites: Arc<Sites>,
-    /// By file, then by [`CallSite::index`]: what was decided about a call site.
+    /// By file, then by the index of the call site: what was decided about it.
     verdicts: Vec<Vec<Option<Verdict>>>,
     /// The reader asks about the call sites, so that those that are left need no verdict.
     is_pushed_down: bool,
@@ -126,8 +126,8 @@ impl Filter {
         }
     }
 
-    /// As [`Filter::narrow`]; and lets it decide about call sites, so that records of those that are
-    /// not wanted are not seen at all, not even as context.
+    /// As [`Filter::narrow`]; and lets it decide about call sites, so that records of those that
+    /// are not wanted are not seen at all, not even as context.
     pub fn push_down(&mut self, options: Options<'static>) -> Options<'static> {
         self.is_pushed_down = true;
         let options = self.narrow(options);

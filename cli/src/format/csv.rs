@@ -29,6 +29,11 @@ impl Csv {
         Self { times: Times::new(TimeZone::UTC), since, json: Json::new(files, None), raw, field }
     }
 
+    /// There is one more file than there was.
+    pub fn add_file(&mut self) {
+        self.json.add_file();
+    }
+
     /// Appends the line of names.
     pub fn write_names(&self, out: &mut String) {
         out.push_str("event,time,");
@@ -125,8 +130,8 @@ impl Csv {
     }
 }
 
-/// Appends a field, in quotes if it needs them. (The crate `csv` writes whole records into buffers of
-/// its own; here a line grows in the output's, field by field.)
+/// Appends a field, in quotes if it needs them. (The crate `csv` writes whole records into buffers
+/// of its own; here a line grows in the output's, field by field.)
 fn write_field(text: &str, out: &mut String) {
     if !text.contains([',', '"', '\n', '\r']) {
         return out.push_str(text);

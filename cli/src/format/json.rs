@@ -41,6 +41,11 @@ impl Json {
         Self { times: Times::new(TimeZone::UTC), since, message: String::new(), sites }
     }
 
+    /// There is one more file than there was.
+    pub fn add_file(&mut self) {
+        self.sites.push(Vec::new());
+    }
+
     /// Appends a line, if there is anything to say about `event`, which is from the file `log`,
     /// number `file`.
     #[inline]
@@ -243,6 +248,7 @@ fn write_reason(reason: DropReason, out: &mut String) {
         DropReason::InSignalHandler => "\"in_signal_handler\"",
         DropReason::FileRemoved => "\"file_removed\"",
         DropReason::Overwritten => "\"overwritten\"",
+        DropReason::Damaged => "\"damaged\"",
         DropReason::Unknown(code) => return write!(out, "{code}").unwrap_or_default(),
         _ => "\"other\"",
     });

@@ -2,8 +2,8 @@
 //!
 //! There is no specification; this is what the parsers that people use agree on. A value is bare
 //! unless it is empty or has a space, `"`, `=`, `\` or a character outside of ASCII's printable
-//! ones in it: then it stands in quotes, with the escapes of JSON. A key has `_` for what would need
-//! quotes. Arguments that would take another key's name have `arg.` before theirs.
+//! ones in it: then it stands in quotes, with the escapes of JSON. A key has `_` for what would
+//! need quotes. Arguments that would take another key's name have `arg.` before theirs.
 
 use std::fmt::Write;
 
@@ -43,6 +43,11 @@ impl Logfmt {
     pub fn new(files: usize, since: Option<Since>) -> Self {
         let sites = (0..files).map(|_| Vec::new()).collect();
         Self { times: Times::new(TimeZone::UTC), since, text: String::new(), sites }
+    }
+
+    /// There is one more file than there was.
+    pub fn add_file(&mut self) {
+        self.sites.push(Vec::new());
     }
 
     /// Appends a line, if there is anything to say about `event`, which is from the file `log`,

@@ -227,3 +227,30 @@ impl Color {
         }
     }
 }
+
+/// For other commands than `kymo cat`.
+impl Lines {
+    /// JSON, an object a line, of so many files.
+    pub fn json(files: usize) -> Self {
+        Self::untimed(Style::Json(Json::new(files, None)))
+    }
+
+    /// CSV of so many files.
+    pub fn csv(files: usize) -> Self {
+        Self::untimed(Style::Csv(Csv::new(files, None)))
+    }
+
+    fn untimed(style: Style) -> Self {
+        Self { style, is_timed: false, elapsed: Elapsed::default(), line: Line::default() }
+    }
+
+    /// There is one more file than there was.
+    pub fn add_file(&mut self) {
+        match &mut self.style {
+            Style::Json(json) => json.add_file(),
+            Style::Logfmt(logfmt) => logfmt.add_file(),
+            Style::Csv(csv) => csv.add_file(),
+            Style::Text(_) | Style::Patterned(_) => {}
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! The figures: as text for people, as JSON for programs.
+//! The figures: as text and as Markdown for people, as JSON for programs.
 
 use serde_json::{Map, Value, json};
 
@@ -23,6 +23,21 @@ impl Table {
         let name = name.into();
         assert_eq!(figures.len(), self.columns.len(), "{name}");
         self.rows.push((name, figures));
+    }
+
+    /// As a table in Markdown.
+    pub fn to_markdown(&self) -> String {
+        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+        let head = [String::new()].into_iter().chain(self.columns.iter().cloned());
+        let mut text = line(head.collect());
+        text.push_str(&line(vec!["---".to_owned(); self.columns.len() + 1]));
+        for (name, figures) in &self.rows {
+            // Rows are named in columns of their own width; Markdown has its own.
+            let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+            let cells = [name].into_iter().chain(figures.iter().copied().map(readable));
+            text.push_str(&line(cells.collect()));
+        }
+        text
     }
 
     fn print(&self) {
@@ -57,7 +72,7 @@ impl Table {
 }
 
 /// A figure with three or four digits that mean something.
-fn readable(figure: f64) -> String {
+pub fn readable(figure: f64) -> String {
     match figure.abs() {
         _ if figure.is_nan() => "-".to_owned(),
         0.0 => "0".to_owned(),

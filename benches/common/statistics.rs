@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use crate::common::counter;
+use super::counter;
 
 /// The median; not a number where there is nothing.
 pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
@@ -21,13 +21,15 @@ pub const COLUMNS: [&str; 7] = ["p50", "p90", "p99", "p99.9", "p99.99", "max", "
 /// How long single calls took, in ticks.
 pub struct Distribution(Histogram<u64>);
 
-impl Distribution {
-    pub fn new() -> Self {
+impl Default for Distribution {
+    fn default() -> Self {
         /// Two minutes at 8 GHz: longer calls count as so long.
         const LONGEST_TICKS: u64 = 1_000_000_000_000;
         Self(Histogram::new_with_max(LONGEST_TICKS, 3).expect("the bounds are valid"))
     }
+}
 
+impl Distribution {
     pub fn add(&mut self, ticks: u64) {
         self.0.saturating_record(ticks);
     }

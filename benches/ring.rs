@@ -1,0 +1,336 @@
+//! What a record costs in each kind of ring: reserve, write five words, publish. No clock, no
+//! arguments, no file.
+//!
+//! ```text
+//! cargo bench --bench ring                    nanoseconds, and the multiple of rtrb's ring
+//! cargo bench --bench ring -- count KIND N    logs N records; for counting instructions:
+//! valgrind --tool=callgrind --toggle-collect=kymo_ring_KIND PROGRAM count KIND N
+//! ```
+//!
+//! The kinds are measured in turn, a short batch of each, many times: what disturbs one disturbs
+//! all. What counts is the median of the batches, and of their ratios to the batch of rtrb's ring
+//! just before.
+
+mod common;
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use common::counter;
+use common::place::{PRODUCER_CORE, consumer_core, pin};
+use kymo::ring::consumer::Consumer;
+use kymo::ring::producer::Producer;
+use kymo::ring::recorder::layout::{Identity, Mode};
+use kymo::ring::recorder::mapping::{self, DEFAULT_DIRECTORY};
+use kymo::ring::recorder::memory::Ring;
+use kymo::ring::recorder::overwriting::{Follower, Recorder};
+use kymo::ring::recorder::{BoundedConsumer, BoundedProducer, bounded, overwriting};
+use kymo::ring::storage::{Reader, Writer};
+use kymo::ring::{WORD_BYTES, WordConsumer, WordProducer};
+
+/// The words of a record: a header, a time stamp, three arguments.
+const WORDS: usize = 5;
+
+/// The words of a ring: 1 MiB.
+const RING_WORDS: usize = 128 << 10;
+
+/// Records in a batch: a sixth of the ring.
+const BATCH: u64 = 4_096;
+
+/// Batches of each kind.
+const ROUNDS: usize = 301;
+
+/// The same where each batch has a thread of its own for the consumer.
+const ROUNDS_BESIDE: usize = 41;
+
+/// How long the consumer's thread waits between two looks.
+const PACE_NS: f64 = 1_000.0;
+
+const HEADER: u64 = (1 << 16) | (WORDS * WORD_BYTES) as u64;
+
+/// What logs, given what puts a record of a number into the ring.
+type Produce<'a> = dyn FnMut(&mut dyn FnMut(u64) -> bool) + 'a;
+
+/// One kind of ring, with both halves.
+trait Kind: Send {
+    /// Logs a record; false if the ring is full.
+    fn log(&mut self, number: u64) -> bool;
+    /// Runs `consume` on a thread of its own beside `produce`.
+    fn beside(&mut self, produce: &mut Produce<'_>);
+    /// Takes all that is there.
+    fn drain(&mut self);
+}
+
+struct Records<W: Writer, R: Reader> {
+    producer: Producer<W>,
+    consumer: Consumer<R>,
+    log: fn(&mut Producer<W>, u64) -> bool,
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_ring_rtrb(producer: &mut WordProducer, number: u64) -> bool {
+    reserve_and_publish(producer, number)
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_ring_bounded(producer: &mut BoundedProducer, number: u64) -> bool {
+    reserve_and_publish(producer, number)
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_ring_overwriting(recorder: &mut Recorder, number: u64) -> bool {
+    let record = record(number);
+    recorder.push_known(&record) || push_outlined(recorder, number)
+}
+
+#[cold]
+#[inline(never)]
+fn push_outlined(recorder: &mut Recorder, number: u64) -> bool {
+    recorder.push(&record(number)).is_ok()
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_ring_overwriting_slot(recorder: &mut Recorder, number: u64) -> bool {
+    let Some(mut slot) = recorder.reserve_known(WORDS) else { return false };
+    // SAFETY: the slot has as many words as a record.
+    unsafe { slot.as_mut_ptr().cast::<[u64; WORDS]>().write(record(number)) };
+    // SAFETY: all of them were written.
+    unsafe { slot.publish() };
+    true
+}
+
+#[inline(always)]
+fn record(number: u64) -> [u64; WORDS] {
+    [HEADER, number, number + 7, number ^ 0x55, number]
+}
+
+#[inline(always)]
+fn reserve_and_publish<W: Writer>(producer: &mut Producer<W>, number: u64) -> bool {
+    let mut slot = match producer.reserve_known(WORDS) {
+        Some(slot) => slot,
+        None => return outlined(producer, number),
+    };
+    // SAFETY: the slot has as many words as a record.
+    unsafe { slot.as_mut_ptr().cast::<[u64; WORDS]>().write(record(number)) };
+    // SAFETY: all of them were written.
+    unsafe { slot.publish() };
+    true
+}
+
+#[cold]
+#[inline(never)]
+fn outlined<W: Writer>(producer: &mut Producer<W>, number: u64) -> bool {
+    let Ok(mut slot) = producer.reserve(WORDS) else { return false };
+    // SAFETY: the slot has as many words as a record.
+    unsafe { slot.as_mut_ptr().cast::<[u64; WORDS]>().write(record(number)) };
+    // SAFETY: all of them were written.
+    unsafe { slot.publish() };
+    true
+}
+
+impl<W: Writer, R: Reader> Kind for Records<W, R> {
+    fn log(&mut self, number: u64) -> bool {
+        (self.log)(&mut self.producer, number)
+    }
+
+    fn beside(&mut self, produce: &mut Produce<'_>) {
+        let Self { producer, consumer, log } = self;
+        beside(
+            || {
+                let committed = consumer.look();
+                let (first, second) = committed.runs();
+                black_box(first.iter().chain(second).fold(0, |sum, word| sum ^ word));
+                committed.consume_all();
+            },
+            || produce(&mut |number| log(producer, number)),
+        );
+    }
+
+    fn drain(&mut self) {
+        self.consumer.look().consume_all();
+    }
+}
+
+struct Overwriting {
+    recorder: Recorder,
+    follower: Follower,
+    log: fn(&mut Recorder, u64) -> bool,
+}
+
+impl Kind for Overwriting {
+    fn log(&mut self, number: u64) -> bool {
+        (self.log)(&mut self.recorder, number)
+    }
+
+    fn beside(&mut self, produce: &mut Produce<'_>) {
+        let Self { recorder, follower, log } = self;
+        beside(
+            || {
+                let copied = follower.look();
+                black_box(copied.runs().0.iter().fold(0, |sum, word| sum ^ word));
+                copied.consume_all();
+            },
+            || produce(&mut |number| log(recorder, number)),
+        );
+    }
+
+    /// Nobody has to: this is what a flight recorder costs, which goes round and round.
+    fn drain(&mut self) {}
+}
+
+/// Calls `look` on another core, at the pace, until `produce` is done.
+fn beside(mut look: impl FnMut() + Send, produce: impl FnOnce()) {
+    let done = AtomicBool::new(false);
+    let ready = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            if let Some(core) = consumer_core() {
+                pin(core).expect("a core");
+            }
+            let pace = (PACE_NS * counter::ticks_per_ns()) as u64;
+            ready.store(true, Ordering::Release);
+            while !done.load(Ordering::Acquire) {
+                look();
+                counter::spin_ticks(pace);
+            }
+            look();
+        });
+        while !ready.load(Ordering::Acquire) {
+            std::hint::spin_loop();
+        }
+        produce();
+        done.store(true, Ordering::Release);
+    });
+}
+
+fn identity(mode: Mode) -> Identity {
+    Identity { capacity_words: RING_WORDS as u64, mode, ..Identity::default() }
+}
+
+/// In a file, where there is the directory for it.
+fn in_file(mode: Mode) -> Option<Ring> {
+    let (ring, path) = mapping::create(DEFAULT_DIRECTORY.as_ref(), identity(mode)).ok()?;
+    // The mapping stays.
+    std::fs::remove_file(path).expect("a file that was just made");
+    Some(ring)
+}
+
+fn of_rtrb() -> Box<dyn Kind> {
+    let (producer, consumer): (WordProducer, WordConsumer) = kymo::ring::ring(RING_WORDS);
+    Box::new(Records { producer, consumer, log: kymo_ring_rtrb })
+}
+
+fn of_bounded(ring: Ring) -> Box<dyn Kind> {
+    let (producer, consumer, _): (_, BoundedConsumer, _) = bounded(ring);
+    Box::new(Records { producer, consumer, log: kymo_ring_bounded })
+}
+
+fn of_overwriting(ring: Ring, log: fn(&mut Recorder, u64) -> bool) -> Box<dyn Kind> {
+    let (recorder, follower) = overwriting(ring);
+    Box::new(Overwriting { recorder, follower, log })
+}
+
+fn kinds() -> Vec<(&'static str, Box<dyn Kind>)> {
+    let heap = |mode| Ring::on_heap(identity(mode));
+    let mut kinds = vec![
+        ("rtrb", of_rtrb()),
+        ("rtrb again", of_rtrb()),
+        ("bounded, heap", of_bounded(heap(Mode::Bounded))),
+    ];
+    if let Some(ring) = in_file(Mode::Bounded) {
+        kinds.push(("bounded, /dev/shm", of_bounded(ring)));
+    }
+    kinds.push((
+        "overwriting, record on the stack",
+        of_overwriting(heap(Mode::Overwriting), kymo_ring_overwriting),
+    ));
+    if let Some(ring) = in_file(Mode::Overwriting) {
+        let kind = of_overwriting(ring, kymo_ring_overwriting);
+        kinds.push(("the same, /dev/shm", kind));
+    }
+    kinds.push((
+        "overwriting, record in a buffer",
+        of_overwriting(heap(Mode::Overwriting), kymo_ring_overwriting_slot),
+    ));
+    kinds
+}
+
+fn main() {
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let [count, kind, number] = &arguments[..]
+        && count == "count"
+    {
+        return count_instructions(kind, number.parse().expect("a number of records"));
+    }
+    pin(PRODUCER_CORE).expect("a core");
+    report("the consumer looks when nobody logs", ROUNDS, |kind| {
+        let begin = counter::read_fenced();
+        for number in 0..BATCH {
+            black_box(kind.log(number));
+        }
+        let passed = counter::read_fenced() - begin;
+        kind.drain();
+        passed
+    });
+    report("the consumer looks once a microsecond", ROUNDS_BESIDE, |kind| {
+        let mut passed = 0;
+        kind.beside(&mut |log| {
+            let begin = counter::read_fenced();
+            for number in 0..BATCH {
+                while !log(number) {
+                    std::hint::spin_loop();
+                }
+            }
+            passed = counter::read_fenced() - begin;
+        });
+        passed
+    });
+}
+
+/// Measures all kinds in turn, and prints a table.
+fn report(title: &str, rounds: usize, batch: impl Fn(&mut dyn Kind) -> u64) {
+    let begin = Instant::now();
+    let mut kinds = kinds();
+    let mut passed = vec![Vec::new(); kinds.len()];
+    for _ in 0..rounds {
+        for ((_, kind), passed) in kinds.iter_mut().zip(&mut passed) {
+            passed.push(batch(&mut **kind) as f64);
+        }
+    }
+    println!("| {title} | ns | times rtrb |");
+    println!("| --- | --- | --- |");
+    for ((name, _), own) in kinds.iter().zip(&passed) {
+        let ratios = own.iter().zip(&passed[0]).map(|(own, rtrb)| own / rtrb);
+        let ns = counter::ns(median(own.iter().copied())) / BATCH as f64;
+        println!("| {name} | {ns:.2} | {:.2} |", median(ratios));
+    }
+    println!("({rounds} batches of {BATCH} records each, {:.1?})\n", begin.elapsed());
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Logs so many records after a first one, which asks for room.
+fn count_instructions(kind: &str, records: u64) {
+    let mut kind = match kind {
+        "rtrb" => of_rtrb(),
+        "bounded" => of_bounded(Ring::on_heap(identity(Mode::Bounded))),
+        "overwriting" => {
+            of_overwriting(Ring::on_heap(identity(Mode::Overwriting)), kymo_ring_overwriting)
+        }
+        "overwriting_slot" => {
+            of_overwriting(Ring::on_heap(identity(Mode::Overwriting)), kymo_ring_overwriting_slot)
+        }
+        other => panic!("there is no kind {other:?}"),
+    };
+    (0..=records).for_each(|number| assert!(kind.log(number), "too many for the ring"));
+}

@@ -1,0 +1,164 @@
+//! `kymo export`: writes log files in the formats of other tools.
+
+mod destination;
+mod perfetto;
+mod tracks;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use jiff::tz::TimeZone;
+use kymo::reader::{Event, FileError, Files, Options, Order, Reader};
+
+use crate::filter;
+use crate::format::Lines;
+use crate::input::{self, OpenError};
+use crate::interrupt;
+use crate::outcome::{self, Outcome, complain};
+use crate::output::Closed;
+use crate::point::Reference;
+use crate::progress::Progress;
+use destination::Destination;
+use perfetto::Perfetto;
+
+/// Writes log files, merged by time, in the format of another tool.
+///
+/// The result appears under its name when it is complete, and not before.
+#[derive(Args)]
+#[command(after_help = outcome::HELP)]
+pub struct Export {
+    /// The format
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    to: Format,
+
+    /// The file that is made; `-` is standard output
+    #[arg(value_name = "OUT")]
+    out: PathBuf,
+
+    /// The log files, or directories of files named *.kymo; `-` is standard input
+    #[arg(required = true, value_name = "FILE|DIR")]
+    files: Vec<PathBuf>,
+
+    /// Replace OUT if it is there already
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    filter: filter::Arguments,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A JSON object on a line, as `kymo cat --format json`
+    Json,
+    /// Comma-separated values, as `kymo cat --format csv`
+    Csv,
+    /// A trace for ui.perfetto.dev and chrome://tracing: a track for each thread, an event for each
+    /// record, and a counter of what was dropped
+    Perfetto,
+}
+
+/// Turns events into a format.
+enum Writer {
+    Lines(Box<Lines>),
+    Perfetto(Box<Perfetto>),
+}
+
+impl Export {
+    /// Runs the command.
+    pub fn run(self) -> ExitCode {
+        interrupt::watch();
+        match self.export() {
+            Ok(outcome) if !interrupt::requested() => outcome.into(),
+            Err(Closed(outcome)) if !interrupt::requested() => outcome.into(),
+            _ => interrupt::exit_code(),
+        }
+    }
+
+    fn export(self) -> Result<Outcome, Closed> {
+        let mut outcome = Outcome::Nothing;
+        let mut filter = self.filter.build(&Reference::now(TimeZone::UTC));
+        let mut destination = Destination::open(&self.out, self.force, &self.files)?;
+        let bytes = self.files.iter().map(|path| path.metadata().map_or(0, |it| it.len())).sum();
+        let options = || filter.push_down(Options::new().order(Order::Time));
+        let inputs = input::open_all(&self.files, options, |path, error: OpenError| {
+            complain(format_args!("{}: {error}", path.display()));
+            outcome.add(Outcome::Failed);
+        });
+        // A result with nothing in it would only look like one.
+        if inputs.is_empty() {
+            return Ok(outcome);
+        }
+        let (mut readers, mut named) = (Vec::new(), Vec::new());
+        for input in inputs {
+            readers.push(input.reader);
+            named.push((input.name, input.is_live));
+        }
+        let mut writer = match self.to {
+            Format::Json => Writer::Lines(Box::new(Lines::json(named.len()))),
+            Format::Csv => Writer::Lines(Box::new(Lines::csv(named.len()))),
+            Format::Perfetto => {
+                let files = readers.iter().map(Reader::header).zip(named.iter().map(|it| &*it.0));
+                Writer::Perfetto(Box::new(Perfetto::new(files)))
+            }
+        };
+        if let Writer::Lines(lines) = &writer {
+            lines.begin(destination.buffer());
+        }
+        let mut files = Files::new(readers);
+        let progress = Progress::new("export", bytes);
+        let mut events = 0_u64;
+        loop {
+            match files.next_event() {
+                Ok(Some((file, event))) => {
+                    let wanted = match &event {
+                        Event::Record(record) => filter.admits(file, record),
+                        mark => filter.admits_mark(mark),
+                    };
+                    if wanted {
+                        if matches!(event, Event::Record(_)) {
+                            outcome.add(Outcome::Found);
+                        }
+                        writer.write(file, &named[file].0, &event, destination.buffer());
+                        destination.line_done()?;
+                    }
+                }
+                Ok(None) => break,
+                Err(FileError { file, error, .. }) => {
+                    complain(format_args!("{}: {error}", named[file].0));
+                    outcome.add(Outcome::Failed);
+                }
+            }
+            events += 1;
+            if events.is_multiple_of(4096) {
+                progress.at(files.readers().iter().map(Reader::offset).sum());
+                if interrupt::requested() {
+                    return Ok(outcome);
+                }
+            }
+        }
+        drop(progress);
+        for (reader, (name, is_live)) in files.readers().iter().zip(&named) {
+            if let Some(complaint) = input::complaint(reader.report(), *is_live) {
+                complain(format_args!("{name}: {complaint}"));
+                outcome.add(Outcome::Failed);
+            }
+        }
+        if let Writer::Perfetto(perfetto) = writer {
+            perfetto.end(destination.buffer());
+        }
+        destination.complete()?;
+        Ok(outcome)
+    }
+}
+
+impl Writer {
+    #[inline]
+    fn write(&mut self, file: usize, log: &str, event: &Event<'_>, out: &mut String) {
+        match self {
+            Self::Lines(lines) => lines.write(file, log, event, out),
+            Self::Perfetto(perfetto) => perfetto.write(file, log, event, out),
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The Trace Event Format, as JSON: what chrome://tracing defined, and ui.perfetto.dev opens.
+//!
+//! A record is an instant event of its thread, named by its message, with the call site and the
+//! fields as its arguments. What was dropped is one too, and a counter of its process. Times are
+//! microseconds since the second in which the first record was logged, with three decimals: since
+//! 1970 they would have more digits than a double has. Which second that is, is in `otherData`.
+
+use std::fmt::Write;
+
+use jiff::tz::TimeZone;
+use kymo::reader::json::{write_string, write_value};
+use kymo::reader::{CallSite, Drops, Event, Header, Record, Thread};
+
+use super::tracks::Tracks;
+use crate::time::Times;
+
+/// Writes events.
+pub struct Perfetto {
+    /// What times are relative to, in nanoseconds since the epoch.
+    start_ns: i64,
+    /// What introduces the processes, until the trace has begun.
+    processes: Option<String>,
+    tracks: Tracks,
+    files: Vec<File>,
+    /// The time of the last event that had one.
+    last_ns: i64,
+    message: String,
+}
+
+struct File {
+    process: u32,
+    /// How many records of it were dropped so far.
+    dropped: u64,
+    /// By [`Thread::index`]; 0 where it is not known yet.
+    threads: Vec<u32>,
+    /// By [`CallSite::index`].
+    sites: Vec<Site>,
+}
+
+/// What the events of a call site have in common.
+#[derive(Default)]
+struct Site {
+    /// From behind the name to before the time.
+    middle: String,
+    /// From behind the thread to the fields.
+    arguments: String,
+    /// The keys of the fields, with what separates them.
+    keys: Vec<String>,
+}
+
+impl Perfetto {
+    /// For a trace of files with these headers and names.
+    pub fn new<'f>(files: impl Iterator<Item = (&'f Header, &'f str)>) -> Self {
+        let mut tracks = Tracks::default();
+        let (mut all, mut processes, mut opened) = (Vec::new(), String::new(), i64::MAX);
+        for (file, (header, name)) in files.enumerate() {
+            let (process, is_new) = tracks.process(file, header);
+            opened = opened.min(header.opened_ns);
+            if is_new {
+                write_metadata("process_name", "name", process, None, name, &mut processes);
+                let host = &header.host;
+                write_metadata("process_labels", "labels", process, None, host, &mut processes);
+            }
+            all.push(File { process, dropped: 0, threads: Vec::new(), sites: Vec::new() });
+        }
+        Self {
+            start_ns: 0,
+            processes: Some(processes),
+            tracks,
+            files: all,
+            last_ns: opened,
+            message: String::new(),
+        }
+    }
+
+    /// Begins the trace, unless it has begun.
+    fn begin(&mut self, first_ns: i64, out: &mut String) {
+        let Some(processes) = self.processes.take() else { return };
+        self.start_ns = first_ns.saturating_sub(first_ns.rem_euclid(1_000_000_000));
+        self.last_ns = first_ns;
+        out.push_str("{\"displayTimeUnit\":\"ns\",\"otherData\":{\"start\":\"");
+        Times::new(TimeZone::UTC).write(self.start_ns, out);
+        let _ = write!(out, "\",\"writer\":\"kymo {}\"}},", env!("CARGO_PKG_VERSION"));
+        out.push_str("\"traceEvents\":[\n");
+        out.push_str(&processes);
+    }
+
+    /// Appends the events for `event`, which is from the file `log`, number `file`.
+    #[inline]
+    pub fn write(&mut self, file: usize, log: &str, event: &Event<'_>, out: &mut String) {
+        if self.processes.is_some() {
+            let time = match event {
+                Event::Record(record) => record.time_ns(),
+                Event::Drops(drops) => drops.first_ns,
+                Event::Signal(signal) => signal.time_ns,
+                _ => self.last_ns,
+            };
+            self.begin(time, out);
+        }
+        match event {
+            Event::Record(record) => self.record(file, record, out),
+            Event::Drops(drops) => self.drops(file, drops, out),
+            Event::Gap(gap) => {
+                let text = format!("{} records are missing", gap.records);
+                self.mark(file, gap.thread, "missing", &text, (log, gap.offset), out);
+            }
+            Event::Damage(damage) => {
+                self.mark(file, None, "damage", &damage.to_string(), (log, damage.offset), out);
+            }
+            Event::Signal(signal) => {
+                self.last_ns = signal.time_ns;
+                let text = signal.to_string();
+                self.mark(file, signal.thread, "signal", &text, (log, signal.offset), out);
+            }
+            _ => {}
+        }
+    }
+
+    /// Closes the trace.
+    pub fn end(mut self, out: &mut String) {
+        self.begin(self.last_ns, out);
+        // Every event ends with a comma, and the format has none behind the last.
+        out.push_str("{\"name\":\"end\",\"ph\":\"M\",\"pid\":0,\"args\":{}}\n]}\n");
+    }
+
+    fn record(&mut self, file: usize, record: &Record<'_>, out: &mut String) {
+        let thread = self.thread(file, record.thread(), out);
+        self.last_ns = record.time_ns();
+        self.message.clear();
+        record.message(&mut self.message);
+        out.push_str("{\"name\":");
+        write_string(&self.message, out);
+        let File { process, sites, .. } = &mut self.files[file];
+        let process = *process;
+        let index = record.call_site().index();
+        if sites.len() <= index {
+            sites.resize_with(index + 1, Site::default);
+        }
+        if sites[index].middle.is_empty() {
+            sites[index] = Site::new(record.call_site());
+        }
+        let site = &sites[index];
+        out.push_str(&site.middle);
+        write_time(record.time_ns(), self.start_ns, out);
+        let _ = write!(out, ",\"pid\":{process},\"tid\":{thread}");
+        out.push_str(&site.arguments);
+        for (key, (_, value)) in site.keys.iter().zip(record.arguments()) {
+            out.push_str(key);
+            write_value(&value, out);
+        }
+        out.push_str("}}},\n");
+    }
+
+    fn drops(&mut self, file: usize, drops: &Drops<'_>, out: &mut String) {
+        let thread = self.thread(file, drops.thread, out);
+        let (start_ns, total) = (self.start_ns, drops.total());
+        let File { process, dropped, .. } = &mut self.files[file];
+        let process = *process;
+        self.last_ns = drops.first_ns;
+        let _ = write!(out, "{{\"name\":\"{total} records dropped\",\"cat\":\"drops\"");
+        out.push_str(",\"ph\":\"i\",\"s\":\"t\",\"ts\":");
+        write_time(drops.first_ns, start_ns, out);
+        let _ = write!(out, ",\"pid\":{process},\"tid\":{thread},\"args\":{{\"until\":\"");
+        Times::new(TimeZone::UTC).write(drops.last_ns, out);
+        out.push('"');
+        for count in drops.counts {
+            let level = count.level.map_or("unknown level", kymo::Level::name);
+            out.push(',');
+            write_string(&format!("{} ({level})", count.reason), out);
+            let _ = write!(out, ":{}", count.count);
+        }
+        out.push_str("}},\n");
+        // From what was dropped before, at the beginning of the gap, to what was by its end.
+        let before = *dropped;
+        *dropped = dropped.saturating_add(total);
+        for (time, value) in [(drops.first_ns, before), (drops.last_ns, *dropped)] {
+            out.push_str("{\"name\":\"records\",\"ph\":\"C\",\"ts\":");
+            write_time(time, start_ns, out);
+            let _ = writeln!(out, ",\"pid\":{process},\"args\":{{\"dropped\":{value}}}}},");
+        }
+    }
+
+    /// Appends an instant event of a thread, or of the process, at the time of the last event, for
+    /// something that stands at this offset of this file.
+    fn mark(
+        &mut self,
+        file: usize,
+        thread: Option<&Thread>,
+        category: &str,
+        text: &str,
+        (log, offset): (&str, u64),
+        out: &mut String,
+    ) {
+        let thread = thread.map(|thread| self.thread(file, thread, out));
+        out.push_str("{\"name\":");
+        write_string(text, out);
+        let scope = if thread.is_some() { 't' } else { 'p' };
+        let _ = write!(out, ",\"cat\":\"{category}\",\"ph\":\"i\",\"s\":\"{scope}\",\"ts\":");
+        write_time(self.last_ns, self.start_ns, out);
+        let _ = write!(out, ",\"pid\":{}", self.files[file].process);
+        if let Some(thread) = thread {
+            let _ = write!(out, ",\"tid\":{thread}");
+        }
+        out.push_str(",\"args\":{\"log\":");
+        write_string(log, out);
+        let _ = writeln!(out, ",\"offset\":{offset}}}}},");
+    }
+
+    /// The number of a thread, which is introduced where it is new.
+    #[inline]
+    fn thread(&mut self, file: usize, thread: &Thread, out: &mut String) -> u32 {
+        match self.files[file].threads.get(thread.index()) {
+            Some(&number) if number != 0 => number,
+            _ => self.new_thread(file, thread, out),
+        }
+    }
+
+    #[cold]
+    fn new_thread(&mut self, file: usize, thread: &Thread, out: &mut String) -> u32 {
+        let process = self.files[file].process;
+        let (number, is_new) = self.tracks.thread(file, process, thread);
+        if is_new {
+            let name = match thread.name() {
+                "" => format!("thread {}", thread.number()),
+                name => name.to_owned(),
+            };
+            write_metadata("thread_name", "name", process, Some(number), &name, out);
+        }
+        let threads = &mut self.files[file].threads;
+        if threads.len() <= thread.index() {
+            threads.resize(thread.index() + 1, 0);
+        }
+        threads[thread.index()] = number;
+        number
+    }
+}
+
+impl Site {
+    fn new(site: &CallSite) -> Self {
+        let mut middle = String::from(",\"cat\":");
+        write_string(site.level().name(), &mut middle);
+        middle.push_str(",\"ph\":\"i\",\"s\":\"t\",\"ts\":");
+        let mut arguments = String::from(",\"args\":{\"level\":");
+        write_string(site.level().name(), &mut arguments);
+        arguments.push_str(",\"target\":");
+        write_string(site.target(), &mut arguments);
+        arguments.push_str(",\"at\":");
+        write_string(&format!("{}:{}", site.file(), site.line()), &mut arguments);
+        arguments.push_str(",\"fields\":{");
+        let mut keys = Vec::new();
+        for (index, name) in site.names().iter().enumerate() {
+            let mut key = String::from(if index == 0 { "" } else { "," });
+            match &**name {
+                "" => write_string(&index.to_string(), &mut key),
+                name => write_string(name, &mut key),
+            }
+            key.push(':');
+            keys.push(key);
+        }
+        Self { middle, arguments, keys }
+    }
+}
+
+fn write_metadata(
+    what: &str,
+    key: &str,
+    process: u32,
+    thread: Option<u32>,
+    value: &str,
+    out: &mut String,
+) {
+    let _ = write!(out, "{{\"name\":\"{what}\",\"ph\":\"M\",\"pid\":{process}");
+    if let Some(thread) = thread {
+        let _ = write!(out, ",\"tid\":{thread}");
+    }
+    let _ = write!(out, ",\"args\":{{\"{key}\":");
+    write_string(value, out);
+    out.push_str("}},\n");
+}
+
+/// Appends the microseconds from `start_ns` to `time_ns`.
+fn write_time(time_ns: i64, start_ns: i64, out: &mut String) {
+    let elapsed = i128::from(time_ns) - i128::from(start_ns);
+    let sign = if elapsed < 0 { "-" } else { "" };
+    let elapsed = elapsed.unsigned_abs();
+    let _ = write!(out, "{sign}{}.{:03}", elapsed / 1_000, elapsed % 1_000);
+}

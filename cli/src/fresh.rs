@@ -1,0 +1,124 @@
+//! A file that appears under its name when it is complete, and not before: it is written under
+//! another name beside it. Whatever keeps it from being completed, nothing is left behind.
+
+use std::fs::{File, Permissions};
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+use tempfile::NamedTempFile;
+
+/// A file on its way.
+pub struct Fresh {
+    temporary: NamedTempFile,
+    path: PathBuf,
+    replace: bool,
+}
+
+/// Why a file cannot be made.
+#[derive(Debug)]
+pub enum Error {
+    Exists,
+    /// A directory, a link, a device.
+    NotAFile,
+    /// It is one of those that are read.
+    Input,
+    Io(io::Error),
+}
+
+impl Fresh {
+    /// Begins the file at `path`, made from `inputs`. One that is there already is an error, or is
+    /// to be replaced.
+    pub fn create<'p>(
+        path: &Path,
+        replace: bool,
+        inputs: impl IntoIterator<Item = &'p PathBuf>,
+    ) -> Result<Self, Error> {
+        match path.symlink_metadata() {
+            Ok(there) => {
+                if inputs.into_iter().any(|input| is_same(input, path)) {
+                    return Err(Error::Input);
+                }
+                if !replace {
+                    return Err(Error::Exists);
+                }
+                if !there.is_file() {
+                    return Err(Error::NotAFile);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::Io(error)),
+        }
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".kymo-").suffix(".part");
+        if let Some(permissions) = permissions() {
+            builder.permissions(permissions);
+        }
+        let temporary = builder.tempfile_in(folder).map_err(Error::Io)?;
+        Ok(Self { temporary, path: path.to_owned(), replace })
+    }
+
+    /// What is being written.
+    pub fn file(&mut self) -> &mut File {
+        self.temporary.as_file_mut()
+    }
+
+    /// Where it is, for the time being.
+    pub fn temporary_path(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    /// Gives it its name.
+    pub fn complete(self) -> Result<(), Error> {
+        let named = match self.replace {
+            true => self.temporary.persist(&self.path),
+            false => self.temporary.persist_noclobber(&self.path),
+        };
+        match named {
+            Ok(_) => Ok(()),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Exists),
+            Err(error) => Err(Error::Io(error.error)),
+        }
+    }
+}
+
+/// Those of any new file, from which the process's mask is taken.
+#[cfg(unix)]
+fn permissions() -> Option<Permissions> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(Permissions::from_mode(0o666))
+}
+
+#[cfg(not(unix))]
+fn permissions() -> Option<Permissions> {
+    None
+}
+
+/// Whether both are the same file, by whatever names.
+#[cfg(unix)]
+fn is_same(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| path.metadata().map(|it| (it.dev(), it.ino()));
+    matches!((identity(a), identity(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+#[cfg(not(unix))]
+fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exists => f.write_str("exists already; nothing was written"),
+            Self::NotAFile => f.write_str("is not a regular file, and is not replaced"),
+            Self::Input => f.write_str("is the file that is read; give the result another name"),
+            Self::Io(error) => write!(f, "cannot write it: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,34 @@
+//! Ctrl-C, and the polite request to end: the work stops at the next opportunity, what was printed
+//! is flushed, and temporary files are removed. Whoever asks a second time is obeyed at once.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// What is asked for: the number of the signal, or 0.
+static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+
+/// Begins to watch for it. Where that fails, the signals do what they always did.
+pub fn watch() {
+    let again = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // The order counts: a signal that comes again ends the process before it is noted again.
+        let _ = flag::register_conditional_default(signal, Arc::clone(&again));
+        let _ = flag::register(signal, Arc::clone(&again));
+        let _ = flag::register_usize(signal, Arc::clone(&SIGNAL), signal as usize);
+    }
+}
+
+/// Whether the command is to end. Costs a load.
+pub fn requested() -> bool {
+    // Relaxed: the number is all there is.
+    SIGNAL.load(Ordering::Relaxed) != 0
+}
+
+/// The exit code of a command that was interrupted, as shells have it: 128 and the signal.
+pub fn exit_code() -> ExitCode {
+    ExitCode::from(128 + SIGNAL.load(Ordering::Relaxed) as u8)
+}

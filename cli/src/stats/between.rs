@@ -1,0 +1,154 @@
+//! The time between two places in a program, from its records.
+
+use std::collections::HashMap;
+
+use std::str::FromStr;
+
+use hdrhistogram::Histogram;
+use kymo::reader::json::write_value;
+use kymo::reader::{CallSite, Record};
+use serde::Serialize;
+
+use crate::filter::Place;
+
+/// How many records may wait for their counterpart.
+const MAX_OPEN: usize = 1 << 20;
+
+/// The percentiles that are printed.
+const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
+
+/// Two places, with a comma between them.
+#[derive(Clone, Debug)]
+pub struct Places([(String, Place); 2]);
+
+impl FromStr for Places {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((from, to)) = text.split_once(',') else {
+            return Err("two places are needed, as in `a.rs:10,b.rs:20`".to_owned());
+        };
+        let place = |text: &str| {
+            let Ok(place) = text.parse();
+            (text.to_owned(), place)
+        };
+        if from.is_empty() || to.is_empty() {
+            return Err("a place is missing on one side of the comma".to_owned());
+        }
+        Ok(Self([place(from), place(to)]))
+    }
+}
+
+/// What a call site is to the pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Role {
+    pub begins: bool,
+    pub ends: bool,
+}
+
+/// Measures the time from each record at one place to the next at the other.
+pub struct Between {
+    places: Places,
+    by: Option<String>,
+    /// When the last beginning was that has no end yet.
+    open: HashMap<Key, i64>,
+    times: Histogram<u64>,
+    begun: u64,
+    ended: u64,
+    backwards: u64,
+}
+
+/// What a beginning and its end have in common: the thread of a file, or a value.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Thread(usize, usize),
+    Value(String),
+}
+
+/// What came of it. Times are in nanoseconds.
+#[derive(Debug, Serialize)]
+pub struct Latency {
+    pub from: String,
+    pub to: String,
+    pub by: Option<String>,
+    /// Records at either place.
+    pub begun: u64,
+    pub ended: u64,
+    /// How many of them are a pair.
+    pub pairs: u64,
+    /// Pairs whose end is before their beginning. They count as no time.
+    pub backwards: u64,
+    pub min_ns: u64,
+    pub mean_ns: f64,
+    pub percentiles: Vec<Percentile>,
+}
+
+/// This many per cent of the pairs took at most so long.
+#[derive(Debug, Serialize)]
+pub struct Percentile {
+    pub percent: f64,
+    pub ns: u64,
+}
+
+impl Between {
+    pub fn new(places: Places, by: Option<String>) -> Self {
+        // Three digits of precision. It grows with the times that are counted.
+        let times = Histogram::new(3).expect("a precision from 0 to 5");
+        Self { places, by, open: HashMap::new(), times, begun: 0, ended: 0, backwards: 0 }
+    }
+
+    /// What the records of a call site are to the pair.
+    pub fn role(&self, site: &CallSite) -> Role {
+        let [begins, ends] =
+            [0, 1].map(|index: usize| self.places.0[index].1.is(site.file(), site.line()));
+        Role { begins, ends }
+    }
+
+    /// Takes a record of a call site with this role.
+    pub fn record(&mut self, role: Role, file: usize, record: &Record<'_>) {
+        self.begun += u64::from(role.begins);
+        self.ended += u64::from(role.ends);
+        let Some(key) = self.key(file, record) else { return };
+        let now = record.time_ns();
+        // In this order, so that a place can be measured against itself.
+        if role.ends
+            && let Some(begun) = self.open.remove(&key)
+        {
+            self.backwards += u64::from(now < begun);
+            let elapsed = i128::from(now) - i128::from(begun);
+            self.times.saturating_record(u64::try_from(elapsed).unwrap_or(0));
+        }
+        if role.begins && (self.open.len() < MAX_OPEN || self.open.contains_key(&key)) {
+            self.open.insert(key, now);
+        }
+    }
+
+    fn key(&self, file: usize, record: &Record<'_>) -> Option<Key> {
+        let Some(by) = &self.by else {
+            return Some(Key::Thread(file, record.thread().index()));
+        };
+        let position = || record.argument_at(by.parse().ok()?);
+        let value = record.argument(by).or_else(position)?;
+        let mut text = String::new();
+        write_value(&value, &mut text);
+        Some(Key::Value(text))
+    }
+
+    pub fn latency(self) -> Latency {
+        let [from, to] = self.places.0.map(|(text, _)| text);
+        let times = &self.times;
+        let percentile = |percent| Percentile { percent, ns: times.value_at_percentile(percent) };
+        Latency {
+            from,
+            to,
+            by: self.by,
+            begun: self.begun,
+            ended: self.ended,
+            pairs: times.len(),
+            backwards: self.backwards,
+            min_ns: times.min(),
+            mean_ns: times.mean(),
+            percentiles: PERCENTILES.map(percentile).into(),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `kymo stats`: what logs most, and what it costs.
+//!
+//! The files are read once. Memory is that of the call sites and threads that they name, and of
+//! what is bounded by construction: the histogram, and the pairs that are open.
+
+mod between;
+mod histogram;
+mod summary;
+mod tables;
+mod tally;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use jiff::tz::TimeZone;
+use kymo::reader::{Event, FileError, Files, Options, Order};
+
+use crate::filter;
+use crate::input::{self, OpenError};
+use crate::interrupt;
+use crate::outcome::{self, Outcome, complain};
+use crate::output::{Closed, Output};
+use crate::point::Reference;
+use crate::progress::Progress;
+use crate::time;
+use between::{Between, Places};
+use tally::Tally;
+
+/// Says what logs most and what it costs.
+///
+/// For each call site, target, level and thread: how many records, how many bytes of the file, a
+/// second, and which share of all. Then what was dropped and what is missing, and a histogram of
+/// records over time.
+#[derive(Args)]
+#[command(after_help = outcome::HELP)]
+pub struct Stats {
+    /// The log files, or directories of files named *.kymo; `-` is standard input
+    #[arg(required = true, value_name = "FILE|DIR")]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    filter: filter::Arguments,
+
+    /// The time from a record of one call site to the next of another in the same thread, as
+    /// percentiles: two places as in --at, with a comma between them
+    #[arg(long, value_name = "FROM,TO")]
+    between: Option<Places>,
+
+    /// For --between: the next record, of whatever thread, in which the argument with this name, or
+    /// at this position, has the same value
+    #[arg(long, value_name = "FIELD", requires = "between")]
+    by: Option<String>,
+
+    /// By what the tables are sorted
+    #[arg(long, value_enum, default_value_t)]
+    sort: Sort,
+
+    /// How many rows a table has, at most; 0 is all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+
+    /// Print a JSON object, with all rows
+    #[arg(long)]
+    json: bool,
+
+    /// The time zone: the name of a zone (Europe/Berlin), an offset (+02:00), or `local`
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = time::parse_zone)]
+    tz: TimeZone,
+}
+
+/// By what tables are sorted, the largest first.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Sort {
+    #[default]
+    Records,
+    Bytes,
+}
+
+impl Stats {
+    /// Runs the command.
+    pub fn run(self) -> ExitCode {
+        interrupt::watch();
+        let mut outcome = Outcome::Nothing;
+        // Records of several threads are compared only where it is asked for.
+        let order = if self.by.is_some() { Order::Time } else { Order::Written };
+        let mut bytes = 0;
+        let options = || Options::new().order(order);
+        let inputs = input::open_all(&self.files, options, |path, error: OpenError| {
+            complain(format_args!("{}: {error}", path.display()));
+            outcome.add(Outcome::Failed);
+        });
+        for path in &self.files {
+            bytes += path.metadata().map_or(0, |metadata| metadata.len());
+        }
+        let (mut readers, mut named) = (Vec::new(), Vec::new());
+        for input in inputs {
+            readers.push(input.reader);
+            named.push((input.name, input.is_live));
+        }
+        if readers.is_empty() {
+            return outcome.into();
+        }
+        let between = self.between.map(|places| Between::new(places, self.by));
+        let mut tally = Tally::new(named.iter().map(|(name, _)| name.clone()), between);
+        let mut filter = self.filter.build(&Reference::now(self.tz.clone()));
+        let mut files = Files::new(readers);
+        let progress = Progress::new("stats", bytes);
+        let mut events = 0_u64;
+        loop {
+            match files.next_event() {
+                Ok(Some((file, event))) => match &event {
+                    Event::Record(record) => {
+                        let size = tally.size(file, record);
+                        if filter.admits(file, record) {
+                            tally.record(file, record, size);
+                        }
+                    }
+                    mark if filter.admits_mark(mark) => tally.mark(file, mark),
+                    _ => {}
+                },
+                Ok(None) => break,
+                Err(FileError { file, error, .. }) => {
+                    complain(format_args!("{}: {error}", named[file].0));
+                    outcome.add(Outcome::Failed);
+                }
+            }
+            events += 1;
+            if events.is_multiple_of(4096) {
+                progress.at(files.readers().iter().map(|reader| reader.offset()).sum());
+                if interrupt::requested() {
+                    return interrupt::exit_code();
+                }
+            }
+        }
+        drop(progress);
+        for (reader, (name, is_live)) in files.readers().iter().zip(&named) {
+            tally.file(reader.report());
+            if let Some(complaint) = input::complaint(reader.report(), *is_live) {
+                complain(format_args!("{name}: {complaint}"));
+                outcome.add(Outcome::Failed);
+            }
+        }
+        let summary = tally.summary(self.sort);
+        for place in summary.unmet_places() {
+            complain(format_args!("no record was logged at {place}"));
+            outcome.add(Outcome::Failed);
+        }
+        if summary.records > 0 {
+            outcome.add(Outcome::Found);
+        }
+        let mut output = Output::new();
+        if self.json {
+            output.buffer().push_str(&serde_json::to_string(&summary).unwrap_or_default());
+            output.buffer().push('\n');
+        } else {
+            tables::write(&summary, self.top, self.tz, output.buffer());
+        }
+        if let Err(Closed(closed)) = output.finish() {
+            outcome.add(closed);
+        }
+        outcome.into()
+    }
+}

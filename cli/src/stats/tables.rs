@@ -1,0 +1,189 @@
+//! Stats as tables of text. What comes from a file stands last in its row, and is escaped.
+
+use std::fmt::Write;
+
+use jiff::tz::TimeZone;
+use kymo::reader::write_escaped;
+use terminal_size::{Width, terminal_size};
+
+use super::between::Latency;
+use super::histogram::Histogram;
+use super::summary::{Count, Summary};
+use crate::time::Times;
+
+/// How wide output is that goes to no terminal.
+const DEFAULT_WIDTH: usize = 80;
+
+/// How high the histogram is, in lines.
+const HEIGHT: u64 = 5;
+
+/// Blocks of one to eight eighths of a line's height.
+const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// Appends everything, at most `top` rows in each table.
+pub fn write(summary: &Summary, top: usize, zone: TimeZone, out: &mut String) {
+    let top = if top == 0 { usize::MAX } else { top };
+    let width = terminal_size().map_or(DEFAULT_WIDTH, |(Width(width), _)| width.into());
+    let mut times = Times::new(zone);
+    write_overview(summary, &mut times, out);
+    write_histogram(&summary.histogram, width, &mut times, out);
+    if summary.records > 0 {
+        let rows = summary.call_sites.iter().map(|row| {
+            let text = format!("{:5} {} {}: {}", row.level, row.at, row.target, row.format);
+            (text, row.count)
+        });
+        write_table(summary, "call site", rows, top, out);
+        let rows = summary.targets.iter().map(|row| (row.name.clone(), row.count));
+        write_table(summary, "target", rows, top, out);
+        let rows = summary.levels.iter().map(|row| (row.name.clone(), row.count));
+        write_table(summary, "level", rows, top, out);
+        let rows = summary.threads.iter().map(|row| {
+            let mut text = row.name.clone();
+            if row.dropped > 0 {
+                let _ = write!(text, ", {} dropped", row.dropped);
+            }
+            if row.lost > 0 {
+                let _ = write!(text, ", {} lost", row.lost);
+            }
+            (text, row.count)
+        });
+        write_table(summary, "thread", rows, top, out);
+    }
+    if !summary.drops.is_empty() {
+        let _ = writeln!(out, "\n{:>12}  dropped because", "records");
+        for row in &summary.drops {
+            let level = row.level.unwrap_or("unknown level");
+            let _ = writeln!(out, "{:>12}  {} ({level})", row.records, row.reason);
+        }
+    }
+    if let Some(latency) = &summary.between {
+        write_latency(latency, out);
+    }
+}
+
+fn write_overview(summary: &Summary, times: &mut Times, out: &mut String) {
+    let Summary { records, dropped, lost, file_bytes, files, .. } = summary;
+    let plural = if *files == 1 { "file" } else { "files" };
+    let _ = writeln!(
+        out,
+        "{records} records, {dropped} dropped, {lost} lost; {file_bytes} bytes in {files} {plural}"
+    );
+    let (Some(first), Some(last)) = (summary.first_ns, summary.last_ns) else { return };
+    times.write(first, out);
+    out.push_str(" to ");
+    times.write(last, out);
+    if let Some(seconds) = summary.seconds() {
+        let _ = write!(out, ": {}", duration(last.abs_diff(first)));
+        let (records, bytes) = (*records as f64 / seconds, summary.bytes as f64 / seconds);
+        let _ = write!(out, ", {} records/s, {} bytes/s", rate(records), rate(bytes));
+    }
+    out.push('\n');
+}
+
+fn write_histogram(histogram: &Histogram, width: usize, times: &mut Times, out: &mut String) {
+    let columns = histogram.columns(width);
+    let highest = columns.counts.iter().copied().max().unwrap_or(0);
+    if columns.counts.len() < 2 {
+        return;
+    }
+    out.push('\n');
+    for line in (0..HEIGHT).rev() {
+        let mut row = String::new();
+        for &count in &columns.counts {
+            // Whatever is there is seen.
+            let eighths = (u128::from(count) * u128::from(HEIGHT * 8)).div_ceil(highest.into());
+            let here = (eighths as u64).saturating_sub(line * 8).min(8);
+            row.push(here.checked_sub(1).map_or(' ', |index| BLOCKS[index as usize]));
+        }
+        out.push_str(row.trim_end());
+        out.push('\n');
+    }
+    let step = duration(columns.step_ns);
+    let _ = write!(out, "a column is {step}, the highest has {highest} records; from ");
+    times.write(columns.start_ns, out);
+    out.push('\n');
+}
+
+fn write_table(
+    summary: &Summary,
+    what: &str,
+    rows: impl ExactSizeIterator<Item = (String, Count)>,
+    top: usize,
+    out: &mut String,
+) {
+    let left_out = rows.len().saturating_sub(top);
+    let _ = writeln!(
+        out,
+        "\n{:>12} {:>6} {:>9} {:>14} {:>6} {:>9}  {what}",
+        "records", "share", "/s", "bytes", "share", "/record"
+    );
+    let percent = |part: u64, whole: u64| 100.0 * part as f64 / whole.max(1) as f64;
+    for (text, Count { records, bytes }) in rows.take(top) {
+        let per_second =
+            summary.seconds().map_or("-".to_owned(), |seconds| rate(records as f64 / seconds));
+        let _ = write!(
+            out,
+            "{records:>12} {:>5.1}% {per_second:>9} {bytes:>14} {:>5.1}% {:>9.1}  ",
+            percent(records, summary.records),
+            percent(bytes, summary.bytes),
+            bytes as f64 / records.max(1) as f64,
+        );
+        write_escaped(&text, out);
+        out.push('\n');
+    }
+    if left_out > 0 {
+        let _ = writeln!(out, "{:>12} more; --top 0 shows all", left_out);
+    }
+}
+
+fn write_latency(latency: &Latency, out: &mut String) {
+    let mut title = format!("from {} to {}", latency.from, latency.to);
+    match &latency.by {
+        Some(by) => title += &format!(" with the same `{by}`"),
+        None => title += " in the same thread",
+    }
+    out.push('\n');
+    write_escaped(&title, out);
+    let Latency { pairs, begun, ended, .. } = latency;
+    let _ = writeln!(out, ": {pairs} pairs of {begun} and {ended} records");
+    if latency.backwards > 0 {
+        let _ = writeln!(out, "{:>12}  went back in time, and count as 0", latency.backwards);
+    }
+    if *pairs == 0 {
+        return;
+    }
+    let _ = writeln!(out, "{:>12}  least", duration(latency.min_ns));
+    let _ = writeln!(out, "{:>12}  mean", duration(latency.mean_ns as u64));
+    for percentile in &latency.percentiles {
+        let what = match percentile.percent {
+            100.0 => "most".to_owned(),
+            percent => format!("p{percent}"),
+        };
+        let _ = writeln!(out, "{:>12}  {what}", duration(percentile.ns));
+    }
+}
+
+/// A span of time in a unit that suits it.
+fn duration(ns: u64) -> String {
+    let ns = ns as f64;
+    match ns {
+        ..1e3 => format!("{ns} ns"),
+        ..1e6 => format!("{:.2} µs", ns / 1e3),
+        ..1e9 => format!("{:.2} ms", ns / 1e6),
+        ..120e9 => format!("{:.2} s", ns / 1e9),
+        ..7200e9 => format!("{:.1} min", ns / 60e9),
+        ..172_800e9 => format!("{:.1} h", ns / 3600e9),
+        _ => format!("{:.1} d", ns / 86_400e9),
+    }
+}
+
+/// So many a second.
+fn rate(value: f64) -> String {
+    match value {
+        ..10.0 => format!("{value:.2}"),
+        ..1e4 => format!("{value:.0}"),
+        ..1e7 => format!("{:.1} k", value / 1e3),
+        ..1e10 => format!("{:.1} M", value / 1e6),
+        _ => format!("{:.1} G", value / 1e9),
+    }
+}

@@ -1,0 +1,276 @@
+//! Counts what is met in the files.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+
+use kymo::Level;
+use kymo::format::varint;
+use kymo::reader::{CallSite, Drops, Event, Record, Report, Thread};
+
+use super::Sort;
+use super::between::{Between, Role};
+use super::histogram::Histogram;
+use super::summary::{Count, Dropped, SiteRow, Summary, ThreadRow};
+
+/// What was counted so far.
+pub struct Tally {
+    files: Vec<FileTally>,
+    sites: Vec<Site>,
+    site_numbers: HashMap<SiteKey, usize>,
+    threads: Vec<ThreadTally>,
+    thread_numbers: HashMap<String, usize>,
+    between: Option<Between>,
+    histogram: Histogram,
+    span: Option<(i64, i64)>,
+    dropped: BTreeMap<(String, Option<Level>), u64>,
+    summary: Summary,
+}
+
+/// What is known of one of the files: which of its call sites and threads is which of all.
+struct FileTally {
+    name: String,
+    sites: Vec<Option<usize>>,
+    threads: Vec<Option<usize>>,
+    /// By thread: where the block of its last record stands, and that record's ticks.
+    positions: Vec<(u64, u64)>,
+}
+
+/// A call site, whichever file names it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct SiteKey {
+    file: Box<str>,
+    line: u64,
+    column: u64,
+    level: Level,
+    target: Box<str>,
+    format: Box<str>,
+}
+
+struct Site {
+    key: SiteKey,
+    role: Role,
+    count: Count,
+}
+
+struct ThreadTally {
+    name: String,
+    count: Count,
+    dropped: u64,
+    lost: u64,
+}
+
+impl Tally {
+    /// For files with these names.
+    pub fn new(names: impl IntoIterator<Item = String>, between: Option<Between>) -> Self {
+        let file = |name| FileTally {
+            name,
+            sites: Vec::new(),
+            threads: Vec::new(),
+            positions: Vec::new(),
+        };
+        let files: Vec<FileTally> = names.into_iter().map(file).collect();
+        let summary = Summary { files: files.len(), ..Summary::default() };
+        Self {
+            files,
+            sites: Vec::new(),
+            site_numbers: HashMap::new(),
+            threads: Vec::new(),
+            thread_numbers: HashMap::new(),
+            between,
+            histogram: Histogram::default(),
+            span: None,
+            dropped: BTreeMap::new(),
+            summary,
+        }
+    }
+
+    /// How many bytes a record takes in the file: its call site's number, the ticks since the
+    /// record before in its block, its arguments. To be asked about every record.
+    #[inline]
+    pub fn size(&mut self, file: usize, record: &Record<'_>) -> u64 {
+        let positions = &mut self.files[file].positions;
+        let thread = record.thread().index();
+        if positions.len() <= thread {
+            positions.resize(thread + 1, (0, 0));
+        }
+        let here = (record.block_offset(), record.ticks());
+        let (block, ticks) = std::mem::replace(&mut positions[thread], here);
+        // The first record of a block is where its ticks begin.
+        let delta = if block == here.0 { here.1.wrapping_sub(ticks) } else { 0 };
+        let head = varint::len(record.call_site().number()) + varint::len(delta);
+        (head + record.argument_bytes().len()) as u64
+    }
+
+    /// Counts a record of this size.
+    #[inline]
+    pub fn record(&mut self, file: usize, record: &Record<'_>, bytes: u64) {
+        let time = record.time_ns();
+        self.histogram.add(time);
+        let (first, last) = self.span.unwrap_or((time, time));
+        self.span = Some((first.min(time), last.max(time)));
+        let site = self.site(file, record.call_site());
+        let thread = self.thread(file, record.thread());
+        self.sites[site].count.add(bytes);
+        self.threads[thread].count.add(bytes);
+        let role = self.sites[site].role;
+        if let Some(between) = &mut self.between
+            && (role.begins || role.ends)
+        {
+            between.record(role, file, record);
+        }
+    }
+
+    /// Counts an event that is no record.
+    pub fn mark(&mut self, file: usize, event: &Event<'_>) {
+        match event {
+            Event::Drops(drops) => self.drops(file, drops),
+            Event::Gap(gap) => {
+                self.summary.gaps += 1;
+                self.summary.lost = self.summary.lost.saturating_add(gap.records);
+                if let Some(thread) = gap.thread {
+                    let thread = self.thread(file, thread);
+                    let lost = &mut self.threads[thread].lost;
+                    *lost = lost.saturating_add(gap.records);
+                }
+            }
+            Event::Damage(damage) => {
+                self.summary.damages += 1;
+                let bytes = &mut self.summary.damaged_bytes;
+                *bytes = bytes.saturating_add(damage.bytes);
+            }
+            _ => {}
+        }
+    }
+
+    fn drops(&mut self, file: usize, drops: &Drops<'_>) {
+        let thread = self.thread(file, drops.thread);
+        let dropped = &mut self.threads[thread].dropped;
+        *dropped = dropped.saturating_add(drops.total());
+        self.summary.dropped = self.summary.dropped.saturating_add(drops.total());
+        self.summary.drop_marks += 1;
+        for count in drops.counts {
+            let key = (count.reason.to_string(), count.level);
+            let sum = self.dropped.entry(key).or_default();
+            *sum = sum.saturating_add(count.count);
+        }
+    }
+
+    /// Counts a file that was read to its end.
+    pub fn file(&mut self, report: &Report) {
+        self.summary.file_bytes += report.length_bytes;
+        self.summary.frames += report.frames;
+    }
+
+    /// The number of a call site among those of all files.
+    #[inline]
+    fn site(&mut self, file: usize, site: &CallSite) -> usize {
+        match self.files[file].sites.get(site.index()) {
+            Some(&Some(number)) => number,
+            _ => self.new_site(file, site),
+        }
+    }
+
+    #[cold]
+    fn new_site(&mut self, file: usize, site: &CallSite) -> usize {
+        let key = SiteKey {
+            file: site.file().into(),
+            line: site.line(),
+            column: site.column(),
+            level: site.level(),
+            target: site.target().into(),
+            format: site.format().into(),
+        };
+        let next = self.sites.len();
+        let number = *self.site_numbers.entry(key.clone()).or_insert(next);
+        if number == next {
+            let role = self.between.as_ref().map_or(Role::default(), |it| it.role(site));
+            self.sites.push(Site { key, role, count: Count::default() });
+        }
+        put(&mut self.files[file].sites, site.index(), number);
+        number
+    }
+
+    /// The number of a thread among those of all files: those with the same name are one.
+    #[inline]
+    fn thread(&mut self, file: usize, thread: &Thread) -> usize {
+        match self.files[file].threads.get(thread.index()) {
+            Some(&Some(number)) => number,
+            _ => self.new_thread(file, thread),
+        }
+    }
+
+    #[cold]
+    fn new_thread(&mut self, file: usize, thread: &Thread) -> usize {
+        let name = match (thread.name(), self.files.len()) {
+            ("", 1) => thread.number().to_string(),
+            ("", _) => format!("{} ({})", thread.number(), self.files[file].name),
+            (name, _) => name.to_owned(),
+        };
+        let next = self.threads.len();
+        let number = *self.thread_numbers.entry(name.clone()).or_insert(next);
+        if number == next {
+            let count = Count::default();
+            self.threads.push(ThreadTally { name, count, dropped: 0, lost: 0 });
+        }
+        put(&mut self.files[file].threads, thread.index(), number);
+        number
+    }
+
+    /// Adds it all up.
+    pub fn summary(self, sort: Sort) -> Summary {
+        let mut summary = self.summary;
+        let (mut levels, mut targets) = (BTreeMap::new(), BTreeMap::new());
+        for site in &self.sites {
+            levels.entry(site.key.level).or_insert_with(Count::default).merge(site.count);
+            targets.entry(site.key.target.clone()).or_insert_with(Count::default).merge(site.count);
+            summary.records += site.count.records;
+            summary.bytes += site.count.bytes;
+        }
+        if let Some((first, last)) = self.span {
+            (summary.first_ns, summary.last_ns) = (Some(first), Some(last));
+        }
+        summary.histogram = self.histogram;
+        summary.levels =
+            sorted(sort, levels.into_iter().map(|(level, count)| (level.name().to_owned(), count)));
+        summary.targets =
+            sorted(sort, targets.into_iter().map(|(target, count)| (target.into(), count)));
+        for site in self.sites {
+            let mut at = String::from(site.key.file);
+            let _ = write!(at, ":{}:{}", site.key.line, site.key.column);
+            summary.call_sites.push(SiteRow {
+                at,
+                level: site.key.level.name(),
+                target: site.key.target.into(),
+                format: site.key.format.into(),
+                count: site.count,
+            });
+        }
+        summary.call_sites.sort_by_key(|row| std::cmp::Reverse(row.count.key(sort)));
+        for thread in self.threads {
+            let ThreadTally { name, count, dropped, lost } = thread;
+            summary.threads.push(ThreadRow { name, count, dropped, lost });
+        }
+        summary.threads.sort_by_key(|row| std::cmp::Reverse(row.count.key(sort)));
+        for ((reason, level), records) in self.dropped {
+            let level = level.map(Level::name);
+            summary.drops.push(Dropped { reason, level, records });
+        }
+        summary.between = self.between.map(Between::latency);
+        summary
+    }
+}
+
+/// Remembers `number` at `index`.
+fn put(numbers: &mut Vec<Option<usize>>, index: usize, number: usize) {
+    if numbers.len() <= index {
+        numbers.resize(index + 1, None);
+    }
+    numbers[index] = Some(number);
+}
+
+fn sorted(sort: Sort, counts: impl Iterator<Item = (String, Count)>) -> Vec<super::summary::Row> {
+    let mut rows: Vec<_> =
+        counts.map(|(name, count)| super::summary::Row { name, count }).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.count.key(sort)));
+    rows
+}

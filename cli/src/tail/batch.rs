@@ -1,0 +1,139 @@
+//! Lines that arrived together, on their way to the output: sorted by time, each thread's in its
+//! order.
+
+use kymo::reader::{Event, Thread};
+
+use crate::filter::Filter;
+use crate::format::{Line, Lines};
+use crate::output::{Closed, Output};
+
+/// How many lines more than wanted are held before those that are not wanted are let go.
+const SLACK: usize = 4 << 10;
+
+/// Turns events into lines and holds them.
+pub struct Batch {
+    filter: Filter,
+    lines: Lines,
+    held: Vec<Held>,
+    spare: Vec<Line>,
+    /// Only so many lines are of interest, the last; `None` is all.
+    last: Option<usize>,
+    files: Vec<File>,
+    printed: u64,
+}
+
+struct Held {
+    /// What it is sorted by: its time, or, where that runs back in its thread, the latest before.
+    key: i64,
+    is_record: bool,
+    line: Line,
+}
+
+/// The latest time that was met in a file.
+struct File {
+    /// In any thread.
+    latest: i64,
+    /// In each, by [`Thread::index`].
+    threads: Vec<i64>,
+}
+
+impl Batch {
+    /// Of what comes first, only the last so many lines are printed.
+    pub fn new(filter: Filter, lines: Lines, last: usize) -> Self {
+        Self {
+            filter,
+            lines,
+            held: Vec::new(),
+            spare: Vec::new(),
+            last: Some(last),
+            files: Vec::new(),
+            printed: 0,
+        }
+    }
+
+    /// From now on, every line is printed.
+    pub fn want_all(&mut self) {
+        self.last = None;
+    }
+
+    /// There is one more file, with the next number from 0 on.
+    pub fn add_file(&mut self) {
+        self.lines.add_file();
+        self.files.push(File { latest: i64::MIN, threads: Vec::new() });
+    }
+
+    pub fn filter(&mut self) -> &mut Filter {
+        &mut self.filter
+    }
+
+    /// How many records were printed.
+    pub fn printed(&self) -> u64 {
+        self.printed
+    }
+
+    /// Takes an event from the file `log`, number `file`, if it is wanted.
+    pub fn push(&mut self, file: usize, log: &str, event: &Event<'_>) {
+        let key = self.files[file].key(event);
+        let is_record = match event {
+            Event::Record(record) if self.filter.admits(file, record) => true,
+            Event::Record(_) => return,
+            mark if self.filter.admits_mark(mark) => false,
+            _ => return,
+        };
+        let mut line = self.spare.pop().unwrap_or_default();
+        self.lines.hold(file, log, event, &mut line);
+        if line.is_empty() {
+            self.spare.push(line);
+            return;
+        }
+        self.held.push(Held { key, is_record, line });
+        if self.last.is_some_and(|last| self.held.len() >= last.saturating_add(SLACK)) {
+            self.sort();
+        }
+    }
+
+    /// Prints what is held.
+    pub fn print(&mut self, output: &mut Output) -> Result<(), Closed> {
+        self.sort();
+        for Held { is_record, line, .. } in self.held.drain(..) {
+            self.lines.release(&line, output.buffer());
+            output.line_done()?;
+            self.printed += u64::from(is_record);
+            self.spare.push(line);
+        }
+        output.flush()
+    }
+
+    /// Puts the lines in order, and lets go of those that are too many.
+    fn sort(&mut self) {
+        self.held.sort_by_key(|held| held.key);
+        if let Some(last) = self.last {
+            let surplus = self.held.len().saturating_sub(last);
+            self.spare.extend(self.held.drain(..surplus).map(|held| held.line));
+        }
+    }
+}
+
+impl File {
+    /// What a line for this event is sorted by.
+    fn key(&mut self, event: &Event<'_>) -> i64 {
+        let (thread, time_ns) = match event {
+            Event::Record(record) => (Some(record.thread()), Some(record.time_ns())),
+            Event::Drops(drops) => (Some(drops.thread), Some(drops.first_ns)),
+            Event::Signal(signal) => (signal.thread, Some(signal.time_ns)),
+            Event::Gap(gap) => (gap.thread, None),
+            _ => (None, None),
+        };
+        let Some(index) = thread.map(Thread::index) else {
+            return time_ns.unwrap_or(self.latest);
+        };
+        if self.threads.len() <= index {
+            self.threads.resize(index + 1, i64::MIN);
+        }
+        let latest = &mut self.threads[index];
+        // What has no time stands behind what was there before it.
+        *latest = time_ns.map_or(self.latest, |time_ns| time_ns.max(*latest));
+        self.latest = self.latest.max(*latest);
+        *latest
+    }
+}

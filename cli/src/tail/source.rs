@@ -1,0 +1,288 @@
+//! A file that is followed: what is new in it, and how it ends.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use kymo::reader::{Ending, Error, Options, Reader};
+
+use super::batch::Batch;
+use crate::filter::Filter;
+use crate::input;
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// How many events are taken from a file before others have their turn.
+const TURN: u64 = 8 << 10;
+
+/// Where the header has the number that no other segment has.
+const SEGMENT_OFFSET: u64 = 48;
+
+/// A file that is read to its end, or followed.
+pub struct Source {
+    /// What it is called in messages.
+    pub name: String,
+    /// Which of the things that the user named it belongs to.
+    pub target: usize,
+    number: usize,
+    reader: Reader<'static>,
+    /// The same file, to look at it.
+    file: File,
+    identity: Option<Identity>,
+    /// How many events were taken from the reader.
+    taken: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Its writer may go on.
+    Following,
+    /// Nobody writes to it: what is committed is read, then what is behind that.
+    WriterGone,
+    /// It is read to the last valid frame.
+    Reading(Ended),
+    Ended(Ended),
+}
+
+/// How a file came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was closed, or was not to be followed.
+    Read,
+    /// Its writer did not close it.
+    WriterGone,
+    /// Its writer has begun another one since it was removed.
+    Removed,
+    /// It was written over.
+    Replaced,
+    /// It could not be read.
+    Failed,
+}
+
+/// Why a file could not be opened.
+pub struct NotYet {
+    pub error: Error,
+    /// It does not exist.
+    pub is_missing: bool,
+    /// Its writer has made it, and is about to write to it.
+    pub is_to_come: bool,
+}
+
+/// What tells a file from all others, whatever its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    number: u64,
+    /// The number of the segment: the file may be written over.
+    segment: [u8; 16],
+}
+
+impl Source {
+    /// Opens the file at `path`, as file number `number`.
+    pub fn open(
+        path: &Path,
+        target: usize,
+        number: usize,
+        follow: bool,
+        filter: &mut Filter,
+    ) -> Result<Self, NotYet> {
+        let not_yet = |error| {
+            let is_missing =
+                matches!(&error, Error::Open(error) if error.kind() == io::ErrorKind::NotFound);
+            NotYet { error, is_missing, is_to_come: false }
+        };
+        // Before it is opened: opening a pipe waits for its other end.
+        let metadata = path.metadata().map_err(|error| not_yet(Error::Open(error)))?;
+        if !metadata.is_file() {
+            let is_directory = metadata.is_dir();
+            return Err(not_yet(if is_directory { Error::Directory } else { Error::Special }));
+        }
+        let file = File::open(path).map_err(|error| not_yet(Error::Open(error)))?;
+        let copy = file.try_clone().map_err(|error| not_yet(Error::Open(error)))?;
+        let options = filter.push_down(Options::new()).follow(follow).snapshot(!follow);
+        let reader = options.from_file(file).map_err(|error| {
+            let is_unwritten = matches!(error, Error::Empty | Error::Incomplete { .. });
+            NotYet { is_to_come: is_unwritten && is_locked(&copy), ..not_yet(error) }
+        })?;
+        Ok(Self {
+            name: path.display().to_string(),
+            target,
+            number,
+            reader,
+            identity: Identity::of_file(&copy).ok(),
+            file: copy,
+            taken: 0,
+            state: if follow { State::Following } else { State::Reading(Ended::Read) },
+        })
+    }
+
+    /// Takes what is new, or a part of it; `true` if there is more.
+    pub fn read(&mut self, batch: &mut Batch, progress: Option<&Progress>) -> Result<bool, Error> {
+        if let State::Ended(_) = self.state {
+            return Ok(false);
+        }
+        let until = self.taken + TURN;
+        while self.taken < until {
+            match self.reader.next_event()? {
+                Some(event) => {
+                    self.taken += 1;
+                    batch.push(self.number, &self.name, &event);
+                }
+                None => return self.at_end(batch.filter()),
+            }
+        }
+        if let Some(progress) = progress {
+            progress.at(self.reader.offset());
+        }
+        Ok(!interrupt::requested())
+    }
+
+    /// Nothing more is there, for now or for good. `true` if there is more nevertheless.
+    fn at_end(&mut self, filter: &mut Filter) -> Result<bool, Error> {
+        let is_closed = self.reader.report().ending == Ending::Closed;
+        self.state = match self.state {
+            State::Following if !is_closed => State::Following,
+            State::Reading(ended) => State::Ended(ended),
+            _ if is_closed => State::Ended(Ended::Read),
+            _ => {
+                let ended = if is_removed(&self.file) { Ended::Removed } else { Ended::WriterGone };
+                match self.is_something_uncommitted() {
+                    true => return self.read_uncommitted(ended, filter),
+                    false => State::Ended(ended),
+                }
+            }
+        };
+        Ok(false)
+    }
+
+    /// Looks whether the writer is still there. To be asked now and then: a writer that starts
+    /// within the microsecond in which this holds the lock would be turned away. So it is asked
+    /// only where nothing has said that it is gone, and then no more.
+    pub fn look_for_writer(&mut self) {
+        if self.state != State::Following {
+            return;
+        }
+        if self.identity.is_some() && Identity::of_file(&self.file).ok() != self.identity {
+            self.state = State::Ended(Ended::Replaced);
+        } else if !is_locked(&self.file) {
+            // What it wrote at last is still to be read.
+            self.state = State::WriterGone;
+        }
+    }
+
+    /// Begins to read what the writer wrote and did not come to commit: once more from the
+    /// beginning, without what was taken before.
+    fn read_uncommitted(&mut self, ended: Ended, filter: &mut Filter) -> Result<bool, Error> {
+        let file = self.file.try_clone().map_err(Error::Open)?;
+        self.reader = filter.push_down(Options::new()).from_file(file)?;
+        for _ in 0..self.taken {
+            if self.reader.next_event()?.is_none() || interrupt::requested() {
+                break;
+            }
+        }
+        self.state = State::Reading(ended);
+        Ok(true)
+    }
+
+    /// Whether anything stands behind the committed length.
+    fn is_something_uncommitted(&self) -> bool {
+        let mut word = [0; 8];
+        let read = read_at(&self.file, &mut word, self.reader.report().committed_bytes);
+        read.is_ok() && word != [0; 8]
+    }
+
+    /// Reads no further.
+    pub fn give_up(&mut self) {
+        self.state = State::Ended(Ended::Failed);
+    }
+
+    /// What tells it from other files, where that is known.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// How it came to its end, if it has.
+    pub fn ended(&self) -> Option<Ended> {
+        match self.state {
+            State::Ended(ended) => Some(ended),
+            _ => None,
+        }
+    }
+
+    /// What is wrong with it, if anything is.
+    pub fn complaint(&self) -> Option<String> {
+        let report = self.reader.report();
+        input::complaint(report, report.live)
+    }
+}
+
+impl Identity {
+    /// That of the file which has this name now.
+    pub fn of(path: &Path) -> Option<Self> {
+        let metadata = path.metadata().ok()?;
+        // Opening a pipe waits for its other end.
+        if !metadata.is_file() {
+            return None;
+        }
+        Self::of_file(&File::open(path).ok()?).ok()
+    }
+
+    #[cfg(unix)]
+    fn of_file(file: &File) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = file.metadata()?;
+        let mut segment = [0; 16];
+        match read_at(file, &mut segment, SEGMENT_OFFSET) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            result => result?,
+        }
+        Ok(Self { device: metadata.dev(), number: metadata.ino(), segment })
+    }
+
+    #[cfg(not(unix))]
+    fn of_file(_file: &File) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, into, offset)
+}
+
+#[cfg(not(unix))]
+fn read_at(_file: &File, _into: &mut [u8], _offset: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether no name leads to it any more.
+#[cfg(unix)]
+fn is_removed(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+}
+
+#[cfg(not(unix))]
+fn is_removed(_file: &File) -> bool {
+    false
+}
+
+/// Whether somebody writes to it: a writer holds a lock on its file.
+#[cfg(unix)]
+fn is_locked(file: &File) -> bool {
+    use rustix::fs::{FlockOperation, flock};
+    match flock(file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => {
+            // Where this fails, closing the file does it.
+            let _ = flock(file, FlockOperation::Unlock);
+            false
+        }
+        Err(error) => error == rustix::io::Errno::WOULDBLOCK,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_locked(_file: &File) -> bool {
+    true
+}

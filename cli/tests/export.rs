@@ -1,0 +1,201 @@
+//! `kymo export`: what is exported parses back, and a trace is what the Trace Event Format says.
+
+mod common;
+#[path = "../../tests/common/segment.rs"]
+mod segment;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use common::{Turn, cat, run};
+use kymo::{info, warn};
+use segment::{Rec, Segment, sample};
+use serde_json::Value;
+
+/// Checks a trace against the Trace Event Format, and returns its events.
+fn events(text: &str) -> Vec<Value> {
+    let trace: Value = serde_json::from_str(text).unwrap();
+    assert!(["ms", "ns"].contains(&trace["displayTimeUnit"].as_str().unwrap()));
+    assert!(trace["otherData"].is_object());
+    let events = trace["traceEvents"].as_array().unwrap().clone();
+    for event in &events {
+        assert!(event["name"].is_string(), "{event}");
+        let is = |key: &str| event[key].as_u64().is_some_and(|id| u32::try_from(id).is_ok());
+        assert!(is("pid"), "{event}");
+        assert!(event["args"].is_object(), "{event}");
+        let phase = event["ph"].as_str().unwrap();
+        if phase != "M" {
+            assert!(event["ts"].is_number(), "{event}");
+        }
+        match phase {
+            "i" => match event["s"].as_str().unwrap() {
+                "t" => assert!(is("tid"), "{event}"),
+                scope => assert!(["p", "g"].contains(&scope), "{event}"),
+            },
+            "C" => {
+                let args = event["args"].as_object().unwrap();
+                assert!(!args.is_empty() && args.values().all(Value::is_number), "{event}");
+            }
+            "M" => {
+                let key = match event["name"].as_str().unwrap() {
+                    "process_name" | "thread_name" => "name",
+                    "process_labels" => "labels",
+                    _ => continue,
+                };
+                assert!(event["args"][key].is_string(), "{event}");
+            }
+            phase => panic!("phase {phase}: {event}"),
+        }
+    }
+    events
+}
+
+fn of<'e>(events: &'e [Value], phase: &str) -> Vec<&'e Value> {
+    events.iter().filter(|event| event["ph"] == phase).collect()
+}
+
+#[test]
+fn a_trace_has_a_track_for_each_thread_and_an_event_for_each_record() {
+    let turn = Turn::take();
+    let log = turn.logged("log.kymo", || {
+        std::thread::scope(|scope| {
+            for name in ["one", "two"] {
+                let thread = std::thread::Builder::new().name(name.to_owned());
+                let log = || (0..50).for_each(|id| info!("{id} \"quoted\"\n{}", 1.5));
+                thread.spawn_scoped(scope, log).unwrap();
+            }
+        });
+        warn!(target: "risk", "last");
+    });
+    let out = turn.path("trace.json");
+    assert_eq!(run(&[&"export", &"--to", &"perfetto", &out, &log]).fine(), "");
+    let events = events(&std::fs::read_to_string(&out).unwrap());
+    let instants = of(&events, "i");
+    assert_eq!(instants.len(), 101);
+    let names: BTreeMap<u64, &str> = of(&events, "M")
+        .into_iter()
+        .filter(|event| event["name"] == "thread_name")
+        .map(|event| (event["tid"].as_u64().unwrap(), event["args"]["name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(names.len(), 3);
+    for name in ["one", "two"] {
+        let track: Vec<_> =
+            instants.iter().filter(|it| names[&it["tid"].as_u64().unwrap()] == name).collect();
+        assert_eq!(track.len(), 50);
+        for (id, event) in track.iter().enumerate() {
+            assert_eq!(event["name"], format!("{id} \"quoted\"\n1.5"));
+            assert_eq!(event["args"]["fields"]["id"], id);
+            assert_eq!(event["args"]["fields"]["0"], 1.5);
+            assert_eq!(event["pid"], std::process::id());
+        }
+        assert!(track.is_sorted_by_key(|event| (event["ts"].as_f64().unwrap() * 1e3) as u64));
+    }
+    let last = instants.iter().find(|event| event["name"] == "last").unwrap();
+    assert_eq!((&last["cat"], &last["args"]["target"]), (&"warn".into(), &"risk".into()));
+    let at = last["args"]["at"].as_str().unwrap();
+    assert!(at.starts_with("cli/tests/export.rs:"), "{at}");
+}
+
+#[test]
+fn times_have_a_nanosecond_and_drops_a_counter() {
+    let turn = Turn::take();
+    let mut file = Segment::new(7);
+    file.clock(1_700_000_000_123_456_789).site(0, 3, "tick", &[]).thread(0, "main");
+    file.block(0, &[Rec(0, 1, &[])]).drops(0, 2, 1_000, 4).block(0, &[Rec(0, 1_001, &[])]);
+    file.drops(0, 2_000, 3_000, 5).close();
+    let log = turn.file("log.kymo", &file.bytes);
+    let text = run(&[&"export", &"--to", &"perfetto", &"-", &log]).fine();
+    assert!(text.contains("\"start\":\"2023-11-14T22:13:20.000000000Z\""), "{text}");
+    assert!(text.contains("\"ts\":123456.790,"), "{text}");
+    let events = events(&text);
+    let counts: Vec<_> =
+        of(&events, "C").iter().map(|event| event["args"]["dropped"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [0, 4, 4, 9]);
+    let marks = of(&events, "i").iter().filter(|event| event["cat"] == "drops").count();
+    assert_eq!(marks, 2);
+}
+
+#[test]
+fn threads_of_several_files_share_no_track_unless_they_are_the_same() {
+    let turn = Turn::take();
+    // The same process, the same thread; another process, in which the numbers are the same.
+    let one = turn.file("one.kymo", &sample().bytes);
+    let two = turn.file("two.kymo", &sample().bytes);
+    let mut other = sample().bytes;
+    other[20] ^= 1;
+    other[2048 + 20] ^= 1;
+    let mut copies = [0, 2048].map(|at| other[at..at + 188].to_vec());
+    for (copy, at) in copies.iter_mut().zip([0, 2048]) {
+        let crc = crc32c(copy);
+        other[at + 188..at + 192].copy_from_slice(&crc.to_le_bytes());
+    }
+    let three = turn.file("three.kymo", &other);
+    let text = run(&[&"export", &"--to", &"perfetto", &"-", &one, &two, &three]).fine();
+    let events = events(&text);
+    let threads: BTreeSet<_> = of(&events, "i")
+        .iter()
+        .filter(|event| event["s"] == "t")
+        .map(|event| (event["pid"].as_u64().unwrap(), event["tid"].as_u64().unwrap()))
+        .collect();
+    let tids: BTreeSet<_> = threads.iter().map(|(_, tid)| tid).collect();
+    // Viewers look threads up by their number alone.
+    assert_eq!((threads.len(), tids.len()), (6, 6), "{threads:?}");
+}
+
+/// CRC-32C, bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0x82F6_3B78 & 0_u32.wrapping_sub(crc & 1))
+        })
+    })
+}
+
+#[test]
+fn json_and_csv_are_what_cat_prints() {
+    let turn = Turn::take();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/v1.kymo");
+    for format in ["json", "csv"] {
+        let out = turn.path(format);
+        assert_eq!(run(&[&"export", &"--to", &format, &out, &golden]).fine(), "");
+        let printed = run(&[&"cat", &"--format", &format, &golden]).fine();
+        assert_eq!(std::fs::read_to_string(out).unwrap(), printed);
+    }
+}
+
+#[test]
+fn a_file_is_replaced_only_when_asked_for_and_never_one_that_is_read() {
+    let turn = Turn::take();
+    let log = turn.logged("log.kymo", || info!("one"));
+    let out = turn.file("out", b"mine");
+    let export = |to: &Path, args: &[&str]| {
+        let mut all: Vec<&dyn AsRef<std::ffi::OsStr>> =
+            vec![&"export", &"--to", &"json", &to, &log];
+        all.extend(args.iter().map(|arg| arg as &dyn AsRef<std::ffi::OsStr>));
+        run(&all)
+    };
+    export(&out, &[]).complains(2, &["out: exists already"]);
+    assert_eq!(std::fs::read(&out).unwrap(), b"mine");
+    let link = turn.path("link");
+    std::os::unix::fs::symlink(&log, &link).unwrap();
+    export(&log, &["--force"]).complains(2, &["is the file that is read"]);
+    export(&link, &["--force"]).complains(2, &["is the file that is read"]);
+    export(Path::new("/dev/null"), &["--force"]).complains(2, &["not a regular file"]);
+    export(&out, &["--force"]).fine();
+    assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), 1);
+    cat(&log).fine();
+
+    // What cannot be read makes no file.
+    let missing = run(&[&"export", &"--to", &"json", &turn.path("new"), &turn.path("missing")]);
+    missing.complains(2, &["missing: "]);
+    assert_eq!(std::fs::read_dir(turn.path(".")).unwrap().count(), 3, "nothing is left behind");
+}
+
+#[test]
+fn without_a_record_it_is_a_trace_still() {
+    let turn = Turn::take();
+    let log = turn.logged("log.kymo", || ());
+    let ran = run(&[&"export", &"--to", &"perfetto", &"-", &log]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(1), ""));
+    assert!(of(&events(&ran.out), "i").is_empty());
+}

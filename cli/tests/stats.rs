@@ -1,0 +1,180 @@
+//! `kymo stats`: the counts are those of what was logged, the bytes those of the file.
+
+mod common;
+#[path = "../../tests/common/segment.rs"]
+mod segment;
+
+use std::collections::BTreeMap;
+
+use common::{Turn, run};
+use kymo::format::frame::{FrameHeader, Kind};
+use kymo::format::types::Type;
+use kymo::format::varint;
+use kymo::{debug, info, warn};
+use segment::{Arg, Rec, Segment};
+use serde_json::Value;
+
+fn stats(args: &[&dyn AsRef<std::ffi::OsStr>]) -> Value {
+    let args: Vec<&dyn AsRef<std::ffi::OsStr>> =
+        [&"stats" as &dyn AsRef<std::ffi::OsStr>, &"--json"]
+            .into_iter()
+            .chain(args.iter().copied())
+            .collect();
+    serde_json::from_str(&run(&args).fine()).unwrap()
+}
+
+/// How many bytes of records are in the blocks of a file, by the specification.
+fn record_bytes(bytes: &[u8]) -> u64 {
+    let mut sum = 0;
+    let mut at = 4096;
+    while at < bytes.len() {
+        let header = FrameHeader::from_bytes(bytes[at..at + 8].try_into().unwrap());
+        let mut payload = &bytes[at + 8..][..header.payload_bytes];
+        if let Some(Kind::Records | Kind::LastRecords) = Kind::from_code(header.kind) {
+            for _ in 0..2 {
+                payload = &payload[varint::get(payload).unwrap().1..];
+            }
+            let watermark = if header.kind == Kind::LastRecords as u8 { 4 } else { 0 };
+            sum += (payload.len() - 8 - watermark) as u64;
+        }
+        at += header.frame_bytes();
+    }
+    sum
+}
+
+#[test]
+fn records_and_bytes_are_counted_by_call_site_target_level_and_thread() {
+    let turn = Turn::take();
+    let path = turn.path("log.kymo");
+    let logger = kymo::Logger::builder(&path).start().unwrap();
+    std::thread::scope(|scope| {
+        for (name, records) in [("one", 500_u64), ("two", 250)] {
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            thread
+                .spawn_scoped(scope, move || {
+                    for number in 0..records {
+                        info!(target: "counts", "{number} of {}", "many");
+                        if number % 10 == 0 {
+                            warn!(target: "rare", "{number}");
+                            // So that there is more than one block.
+                            kymo::flush();
+                        }
+                    }
+                })
+                .unwrap();
+        }
+    });
+    logger.shutdown();
+    let summary = stats(&[&path]);
+    assert_eq!(summary["records"], 825);
+    assert_eq!(summary["bytes"], record_bytes(&std::fs::read(&path).unwrap()));
+    let by = |table: &str, key: &str| -> BTreeMap<String, u64> {
+        let rows = summary[table].as_array().unwrap();
+        rows.iter()
+            .map(|row| (row[key].as_str().unwrap().to_owned(), row["records"].as_u64().unwrap()))
+            .collect()
+    };
+    let pairs = |pairs: &[(&str, u64)]| {
+        pairs.iter().map(|&(name, count)| (name.to_owned(), count)).collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(by("threads", "name"), pairs(&[("one", 550), ("two", 275)]));
+    assert_eq!(by("targets", "name"), pairs(&[("counts", 750), ("rare", 75)]));
+    assert_eq!(by("levels", "name"), pairs(&[("info", 750), ("warn", 75)]));
+    let sites = summary["call_sites"].as_array().unwrap();
+    assert_eq!((sites.len(), &sites[0]["format"]), (2, &Value::from("{number} of {}")));
+    for table in ["threads", "targets", "levels", "call_sites"] {
+        let rows = summary[table].as_array().unwrap();
+        let bytes: u64 = rows.iter().map(|row| row["bytes"].as_u64().unwrap()).sum();
+        assert_eq!(bytes, summary["bytes"], "{table}");
+    }
+    let columns = summary["histogram"]["records"].as_array().unwrap();
+    assert_eq!(columns.iter().map(|count| count.as_u64().unwrap()).sum::<u64>(), 825);
+
+    // Filters apply, and what they leave out does not change the size of what is left.
+    let rare = stats(&[&path, &"--target", &"rare"]);
+    assert_eq!((&rare["records"], &rare["bytes"]), (&75.into(), &sites[1]["bytes"]));
+    let text = run(&[&"stats", &path]).fine();
+    for part in ["825 records, 0 dropped, 0 lost", "call site", "█", "rare: {number}"] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+}
+
+#[test]
+fn the_same_call_site_in_two_files_is_one_and_drops_are_counted_by_reason() {
+    let turn = Turn::take();
+    let log = || (0..10).for_each(|number| debug!("{number}"));
+    let files = ["a.kymo", "b.kymo"].map(|name| turn.logged(name, log));
+    let summary = stats(&[&files[0], &files[1]]);
+    assert_eq!(summary["call_sites"].as_array().unwrap().len(), 1);
+    assert_eq!(summary["call_sites"][0]["records"], 20);
+
+    let mut file = Segment::new(7);
+    file.clock(1_000).site(0, 3, "tick", &[]).thread(0, "main").block(0, &[Rec(0, 10, &[])]);
+    file.drops(0, 11, 12, 4).block(0, &[Rec(0, 20, &[])]).drops(0, 21, 22, 5).close();
+    let path = turn.file("drops.kymo", &file.bytes);
+    let summary = stats(&[&path]);
+    assert_eq!(summary["drops"][0]["records"], 9);
+    assert_eq!(summary["threads"][0]["dropped"], 9);
+    assert!(run(&[&"stats", &path]).fine().contains("9  the ring was full (info)"));
+}
+
+/// Two threads that ask (line 10) and are answered (line 11), with 100 to 140 ns between.
+fn questions() -> Segment {
+    let mut file = Segment::new(7);
+    let id = [("id", Type::U64)];
+    file.clock(1_000).site(0, 3, "ask {id}", &id).site(1, 3, "answer {id}", &id);
+    file.thread(0, "left").thread(1, "right");
+    let id = |id| [Arg::Unsigned(id)];
+    // An answer without a question; one that is asked twice; one that is never answered.
+    file.block(
+        0,
+        &[
+            Rec(1, 5, &id(9)),
+            Rec(0, 10, &id(1)),
+            Rec(1, 110, &id(2)),
+            Rec(0, 200, &id(3)),
+            Rec(0, 210, &id(3)),
+            Rec(1, 330, &id(3)),
+            Rec(0, 400, &id(4)),
+        ],
+    );
+    file.last_block(1, &[Rec(0, 20, &id(2)), Rec(1, 160, &id(1))], 500).close();
+    file
+}
+
+#[test]
+fn the_time_between_two_places_is_measured_within_a_thread_or_by_a_value() {
+    let turn = Turn::take();
+    let path = turn.file("log.kymo", &questions().bytes);
+    let between = |args: &[&str]| -> (u64, Vec<u64>) {
+        let places = "main.rs:10,main.rs:11";
+        let mut all: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&path, &"--between", &places];
+        all.extend(args.iter().map(|arg| arg as &dyn AsRef<std::ffi::OsStr>));
+        let latency = stats(&all)["between"].clone();
+        assert_eq!((&latency["begun"], &latency["ended"]), (&5.into(), &4.into()));
+        let percentiles = latency["percentiles"].as_array().unwrap();
+        let ns = |at: usize| percentiles[at]["ns"].as_u64().unwrap();
+        (
+            latency["pairs"].as_u64().unwrap(),
+            vec![latency["min_ns"].as_u64().unwrap(), ns(0), ns(5)],
+        )
+    };
+    // left: 10 to 110, 210 to 330; right: 20 to 160.
+    assert_eq!(between(&[]), (3, vec![100, 120, 140]));
+    // 1: 10 to 160; 2: 20 to 110; 3: 210 to 330.
+    assert_eq!(between(&["--by", "id"]), (3, vec![90, 120, 150]));
+    let text = run(&[&"stats", &path, &"--between", &"main.rs:10,main.rs:11"]).fine();
+    assert!(text.contains("in the same thread: 3 pairs of 5 and 4 records"), "{text}");
+}
+
+#[test]
+fn a_place_at_which_nothing_was_logged_is_an_error() {
+    let turn = Turn::take();
+    let path = turn.file("log.kymo", &questions().bytes);
+    let ran = run(&[&"stats", &path, &"--between", &"main.rs:10,nowhere.rs:1"]);
+    ran.complains(2, &["no record was logged at nowhere.rs:1"]);
+    for wrong in ["main.rs:10", ",", "a.rs:1,"] {
+        assert_eq!(run(&[&"stats", &path, &"--between", &wrong]).code, Some(2));
+    }
+    assert_eq!(run(&[&"stats", &path, &"--level", &"error"]).code, Some(1));
+}

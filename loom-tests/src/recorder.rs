@@ -1,0 +1,388 @@
+//! kymo's own ring, in both modes, and a process that finds what another one left.
+//!
+//! Records are two words long, a header and a number, if the story does not say otherwise.
+
+use super::{check, must_fail};
+use kymo::loom_export::ring::consumer::records;
+use kymo::loom_export::ring::recorder::layout::{Identity, Mode};
+use kymo::loom_export::ring::recorder::memory::Ring;
+use kymo::loom_export::ring::recorder::overwriting::{Follower, Recorder};
+use kymo::loom_export::ring::recorder::recovery::{Image, Recovered};
+use kymo::loom_export::ring::recorder::{
+    BoundedConsumer, BoundedProducer, LogMark, bounded, overwriting,
+};
+use kymo::loom_export::ring::{LENGTH_BITS, WORD_BYTES};
+use kymo::loom_export::sync::atomic::{AtomicU64, Ordering};
+use kymo::loom_export::sync::{Arc, thread};
+use kymo::loom_export::twin::Twin;
+
+/// What loom says when a thread touches a word that is not, or not yet, its own.
+const RACE: &str = "Causality violation";
+
+/// Three records through a ring that holds two: the third one waits, and is written over the first.
+fn bounded_full() {
+    let (mut producer, mut consumer, _) = bounded(ring(Mode::Bounded, 4));
+    let logging = thread::spawn(move || {
+        (1..=3).for_each(|number| log(&mut producer, 2, number));
+        producer
+    });
+    assert_eq!(sweep_until(&mut consumer, 3), [1, 2, 3]);
+    logging.join().unwrap();
+}
+
+#[test]
+fn a_bounded_recorder_writes_over_only_what_was_read() {
+    check("a_bounded_recorder_writes_over_only_what_was_read", bounded_full);
+}
+
+#[test]
+fn a_bounded_recorder_writes_over_only_what_was_read_twins() {
+    let twins = [
+        (Twin::RecorderTailStore, RACE),
+        (Twin::RecorderTailLoad, RACE),
+        (Twin::RecorderHeadStore, RACE),
+        (Twin::RecorderHeadLoad, RACE),
+        (Twin::RecorderCommitBeforeWrite, RACE),
+    ];
+    must_fail(a_bounded_recorder_writes_over_only_what_was_read_twins, bounded_full, &twins);
+}
+
+/// Records of three words through a ring of eight: behind the second two words are skipped.
+fn bounded_wrap() {
+    let (mut producer, mut consumer, _) = bounded(ring(Mode::Bounded, 8));
+    let logging = thread::spawn(move || {
+        (1..=3).for_each(|number| log(&mut producer, 3, number));
+        producer
+    });
+    assert_eq!(sweep_until(&mut consumer, 3), [1, 2, 3]);
+    logging.join().unwrap();
+}
+
+#[test]
+fn a_bounded_recorder_skips_the_end() {
+    check("a_bounded_recorder_skips_the_end", bounded_wrap);
+}
+
+#[test]
+fn a_bounded_recorder_skips_the_end_twins() {
+    let twins = [(Twin::FillerLate, "has a length")];
+    must_fail(a_bounded_recorder_skips_the_end_twins, bounded_wrap, &twins);
+}
+
+/// A thread logs and ends. The consumer, which learns of the end, must have all records by then.
+fn bounded_exit() {
+    let (mut producer, mut consumer, _) = bounded(ring(Mode::Bounded, 8));
+    let logging = thread::spawn(move || {
+        (1..=2).for_each(|number| log(&mut producer, 2, number));
+    });
+    let mut numbers = Vec::new();
+    while sweep(&mut consumer, &mut numbers) {
+        thread::yield_now();
+    }
+    assert_eq!(numbers, [1, 2], "lost");
+    logging.join().unwrap();
+}
+
+#[test]
+fn what_a_thread_left_in_a_bounded_recorder_is_read() {
+    check("what_a_thread_left_in_a_bounded_recorder_is_read", bounded_exit);
+}
+
+#[test]
+fn what_a_thread_left_in_a_bounded_recorder_is_read_twins() {
+    let twins = [
+        (Twin::LastLook, "lost"),
+        (Twin::RecorderEndedStore, "lost"),
+        (Twin::RecorderEndedLoad, "lost"),
+    ];
+    must_fail(what_a_thread_left_in_a_bounded_recorder_is_read_twins, bounded_exit, &twins);
+}
+
+/// The ring is almost full of records that were not read when the consumer begins to copy, and the
+/// producer goes on: the consumer gets whole records, and counts those that it does not get.
+fn overwrite_while_reading() {
+    let (mut recorder, mut follower) = overwriting(ring(Mode::Overwriting, 8));
+    (1..=3).for_each(|number| record(&mut recorder, number));
+    let logging = thread::spawn(move || {
+        (4..=5).for_each(|number| record(&mut recorder, number));
+        recorder
+    });
+    let mut next = 1;
+    follow(&mut follower, &mut next);
+    let recorder = logging.join().unwrap();
+    follow(&mut follower, &mut next);
+    assert_eq!(next, 6, "miscounted");
+    drop(recorder);
+}
+
+#[test]
+fn what_is_overwritten_while_it_is_copied_is_never_returned() {
+    check("what_is_overwritten_while_it_is_copied_is_never_returned", overwrite_while_reading);
+}
+
+#[test]
+fn what_is_overwritten_while_it_is_copied_is_never_returned_twins() {
+    let twins = [
+        (Twin::RecorderTailStore, "has a length"),
+        (Twin::RecorderTailLoad, "has a length"),
+        (Twin::RecorderReserveFence, "assertion"),
+        (Twin::RecorderCopyFence, "assertion"),
+        (Twin::RecorderUnvalidated, "assertion"),
+    ];
+    must_fail(
+        what_is_overwritten_while_it_is_copied_is_never_returned_twins,
+        overwrite_while_reading,
+        &twins,
+    );
+}
+
+/// The ring has been all around when the consumer begins, so that it needs the index, while the
+/// producer goes on to write that over.
+fn lapped() {
+    let (mut recorder, mut follower) = overwriting(ring(Mode::Overwriting, 8));
+    (1..=5).for_each(|number| record(&mut recorder, number));
+    let logging = thread::spawn(move || {
+        record(&mut recorder, 6);
+        recorder
+    });
+    let mut next = 1;
+    follow(&mut follower, &mut next);
+    assert!(next > 5, "the newest record is always there");
+    let recorder = logging.join().unwrap();
+    follow(&mut follower, &mut next);
+    assert_eq!(next, 7, "miscounted");
+    drop(recorder);
+}
+
+#[test]
+fn a_consumer_that_was_lapped_counts_exactly() {
+    check("a_consumer_that_was_lapped_counts_exactly", lapped);
+}
+
+#[test]
+fn a_consumer_that_was_lapped_counts_exactly_twins() {
+    let twins = [
+        (Twin::RecorderReserveFence, "assertion"),
+        (Twin::RecorderCopyFence, "assertion"),
+        (Twin::RecorderIndexEarly, "assertion"),
+    ];
+    must_fail(a_consumer_that_was_lapped_counts_exactly_twins, lapped, &twins);
+}
+
+/// A thread logs to an overwriting ring and ends.
+fn overwriting_exit() {
+    let (mut recorder, mut follower) = overwriting(ring(Mode::Overwriting, 8));
+    let logging = thread::spawn(move || (1..=2).for_each(|number| record(&mut recorder, number)));
+    let mut next = 1;
+    while !follow(&mut follower, &mut next) {
+        thread::yield_now();
+    }
+    assert_eq!(next, 3, "lost");
+    logging.join().unwrap();
+}
+
+#[test]
+fn what_a_thread_left_in_an_overwriting_recorder_is_read() {
+    check("what_a_thread_left_in_an_overwriting_recorder_is_read", overwriting_exit);
+}
+
+#[test]
+fn what_a_thread_left_in_an_overwriting_recorder_is_read_twins() {
+    let twins = [(Twin::RecorderEndedStore, "lost"), (Twin::RecorderEndedLoad, "lost")];
+    must_fail(
+        what_a_thread_left_in_an_overwriting_recorder_is_read_twins,
+        overwriting_exit,
+        &twins,
+    );
+}
+
+/// A process dies at any moment while a thread logs. Who recovers finds whole records from the first
+/// on.
+fn publish_and_die() {
+    let (mut producer, _consumer, accounts) = bounded(ring(Mode::Bounded, 8));
+    let ring = accounts.shared_ring();
+    let logging = thread::spawn(move || {
+        (1..=3).for_each(|number| log(&mut producer, 2, number));
+        producer
+    });
+    let image = Image::of(&ring);
+    let recovered = image.recover(image.consumed(|_| Some(0)), None).unwrap();
+    let numbers = whole(&recovered);
+    assert!(numbers.iter().copied().eq(1..=numbers.len() as u64), "not a prefix");
+    logging.join().unwrap();
+}
+
+#[test]
+fn recovery_finds_a_prefix() {
+    check("recovery_finds_a_prefix", publish_and_die);
+}
+
+#[test]
+fn recovery_finds_a_prefix_twins() {
+    let twins =
+        [(Twin::RecorderTailStore, "assertion"), (Twin::RecorderCommitBeforeWrite, "assertion")];
+    must_fail(recovery_finds_a_prefix_twins, publish_and_die, &twins);
+}
+
+/// A process dies at any moment while one thread logs and its consumer writes a log. Who recovers
+/// finds whole records, of which each is in the log or in the ring, and none in both.
+///
+/// The log is its committed length, in records: what is before that is in it.
+fn recovery() {
+    let (mut producer, mut consumer, mut accounts) = bounded(ring(Mode::Bounded, 8));
+    let log_length = Arc::new(AtomicU64::new(0));
+    log(&mut producer, 2, 1);
+    let ring = accounts.shared_ring();
+    let logging = thread::spawn(move || {
+        log(&mut producer, 2, 2);
+        producer
+    });
+    let consuming = thread::spawn({
+        let log_length = log_length.clone();
+        move || {
+            let committed = consumer.look();
+            let words = committed.runs().0.len();
+            let count = records(committed.runs().0).count() as u64;
+            accounts.prepare(words, count, LogMark { segment: 0, committed: count });
+            // Release: as the segment's committed length is stored. Behind it would come `consume`;
+            // but who recovers here looks at the log before the ring, because the process goes on.
+            log_length.store(count, Ordering::Release);
+            drop(committed);
+            (consumer, accounts)
+        }
+    });
+    // Acquire: pairs with that. First, because in the model the process goes on meanwhile.
+    let in_log = log_length.load(Ordering::Acquire);
+    let image = Image::of(&ring);
+    let consumed = image.consumed(|_| Some(in_log));
+    assert_eq!(consumed.records, Some(in_log), "twice or not at all");
+    let recovered = image.recover(consumed, None).unwrap();
+    let numbers = whole(&recovered);
+    assert!(numbers.iter().copied().eq(in_log + 1..=in_log + numbers.len() as u64), "not a prefix");
+    assert!(in_log + numbers.len() as u64 >= 1, "the first record was there");
+    logging.join().unwrap();
+    consuming.join().unwrap();
+}
+
+#[test]
+fn recovery_finds_each_record_once() {
+    check("recovery_finds_each_record_once", recovery);
+}
+
+#[test]
+fn recovery_finds_each_record_once_twins() {
+    let twins = [(Twin::RecorderAccountUnsaid, "twice or not at all")];
+    must_fail(recovery_finds_each_record_once_twins, recovery, &twins);
+}
+
+/// The same with an overwriting ring that nobody consumes, and that is being written over.
+fn recovery_of_the_newest() {
+    let ring = ring(Mode::Overwriting, 8);
+    let (mut recorder, follower) = overwriting(ring);
+    (1..=3).for_each(|number| record(&mut recorder, number));
+    let ring = follower.shared_ring();
+    let logging = thread::spawn(move || {
+        (4..=5).for_each(|number| record(&mut recorder, number));
+        recorder
+    });
+    let image = Image::of(&ring);
+    let recovered = image.recover(image.consumed(|_| Some(0)), None).unwrap();
+    let numbers = whole(&recovered);
+    let first = recovered.overwritten.unwrap() + 1;
+    assert!(numbers.iter().copied().eq(first..first + numbers.len() as u64), "miscounted");
+    assert!(first + numbers.len() as u64 > 3, "the newest record was there");
+    assert_eq!(recovered.damage, []);
+    logging.join().unwrap();
+}
+
+#[test]
+fn recovery_finds_the_newest() {
+    check("recovery_finds_the_newest", recovery_of_the_newest);
+}
+
+#[test]
+fn recovery_finds_the_newest_twins() {
+    let twins =
+        [(Twin::RecorderTailStore, "assertion"), (Twin::RecorderReserveFence, "miscounted")];
+    must_fail(recovery_finds_the_newest_twins, recovery_of_the_newest, &twins);
+}
+
+fn ring(mode: Mode, words: u64) -> Ring {
+    Ring::on_heap(Identity { capacity_words: words, mode, ..Identity::default() })
+}
+
+/// Logs a record of `words` words, waiting for room; its words behind the header are all `number`.
+fn log(producer: &mut BoundedProducer, words: usize, number: u64) {
+    let mut slot = loop {
+        match producer.reserve(words) {
+            Ok(slot) => break slot,
+            Err(_) => thread::yield_now(),
+        }
+    };
+    // SAFETY: the slot has `words` words.
+    let record = unsafe { std::slice::from_raw_parts_mut(slot.as_mut_ptr(), words) };
+    record.fill(number);
+    record[0] = header(words);
+    // SAFETY: all words have been written, and the header says how many there are.
+    unsafe { slot.publish() };
+}
+
+fn record(recorder: &mut Recorder, number: u64) {
+    recorder.push(&[header(2), number]).unwrap();
+}
+
+fn header(words: usize) -> u64 {
+    1 << LENGTH_BITS | (words * WORD_BYTES) as u64
+}
+
+/// Waits for that many records.
+fn sweep_until(consumer: &mut BoundedConsumer, count: usize) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    while numbers.len() < count {
+        sweep(consumer, &mut numbers);
+        thread::yield_now();
+    }
+    numbers
+}
+
+/// Consumes what is there, and appends the numbers. Whether more may come.
+fn sweep(consumer: &mut BoundedConsumer, numbers: &mut Vec<u64>) -> bool {
+    let committed = consumer.look();
+    let (first, second) = committed.runs();
+    for record in records(first).chain(records(second)) {
+        assert!(record[1..].iter().all(|word| *word == record[1]), "torn: {record:x?}");
+        numbers.push(record[1]);
+    }
+    let last = committed.is_last();
+    if !first.is_empty() {
+        committed.consume_all();
+    }
+    !last
+}
+
+/// Consumes what is there; the first record that is not yet consumed or counted is `next`. Whether
+/// it was the last.
+fn follow(follower: &mut Follower, next: &mut u64) -> bool {
+    let copied = follower.look();
+    *next += copied.overwritten();
+    for record in records(copied.runs().0) {
+        assert_eq!(record, [header(2), *next]);
+        *next += 1;
+    }
+    let last = copied.is_last();
+    copied.consume_all();
+    last
+}
+
+/// The numbers of the records.
+fn whole(recovered: &Recovered<'_>) -> Vec<u64> {
+    assert_eq!(recovered.damage, []);
+    recovered
+        .records
+        .iter()
+        .map(|record| {
+            assert!(record.len() > 1 && record[0] == header(record.len()), "torn: {record:x?}");
+            record[1]
+        })
+        .collect()
+}

@@ -1,0 +1,106 @@
+//! A ring in a file that outlives its process.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use memmap2::MmapOptions;
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+
+use super::layout::Identity;
+use super::memory::{Ring, ring_bytes};
+use crate::sync::statics::{AtomicU64, Ordering};
+
+/// Where ring files are kept unless somewhere else is asked for: in memory, so that nothing writes
+/// them to a disk.
+pub const DEFAULT_DIRECTORY: &str = "/dev/shm";
+
+/// The ending of a ring file's name.
+pub const EXTENSION: &str = "kymoring";
+
+/// Makes the file of a ring in this directory, readable and writable by its user alone, and maps
+/// it. All of its memory is provided here: that the directory's file system is full is an error
+/// now, never a SIGBUS later. Returns the ring and the file's path.
+///
+/// # Errors
+///
+/// What the system says. Then the file is removed again.
+pub fn create(directory: &Path, identity: Identity) -> io::Result<(Ring, PathBuf)> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: it only has to be another one each time.
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let Identity { process, process_start, .. } = identity;
+    let path = directory.join(format!("kymo-{process}-{process_start}-{number}.{EXTENSION}"));
+    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    match map(&file, identity) {
+        Ok(ring) => Ok((ring, path)),
+        Err(error) => {
+            // What cannot be removed holds nothing, and is found by the next start.
+            let _ = std::fs::remove_file(&path);
+            Err(error)
+        }
+    }
+}
+
+fn map(file: &File, identity: Identity) -> io::Result<Ring> {
+    let bytes = ring_bytes(identity.capacity_words);
+    allocate(file, bytes)?;
+    let length = usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let map = MmapOptions::new().len(length).map_raw(file)?;
+    #[cfg(target_os = "linux")]
+    let populated = map.advise(memmap2::Advice::PopulateWrite).is_ok();
+    #[cfg(not(target_os = "linux"))]
+    let populated = false;
+    if !populated {
+        // SAFETY: all of the mapping is writable, allocated, and nobody else's yet.
+        unsafe { map.as_mut_ptr().write_bytes(0, length) };
+    }
+    Ok(Ring::in_mapping(identity, map))
+}
+
+/// Gives the file its blocks.
+fn allocate(file: &File, bytes: u64) -> io::Result<()> {
+    loop {
+        match fallocate(file.as_fd(), FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INTR) => {}
+            // A file system without it: writing zeros allocates as well.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return write_zeros(file, bytes),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    let mut at = 0;
+    while at < bytes {
+        let part = (bytes - at).min(ZEROS.len() as u64);
+        file.write_all_at(&ZEROS[..part as usize], at)?;
+        at += part;
+    }
+    Ok(())
+}
+
+/// When a process was started, in the system's clock ticks since the machine was: field 22 of
+/// `/proc/PID/stat`. `None` where there is no such process, or no `/proc`.
+pub fn process_start(process: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name of the program, field 2, is in parentheses, and may have some itself.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// Whether the process that made a ring still runs. `boot` is the identifier of the boot now.
+pub fn is_alive(identity: &Identity, boot: &[u8; 16]) -> bool {
+    identity.boot == *boot && process_start(identity.process) == Some(identity.process_start)
+}
+
+/// Whether a file's name is that of a ring.
+pub fn is_ring_file(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("kymo-") && name.ends_with(&format!(".{EXTENSION}"))
+}

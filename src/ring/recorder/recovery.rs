@@ -1,0 +1,461 @@
+//! What a dead process left in a ring.
+//!
+//! The bytes may be anything. Whatever they are, reading them ends, in time and memory proportional
+//! to their number; what is damaged is named, and the rest is read.
+//!
+//! How records are recovered exactly once: the consumer writes what it took from a ring to the log,
+//! then an account to the ring, then commits the log (see [`Account`]). So an account tells, with
+//! the committed length of the segment that it names, whether its records are in the log. If not,
+//! the account before it holds, whose log was committed before this one was begun. One of the two
+//! may be half written, which its checksum tells; then it speaks of a log that was not committed.
+//! What stands in the log behind its committed length is void, and recovery has to cut it off
+//! before it appends: those records are in the ring.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::mem::offset_of;
+use std::{error, fmt};
+
+use super::layout::{
+    Account, BLOCKS, COPY_BYTES, COPY_OFFSETS, CopyError, HEADER_BYTES, Identity, Mode,
+    SHARED_OFFSET, Shared, VERSION, account_offset, entry_offset, u64_at,
+};
+use crate::ring::{LENGTH_BITS, LENGTH_MASK, WORD_BYTES};
+
+/// A ring as its process left it.
+#[derive(Clone, Debug)]
+pub struct Image {
+    identity: Identity,
+    tail: u64,
+    reserved: u64,
+    ended: bool,
+    head: u64,
+    /// Position and number of records.
+    index: Vec<(u64, u64)>,
+    accounts: [Option<Account>; 2],
+    /// Fewer than the capacity, where the file is too short.
+    words: Vec<u64>,
+    /// Where the identity or an account is damaged, or the end of the file is missing.
+    damage: Vec<Damage>,
+}
+
+/// Why nothing can be read from a ring file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RingError {
+    /// It has so many bytes, fewer than the header page.
+    TooShort(usize),
+    /// Its first page is all zero: its process died before it could use the ring.
+    NeverUsed,
+    /// Neither copy of the identity, at offsets 0 and 2048, is right.
+    Identity,
+    /// It is of this version of the layout.
+    Version(u32),
+    /// The positions contradict each other; this is the offset of the first of them.
+    Positions(usize),
+}
+
+impl fmt::Display for RingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort(bytes) => {
+                write!(f, "not a ring file: it has {bytes} bytes, a header has {HEADER_BYTES}")
+            }
+            Self::NeverUsed => f.write_str("the ring was never used: its header is empty"),
+            Self::Identity => f.write_str(
+                "not a ring file, or damaged: neither the copy of its header at offset 0 nor that at \
+                 offset 2048 is right",
+            ),
+            Self::Version(version) => write!(
+                f,
+                "the ring file is of version {version}, this release reads version {VERSION}: use \
+                 a later release"
+            ),
+            Self::Positions(offset) => write!(
+                f,
+                "the positions at offset {offset} are damaged: where the ring's records are \
+                 cannot be known"
+            ),
+        }
+    }
+}
+
+impl error::Error for RingError {}
+
+/// A part of a ring file that could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// What it is a part of.
+    pub part: Part,
+    /// Where it begins in the file, in bytes.
+    pub offset: usize,
+    /// How many bytes it has.
+    pub bytes: u64,
+}
+
+/// A part of a ring file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A copy of the identity. The other one was used.
+    Identity,
+    /// Both accounts (one alone may be half written). The head is used.
+    Account,
+    /// The index. How many records were overwritten is not known.
+    Index,
+    /// Records, of which at least one is lost.
+    Records,
+    /// What is missing at the end of the file.
+    End,
+}
+
+/// How much of a ring is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Consumed {
+    /// Everything before this position is.
+    pub position: u64,
+    /// How many records had been logged before it; `None` where the accounts are damaged.
+    pub records: Option<u64>,
+    /// Whether this is certain. If not, the segment of the last account is not known, and records
+    /// behind the position may be in it.
+    pub certain: bool,
+}
+
+impl From<Account> for Consumed {
+    fn from(account: Account) -> Self {
+        Self { position: account.position, records: Some(account.records), certain: true }
+    }
+}
+
+/// Says whether words, the first of them a header, may be a record.
+pub type Known<'k> = dyn Fn(&[u64]) -> bool + 'k;
+
+/// What is left.
+#[derive(Clone, Debug, Default)]
+pub struct Recovered<'a> {
+    /// The records, in order, each from its header to its last word.
+    pub records: Vec<&'a [u64]>,
+    /// How many records were overwritten before the first of them; `None` where that is not known.
+    pub overwritten: Option<u64>,
+    /// What could not be read, in the order of the records.
+    pub damage: Vec<Damage>,
+}
+
+impl Image {
+    /// Reads a ring file.
+    ///
+    /// # Errors
+    ///
+    /// When its header cannot be read.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RingError> {
+        let Some((page, rest)) = bytes.split_at_checked(HEADER_BYTES) else {
+            return Err(RingError::TooShort(bytes.len()));
+        };
+        let (identity, mut damage) = identity(page)?;
+        let capacity = identity.capacity_words;
+        let mut words: Vec<u64> =
+            rest.chunks_exact(WORD_BYTES).map(|word| u64_at(word, 0)).collect();
+        words.truncate(capacity as usize);
+        let missing = (capacity - words.len() as u64) * WORD_BYTES as u64;
+        if missing > 0 {
+            let offset = HEADER_BYTES + words.len() * WORD_BYTES;
+            damage.push(Damage { part: Part::End, offset, bytes: missing });
+        }
+        let accounts = [0, 1].map(|index| {
+            let offset = account_offset(index);
+            let stored = std::array::from_fn(|word| u64_at(page, offset + word * WORD_BYTES));
+            Account::from_words(stored)
+        });
+        if accounts == [None; 2] {
+            damage.push(Damage { part: Part::Account, offset: account_offset(0), bytes: 80 });
+        }
+        Ok(Self {
+            identity,
+            tail: u64_at(page, TAIL_OFFSET),
+            reserved: u64_at(page, RESERVED_OFFSET),
+            ended: u64_at(page, RESERVED_OFFSET + 8) != 0,
+            head: u64_at(page, HEAD_OFFSET),
+            index: (0..BLOCKS as usize)
+                .map(|block| {
+                    let at = entry_offset(block);
+                    (u64_at(page, at), u64_at(page, at + 8))
+                })
+                .collect(),
+            accounts,
+            words,
+            damage,
+        })
+    }
+
+    /// Whose ring it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Whether the thread had ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// How much of the ring is in the log. `committed` answers up to where a segment is committed,
+    /// given its number ([`Identity::segment_number`]), and `None` for a segment that it does not
+    /// know.
+    pub fn consumed(&self, committed: impl Fn(u64) -> Option<u64>) -> Consumed {
+        let head = Account { position: self.head.min(self.tail), ..Account::default() };
+        let (newer, older) = match self.accounts {
+            [Some(a), Some(b)] if a.position < b.position => (b, Consumed::from(a)),
+            [Some(a), Some(b)] => (a, Consumed::from(b)),
+            [Some(a), None] | [None, Some(a)] => {
+                // The other is half written, or damaged. The head is that of the older one, or, if
+                // the newer one's log was committed, may be its own.
+                let head = Consumed { records: None, ..head.into() };
+                if a.position < head.position {
+                    return head;
+                }
+                (a, head)
+            }
+            [None, None] => return Consumed { records: None, ..head.into() },
+        };
+        match committed(newer.segment) {
+            Some(bytes) if bytes >= newer.committed => newer.into(),
+            Some(_) => older,
+            None => Consumed { certain: false, ..older },
+        }
+    }
+
+    /// The records from there on.
+    ///
+    /// `known` knows the call sites, and how long their records can be. Where a record is damaged, reading goes on at the
+    /// next place from which a chain of known records leads on; without `known`, at the next place
+    /// where a record is known to begin.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError::Positions`].
+    pub fn recover(
+        &self,
+        from: Consumed,
+        known: Option<&Known<'_>>,
+    ) -> Result<Recovered<'_>, RingError> {
+        let mut recovered = Recovered { damage: self.damage.clone(), ..Recovered::default() };
+        let capacity = self.identity.capacity_words;
+        let begin = match self.identity.mode {
+            Mode::Bounded => {
+                recovered.overwritten = Some(0);
+                from.position
+            }
+            Mode::Overwriting => self.first_left(from, &mut recovered)?,
+        };
+        if begin > self.tail || self.tail - begin > capacity {
+            return Err(RingError::Positions(TAIL_OFFSET));
+        }
+        Walk { image: self, begin, known, leads_on: None, starts: self.starts(begin) }
+            .walk(&mut recovered);
+        Ok(recovered)
+    }
+
+    /// Where the first record begins that was not overwritten, in an overwriting ring.
+    fn first_left(&self, from: Consumed, recovered: &mut Recovered<'_>) -> Result<u64, RingError> {
+        let (capacity, block) = (self.identity.capacity_words, self.identity.block_words());
+        let floor = self.reserved.saturating_sub(capacity);
+        // INV-R3. The first block is reserved from the beginning.
+        if !self.reserved.is_multiple_of(block) || !(floor..self.reserved).contains(&self.tail) {
+            return Err(RingError::Positions(RESERVED_OFFSET));
+        }
+        if from.position >= floor {
+            recovered.overwritten = Some(0);
+            return Ok(from.position);
+        }
+        // At most as many as there are blocks: INV-R3.
+        let first = (floor / block..=self.tail / block).find_map(|number| self.entry(number));
+        let Some((position, records)) = first else {
+            let bytes = 16 * BLOCKS;
+            recovered.damage.push(Damage { part: Part::Index, offset: entry_offset(0), bytes });
+            return Ok(floor);
+        };
+        recovered.overwritten = from.records.and_then(|before| records.checked_sub(before));
+        Ok(position)
+    }
+
+    /// The index's entry for this block, counted since the ring was made, if it is right.
+    fn entry(&self, number: u64) -> Option<(u64, u64)> {
+        let (position, records) = self.index[(number % BLOCKS) as usize];
+        let right = position / self.identity.block_words() == number && position <= self.tail;
+        right.then_some((position, records))
+    }
+
+    /// Where records are known to begin, behind `begin`.
+    fn starts(&self, begin: u64) -> BTreeSet<u64> {
+        // INV-R2. The tail is at most one capacity further on, so that this is one position.
+        let lap = (begin / self.identity.capacity_words + 1) * self.identity.capacity_words;
+        let mut starts: BTreeSet<u64> = [lap].into();
+        if self.identity.mode == Mode::Overwriting {
+            starts.extend(self.index.iter().filter_map(|(position, _)| {
+                let (entry, _) = self.entry(position / self.identity.block_words())?;
+                (entry == *position).then_some(entry)
+            }));
+        }
+        starts.retain(|start| (begin + 1..self.tail).contains(start));
+        starts.insert(self.tail);
+        starts
+    }
+
+    fn word(&self, position: u64) -> Option<u64> {
+        self.words.get(self.index_of(position)).copied()
+    }
+
+    fn index_of(&self, position: u64) -> usize {
+        (position & (self.identity.capacity_words - 1)) as usize
+    }
+}
+
+/// The walk over the records of an image.
+struct Walk<'a, 'k> {
+    image: &'a Image,
+    begin: u64,
+    known: Option<&'k Known<'k>>,
+    /// Where records are known to begin; the last one is the tail.
+    starts: BTreeSet<u64>,
+    /// For each position from `begin` on, whether a chain of known records leads from there to one
+    /// of `starts`. Made when it is needed.
+    leads_on: Option<Vec<bool>>,
+}
+
+/// What stands at a position.
+enum Found<'a> {
+    Record(&'a [u64]),
+    Filler(u64),
+}
+
+impl<'a> Walk<'a, '_> {
+    fn walk(mut self, recovered: &mut Recovered<'a>) {
+        let mut at = self.begin;
+        while at < self.image.tail {
+            at = match self.find(at) {
+                Some(Found::Record(record)) => {
+                    recovered.records.push(record);
+                    at + record.len() as u64
+                }
+                Some(Found::Filler(words)) => at + words,
+                None => {
+                    let next = self.next_behind(at);
+                    let offset = HEADER_BYTES + self.image.index_of(at) * WORD_BYTES;
+                    add_damage(&mut recovered.damage, offset, (next - at) * WORD_BYTES as u64);
+                    next
+                }
+            }
+        }
+    }
+
+    /// What stands at `at`, if it may be what a producer has written.
+    fn find(&self, at: u64) -> Option<Found<'a>> {
+        let image = self.image;
+        let header = image.word(at)?;
+        let index = image.index_of(at);
+        let to_end = image.identity.capacity_words - index as u64;
+        let bytes = header & LENGTH_MASK;
+        let words = bytes.div_ceil(WORD_BYTES as u64);
+        if words == 0 || words > to_end.min(image.tail - at) {
+            return None;
+        }
+        if header >> LENGTH_BITS == 0 {
+            let right = header == to_end * WORD_BYTES as u64;
+            return right.then_some(Found::Filler(words));
+        }
+        let record = image.words.get(index..index + words as usize)?;
+        self.known.is_none_or(|known| known(record)).then_some(Found::Record(record))
+    }
+
+    /// Where to go on behind damage.
+    fn next_behind(&mut self, at: u64) -> u64 {
+        let start = self.starts.range(at + 1..).next().copied().unwrap_or(self.image.tail);
+        if self.known.is_none() {
+            return start;
+        }
+        if self.leads_on.is_none() {
+            self.leads_on = Some(self.chains());
+        }
+        let leads_on = self.leads_on.as_deref().unwrap_or_default();
+        (at + 1..start).find(|next| leads_on[(next - self.begin) as usize]).unwrap_or(start)
+    }
+
+    fn chains(&self) -> Vec<bool> {
+        let mut leads_on = vec![false; (self.image.tail - self.begin) as usize];
+        for at in (self.begin..self.image.tail).rev() {
+            let words = match self.find(at) {
+                Some(Found::Record(record)) => record.len() as u64,
+                Some(Found::Filler(words)) => words,
+                None => continue,
+            };
+            let next = at + words;
+            leads_on[(at - self.begin) as usize] =
+                self.starts.contains(&next) || leads_on[(next - self.begin) as usize];
+        }
+        leads_on
+    }
+}
+
+/// Adds damaged records; what adjoins the last damage is one with it.
+fn add_damage(damage: &mut Vec<Damage>, offset: usize, bytes: u64) {
+    match damage.last_mut() {
+        Some(last) if last.part == Part::Records && last.offset + last.bytes as usize == offset => {
+            last.bytes += bytes;
+        }
+        _ => damage.push(Damage { part: Part::Records, offset, bytes }),
+    }
+}
+
+const TAIL_OFFSET: usize = SHARED_OFFSET;
+const RESERVED_OFFSET: usize = SHARED_OFFSET + 8;
+const HEAD_OFFSET: usize = SHARED_OFFSET + offset_of!(Shared, consumer);
+
+/// The first right copy of the identity, and what is wrong with the other.
+fn identity(page: &[u8]) -> Result<(Identity, Vec<Damage>), RingError> {
+    let copies = COPY_OFFSETS.map(|offset| {
+        page[offset..]
+            .first_chunk::<COPY_BYTES>()
+            .map_or(Err(CopyError::Damaged), Identity::from_copy)
+    });
+    let damaged = COPY_OFFSETS.into_iter().zip(&copies).filter(|(_, copy)| copy.is_err());
+    let damage = damaged
+        .map(|(offset, _)| Damage { part: Part::Identity, offset, bytes: COPY_BYTES as u64 })
+        .collect();
+    match copies {
+        [Ok(identity), _] | [_, Ok(identity)] => Ok((identity, damage)),
+        [Err(CopyError::Version(version)), _] | [_, Err(CopyError::Version(version))] => {
+            Err(RingError::Version(version))
+        }
+        _ if COPY_OFFSETS.iter().all(|offset| page[*offset..offset + 8] == [0; 8]) => {
+            Err(RingError::NeverUsed)
+        }
+        _ => Err(RingError::Identity),
+    }
+}
+
+#[cfg(kymo_loom)]
+impl Image {
+    /// What a recovering process would find that looks now: in the models its writer does not die,
+    /// but goes on unseen.
+    pub fn of(ring: &super::memory::Ring) -> Self {
+        use crate::sync::atomic::{Ordering, fence};
+        let shared = ring.shared();
+        // Acquire: the end of a process orders all that it has stored before all that is loaded
+        // behind it; here, each load has to.
+        let accounts = [0, 1].map(|index| {
+            let words = &shared.consumer.accounts[index].words;
+            Account::from_words(std::array::from_fn(|word| words[word].load(Ordering::Acquire)))
+        });
+        let head = shared.consumer.head.load(Ordering::Acquire);
+        let ended = shared.ended.load(Ordering::Acquire) != 0;
+        let tail = shared.tail.load(Ordering::Acquire);
+        let words = (0..ring.capacity()).map(|at| ring.word(at).load(Ordering::Relaxed)).collect();
+        let index = shared.index.iter().map(|entry| {
+            let position = entry.position.load(Ordering::Relaxed);
+            (position, entry.records.load(Ordering::Relaxed))
+        });
+        let index = index.collect();
+        fence(Ordering::Acquire);
+        let reserved = shared.reserved.load(Ordering::Relaxed);
+        let identity = ring.identity().clone();
+        Self { identity, tail, reserved, ended, head, index, accounts, words, damage: Vec::new() }
+    }
+}
