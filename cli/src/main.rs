@@ -19,6 +19,8 @@ mod filter;
 mod format;
 mod fresh;
 mod generate;
+#[cfg(test)]
+mod hostile;
 mod input;
 mod interrupt;
 mod outcome;
