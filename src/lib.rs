@@ -55,6 +55,7 @@
 compile_error!("kymo logs on little-endian processors of 64 bits only");
 
 mod argument;
+mod builder;
 mod call_site;
 mod clock;
 mod consumer;
@@ -96,11 +97,12 @@ mod twin;
 pub mod loom_export;
 
 pub use argument::{Argument, Eager, PointerArgument, debug, display};
+pub use builder::Builder;
 pub use clock::Clock;
 pub use consumer::{Notice, Report};
 pub use error::{StartError, StartErrorKind};
 pub use level::{Level, ParseLevelError};
-pub use logger::{Builder, Logger};
+pub use logger::Logger;
 pub use policy::{Overflow, WriteThrough};
 pub use state::DropReason;
 pub use stats::{Account, Stats, ThreadStats};
