@@ -28,6 +28,7 @@ pub mod rig {
     use crate::clock::{Clock, Observation, TickSource};
     use crate::consumer::Consumer;
     use crate::core::Core;
+    use crate::drop_reason::DropReason;
     use crate::format::FRAME_HEADER_BYTES;
     use crate::format::frame::{FrameHeader, Kind};
     use crate::format::varint;
@@ -37,7 +38,7 @@ pub mod rig {
     use crate::producer::Producer;
     use crate::segment::Output;
     use crate::signals::mailbox::Request;
-    use crate::state::{DropReason, Drops, RingState, ThreadInfo};
+    use crate::state::{Drops, RingState, ThreadInfo};
     use crate::sync::atomic::{AtomicU64, Ordering};
     use crate::sync::{Arc, statics, thread};
 
@@ -215,7 +216,7 @@ pub mod rig {
 
         /// For the thread: drops a record.
         pub fn drop_record(&self) {
-            self.drops().count(Level::Info, 1, DropReason::RingFull);
+            self.drops().count(Level::Info, 1, DropReason::Full);
         }
 
         /// For the consumer: how many were dropped, as the total says and as the counts say.
