@@ -129,14 +129,24 @@ pub mod rig {
         /// What a handler does on a thread that crashes: asks for a drain, and waits until that is
         /// done. Whether it was this request that was served.
         pub fn crash(&self) -> bool {
-            let mailbox = &self.core.emergency.mailbox;
-            let (request, own) = mailbox.request(Request::drain(11, 1).marked());
-            // The handler has a handle of its own; that this waits for a lock changes nothing.
-            self.core.control.wake();
-            while !mailbox.is_served(request) {
+            let (request, own) = self.request_drain();
+            while !self.core.emergency.mailbox.is_served(request) {
                 thread::yield_now();
             }
             own
+        }
+
+        /// The same on a thread that does not wait: one thread that does is enough for loom.
+        pub fn crash_elsewhere(&self) -> bool {
+            self.request_drain().1
+        }
+
+        fn request_drain(&self) -> (Request, bool) {
+            let request = Request::drain(11, 1).marked();
+            let asked = self.core.emergency.mailbox.request(request);
+            // The handler has a handle of its own; that this waits for a lock changes nothing.
+            self.core.control.wake();
+            asked
         }
 
         /// Asks the consumer to drain the rings and end.
