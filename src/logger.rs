@@ -173,11 +173,13 @@ impl Logger {
                 ..Report::default()
             };
         }
-        let report = consumer.join().unwrap_or_else(|_| Report {
+        let mut report = consumer.join().unwrap_or_else(|_| Report {
             error: Some(io::Error::other("the consumer panicked")),
             ..Report::default()
         });
         self.core.end_files();
+        // Some may have been rescued since the consumer ended.
+        report.rescued = self.core.counters.rescued.get();
         // One that was started since has handlers of its own.
         let running = crate::logger::running();
         if running.is_none() {
