@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::logger::Builder;
+use crate::builder::Builder;
 use crate::signals::Handled;
 
 /// How a logger ends with its process.

@@ -20,12 +20,12 @@ use std::ptr;
 use crate::argument::Arguments;
 use crate::call_site::{AtLevel, CallSite};
 use crate::clock;
+use crate::drop_reason::DropReason;
 use crate::level::Level;
 use crate::policy::Mode;
 use crate::producer::Producer;
 use crate::record::{self, HEADER_BYTES};
 use crate::ring::WORD_BYTES;
-use crate::state::DropReason;
 use crate::sync::statics::{AtomicU8, Ordering, compiler_fence};
 use crate::thread;
 
@@ -210,7 +210,7 @@ pub(crate) fn log_at_once<L: Arguments>(
         producer.ring.reserve(fit.bytes.div_ceil(WORD_BYTES)).ok().map(|slot| (fit, slot))
     });
     let Some((fit, mut slot)) = slot else {
-        return producer.drop_record(site.level, ticks, DropReason::RingFull);
+        return producer.drop_record(site.level, ticks, DropReason::Full);
     };
     // SAFETY: the slot has so many words.
     unsafe { fit.write(slot.as_mut_ptr(), site, ticks, arguments) };

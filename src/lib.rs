@@ -55,11 +55,13 @@
 compile_error!("kymo logs on little-endian processors of 64 bits only");
 
 mod argument;
+mod builder;
 mod call_site;
 mod clock;
 mod consumer;
 mod control;
 mod core;
+mod drop_reason;
 mod endings;
 mod error;
 mod exit;
@@ -96,12 +98,13 @@ mod twin;
 pub mod loom_export;
 
 pub use argument::{Argument, Eager, PointerArgument, debug, display};
+pub use builder::Builder;
 pub use clock::Clock;
 pub use consumer::{Notice, Report};
+pub use drop_reason::DropReason;
 pub use error::{StartError, StartErrorKind};
 pub use level::{Level, ParseLevelError};
-pub use logger::{Builder, Logger};
+pub use logger::Logger;
 pub use policy::{Overflow, WriteThrough};
-pub use state::DropReason;
 pub use stats::{Account, Stats, ThreadStats};
 pub use thread::{flush, flush_timeout, prepare_thread, unlogged};

@@ -8,18 +8,18 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::builder::Builder;
 use crate::clock::discipline::Discipline;
-use crate::clock::{Clock, TickSource, monotonic_ns, nanoseconds};
-use crate::consumer::{Consumer, Hook, Notice, Pacing, Report, Watch};
+use crate::clock::{TickSource, monotonic_ns, nanoseconds};
+use crate::consumer::{Consumer, Pacing, Report, Watch};
 use crate::core::Core;
-use crate::endings::{Endings, with_infix};
+use crate::endings::with_infix;
 use crate::error::{StartError, StartErrorKind};
 use crate::exit;
 use crate::fork;
 use crate::hot::GATE;
 use crate::level::Level;
 use crate::orphans;
-use crate::policy::{Overflow, Policies, WriteThrough};
 use crate::segment::Output;
 use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
@@ -84,21 +84,7 @@ pub struct Logger {
 impl Logger {
     /// A logger that will write to `path`, a file or a symbolic link to one.
     pub fn builder(path: impl Into<PathBuf>) -> Builder {
-        Builder {
-            path: path.into(),
-            overwrite: false,
-            consumer_core: None,
-            ring_capacity: 1 << 20,
-            poll_interval: Duration::from_micros(5),
-            idle_sleep: Duration::from_millis(5),
-            segment_size: 64 << 20,
-            max_level: Level::Trace,
-            clock: Clock::Counter,
-            policies: Policies::new(Overflow::Wait { timeout: Some(Duration::from_secs(1)) }),
-            hook: None,
-            high_water: 0.8,
-            endings: Endings::default(),
-        }
+        Builder::new(path.into())
     }
 
     /// The file that is written.
@@ -231,186 +217,7 @@ impl Drop for Logger {
     }
 }
 
-/// The options of a logger. Made by [`Logger::builder`]; each has a default.
-#[derive(Clone)]
-#[must_use = "nothing happens before `start`"]
-pub struct Builder {
-    path: PathBuf,
-    overwrite: bool,
-    consumer_core: Option<usize>,
-    ring_capacity: usize,
-    poll_interval: Duration,
-    idle_sleep: Duration,
-    segment_size: u64,
-    max_level: Level,
-    clock: Clock,
-    policies: Policies,
-    hook: Option<Hook>,
-    high_water: f64,
-    pub(crate) endings: Endings,
-}
-
-/// The smallest ring, in bytes.
-const MIN_RING_BYTES: usize = 4 << 10;
-
-/// The largest ring, in bytes.
-const MAX_RING_BYTES: usize = 4 << 30;
-
-/// The smallest part of a file that is mapped at a time, in bytes: more than a sweep writes at
-/// once.
-const MIN_SEGMENT_BYTES: u64 = 4 << 20;
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
 impl Builder {
-    /// Pins the consumer to a core, by the number that the operating system gives it. Default: not
-    /// pinned.
-    ///
-    /// Best is a core of the same cache cluster as the hot threads, which nothing else uses.
-    /// [`Builder::start`] fails if it cannot be pinned there.
-    pub fn consumer_core(mut self, core: usize) -> Self {
-        self.consumer_core = Some(core);
-        self
-    }
-
-    /// The capacity of each thread's ring in bytes. Default: 1 MiB; at least 4 KiB, at most 4 GiB.
-    ///
-    /// A record takes 16 bytes and its arguments, rounded up to 8. The ring has to hold what the
-    /// thread logs while the consumer is elsewhere: with the default about 26,000 records of three
-    /// arguments. A record longer than half of the ring is cut.
-    pub fn ring_capacity(mut self, bytes: usize) -> Self {
-        self.ring_capacity = bytes;
-        self
-    }
-
-    /// How long the consumer waits between two sweeps as long as there are records. Default: 5 µs.
-    ///
-    /// Shorter costs the logging threads time (each look at a ring takes a cache line from its
-    /// thread), longer needs larger rings. The consumer spins while it waits.
-    pub fn poll_interval(mut self, interval: Duration) -> Self {
-        self.poll_interval = interval;
-        self
-    }
-
-    /// The longest sleep of a consumer that has nothing to do. Default: 5 ms.
-    ///
-    /// It is how long the first record after a silence may wait. The consumer goes to sleep after
-    /// 50 µs without records, for 50 µs at first, and twice as long each time. Zero: it never
-    /// sleeps, and uses a whole core.
-    pub fn idle_sleep(mut self, longest: Duration) -> Self {
-        self.idle_sleep = longest;
-        self
-    }
-
-    /// How much of the file is allocated and mapped at a time, in bytes. Default: 64 MiB; at least
-    /// 4 MiB.
-    ///
-    /// The file grows by as much whenever what is allocated is used up, and is cut to its true
-    /// length when it is closed.
-    pub fn segment_size(mut self, bytes: u64) -> Self {
-        self.segment_size = bytes;
-        self
-    }
-
-    /// The least urgent level that is logged. Default: `Trace`, everything.
-    ///
-    /// A statement that is not costs one load and one branch, and its arguments are not evaluated.
-    /// Levels can also be compiled out, with the features `max_level_…` and `release_max_level_…`.
-    pub fn max_level(mut self, level: Level) -> Self {
-        self.max_level = level;
-        self
-    }
-
-    /// Where time stamps come from. Default: [`Clock::Counter`].
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// What a log call does when its thread's ring is full. Default: waits, for up to a second.
-    ///
-    /// For all levels; [`Builder::overflow_at`] makes exceptions, and has to come after it.
-    pub fn overflow(mut self, policy: Overflow) -> Self {
-        Level::ALL.into_iter().for_each(|level| self.policies.set_overflow(level, policy));
-        self
-    }
-
-    /// What a log call of one level does when its thread's ring is full. As long as there is room
-    /// the choice costs nothing.
-    ///
-    /// ```
-    /// use kymo::{Level, Logger, Overflow};
-    ///
-    /// // Keep what matters, shed the rest.
-    /// let builder = Logger::builder("app.kymo")
-    ///     .overflow(Overflow::DropNewest)
-    ///     .overflow_at(Level::Error, Overflow::Wait { timeout: None })
-    ///     .overflow_at(Level::Warn, Overflow::Wait { timeout: None });
-    /// ```
-    pub fn overflow_at(mut self, level: Level, policy: Overflow) -> Self {
-        self.policies.set_overflow(level, policy);
-        self
-    }
-
-    /// Which records are critical: a call that logs one returns when it is in the file, and with it
-    /// everything that its thread logged before; with [`WriteThrough::synced`] when it is on the
-    /// disk. Default: none.
-    ///
-    /// Such a call wakes the consumer and waits for it: some microseconds, and as long as a sleep
-    /// takes to end. If the consumer cannot write the record within
-    /// [`WriteThrough::timeout`], because the disk is full or the system does not let it run, the
-    /// calling thread writes the record itself into a file beside the log, `NAME.rescue`, which the
-    /// reader merges into the log: nothing is lost, nothing hangs. Such records are counted in
-    /// [`Report::rescued`]. Other levels cost what they cost without this.
-    ///
-    /// ```
-    /// use kymo::{Level, Logger, WriteThrough};
-    ///
-    /// let builder = Logger::builder("app.kymo").write_through(Level::Error);
-    /// let builder = builder.write_through(WriteThrough::at(Level::Warn).synced());
-    /// ```
-    pub fn write_through(mut self, policy: impl Into<WriteThrough>) -> Self {
-        self.policies.set_write_through(policy.into());
-        self
-    }
-
-    /// Has a function called with what the program may want to know about its logger: rings that
-    /// fill up, records that were dropped, an output that fails and recovers. Default: none. The
-    /// same stands in the log itself, as warnings with the target `kymo`.
-    ///
-    /// It is called by the consumer, at most 10 ms after the event, and never by a thread that
-    /// logs; while it runs, nothing is written. It may log. If it panics, it is not called again.
-    ///
-    /// ```
-    /// use kymo::{Logger, Notice};
-    ///
-    /// let builder = Logger::builder("app.kymo").on_notice(|notice| match notice {
-    ///     Notice::OutputFailed { error } => eprintln!("no log: {error}"),
-    ///     other => eprintln!("log: {other}"),
-    /// });
-    /// ```
-    pub fn on_notice(mut self, hook: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
-        self.hook = Some(Arc::new(hook));
-        self
-    }
-
-    /// Which share of a ring's capacity is worth a notice. Default: 0.8.
-    pub fn high_water(mut self, share: f64) -> Self {
-        self.high_water = share;
-        self
-    }
-
-    /// Whether a file that is there already is written over. Default: no: it is renamed, `app.kymo`
-    /// to `app.1.kymo`, or the first number that is free.
-    pub fn overwrite(mut self, overwrite: bool) -> Self {
-        self.overwrite = overwrite;
-        self
-    }
-
     /// Makes the file, starts the consumer, and opens the gate for log statements.
     ///
     /// It takes some milliseconds, in which the hardware counter is compared with the clock.
@@ -428,7 +235,7 @@ impl Builder {
         if self.endings.pid_in_name {
             self.path = with_infix(&self.path, std::process::id());
         }
-        let ring_words = self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES).div_ceil(8);
+        let ring_words = self.ring_words();
         let core = Arc::new(Core::new(TickSource::new(self.clock), self.policies, ring_words));
         // Before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(core.clone())?;
@@ -450,7 +257,7 @@ impl Builder {
     }
 
     fn open_segment(&self, clock: TickSource) -> Result<Segment, StartError> {
-        let window = self.segment_size.max(MIN_SEGMENT_BYTES);
+        let window = self.window_bytes();
         let output = MappedFile::create(&self.path, self.overwrite, clock.source(), window)?;
         Ok(Segment { salt: output.salt(), output })
     }

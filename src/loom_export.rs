@@ -28,6 +28,7 @@ pub mod rig {
     use crate::clock::{Clock, Observation, TickSource};
     use crate::consumer::Consumer;
     use crate::core::Core;
+    use crate::drop_reason::DropReason;
     use crate::format::FRAME_HEADER_BYTES;
     use crate::format::frame::{FrameHeader, Kind};
     use crate::format::varint;
@@ -37,7 +38,7 @@ pub mod rig {
     use crate::producer::Producer;
     use crate::segment::Output;
     use crate::signals::mailbox::Request;
-    use crate::state::{DropReason, Drops, RingState, ThreadInfo};
+    use crate::state::{Drops, RingState, ThreadInfo};
     use crate::sync::atomic::{AtomicU64, Ordering};
     use crate::sync::{Arc, statics, thread};
 
@@ -128,14 +129,24 @@ pub mod rig {
         /// What a handler does on a thread that crashes: asks for a drain, and waits until that is
         /// done. Whether it was this request that was served.
         pub fn crash(&self) -> bool {
-            let mailbox = &self.core.emergency.mailbox;
-            let (request, own) = mailbox.request(Request::drain(11, 1).marked());
-            // The handler has a handle of its own; that this waits for a lock changes nothing.
-            self.core.control.wake();
-            while !mailbox.is_served(request) {
+            let (request, own) = self.request_drain();
+            while !self.core.emergency.mailbox.is_served(request) {
                 thread::yield_now();
             }
             own
+        }
+
+        /// The same on a thread that does not wait: one thread that does is enough for loom.
+        pub fn crash_elsewhere(&self) -> bool {
+            self.request_drain().1
+        }
+
+        fn request_drain(&self) -> (Request, bool) {
+            let request = Request::drain(11, 1).marked();
+            let asked = self.core.emergency.mailbox.request(request);
+            // The handler has a handle of its own; that this waits for a lock changes nothing.
+            self.core.control.wake();
+            asked
         }
 
         /// Asks the consumer to drain the rings and end.
@@ -215,7 +226,7 @@ pub mod rig {
 
         /// For the thread: drops a record.
         pub fn drop_record(&self) {
-            self.drops().count(Level::Info, 1, DropReason::RingFull);
+            self.drops().count(Level::Info, 1, DropReason::Full);
         }
 
         /// For the consumer: how many were dropped, as the total says and as the counts say.

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::core::Core;
+use crate::drop_reason::DropReason;
 use crate::level::Level;
 use crate::policy::{Mode, Overflow, WriteThrough};
 use crate::ring::producer::Refusal;
 use crate::ring::{WORD_BYTES, WordProducer};
-use crate::state::{DropReason, RingState};
+use crate::state::RingState;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, hint, thread};
 use crate::twin::{self, Twin};
@@ -89,10 +90,10 @@ impl Producer {
             Err(Refusal::Full) => {}
             Err(Refusal::TooLong) => return Err(DropReason::TooLarge),
         }
-        let Overflow::Wait { timeout } = overflow else { return Err(DropReason::RingFull) };
+        let Overflow::Wait { timeout } = overflow else { return Err(DropReason::Full) };
         if self.core.control.is_consumer() {
             // It would wait for itself. (A hook that logs runs there.)
-            return Err(DropReason::RingFull);
+            return Err(DropReason::Full);
         }
         // It may be asleep, and whoever waits may call the system. Once is enough: it does not go
         // to sleep again before it has taken something, and then there is room.
@@ -110,7 +111,7 @@ impl Producer {
                 return Err(DropReason::AfterShutdown);
             }
             if deadline.is_some_and(|deadline| monotonic_ns() >= deadline) {
-                return Err(DropReason::WaitTimedOut);
+                return Err(DropReason::TimedOut);
             }
             Self::pause(round);
             round += 1;

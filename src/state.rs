@@ -2,6 +2,7 @@
 
 use crate::clock::TickSource;
 use crate::core::Core;
+use crate::drop_reason::DropReason;
 use crate::level::Level;
 use crate::policy::Mode;
 use crate::ring::WordProducer;
@@ -9,53 +10,6 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::sync::statics;
 use crate::twin::{self, Twin};
-
-/// Why a record was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[non_exhaustive]
-pub enum DropReason {
-    /// The ring was full, and the policy was to drop the newest.
-    RingFull = 1,
-    /// The record was too large for the ring, cut as short as it can be.
-    TooLarge = 2,
-    /// The ring was full, and stayed so for as long as the policy allowed to wait.
-    WaitTimedOut = 3,
-    /// The output could not be written.
-    OutputFailed = 4,
-    /// The logger had been shut down.
-    AfterShutdown = 5,
-    /// It was logged by a signal handler that interrupted a log call of its own thread.
-    Nested = 6,
-    /// The file was removed, and with it these records, which had been written.
-    FileRemoved = 7,
-    /// It was overwritten by newer ones.
-    Overwritten = 8,
-    /// There was no room for a critical record, which its thread has written into the file beside
-    /// the log.
-    Rescued = 9,
-    /// The time that the logger had for shutting down was over.
-    ShutdownTimedOut = 10,
-}
-
-impl DropReason {
-    pub(crate) const ALL: [Self; 10] = [
-        Self::RingFull,
-        Self::TooLarge,
-        Self::WaitTimedOut,
-        Self::OutputFailed,
-        Self::AfterShutdown,
-        Self::Nested,
-        Self::FileRemoved,
-        Self::Overwritten,
-        Self::Rescued,
-        Self::ShutdownTimedOut,
-    ];
-
-    fn index(self) -> usize {
-        self as usize - 1
-    }
-}
 
 /// What is known of a thread.
 #[derive(Clone, Debug, Default)]
@@ -157,7 +111,7 @@ impl Taken {
 
 /// [`DropCounts`] that one thread writes and others look at.
 #[derive(Default)]
-pub(crate) struct SharedCounts([[statics::AtomicU64; 5]; DropReason::ALL.len()]);
+pub(crate) struct SharedCounts([[statics::AtomicU64; 5]; DropReason::KNOWN.len()]);
 
 impl SharedCounts {
     pub(crate) fn load(&self) -> DropCounts {
@@ -179,7 +133,7 @@ impl SharedCounts {
 /// Counts the records that a thread dropped. Written by that thread only, and read by the consumer.
 pub(crate) struct Drops {
     /// By reason, then level.
-    counts: [[AtomicU64; 5]; DropReason::ALL.len()],
+    counts: [[AtomicU64; 5]; DropReason::KNOWN.len()],
     first_ticks: AtomicU64,
     last_ticks: AtomicU64,
     /// The sum of all counts.
@@ -246,7 +200,7 @@ impl Drops {
 /// How many records were dropped, by reason and level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DropCounts {
-    counts: [[u64; 5]; DropReason::ALL.len()],
+    counts: [[u64; 5]; DropReason::KNOWN.len()],
 }
 
 impl DropCounts {
@@ -289,7 +243,7 @@ impl DropCounts {
 
     /// Those that are not zero.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (DropReason, Level, u64)> {
-        let all = DropReason::ALL.into_iter().zip(self.counts);
+        let all = DropReason::KNOWN.into_iter().zip(self.counts);
         let all = all.flat_map(|(reason, by_level)| {
             Level::ALL.into_iter().zip(by_level).map(move |(level, count)| (reason, level, count))
         });

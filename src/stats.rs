@@ -7,8 +7,9 @@
 
 use std::time::Duration;
 
+use crate::drop_reason::DropReason;
 use crate::level::Level;
-use crate::state::{DropCounts, DropReason, RingState};
+use crate::state::{DropCounts, RingState};
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 

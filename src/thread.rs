@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use crate::argument;
 use crate::clock::{monotonic_ns, nanoseconds};
+use crate::drop_reason::DropReason;
 use crate::hot::{AVAILABLE, GATE};
 use crate::level::Level;
 use crate::logger;
 use crate::orphans;
 use crate::producer::Producer;
-use crate::state::{DropReason, RingState, ThreadInfo};
+use crate::state::{RingState, ThreadInfo};
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicU64, Ordering, compiler_fence};
 
@@ -168,7 +169,7 @@ fn take(level: Option<Level>) -> Option<Lease> {
             // SAFETY: the producer, which owns this too, lives until the interrupted call goes on,
             // which is only when this has returned.
             let state = unsafe { &*STATE.get() };
-            state.drops.count(level, state.clock.stamp(), DropReason::Nested);
+            state.drops.count(level, state.clock.stamp(), DropReason::InSignalHandler);
         }
         return None;
     }

@@ -315,7 +315,7 @@ fn reasons_of_drops_are_told_apart() {
     drop(held);
     assert!(logger.flush());
     let drops: Vec<_> = logger.stats().total.drops().collect();
-    assert!(drops.contains(&(DropReason::WaitTimedOut, Level::Warn, 1)), "{drops:?}");
-    assert!(drops.iter().any(|drop| (drop.0, drop.1) == (DropReason::RingFull, Level::Info)));
+    assert!(drops.contains(&(DropReason::TimedOut, Level::Warn, 1)), "{drops:?}");
+    assert!(drops.iter().any(|drop| (drop.0, drop.1) == (DropReason::Full, Level::Info)));
     drop(logger);
 }

@@ -17,7 +17,7 @@ from rust_format import WIDTHS, exponential, render, shortest
 
 LEVELS = (None, "error", "warn", "info", "debug", "trace")
 REASONS = (None, "full", "too_large", "timed_out", "output_failed", "after_shutdown", "in_signal_handler",
-           "file_removed", "overwritten")
+           "file_removed", "overwritten", "damaged", "rescued", "shutdown_timed_out")
 SIGNALS = dict(enumerate("HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT".split(), 1))
 SIGNALS.update({24: "XCPU", 25: "XFSZ", 26: "VTALRM", 27: "PROF", 29: "IO", 30: "PWR", 31: "SYS"})
 ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}  # the other characters: \\u....

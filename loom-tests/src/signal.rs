@@ -53,7 +53,7 @@ fn two() {
     let consumer = rig.start();
     let other = thread::spawn({
         let rig = rig.handle();
-        move || rig.crash()
+        move || rig.crash_elsewhere()
     });
     thread.log(1);
     let own = rig.crash();

@@ -16,8 +16,9 @@ use super::index::Index;
 use super::lane::{Lane, join};
 use super::staging::Staging;
 use super::{Consumer, frames};
+use crate::drop_reason::DropReason;
 use crate::segment::Output;
-use crate::state::{DropCounts, DropReason, ThreadInfo};
+use crate::state::{DropCounts, ThreadInfo};
 
 /// The segment, as far as the consumer knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,7 +42,7 @@ pub(super) fn put_drops(
         payload.extend_from_slice(&range.1.to_le_bytes());
         varint::put(payload, counts.iter().count() as u64);
         for (reason, level, count) in counts.iter() {
-            payload.push(reason as u8);
+            payload.push(reason.code());
             payload.push(level as u8);
             varint::put(payload, count);
         }

@@ -11,13 +11,14 @@ use super::Consumer;
 use crate::argument::Argument;
 use crate::call_site::{At, Location, Statement};
 use crate::core::Core;
+use crate::drop_reason::DropReason;
 use crate::export;
 use crate::hot;
 use crate::level::Level;
 use crate::producer::Producer;
 use crate::ring::WORD_BYTES;
 use crate::segment::Output;
-use crate::state::{DropCounts, DropReason, ThreadInfo};
+use crate::state::{DropCounts, ThreadInfo};
 use crate::sync::Arc;
 
 /// Something about the logger that its program may want to know: see

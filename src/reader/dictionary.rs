@@ -355,7 +355,7 @@ pub(super) fn drop_counts(fields: &mut Fields<'_>) -> Option<Box<[DropCount]>> {
     let count = fields.varint()?;
     let mut counts = Vec::new();
     for _ in 0..count {
-        let reason = super::event::DropReason::from_code(fields.u8()?);
+        let reason = crate::DropReason::from_code(fields.u8()?);
         let level = Level::from_code(fields.u8()?);
         counts.push(DropCount { reason, level, count: fields.varint()? });
     }

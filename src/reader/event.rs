@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::dictionary::Thread;
 use super::record::Record;
-use crate::Level;
+use crate::{DropReason, Level};
 
 /// What was met in a file.
 #[derive(Clone, Copy, Debug)]
@@ -51,32 +51,6 @@ pub struct DropCount {
     pub level: Option<Level>,
     /// How many.
     pub count: u64,
-}
-
-/// Why records were dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DropReason {
-    /// The ring was full.
-    Full,
-    /// The record was too large for the ring.
-    TooLarge,
-    /// Waiting for room took too long.
-    TimedOut,
-    /// The output failed.
-    OutputFailed,
-    /// It was logged after shutdown.
-    AfterShutdown,
-    /// It was logged by a signal handler that interrupted a log call.
-    InSignalHandler,
-    /// The file was removed, and with it these records.
-    FileRemoved,
-    /// It was overwritten by newer ones.
-    Overwritten,
-    /// It was in the file, or the mark of its drop was, and was damaged; the file was repaired since.
-    Damaged,
-    /// A reason that this version does not know, by its code.
-    Unknown(u8),
 }
 
 /// Records of which the numbering of a thread's records, or a total, says that they were written,
@@ -164,41 +138,6 @@ pub enum DamageKind {
     Record,
     /// They stand behind the frame that closes the file.
     BehindEnd,
-}
-
-impl DropReason {
-    /// The reason with this code in a file.
-    pub fn from_code(code: u8) -> Self {
-        match code {
-            1 => Self::Full,
-            2 => Self::TooLarge,
-            3 => Self::TimedOut,
-            4 => Self::OutputFailed,
-            5 => Self::AfterShutdown,
-            6 => Self::InSignalHandler,
-            7 => Self::FileRemoved,
-            8 => Self::Overwritten,
-            9 => Self::Damaged,
-            code => Self::Unknown(code),
-        }
-    }
-}
-
-impl fmt::Display for DropReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full => "the ring was full",
-            Self::TooLarge => "too large for the ring",
-            Self::TimedOut => "waiting for room took too long",
-            Self::OutputFailed => "the output failed",
-            Self::AfterShutdown => "logged after shutdown",
-            Self::InSignalHandler => "logged by a signal handler inside a log call",
-            Self::FileRemoved => "the file was removed",
-            Self::Overwritten => "overwritten by newer ones",
-            Self::Damaged => "damaged in the file, which was repaired",
-            Self::Unknown(code) => return write!(f, "reason {code}"),
-        })
-    }
 }
 
 impl Signal<'_> {

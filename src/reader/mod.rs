@@ -130,11 +130,10 @@ mod written;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+pub use crate::DropReason;
 pub use dictionary::{CallSite, Thread};
 pub use error::Error;
-pub use event::{
-    Damage, DamageKind, DropCount, DropReason, Drops, Event, Gap, Signal, ThreadEnd, Totals,
-};
+pub use event::{Damage, DamageKind, DropCount, Drops, Event, Gap, Signal, ThreadEnd, Totals};
 pub use files::{FileError, Files};
 pub use json::write_escaped;
 pub use open::{Directory, OpenError};

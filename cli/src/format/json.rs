@@ -239,17 +239,8 @@ fn write_place(log: &str, offset: u64, out: &mut String) {
 }
 
 fn write_reason(reason: DropReason, out: &mut String) {
-    out.push_str(match reason {
-        DropReason::Full => "\"full\"",
-        DropReason::TooLarge => "\"too_large\"",
-        DropReason::TimedOut => "\"timed_out\"",
-        DropReason::OutputFailed => "\"output_failed\"",
-        DropReason::AfterShutdown => "\"after_shutdown\"",
-        DropReason::InSignalHandler => "\"in_signal_handler\"",
-        DropReason::FileRemoved => "\"file_removed\"",
-        DropReason::Overwritten => "\"overwritten\"",
-        DropReason::Damaged => "\"damaged\"",
-        DropReason::Unknown(code) => return write!(out, "{code}").unwrap_or_default(),
-        _ => "\"other\"",
-    });
+    let _ = match reason.name() {
+        Some(name) => write!(out, "\"{name}\""),
+        None => write!(out, "{}", reason.code()),
+    };
 }

@@ -16,6 +16,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use kymo::DropReason;
 use kymo::format::frame::{self, Clock, Kind};
 use kymo::format::header::{COMMITTED_OFFSET, ClockSource, Header};
 use kymo::format::{HEADER_BYTES, VERSION, varint};
@@ -26,7 +27,7 @@ use crate::progress::Progress;
 use crate::walk::{self, BlockHead, Frame, Readable, Visit, walk};
 
 /// The code of the reason "damaged in the file, which was repaired".
-const DAMAGED: u8 = 9;
+const DAMAGED: u8 = DropReason::Damaged.code();
 
 /// The code of a level that is not known.
 const UNKNOWN_LEVEL: u8 = 0;
