@@ -45,7 +45,7 @@ impl Core {
         }
     }
 
-    /// The consumer's side: this is the file now.
+    /// This is the file now.
     pub(crate) fn set_log(&self, log: Option<LogFile>) {
         *self.log() = log.map(Arc::new);
     }

@@ -184,7 +184,7 @@ impl Case<'_> {
                 let before = &mut numbers[index(entry.level)];
                 if previous >= Some(entry.total) || *before >= Some(entry.number) {
                     self.verdict.wrong.push(format!(
-                        "session {number}, thread {thread}: {entry:?} behind {previous:?}, {before:?}"
+                        "session {number}, {thread}: {entry:?} behind {previous:?}, {before:?}"
                     ));
                     break;
                 }

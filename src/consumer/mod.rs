@@ -112,7 +112,6 @@ impl<O: Output> Consumer<O> {
     pub(crate) fn new(core: Arc<Core>, discipline: Discipline, output: O, salt: u32) -> Self {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
-        core.set_log(output.log_file());
         let released_bytes = output.len();
         Self {
             core,
