@@ -51,14 +51,15 @@ impl SideFile {
             *state = State::Open(Box::new(consumer));
         }
         let State::Open(consumer) = &mut *state else { return false };
-        let written = consumer.output.belong_to(log).is_ok()
-            && consumer.write_alone(record, thread)
-            && (!synced || consumer.output.sync().is_ok());
-        if written {
-            // Under the lock, so that the count is final once the file is closed.
-            core.counters.rescued.increment();
+        if consumer.output.belong_to(log).is_err() || !consumer.write_alone(record, thread) {
+            return false;
         }
-        written
+        // Under the lock, so that the counts are final once the file is closed.
+        core.counters.rescued.increment();
+        if synced && consumer.output.sync().is_err() {
+            core.counters.sync_errors.increment();
+        }
+        true
     }
 
     /// Ends the file, if there is one. Nothing is written to it any more.
