@@ -47,7 +47,11 @@ impl Core {
 
     /// The consumer's side: this is the file now.
     pub(crate) fn set_log(&self, log: Option<LogFile>) {
-        *self.log() = log.map(Arc::new);
+        let log = log.map(Arc::new);
+        self.log().clone_from(&log);
+        if let Some(log) = log {
+            self.side.belong_to(&log);
+        }
     }
 
     /// The logger has ended: nothing more is written. (The file stays locked as long as it is open.)

@@ -208,6 +208,35 @@ fn critical_records_of_a_consumer_that_does_not_answer_are_in_the_side_file() {
 }
 
 #[test]
+fn the_side_file_outlives_the_file_that_it_stands_beside() {
+    let turn = Turn::take();
+    let (builder, held) = Held::builder(turn.builder().overflow(Overflow::DropNewest));
+    let policy = WriteThrough::at(Level::Error).timeout(Duration::from_millis(20));
+    let logger = builder.write_through(policy).start().unwrap();
+    held.hold();
+    error!("critical");
+    assert_eq!(logger.stats().rescued, 1);
+    std::fs::remove_file(&turn.path).unwrap();
+    // It goes on, notices that the file is gone, and makes another.
+    drop(held);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !turn.path.exists() {
+        assert!(Instant::now() < deadline, "no file");
+        info!("more");
+        logger.flush();
+    }
+    logger.shutdown();
+
+    let mut files = Files::open([&turn.path], || Options::new().order(Order::Time)).unwrap();
+    let mut critical = 0;
+    while let Some((_, event)) = files.next_event().unwrap() {
+        critical += u64::from(matches!(event, Event::Record(it) if it.level() == Level::Error));
+    }
+    assert_eq!(critical, 1);
+    std::fs::remove_file(rescue_path(&turn)).unwrap();
+}
+
+#[test]
 fn what_a_shutdown_has_no_time_for_is_counted_and_marked() {
     let turn = Turn::take();
     let (builder, held) = Held::builder(turn.builder());
