@@ -19,7 +19,7 @@ use crate::exit;
 use crate::fork;
 use crate::hot::GATE;
 use crate::level::Level;
-use crate::orphans;
+use crate::orphans::{self, Orphan};
 use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
 use crate::signals::{self, standby};
@@ -327,6 +327,12 @@ struct EndOnDrop(Arc<Core>, Option<std::thread::Thread>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
+        // Where it panicked before its first sweep, nobody else has closed the rings. A thread that
+        // waits for room in one is let go.
+        for ring in self.0.registry.close() {
+            ring.state.close();
+            orphans::adopt(Orphan::new(ring.ring, ring.state, 0));
+        }
         self.0.control.end();
         self.0.emergency.mailbox.end();
         self.1.iter().for_each(std::thread::Thread::unpark);
