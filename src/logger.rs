@@ -160,6 +160,13 @@ impl Logger {
         }
         drop(running);
         self.core.control.stop(deadline);
+        if consumer.thread().id() == std::thread::current().id() {
+            // It would wait for itself. It ends when its hook has returned.
+            self.core.end_files();
+            let text = "the logger was ended by its own hook: it ends behind that";
+            let error = Some(io::Error::new(io::ErrorKind::WouldBlock, text));
+            return Report { error, ..Report::default() };
+        }
         if deadline.is_some_and(|deadline| !ends_until(&consumer, deadline)) {
             self.core.end_files();
             let stats = self.core.counters.stats();

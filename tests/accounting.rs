@@ -315,6 +315,42 @@ fn the_program_is_told_of_rings_that_fill_up_once_and_a_hook_may_log_and_panic()
 }
 
 #[test]
+fn a_hook_may_end_the_logger() {
+    let turn = Turn::take();
+    let slot: Arc<Mutex<Option<Logger>>> = Arc::default();
+    let (say, said) = mpsc::channel();
+    let builder = turn.builder().ring_capacity(4 << 10).high_water(0.25).on_notice({
+        let slot = slot.clone();
+        move |_| {
+            if let Some(logger) = slot.lock().unwrap().take() {
+                say.send(logger.shutdown().error.map(|error| error.kind())).unwrap();
+            }
+        }
+    });
+    *slot.lock().unwrap() = Some(builder.overflow(Overflow::DropNewest).start().unwrap());
+    let unlogged = kymo::unlogged();
+    let mut logged = 0;
+    let kind = loop {
+        (0..60).for_each(|number| info!("{number}"));
+        logged += 60;
+        if let Ok(kind) = said.recv_timeout(Duration::from_millis(1)) {
+            break kind;
+        }
+    };
+    assert_eq!(kind, Some(std::io::ErrorKind::WouldBlock));
+    // It ends when the hook has returned, and gives the file back.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let lock = std::fs::File::open(&turn.path).unwrap();
+    while lock.try_lock().is_err() {
+        assert!(Instant::now() < deadline, "somebody has the file");
+        thread::yield_now();
+    }
+    let log = turn.read();
+    let accounted = log.records.len() as u64 + log.marked_drops + kymo::unlogged() - unlogged;
+    assert_eq!(accounted, logged);
+}
+
+#[test]
 fn reasons_of_drops_are_told_apart() {
     let turn = Turn::take();
     let (builder, held) = Held::builder(turn.builder());
