@@ -23,7 +23,7 @@ use crate::orphans::{self, Orphan};
 use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
 use crate::signals::{self, standby};
-use crate::stats::Stats;
+use crate::stats::{Counters, Stats};
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
 use crate::sync::{Arc, thread};
 
@@ -102,7 +102,7 @@ impl Logger {
     }
 
     /// What the logger has done so far. Stops nobody; takes some microseconds and a few more for
-    /// each thread.
+    /// each thread. In the child of a fork all is zero.
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("kymo-stats-{}.kymo", std::process::id()));
@@ -116,6 +116,11 @@ impl Logger {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stats(&self) -> Stats {
+        if self.generation != fork::generation() {
+            // The child of a fork has no logger; and somebody who is not here may have had the
+            // lock.
+            return Counters::default().stats();
+        }
         self.core.counters.stats()
     }
 
