@@ -315,6 +315,38 @@ fn the_program_is_told_of_rings_that_fill_up_once_and_a_hook_may_log_and_panic()
 }
 
 #[test]
+fn notices_count_the_records_of_the_program_only() {
+    let turn = Turn::take();
+    let (say, said) = mpsc::channel();
+    let (fill, filled) = mpsc::channel();
+    let builder = turn.builder().ring_capacity(4 << 10).high_water(0.25).overflow(FOREVER);
+    let builder = builder.on_notice(move |notice| match notice {
+        Notice::HighWater { .. } => fill.send(()).unwrap(),
+        Notice::OutputRecovered { lost } => say.send(*lost).unwrap(),
+        _ => {}
+    });
+    let logger = builder.start().unwrap();
+    // A warning of kymo's own is in the file, and goes with it.
+    while filled.try_recv().is_err() {
+        (0..60).for_each(|number| info!("{number}"));
+    }
+    info!("so that there is a sweep");
+    assert!(logger.flush());
+    std::fs::remove_file(&turn.path).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let lost = loop {
+        assert!(Instant::now() < deadline, "it does not recover");
+        info!("more");
+        logger.flush();
+        if let Ok(lost) = said.try_recv() {
+            break lost;
+        }
+    };
+    let report = logger.shutdown();
+    assert_eq!(lost, report.dropped);
+}
+
+#[test]
 fn a_hook_may_end_the_logger() {
     let turn = Turn::take();
     let slot: Arc<Mutex<Option<Logger>>> = Arc::default();

@@ -409,13 +409,19 @@ impl<O: Output> Consumer<O> {
         totals
     }
 
+    /// Those of kymo's own records.
+    fn own_totals(&self) -> Totals {
+        let mut own = Totals::default();
+        self.lanes.iter().filter(|lane| lane.state.is_own).for_each(|lane| own.add(lane));
+        own
+    }
+
     fn report(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
         if let Err(error) = self.output.close() {
             // It may be that all that was written is gone.
             self.note_failure(error);
         }
-        let (totals, mut own) = (self.totals(), Totals::default());
-        self.lanes.iter().filter(|lane| lane.state.is_own).for_each(|lane| own.add(lane));
+        let (totals, own) = (self.totals(), self.own_totals());
         let report = Report {
             written: totals.written - own.written,
             dropped: totals.dropped - own.dropped - unwritten,
