@@ -181,7 +181,9 @@ impl Builder {
     /// same stands in the log itself, as warnings with the target `kymo`.
     ///
     /// It is called by the consumer, at most 10 ms after the event, and never by a thread that
-    /// logs; while it runs, nothing is written. It may log. If it panics, it is not called again.
+    /// logs; while it runs, nothing is written. It may log. It may end the logger, which then ends
+    /// when the hook has returned: the report says no more than that. If it panics, it is not called
+    /// again.
     ///
     /// ```
     /// use kymo::{Logger, Notice};

@@ -47,7 +47,11 @@ impl Core {
 
     /// This is the file now.
     pub(crate) fn set_log(&self, log: Option<LogFile>) {
-        *self.log() = log.map(Arc::new);
+        let log = log.map(Arc::new);
+        self.log().clone_from(&log);
+        if let Some(log) = log {
+            self.side.belong_to(&log);
+        }
     }
 
     /// The logger has ended: nothing more is written. (The file stays locked as long as it is open.)
@@ -94,12 +98,19 @@ impl Core {
     }
 
     fn make(self: &Arc<Self>, ring_words: usize, state: RingState) -> Option<Producer> {
+        // Each call of a thread comes here when the consumer has died: no ring is made for it.
+        if self.registry.is_closed() {
+            return None;
+        }
         let spare = self.registry.spare(ring_words);
         let (producer, consumer) = spare.unwrap_or_else(|| ring(ring_words));
         let state = Arc::new(state);
+        if !self.registry.add(NewRing { ring: consumer, state: state.clone() }) {
+            return None;
+        }
+        // Behind that, so that only what the consumer knows of is in the list. The thread has its
+        // end of the ring still, so it is not dismissed before.
         self.counters.enlist(&state);
-        self.registry
-            .add(NewRing { ring: consumer, state: state.clone() })
-            .then(|| Producer::new(producer, state, self.clone()))
+        Some(Producer::new(producer, state, self.clone()))
     }
 }

@@ -378,6 +378,11 @@ impl<O: Output> Consumer<O> {
     /// waits for it.
     pub(crate) fn abandon(&mut self) -> (Report, Vec<Orphan>) {
         self.close_rings();
+        // What was committed when it panicked (reading a clock for the statistics, say) is in the
+        // file, and not to be found in the rings once more.
+        if self.output.len() > self.released_bytes {
+            self.lanes.iter_mut().for_each(Lane::commit);
+        }
         self.core.control.end();
         self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
         self.report(0)

@@ -62,6 +62,15 @@ impl SideFile {
         true
     }
 
+    /// The log goes on in another file, or begins: from now on the side file, if there is one, is
+    /// that one's.
+    pub(crate) fn belong_to(&self, log: &LogFile) {
+        if let State::Open(consumer) = &mut *self.lock() {
+            // Where it fails, the next record tries it again.
+            let _ = consumer.output.belong_to(log);
+        }
+    }
+
     /// Ends the file, if there is one. Nothing is written to it any more.
     pub(crate) fn close(&self) {
         if let State::Open(mut consumer) = std::mem::replace(&mut *self.lock(), State::Ended) {
@@ -103,5 +112,32 @@ impl<O: Output> Consumer<O> {
         self.sweep();
         // Acquire: as in `Producer::flush`; this thread is the consumer, too.
         state.failures.load(Ordering::Acquire) == 0
+    }
+}
+
+#[cfg(all(test, not(kymo_loom)))]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, TickSource};
+    use crate::segment::mapped::MappedFile;
+
+    #[test]
+    fn who_comes_when_it_is_closed_does_not_write_over_it() {
+        let path = std::env::temp_dir().join(format!("kymo-side-{}.kymo", std::process::id()));
+        let clock = TickSource::new(Clock::Monotonic);
+        let output = MappedFile::create(&path, true, clock.source(), 4 << 20).unwrap();
+        let log = output.log_file().unwrap();
+        let core = Core::new(clock, Policies::new(Overflow::DropNewest), 512);
+        let side = SideFile::default();
+        let write = || side.write(&[16, 0], &ThreadInfo::default(), &log, &core, false);
+        // A filler, which no consumer hands on: the file is made all the same.
+        assert!(write());
+        side.close();
+        let rescue = path.with_extension("kymo.rescue");
+        let before = std::fs::read(&rescue).unwrap();
+        assert!(!write());
+        assert_eq!(std::fs::read(&rescue).unwrap(), before);
+        std::fs::remove_file(rescue).unwrap();
+        std::fs::remove_file(path).unwrap();
     }
 }

@@ -195,6 +195,7 @@ impl<O: Output> Consumer<O> {
                 watch.tell(&notice, &self.core);
             }
         }
+        // Of the program's. (What of kymo's own was dropped is no news.)
         let dropped = self.totals().dropped - self.own_totals().dropped;
         if dropped > watch.dropped && now_ns >= watch.next_drops_ns {
             watch.next_drops_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
@@ -218,7 +219,7 @@ impl<O: Output> Consumer<O> {
         self.watch = Some(watch);
     }
 
-    /// How many records failures of the output have cost so far.
+    /// How many records of the program's failures of the output have cost so far.
     pub(super) fn lost(&self) -> u64 {
         let lost = |drops: &DropCounts| {
             let by_output = [DropReason::OutputFailed, DropReason::FileRemoved];
