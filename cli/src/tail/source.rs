@@ -85,7 +85,7 @@ impl Source {
         target: usize,
         number: usize,
         follow: bool,
-        filter: &mut Filter,
+        filter: &Filter,
     ) -> Result<Self, NotYet> {
         let not_yet = |error| {
             let is_missing =
@@ -133,7 +133,7 @@ impl Source {
     }
 
     /// Nothing more is there, for now or for good. `true` if there is more nevertheless.
-    fn at_end(&mut self, filter: &mut Filter) -> Result<bool, Error> {
+    fn at_end(&mut self, filter: &Filter) -> Result<bool, Error> {
         let is_closed = self.reader.report().ending == Ending::Closed;
         self.state = match self.state {
             State::Following if !is_closed => State::Following,
@@ -167,7 +167,7 @@ impl Source {
 
     /// Begins to read what the writer wrote and did not come to commit: once more from the
     /// beginning, without what was taken before.
-    fn read_uncommitted(&mut self, ended: Ended, filter: &mut Filter) -> Result<bool, Error> {
+    fn read_uncommitted(&mut self, ended: Ended, filter: &Filter) -> Result<bool, Error> {
         let file = self.file.try_clone().map_err(Error::Open)?;
         self.reader = filter.push_down(Options::new()).from_file(file)?;
         for _ in 0..self.taken {
