@@ -1,6 +1,7 @@
 //! `kymo cat`: prints the records of log files.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use kymo::reader::{Ending, Event, Files, Options, Reader};
@@ -9,9 +10,11 @@ use crate::argument::Argument;
 use crate::filter::{self, Filter};
 use crate::format;
 use crate::input::Inputs;
+use crate::interrupt;
 use crate::outcome::{self, Outcome, complain};
 use crate::output::{Closed, Output};
 use crate::point::Reference;
+use crate::progress::Progress;
 use crate::selection::{self, Selection};
 
 /// Prints the records of log files, several files merged by time.
@@ -53,7 +56,16 @@ enum Order {
 
 impl Cat {
     /// Runs the command.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> ExitCode {
+        // Elsewhere, a signal does best what it always did.
+        if Output::is_file() {
+            interrupt::watch();
+        }
+        let outcome = self.cat();
+        if interrupt::requested() { interrupt::exit_code() } else { outcome.into() }
+    }
+
+    fn cat(self) -> Outcome {
         let mut outcome = Outcome::Nothing;
         let mut filter = self.filter.build(&Reference::now(self.format.zone().clone()));
         let order = self.order.into();
@@ -84,6 +96,9 @@ impl Cat {
                 return outcome;
             }
         }
+        if interrupt::requested() {
+            return outcome;
+        }
         complain_about_names(&asked, &inputs.files);
         inputs.complain(&mut outcome);
         outcome
@@ -97,6 +112,8 @@ fn print(
     mut selection: Selection,
 ) -> Result<Outcome, Closed> {
     let mut outcome = Outcome::Nothing;
+    let progress = Output::is_file().then(|| Progress::of("cat", inputs.files.readers()));
+    let mut events = 0_u64;
     while !selection.is_complete() {
         match inputs.files.next_event() {
             Ok(Some((file, event))) => match &event {
@@ -112,7 +129,17 @@ fn print(
             Ok(None) => break,
             Err(error) => inputs.complain_about(&error, &mut outcome),
         }
+        events += 1;
+        if events.is_multiple_of(4096)
+            && let Some(progress) = &progress
+        {
+            progress.at(inputs.files.readers().iter().map(Reader::offset).sum());
+            if interrupt::requested() {
+                break;
+            }
+        }
     }
+    drop(progress);
     if selection.matches() > 0 {
         outcome.add(Outcome::Found);
     }
