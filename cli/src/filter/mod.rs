@@ -57,7 +57,13 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE[:LINE]")]
     at: Vec<Place>,
 
-    /// Records of which this is true, such as 'px > 100 and account == "ACME"'; see the README
+    /// Records of which this is true, such as 'px > 100 and account == "ACME"'
+    ///
+    /// Operands are arguments (`px`, `arg.px`, or `[0]` by position), `level`, `time`, `target`,
+    /// `thread`, `file`, `line`, `message`, and values: 100, 0xff, 99.5, "text", 5ms, true, none.
+    /// Operators are == != < <= > >=, `contains`, `matches` "REGEX", `not`, `and`, `or`, ( ). A
+    /// level is the greater the more urgent it is (`level >= warn`), a time is as for --since
+    /// (`time > "-5m"`). A comparison with an argument that a record does not have is false.
     #[arg(long = "where", value_name = "EXPRESSION", allow_hyphen_values = true)]
     expression: Option<Expression>,
 
