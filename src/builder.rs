@@ -11,7 +11,7 @@ use crate::level::Level;
 use crate::policy::{Overflow, Policies, WriteThrough};
 use crate::sync::Arc;
 
-/// The options of a logger. Made by [`Logger::builder`]; each has a default.
+/// The options of a logger. Made by [`Logger::builder`](crate::Logger::builder); each has a default.
 #[derive(Clone)]
 #[must_use = "nothing happens before `start`"]
 pub struct Builder {
@@ -163,7 +163,7 @@ impl Builder {
     /// [`WriteThrough::timeout`], because the disk is full or the system does not let it run, the
     /// calling thread writes the record itself into a file beside the log, `NAME.rescue`, which the
     /// reader merges into the log: nothing is lost, nothing hangs. Such records are counted in
-    /// [`Report::rescued`]. Other levels cost what they cost without this.
+    /// [`Report::rescued`](crate::Report::rescued). Other levels cost what they cost without this.
     ///
     /// ```
     /// use kymo::{Level, Logger, WriteThrough};

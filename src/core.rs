@@ -45,7 +45,7 @@ impl Core {
         }
     }
 
-    /// The consumer's side: this is the file now.
+    /// This is the file now.
     pub(crate) fn set_log(&self, log: Option<LogFile>) {
         *self.log() = log.map(Arc::new);
     }
@@ -67,11 +67,7 @@ impl Core {
     /// Writes a record into the side file; false if that is impossible.
     pub(crate) fn rescue(&self, record: &[u64], thread: &ThreadInfo, synced: bool) -> bool {
         let Some(log) = self.log().clone() else { return false };
-        let rescued = self.side.write(record, thread, &log, self, synced);
-        if rescued {
-            self.counters.rescued.increment();
-        }
-        rescued
+        self.side.write(record, thread, &log, self, synced)
     }
 
     fn log(&self) -> MutexGuard<'_, Option<Arc<LogFile>>> {

@@ -20,6 +20,7 @@ use crate::fork;
 use crate::hot::GATE;
 use crate::level::Level;
 use crate::orphans;
+use crate::segment::Output;
 use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
 use crate::signals::{self, standby};
@@ -173,11 +174,13 @@ impl Logger {
                 ..Report::default()
             };
         }
-        let report = consumer.join().unwrap_or_else(|_| Report {
+        let mut report = consumer.join().unwrap_or_else(|_| Report {
             error: Some(io::Error::other("the consumer panicked")),
             ..Report::default()
         });
         self.core.end_files();
+        // Some may have been rescued since the consumer ended.
+        report.rescued = self.core.counters.rescued.get();
         // One that was started since has handlers of its own.
         let running = crate::logger::running();
         if running.is_none() {
@@ -236,9 +239,11 @@ impl Builder {
         let core = Arc::new(Core::new(TickSource::new(self.clock), self.policies, ring_words));
         // Before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(core.clone())?;
-        let segment = self.open_segment(core.clock);
+        let segment = self.open_segment(core.clock)?;
+        // Now, and not by the consumer: critical records may need it before that is ready.
+        core.set_log(segment.output.log_file());
         let standby = consumer.standby.clone();
-        let consumer = consumer.begin(segment?)?;
+        let consumer = consumer.begin(segment)?;
         exit::end_at_exit(&core, self.endings.exit_timeout);
         let thread = consumer.thread().clone();
         signals::install(self.endings.signals, &core.emergency, thread, standby);

@@ -208,6 +208,20 @@ fn critical_records_of_a_consumer_that_does_not_answer_are_in_the_side_file() {
 }
 
 #[test]
+fn critical_records_of_a_consumer_that_is_not_ready_yet_are_in_the_side_file() {
+    let turn = Turn::take();
+    // Once would do, were it not for a system that may suspend this thread for as long.
+    let rescued = (0..5).map(|_| {
+        let policy = WriteThrough::at(Level::Error).timeout(Duration::ZERO);
+        let logger = turn.builder().overwrite(true).write_through(policy).start().unwrap();
+        error!("at once");
+        logger.shutdown().rescued
+    });
+    assert!(rescued.sum::<u64>() > 0);
+    let _ = std::fs::remove_file(rescue_path(&turn));
+}
+
+#[test]
 fn what_a_shutdown_has_no_time_for_is_counted_and_marked() {
     let turn = Turn::take();
     let (builder, held) = Held::builder(turn.builder());

@@ -112,7 +112,6 @@ impl<O: Output> Consumer<O> {
     pub(crate) fn new(core: Arc<Core>, discipline: Discipline, output: O, salt: u32) -> Self {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
-        core.set_log(output.log_file());
         let released_bytes = output.len();
         Self {
             core,
@@ -404,13 +403,19 @@ impl<O: Output> Consumer<O> {
         totals
     }
 
+    /// Those of kymo's own records, which the totals include.
+    fn own_totals(&self) -> Totals {
+        let mut own = Totals::default();
+        self.lanes.iter().filter(|lane| lane.state.is_own).for_each(|lane| own.add(lane));
+        own
+    }
+
     fn report(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
         if let Err(error) = self.output.close() {
             // It may be that all that was written is gone.
             self.note_failure(error);
         }
-        let (totals, mut own) = (self.totals(), Totals::default());
-        self.lanes.iter().filter(|lane| lane.state.is_own).for_each(|lane| own.add(lane));
+        let (totals, own) = (self.totals(), self.own_totals());
         let report = Report {
             written: totals.written - own.written,
             dropped: totals.dropped - own.dropped - unwritten,

@@ -22,10 +22,20 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// The side file of a logger.
 #[derive(Default)]
-pub(crate) struct SideFile(Mutex<Option<Consumer<PlainFile>>>);
+pub(crate) struct SideFile(Mutex<State>);
+
+#[derive(Default)]
+enum State {
+    /// It was not needed so far.
+    #[default]
+    None,
+    Open(Box<Consumer<PlainFile>>),
+    /// The logger has ended. (A call that is late must not begin the file anew.)
+    Ended,
+}
 
 impl SideFile {
-    /// Writes a record; false if that is impossible.
+    /// Writes a record, and counts it; false if that is impossible.
     pub(crate) fn write(
         &self,
         record: &[u64],
@@ -34,24 +44,32 @@ impl SideFile {
         core: &Core,
         synced: bool,
     ) -> bool {
-        let mut consumer = self.lock();
-        if consumer.is_none() {
-            *consumer = open(log, core);
+        let mut state = self.lock();
+        if let State::None = *state
+            && let Some(consumer) = open(log, core)
+        {
+            *state = State::Open(Box::new(consumer));
         }
-        let Some(consumer) = &mut *consumer else { return false };
-        consumer.output.belong_to(log).is_ok()
-            && consumer.write_alone(record, thread)
-            && (!synced || consumer.output.sync().is_ok())
+        let State::Open(consumer) = &mut *state else { return false };
+        if consumer.output.belong_to(log).is_err() || !consumer.write_alone(record, thread) {
+            return false;
+        }
+        // Under the lock, so that the counts are final once the file is closed.
+        core.counters.rescued.increment();
+        if synced && consumer.output.sync().is_err() {
+            core.counters.sync_errors.increment();
+        }
+        true
     }
 
-    /// Ends the file, if there is one.
+    /// Ends the file, if there is one. Nothing is written to it any more.
     pub(crate) fn close(&self) {
-        if let Some(mut consumer) = self.lock().take() {
+        if let State::Open(mut consumer) = std::mem::replace(&mut *self.lock(), State::Ended) {
             consumer.close();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Consumer<PlainFile>>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // A panic leaves at worst a file without an end.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

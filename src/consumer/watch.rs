@@ -195,7 +195,7 @@ impl<O: Output> Consumer<O> {
                 watch.tell(&notice, &self.core);
             }
         }
-        let dropped = self.totals().dropped;
+        let dropped = self.totals().dropped - self.own_totals().dropped;
         if dropped > watch.dropped && now_ns >= watch.next_drops_ns {
             watch.next_drops_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
             let records = dropped - watch.dropped;
@@ -225,6 +225,7 @@ impl<O: Output> Consumer<O> {
             let drops = drops.iter().filter(|(reason, ..)| by_output.contains(reason));
             drops.map(|(.., count)| count).sum::<u64>()
         };
-        lost(&self.ended.drops) + self.lanes.iter().map(|lane| lost(&lane.drops())).sum::<u64>()
+        let lanes = self.lanes.iter().filter(|lane| !lane.state.is_own);
+        lost(&self.ended.drops) + lanes.map(|lane| lost(&lane.drops())).sum::<u64>()
     }
 }
