@@ -62,7 +62,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Cat(command) => command.run().into(),
+        Command::Cat(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Repair(command) => command.run(),
         Command::Stats(command) => command.run(),

@@ -127,9 +127,11 @@ pub fn write_escaped(text: &str, out: &mut String) {
 }
 
 /// The control characters (C0, DEL, C1), the line and paragraph separators, and what turns the
-/// direction of writing.
+/// direction of writing (Unicode's property `Bidi_Control`).
 fn is_control(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}')
+        || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Appends `text`, in which `replace` writes the characters that are special.
@@ -181,6 +183,16 @@ mod tests {
             assert_eq!(escaped(text), text);
         }
         assert_eq!(escaped("\u{7f}\u{85}\u{202e}\0\t"), r"\u{7f}\u{85}\u{202e}\u{0}\t");
+    }
+
+    #[test]
+    fn nothing_turns_the_direction_of_writing() {
+        // Unicode's property Bidi_Control, by PropList.txt.
+        let controls = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
+                        \u{2066}\u{2067}\u{2068}\u{2069}";
+        let mut json = String::new();
+        write_string(controls, &mut json);
+        assert!(json.is_ascii() && escaped(controls).is_ascii(), "{json}");
     }
 
     #[test]
