@@ -317,7 +317,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn record(&self) -> Option<Record<'_>> {
         let (block, raw, payload) = match &self.mode {
             Mode::Written(written) => {

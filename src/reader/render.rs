@@ -290,7 +290,7 @@ impl Batch {
         place
     }
 
-    #[inline]
+    #[inline(always)]
     fn thread(&mut self, file: usize, thread: &Thread, tables: &mut Tables) -> u32 {
         let batch = tables.batch;
         let known = &mut tables.of(file).threads;

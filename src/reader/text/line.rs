@@ -227,7 +227,7 @@ impl<'o> Line<'o> {
     #[inline(always)]
     fn first_digits(&mut self, value: u64) {
         let digits = eight_digits(value);
-        let zeros = (digits | 1 << 56).trailing_zeros() & !7;
+        let zeros = (digits | (1 << 56)).trailing_zeros() & !7;
         self.put(ascii(digits >> zeros), 8 - zeros as usize / 8);
     }
 
@@ -248,11 +248,11 @@ impl<'o> Line<'o> {
 /// reciprocal that is exact for numbers so small.
 #[inline(always)]
 fn eight_digits(value: u64) -> u64 {
-    let fours = value / 10_000 | (value % 10_000) << 32;
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
     let hundreds = ((fours * 5243) >> 19) & 0x0000_007F_0000_007F;
-    let twos = hundreds | (fours - 100 * hundreds) << 16;
+    let twos = hundreds | ((fours - 100 * hundreds) << 16);
     let tens = ((twos * 103) >> 10) & 0x000F_000F_000F_000F;
-    tens | (twos - 10 * tens) << 8
+    tens | ((twos - 10 * tens) << 8)
 }
 
 #[inline(always)]
