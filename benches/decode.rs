@@ -139,13 +139,8 @@ fn write_json(record: &Record<'_>, out: &mut String) {
     out.push_str(record.level().name());
     out.push_str("\",\"target\":");
     json::write_string(record.target(), out);
-    for (index, (name, value)) in record.arguments().enumerate() {
-        out.push_str(",\"");
-        out.push_str(itoa::Buffer::new().format(index));
-        out.push_str(name);
-        out.push_str("\":");
-        json::write_value(&value, out);
-    }
+    out.push_str(",\"fields\":");
+    json::write_fields(record, out);
     out.push_str("}\n");
 }
 

@@ -318,7 +318,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn record(&self) -> Option<Record<'_>> {
         let (block, raw, payload) = match &self.mode {
             Mode::Written(written) => {

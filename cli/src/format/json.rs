@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
-use kymo::reader::json::{write_string, write_value};
+use kymo::reader::json::{write_fields, write_string};
 use kymo::reader::{
     CallSite, Damage, DamageKind, DropReason, Drops, Event, Gap, Record, Signal, Thread,
 };
@@ -30,8 +30,6 @@ pub struct Json {
 struct Site {
     /// From behind the time to before the thread.
     middle: String,
-    /// The keys of the fields, with what separates them.
-    keys: Vec<String>,
 }
 
 impl Json {
@@ -94,12 +92,9 @@ impl Json {
         self.message.clear();
         record.message(&mut self.message);
         write_string(&self.message, out);
-        out.push_str(",\"fields\":{");
-        for (key, (_, value)) in site.keys.iter().zip(record.arguments()) {
-            out.push_str(key);
-            write_value(&value, out);
-        }
-        out.push_str(if record.is_cut() { "},\"cut\":true}\n" } else { "}}\n" });
+        out.push_str(",\"fields\":");
+        write_fields(record, out);
+        out.push_str(if record.is_cut() { ",\"cut\":true}\n" } else { "}\n" });
     }
 
     /// Appends the span of time that is asked for, if one is.
@@ -161,26 +156,6 @@ impl Json {
     }
 }
 
-/// Appends the arguments of a record as an object.
-pub fn write_fields(record: &Record<'_>, out: &mut String) {
-    out.push('{');
-    for (index, (name, value)) in record.arguments().enumerate() {
-        write_key(index, name, out);
-        write_value(&value, out);
-    }
-    out.push('}');
-}
-
-/// Appends the key of an argument, and what separates it from the one before.
-fn write_key(index: usize, name: &str, out: &mut String) {
-    out.push_str(if index == 0 { "" } else { "," });
-    match name {
-        "" => write!(out, "\"{index}\"").unwrap_or_default(),
-        name => write_string(name, out),
-    }
-    out.push(':');
-}
-
 impl Site {
     fn new(site: &CallSite) -> Self {
         let mut middle = format!(",\"level\":\"{}\",\"target\":", site.level());
@@ -188,13 +163,7 @@ impl Site {
         middle.push_str(",\"file\":");
         write_string(site.file(), &mut middle);
         let _ = write!(middle, ",\"line\":{},\"thread\":", site.line());
-        let names = site.names().iter().map(|name| &**name);
-        let key = |(index, name): (usize, &str)| {
-            let mut key = String::new();
-            write_key(index, name, &mut key);
-            key
-        };
-        Self { middle, keys: names.enumerate().map(key).collect() }
+        Self { middle }
     }
 }
 
