@@ -136,9 +136,9 @@ pub use error::Error;
 pub use event::{Damage, DamageKind, DropCount, Drops, Event, Gap, Signal, ThreadEnd, Totals};
 pub use files::{FileError, Files};
 pub use json::write_escaped;
-#[doc(hidden)]
-pub use open::open as open_file;
 pub use open::{Directory, OpenError};
+#[doc(hidden)]
+pub use open::{is_locked, open as open_file};
 pub use options::{Options, Order};
 pub use record::{Arguments, Record};
 pub use report::{Ending, HeaderState, Report};

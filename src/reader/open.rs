@@ -44,7 +44,7 @@ fn refuse_special(kind: FileType) -> Result<(), Error> {
 /// microsecond in which this holds the lock itself would be turned away, so it is not asked without
 /// need.
 #[cfg(unix)]
-pub(super) fn is_locked(file: &File) -> bool {
+pub fn is_locked(file: &File) -> bool {
     use rustix::fs::{FlockOperation, flock};
     match flock(file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => {
@@ -57,7 +57,7 @@ pub(super) fn is_locked(file: &File) -> bool {
 }
 
 #[cfg(not(unix))]
-pub(super) fn is_locked(_file: &File) -> bool {
+pub fn is_locked(_file: &File) -> bool {
     false
 }
 

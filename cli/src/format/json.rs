@@ -13,6 +13,7 @@ use kymo::reader::{
 };
 
 use super::elapsed::{Blank, Form, Since};
+use super::sites::Sites;
 use crate::time::Times;
 
 /// Writes events as JSON.
@@ -21,12 +22,11 @@ pub struct Json {
     /// What is shown behind the time.
     since: Option<Since>,
     message: String,
-    /// By file, then by [`CallSite::index`].
-    sites: Vec<Vec<Site>>,
+    /// By file.
+    sites: Vec<Sites<Site>>,
 }
 
 /// What the records of a call site have in common.
-#[derive(Default)]
 struct Site {
     /// From behind the time to before the thread.
     middle: String,
@@ -35,13 +35,13 @@ struct Site {
 impl Json {
     /// For events from so many files.
     pub fn new(files: usize, since: Option<Since>) -> Self {
-        let sites = (0..files).map(|_| Vec::new()).collect();
+        let sites = (0..files).map(|_| Sites::new()).collect();
         Self { times: Times::new(TimeZone::UTC), since, message: String::new(), sites }
     }
 
     /// There is one more file than there was.
     pub fn add_file(&mut self) {
-        self.sites.push(Vec::new());
+        self.sites.push(Sites::new());
     }
 
     /// Appends a line, if there is anything to say about `event`, which is from the file `log`,
@@ -77,15 +77,7 @@ impl Json {
         self.times.write(record.time_ns(), out);
         out.push('"');
         self.elapsed(out, blanks);
-        let sites = &mut self.sites[file];
-        let index = record.call_site().index();
-        if sites.len() <= index {
-            sites.resize_with(index + 1, Site::default);
-        }
-        if sites[index].middle.is_empty() {
-            sites[index] = Site::new(record.call_site());
-        }
-        let site = &sites[index];
+        let site = self.sites[file].get(record.call_site(), Site::new);
         out.push_str(&site.middle);
         write_thread(record.thread(), out);
         out.push_str(",\"message\":");

@@ -8,6 +8,7 @@ mod logfmt;
 mod mark;
 mod parser;
 mod pattern;
+pub mod sites;
 mod text;
 
 use anstream::{AutoStream, ColorChoice};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use kymo::reader::{Ending, Error, Options, Reader, open_file};
+use kymo::reader::{Ending, Error, Options, Reader, is_locked, open_file};
 
 use super::batch::Batch;
 use crate::filter::Filter;
@@ -97,7 +97,7 @@ impl Source {
         let options = filter.push_down(Options::new()).follow(follow).snapshot(!follow);
         let reader = options.from_file(file).map_err(|error| {
             let is_unwritten = matches!(error, Error::Empty | Error::Incomplete { .. });
-            NotYet { is_to_come: is_unwritten && is_locked(&copy), ..not_yet(error) }
+            NotYet { is_to_come: is_unwritten && has_writer(&copy), ..not_yet(error) }
         })?;
         Ok(Self {
             name: path.display().to_string(),
@@ -159,7 +159,7 @@ impl Source {
         }
         if self.identity.is_some() && Identity::of_file(&self.file).ok() != self.identity {
             self.state = State::Ended(Ended::Replaced);
-        } else if !is_locked(&self.file) {
+        } else if !has_writer(&self.file) {
             // What it wrote at last is still to be read.
             self.state = State::WriterGone;
         }
@@ -257,21 +257,7 @@ fn is_removed(_file: &File) -> bool {
     false
 }
 
-/// Whether somebody writes to it: a writer holds a lock on its file.
-#[cfg(unix)]
-fn is_locked(file: &File) -> bool {
-    use rustix::fs::{FlockOperation, flock};
-    match flock(file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => {
-            // Where this fails, closing the file does it.
-            let _ = flock(file, FlockOperation::Unlock);
-            false
-        }
-        Err(error) => error == rustix::io::Errno::WOULDBLOCK,
-    }
-}
-
-#[cfg(not(unix))]
-fn is_locked(_file: &File) -> bool {
-    true
+/// Whether somebody writes to the file. Where that cannot be known, somebody does.
+fn has_writer(file: &File) -> bool {
+    cfg!(not(unix)) || is_locked(file)
 }
