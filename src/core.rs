@@ -82,10 +82,7 @@ impl Core {
     /// A producer for kymo's own records; `None` if the logger has just ended.
     pub(crate) fn make_own_producer(self: &Arc<Self>, ring_words: usize) -> Option<Producer> {
         let thread = ThreadInfo { name: "kymo".to_owned(), os_id: 0 };
-        self.make(
-            ring_words,
-            RingState { is_own: true, ..RingState::new(self, ring_words, thread) },
-        )
+        self.make(RingState { is_own: true, ..RingState::new(self, ring_words, thread) })
     }
 
     /// A producer for the calling thread; `None` if the logger has just ended.
@@ -94,16 +91,16 @@ impl Core {
         ring_words: usize,
         thread: ThreadInfo,
     ) -> Option<Producer> {
-        self.make(ring_words, RingState::new(self, ring_words, thread))
+        self.make(RingState::new(self, ring_words, thread))
     }
 
-    fn make(self: &Arc<Self>, ring_words: usize, state: RingState) -> Option<Producer> {
+    fn make(self: &Arc<Self>, state: RingState) -> Option<Producer> {
         // Each call of a thread comes here when the consumer has died: no ring is made for it.
         if self.registry.is_closed() {
             return None;
         }
-        let spare = self.registry.spare(ring_words);
-        let (producer, consumer) = spare.unwrap_or_else(|| ring(ring_words));
+        let spare = self.registry.spare(state.ring_words);
+        let (producer, consumer) = spare.unwrap_or_else(|| ring(state.ring_words));
         let state = Arc::new(state);
         if !self.registry.add(NewRing { ring: consumer, state: state.clone() }) {
             return None;
