@@ -1,8 +1,10 @@
 //! What the threads that log and the consumer of one logger share.
 
+use crate::call_site::CallSite;
 use crate::clock::{Observation, TickSource};
 use crate::consumer::side::SideFile;
 use crate::control::Control;
+use crate::crash_proof::CrashProof;
 use crate::policy::Policies;
 use crate::producer::Producer;
 use crate::registry::{NewRing, Registry};
@@ -26,6 +28,8 @@ pub(crate) struct Core {
     pub(crate) started: Observation,
     pub(crate) side: SideFile,
     pub(crate) emergency: Arc<Emergency>,
+    /// Where rings are in files.
+    crash_proof: Option<CrashProof>,
     log: Mutex<Option<Arc<LogFile>>>,
 }
 
@@ -41,12 +45,31 @@ impl Core {
             started: clock.observe(),
             side: SideFile::default(),
             emergency: Arc::default(),
+            crash_proof: None,
             log: Mutex::default(),
         }
     }
 
+    /// With rings in files.
+    pub(crate) fn with_crash_proof(self, crash_proof: Option<CrashProof>) -> Self {
+        Self { crash_proof, ..self }
+    }
+
+    /// What is kept in files, if rings are.
+    pub(crate) fn crash_proof(&self) -> Option<&CrashProof> {
+        self.crash_proof.as_ref()
+    }
+
+    /// Sees to it that a call site can be recovered; says whether it can.
+    pub(crate) fn register(&self, site: &'static CallSite) -> bool {
+        self.crash_proof.as_ref().is_some_and(|crash_proof| crash_proof.register(site))
+    }
+
     /// The consumer's side: this is the file now.
     pub(crate) fn set_log(&self, log: Option<LogFile>) {
+        if let (Some(crash_proof), Some(log)) = (&self.crash_proof, &log) {
+            crash_proof.set_segment(log.id);
+        }
         *self.log() = log.map(Arc::new);
     }
 
@@ -98,8 +121,19 @@ impl Core {
     }
 
     fn make(self: &Arc<Self>, ring_words: usize, state: RingState) -> Option<Producer> {
-        let spare = self.registry.spare(ring_words);
-        let (producer, consumer) = spare.unwrap_or_else(|| ring(ring_words));
+        let in_file = match &self.crash_proof {
+            Some(crash_proof) if !state.is_own => {
+                let ring = crash_proof.ring(ring_words, &state.thread, self.clock);
+                if ring.is_err() {
+                    self.counters.ring_file_errors.increment();
+                }
+                ring.ok()
+            }
+            _ => None,
+        };
+        let state = if in_file.is_some() { state.in_file() } else { state };
+        let (producer, consumer) =
+            in_file.or_else(|| self.registry.spare(ring_words)).unwrap_or_else(|| ring(ring_words));
         let state = Arc::new(state);
         self.counters.enlist(&state);
         self.registry

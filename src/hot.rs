@@ -105,6 +105,21 @@ pub(crate) fn log<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: 
     try_log::<V, L>(producer, site, arguments)
 }
 
+/// The same for a ring in a file.
+#[inline(always)]
+fn log_in_file<L: Arguments>(site: &'static CallSite, arguments: L) -> bool {
+    let taken = AVAILABLE.with(Cell::get);
+    if taken.is_null() {
+        return false;
+    }
+    AVAILABLE.with(|available| available.set(ptr::null_mut()));
+    compiler_fence(Ordering::SeqCst);
+    // SAFETY: as in `log`.
+    let producer = unsafe { &mut *taken };
+    let _put_back = PutBack(taken);
+    try_log_in_file(producer, site, arguments)
+}
+
 /// Puts a thread's producer back, also if a call should panic.
 struct PutBack(*mut Producer);
 
@@ -139,7 +154,36 @@ pub(crate) fn try_log<V: AtLevel, L: Arguments>(
     let to = unsafe { to.add(HEADER_BYTES) };
     // SAFETY: what is left of `bytes` is `arguments.bytes()`.
     unsafe { arguments.write(to) };
-    // SAFETY: the record is whole. (Of its last word, what lies behind `bytes` is as it was.)
+    // SAFETY: the record is whole. (Of its last word, what lies behind `bytes` is as it was.) Rings
+    // in files have other modes.
+    unsafe { slot.publish_on_heap() };
+    true
+}
+
+/// Logs a record into a ring in a file, where nothing else is out of the ordinary; returns false,
+/// having done nothing, where something is.
+#[inline(always)]
+fn try_log_in_file<L: Arguments>(
+    producer: &mut Producer,
+    site: &'static CallSite,
+    arguments: L,
+) -> bool {
+    if producer.mode(site.level.index()) != Mode::IN_FILE || !producer.knows(site) {
+        return false;
+    }
+    let ticks = producer.stamp();
+    let bytes = HEADER_BYTES + arguments.bytes();
+    let Some(mut slot) = producer.ring.reserve_known(bytes.div_ceil(WORD_BYTES)) else {
+        return false;
+    };
+    let to = slot.as_mut_ptr().cast::<u8>();
+    // SAFETY: the slot has `bytes` bytes at least, aligned to 8.
+    unsafe { write_header(to, site, bytes as u64, ticks) };
+    // SAFETY: as above.
+    let to = unsafe { to.add(HEADER_BYTES) };
+    // SAFETY: what is left of `bytes` is `arguments.bytes()`.
+    unsafe { arguments.write(to) };
+    // SAFETY: the record is whole.
     unsafe { slot.publish() };
     true
 }
@@ -159,10 +203,14 @@ unsafe fn write_header(to: *mut u8, site: &'static CallSite, length: u64, ticks:
     unsafe { to.write(ticks) };
 }
 
-/// Logs a record where there is something to be done first: make the thread's ring, take another
-/// clock, cut, wait for room, or count the record as dropped.
+/// Logs a record into a ring in a file, or where there is something to be done first: make the
+/// thread's ring, write the call site into its file, take another clock, cut, wait for room, or
+/// count the record as dropped.
 #[inline]
 pub(crate) fn log_slow<L: Arguments>(site: &'static CallSite, arguments: L) {
+    if log_in_file(site, arguments) {
+        return;
+    }
     if let Some(mut lease) = thread::lease(site.level) {
         log_outlined(&mut lease, site, arguments);
     }
@@ -179,6 +227,8 @@ pub(crate) fn log_outlined<L: Arguments>(
     let Some(fit) = Fit::new(&arguments, producer.max_record_bytes()) else {
         return producer.drop_record(site.level, ticks, DropReason::TooLarge);
     };
+    // Before the record is published: a recovery that finds the one needs the other.
+    producer.make_known(site);
     let words = fit.bytes.div_ceil(WORD_BYTES);
     if let Some(policy) = producer.write_through_policy(site.level) {
         let mut record = vec![0; words];

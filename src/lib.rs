@@ -61,6 +61,7 @@ mod clock;
 mod consumer;
 mod control;
 mod core;
+mod crash_proof;
 mod drop_reason;
 mod endings;
 mod error;
@@ -101,6 +102,9 @@ pub use argument::{Argument, Eager, PointerArgument, debug, display};
 pub use builder::Builder;
 pub use clock::Clock;
 pub use consumer::{Notice, Report};
+pub use crash_proof::recover::{
+    RecoverError, RecoveredThread, Recovery, RingDamage, recover, recoverable,
+};
 pub use drop_reason::DropReason;
 pub use error::{StartError, StartErrorKind};
 pub use level::{Level, ParseLevelError};

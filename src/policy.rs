@@ -87,6 +87,8 @@ impl Mode {
     pub(crate) const COUNTER: u8 = 0;
     /// Stamp with the coarse clock.
     pub(crate) const COARSE: u8 = 1;
+    /// The ring is in a file, and the clock is one of the two above.
+    pub(crate) const IN_FILE: u8 = 4;
     /// Something out of the ordinary: another clock, or a level that is written through.
     pub(crate) const OTHER: u8 = 2;
     /// The logger has been shut down.

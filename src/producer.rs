@@ -3,8 +3,10 @@
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
+use crate::call_site::CallSite;
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::core::Core;
+use crate::crash_proof::KnownSites;
 use crate::drop_reason::DropReason;
 use crate::level::Level;
 use crate::policy::{Mode, Overflow, WriteThrough};
@@ -34,11 +36,31 @@ pub(crate) struct Producer {
     core: Arc<Core>,
     /// How many failures the last flush knew of.
     failures: u64,
+    /// Where the ring is in a file: the call sites that are in theirs.
+    sites: Option<KnownSites>,
 }
 
 impl Producer {
     pub(crate) fn new(ring: WordProducer, state: Arc<RingState>, core: Arc<Core>) -> Self {
-        Self { ring: ManuallyDrop::new(ring), state, core, failures: 0 }
+        let sites = ring.is_in_file().then(KnownSites::new);
+        Self { ring: ManuallyDrop::new(ring), state, core, failures: 0, sites }
+    }
+
+    /// Whether the ring is in a file, and the call site is known to be in its own.
+    #[inline(always)]
+    pub(crate) fn knows(&self, site: &'static CallSite) -> bool {
+        self.sites.as_ref().is_some_and(|sites| sites.has(site))
+    }
+
+    /// Where the ring is in a file, sees to it that the call site is in its own. If that is not
+    /// possible now, the record is logged all the same, and the next one tries again.
+    pub(crate) fn make_known(&mut self, site: &'static CallSite) {
+        if let Some(sites) = &mut self.sites
+            && !sites.has(site)
+            && self.core.register(site)
+        {
+            sites.add(site);
+        }
     }
 
     /// See [`Mode`]. The level is given by its index.

@@ -58,6 +58,17 @@ impl RingState {
         }
     }
 
+    /// The same for a ring that is in a file.
+    pub(crate) fn in_file(self) -> Self {
+        for mode in &self.modes {
+            // Relaxed, both: nobody else knows it yet.
+            if matches!(mode.load(Ordering::Relaxed), Mode::COUNTER | Mode::COARSE) {
+                mode.store(Mode::IN_FILE, Ordering::Relaxed);
+            }
+        }
+        self
+    }
+
     /// The thread's side: it logs no more, and gives its end of the ring back.
     pub(crate) fn end(&self, ring: WordProducer) {
         // Nothing under this lock panics.

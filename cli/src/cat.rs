@@ -95,6 +95,17 @@ impl Cat {
             }
         }
         complain_about_names(&asked, &files);
+        for reader in files.readers() {
+            let Some(path) = reader.path() else { continue };
+            let records = kymo::recoverable(path);
+            if records > 0 {
+                complain(format_args!(
+                    "{name}: its process was killed, and {records} records more are left in \
+                     memory: `kymo recover {name}` saves them",
+                    name = path.display()
+                ));
+            }
+        }
         for (reader, (name, is_live)) in files.readers().iter().zip(&named) {
             if let Some(complaint) = input::complaint(reader.report(), *is_live) {
                 complain(format_args!("{name}: {complaint}"));

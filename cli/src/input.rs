@@ -37,10 +37,19 @@ impl Input {
         let is_live = reader.report().live;
         Ok(Self { name, reader, is_live })
     }
+
+    /// The file beside a log that has what was recovered of it, if there is one.
+    fn recovered_path(&self) -> Option<PathBuf> {
+        let mut path = self.reader.path()?.to_owned();
+        path.as_mut_os_string().push(".recovered");
+        let recovered = Reader::open(&path).ok()?;
+        let segment = self.reader.header().segment;
+        (recovered.header().side_of == segment && segment != [0; 16]).then_some(path)
+    }
 }
 
-/// Opens all files, and those in directories, that can be opened; `complain` is told about the
-/// others.
+/// Opens all files, and those in directories, that can be opened, each with what was recovered of
+/// it; `complain` is told about the others.
 pub fn open_all(
     paths: &[PathBuf],
     mut options: impl FnMut() -> Options<'static>,
@@ -51,7 +60,15 @@ pub fn open_all(
         path,
         options(),
     ) {
-        Ok(input) => inputs.push(input),
+        Ok(input) => {
+            let recovered = input.recovered_path();
+            inputs.push(input);
+            match recovered.map(|path| (Input::open(&path, options()), path)) {
+                Some((Ok(recovered), _)) => inputs.push(recovered),
+                Some((Err(error), path)) => complain(&path, error),
+                None => {}
+            }
+        }
         Err(error) => complain(path, error),
     };
     for path in paths {

@@ -13,6 +13,7 @@ mod frames;
 mod index;
 mod lane;
 mod pace;
+pub(crate) mod recovered;
 pub(crate) mod side;
 mod staging;
 mod takeover;
@@ -24,6 +25,7 @@ use std::io;
 use std::ops::Range;
 
 use dictionary::Dictionary;
+pub(crate) use dictionary::put_call_site;
 use failure::{Ended, Segment};
 use frames::Totals;
 use index::Index;
@@ -37,6 +39,7 @@ use crate::clock::discipline::Discipline;
 use crate::core::Core;
 use crate::orphans::Orphan;
 use crate::registry::NewRing;
+use crate::ring::recorder::LogMark;
 use crate::segment::Output;
 use crate::sync::{Arc, thread};
 use crate::twin::{self, Twin};
@@ -113,6 +116,9 @@ impl<O: Output> Consumer<O> {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
         core.set_log(output.log_file());
+        if let Some(crash_proof) = core.crash_proof() {
+            crash_proof.set_clock(&discipline.line());
+        }
         let released_bytes = output.len();
         Self {
             core,
@@ -236,11 +242,12 @@ impl<O: Output> Consumer<O> {
         if twin::broken(Twin::RoomBeforeOutput) {
             self.lanes[lanes.clone()].iter_mut().for_each(Lane::commit);
         }
-        if self.append() {
+        if self.append_from(lanes.clone()) {
             self.lanes[lanes].iter_mut().for_each(Lane::commit);
             self.released_bytes = self.output.len();
         } else {
-            self.lanes[lanes].iter_mut().for_each(Lane::fail);
+            let segment = self.output.segment_number();
+            self.lanes[lanes].iter_mut().for_each(|lane| lane.fail(segment));
         }
     }
 
@@ -257,12 +264,22 @@ impl<O: Output> Consumer<O> {
 
     /// Gives what is staged to the output and lets readers see it; says whether that worked.
     fn append(&mut self) -> bool {
+        self.append_from(0..0)
+    }
+
+    /// The same with what was taken from some lanes: between the two, their rings are told.
+    fn append_from(&mut self, lanes: Range<usize>) -> bool {
         if self.staging.len() == 0 {
             return true;
         }
         let (offset, ticks) = (self.output.len(), std::mem::take(&mut self.block.range));
-        let result = self.output.append(self.staging.as_slice());
-        match result.and_then(|()| self.output.commit()) {
+        let result = self.output.append(self.staging.as_slice()).and_then(|()| {
+            let (segment, committed) = (self.output.segment_number(), self.output.len());
+            let mark = LogMark { segment, committed };
+            self.lanes[lanes].iter_mut().for_each(|lane| lane.prepare(mark));
+            self.output.commit()
+        });
+        match result {
             Ok(()) => {
                 self.index.note(self.staging.as_slice(), offset, ticks);
                 self.staging.clear();
@@ -300,6 +317,9 @@ impl<O: Output> Consumer<O> {
         let seen = self.core.clock.observe();
         let line = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
+        if let Some(crash_proof) = self.core.crash_proof() {
+            crash_proof.set_clock(&line);
+        }
         if self.complete > self.watermark {
             // So that who follows the file does not wait for the next record to learn that the last
             // ones are complete.
@@ -345,6 +365,10 @@ impl<O: Output> Consumer<O> {
             self.check_output();
             self.renew_segment();
         }
+        self.lanes.iter_mut().for_each(Lane::remove_ring_file);
+        if let Some(crash_proof) = self.core.crash_proof() {
+            crash_proof.end();
+        }
         self.report(unwritten)
     }
 
@@ -379,6 +403,7 @@ impl<O: Output> Consumer<O> {
     /// waits for it.
     pub(crate) fn abandon(&mut self) -> (Report, Vec<Orphan>) {
         self.close_rings();
+        self.lanes.iter_mut().for_each(Lane::keep_ring_file);
         self.core.control.end();
         self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
         self.report(0)

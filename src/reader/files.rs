@@ -83,8 +83,9 @@ impl<'a> Files<'a> {
     ///
     /// Beside a log `app.kymo` there may lie `app.kymo.rescue`, with records that their threads
     /// wrote there themselves because the logger's own thread did not answer. Each record is handed
-    /// out once, also where it stands in both. A side file is a reader of its own behind those of
-    /// the logs; what happens to lie there and belongs to another log is not looked at. It is
+    /// out once, also where it stands in both. And there may be `app.kymo.recovered`, with what was
+    /// recovered of the log's dead process: see [`recover`](crate::recover). Either is a reader of
+    /// its own behind those of the logs; what happens to lie there and belongs to another log is not looked at. It is
     /// looked for now, and not again while the log is followed.
     ///
     /// ```no_run
@@ -131,6 +132,10 @@ impl<'a> Files<'a> {
             let (side, in_both) = side.unzip();
             copies.push(in_both);
             sides.extend(side);
+            match side::open_recovered(reader, &options) {
+                Ok(recovered) => sides.extend(recovered),
+                Err(error) => failed.push((log, error)),
+            }
         }
         readers.extend(sides);
         Self { copies, failed, ..Self::new(readers) }

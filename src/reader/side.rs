@@ -116,6 +116,21 @@ pub(super) fn open<'a>(
     }))
 }
 
+/// Opens what was recovered of a log from the rings of its dead process, if something was. None of
+/// it is in the log.
+pub(super) fn open_recovered<'a>(
+    log: &Reader<'a>,
+    options: &impl Fn() -> Options<'a>,
+) -> Result<Option<Reader<'a>>, OpenError> {
+    let Some(log_path) = log.path() else { return Ok(None) };
+    let path = crate::segment::recovered_path(log_path);
+    match options().follow(false).open(&path) {
+        Ok(reader) => Ok(Some(reader).filter(|it| it.header().side_of == log.header().segment)),
+        Err(Error::Open(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(OpenError { path, error }),
+    }
+}
+
 /// Bytes that several readers read.
 #[derive(Clone)]
 struct Bytes(Arc<[u8]>);

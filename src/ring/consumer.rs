@@ -2,6 +2,7 @@
 //!
 //! See `ring` for the invariants.
 
+use super::recorder::LogMark;
 use super::storage::{Reader, Words};
 use super::{LENGTH_BITS, LENGTH_MASK, WORD_BYTES};
 use crate::twin::{self, Twin};
@@ -25,6 +26,32 @@ impl<R: Reader> Consumer<R> {
     #[inline]
     pub fn consume(&mut self, words: usize) {
         self.reader.committed().consume(words);
+    }
+
+    /// Whether the ring is in a file. The four methods below do nothing for others.
+    pub fn is_in_file(&self) -> bool {
+        self.reader.is_in_file()
+    }
+
+    /// Says in the ring's file that the next words, and the records in them, are in the log as soon
+    /// as that is committed: see `recorder::accounts`.
+    pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
+        self.reader.prepare(words, records, mark);
+    }
+
+    /// Takes back what was said last: the log was not committed.
+    pub fn retract(&mut self, words: usize, records: u64) {
+        self.reader.retract(words, records);
+    }
+
+    /// Leaves the ring's file where it is, for whoever recovers it.
+    pub fn keep_file(&mut self) {
+        self.reader.keep_file();
+    }
+
+    /// Removes the ring's file, unless it is to stay.
+    pub fn remove_file(&mut self) {
+        self.reader.remove_file();
     }
 
     /// Looks how far the producer has come, and returns all that it has published and is not

@@ -1,8 +1,8 @@
 //! A thread's ring: whole records in, whole records out, one producer and one consumer.
 //!
 //! Two layers. A *storage* moves words from one half to the other and knows nothing of records:
-//! rtrb's ring in the shipped crate (`on_rtrb`), a model of its protocol under loom (`model`); both
-//! have the few methods of `storage`. The *record protocol* above it (`producer`, `consumer`) is
+//! rtrb's ring (`on_rtrb`) or one in a file (`recorder`) in the shipped crate, a model of rtrb's
+//! protocol under loom (`model`); all have the few methods of `storage`. The *record protocol* above it (`producer`, `consumer`) is
 //! one code for both, so that loom checks the lines that ship.
 //!
 //! The record protocol:
@@ -34,6 +34,8 @@
 //! argument, and the consumer's every load, would have to ask on which side of the wrap it lies.
 
 pub mod consumer;
+#[cfg(not(kymo_loom))]
+pub mod either;
 #[cfg(any(test, kymo_loom))]
 pub mod model;
 #[cfg(not(kymo_loom))]
@@ -44,10 +46,10 @@ pub mod storage;
 #[cfg(all(test, not(kymo_loom)))]
 mod tests;
 
+#[cfg(not(kymo_loom))]
+use either as chosen;
 #[cfg(kymo_loom)]
 use model as chosen;
-#[cfg(not(kymo_loom))]
-use on_rtrb as chosen;
 
 use crate::format::MAX_RECORD_BYTES;
 
@@ -85,4 +87,26 @@ pub type WordSlot<'a> = producer::Slot<'a, chosen::Writer>;
 pub fn ring(capacity_words: usize) -> (WordProducer, WordConsumer) {
     let (writer, reader) = chosen::storage(capacity_words);
     (WordProducer::new(writer), WordConsumer::new(reader))
+}
+
+/// Makes a ring in a file in this directory.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn ring_in_file(
+    directory: &std::path::Path,
+    identity: recorder::layout::Identity,
+) -> std::io::Result<(WordProducer, WordConsumer)> {
+    #[cfg(not(kymo_loom))]
+    {
+        let (writer, reader) = either::in_file(directory, identity)?;
+        Ok((WordProducer::new(writer), WordConsumer::new(reader)))
+    }
+    // Models have no files.
+    #[cfg(kymo_loom)]
+    {
+        let _ = (directory, identity);
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 }

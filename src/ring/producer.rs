@@ -124,6 +124,11 @@ impl<W: Writer> Producer<W> {
         self.writer.capacity()
     }
 
+    /// Whether the ring is in a file, so that what is in it outlives the process.
+    pub fn is_in_file(&self) -> bool {
+        self.writer.is_in_file()
+    }
+
     /// Whether the consumer's half has been dropped.
     pub fn is_abandoned(&self) -> bool {
         self.writer.is_abandoned()
@@ -183,6 +188,22 @@ impl<W: Writer> Slot<'_, W> {
         producer.end = place.end;
         // SAFETY: All these words were returned by `free`, and not committed since.
         unsafe { producer.writer.commit(place.commit) };
+    }
+
+    /// The same for a ring that is known not to be in a file: a branch less.
+    ///
+    /// # Safety
+    ///
+    /// As for [`publish`](Self::publish); and [`Producer::is_in_file`] is false.
+    #[inline(always)]
+    pub unsafe fn publish_on_heap(self) {
+        let Self { producer, words, place } = self;
+        // INV-3: the record ends where the tail will be, and the words from there on to `end` are
+        // free.
+        producer.next = place.start.wrapping_add(words);
+        producer.end = place.end;
+        // SAFETY: as above; and the caller's promise.
+        unsafe { producer.writer.commit_on_heap(place.commit) };
     }
 }
 

@@ -4,6 +4,8 @@
 //! are raw pointers rather than slices because the producer keeps one from call to call, and writes
 //! records through it unchecked.
 
+use super::recorder::LogMark;
+
 /// Words in one piece.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
@@ -38,6 +40,22 @@ pub unsafe trait Writer: Send {
     /// since.
     unsafe fn commit(&mut self, words: usize);
 
+    /// The same, where the caller knows that the storage is not in a file, and need not ask.
+    ///
+    /// # Safety
+    ///
+    /// As for [`commit`](Self::commit); and [`is_in_file`](Self::is_in_file) is false.
+    #[inline(always)]
+    unsafe fn commit_on_heap(&mut self, words: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.commit(words) };
+    }
+
+    /// Whether the words are in a file, so that they outlive the process.
+    fn is_in_file(&self) -> bool {
+        false
+    }
+
     /// Whether the consumer's half has been dropped.
     fn is_abandoned(&self) -> bool;
 }
@@ -58,6 +76,24 @@ pub trait Reader: Send {
     /// Whether the producer's half has been dropped. An acquire load: when this is true, the next
     /// [`look`](Self::look) sees the last words.
     fn is_abandoned(&self) -> bool;
+
+    /// Whether the words are in a file. The methods below do nothing for others.
+    fn is_in_file(&self) -> bool {
+        false
+    }
+
+    /// Says in the file that the next words, and the records in them, will be in the log as soon as
+    /// that is committed: see `recorder::accounts`.
+    fn prepare(&mut self, _words: usize, _records: u64, _mark: LogMark) {}
+
+    /// Takes back what was said last: the log was not committed.
+    fn retract(&mut self, _words: usize, _records: u64) {}
+
+    /// Leaves the file where it is, for whoever recovers it.
+    fn keep_file(&mut self) {}
+
+    /// Removes the file, unless it is to stay: nothing in it is needed any more.
+    fn remove_file(&mut self) {}
 }
 
 /// Committed words.

@@ -20,11 +20,15 @@ pub struct Accounts {
     records: u64,
     /// The account that was written last.
     last: usize,
+    /// The segment that it speaks of.
+    segment: u64,
 }
 
 impl Accounts {
-    pub(super) fn new(ring: Arc<Ring>) -> Self {
-        Self { ring, position: 0, records: 0, last: 0 }
+    /// Those of a new ring.
+    pub(in crate::ring) fn of(ring: Arc<Ring>) -> Self {
+        let segment = ring.identity().segment_number();
+        Self { ring, position: 0, records: 0, last: 0, segment }
     }
 
     /// Whose ring it is.
@@ -47,9 +51,25 @@ impl Accounts {
         self.position += words as u64;
         self.records += records;
         self.last ^= 1;
+        self.segment = mark.segment;
         if !twin::broken(Twin::RecorderAccountUnsaid) {
             self.ring.write_account(self.last, self.position, self.records, mark);
         }
+    }
+
+    /// Takes back what was prepared last, because its log will not be committed. To be called before
+    /// anything else is written to the log, whose length might come to be what was said.
+    pub fn retract(&mut self, words: usize, records: u64) {
+        self.position -= words as u64;
+        self.records -= records;
+        let segment = self.segment;
+        // The other account is left alone: it holds until this one is whole.
+        self.ring.write_account(
+            self.last,
+            self.position,
+            self.records,
+            LogMark { segment, committed: 0 },
+        );
     }
 
     /// Goes on at another place.

@@ -42,6 +42,8 @@
 
 pub mod accounts;
 pub mod bounded;
+#[cfg(not(kymo_loom))]
+pub mod file;
 pub mod layout;
 #[cfg(not(kymo_loom))]
 pub mod mapping;
@@ -75,7 +77,7 @@ pub type BoundedConsumer = Consumer<bounded::Reader>;
 pub fn bounded(ring: Ring) -> (BoundedProducer, BoundedConsumer, Accounts) {
     let ring = Arc::new(ring);
     let (writer, reader) = bounded::storage(Arc::clone(&ring));
-    (Producer::new(writer), Consumer::new(reader), Accounts::new(ring))
+    (Producer::new(writer), Consumer::new(reader), Accounts::of(ring))
 }
 
 /// Makes an overwriting ring of it.

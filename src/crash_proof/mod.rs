@@ -1,0 +1,148 @@
+//! Crash-proof logging: rings in files that outlive the process, and what it takes to decode them
+//! without it.
+//!
+//! While the logger runs, its directory holds the file of each thread's ring (`ring::recorder`) and
+//! one file of call sites ([`sites`]): a record in a ring has only the address of its call site, and
+//! the consumer may not have come to see it. So the first record of a call site in a thread takes
+//! the slow path, which sees to it that the call site is in that file before the record is
+//! published. Which ones are there already, each thread remembers ([`KnownSites`]).
+//!
+//! The log's header page says where the directory is ([`place`]). All these files are removed when
+//! the logger has ended in order. What a dead process left is put beside its log by [`recover`].
+//!
+//! Not taken: to write all call sites ahead. They are constants that nothing enumerates (see
+//! `call_site`).
+
+mod known;
+pub(crate) mod place;
+pub(crate) mod recover;
+pub(crate) mod sites;
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+
+pub(crate) use known::KnownSites;
+use place::Place;
+use sites::SiteFile;
+
+use crate::call_site::CallSite;
+use crate::clock::TickSource;
+use crate::format::frame;
+use crate::format::header::Header;
+use crate::ring::recorder::layout::{Identity, Mode, Purpose};
+use crate::ring::recorder::memory::capacity_for;
+use crate::ring::{WordConsumer, WordProducer, ring_in_file};
+use crate::state::ThreadInfo;
+use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
+
+/// What a logger keeps in files while it runs.
+pub(crate) struct CrashProof {
+    place: Place,
+    boot: [u8; 16],
+    files: Mutex<Files>,
+}
+
+struct Files {
+    sites: SiteFile,
+    /// The segment that is open.
+    segment: [u8; 16],
+    /// How ticks become time, as the log has it.
+    clock: frame::Clock,
+}
+
+impl CrashProof {
+    /// Makes the file of call sites.
+    ///
+    /// # Errors
+    /// What the system says; or that the directory's name is too long.
+    pub(crate) fn new(directory: &Path, clock: TickSource) -> io::Result<Self> {
+        let place = Place::new(directory)?;
+        let header = crate::segment::header(clock.source());
+        let Header { boot, segment, .. } = header;
+        let sites = SiteFile::create(&place, header)?;
+        let clock = frame::Clock::default();
+        let files = Mutex::new(Files { sites, segment, clock });
+        Ok(Self { place, boot, files })
+    }
+
+    /// Where its files are.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The consumer's side: this is the segment now.
+    pub(crate) fn set_segment(&self, id: [u8; 16]) {
+        self.files().segment = id;
+    }
+
+    /// The consumer's side: this is how ticks become time from now on.
+    pub(crate) fn set_clock(&self, clock: &frame::Clock) {
+        let mut files = self.files();
+        files.clock = *clock;
+        files.sites.put_clock(clock);
+    }
+
+    /// Makes a ring for a thread.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn ring(
+        &self,
+        words: usize,
+        thread: &ThreadInfo,
+        clock: TickSource,
+    ) -> io::Result<(WordProducer, WordConsumer)> {
+        let (segment, line) = {
+            let files = self.files();
+            (files.segment, files.clock)
+        };
+        let identity = Identity {
+            capacity_words: capacity_for(words),
+            mode: Mode::Bounded,
+            purpose: Purpose::Log,
+            clock_source: clock.source(),
+            clock: line,
+            process: std::process::id(),
+            process_start: self.place.process_start,
+            boot: self.boot,
+            segment,
+            thread_os_id: thread.os_id,
+            thread_name: thread.name.clone(),
+        };
+        ring_in_file(&self.place.directory, identity)
+    }
+
+    /// Sees to it that a call site is in the file; says whether it is.
+    pub(crate) fn register(&self, site: &'static CallSite) -> bool {
+        self.files().sites.register(site)
+    }
+
+    /// The logger has ended in order: nothing is to be recovered.
+    pub(crate) fn end(&self) {
+        self.files().sites.remove();
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        // At worst a call site is written once more.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file of the process with this id and start time: `kymo-PID-START-NUMBER.EXTENSION`.
+struct Name {
+    process: u32,
+    start: u64,
+}
+
+impl Name {
+    /// `None` where it is not such a name.
+    fn parse(name: &OsStr, extension: &str) -> Option<Self> {
+        let name = name.to_str()?.strip_suffix(extension)?.strip_suffix('.')?;
+        let mut parts = name.strip_prefix("kymo-")?.split('-');
+        let name =
+            Self { process: parts.next()?.parse().ok()?, start: parts.next()?.parse().ok()? };
+        let _number: u64 = parts.next()?.parse().ok()?;
+        parts.next().is_none().then_some(name)
+    }
+}
