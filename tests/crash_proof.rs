@@ -80,7 +80,7 @@ fn child(scene: &str, dir: &Path) {
                     }
                 });
             } else {
-                make().spawn_scoped(scope, move || (1..).for_each(log)).unwrap();
+                make().spawn_scoped(scope, move || (1..u64::MAX).for_each(log)).unwrap();
             }
         }
     });

@@ -1,4 +1,5 @@
 //! A ring in a file that outlives its process.
+#![cfg_attr(kymo_loom, allow(unused_imports, reason = "models have no files"))]
 
 use std::fs::File;
 use std::io;
@@ -28,6 +29,7 @@ pub const EXTENSION: &str = "kymoring";
 /// # Errors
 ///
 /// What the system says. Then the file is removed again.
+#[cfg(not(kymo_loom))]
 pub fn create(directory: &Path, identity: Identity) -> io::Result<(Ring, PathBuf)> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     // Relaxed: it only has to be another one each time.
@@ -45,6 +47,7 @@ pub fn create(directory: &Path, identity: Identity) -> io::Result<(Ring, PathBuf
     }
 }
 
+#[cfg(not(kymo_loom))]
 fn map(file: &File, identity: Identity) -> io::Result<Ring> {
     let bytes = ring_bytes(identity.capacity_words);
     allocate(file, bytes)?;
@@ -62,6 +65,7 @@ fn map(file: &File, identity: Identity) -> io::Result<Ring> {
 }
 
 /// Gives the file its blocks.
+#[cfg(not(kymo_loom))]
 fn allocate(file: &File, bytes: u64) -> io::Result<()> {
     loop {
         match fallocate(file.as_fd(), FallocateFlags::empty(), 0, bytes) {
@@ -74,6 +78,7 @@ fn allocate(file: &File, bytes: u64) -> io::Result<()> {
     }
 }
 
+#[cfg(not(kymo_loom))]
 fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let mut at = 0;

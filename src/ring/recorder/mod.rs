@@ -45,7 +45,6 @@ pub mod bounded;
 #[cfg(not(kymo_loom))]
 pub mod file;
 pub mod layout;
-#[cfg(not(kymo_loom))]
 pub mod mapping;
 pub mod memory;
 pub mod overwriting;
