@@ -16,13 +16,13 @@
 <kymo::export::shared3>:
 	push   %rbx
 	mov    %rdx,%r8
-	mov    $0xffffffffffffff60,%r9
+	mov    $0xffffffffffffff78,%r9
 	mov    %fs:(%r9),%r10
 	test   %r10,%r10
 	je     <kymo::export::shared3+0xc9>
 	movq   $0x0,%fs:(%r9)
-	mov    0x28(%r10),%rax
-	movzbl 0x3cb(%rax),%eax
+	mov    0x40(%r10),%rax
+	movzbl 0x463(%rax),%eax
 	cmp    $0x1,%al
 	je     <kymo::export::shared3+0x45>
 	movzbl %al,%eax
@@ -34,8 +34,8 @@
 	jmp    <kymo::export::shared3+0x4f>
 	mov    ...(%rip),%rax
 	mov    (%rax),%rdx
-	mov    0x18(%r10),%r11
-	mov    0x20(%r10),%rax
+	mov    0x30(%r10),%r11
+	mov    0x38(%r10),%rax
 	lea    0x28(%r11),%rbx
 	cmp    %rax,%rbx
 	ja     <kymo::export::shared3+0xc5>
@@ -46,8 +46,8 @@
 	mov    %rsi,0x10(%r11)
 	mov    %r8,0x18(%r11)
 	mov    %rcx,0x20(%r11)
-	mov    %rbx,0x18(%r10)
-	mov    %rax,0x20(%r10)
+	mov    %rbx,0x30(%r10)
+	mov    %rax,0x38(%r10)
 	mov    (%r10),%rax
 	mov    0x10(%r10),%rcx
 	mov    0x108(%rax),%rdx

@@ -19,13 +19,13 @@
 	push   %rbx
 	cmp    $0x21,%rcx
 	jae    <kymo::export::shared3+0x55>
-	mov    $0xffffffffffffff60,%r9
+	mov    $0xffffffffffffff78,%r9
 	mov    %fs:(%r9),%r10
 	test   %r10,%r10
 	je     <kymo::export::shared3+0x164>
 	movq   $0x0,%fs:(%r9)
-	mov    0x28(%r10),%rax
-	movzbl 0x3cb(%rax),%eax
+	mov    0x40(%r10),%rax
+	movzbl 0x463(%rax),%eax
 	cmp    $0x1,%al
 	je     <kymo::export::shared3+0x5f>
 	movzbl %al,%eax
@@ -51,8 +51,8 @@
 	and    $0x7,%r11d
 	cmp    $0x1,%r11
 	sbb    $0xffffffffffffffff,%rax
-	mov    0x18(%r10),%r14
-	mov    0x20(%r10),%r11
+	mov    0x30(%r10),%r14
+	mov    0x38(%r10),%r11
 	lea    (%r14,%rax,8),%rbx
 	cmp    %r11,%rbx
 	ja     <kymo::export::shared3+0x160>
@@ -93,8 +93,8 @@
 	jne    <kymo::export::shared3+0x11f>
 	movzbl (%rdx),%ecx
 	mov    %cl,0x20(%r14)
-	mov    %rbx,0x18(%r10)
-	mov    %r11,0x20(%r10)
+	mov    %rbx,0x30(%r10)
+	mov    %r11,0x38(%r10)
 	mov    (%r10),%rcx
 	mov    0x10(%r10),%rdx
 	mov    0x108(%rcx),%rsi

@@ -11,13 +11,13 @@
 	ret
 
 <kymo::export::shared0>:
-	mov    $0xffffffffffffff60,%rcx
+	mov    $0xffffffffffffff78,%rcx
 	mov    %fs:(%rcx),%rsi
 	test   %rsi,%rsi
 	je     <kymo::export::shared0+0xae>
 	movq   $0x0,%fs:(%rcx)
-	mov    0x28(%rsi),%rax
-	movzbl 0x3cb(%rax),%eax
+	mov    0x40(%rsi),%rax
+	movzbl 0x463(%rax),%eax
 	cmp    $0x1,%al
 	je     <kymo::export::shared0+0x3d>
 	movzbl %al,%eax
@@ -29,15 +29,15 @@
 	jmp    <kymo::export::shared0+0x47>
 	mov    ...(%rip),%rax
 	mov    (%rax),%rdx
-	mov    0x18(%rsi),%rax
+	mov    0x30(%rsi),%rax
 	lea    0x10(%rax),%r8
-	cmp    0x20(%rsi),%r8
+	cmp    0x38(%rsi),%r8
 	ja     <kymo::export::shared0+0xaa>
 	shl    $0x10,%rdi
 	or     $0x10,%rdi
 	mov    %rdi,(%rax)
 	mov    %rdx,0x8(%rax)
-	mov    %r8,0x18(%rsi)
+	mov    %r8,0x30(%rsi)
 	mov    (%rsi),%rax
 	mov    0x10(%rsi),%rdx
 	mov    0x108(%rax),%rdi
@@ -54,4 +54,4 @@
 	mov    %rsi,%fs:(%rcx)
 	ret
 	mov    %rsi,%fs:(%rcx)
-	jmp    *0xa6aa4(%rip)        # <_DYNAMIC+0x3d8>
+	jmp    *0xdb8f4(%rip)        # <_DYNAMIC+0x3d8>
