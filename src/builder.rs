@@ -11,7 +11,7 @@ use crate::level::Level;
 use crate::policy::{Overflow, Policies, WriteThrough};
 use crate::sync::Arc;
 
-/// The options of a logger. Made by [`Logger::builder`]; each has a default.
+/// The options of a logger. Made by [`Logger::builder`](crate::Logger::builder); each has a default.
 #[derive(Clone)]
 #[must_use = "nothing happens before `start`"]
 pub struct Builder {
@@ -167,7 +167,7 @@ impl Builder {
     /// [`WriteThrough::timeout`], because the disk is full or the system does not let it run, the
     /// calling thread writes the record itself into a file beside the log, `NAME.rescue`, which the
     /// reader merges into the log: nothing is lost, nothing hangs. Such records are counted in
-    /// [`Report::rescued`]. Other levels cost what they cost without this.
+    /// [`Report::rescued`](crate::Report::rescued). Other levels cost what they cost without this.
     ///
     /// ```
     /// use kymo::{Level, Logger, WriteThrough};
@@ -185,7 +185,9 @@ impl Builder {
     /// same stands in the log itself, as warnings with the target `kymo`.
     ///
     /// It is called by the consumer, at most 10 ms after the event, and never by a thread that
-    /// logs; while it runs, nothing is written. It may log. If it panics, it is not called again.
+    /// logs; while it runs, nothing is written. It may log. It may end the logger, which then ends
+    /// when the hook has returned: the report says no more than that. If it panics, it is not called
+    /// again.
     ///
     /// ```
     /// use kymo::{Logger, Notice};

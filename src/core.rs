@@ -65,12 +65,16 @@ impl Core {
         self.crash_proof.as_ref().is_some_and(|crash_proof| crash_proof.register(site))
     }
 
-    /// The consumer's side: this is the file now.
+    /// This is the file now.
     pub(crate) fn set_log(&self, log: Option<LogFile>) {
-        if let (Some(crash_proof), Some(log)) = (&self.crash_proof, &log) {
-            crash_proof.set_segment(log.id);
+        let log = log.map(Arc::new);
+        self.log().clone_from(&log);
+        if let Some(log) = log {
+            self.side.belong_to(&log);
+            if let Some(crash_proof) = &self.crash_proof {
+                crash_proof.set_segment(log.id);
+            }
         }
-        *self.log() = log.map(Arc::new);
     }
 
     /// The logger has ended: nothing more is written. (The file stays locked as long as it is open.)
@@ -90,11 +94,7 @@ impl Core {
     /// Writes a record into the side file; false if that is impossible.
     pub(crate) fn rescue(&self, record: &[u64], thread: &ThreadInfo, synced: bool) -> bool {
         let Some(log) = self.log().clone() else { return false };
-        let rescued = self.side.write(record, thread, &log, self, synced);
-        if rescued {
-            self.counters.rescued.increment();
-        }
-        rescued
+        self.side.write(record, thread, &log, self, synced)
     }
 
     fn log(&self) -> MutexGuard<'_, Option<Arc<LogFile>>> {
@@ -121,6 +121,10 @@ impl Core {
     }
 
     fn make(self: &Arc<Self>, ring_words: usize, state: RingState) -> Option<Producer> {
+        // Each call of a thread comes here when the consumer has died: no ring is made for it.
+        if self.registry.is_closed() {
+            return None;
+        }
         let in_file = match &self.crash_proof {
             Some(crash_proof) if !state.is_own => {
                 let ring = crash_proof.ring(ring_words, &state.thread, self.clock);
@@ -135,9 +139,12 @@ impl Core {
         let (producer, consumer) =
             in_file.or_else(|| self.registry.spare(ring_words)).unwrap_or_else(|| ring(ring_words));
         let state = Arc::new(state);
+        if !self.registry.add(NewRing { ring: consumer, state: state.clone() }) {
+            return None;
+        }
+        // Behind that, so that only what the consumer knows of is in the list. The thread has its
+        // end of the ring still, so it is not dismissed before.
         self.counters.enlist(&state);
-        self.registry
-            .add(NewRing { ring: consumer, state: state.clone() })
-            .then(|| Producer::new(producer, state, self.clone()))
+        Some(Producer::new(producer, state, self.clone()))
     }
 }

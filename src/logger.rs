@@ -21,11 +21,12 @@ use crate::exit;
 use crate::fork;
 use crate::hot::GATE;
 use crate::level::Level;
-use crate::orphans;
+use crate::orphans::{self, Orphan};
+use crate::segment::Output;
 use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
 use crate::signals::{self, standby};
-use crate::stats::Stats;
+use crate::stats::{Counters, Stats};
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
 use crate::sync::{Arc, thread};
 
@@ -111,7 +112,7 @@ impl Logger {
     }
 
     /// What the logger has done so far. Stops nobody; takes some microseconds and a few more for
-    /// each thread.
+    /// each thread. In the child of a fork all is zero.
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("kymo-stats-{}.kymo", std::process::id()));
@@ -125,6 +126,11 @@ impl Logger {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stats(&self) -> Stats {
+        if self.generation != fork::generation() {
+            // The child of a fork has no logger; and somebody who is not here may have had the
+            // lock.
+            return Counters::default().stats();
+        }
         self.core.counters.stats()
     }
 
@@ -169,6 +175,13 @@ impl Logger {
         }
         drop(running);
         self.core.control.stop(deadline);
+        if consumer.thread().id() == std::thread::current().id() {
+            // It would wait for itself. It ends when its hook has returned.
+            self.core.end_files();
+            let text = "the logger was ended by its own hook: it ends behind that";
+            let error = Some(io::Error::new(io::ErrorKind::WouldBlock, text));
+            return Report { error, ..Report::default() };
+        }
         if deadline.is_some_and(|deadline| !ends_until(&consumer, deadline)) {
             self.core.end_files();
             let stats = self.core.counters.stats();
@@ -182,11 +195,13 @@ impl Logger {
                 ..Report::default()
             };
         }
-        let report = consumer.join().unwrap_or_else(|_| Report {
+        let mut report = consumer.join().unwrap_or_else(|_| Report {
             error: Some(io::Error::other("the consumer panicked")),
             ..Report::default()
         });
         self.core.end_files();
+        // Some may have been rescued since the consumer ended.
+        report.rescued = self.core.counters.rescued.get();
         // One that was started since has handlers of its own.
         let running = crate::logger::running();
         if running.is_none() {
@@ -285,6 +300,8 @@ impl Builder {
         // Before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(core.clone())?;
         let segment = self.open_segment(core)?;
+        // Now, and not by the consumer: critical records may need it before that is ready.
+        core.set_log(segment.output.log_file());
         let standby = consumer.standby.clone();
         // Rings in files say how ticks become time, and of which segment they are.
         let wait = core.crash_proof().is_some();
@@ -391,6 +408,12 @@ struct EndOnDrop(Arc<Core>, Option<std::thread::Thread>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
+        // Where it panicked before its first sweep, nobody else has closed the rings. A thread that
+        // waits for room in one is let go.
+        for ring in self.0.registry.close() {
+            ring.state.close();
+            orphans::adopt(Orphan::new(ring.ring, ring.state, 0));
+        }
         self.0.control.end();
         self.0.emergency.mailbox.end();
         self.1.iter().for_each(std::thread::Thread::unpark);

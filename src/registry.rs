@@ -53,6 +53,11 @@ impl Registry {
         }
     }
 
+    /// Whether nobody will ever read a ring that is handed over now.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.rings().closed
+    }
+
     /// Hands a ring over; false if nobody will ever read it.
     pub(crate) fn add(&self, ring: NewRing) -> bool {
         let mut rings = self.rings();

@@ -115,7 +115,8 @@ impl Account {
         self.dropped.iter()
     }
 
-    /// How many bytes the written ones took in the rings, headers included.
+    /// How many bytes the written ones took in the rings, headers included; also those that were
+    /// lost with their file later.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

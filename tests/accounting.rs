@@ -208,6 +208,49 @@ fn critical_records_of_a_consumer_that_does_not_answer_are_in_the_side_file() {
 }
 
 #[test]
+fn critical_records_of_a_consumer_that_is_not_ready_yet_are_in_the_side_file() {
+    let turn = Turn::take();
+    // Once would do, were it not for a system that may suspend this thread for as long.
+    let rescued = (0..5).map(|_| {
+        let policy = WriteThrough::at(Level::Error).timeout(Duration::ZERO);
+        let logger = turn.builder().overwrite(true).write_through(policy).start().unwrap();
+        error!("at once");
+        logger.shutdown().rescued
+    });
+    assert!(rescued.sum::<u64>() > 0);
+    let _ = std::fs::remove_file(rescue_path(&turn));
+}
+
+#[test]
+fn the_side_file_outlives_the_file_that_it_stands_beside() {
+    let turn = Turn::take();
+    let (builder, held) = Held::builder(turn.builder().overflow(Overflow::DropNewest));
+    let policy = WriteThrough::at(Level::Error).timeout(Duration::from_millis(20));
+    let logger = builder.write_through(policy).start().unwrap();
+    held.hold();
+    error!("critical");
+    assert_eq!(logger.stats().rescued, 1);
+    std::fs::remove_file(&turn.path).unwrap();
+    // It goes on, notices that the file is gone, and makes another.
+    drop(held);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !turn.path.exists() {
+        assert!(Instant::now() < deadline, "no file");
+        info!("more");
+        logger.flush();
+    }
+    logger.shutdown();
+
+    let mut files = Files::open([&turn.path], || Options::new().order(Order::Time)).unwrap();
+    let mut critical = 0;
+    while let Some((_, event)) = files.next_event().unwrap() {
+        critical += u64::from(matches!(event, Event::Record(it) if it.level() == Level::Error));
+    }
+    assert_eq!(critical, 1);
+    std::fs::remove_file(rescue_path(&turn)).unwrap();
+}
+
+#[test]
 fn what_a_shutdown_has_no_time_for_is_counted_and_marked() {
     let turn = Turn::take();
     let (builder, held) = Held::builder(turn.builder());
@@ -283,6 +326,74 @@ fn the_program_is_told_of_rings_that_fill_up_once_and_a_hook_may_log_and_panic()
     assert!(used >= capacity / 2);
     let log = turn.read();
     assert!(log.warnings[0].message.contains(&format!("holds {used} of {capacity} bytes")));
+}
+
+#[test]
+fn notices_count_the_records_of_the_program_only() {
+    let turn = Turn::take();
+    let (say, said) = mpsc::channel();
+    let (fill, filled) = mpsc::channel();
+    let builder = turn.builder().ring_capacity(4 << 10).high_water(0.25).overflow(FOREVER);
+    let builder = builder.on_notice(move |notice| match notice {
+        Notice::HighWater { .. } => fill.send(()).unwrap(),
+        Notice::OutputRecovered { lost } => say.send(*lost).unwrap(),
+        _ => {}
+    });
+    let logger = builder.start().unwrap();
+    // A warning of kymo's own is in the file, and goes with it.
+    while filled.try_recv().is_err() {
+        (0..60).for_each(|number| info!("{number}"));
+    }
+    info!("so that there is a sweep");
+    assert!(logger.flush());
+    std::fs::remove_file(&turn.path).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let lost = loop {
+        assert!(Instant::now() < deadline, "it does not recover");
+        info!("more");
+        logger.flush();
+        if let Ok(lost) = said.try_recv() {
+            break lost;
+        }
+    };
+    let report = logger.shutdown();
+    assert_eq!(lost, report.dropped);
+}
+
+#[test]
+fn a_hook_may_end_the_logger() {
+    let turn = Turn::take();
+    let slot: Arc<Mutex<Option<Logger>>> = Arc::default();
+    let (say, said) = mpsc::channel();
+    let builder = turn.builder().ring_capacity(4 << 10).high_water(0.25).on_notice({
+        let slot = slot.clone();
+        move |_| {
+            if let Some(logger) = slot.lock().unwrap().take() {
+                say.send(logger.shutdown().error.map(|error| error.kind())).unwrap();
+            }
+        }
+    });
+    *slot.lock().unwrap() = Some(builder.overflow(Overflow::DropNewest).start().unwrap());
+    let unlogged = kymo::unlogged();
+    let mut logged = 0;
+    let kind = loop {
+        (0..60).for_each(|number| info!("{number}"));
+        logged += 60;
+        if let Ok(kind) = said.recv_timeout(Duration::from_millis(1)) {
+            break kind;
+        }
+    };
+    assert_eq!(kind, Some(std::io::ErrorKind::WouldBlock));
+    // It ends when the hook has returned, and gives the file back.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let lock = std::fs::File::open(&turn.path).unwrap();
+    while lock.try_lock().is_err() {
+        assert!(Instant::now() < deadline, "somebody has the file");
+        thread::yield_now();
+    }
+    let log = turn.read();
+    let accounted = log.records.len() as u64 + log.marked_drops + kymo::unlogged() - unlogged;
+    assert_eq!(accounted, logged);
 }
 
 #[test]

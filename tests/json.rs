@@ -2,11 +2,13 @@
 
 mod encode;
 
+use std::error::Error;
 use std::fmt::Debug;
 use std::time::Duration;
 
 use encode::{Encode, encoded};
-use kymo::reader::{Type, json};
+use kymo::Logger;
+use kymo::reader::{Reader, Type, json};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 
@@ -69,4 +71,43 @@ fn what_json_has_no_notation_for() {
     let mut out = String::new();
     json::write_value(&cut.decode(&mut &[0b1011, 1, 2][..]).expect("a value"), &mut out);
     assert_eq!(out, r#"[1,2,"…"]"#);
+}
+
+#[test]
+fn the_fields_of_a_record_are_its_values_behind_their_names() -> Result<(), Box<dyn Error>> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("fields.kymo");
+    let logger = Logger::builder(&path).start()?;
+    let quoted = "say \"hi\"\n";
+    let (number, list) = (-7i64, vec![1.5f64, 2.0]);
+    kymo::info!("{} {number} {quoted} {list:?} {0}", 17u64);
+    for value in [0.0, -0.5, 1e-7, 1e21, 101.25, f64::NAN, 0.1 + 0.2, 123_456_789.125] {
+        kymo::info!("{} {value} {}", "é", 9u8);
+    }
+    for text in ["", "short", "with \\ in it", "longer than eight \u{1b}[2J", "12345678\""] {
+        kymo::info!("{text} {:?}", Some(text));
+    }
+    kymo::info!("none");
+    logger.shutdown();
+
+    let mut reader = Reader::open(&path)?;
+    let mut records = 0;
+    while let Some(record) = reader.next_record()? {
+        let mut expected = String::from("{");
+        for (index, (name, value)) in record.arguments().enumerate() {
+            expected.push_str(if index == 0 { "" } else { "," });
+            let index = index.to_string();
+            json::write_string(if name.is_empty() { &index } else { name }, &mut expected);
+            expected.push(':');
+            json::write_value(&value, &mut expected);
+        }
+        expected.push('}');
+        let mut fields = String::new();
+        json::write_fields(&record, &mut fields);
+        assert_eq!(fields, expected);
+        serde_json::from_str::<serde_json::Value>(&fields)?;
+        records += 1;
+    }
+    assert_eq!(records, 15);
+    Ok(())
 }

@@ -350,6 +350,54 @@ fn a_consumer_that_panics_leaves_nobody_waiting_and_nothing_uncounted() {
     assert_eq!(turn.read().messages(), ["the next logger"]);
 }
 
+#[test]
+fn a_consumer_that_panics_at_once_leaves_nobody_waiting_either() {
+    fn clock() -> u64 {
+        assert!(thread::current().name() != Some("kymo-consumer"), "broken, as it should be");
+        1
+    }
+    let turn = Turn::take();
+    let unlogged = kymo::unlogged();
+    let builder = turn.builder().clock(Clock::Custom(clock)).ring_capacity(4 << 10);
+    let logger = builder.overflow(Overflow::Wait { timeout: None }).start().unwrap();
+    // More than a ring holds.
+    (0..1_000).for_each(|record| info!("{record}"));
+    assert!(!logger.flush());
+    // For calls that nobody will hear no rings are made.
+    assert!(logger.stats().threads.len() <= 1);
+    let report = logger.shutdown();
+    assert!(report.error.is_some());
+    assert_eq!((report.written, kymo::unlogged() - unlogged), (0, 1_000));
+}
+
+#[test]
+fn a_consumer_that_panics_anywhere_counts_each_record_once() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static LEFT: AtomicU64 = AtomicU64::new(0);
+    fn clock() -> u64 {
+        let on_consumer = thread::current().name() == Some("kymo-consumer");
+        let last = on_consumer && LEFT.fetch_sub(1, Ordering::Relaxed) == 1;
+        assert!(!last, "broken, as it should be");
+        1
+    }
+    // From the first look at the clock to those of some sweeps that write.
+    for looks in 30..60 {
+        let turn = Turn::take();
+        let unlogged = kymo::unlogged();
+        LEFT.store(looks, Ordering::Relaxed);
+        let builder = turn.builder().clock(Clock::Custom(clock)).segment_size(1);
+        let logger = builder.start().unwrap();
+        for record in 0..100 {
+            info!("{record}");
+            logger.flush();
+        }
+        let report = logger.shutdown();
+        assert!(report.error.is_some(), "{looks}");
+        assert_eq!(turn.read().records.len() as u64, report.written, "{looks}");
+        assert_eq!(report.written + kymo::unlogged() - unlogged, 100, "{looks}");
+    }
+}
+
 fn generic<T: kymo::Argument + fmt::Debug>(value: T) {
     info!("generic {value:?}");
 }

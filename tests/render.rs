@@ -342,6 +342,12 @@ fn a_string_that_is_not_utf8_is_printed_with_replacement_characters() {
 }
 
 #[test]
+fn pieces_of_a_character_in_two_strings_are_not_joined() {
+    let half = |byte| Encoded { ty: [0x30].into(), bytes: [0b101, byte].into() };
+    assert_eq!(render("{}{}", &["", ""], &[half(0xC3), half(0xA9)]), "\u{FFFD}\u{FFFD}");
+}
+
+#[test]
 fn a_trait_that_the_type_lacks_gives_way() {
     assert_eq!(render_bytes("{:x}", &[0x30], b"\x09ab"), "ab");
     assert_eq!(render_bytes("{}", &[0x81, 0x10], &[5, 1]), "[1]");

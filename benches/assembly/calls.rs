@@ -8,7 +8,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-use std::fmt::Write;
 use std::hint::black_box;
 
 use common::place::Scratch;
@@ -62,11 +61,10 @@ fn kymo_decode_text(bytes: &[u8]) -> u64 {
 #[unsafe(no_mangle)]
 fn kymo_decode_json(bytes: &[u8]) -> u64 {
     each(bytes, |record, out| {
-        let _ = write!(out, "{{\"time_ns\":{}", record.time_ns());
-        for (index, (_, value)) in record.arguments().enumerate() {
-            let _ = write!(out, ",\"{index}\":");
-            json::write_value(&value, out);
-        }
+        out.push_str("{\"time_ns\":");
+        out.push_str(itoa::Buffer::new().format(record.time_ns()));
+        out.push_str(",\"fields\":");
+        json::write_fields(record, out);
         out.push('}');
     })
 }

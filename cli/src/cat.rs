@@ -1,17 +1,20 @@
 //! `kymo cat`: prints the records of log files.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use kymo::reader::{Ending, Event, FileError, Files, Options, Reader};
+use kymo::reader::{Ending, Event, Files, Options, Reader};
 
 use crate::argument::Argument;
 use crate::filter::{self, Filter};
 use crate::format;
-use crate::input::{self, OpenError};
+use crate::input::Inputs;
+use crate::interrupt;
 use crate::outcome::{self, Outcome, complain};
 use crate::output::{Closed, Output};
 use crate::point::Reference;
+use crate::progress::Progress;
 use crate::selection::{self, Selection};
 
 /// Prints the records of log files, several files merged by time.
@@ -53,7 +56,16 @@ enum Order {
 
 impl Cat {
     /// Runs the command.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> ExitCode {
+        // Elsewhere, a signal does best what it always did.
+        if Output::is_file() {
+            interrupt::watch();
+        }
+        let outcome = self.cat();
+        if interrupt::requested() { interrupt::exit_code() } else { outcome.into() }
+    }
+
+    fn cat(self) -> Outcome {
         let mut outcome = Outcome::Nothing;
         let mut filter = self.filter.build(&Reference::now(self.format.zone().clone()));
         let order = self.order.into();
@@ -63,18 +75,8 @@ impl Cat {
             // What the reader leaves out cannot be context.
             if has_context { filter.narrow(options) } else { filter.push_down(options) }
         };
-        let inputs = input::open_all(&self.files, options, |path, error: OpenError| {
-            complain(format_args!("{}: {error}", path.display()));
-            outcome.add(Outcome::Failed);
-        });
-        let mut readers = Vec::new();
-        let mut named = Vec::new();
-        for input in inputs {
-            readers.push(input.reader);
-            named.push((input.name, input.is_live));
-        }
-        let mut files = Files::new(readers);
-        let lines = match self.format.build(named.len()) {
+        let mut inputs = Inputs::open(&self.files, options, &mut outcome);
+        let lines = match self.format.build(inputs.names.len()) {
             Ok(lines) => lines,
             Err(contradiction) => {
                 complain(contradiction);
@@ -86,7 +88,7 @@ impl Cat {
             .map(|(option, argument)| (option, argument.clone()))
             .collect();
         let selection = self.selection.build(lines, Output::new());
-        match print(&mut files, &named, &mut filter, selection) {
+        match print(&mut inputs, &mut filter, selection) {
             Ok(printed) => outcome.add(printed),
             // Nobody wants to know the rest, which was not read either.
             Err(Closed(closed)) => {
@@ -94,55 +96,50 @@ impl Cat {
                 return outcome;
             }
         }
-        complain_about_names(&asked, &files);
-        for reader in files.readers() {
-            let Some(path) = reader.path() else { continue };
-            let records = kymo::recoverable(path);
-            if records > 0 {
-                complain(format_args!(
-                    "{name}: its process was killed, and {records} records more are left in \
-                     memory: `kymo recover {name}` saves them",
-                    name = path.display()
-                ));
-            }
+        if interrupt::requested() {
+            return outcome;
         }
-        for (reader, (name, is_live)) in files.readers().iter().zip(&named) {
-            if let Some(complaint) = input::complaint(reader.report(), *is_live) {
-                complain(format_args!("{name}: {complaint}"));
-                outcome.add(Outcome::Failed);
-            }
-        }
+        complain_about_names(&asked, &inputs.files);
+        inputs.complain(&mut outcome);
         outcome
     }
 }
 
 /// Prints the events that are wanted, by file name.
 fn print(
-    files: &mut Files<'_>,
-    named: &[(String, bool)],
+    inputs: &mut Inputs,
     filter: &mut Filter,
     mut selection: Selection,
 ) -> Result<Outcome, Closed> {
     let mut outcome = Outcome::Nothing;
+    let progress = Output::is_file().then(|| Progress::of("cat", inputs.files.readers()));
+    let mut events = 0_u64;
     while !selection.is_complete() {
-        match files.next_event() {
+        match inputs.files.next_event() {
             Ok(Some((file, event))) => match &event {
                 Event::Record(record) => {
                     let is_match = filter.admits(file, record);
-                    selection.record(file, &named[file].0, &event, is_match)?;
+                    selection.record(file, &inputs.names[file], &event, is_match)?;
                 }
                 mark if filter.admits_mark(mark) => {
-                    selection.mark(file, &named[file].0, &event)?;
+                    selection.mark(file, &inputs.names[file], &event)?;
                 }
                 _ => {}
             },
             Ok(None) => break,
-            Err(FileError { file, error, .. }) => {
-                complain(format_args!("{}: {error}", named[file].0));
-                outcome.add(Outcome::Failed);
+            Err(error) => inputs.complain_about(&error, &mut outcome),
+        }
+        events += 1;
+        if events.is_multiple_of(4096)
+            && let Some(progress) = &progress
+        {
+            progress.at(inputs.files.readers().iter().map(Reader::offset).sum());
+            if interrupt::requested() {
+                break;
             }
         }
     }
+    drop(progress);
     if selection.matches() > 0 {
         outcome.add(Outcome::Found);
     }

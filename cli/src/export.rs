@@ -9,13 +9,13 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
-use kymo::reader::{Event, FileError, Files, Options, Order, Reader};
+use kymo::reader::{Event, Options, Order, Reader};
 
 use crate::filter;
 use crate::format::Lines;
-use crate::input::{self, OpenError};
+use crate::input::Inputs;
 use crate::interrupt;
-use crate::outcome::{self, Outcome, complain};
+use crate::outcome::{self, Outcome};
 use crate::output::Closed;
 use crate::point::Reference;
 use crate::progress::Progress;
@@ -81,35 +81,27 @@ impl Export {
         let mut filter = self.filter.build(&Reference::now(TimeZone::UTC));
         let mut destination = Destination::open(&self.out, self.force, &self.files)?;
         let options = || filter.push_down(Options::new().order(Order::Time));
-        let inputs = input::open_all(&self.files, options, |path, error: OpenError| {
-            complain(format_args!("{}: {error}", path.display()));
-            outcome.add(Outcome::Failed);
-        });
+        let mut inputs = Inputs::open(&self.files, options, &mut outcome);
         // A result with nothing in it would only look like one.
-        if inputs.is_empty() {
+        if inputs.names.is_empty() {
             return Ok(outcome);
         }
-        let (mut readers, mut named) = (Vec::new(), Vec::new());
-        for input in inputs {
-            readers.push(input.reader);
-            named.push((input.name, input.is_live));
-        }
         let mut writer = match self.to {
-            Format::Json => Writer::Lines(Box::new(Lines::json(named.len()))),
-            Format::Csv => Writer::Lines(Box::new(Lines::csv(named.len()))),
+            Format::Json => Writer::Lines(Box::new(Lines::json(inputs.names.len()))),
+            Format::Csv => Writer::Lines(Box::new(Lines::csv(inputs.names.len()))),
             Format::Perfetto => {
-                let files = readers.iter().map(Reader::header).zip(named.iter().map(|it| &*it.0));
+                let headers = inputs.files.readers().iter().map(Reader::header);
+                let files = headers.zip(inputs.names.iter().map(|name| &**name));
                 Writer::Perfetto(Box::new(Perfetto::new(files)))
             }
         };
         if let Writer::Lines(lines) = &writer {
             lines.begin(destination.buffer());
         }
-        let mut files = Files::new(readers);
-        let progress = Progress::of("export", files.readers());
+        let progress = Progress::of("export", inputs.files.readers());
         let mut events = 0_u64;
         loop {
-            match files.next_event() {
+            match inputs.files.next_event() {
                 Ok(Some((file, event))) => {
                     let wanted = match &event {
                         Event::Record(record) => filter.admits(file, record),
@@ -119,31 +111,23 @@ impl Export {
                         if matches!(event, Event::Record(_)) {
                             outcome.add(Outcome::Found);
                         }
-                        writer.write(file, &named[file].0, &event, destination.buffer());
+                        writer.write(file, &inputs.names[file], &event, destination.buffer());
                         destination.line_done()?;
                     }
                 }
                 Ok(None) => break,
-                Err(FileError { file, error, .. }) => {
-                    complain(format_args!("{}: {error}", named[file].0));
-                    outcome.add(Outcome::Failed);
-                }
+                Err(error) => inputs.complain_about(&error, &mut outcome),
             }
             events += 1;
             if events.is_multiple_of(4096) {
-                progress.at(files.readers().iter().map(Reader::offset).sum());
+                progress.at(inputs.files.readers().iter().map(Reader::offset).sum());
                 if interrupt::requested() {
                     return Ok(outcome);
                 }
             }
         }
         drop(progress);
-        for (reader, (name, is_live)) in files.readers().iter().zip(&named) {
-            if let Some(complaint) = input::complaint(reader.report(), *is_live) {
-                complain(format_args!("{name}: {complaint}"));
-                outcome.add(Outcome::Failed);
-            }
-        }
+        inputs.complain(&mut outcome);
         if let Writer::Perfetto(perfetto) = writer {
             perfetto.end(destination.buffer());
         }

@@ -7,7 +7,11 @@ use std::fmt::{self, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kymo::reader::{Directory, Ending, Error, HeaderState, Options, Reader, Report};
+use kymo::reader::{
+    Directory, Ending, Error, FileError, Files, HeaderState, Options, Reader, Report,
+};
+
+use crate::outcome::{Outcome, complain};
 
 /// A file that could be opened.
 pub struct Input {
@@ -37,22 +41,81 @@ impl Input {
         let is_live = reader.report().live;
         Ok(Self { name, reader, is_live })
     }
+}
 
-    /// The file beside a log that has what was recovered of it, if there is one.
-    fn recovered_path(&self) -> Option<PathBuf> {
-        let mut path = self.reader.path()?.to_owned();
-        path.as_mut_os_string().push(".recovered");
-        let recovered = Reader::open(&path).ok()?;
-        let segment = self.reader.header().segment;
-        (recovered.header().side_of == segment && segment != [0; 16]).then_some(path)
+/// Files that are read as one, each log with its side file.
+pub struct Inputs {
+    pub files: Files<'static>,
+    /// What they are called in messages.
+    pub names: Vec<String>,
+    /// Somebody was writing to them when they were opened.
+    live: Vec<bool>,
+}
+
+impl Inputs {
+    /// Opens all files, and those in directories, that can be opened; the others are complained
+    /// about.
+    pub fn open(
+        paths: &[PathBuf],
+        options: impl Fn() -> Options<'static>,
+        outcome: &mut Outcome,
+    ) -> Self {
+        let logs = open_all(paths, &options, |path, error| {
+            complain(format_args!("{}: {error}", path.display()));
+            outcome.add(Outcome::Failed);
+        });
+        let (mut readers, mut names, mut live) = (Vec::new(), Vec::new(), Vec::new());
+        for log in without_side_files(logs) {
+            readers.push(log.reader);
+            names.push(log.name);
+            live.push(log.is_live);
+        }
+        let logs = readers.len();
+        let files = Files::with_side_files(readers, options);
+        let (logs, sides) = files.readers().split_at(logs);
+        for side in sides {
+            names.push(side.path().map(|path| path.display().to_string()).unwrap_or_default());
+            let mut its_logs = logs.iter().zip(&live[..logs.len()]);
+            let is_live = its_logs.any(|(log, &is_live)| is_live && belongs_to(side, log));
+            live.push(is_live);
+        }
+        Self { files, names, live }
+    }
+
+    /// Complains about a file that could not be read on, or a side file that could not be opened.
+    pub fn complain_about(&self, error: &FileError, outcome: &mut Outcome) {
+        match &error.path {
+            Some(_) => complain(error),
+            None => complain(format_args!("{}: {}", self.names[error.file], error.error)),
+        }
+        outcome.add(Outcome::Failed);
+    }
+
+    /// Complains about what is wrong with the files, once they were read.
+    pub fn complain(&self, outcome: &mut Outcome) {
+        for ((reader, name), is_live) in
+            self.files.readers().iter().zip(&self.names).zip(&self.live)
+        {
+            if let Some(complaint) = complaint(reader.report(), *is_live) {
+                complain(format_args!("{name}: {complaint}"));
+                outcome.add(Outcome::Failed);
+            }
+            let waiting = reader.path().map_or(0, kymo::recoverable);
+            if waiting > 0 {
+                complain(format_args!(
+                    "{name}: its process was killed, and {waiting} records more are left in its \
+                     rings: `kymo recover {name}` saves them"
+                ));
+            }
+        }
     }
 }
 
-/// Opens all files, and those in directories, that can be opened, each with what was recovered of
-/// it; `complain` is told about the others.
-pub fn open_all(
+/// Opens all files, and those in directories, that can be opened; `complain` is told about the
+/// others.
+fn open_all(
     paths: &[PathBuf],
-    mut options: impl FnMut() -> Options<'static>,
+    options: impl Fn() -> Options<'static>,
     mut complain: impl FnMut(&Path, OpenError),
 ) -> Vec<Input> {
     let mut inputs = Vec::new();
@@ -60,15 +123,7 @@ pub fn open_all(
         path,
         options(),
     ) {
-        Ok(input) => {
-            let recovered = input.recovered_path();
-            inputs.push(input);
-            match recovered.map(|path| (Input::open(&path, options()), path)) {
-                Some((Ok(recovered), _)) => inputs.push(recovered),
-                Some((Err(error), path)) => complain(&path, error),
-                None => {}
-            }
-        }
+        Ok(input) => inputs.push(input),
         Err(error) => complain(path, error),
     };
     for path in paths {
@@ -92,6 +147,33 @@ pub fn open_all(
         }
     }
     inputs
+}
+
+/// Leaves out the side files that will be read with their logs.
+fn without_side_files(mut inputs: Vec<Input>) -> Vec<Input> {
+    let is_read_twice: Vec<bool> = inputs
+        .iter()
+        .map(|side| inputs.iter().any(|log| lies_beside(&side.reader, &log.reader)))
+        .collect();
+    let mut is_read_twice = is_read_twice.into_iter();
+    inputs.retain(|_| !is_read_twice.next().unwrap_or(false));
+    inputs
+}
+
+/// Whether a file is the side file of a log: its header says so, and it lies beside it.
+fn lies_beside(side: &Reader<'_>, log: &Reader<'_>) -> bool {
+    let (Some(side_path), Some(log_path)) = (side.path(), log.path()) else { return false };
+    let is_named_like = |ending| {
+        let mut expected = log_path.as_os_str().to_owned();
+        expected.push(ending);
+        side_path.as_os_str() == expected
+    };
+    [".rescue", ".recovered"].into_iter().any(is_named_like) && belongs_to(side, log)
+}
+
+fn belongs_to(side: &Reader<'_>, log: &Reader<'_>) -> bool {
+    let log = log.header().segment;
+    log != [0; 16] && side.header().side_of == log
 }
 
 /// What is wrong with a file, in one line, by the report about it once it was read; `None` if

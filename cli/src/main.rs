@@ -64,7 +64,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Cat(command) => command.run().into(),
+        Command::Cat(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Recover(command) => command.run().into(),
         Command::Repair(command) => command.run(),

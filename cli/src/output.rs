@@ -25,6 +25,19 @@ impl Output {
         }
     }
 
+    /// Whether it is a regular file, so that nobody sees how far the command has come.
+    #[cfg(unix)]
+    pub fn is_file() -> bool {
+        use rustix::fs::{FileType, fstat};
+        let kind = fstat(io::stdout()).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        kind.is_ok_and(FileType::is_file)
+    }
+
+    #[cfg(not(unix))]
+    pub fn is_file() -> bool {
+        false
+    }
+
     /// Where the next line goes.
     #[inline]
     pub fn buffer(&mut self) -> &mut String {

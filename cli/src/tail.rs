@@ -28,7 +28,7 @@ use source::{Ended, Identity, NotYet, Source};
 
 /// How long the command sleeps when there is nothing new. A writer that has nothing to do sleeps
 /// for up to 5 ms by itself.
-const POLL: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(5);
 
 /// How often it looks whether a writer has died, and whether there are other files.
 const LOOK: Duration = Duration::from_millis(100);

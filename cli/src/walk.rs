@@ -14,7 +14,7 @@ use std::path::Path;
 use std::{fmt, io};
 
 use kymo::format::frame::Kind;
-use kymo::reader::{Damage, Event, Gap, Record, Report, ThreadEnd, Totals};
+use kymo::reader::{Damage, Event, Gap, Record, Report, ThreadEnd, Totals, open_file};
 
 use crate::input::Input;
 use crate::interrupt;
@@ -95,7 +95,8 @@ pub fn walk(
     visit: &mut impl Visit,
 ) -> Result<Report, Error> {
     let salt = input.reader.header().salt;
-    let frames = Frames::open(path, salt).map_err(|error| Error::Frames(0, error))?;
+    let file = open_file(path).map_err(Error::Read)?;
+    let frames = Frames::new(file, salt).map_err(|error| Error::Frames(0, error))?;
     let mut walk = Walk { frames, visit, block: None };
     let mut events = 0_u64;
     loop {

@@ -21,7 +21,7 @@ REASONS = (None, "full", "too_large", "timed_out", "output_failed", "after_shutd
 SIGNALS = dict(enumerate("HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT".split(), 1))
 SIGNALS.update({24: "XCPU", 25: "XFSZ", 26: "VTALRM", 27: "PROF", 29: "IO", 30: "PWR", 31: "SYS"})
 ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}  # the other characters: \\u....
-UNSAFE = re.compile('["\\\\\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]')
+UNSAFE = re.compile('["\\\\\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]')
 
 CallSite = namedtuple("CallSite", "level line target file format names types")
 

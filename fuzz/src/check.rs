@@ -168,6 +168,7 @@ fn plain(text: &str) {
 
 fn is_hostile(c: char) -> bool {
     c.is_control()
+        || ['\u{61c}', '\u{200e}', '\u{200f}'].contains(&c)
         || ('\u{2028}'..='\u{202e}').contains(&c)
         || ('\u{2066}'..='\u{2069}').contains(&c)
 }

@@ -57,7 +57,9 @@ pub fn print(file: &[u8]) {
 }
 
 fn is_hostile(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Parses an expression, writes it, and asks it about the records of `file`.

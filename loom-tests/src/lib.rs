@@ -30,6 +30,7 @@ mod registry;
 mod ring;
 mod shutdown;
 mod signal;
+mod sweep;
 
 use kymo::loom_export::twin::{Twin, breaking};
 use std::any::type_name;

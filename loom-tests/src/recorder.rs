@@ -2,15 +2,14 @@
 //!
 //! Records are two words long, a header and a number, if the story does not say otherwise.
 
+use super::sweep::{sweep, sweep_until};
 use super::{check, must_fail};
 use kymo::loom_export::ring::consumer::records;
 use kymo::loom_export::ring::recorder::layout::{Identity, Mode};
 use kymo::loom_export::ring::recorder::memory::Ring;
 use kymo::loom_export::ring::recorder::overwriting::{Follower, Recorder};
 use kymo::loom_export::ring::recorder::recovery::{Image, Recovered};
-use kymo::loom_export::ring::recorder::{
-    BoundedConsumer, BoundedProducer, LogMark, bounded, overwriting,
-};
+use kymo::loom_export::ring::recorder::{BoundedProducer, LogMark, bounded, overwriting};
 use kymo::loom_export::ring::{LENGTH_BITS, WORD_BYTES};
 use kymo::loom_export::sync::atomic::{AtomicU64, Ordering};
 use kymo::loom_export::sync::{Arc, thread};
@@ -333,31 +332,6 @@ fn record(recorder: &mut Recorder, number: u64) {
 
 fn header(words: usize) -> u64 {
     1 << LENGTH_BITS | (words * WORD_BYTES) as u64
-}
-
-/// Waits for that many records.
-fn sweep_until(consumer: &mut BoundedConsumer, count: usize) -> Vec<u64> {
-    let mut numbers = Vec::new();
-    while numbers.len() < count {
-        sweep(consumer, &mut numbers);
-        thread::yield_now();
-    }
-    numbers
-}
-
-/// Consumes what is there, and appends the numbers. Whether more may come.
-fn sweep(consumer: &mut BoundedConsumer, numbers: &mut Vec<u64>) -> bool {
-    let committed = consumer.look();
-    let (first, second) = committed.runs();
-    for record in records(first).chain(records(second)) {
-        assert!(record[1..].iter().all(|word| *word == record[1]), "torn: {record:x?}");
-        numbers.push(record[1]);
-    }
-    let last = committed.is_last();
-    if !first.is_empty() {
-        committed.consume_all();
-    }
-    !last
 }
 
 /// Consumes what is there; the first record that is not yet consumed or counted is `next`. Whether

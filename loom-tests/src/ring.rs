@@ -3,9 +3,9 @@
 //! The records of these stories are two words long, a header and a number, if the story does not
 //! say otherwise.
 
+use super::sweep::{sweep, sweep_until};
 use super::{check, must_fail};
-use kymo::loom_export::ring::consumer::records;
-use kymo::loom_export::ring::{LENGTH_BITS, WordConsumer, WordProducer, WordSlot, ring};
+use kymo::loom_export::ring::{LENGTH_BITS, WordProducer, WordSlot, ring};
 use kymo::loom_export::sync::thread;
 use kymo::loom_export::twin::Twin;
 
@@ -130,29 +130,4 @@ fn write(mut slot: WordSlot<'_>, words: usize, number: u64) {
     record[0] = (1 << LENGTH_BITS) | (8 * words as u64);
     // SAFETY: All words have been written, and the header says how many there are.
     unsafe { slot.publish() };
-}
-
-/// Waits for that many records.
-fn sweep_until(consumer: &mut WordConsumer, count: usize) -> Vec<u64> {
-    let mut numbers = Vec::new();
-    while numbers.len() < count {
-        sweep(consumer, &mut numbers);
-        thread::yield_now();
-    }
-    numbers
-}
-
-/// Consumes what is there, and appends the numbers. Whether more may come.
-fn sweep(consumer: &mut WordConsumer, numbers: &mut Vec<u64>) -> bool {
-    let committed = consumer.look();
-    let (first, second) = committed.runs();
-    for record in records(first).chain(records(second)) {
-        assert!(record[1..].iter().all(|word| *word == record[1]), "torn: {record:x?}");
-        numbers.push(record[1]);
-    }
-    let last = committed.is_last();
-    if !first.is_empty() {
-        committed.consume_all();
-    }
-    !last
 }

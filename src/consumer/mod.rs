@@ -115,7 +115,6 @@ impl<O: Output> Consumer<O> {
     pub(crate) fn new(core: Arc<Core>, discipline: Discipline, output: O, salt: u32) -> Self {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
-        core.set_log(output.log_file());
         if let Some(crash_proof) = core.crash_proof() {
             crash_proof.set_clock(&discipline.line());
         }
@@ -403,6 +402,11 @@ impl<O: Output> Consumer<O> {
     /// waits for it.
     pub(crate) fn abandon(&mut self) -> (Report, Vec<Orphan>) {
         self.close_rings();
+        // What was committed when it panicked (reading a clock for the statistics, say) is in the
+        // file, and not to be found in the rings once more.
+        if self.output.len() > self.released_bytes {
+            self.lanes.iter_mut().for_each(Lane::commit);
+        }
         self.lanes.iter_mut().for_each(Lane::keep_ring_file);
         self.core.control.end();
         self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
@@ -429,13 +433,19 @@ impl<O: Output> Consumer<O> {
         totals
     }
 
+    /// Those of kymo's own records, which the totals include.
+    fn own_totals(&self) -> Totals {
+        let mut own = Totals::default();
+        self.lanes.iter().filter(|lane| lane.state.is_own).for_each(|lane| own.add(lane));
+        own
+    }
+
     fn report(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
         if let Err(error) = self.output.close() {
             // It may be that all that was written is gone.
             self.note_failure(error);
         }
-        let (totals, mut own) = (self.totals(), Totals::default());
-        self.lanes.iter().filter(|lane| lane.state.is_own).for_each(|lane| own.add(lane));
+        let (totals, own) = (self.totals(), self.own_totals());
         let report = Report {
             written: totals.written - own.written,
             dropped: totals.dropped - own.dropped - unwritten,

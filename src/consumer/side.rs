@@ -22,10 +22,20 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// The side file of a logger.
 #[derive(Default)]
-pub(crate) struct SideFile(Mutex<Option<Consumer<PlainFile>>>);
+pub(crate) struct SideFile(Mutex<State>);
+
+#[derive(Default)]
+enum State {
+    /// It was not needed so far.
+    #[default]
+    None,
+    Open(Box<Consumer<PlainFile>>),
+    /// The logger has ended. (A call that is late must not begin the file anew.)
+    Ended,
+}
 
 impl SideFile {
-    /// Writes a record; false if that is impossible.
+    /// Writes a record, and counts it; false if that is impossible.
     pub(crate) fn write(
         &self,
         record: &[u64],
@@ -34,24 +44,41 @@ impl SideFile {
         core: &Core,
         synced: bool,
     ) -> bool {
-        let mut consumer = self.lock();
-        if consumer.is_none() {
-            *consumer = open(log, core);
+        let mut state = self.lock();
+        if let State::None = *state
+            && let Some(consumer) = open(log, core)
+        {
+            *state = State::Open(Box::new(consumer));
         }
-        let Some(consumer) = &mut *consumer else { return false };
-        consumer.output.belong_to(log).is_ok()
-            && consumer.write_alone(record, thread)
-            && (!synced || consumer.output.sync().is_ok())
+        let State::Open(consumer) = &mut *state else { return false };
+        if consumer.output.belong_to(log).is_err() || !consumer.write_alone(record, thread) {
+            return false;
+        }
+        // Under the lock, so that the counts are final once the file is closed.
+        core.counters.rescued.increment();
+        if synced && consumer.output.sync().is_err() {
+            core.counters.sync_errors.increment();
+        }
+        true
     }
 
-    /// Ends the file, if there is one.
+    /// The log goes on in another file, or begins: from now on the side file, if there is one, is
+    /// that one's.
+    pub(crate) fn belong_to(&self, log: &LogFile) {
+        if let State::Open(consumer) = &mut *self.lock() {
+            // Where it fails, the next record tries it again.
+            let _ = consumer.output.belong_to(log);
+        }
+    }
+
+    /// Ends the file, if there is one. Nothing is written to it any more.
     pub(crate) fn close(&self) {
-        if let Some(mut consumer) = self.lock().take() {
+        if let State::Open(mut consumer) = std::mem::replace(&mut *self.lock(), State::Ended) {
             consumer.close();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Consumer<PlainFile>>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // A panic leaves at worst a file without an end.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,5 +112,32 @@ impl<O: Output> Consumer<O> {
         self.sweep();
         // Acquire: as in `Producer::flush`; this thread is the consumer, too.
         state.failures.load(Ordering::Acquire) == 0
+    }
+}
+
+#[cfg(all(test, not(kymo_loom)))]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, TickSource};
+    use crate::segment::mapped::MappedFile;
+
+    #[test]
+    fn who_comes_when_it_is_closed_does_not_write_over_it() {
+        let path = std::env::temp_dir().join(format!("kymo-side-{}.kymo", std::process::id()));
+        let clock = TickSource::new(Clock::Monotonic);
+        let output = MappedFile::create(&path, true, clock.source(), 4 << 20, None).unwrap();
+        let log = output.log_file().unwrap();
+        let core = Core::new(clock, Policies::new(Overflow::DropNewest), 512);
+        let side = SideFile::default();
+        let write = || side.write(&[16, 0], &ThreadInfo::default(), &log, &core, false);
+        // A filler, which no consumer hands on: the file is made all the same.
+        assert!(write());
+        side.close();
+        let rescue = path.with_extension("kymo.rescue");
+        let before = std::fs::read(&rescue).unwrap();
+        assert!(!write());
+        assert_eq!(std::fs::read(&rescue).unwrap(), before);
+        std::fs::remove_file(rescue).unwrap();
+        std::fs::remove_file(path).unwrap();
     }
 }

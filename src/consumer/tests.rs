@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
@@ -386,4 +387,38 @@ fn the_worked_example_of_the_specification_is_what_is_written() {
             .collect()
     };
     assert_eq!(hex(&found), hex(&expected));
+}
+
+#[test]
+fn a_failing_output_and_its_recovery_are_told_once_each() {
+    let mut rig = Rig::new(Clock::Counter);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hook = {
+        let told = told.clone();
+        move |notice: &Notice<'_>| told.lock().unwrap().push(notice.to_string())
+    };
+    rig.consumer.set_watch(Watch::new(Some(Arc::new(hook)), 0.8));
+    let mut producer = rig.producer(1 << 10);
+    rig.file.0.borrow_mut().fail_next(3);
+    for round in 0..5 {
+        log(&mut producer, round);
+        rig.consumer.sweep();
+        rig.consumer.look_now(round);
+    }
+    // The last of the warnings.
+    let report = rig.close().0;
+    let error = io::Error::from(io::ErrorKind::StorageFull);
+    let expected = [
+        format!("the log cannot be written: {error}"),
+        "1 records were dropped".to_owned(),
+        "the log can be written again: 3 records are lost".to_owned(),
+        "2 records were dropped".to_owned(),
+    ];
+    let mut told = told.lock().unwrap().clone();
+    told.sort();
+    let mut expected = expected.to_vec();
+    expected.sort();
+    assert_eq!(told, expected);
+    assert_eq!((report.written, report.dropped), (2, 3));
+    assert!(report.warnings > 0);
 }

@@ -195,7 +195,8 @@ impl<O: Output> Consumer<O> {
                 watch.tell(&notice, &self.core);
             }
         }
-        let dropped = self.totals().dropped;
+        // Of the program's. (What of kymo's own was dropped is no news.)
+        let dropped = self.totals().dropped - self.own_totals().dropped;
         if dropped > watch.dropped && now_ns >= watch.next_drops_ns {
             watch.next_drops_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
             let records = dropped - watch.dropped;
@@ -218,13 +219,14 @@ impl<O: Output> Consumer<O> {
         self.watch = Some(watch);
     }
 
-    /// How many records failures of the output have cost so far.
+    /// How many records of the program's failures of the output have cost so far.
     pub(super) fn lost(&self) -> u64 {
         let lost = |drops: &DropCounts| {
             let by_output = [DropReason::OutputFailed, DropReason::FileRemoved];
             let drops = drops.iter().filter(|(reason, ..)| by_output.contains(reason));
             drops.map(|(.., count)| count).sum::<u64>()
         };
-        lost(&self.ended.drops) + self.lanes.iter().map(|lane| lost(&lane.drops())).sum::<u64>()
+        let lanes = self.lanes.iter().filter(|lane| !lane.state.is_own);
+        lost(&self.ended.drops) + lanes.map(|lane| lost(&lane.drops())).sum::<u64>()
     }
 }

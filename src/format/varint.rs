@@ -13,6 +13,17 @@
 /// The longest encoding in bytes.
 pub const MAX_BYTES: usize = 9;
 
+/// The bytes of an encoding in which so many follow the first.
+const MASKS: [u64; 8] = {
+    let mut masks = [u64::MAX; 8];
+    let mut following = 0;
+    while following < 7 {
+        masks[following] = (1 << (8 * (following + 1))) - 1;
+        following += 1;
+    }
+    masks
+};
+
 /// How many bytes `value` takes.
 #[inline]
 pub fn len(value: u64) -> usize {
@@ -44,9 +55,9 @@ pub fn put(out: &mut Vec<u8>, value: u64) {
 pub fn get(bytes: &[u8]) -> Option<(u64, usize)> {
     if let Some(word) = bytes.first_chunk::<8>() {
         let word = u64::from_le_bytes(*word);
-        let len = (word as u8).trailing_zeros() as usize + 1;
-        if len <= 8 {
-            return Some(((word << (64 - 8 * len)) >> (64 - 7 * len), len));
+        let following = (word as u8).trailing_zeros() as usize;
+        if let Some(mask) = MASKS.get(following) {
+            return Some(((word & mask) >> (following + 1), following + 1));
         }
     }
     get_near_end(bytes)

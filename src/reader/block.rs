@@ -120,23 +120,24 @@ impl Block {
         self.window.is_none_or(|window| window.contains(self.timeline.time_of(ticks)))
     }
 
-    /// The next record that the filter lets through; `None` where the block ends. Behind an error
-    /// the block is lost.
-    #[inline]
-    pub(super) fn next(
+    /// Appends the next records that the filter lets through to `found`, until that is full or the
+    /// block ends. Behind an error the block is lost.
+    pub(super) fn read(
         &mut self,
         payload: &[u8],
         dictionary: &Dictionary,
         report: &mut Report,
-    ) -> Result<Option<Raw>, DamageKind> {
+        found: &mut Vec<Raw>,
+        full: usize,
+    ) -> Result<(), DamageKind> {
         let (mut at, mut ticks, mut index) = (self.at, self.ticks, self.read);
-        let (mut late, mut filtered) = (0, 0);
-        let found = loop {
-            let mut fields = Fields(&payload[at..self.end]);
-            if fields.0.is_empty() {
-                break Ok(None);
+        let (mut late, before) = (0, found.len());
+        let mut fields = Fields(&payload[at..self.end]);
+        let result = loop {
+            if fields.0.is_empty() || found.len() >= full {
+                break Ok(());
             }
-            let (Some(number), Some(delta)) = (fields.varint(), fields.varint()) else {
+            let (Some(number), Some(delta)) = (fields.short_varint(), fields.varint()) else {
                 break Err(DamageKind::Record);
             };
             let Some(site) = dictionary.site_numbered(number) else {
@@ -154,17 +155,16 @@ impl Block {
             if site.selected && self.is_wanted(ticks) {
                 let length_and_late = (at as u32 - arguments) << 1 | u32::from(is_late);
                 let (site, index) = (site.index, index - 1);
-                break Ok(Some(Raw { ticks, site, arguments, index, length_and_late }));
+                found.push(Raw { ticks, site, arguments, index, length_and_late });
             }
-            filtered += 1;
         };
         let read = u64::from(index - self.read);
         report.records += read;
         report.late += late;
-        report.filtered += filtered;
+        report.filtered += read - (found.len() - before) as u64;
         report.untimed += if self.untimed { read } else { 0 };
         (self.at, self.ticks, self.read) = (at, ticks, index);
-        found
+        result
     }
 }
 

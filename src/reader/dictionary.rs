@@ -11,7 +11,9 @@ use std::hash::Hash;
 
 use super::event::DropCount;
 use super::fields::Fields;
+use super::json;
 use super::template::{Template, TemplateError};
+use super::text::line::Literal;
 use super::types::Type;
 use super::value::Malformed;
 use crate::Level;
@@ -33,6 +35,8 @@ pub struct CallSite {
     file: Box<str>,
     format: Box<str>,
     names: Box<[Box<str>]>,
+    /// The names as keys of JSON, with what stands before each.
+    pub(super) keys: Box<[Literal]>,
     types: Box<[Type]>,
     /// The types of the arguments that take bytes, where some take none: a record of those alone
     /// takes two bytes, and may not take the time of a thousand.
@@ -237,6 +241,7 @@ impl CallSite {
             module,
             file,
             format,
+            keys: json::keys(&names),
             names: names.into(),
             types: types.into(),
             measured,

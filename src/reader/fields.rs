@@ -15,6 +15,18 @@ impl<'a> Fields<'a> {
         Some(value)
     }
 
+    /// The same, for one that mostly takes one byte.
+    #[inline]
+    pub(super) fn short_varint(&mut self) -> Option<u64> {
+        match self.0 {
+            [first, rest @ ..] if first & 1 == 1 => {
+                self.0 = rest;
+                Some(u64::from(first >> 1))
+            }
+            _ => self.varint(),
+        }
+    }
+
     pub(super) fn u8(&mut self) -> Option<u8> {
         let (&value, rest) = self.0.split_first()?;
         self.0 = rest;

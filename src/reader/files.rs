@@ -184,11 +184,22 @@ impl<'a> Files<'a> {
     /// # Errors
     /// If reading one of them fails. That one is given up; the next call goes on with the others.
     pub fn next_event(&mut self) -> Result<Option<(usize, Event<'_>)>, FileError> {
+        let Some(file) = self.go_on()? else { return Ok(None) };
+        Ok(self.readers[file].event().map(|event| (file, event)))
+    }
+
+    /// Goes on to the next event, and says which reader has it at hand.
+    #[inline]
+    pub(super) fn go_on(&mut self) -> Result<Option<usize>, FileError> {
+        if self.readers.len() == 1 && self.failed.is_empty() {
+            return self.go_on_with_one();
+        }
+        self.go_on_by_time()
+    }
+
+    fn go_on_by_time(&mut self) -> Result<Option<usize>, FileError> {
         if let Some((file, OpenError { path, error })) = self.failed.pop() {
             return Err(FileError { file, path: Some(path), error });
-        }
-        if self.readers.len() == 1 {
-            return self.next_of_one();
         }
         self.leave_current()?;
         if self.heap.is_empty() || !self.primed {
@@ -197,7 +208,7 @@ impl<'a> Files<'a> {
         }
         let Some(&Reverse((_, file))) = self.heap.peek() else { return Ok(None) };
         self.handed_out = true;
-        Ok(self.readers[file].event().map(|event| (file, event)))
+        Ok(Some(file))
     }
 
     /// The readers, for their reports and headers.
@@ -207,14 +218,13 @@ impl<'a> Files<'a> {
 
     /// Of one file there is nothing to put in order.
     #[inline]
-    fn next_of_one(&mut self) -> Result<Option<(usize, Event<'_>)>, FileError> {
+    fn go_on_with_one(&mut self) -> Result<Option<usize>, FileError> {
         // It is idle until it fails.
         if self.idle.is_empty() {
             return Ok(None);
         }
         match self.advance(0) {
-            Ok(true) => Ok(self.readers[0].event().map(|event| (0, event))),
-            Ok(false) => Ok(None),
+            Ok(more) => Ok(more.then_some(0)),
             Err(error) => {
                 self.idle.clear();
                 Err(self.error(0, error))
@@ -223,6 +233,7 @@ impl<'a> Files<'a> {
     }
 
     /// Goes on to a reader's next event that its side file does not have.
+    #[inline]
     fn advance(&mut self, file: usize) -> Result<bool, Error> {
         let reader = &mut self.readers[file];
         let mut copies = self.copies.get_mut(file).and_then(Option::as_mut);

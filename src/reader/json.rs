@@ -5,7 +5,11 @@
 
 use std::fmt::Write;
 
-use super::value::{Text, Value};
+use super::record::Record;
+use super::text::line::{Line, Literal, Whole};
+use super::types::Type;
+use super::value::decode::{take, take_bytes, take_varint, take_zigzag};
+use super::value::{Malformed, Text, Value};
 
 /// Appends a string in quotes.
 ///
@@ -69,6 +73,102 @@ pub fn write_value(value: &Value<'_>, out: &mut String) {
     }
 }
 
+/// Appends the arguments of a record as an object. The key of one without a name is its position,
+/// from 0.
+///
+/// The same text comes of [`write_string`] and [`write_value`] for each argument; it takes longer.
+///
+/// ```
+/// use kymo::reader::{Reader, json};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.kymo");
+/// # let logger = kymo::Logger::builder(&path).start()?;
+/// # let price = 99.5;
+/// # kymo::info!("order {} at {price}", 17);
+/// # logger.shutdown();
+/// let mut reader = Reader::open(&path)?;
+/// let record = reader.next_record()?.expect("a record");
+/// let mut out = String::new();
+/// json::write_fields(&record, &mut out);
+/// assert_eq!(out, r#"{"0":17,"price":99.5}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_fields(record: &Record<'_>, out: &mut String) {
+    let site = record.call_site();
+    let mut line = Line::new(out);
+    let mut bytes = record.arguments;
+    for (key, ty) in site.keys.iter().zip(site.types()) {
+        line.literal(key);
+        // The record was checked when it was found, so that this does not fail.
+        if write_encoded(ty, &mut bytes, &mut line).is_err() {
+            break;
+        }
+    }
+    if site.types().is_empty() {
+        line.ascii(b'{');
+    }
+    line.ascii(b'}');
+    line.finish();
+}
+
+/// Decodes a value of this type from the beginning of `bytes` and appends it: [`write_value`] behind
+/// [`Type::decode`], but for the commonest types nothing is stored in between.
+#[inline(always)]
+fn write_encoded<'a>(
+    ty: &'a Type,
+    bytes: &mut &'a [u8],
+    line: &mut Line<'_>,
+) -> Result<(), Malformed> {
+    match ty {
+        Type::U64 | Type::Usize => line.unsigned(take_varint(bytes)?),
+        Type::I64 | Type::Isize => line.signed(take_zigzag(bytes)?),
+        Type::F64 => {
+            let value = f64::from_le_bytes(take(bytes)?);
+            if !line.float(value, Whole::WithZero) {
+                write_value(&Value::F64(value), line.out());
+            }
+        }
+        Type::Str | Type::Text => {
+            let (text, cut) = take_bytes(bytes)?;
+            line.ascii(b'"');
+            if cut || !line.short(text, is_plain) {
+                write_text_body(&Text::from_bytes(text, cut), line.out());
+            }
+            line.ascii(b'"');
+        }
+        _ => write_value(&ty.decode(bytes)?, line.out()),
+    }
+    Ok(())
+}
+
+/// The names of a call site's arguments as keys, with what separates each from what stands before.
+pub(super) fn keys(names: &[impl AsRef<str>]) -> Box<[Literal]> {
+    let key = |(index, name): (usize, &str)| {
+        let mut key = String::from(if index == 0 { "{" } else { "," });
+        match name {
+            "" => write_string(itoa::Buffer::new().format(index), &mut key),
+            name => write_string(name, &mut key),
+        }
+        Literal::new(&(key + ":"))
+    };
+    names.iter().map(AsRef::as_ref).enumerate().map(key).collect()
+}
+
+/// Whether none of eight bytes has to be escaped. It is wrong for some that need not be, such as
+/// those that are not ASCII.
+///
+/// A byte less than another has its highest bit set after a subtraction; what a byte borrows from
+/// the next one it only does where it is less itself.
+#[inline(always)]
+fn is_plain(word: u64) -> bool {
+    const EACH: u64 = u64::MAX / 0xFF;
+    let controls = word.wrapping_sub(EACH * 0x20) | word.wrapping_add(EACH);
+    let quotes = (word ^ (EACH * u64::from(b'"'))).wrapping_sub(EACH);
+    let backslashes = (word ^ (EACH * u64::from(b'\\'))).wrapping_sub(EACH);
+    (word | controls | quotes | backslashes) & (EACH << 7) == 0
+}
+
 fn write_array<'a>(values: impl Iterator<Item = Value<'a>>, cut: bool, out: &mut String) {
     out.push('[');
     let mut separator = "";
@@ -86,11 +186,13 @@ fn write_array<'a>(values: impl Iterator<Item = Value<'a>>, cut: bool, out: &mut
 
 fn write_text(text: &Text<'_>, out: &mut String) {
     out.push('"');
-    match text.as_str() {
-        Some(text) => write_string_body(text, out),
-        None => write_string_body(&text.to_str(), out),
-    }
-    out.push_str(if text.is_cut() { "…\"" } else { "\"" });
+    write_text_body(text, out);
+    out.push('"');
+}
+
+fn write_text_body(text: &Text<'_>, out: &mut String) {
+    write_string_body(&text.to_str(), out);
+    out.push_str(if text.is_cut() { "…" } else { "" });
 }
 
 fn write_string_body(text: &str, out: &mut String) {
@@ -127,9 +229,11 @@ pub fn write_escaped(text: &str, out: &mut String) {
 }
 
 /// The control characters (C0, DEL, C1), the line and paragraph separators, and what turns the
-/// direction of writing.
+/// direction of writing (Unicode's property `Bidi_Control`).
 fn is_control(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}')
+        || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Appends `text`, in which `replace` writes the characters that are special.
@@ -181,6 +285,39 @@ mod tests {
             assert_eq!(escaped(text), text);
         }
         assert_eq!(escaped("\u{7f}\u{85}\u{202e}\0\t"), r"\u{7f}\u{85}\u{202e}\u{0}\t");
+    }
+
+    #[test]
+    fn nothing_turns_the_direction_of_writing() {
+        // Unicode's property Bidi_Control, by PropList.txt.
+        let controls = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
+                        \u{2066}\u{2067}\u{2068}\u{2069}";
+        let mut json = String::new();
+        write_string(controls, &mut json);
+        assert!(json.is_ascii() && escaped(controls).is_ascii(), "{json}");
+    }
+
+    #[test]
+    fn eight_bytes_are_plain_only_if_none_of_them_has_to_be_escaped() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                for others in [b' ', b'a', b'~', b'!'] {
+                    let mut bytes = [others; 8];
+                    bytes[place] = byte;
+                    let text = escaped_body(&bytes);
+                    let plain = is_plain(u64::from_le_bytes(bytes));
+                    assert_eq!(plain, text.as_deref() == Some(&bytes[..]), "{bytes:?}");
+                }
+            }
+        }
+    }
+
+    /// What eight bytes become; `None` where they are not ASCII.
+    fn escaped_body(bytes: &[u8]) -> Option<Vec<u8>> {
+        let text = std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii())?;
+        let mut out = String::new();
+        write_string_body(text, &mut out);
+        Some(out.into())
     }
 
     #[test]

@@ -181,19 +181,12 @@ impl<'a> Merger<'a> {
     /// Reads a block to its end and holds its records back.
     fn hold(&mut self, mut block: Block, segment: &mut Segment<'a>) {
         let (bytes, mut records) = self.spare.pop().unwrap_or_default();
-        let damage = loop {
-            let payload = segment.frames.payload();
-            match block.next(payload, &segment.dictionary, &mut segment.report) {
-                Ok(Some(raw)) => {
-                    self.newest = self.newest.max(raw.ticks);
-                    records.push(raw);
-                }
-                Ok(None) => break None,
-                Err(kind) => break Some(kind),
-            }
-        };
+        let payload = segment.frames.payload();
+        let (dictionary, report) = (&segment.dictionary, &mut segment.report);
+        let read = block.read(payload, dictionary, report, &mut records, usize::MAX);
+        self.newest = records.iter().fold(self.newest, |newest, raw| newest.max(raw.ticks));
         segment.finish(&block);
-        let mark = damage.map(|kind| segment.lose_rest(&block, kind));
+        let mark = read.err().map(|kind| segment.lose_rest(&block, kind));
         let thread = block.thread;
         if !records.is_empty() {
             let payload = segment.frames.keep_payload(bytes);

@@ -137,6 +137,8 @@ pub use event::{Damage, DamageKind, DropCount, Drops, Event, Gap, Signal, Thread
 pub use files::{FileError, Files};
 pub use json::write_escaped;
 pub use open::{Directory, OpenError};
+#[doc(hidden)]
+pub use open::{is_locked, open as open_file};
 pub use options::{Options, Order};
 pub use record::{Arguments, Record};
 pub use report::{Ending, HeaderState, Report};
@@ -316,7 +318,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn record(&self) -> Option<Record<'_>> {
         let (block, raw, payload) = match &self.mode {
             Mode::Written(written) => {

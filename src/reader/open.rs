@@ -7,11 +7,28 @@ use std::path::{Path, PathBuf};
 use super::error::Error;
 
 /// Opens the file at `path`, if it is a regular one. A symbolic link is followed.
-pub(super) fn open(path: &Path) -> Result<File, Error> {
-    // Before it is opened: opening a pipe waits for its other end.
-    let metadata = fs::metadata(path).map_err(Error::Open)?;
-    refuse_special(metadata.file_type())?;
-    File::open(path).map_err(Error::Open)
+///
+/// # Errors
+/// If it cannot be opened, or is something else. Never waits for the other end of a pipe.
+pub fn open(path: &Path) -> Result<File, Error> {
+    // Before it is opened: opening a device may be enough to make it do something.
+    refuse_special(fs::metadata(path).map_err(Error::Open)?.file_type())?;
+    open_at_once(path)
+}
+
+/// The same, of what was a regular file a moment ago, and may be another one by now.
+fn open_at_once(path: &Path) -> Result<File, Error> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // Regular files do not know the difference.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path).map_err(Error::Open)?;
+    refuse_special(file.metadata().map_err(Error::Open)?.file_type())?;
+    Ok(file)
 }
 
 fn refuse_special(kind: FileType) -> Result<(), Error> {
@@ -27,7 +44,7 @@ fn refuse_special(kind: FileType) -> Result<(), Error> {
 /// microsecond in which this holds the lock itself would be turned away, so it is not asked without
 /// need.
 #[cfg(unix)]
-pub(super) fn is_locked(file: &File) -> bool {
+pub fn is_locked(file: &File) -> bool {
     use rustix::fs::{FlockOperation, flock};
     match flock(file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => {
@@ -40,7 +57,7 @@ pub(super) fn is_locked(file: &File) -> bool {
 }
 
 #[cfg(not(unix))]
-pub(super) fn is_locked(_file: &File) -> bool {
+pub fn is_locked(_file: &File) -> bool {
     false
 }
 
@@ -119,5 +136,22 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.error.source()
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_that_takes_the_place_of_a_file_is_refused_at_once() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let dir = tempfile::tempdir().expect("a directory");
+        let pipe = dir.path().join("app.kymo");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("room");
+        assert!(matches!(open_at_once(&pipe), Err(Error::Special)));
+        fs::remove_file(&pipe).expect("it is there");
+        fs::create_dir(&pipe).expect("room");
+        assert!(matches!(open_at_once(&pipe), Err(Error::Directory)));
     }
 }

@@ -6,6 +6,7 @@ use super::dictionary::{CallSite, Thread};
 use super::timeline::Timeline;
 use super::types::Type;
 use super::value::Value;
+use super::value::decode::take_bytes;
 use crate::Level;
 
 /// A record. It borrows from the reader, and costs nothing to copy.
@@ -137,7 +138,15 @@ impl<'r> Record<'r> {
 
     /// Whether a string or a sequence in it was cut to fit.
     pub fn is_cut(&self) -> bool {
-        self.arguments().any(|(_, value)| is_cut(&value))
+        let mut bytes = self.arguments;
+        self.site.types().iter().any(|ty| match ty {
+            Type::Str | Type::Text => take_bytes(&mut bytes).is_ok_and(|(_, cut)| cut),
+            Type::Option(_) | Type::Sequence(_) | Type::Tuple(_) => {
+                ty.decode(&mut bytes).is_ok_and(|value| is_cut(&value))
+            }
+            // Nothing of the others can be cut. The record was checked when it was found.
+            _ => ty.skip(&mut bytes).is_err(),
+        })
     }
 }
 

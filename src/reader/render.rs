@@ -154,18 +154,18 @@ impl Files<'_> {
         while batch.entries.len() < BATCH_RECORDS
             && batch.bytes.len() + batch.other_bytes < BATCH_BYTES
         {
-            match self.next_event()? {
-                None => break,
-                Some((file, Event::Record(record))) => batch.push_record(file, &record, tables),
-                Some((file, _)) => {
-                    let reader = &self.readers()[file];
-                    let Some(mut mark) = reader.mark().cloned() else { continue };
-                    if let Some(thread) = mark.thread_mut() {
-                        *thread = batch.thread(file, &reader.threads()[*thread as usize], tables);
-                    }
-                    batch.other_bytes += mark.memory_bytes();
-                    batch.entries.push(Entry { file, what: What::Mark(mark) });
+            let Some(file) = self.go_on()? else { break };
+            let reader = &self.readers()[file];
+            if reader.is_record() {
+                if let Some(record) = reader.record() {
+                    batch.push_record(file, &record, tables);
                 }
+            } else if let Some(mut mark) = reader.mark().cloned() {
+                if let Some(thread) = mark.thread_mut() {
+                    *thread = batch.thread(file, &reader.threads()[*thread as usize], tables);
+                }
+                batch.other_bytes += mark.memory_bytes();
+                batch.entries.push(Entry { file, what: What::Mark(mark) });
             }
         }
         Ok(())
@@ -290,7 +290,7 @@ impl Batch {
         place
     }
 
-    #[inline]
+    #[inline(always)]
     fn thread(&mut self, file: usize, thread: &Thread, tables: &mut Tables) -> u32 {
         let batch = tables.batch;
         let known = &mut tables.of(file).threads;

@@ -6,6 +6,7 @@
 
 mod parse;
 
+use super::text::line::{Line, Literal};
 use super::text::{MAX_TEXT_BYTES, Spec, Style, write_encoded_plain, write_plain, write_value};
 use super::types::Type;
 use super::value::{Malformed, Value};
@@ -23,19 +24,18 @@ pub use parse::TemplateError;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    /// All literal text, without the doubling of braces.
-    literals: String,
     pieces: Vec<Piece>,
+    /// What stands behind the last of them.
+    tail: Literal,
     specs: Vec<Dynamic>,
     /// Whether the placeholders take argument 0, 1, 2, …, each once and nothing else.
     in_order: bool,
 }
 
-/// Literal text and the placeholder behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Literal text, without the doubling of braces, and the placeholder behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Piece {
-    /// Where in `literals` the text ends; it begins where that of the piece before ends.
-    literal_end: usize,
+    literal: Literal,
     argument: u16,
     /// The index of the spec; `None` for a plain `{}`.
     spec: Option<u16>,
@@ -70,30 +70,33 @@ impl Template {
     /// ```
     pub fn unparsed(format: &str, names: &[impl AsRef<str>]) -> Self {
         let mut template = Self::empty();
-        template.literals.push_str(format);
+        let mut literal = format.to_owned();
         let mut debug = Dynamic::PLAIN;
         debug.spec.style = Style::Debug;
         for (argument, name) in (0..u16::MAX).zip(names) {
             let name = name.as_ref();
-            template.literals.push_str(if argument == 0 { " (" } else { ", " });
-            template.literals.push_str(name);
-            template.literals.push_str(if name.is_empty() { "" } else { ": " });
-            template.push(argument, debug);
+            literal.push_str(if argument == 0 { " (" } else { ", " });
+            literal.push_str(name);
+            literal.push_str(if name.is_empty() { "" } else { ": " });
+            template.push(&literal, argument, debug);
+            literal.clear();
         }
-        template.literals.push_str(if names.is_empty() { "" } else { ")" });
+        literal.push_str(if names.is_empty() { "" } else { ")" });
+        template.tail = Literal::new(&literal);
         template
     }
 
     fn empty() -> Self {
-        Self { literals: String::new(), pieces: Vec::new(), specs: Vec::new(), in_order: true }
+        let (pieces, specs) = (Vec::new(), Vec::new());
+        Self { pieces, tail: Literal::default(), specs, in_order: true }
     }
 
-    fn push(&mut self, argument: u16, spec: Dynamic) {
+    fn push(&mut self, literal: &str, argument: u16, spec: Dynamic) {
         self.in_order &= usize::from(argument) == self.pieces.len()
             && spec.width_from.is_none()
             && spec.precision_from.is_none();
         let spec = (spec != Dynamic::PLAIN).then(|| self.index_of(spec));
-        self.pieces.push(Piece { literal_end: self.literals.len(), argument, spec });
+        self.pieces.push(Piece { literal: Literal::new(literal), argument, spec });
     }
 
     fn index_of(&mut self, spec: Dynamic) -> u16 {
@@ -111,20 +114,20 @@ impl Template {
     /// 16 MiB.
     #[inline]
     pub fn render(&self, arguments: &[Value<'_>], out: &mut String) {
-        let limit = out.len() + MAX_TEXT_BYTES;
-        let mut literal_start = 0;
+        let mut line = Line::new(out);
+        let limit = line.len() + MAX_TEXT_BYTES;
         for piece in &self.pieces {
-            out.push_str(&self.literals[literal_start..piece.literal_end]);
-            literal_start = piece.literal_end;
-            if out.len() > limit {
-                return out.push('…');
+            line.literal(&piece.literal);
+            if line.len() > limit {
+                return line.out().push('…');
             }
             match arguments.get(usize::from(piece.argument)) {
-                Some(value) => self.render_piece(piece, value, arguments, out),
-                None => out.push_str("{?}"),
+                Some(value) => self.render_piece(piece, value, arguments, line.out()),
+                None => line.out().push_str("{?}"),
             }
         }
-        out.push_str(&self.literals[literal_start..]);
+        line.literal(&self.tail);
+        line.finish();
     }
 
     /// Decodes a record's arguments from the beginning of `bytes`, advances `bytes` behind them and
@@ -174,22 +177,22 @@ impl Template {
         out: &mut String,
     ) -> Result<(), Malformed> {
         let limit = out.len() + MAX_TEXT_BYTES;
-        let mut literal_start = 0;
+        let mut line = Line::new(out);
         let mut pieces = self.pieces.iter().zip(types);
         for (piece, ty) in &mut pieces {
-            out.push_str(&self.literals[literal_start..piece.literal_end]);
-            literal_start = piece.literal_end;
-            if out.len() > limit {
-                out.push('…');
+            line.literal(&piece.literal);
+            if line.len() > limit {
+                line.out().push('…');
                 ty.skip(bytes)?;
                 return pieces.try_for_each(|(_, ty)| ty.skip(bytes));
             }
             match piece.spec {
-                None => write_encoded_plain(ty, bytes, out)?,
-                Some(_) => self.render_piece(piece, &ty.decode(bytes)?, &[], out),
+                None => write_encoded_plain(ty, bytes, &mut line)?,
+                Some(_) => self.render_piece(piece, &ty.decode(bytes)?, &[], line.out()),
             }
         }
-        out.push_str(&self.literals[literal_start..]);
+        line.literal(&self.tail);
+        line.finish();
         Ok(())
     }
 

@@ -7,12 +7,14 @@
 //! here.
 
 mod leaf;
+pub(in crate::reader) mod line;
 mod number;
 
 use crate::reader::types::Type;
-use crate::reader::value::decode::{take, take_text, take_varint, take_zigzag};
+use crate::reader::value::decode::{take, take_bytes, take_varint, take_zigzag};
 use crate::reader::value::{Malformed, Text, Value};
 use leaf::write_leaf;
+use line::{Line, Whole, is_ascii};
 use number::write_f64;
 
 /// Where the text of one message ends, in bytes: rendering stops at the first member or placeholder
@@ -107,28 +109,35 @@ pub(crate) fn write_plain(value: &Value<'_>, out: &mut String) {
 /// Decodes a value of this type from the beginning of `bytes` and appends what `{}` prints. It is
 /// [`write_plain`] behind [`Type::decode`], but for the commonest types nothing is stored in
 /// between.
-#[inline]
+#[inline(always)]
 pub(crate) fn write_encoded_plain<'a>(
     ty: &'a Type,
     bytes: &mut &'a [u8],
-    out: &mut String,
+    line: &mut Line<'_>,
 ) -> Result<(), Malformed> {
     match ty {
-        Type::U64 | Type::Usize => out.push_str(itoa::Buffer::new().format(take_varint(bytes)?)),
-        Type::F64 => write_f64(f64::from_le_bytes(take(bytes)?), out),
-        Type::Str | Type::Text => write_text_plain(&take_text(bytes)?, out),
-        Type::I64 | Type::Isize => out.push_str(itoa::Buffer::new().format(take_zigzag(bytes)?)),
-        _ => write_plain(&ty.decode(bytes)?, out),
+        Type::U64 | Type::Usize => line.unsigned(take_varint(bytes)?),
+        Type::F64 => {
+            let value = f64::from_le_bytes(take(bytes)?);
+            if !line.float(value, Whole::Bare) {
+                write_f64(value, line.out());
+            }
+        }
+        Type::Str | Type::Text => {
+            let (text, cut) = take_bytes(bytes)?;
+            if cut || !line.short(text, is_ascii) {
+                write_text_plain(&Text::from_bytes(text, cut), line.out());
+            }
+        }
+        Type::I64 | Type::Isize => line.signed(take_zigzag(bytes)?),
+        _ => write_plain(&ty.decode(bytes)?, line.out()),
     }
     Ok(())
 }
 
 #[inline]
 fn write_text_plain(text: &Text<'_>, out: &mut String) {
-    match text.as_str() {
-        Some(text) => out.push_str(text),
-        None => out.push_str(&text.to_str()),
-    }
+    out.push_str(&text.to_str());
     if text.is_cut() {
         out.push('…');
     }

@@ -2,76 +2,83 @@
 
 use super::block::{Block, Raw};
 use super::error::Error;
+use super::event::DamageKind;
 use super::mark::Mark;
 use super::segment::{Segment, Step};
+
+/// How many records are taken from a block at a time.
+const BATCH: usize = 64;
 
 /// A position in the order of the file.
 #[derive(Default)]
 pub(super) struct Written {
     /// The block whose payload is at hand.
     block: Option<Block>,
-    now: Now,
-}
-
-/// What is handed out.
-#[derive(Default)]
-enum Now {
-    #[default]
-    Nothing,
-    Record(Raw),
-    Mark(Mark),
+    /// Its next records.
+    records: Vec<Raw>,
+    /// Which of them is handed out; none where there are no more.
+    current: usize,
+    /// Where the block is damaged, behind those.
+    damage: Option<DamageKind>,
+    /// What is handed out in place of a record.
+    mark: Option<Mark>,
 }
 
 impl Written {
     /// Goes on to what is next; `false` where there is nothing, or nothing yet.
     #[inline]
     pub(super) fn advance(&mut self, segment: &mut Segment<'_>) -> Result<bool, Error> {
+        self.current += 1;
+        if self.current < self.records.len() {
+            return Ok(true);
+        }
+        self.go_on(segment)
+    }
+
+    fn go_on(&mut self, segment: &mut Segment<'_>) -> Result<bool, Error> {
+        self.records.clear();
+        self.current = 0;
+        self.mark = None;
         loop {
             if let Some(block) = &mut self.block {
-                let payload = segment.frames.payload();
-                match block.next(payload, &segment.dictionary, &mut segment.report) {
-                    Ok(Some(raw)) => {
-                        self.now = Now::Record(raw);
-                        return Ok(true);
-                    }
-                    Ok(None) => segment.finish(block),
-                    Err(kind) => {
-                        segment.finish(block);
-                        self.now = Now::Mark(segment.lose_rest(block, kind));
-                        self.block = None;
-                        return Ok(true);
-                    }
+                if let Some(kind) = self.damage.take() {
+                    segment.finish(block);
+                    self.mark = Some(segment.lose_rest(block, kind));
+                    self.block = None;
+                    return Ok(true);
                 }
+                let payload = segment.frames.payload();
+                let (dictionary, report) = (&segment.dictionary, &mut segment.report);
+                let read = block.read(payload, dictionary, report, &mut self.records, BATCH);
+                self.damage = read.err();
+                if !self.records.is_empty() {
+                    return Ok(true);
+                }
+                if self.damage.is_some() {
+                    continue;
+                }
+                segment.finish(block);
                 self.block = None;
             }
             match segment.next()? {
                 Step::Block(block) => self.block = Some(block),
                 Step::Watermark => {}
                 Step::Mark(mark) => {
-                    self.now = Now::Mark(mark);
+                    self.mark = Some(mark);
                     return Ok(true);
                 }
-                Step::Pending | Step::End => {
-                    self.now = Now::Nothing;
-                    return Ok(false);
-                }
+                Step::Pending | Step::End => return Ok(false),
             }
         }
     }
 
     #[inline]
     pub(super) fn mark(&self) -> Option<&Mark> {
-        match &self.now {
-            Now::Mark(mark) => Some(mark),
-            _ => None,
-        }
+        self.mark.as_ref()
     }
 
     #[inline]
     pub(super) fn record(&self) -> Option<(&Block, &Raw)> {
-        match (&self.block, &self.now) {
-            (Some(block), Now::Record(raw)) => Some((block, raw)),
-            _ => None,
-        }
+        Some((self.block.as_ref()?, self.records.get(self.current)?))
     }
 }

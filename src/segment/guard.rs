@@ -27,6 +27,7 @@ use std::{mem, ptr};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::mm::{MapFlags, ProtFlags};
 
+use crate::signals::action::{self, Action};
 use crate::sync::statics::{AtomicBool, AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
 
 /// What addresses and lengths in the table are multiples of, as a power of two: the smallest page.
@@ -149,7 +150,7 @@ pub(crate) fn unblock_in_this_thread() {
 }
 
 /// What was done about SIGBUS before.
-static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
+static PREVIOUS: OnceLock<Action> = OnceLock::new();
 
 /// The size of a page, in bytes.
 static PAGE_BYTES: AtomicU64 = AtomicU64::new(4096);
@@ -162,38 +163,19 @@ static PAGE_BYTES: AtomicU64 = AtomicU64::new(4096);
 pub(super) fn install() -> io::Result<()> {
     static INSTALLING: Mutex<()> = Mutex::new(());
     let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    let current = current_action()?;
-    if PREVIOUS.get().is_some() && current.sa_sigaction != libc::SIG_DFL {
+    let current = action::current(libc::SIGBUS).ok_or_else(io::Error::last_os_error)?;
+    if PREVIOUS.get().is_some() && !action::is_default(&current) {
         return Ok(());
     }
     // Relaxed, and the cell's release: both are there before the handler is.
     PAGE_BYTES.store(rustix::param::page_size() as u64, Ordering::Relaxed);
     let previous = PREVIOUS.get_or_init(|| current);
-    let mut action = *previous;
-    action.sa_sigaction = on_bus_error as *const () as libc::sighandler_t;
-    action.sa_flags = libc::SA_SIGINFO
+    let mut ours = *previous;
+    ours.sa_sigaction = on_bus_error as *const () as libc::sighandler_t;
+    ours.sa_flags = libc::SA_SIGINFO
         | libc::SA_ONSTACK
         | previous.sa_flags & (libc::SA_RESTART | libc::SA_NODEFER);
-    set_action(&action)
-}
-
-fn current_action() -> io::Result<libc::sigaction> {
-    // SAFETY: an all-zero action is a value of this type.
-    let mut action: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: asks for the action; the place for it is valid.
-    match unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut action) } {
-        0 => Ok(action),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-fn set_action(action: &libc::sigaction) -> io::Result<()> {
-    // SAFETY: the action is the default, or a handler with the flags and the signature that it
-    // needs.
-    match unsafe { libc::sigaction(libc::SIGBUS, action, ptr::null_mut()) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    if action::set(libc::SIGBUS, &ours) { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The handler. See the module's documentation.
@@ -250,22 +232,12 @@ fn replace_pages(address: usize) -> bool {
 /// Does what was done about the signal before kymo came.
 fn pass_on(signal: c_int, code: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(previous) = PREVIOUS.get() else { return take_default(signal, code) };
-    match previous.sa_sigaction {
+    if action::is_function(previous) {
+        // SAFETY: this is called in the handler of the signal, with what that was given.
+        unsafe { action::call(previous, signal, info, context) };
+    } else if action::is_default(previous) || !is_sent(code) {
         // A fault cannot be ignored.
-        libc::SIG_IGN if is_sent(code) => {}
-        libc::SIG_IGN | libc::SIG_DFL => take_default(signal, code),
-        handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
-            type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
-            // SAFETY: with this flag the program installed a function of this type.
-            let handler = unsafe { mem::transmute::<libc::sighandler_t, Handler>(handler) };
-            handler(signal, info, context);
-        }
-        handler => {
-            // SAFETY: without the flag it installed one of this type.
-            let handler =
-                unsafe { mem::transmute::<libc::sighandler_t, extern "C" fn(c_int)>(handler) };
-            handler(signal);
-        }
+        take_default(signal, code);
     }
 }
 
@@ -280,9 +252,9 @@ fn is_sent(code: c_int) -> bool {
 /// Has the signal end the process.
 fn take_default(signal: c_int, code: c_int) {
     // SAFETY: an all-zero action is a value of this type: the default, and no flags.
-    let default: libc::sigaction = unsafe { mem::zeroed() };
+    let default: Action = unsafe { mem::zeroed() };
     // Cannot fail: the signal exists.
-    let _ = set_action(&default);
+    action::set(signal, &default);
     if is_sent(code) {
         // SAFETY: sends a signal to this thread, which comes when the handler returns.
         unsafe { libc::raise(signal) };

@@ -110,16 +110,19 @@ impl MappedFile {
         rings: Option<RingPlace>,
     ) -> Result<Self, StartError> {
         let path = open::resolve(path)?;
-        Self::begin(Place { path, clock, window_bytes, rings }, overwrite)
+        let place = Place { path, clock, window_bytes, rings };
+        let (this, target) = Self::begin(place, overwrite)?;
+        target.keep_with_side_file()?;
+        Ok(this)
     }
 
-    fn begin(place: Place, overwrite: bool) -> Result<Self, StartError> {
+    /// A segment, and its file, which is to be kept.
+    fn begin(place: Place, overwrite: bool) -> Result<(Self, Target), StartError> {
         let target = Target::open(&place.path, overwrite)?;
         let path = place.path.clone();
         let this = target.file().and_then(|(file, is_used)| Self::on(file, is_used, place));
         let this = this.map_err(|error| StartError::file(&path, error))?;
-        target.keep()?;
-        Ok(this)
+        Ok((this, target))
     }
 
     /// Makes a file a segment. Where something is in it, that goes when nothing can fail any more.
@@ -301,7 +304,10 @@ impl Output for MappedFile {
 
     fn reopen(&mut self) -> io::Result<u32> {
         self.backoff.ask()?;
-        let result = Self::begin(self.place.clone(), false).map_err(io::Error::other);
+        // The side file stays: it is this logger's, and has what the old segment may not have had.
+        let result = Self::begin(self.place.clone(), false)
+            .and_then(|(this, target)| target.keep().map(|_| this))
+            .map_err(io::Error::other);
         self.backoff.note(&result);
         *self = result?;
         Ok(self.salt)

@@ -102,8 +102,23 @@ impl Target {
         Ok((self.file.try_clone()?, matches!(self.how, How::Over { bytes: 1.. })))
     }
 
-    /// Gives it its name.
-    pub(super) fn keep(mut self) -> Result<(), StartError> {
+    /// Gives it its name. What stands beside the file that was there before goes with that.
+    pub(super) fn keep_with_side_file(self) -> Result<(), StartError> {
+        let path = self.path.clone();
+        let old = self.keep()?;
+        for beside in [side_path, recovered_path] {
+            // Mostly there is nothing.
+            let _ = match &old {
+                Some(old) => fs::rename(beside(&path), beside(old)),
+                None => fs::remove_file(beside(&path)),
+            };
+        }
+        Ok(())
+    }
+
+    /// Gives it its name. Returns which one the file has now that was there before, if that is kept.
+    pub(super) fn keep(mut self) -> Result<Option<PathBuf>, StartError> {
+        let mut old = None;
         let fail = |error| StartError::file(&self.path, error);
         if let How::Beside { name, .. } = &self.how {
             let free = free_name(&self.path).map_err(fail)?;
@@ -112,17 +127,10 @@ impl Target {
                 let _ = fs::rename(free, &self.path);
                 return Err(fail(error));
             }
-            // What stands beside the old one goes with it; mostly there is nothing.
-            for beside in [side_path, recovered_path] {
-                let _ = fs::rename(beside(&self.path), beside(&free));
-            }
-        } else {
-            for beside in [side_path, recovered_path] {
-                let _ = fs::remove_file(beside(&self.path));
-            }
+            old = Some(free);
         }
         self.how = How::Kept;
-        Ok(())
+        Ok(old)
     }
 }
 

@@ -151,6 +151,7 @@ pub const ALL: &[Named] = &[
         });
     }),
     ("fork", fork),
+    ("fork_stats", fork_stats),
     ("refused", || {
         print!("{}", builder().start().unwrap_err());
         exit(5);
@@ -418,6 +419,34 @@ fn fork() {
         }
     });
     logger.shutdown();
+}
+
+fn fork_stats() {
+    let logger = &builder().start().unwrap();
+    number(0);
+    let done = &AtomicBool::new(false);
+    thread::scope(|scope| {
+        // So that another thread has the lock at most forks.
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                black_box(logger.stats());
+            }
+        });
+        for _ in 0..200 {
+            // SAFETY: the child makes the call that is looked at, and ends.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                let code = logger.stats().total.logged() as i32;
+                // SAFETY: a call without pointers.
+                unsafe { libc::_exit(code) };
+            }
+            let mut status = -1;
+            // SAFETY: valid for a write.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(status, 0);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
 }
 
 fn in_child(inherited: Logger) -> ! {

@@ -3,7 +3,17 @@
 use super::Named;
 use super::process::{Dir, assert_code, read, run};
 
-pub const TESTS: &[Named] = &[("parent_and_children_keep_their_records_apart", fork)];
+pub const TESTS: &[Named] = &[
+    ("parent_and_children_keep_their_records_apart", fork),
+    ("statistics_in_a_child_wait_for_nobody", stats),
+];
+
+fn stats() {
+    let dir = Dir::new();
+    let output = run(&dir, "fork_stats");
+    assert_code(&output, 0);
+    read(&dir.log()).assert_counts(&[("main", 1)]);
+}
 
 fn fork() {
     let dir = Dir::new();

@@ -56,6 +56,11 @@ pub fn spawn(dir: &Dir, name: &str, plain: bool) -> Child {
         limit.rlim_cur = limit.rlim_max.min(1 << 20);
         // SAFETY: valid for a read.
         unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const limit) };
+        // A shell starts what it runs in the background with these ignored.
+        for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
+            // SAFETY: the default action is always valid.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
         Ok(())
     };
     // SAFETY: system calls only.

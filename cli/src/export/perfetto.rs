@@ -12,6 +12,7 @@ use kymo::reader::json::{write_string, write_value};
 use kymo::reader::{CallSite, Drops, Event, Header, Record, Thread};
 
 use super::tracks::Tracks;
+use crate::format::sites::Sites;
 use crate::time::Times;
 
 /// Writes events.
@@ -34,11 +35,10 @@ struct File {
     /// By [`Thread::index`]; 0 where it is not known yet.
     threads: Vec<u32>,
     /// By [`CallSite::index`].
-    sites: Vec<Site>,
+    sites: Sites<Site>,
 }
 
 /// What the events of a call site have in common.
-#[derive(Default)]
 struct Site {
     /// From behind the name to before the time.
     middle: String,
@@ -61,7 +61,7 @@ impl Perfetto {
                 let host = &header.host;
                 write_metadata("process_labels", "labels", process, None, host, &mut processes);
             }
-            all.push(File { process, dropped: 0, threads: Vec::new(), sites: Vec::new() });
+            all.push(File { process, dropped: 0, threads: Vec::new(), sites: Sites::new() });
         }
         Self {
             start_ns: 0,
@@ -132,14 +132,7 @@ impl Perfetto {
         write_string(&self.message, out);
         let File { process, sites, .. } = &mut self.files[file];
         let process = *process;
-        let index = record.call_site().index();
-        if sites.len() <= index {
-            sites.resize_with(index + 1, Site::default);
-        }
-        if sites[index].middle.is_empty() {
-            sites[index] = Site::new(record.call_site());
-        }
-        let site = &sites[index];
+        let site = sites.get(record.call_site(), Site::new);
         out.push_str(&site.middle);
         write_time(record.time_ns(), self.start_ns, out);
         let _ = write!(out, ",\"pid\":{process},\"tid\":{thread}");

@@ -8,6 +8,7 @@ mod place;
 mod site;
 mod thread;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use clap::Args;
@@ -56,7 +57,13 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE[:LINE]")]
     at: Vec<Place>,
 
-    /// Records of which this is true, such as 'px > 100 and account == "ACME"'; see the README
+    /// Records of which this is true, such as 'px > 100 and account == "ACME"'
+    ///
+    /// Operands are arguments (`px`, `arg.px`, or `[0]` by position), `level`, `time`, `target`,
+    /// `thread`, `file`, `line`, `message`, and values: 100, 0xff, 99.5, "text", 5ms, true, none.
+    /// Operators are == != < <= > >=, `contains`, `matches` "REGEX", `not`, `and`, `or`, ( ). A
+    /// level is the greater the more urgent it is (`level >= warn`), a time is as for --since
+    /// (`time > "-5m"`). A comparison with an argument that a record does not have is false.
     #[arg(long = "where", value_name = "EXPRESSION", allow_hyphen_values = true)]
     expression: Option<Expression>,
 
@@ -71,7 +78,7 @@ pub struct Filter {
     /// By file, then by the index of the call site: what was decided about it.
     verdicts: Vec<Vec<Option<Verdict>>>,
     /// The reader asks about the call sites, so that those that are left need no verdict.
-    is_pushed_down: bool,
+    is_pushed_down: Cell<bool>,
     threads: Vec<ThreadName>,
     /// The first nanosecond that is wanted, and the first that no longer is.
     since_ns: Option<i64>,
@@ -100,7 +107,7 @@ impl Arguments {
         Filter {
             sites: Arc::new(Sites::new(self.level, self.target, self.at, expression)),
             verdicts: Vec::new(),
-            is_pushed_down: false,
+            is_pushed_down: Cell::new(false),
             threads: self.thread,
             since_ns: self.since.map(resolve),
             until_ns: self.until.map(resolve),
@@ -128,8 +135,8 @@ impl Filter {
 
     /// As [`Filter::narrow`]; and lets it decide about call sites, so that records of those that
     /// are not wanted are not seen at all, not even as context.
-    pub fn push_down(&mut self, options: Options<'static>) -> Options<'static> {
-        self.is_pushed_down = true;
+    pub fn push_down(&self, options: Options<'static>) -> Options<'static> {
+        self.is_pushed_down.set(true);
         let options = self.narrow(options);
         if self.sites.is_everything() {
             return options;
@@ -172,7 +179,7 @@ impl Filter {
 
     /// Whether the reader has decided everything that has to do with call sites.
     fn is_settled(&self) -> bool {
-        self.is_pushed_down && self.sites.expression().is_none()
+        self.is_pushed_down.get() && self.sites.expression().is_none()
     }
 
     fn admits_by_site(&mut self, file: usize, record: &Record<'_>) -> bool {

@@ -6,10 +6,11 @@
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
+use kymo::reader::json::write_fields;
 use kymo::reader::{Event, Record, Thread, write_escaped};
 
 use super::elapsed::{Blank, Form, Since};
-use super::json::{Json, write_fields};
+use super::json::Json;
 use super::mark::Mark;
 use crate::time::Times;
 

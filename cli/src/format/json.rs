@@ -7,12 +7,13 @@
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
-use kymo::reader::json::{write_string, write_value};
+use kymo::reader::json::{write_fields, write_string};
 use kymo::reader::{
     CallSite, Damage, DamageKind, DropReason, Drops, Event, Gap, Record, Signal, Thread,
 };
 
 use super::elapsed::{Blank, Form, Since};
+use super::sites::Sites;
 use crate::time::Times;
 
 /// Writes events as JSON.
@@ -21,29 +22,26 @@ pub struct Json {
     /// What is shown behind the time.
     since: Option<Since>,
     message: String,
-    /// By file, then by [`CallSite::index`].
-    sites: Vec<Vec<Site>>,
+    /// By file.
+    sites: Vec<Sites<Site>>,
 }
 
 /// What the records of a call site have in common.
-#[derive(Default)]
 struct Site {
     /// From behind the time to before the thread.
     middle: String,
-    /// The keys of the fields, with what separates them.
-    keys: Vec<String>,
 }
 
 impl Json {
     /// For events from so many files.
     pub fn new(files: usize, since: Option<Since>) -> Self {
-        let sites = (0..files).map(|_| Vec::new()).collect();
+        let sites = (0..files).map(|_| Sites::new()).collect();
         Self { times: Times::new(TimeZone::UTC), since, message: String::new(), sites }
     }
 
     /// There is one more file than there was.
     pub fn add_file(&mut self) {
-        self.sites.push(Vec::new());
+        self.sites.push(Sites::new());
     }
 
     /// Appends a line, if there is anything to say about `event`, which is from the file `log`,
@@ -79,27 +77,16 @@ impl Json {
         self.times.write(record.time_ns(), out);
         out.push('"');
         self.elapsed(out, blanks);
-        let sites = &mut self.sites[file];
-        let index = record.call_site().index();
-        if sites.len() <= index {
-            sites.resize_with(index + 1, Site::default);
-        }
-        if sites[index].middle.is_empty() {
-            sites[index] = Site::new(record.call_site());
-        }
-        let site = &sites[index];
+        let site = self.sites[file].get(record.call_site(), Site::new);
         out.push_str(&site.middle);
         write_thread(record.thread(), out);
         out.push_str(",\"message\":");
         self.message.clear();
         record.message(&mut self.message);
         write_string(&self.message, out);
-        out.push_str(",\"fields\":{");
-        for (key, (_, value)) in site.keys.iter().zip(record.arguments()) {
-            out.push_str(key);
-            write_value(&value, out);
-        }
-        out.push_str(if record.is_cut() { "},\"cut\":true}\n" } else { "}}\n" });
+        out.push_str(",\"fields\":");
+        write_fields(record, out);
+        out.push_str(if record.is_cut() { ",\"cut\":true}\n" } else { "}\n" });
     }
 
     /// Appends the span of time that is asked for, if one is.
@@ -161,26 +148,6 @@ impl Json {
     }
 }
 
-/// Appends the arguments of a record as an object.
-pub fn write_fields(record: &Record<'_>, out: &mut String) {
-    out.push('{');
-    for (index, (name, value)) in record.arguments().enumerate() {
-        write_key(index, name, out);
-        write_value(&value, out);
-    }
-    out.push('}');
-}
-
-/// Appends the key of an argument, and what separates it from the one before.
-fn write_key(index: usize, name: &str, out: &mut String) {
-    out.push_str(if index == 0 { "" } else { "," });
-    match name {
-        "" => write!(out, "\"{index}\"").unwrap_or_default(),
-        name => write_string(name, out),
-    }
-    out.push(':');
-}
-
 impl Site {
     fn new(site: &CallSite) -> Self {
         let mut middle = format!(",\"level\":\"{}\",\"target\":", site.level());
@@ -188,13 +155,7 @@ impl Site {
         middle.push_str(",\"file\":");
         write_string(site.file(), &mut middle);
         let _ = write!(middle, ",\"line\":{},\"thread\":", site.line());
-        let names = site.names().iter().map(|name| &**name);
-        let key = |(index, name): (usize, &str)| {
-            let mut key = String::new();
-            write_key(index, name, &mut key);
-            key
-        };
-        Self { middle, keys: names.enumerate().map(key).collect() }
+        Self { middle }
     }
 }
 

@@ -13,6 +13,7 @@ use kymo::reader::{CallSite, Event, Record, Thread, Value};
 
 use super::elapsed::{Blank, Form, Since};
 use super::mark::Mark;
+use super::sites::Sites;
 use crate::time::Times;
 
 /// The keys that are not arguments.
@@ -26,12 +27,11 @@ pub struct Logfmt {
     times: Times,
     since: Option<Since>,
     text: String,
-    /// By file, then by [`CallSite::index`].
-    sites: Vec<Vec<Site>>,
+    /// By file.
+    sites: Vec<Sites<Site>>,
 }
 
 /// What the records of a call site have in common.
-#[derive(Default)]
 struct Site {
     /// From behind the time to before the thread.
     middle: String,
@@ -41,13 +41,13 @@ struct Site {
 
 impl Logfmt {
     pub fn new(files: usize, since: Option<Since>) -> Self {
-        let sites = (0..files).map(|_| Vec::new()).collect();
+        let sites = (0..files).map(|_| Sites::new()).collect();
         Self { times: Times::new(TimeZone::UTC), since, text: String::new(), sites }
     }
 
     /// There is one more file than there was.
     pub fn add_file(&mut self) {
-        self.sites.push(Vec::new());
+        self.sites.push(Sites::new());
     }
 
     /// Appends a line, if there is anything to say about `event`, which is from the file `log`,
@@ -78,21 +78,14 @@ impl Logfmt {
         blanks: &mut Vec<Blank>,
     ) {
         self.time(record.time_ns(), out, blanks);
-        let sites = &mut self.sites[file];
-        let index = record.call_site().index();
-        if sites.len() <= index {
-            sites.resize_with(index + 1, Site::default);
-        }
-        if sites[index].middle.is_empty() {
-            sites[index] = Site::new(record.call_site());
-        }
-        out.push_str(&sites[index].middle);
+        let site = self.sites[file].get(record.call_site(), Site::new);
+        out.push_str(&site.middle);
         write_thread(record.thread(), out);
         out.push_str(" message=");
         self.text.clear();
         record.message(&mut self.text);
         write_text(&self.text, out);
-        for (key, (_, value)) in sites[index].keys.iter().zip(record.arguments()) {
+        for (key, (_, value)) in site.keys.iter().zip(record.arguments()) {
             out.push_str(key);
             write_argument(&value, &mut self.text, out);
         }

@@ -8,6 +8,7 @@ mod logfmt;
 mod mark;
 mod parser;
 mod pattern;
+pub mod sites;
 mod text;
 
 use anstream::{AutoStream, ColorChoice};
@@ -31,8 +32,11 @@ use text::Text;
 #[group(skip)]
 #[command(next_help_heading = "Output")]
 pub struct Arguments {
-    /// What is printed for a record, or a pattern: '{time:%H:%M:%S%.6f} {level:5} {message}'; see
-    /// the README
+    /// What is printed for a record, or a pattern: '{time:%H:%M:%S%.6f} {level:5} {message}'
+    ///
+    /// A pattern has the fields time, relative, delta, level, thread, target, module, file, line,
+    /// message, fields, log, and arg.NAME or arg0. Behind a colon stands, as in Rust,
+    /// `[[fill]align][width][.most]`, and for the time strftime's notation. `{{` and `}}` are braces.
     #[arg(long, default_value = "text", value_parser = FormatParser)]
     format: Format,
 

@@ -11,10 +11,10 @@ use std::fmt::Write;
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
+use kymo::reader::json::write_fields;
 use kymo::reader::{Event, Record, Value, write_escaped};
 
 use super::elapsed::{Blank, Form, Since};
-use super::json::write_fields;
 use super::layout::Layout;
 use super::text::{Text, shown};
 use crate::argument::Argument;

@@ -14,10 +14,10 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
-use kymo::reader::{Event, FileError, Files, Options, Order};
+use kymo::reader::{Event, Options, Order};
 
 use crate::filter;
-use crate::input::{self, OpenError};
+use crate::input::Inputs;
 use crate::interrupt;
 use crate::outcome::{self, Outcome, complain};
 use crate::output::{Closed, Output};
@@ -85,26 +85,17 @@ impl Stats {
         // Records of several threads are compared only where it is asked for.
         let order = if self.by.is_some() { Order::Time } else { Order::Written };
         let options = || Options::new().order(order);
-        let inputs = input::open_all(&self.files, options, |path, error: OpenError| {
-            complain(format_args!("{}: {error}", path.display()));
-            outcome.add(Outcome::Failed);
-        });
-        let (mut readers, mut named) = (Vec::new(), Vec::new());
-        for input in inputs {
-            readers.push(input.reader);
-            named.push((input.name, input.is_live));
-        }
-        if readers.is_empty() {
+        let mut inputs = Inputs::open(&self.files, options, &mut outcome);
+        if inputs.names.is_empty() {
             return outcome.into();
         }
         let between = self.between.map(|places| Between::new(places, self.by));
-        let mut tally = Tally::new(named.iter().map(|(name, _)| name.clone()), between);
+        let mut tally = Tally::new(inputs.names.iter().cloned(), between);
         let mut filter = self.filter.build(&Reference::now(self.tz.clone()));
-        let mut files = Files::new(readers);
-        let progress = Progress::of("stats", files.readers());
+        let progress = Progress::of("stats", inputs.files.readers());
         let mut events = 0_u64;
         loop {
-            match files.next_event() {
+            match inputs.files.next_event() {
                 Ok(Some((file, event))) => match &event {
                     Event::Record(record) => {
                         let size = tally.size(file, record);
@@ -116,27 +107,21 @@ impl Stats {
                     _ => {}
                 },
                 Ok(None) => break,
-                Err(FileError { file, error, .. }) => {
-                    complain(format_args!("{}: {error}", named[file].0));
-                    outcome.add(Outcome::Failed);
-                }
+                Err(error) => inputs.complain_about(&error, &mut outcome),
             }
             events += 1;
             if events.is_multiple_of(4096) {
-                progress.at(files.readers().iter().map(|reader| reader.offset()).sum());
+                progress.at(inputs.files.readers().iter().map(|reader| reader.offset()).sum());
                 if interrupt::requested() {
                     return interrupt::exit_code();
                 }
             }
         }
         drop(progress);
-        for (reader, (name, is_live)) in files.readers().iter().zip(&named) {
+        for reader in inputs.files.readers() {
             tally.file(reader.report());
-            if let Some(complaint) = input::complaint(reader.report(), *is_live) {
-                complain(format_args!("{name}: {complaint}"));
-                outcome.add(Outcome::Failed);
-            }
         }
+        inputs.complain(&mut outcome);
         let summary = tally.summary(self.sort);
         for place in summary.unmet_places() {
             complain(format_args!("no record was logged at {place}"));

@@ -62,8 +62,8 @@ impl Batch {
         self.files.push(File { latest: i64::MIN, threads: Vec::new() });
     }
 
-    pub fn filter(&mut self) -> &mut Filter {
-        &mut self.filter
+    pub fn filter(&self) -> &Filter {
+        &self.filter
     }
 
     /// How many records were printed.

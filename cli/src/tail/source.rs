@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use kymo::reader::{Ending, Error, Options, Reader};
+use kymo::reader::{Ending, Error, Options, Reader, is_locked, open_file};
 
 use super::batch::Batch;
 use crate::filter::Filter;
@@ -85,25 +85,19 @@ impl Source {
         target: usize,
         number: usize,
         follow: bool,
-        filter: &mut Filter,
+        filter: &Filter,
     ) -> Result<Self, NotYet> {
         let not_yet = |error| {
             let is_missing =
                 matches!(&error, Error::Open(error) if error.kind() == io::ErrorKind::NotFound);
             NotYet { error, is_missing, is_to_come: false }
         };
-        // Before it is opened: opening a pipe waits for its other end.
-        let metadata = path.metadata().map_err(|error| not_yet(Error::Open(error)))?;
-        if !metadata.is_file() {
-            let is_directory = metadata.is_dir();
-            return Err(not_yet(if is_directory { Error::Directory } else { Error::Special }));
-        }
-        let file = File::open(path).map_err(|error| not_yet(Error::Open(error)))?;
+        let file = open_file(path).map_err(not_yet)?;
         let copy = file.try_clone().map_err(|error| not_yet(Error::Open(error)))?;
         let options = filter.push_down(Options::new()).follow(follow).snapshot(!follow);
         let reader = options.from_file(file).map_err(|error| {
             let is_unwritten = matches!(error, Error::Empty | Error::Incomplete { .. });
-            NotYet { is_to_come: is_unwritten && is_locked(&copy), ..not_yet(error) }
+            NotYet { is_to_come: is_unwritten && has_writer(&copy), ..not_yet(error) }
         })?;
         Ok(Self {
             name: path.display().to_string(),
@@ -139,7 +133,7 @@ impl Source {
     }
 
     /// Nothing more is there, for now or for good. `true` if there is more nevertheless.
-    fn at_end(&mut self, filter: &mut Filter) -> Result<bool, Error> {
+    fn at_end(&mut self, filter: &Filter) -> Result<bool, Error> {
         let is_closed = self.reader.report().ending == Ending::Closed;
         self.state = match self.state {
             State::Following if !is_closed => State::Following,
@@ -165,7 +159,7 @@ impl Source {
         }
         if self.identity.is_some() && Identity::of_file(&self.file).ok() != self.identity {
             self.state = State::Ended(Ended::Replaced);
-        } else if !is_locked(&self.file) {
+        } else if !has_writer(&self.file) {
             // What it wrote at last is still to be read.
             self.state = State::WriterGone;
         }
@@ -173,7 +167,7 @@ impl Source {
 
     /// Begins to read what the writer wrote and did not come to commit: once more from the
     /// beginning, without what was taken before.
-    fn read_uncommitted(&mut self, ended: Ended, filter: &mut Filter) -> Result<bool, Error> {
+    fn read_uncommitted(&mut self, ended: Ended, filter: &Filter) -> Result<bool, Error> {
         let file = self.file.try_clone().map_err(Error::Open)?;
         self.reader = filter.push_down(Options::new()).from_file(file)?;
         for _ in 0..self.taken {
@@ -220,12 +214,7 @@ impl Source {
 impl Identity {
     /// That of the file which has this name now.
     pub fn of(path: &Path) -> Option<Self> {
-        let metadata = path.metadata().ok()?;
-        // Opening a pipe waits for its other end.
-        if !metadata.is_file() {
-            return None;
-        }
-        Self::of_file(&File::open(path).ok()?).ok()
+        Self::of_file(&open_file(path).ok()?).ok()
     }
 
     #[cfg(unix)]
@@ -268,21 +257,7 @@ fn is_removed(_file: &File) -> bool {
     false
 }
 
-/// Whether somebody writes to it: a writer holds a lock on its file.
-#[cfg(unix)]
-fn is_locked(file: &File) -> bool {
-    use rustix::fs::{FlockOperation, flock};
-    match flock(file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => {
-            // Where this fails, closing the file does it.
-            let _ = flock(file, FlockOperation::Unlock);
-            false
-        }
-        Err(error) => error == rustix::io::Errno::WOULDBLOCK,
-    }
-}
-
-#[cfg(not(unix))]
-fn is_locked(_file: &File) -> bool {
-    true
+/// Whether somebody writes to the file. Where that cannot be known, somebody does.
+fn has_writer(file: &File) -> bool {
+    cfg!(not(unix)) || is_locked(file)
 }

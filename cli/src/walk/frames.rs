@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
 
 use kymo::format::frame::{self, FrameHeader};
 use kymo::format::{FRAME_HEADER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES};
@@ -40,9 +39,9 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Stands before the first frame of the file at `path`.
-    pub fn open(path: &Path, salt: u32) -> io::Result<Self> {
-        let mut file = BufReader::new(File::open(path)?);
+    /// Stands before the first frame of `file`.
+    pub fn new(file: File, salt: u32) -> io::Result<Self> {
+        let mut file = BufReader::new(file);
         let offset = HEADER_BYTES as u64;
         file.seek(SeekFrom::Start(offset))?;
         Ok(Self { file, salt, offset, current: offset, bytes: Vec::new() })

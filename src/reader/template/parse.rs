@@ -8,6 +8,7 @@
 use std::fmt;
 
 use super::{Dynamic, Template};
+use crate::reader::text::line::Literal;
 use crate::reader::text::{Align, Spec, Style};
 
 /// The most placeholders in one format string.
@@ -70,25 +71,27 @@ struct Parser<'f> {
 
 impl<'f> Parser<'f> {
     fn template(&mut self) -> Result<Template, Problem> {
-        let mut template = Template::empty();
+        let (mut template, mut literal) = (Template::empty(), String::new());
         while let Some(at) = self.rest.find(['{', '}']) {
-            let (literal, rest) = self.rest.split_at(at);
-            template.literals.push_str(literal);
+            let (text, rest) = self.rest.split_at(at);
+            literal.push_str(text);
             self.rest = rest;
             if self.take("{{") {
-                template.literals.push('{');
+                literal.push('{');
             } else if self.take("}}") {
-                template.literals.push('}');
+                literal.push('}');
             } else if template.pieces.len() == MAX_PLACEHOLDERS {
                 return Err(Problem::TooManyPlaceholders);
             } else if self.take("{") {
                 let (argument, spec) = self.placeholder()?;
-                template.push(argument, spec);
+                template.push(&literal, argument, spec);
+                literal.clear();
             } else {
                 return Err(Problem::UnmatchedBrace);
             }
         }
-        template.literals.push_str(self.rest);
+        literal.push_str(self.rest);
+        template.tail = Literal::new(&literal);
         Ok(template)
     }
 

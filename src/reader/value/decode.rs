@@ -255,7 +255,9 @@ fn take_bool(bytes: &mut &[u8]) -> Result<bool, Malformed> {
 
 /// The bytes of a string, and whether it was cut.
 #[inline]
-fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Result<(&'a [u8], bool), Malformed> {
+pub(in crate::reader) fn take_bytes<'a>(
+    bytes: &mut &'a [u8],
+) -> Result<(&'a [u8], bool), Malformed> {
     let head = take_varint(bytes)?;
     let len = usize::try_from(head >> 1).map_err(|_| Malformed::Truncated)?;
     let (text, rest) = bytes.split_at_checked(len).ok_or(Malformed::Truncated)?;
@@ -264,7 +266,7 @@ fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Result<(&'a [u8], bool), Malformed> {
 }
 
 #[inline]
-pub(in crate::reader) fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<Text<'a>, Malformed> {
+fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<Text<'a>, Malformed> {
     let (text, cut) = take_bytes(bytes)?;
     Ok(Text::from_bytes(text, cut))
 }

@@ -9,48 +9,45 @@ use std::fmt;
 /// `Display` writes it with `�` for what is not UTF-8, and with `…` behind it where it was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<'a> {
-    /// What is UTF-8, from the beginning.
-    valid: &'a str,
-    /// The bytes behind that, from the first that is not. Empty but for damage.
-    rest: &'a [u8],
+    /// Not known to be UTF-8: whoever only counts or copies it does without the check.
+    bytes: &'a [u8],
     cut: bool,
 }
 
 impl<'a> Text<'a> {
     /// A string that is all there.
     pub fn new(text: &'a str) -> Self {
-        Self { valid: text, rest: &[], cut: false }
+        Self { bytes: text.as_bytes(), cut: false }
     }
 
     /// The string in these bytes. Where it was cut within a character, the piece of that character
     /// is not part of it.
     #[inline]
-    pub(super) fn from_bytes(bytes: &'a [u8], cut: bool) -> Self {
-        match std::str::from_utf8(bytes) {
-            Ok(valid) => Self { valid, rest: &[], cut },
-            Err(error) => Self::with_damage(bytes, cut, error),
-        }
+    pub(in crate::reader) fn from_bytes(bytes: &'a [u8], cut: bool) -> Self {
+        if cut { Self::cut(bytes) } else { Self { bytes, cut } }
     }
 
     #[cold]
-    fn with_damage(bytes: &'a [u8], cut: bool, error: std::str::Utf8Error) -> Self {
-        let (valid, rest) = bytes.split_at(error.valid_up_to());
-        let valid = std::str::from_utf8(valid).unwrap_or_default();
-        let rest = if cut && error.error_len().is_none() { &[] } else { rest };
-        Self { valid, rest, cut }
+    fn cut(bytes: &'a [u8]) -> Self {
+        let len = match std::str::from_utf8(bytes) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => bytes.len(),
+        };
+        Self { bytes: &bytes[..len], cut: true }
     }
 
-    /// The string, where all of it is UTF-8.
+    /// The string, where all of it is UTF-8, which is checked each time.
     #[inline]
     pub fn as_str(&self) -> Option<&'a str> {
-        self.rest.is_empty().then_some(self.valid)
+        std::str::from_utf8(self.bytes).ok()
     }
 
     /// The string, with `�` for what is not UTF-8. It allocates only where there is such.
+    #[inline]
     pub fn to_str(&self) -> Cow<'a, str> {
         match self.as_str() {
             Some(text) => Cow::Borrowed(text),
-            None => Cow::Owned(format!("{}{}", self.valid, String::from_utf8_lossy(self.rest))),
+            None => String::from_utf8_lossy(self.bytes),
         }
     }
 

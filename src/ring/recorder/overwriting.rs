@@ -370,7 +370,12 @@ impl Follower {
             }
             // Validated in the next round. Each round but the first means that the producer has
             // meanwhile reserved another block; the entries end with the tail.
-            (begin, before) = first_record(ring, floor, tail)?;
+            let Some(found) = first_record(ring, floor, tail) else {
+                // Nothing of it may be taken for records.
+                self.copied.clear();
+                return None;
+            };
+            (begin, before) = found;
         }
         self.copied.drain(..(begin - from) as usize);
         let missed = before - self.records;

@@ -1,0 +1,123 @@
+//! What each guarantee costs a log call: `cargo bench --bench guarantees`.
+//!
+//! Calls of the message ints. In the first table they are made in batches that fit the ring, which
+//! is drained in between; the options take turns, so that the machine's moods strike all alike. In
+//! the second each call is timed by itself, because each waits for the consumer.
+
+#[path = "common/mod.rs"]
+mod common;
+
+use std::error::Error;
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use kymo::{Builder, Level, Logger, Overflow, WriteThrough, error, info};
+
+use common::place::{PRODUCER_CORE, Scratch, consumer_core, pin};
+
+/// Calls of a batch: they fit into a ring of 1 MiB.
+const BATCH: u64 = 4_096;
+
+const ROUNDS: usize = 9;
+
+const BATCHES: usize = 100;
+
+/// Calls that wait for the consumer, of each kind.
+const WAITING: u64 = 2_000;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// What is measured: its name, and how it is asked for.
+type Choice = (&'static str, fn(Builder) -> Builder);
+
+const UNAFFECTED: [Choice; 6] = [
+    ("waiting for room (the default)", |builder| builder),
+    ("dropping the newest", |builder| builder.overflow(Overflow::DropNewest)),
+    ("other levels written through", |builder| builder.write_through(Level::Error)),
+    ("notices", |builder| builder.on_notice(|_| ())),
+    ("handlers for signals and crashes", |builder| {
+        let limit = Duration::from_secs(1);
+        builder.drain_on_termination(limit).drain_on_crash(limit)
+    }),
+    ("the coarse clock", |builder| builder.clock(kymo::Clock::Coarse)),
+];
+
+const CRITICAL: [Choice; 2] = [
+    ("written through", |builder| builder.write_through(Level::Error)),
+    ("written through, synced", |builder| {
+        builder.write_through(WriteThrough::at(Level::Error).synced())
+    }),
+];
+
+fn main() -> Result<()> {
+    pin(PRODUCER_CORE)?;
+    println!("| a call that does not wait | ns, median of {ROUNDS} rounds |\n| --- | --- |");
+    let mut figures = vec![Vec::new(); UNAFFECTED.len()];
+    for _ in 0..ROUNDS {
+        for ((_, choose), figures) in UNAFFECTED.iter().zip(&mut figures) {
+            figures.push(batches(choose)?);
+        }
+    }
+    for ((name, _), mut figures) in UNAFFECTED.iter().zip(figures) {
+        figures.sort_by(f64::total_cmp);
+        println!("| {name} | {:.1} |", figures[ROUNDS / 2]);
+    }
+    println!("\n| a call that waits | µs: p50 / p99 / max |\n| --- | --- |");
+    for (name, choose) in CRITICAL {
+        waiting(name, choose, || error!("tick {} {} {}", black_box(1_u64), 2_u64, 3_u64))?;
+    }
+    waiting(
+        "info, then flush",
+        |builder| builder,
+        || {
+            info!("tick {} {} {}", black_box(1_u64), 2_u64, 3_u64);
+            kymo::flush();
+        },
+    )
+}
+
+fn start(choose: fn(Builder) -> Builder, scratch: &Scratch) -> Result<Logger> {
+    let mut builder = Logger::builder(scratch.path());
+    if let Some(core) = consumer_core() {
+        builder = builder.consumer_core(core);
+    }
+    let logger = choose(builder).start()?;
+    kymo::prepare_thread();
+    Ok(logger)
+}
+
+/// Nanoseconds of a call.
+fn batches(choose: &fn(Builder) -> Builder) -> Result<f64> {
+    let scratch = Scratch::temporary("guarantees");
+    let logger = start(*choose, &scratch)?;
+    let mut spent = Duration::ZERO;
+    for _ in 0..BATCHES {
+        logger.flush();
+        let begin = Instant::now();
+        for number in 0..BATCH {
+            info!("tick {} {} {}", black_box(number), black_box(number), black_box(number));
+        }
+        spent += begin.elapsed();
+    }
+    drop(logger);
+    Ok(spent.as_nanos() as f64 / (BATCH as f64 * BATCHES as f64))
+}
+
+/// Prints how long calls take that come a tenth of a millisecond after each other.
+fn waiting(name: &str, choose: fn(Builder) -> Builder, call: impl Fn()) -> Result<()> {
+    let scratch = Scratch::temporary("guarantees");
+    let logger = start(choose, &scratch)?;
+    let mut times = Histogram::<u64>::new(3)?;
+    for _ in 0..WAITING {
+        thread::sleep(Duration::from_micros(100));
+        let begin = Instant::now();
+        call();
+        times.record(begin.elapsed().as_nanos() as u64)?;
+    }
+    drop(logger);
+    let [p50, p99] = [0.5, 0.99].map(|share| times.value_at_quantile(share) as f64 / 1e3);
+    println!("| {name} | {p50:.0} / {p99:.0} / {:.0} |", times.max() as f64 / 1e3);
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! Soak test: processes that log in all ways, and end in all ways; then their files are read, and
+//! each record has to be accounted for.
+//!
+//! `cargo run --release --example soak -- [--seconds N] [--seed S] [--only I]`: for a minute unless
+//! told otherwise, for hours if that is wanted. Each process is one of the configurations that the
+//! seed gives, by a number from 0; a failure says its seed and number, with which it can be run
+//! alone, and keeps the files.
+
+#[cfg(target_os = "linux")]
+mod child;
+#[cfg(target_os = "linux")]
+mod configuration;
+#[cfg(target_os = "linux")]
+mod log;
+#[cfg(target_os = "linux")]
+mod parent;
+#[cfg(target_os = "linux")]
+mod payload;
+#[cfg(target_os = "linux")]
+mod table;
+#[cfg(target_os = "linux")]
+mod verdict;
+#[cfg(target_os = "linux")]
+mod worker;
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    parent::main()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    eprintln!("on Linux only");
+}
