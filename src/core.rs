@@ -71,9 +71,6 @@ impl Core {
         self.log().clone_from(&log);
         if let Some(log) = log {
             self.side.belong_to(&log);
-            if let Some(crash_proof) = &self.crash_proof {
-                crash_proof.set_segment(log.id);
-            }
         }
     }
 

@@ -288,9 +288,10 @@ impl Builder {
         }
         match recover(&self.path) {
             Ok(recovery) => Ok(Some(recovery)),
-            // Something else lies there, which is renamed, or written over.
-            Err(RecoverError::NotALog(_)) => Ok(None),
-            Err(RecoverError::InUse(path)) => Err(StartErrorKind::InUse(path).into()),
+            // Something else lies there, which is renamed, or written over. Or a process has that log
+            // still: if it writes to it, opening the file will fail; if not, it is this one, and what
+            // its last logger left can be recovered when it has ended.
+            Err(RecoverError::NotALog(_) | RecoverError::InUse(_)) => Ok(None),
             Err(RecoverError::File(path, error)) => Err(StartError::file(&path, error)),
         }
     }

@@ -23,6 +23,21 @@ pub(crate) fn first_word(site: &'static CallSite, bytes: u64) -> u64 {
     (ptr::from_ref(site).expose_provenance() as u64) << LENGTH_BITS | bytes
 }
 
+/// The address of the call site in the first word of a record.
+pub(crate) fn site_address(first: u64) -> u64 {
+    first >> LENGTH_BITS
+}
+
+/// The length in the first word of a record, in bytes.
+pub(crate) fn record_bytes(first: u64) -> usize {
+    (first & LENGTH_MASK) as usize
+}
+
+/// Whether the last argument was cut, by the first word of a record.
+pub(crate) fn is_cut(first: u64) -> bool {
+    first & CUT != 0
+}
+
 /// A record in a ring.
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'a> {
@@ -41,15 +56,15 @@ impl<'a> Record<'a> {
     #[inline]
     pub(crate) unsafe fn new(words: &'a [u64]) -> Self {
         let (first, ticks) = (words[0], words[1]);
-        let address = (first >> LENGTH_BITS) as usize;
-        let bytes = (first & LENGTH_MASK) as usize;
+        let address = site_address(first) as usize;
+        let bytes = record_bytes(first);
         let arguments = &words[2..];
         assert!(bytes - HEADER_BYTES <= size_of_val(arguments));
         Self {
             // SAFETY: the caller's promise: this is the address of a `&'static CallSite`, exposed.
             site: unsafe { &*ptr::with_exposed_provenance::<CallSite>(address) },
             ticks,
-            cut: first & CUT != 0,
+            cut: is_cut(first),
             // SAFETY: the words are initialised and long enough.
             arguments: unsafe {
                 std::slice::from_raw_parts(arguments.as_ptr().cast(), bytes - HEADER_BYTES)

@@ -346,7 +346,7 @@ fn a_damaged_ring_is_named_and_kept_and_the_others_are_recovered() {
     };
     assert!(problem(&rings[0]).contains("it has 1100 bytes"), "{:?}", recovery.damage);
     assert!(problem(&rings[1]).contains("byte 5000"), "{:?}", recovery.damage);
-    assert!(problem(&rings[2]).contains("Records damaged"), "{:?}", recovery.damage);
+    assert!(problem(&rings[2]).contains("records are damaged"), "{:?}", recovery.damage);
     assert_eq!(names(&recovery).len(), rings.len() - 1);
     // The thread whose ring is whole has all its records. Of the others each stands once, in order,
     // but for what cannot be told: a record of which the rest, not the beginning, is damaged.

@@ -77,10 +77,8 @@ impl<O: Output> Consumer<O> {
                     self.ended.number = self.next_thread;
                     self.next_thread += 1;
                 }
-                let segment = self.output.segment_number();
                 for lane in &mut self.lanes {
                     lane.number = self.next_thread;
-                    lane.belong_to(segment);
                     self.next_thread += 1;
                 }
                 self.stage_first_frames();

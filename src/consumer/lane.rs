@@ -290,11 +290,10 @@ impl Lane {
         }
     }
 
-    /// There is another segment. Has the ring's file say that nothing of the ring is in it.
-    pub(super) fn belong_to(&mut self, segment: u64) {
-        // Both accounts, so that neither speaks of one that is gone.
-        for _ in 0..2 {
-            self.ring.prepare(0, 0, LogMark { segment, committed: 0 });
+    /// Takes back what the ring's file was made to say: the log was not committed.
+    fn retract(&mut self) {
+        if std::mem::take(&mut self.sweep.prepared) {
+            self.ring.retract(self.sweep.words, self.sweep.count());
         }
     }
 
@@ -334,14 +333,9 @@ impl Lane {
     }
 
     /// The sweep could not be written: counts it as dropped, and gives the ring its room back.
-    pub(super) fn fail(&mut self, segment: u64) {
-        if self.sweep.words != 0 {
-            // Said again where it has been said: of a log that is not committed.
-            let again = self.sweep.prepared;
-            let (words, records) = (self.sweep.words, self.sweep.count());
-            let (words, records) = if again { (0, 0) } else { (words, records) };
-            self.ring.prepare(words, records, LogMark { segment, committed: 0 });
-        }
+    pub(super) fn fail(&mut self) {
+        self.retract();
+        self.prepare(LogMark::GIVEN_UP);
         let has_ended = std::mem::take(&mut self.sweep.finished);
         self.failed.add_all(DropReason::OutputFailed, self.sweep.records);
         if self.sweep.words != 0 {
@@ -382,9 +376,7 @@ impl Lane {
 
     /// Nothing of the current sweep was written: what it took is still in the ring.
     pub(super) fn restart(&mut self) {
-        if self.sweep.prepared {
-            self.ring.retract(self.sweep.words, self.sweep.count());
-        }
+        self.retract();
         self.sweep = Sweep::default();
         self.announced = false;
     }

@@ -245,8 +245,7 @@ impl<O: Output> Consumer<O> {
             self.lanes[lanes].iter_mut().for_each(Lane::commit);
             self.released_bytes = self.output.len();
         } else {
-            let segment = self.output.segment_number();
-            self.lanes[lanes].iter_mut().for_each(|lane| lane.fail(segment));
+            self.lanes[lanes].iter_mut().for_each(Lane::fail);
         }
     }
 

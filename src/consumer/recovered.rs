@@ -7,7 +7,7 @@ use super::staging::Staging;
 use crate::call_site::CallSite;
 use crate::format::frame::Clock;
 use crate::format::header::{COMMITTED_OFFSET, Header};
-use crate::record::{CUT, Record};
+use crate::record::{Record, is_cut};
 use crate::state::ThreadInfo;
 
 /// How many words of records a block has at most, but for the last record.
@@ -29,12 +29,13 @@ pub(crate) struct Recovered {
     pub(crate) arguments: Vec<u8>,
 }
 
-/// Makes the whole segment: the records, and behind them that the process received `signal`.
+/// Makes the whole segment: the records, and behind them that the process received `signal`, if it
+/// did.
 pub(crate) fn segment(
     header: &Header,
     clocks: &[Clock],
     threads: &[Thread],
-    signal: u8,
+    signal: Option<u8>,
 ) -> Vec<u8> {
     let mut staging = Staging::new(header.salt);
     let mut dictionary = Dictionary::new();
@@ -68,7 +69,9 @@ pub(crate) fn segment(
         totals.written += written;
         frames::put_thread_end(&mut staging, number, written, 0);
     }
-    frames::put_signal(&mut staging, 0, signal, last);
+    if let Some(signal) = signal {
+        frames::put_signal(&mut staging, 0, signal, last);
+    }
     frames::put_watermark(&mut staging, last);
     frames::put_end(&mut staging, totals, last);
     let mut bytes = header.to_page();
@@ -81,6 +84,6 @@ pub(crate) fn segment(
 impl Recovered {
     fn record(&self) -> Record<'_> {
         let [first, ticks] = self.header;
-        Record { site: self.site, ticks, cut: first & CUT != 0, arguments: &self.arguments }
+        Record { site: self.site, ticks, cut: is_cut(first), arguments: &self.arguments }
     }
 }

@@ -45,8 +45,6 @@ pub(crate) struct CrashProof {
 
 struct Files {
     sites: SiteFile,
-    /// The segment that is open.
-    segment: [u8; 16],
     /// How ticks become time, as the log has it.
     clock: frame::Clock,
 }
@@ -57,12 +55,11 @@ impl CrashProof {
     /// # Errors
     /// What the system says; or that the directory's name is too long.
     pub(crate) fn new(directory: &Path, clock: TickSource) -> io::Result<Self> {
-        let place = Place::new(directory)?;
         let header = crate::segment::header(clock.source());
         let Header { boot, segment, .. } = header;
+        let place = Place::new(directory, segment)?;
         let sites = SiteFile::create(&place, header)?;
-        let clock = frame::Clock::default();
-        let files = Mutex::new(Files { sites, segment, clock });
+        let files = Mutex::new(Files { sites, clock: frame::Clock::default() });
         Ok(Self { place, boot, files })
     }
 
@@ -71,14 +68,11 @@ impl CrashProof {
         &self.place
     }
 
-    /// The consumer's side: this is the segment now.
-    pub(crate) fn set_segment(&self, id: [u8; 16]) {
-        self.files().segment = id;
-    }
-
     /// The consumer's side: this is how ticks become time from now on.
     pub(crate) fn set_clock(&self, clock: &frame::Clock) {
-        let mut files = self.files();
+        // A thread that has the lock may have been interrupted by a signal, and wait for the
+        // consumer. There is another comparison of the clocks soon.
+        let Ok(mut files) = self.files.try_lock() else { return };
         files.clock = *clock;
         files.sites.put_clock(clock);
     }
@@ -93,10 +87,7 @@ impl CrashProof {
         thread: &ThreadInfo,
         clock: TickSource,
     ) -> io::Result<(WordProducer, WordConsumer)> {
-        let (segment, line) = {
-            let files = self.files();
-            (files.segment, files.clock)
-        };
+        let line = self.files().clock;
         let identity = Identity {
             capacity_words: capacity_for(words),
             mode: Mode::Bounded,
@@ -106,7 +97,7 @@ impl CrashProof {
             process: std::process::id(),
             process_start: self.place.process_start,
             boot: self.boot,
-            segment,
+            logger: self.place.logger,
             thread_os_id: thread.os_id,
             thread_name: thread.name.clone(),
         };

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::call_site::{CallSite, Location, TypeList};
 use crate::crash_proof::sites::{CLOCK_FRAME_BYTES, CLOCKS, CLOCKS_OFFSET};
 use crate::format::frame::{Clock, FrameHeader, Kind, checksum_of};
-use crate::format::header::{COPY_OFFSETS, Header};
+use crate::format::header::{COMMITTED_OFFSET, COPY_OFFSETS, Header};
 use crate::format::types::{Type, code};
 use crate::format::{
     ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAX_ARGUMENTS, MAX_PAYLOAD_BYTES, MAX_TEXT_BYTES,
@@ -31,10 +31,22 @@ impl Dictionary {
         self.sites.get(&address).copied()
     }
 
-    /// Reads a file of call sites, as far as it is not damaged.
-    pub(super) fn add(&mut self, bytes: &[u8]) {
-        let header = COPY_OFFSETS.iter().find_map(|at| Header::from_copy(bytes.get(*at..)?));
-        let Some(Header { salt, .. }) = header else { return };
+    /// The header of a file of call sites, if it is not damaged.
+    pub(super) fn header(bytes: &[u8]) -> Option<Header> {
+        COPY_OFFSETS.iter().find_map(|at| Header::from_copy(bytes.get(*at..)?))
+    }
+
+    /// Reads a file of call sites, as far as it is not damaged; says what is.
+    pub(super) fn add(&mut self, bytes: &[u8]) -> Option<String> {
+        let Some(Header { salt, .. }) = Self::header(bytes) else {
+            let text = "not a file of call sites, or damaged: neither the copy of its header at \
+                        offset 0 nor that at offset 2048 is right";
+            return Some(text.to_owned());
+        };
+        let committed = bytes.get(COMMITTED_OFFSET..).and_then(|at| at.first_chunk());
+        let committed = committed.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let missing = committed.saturating_sub(bytes.len() as u64);
+        let mut damage = (missing > 0).then_some((bytes.len(), missing));
         for slot in 0..CLOCKS {
             let at = CLOCKS_OFFSET + slot * CLOCK_FRAME_BYTES;
             if let Some((Kind::Clock, payload)) = frame_at(bytes, at, salt) {
@@ -54,6 +66,10 @@ impl Dictionary {
                 at += (FRAME_HEADER_BYTES + payload.len()).next_multiple_of(ALIGNMENT);
                 continue;
             }
+            if at as u64 >= committed {
+                break;
+            }
+            damage.get_or_insert((at, ALIGNMENT as u64));
             let claimed = bytes[at..].first_chunk().map(FrameHeader::from_bytes);
             let Some(left) = budget.checked_sub(claimed.map_or(0, |it| it.payload_bytes)) else {
                 break;
@@ -61,11 +77,14 @@ impl Dictionary {
             budget = left;
             at += ALIGNMENT;
         }
+        damage.map(|(offset, bytes)| {
+            format!("call sites damaged: {bytes} bytes or more at byte {offset}")
+        })
     }
 }
 
 /// The frame at an offset, if there is one.
-fn frame_at(bytes: &[u8], at: usize, salt: u32) -> Option<(Kind, &[u8])> {
+pub(super) fn frame_at(bytes: &[u8], at: usize, salt: u32) -> Option<(Kind, &[u8])> {
     let header = FrameHeader::from_bytes(bytes.get(at..)?.first_chunk()?);
     if header.payload_bytes > MAX_PAYLOAD_BYTES {
         return None;

@@ -7,7 +7,7 @@ use std::{fmt, io};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RecoverError {
-    /// A logger writes to the log.
+    /// A logger writes to the log, its process still runs, or another process recovers it.
     InUse(PathBuf),
     /// It is not a log that kymo wrote, or its header is damaged.
     NotALog(PathBuf),
@@ -32,9 +32,10 @@ impl fmt::Display for RecoverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.path().display())?;
         match self {
-            Self::InUse(_) => {
-                f.write_str("a logger writes to it: recover it when its process has ended")
-            }
+            Self::InUse(_) => f.write_str(
+                "a logger writes to it, or it is just being recovered: try again when that process \
+                 has ended",
+            ),
             Self::NotALog(_) => f.write_str("not a log of kymo's, or its header is damaged"),
             Self::File(_, error) => error.fmt(f),
         }

@@ -20,15 +20,12 @@ pub struct Accounts {
     records: u64,
     /// The account that was written last.
     last: usize,
-    /// The segment that it speaks of.
-    segment: u64,
 }
 
 impl Accounts {
     /// Those of a new ring.
     pub(in crate::ring) fn of(ring: Arc<Ring>) -> Self {
-        let segment = ring.identity().segment_number();
-        Self { ring, position: 0, records: 0, last: 0, segment }
+        Self { ring, position: 0, records: 0, last: 0 }
     }
 
     /// Whose ring it is.
@@ -45,13 +42,11 @@ impl Accounts {
     /// Says that the next `words` words of the ring, in which `records` records are, will be in the
     /// log as soon as that is committed up to `mark`.
     ///
-    /// Where writing them to the log failed, and they are given up, `mark` is what is committed
-    /// already.
+    /// Where writing them to the log failed, `mark` is [`LogMark::GIVEN_UP`].
     pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
         self.position += words as u64;
         self.records += records;
         self.last ^= 1;
-        self.segment = mark.segment;
         if !twin::broken(Twin::RecorderAccountUnsaid) {
             self.ring.write_account(self.last, self.position, self.records, mark);
         }
@@ -62,14 +57,8 @@ impl Accounts {
     pub fn retract(&mut self, words: usize, records: u64) {
         self.position -= words as u64;
         self.records -= records;
-        let segment = self.segment;
         // The other account is left alone: it holds until this one is whole.
-        self.ring.write_account(
-            self.last,
-            self.position,
-            self.records,
-            LogMark { segment, committed: 0 },
-        );
+        self.ring.write_account(self.last, self.position, self.records, LogMark::default());
     }
 
     /// Goes on at another place.

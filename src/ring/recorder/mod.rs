@@ -59,7 +59,7 @@ use std::sync::Arc;
 use super::producer::Producer;
 use super::{WORD_BYTES, consumer::Consumer};
 use accounts::Accounts;
-use layout::{Identity, Mode};
+use layout::Mode;
 use memory::Ring;
 
 /// The producer's half of a bounded ring.
@@ -103,10 +103,9 @@ pub struct LogMark {
 }
 
 impl LogMark {
-    /// Before anything of the ring is in the log that its identity names.
-    pub fn start(identity: &Identity) -> Self {
-        Self { segment: identity.segment_number(), committed: 0 }
-    }
+    /// Of records that are not in the log, and are given up. They are to be recovered until they
+    /// have been consumed.
+    pub const GIVEN_UP: Self = Self { segment: 0, committed: u64::MAX };
 }
 
 fn assert_mode(ring: &Ring, mode: Mode) {

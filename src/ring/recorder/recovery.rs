@@ -16,11 +16,13 @@ use std::collections::BTreeSet;
 use std::mem::offset_of;
 use std::{error, fmt};
 
+use super::filler;
 use super::layout::{
     Account, BLOCKS, COPY_BYTES, COPY_OFFSETS, CopyError, HEADER_BYTES, Identity, Mode,
     SHARED_OFFSET, Shared, VERSION, account_offset, entry_offset, u64_at,
 };
-use crate::ring::{LENGTH_BITS, LENGTH_MASK, WORD_BYTES};
+use crate::record::{record_bytes, site_address};
+use crate::ring::WORD_BYTES;
 
 /// A ring as its process left it.
 #[derive(Clone, Debug)]
@@ -106,6 +108,19 @@ pub enum Part {
     Records,
     /// What is missing at the end of the file.
     End,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.part {
+            Part::Identity => "a copy of the header is damaged",
+            Part::Account => "what of the ring is in the log is damaged",
+            Part::Index => "the index is damaged",
+            Part::Records => "records are damaged",
+            Part::End => "the end of the file is missing",
+        };
+        write!(f, "{what}: {} bytes at byte {}", self.bytes, self.offset)
+    }
 }
 
 /// How much of a ring is in the log.
@@ -197,24 +212,29 @@ impl Image {
     }
 
     /// How much of the ring is in the log. `committed` answers up to where a segment is committed,
-    /// given its number ([`Identity::segment_number`]), and `None` for a segment that it does not
+    /// given its number ([`LogMark`](super::LogMark)), and `None` for a segment that it does not
     /// know.
     pub fn consumed(&self, committed: impl Fn(u64) -> Option<u64>) -> Consumed {
-        let head = Account { position: self.head.min(self.tail), ..Account::default() };
+        let head = self.head.min(self.tail);
+        let by_head = Consumed { position: head, records: None, certain: true };
         let (newer, older) = match self.accounts {
             [Some(a), Some(b)] if a.position < b.position => (b, Consumed::from(a)),
             [Some(a), Some(b)] => (a, Consumed::from(b)),
             [Some(a), None] | [None, Some(a)] => {
                 // The other is half written, or damaged. The head is that of the older one, or, if
                 // the newer one's log was committed, may be its own.
-                let head = Consumed { records: None, ..head.into() };
-                if a.position < head.position {
-                    return head;
+                if a.position < head {
+                    return by_head;
                 }
-                (a, head)
+                (a, by_head)
             }
-            [None, None] => return Consumed { records: None, ..head.into() },
+            [None, None] => return by_head,
         };
+        // The head comes to stand there only when the log has been committed, or the records have
+        // been given up.
+        if newer.position == head {
+            return newer.into();
+        }
         match committed(newer.segment) {
             Some(bytes) if bytes >= newer.committed => newer.into(),
             Some(_) => older,
@@ -352,14 +372,12 @@ impl<'a> Walk<'a, '_> {
         let header = image.word(at)?;
         let index = image.index_of(at);
         let to_end = image.identity.capacity_words - index as u64;
-        let bytes = header & LENGTH_MASK;
-        let words = bytes.div_ceil(WORD_BYTES as u64);
+        let words = record_bytes(header).div_ceil(WORD_BYTES) as u64;
         if words == 0 || words > to_end.min(image.tail - at) {
             return None;
         }
-        if header >> LENGTH_BITS == 0 {
-            let right = header == to_end * WORD_BYTES as u64;
-            return right.then_some(Found::Filler(words));
+        if site_address(header) == 0 {
+            return (header == filler(to_end)).then_some(Found::Filler(words));
         }
         let record = image.words.get(index..index + words as usize)?;
         self.known.is_none_or(|known| known(record)).then_some(Found::Record(record))

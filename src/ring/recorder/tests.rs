@@ -15,7 +15,7 @@ use crate::ring::consumer::records;
 use crate::ring::producer::Refusal;
 use crate::ring::{LENGTH_BITS, WORD_BYTES};
 
-const SEGMENT: [u8; 16] = *b"segment \0\0\0\0\0\0\0\0";
+const LOGGER: [u8; 16] = *b"segment \0\0\0\0\0\0\0\0";
 
 pub(super) fn identity(mode: Mode, words: usize) -> Identity {
     let process = std::process::id();
@@ -24,7 +24,7 @@ pub(super) fn identity(mode: Mode, words: usize) -> Identity {
         mode,
         process,
         process_start: process_start(process).unwrap_or_default(),
-        segment: SEGMENT,
+        logger: LOGGER,
         thread_os_id: 17,
         thread_name: "wörker".to_owned(),
         ..Identity::default()
