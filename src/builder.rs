@@ -244,6 +244,11 @@ impl Builder {
     /// already: see [`recover`](crate::recover). Default: no; then it can still be done by the
     /// command later, unless the log is written over. What was found says
     /// [`Logger::recovered`](crate::Logger::recovered).
+    ///
+    /// A log of which records were recovered is not written over, [`Builder::overwrite`] or not: it
+    /// is renamed. With `overwrite` and without this, what the rings of the log's dead process hold
+    /// goes with the log; [`Notice::RecordsDiscarded`](crate::Notice::RecordsDiscarded) says how many
+    /// records that were.
     pub fn recover(mut self, recover: bool) -> Self {
         self.recover = recover;
         self

@@ -60,9 +60,11 @@ impl Core {
         self.crash_proof.as_ref()
     }
 
-    /// Sees to it that a call site can be recovered; says whether it can.
-    pub(crate) fn register(&self, site: &'static CallSite) -> bool {
-        self.crash_proof.as_ref().is_some_and(|crash_proof| crash_proof.register(site))
+    /// Sees to it that a call site can be recovered, or counts that it cannot.
+    pub(crate) fn register(&self, site: &'static CallSite) {
+        if !self.crash_proof.as_ref().is_some_and(|crash_proof| crash_proof.register(site)) {
+            self.counters.ring_file_errors.increment();
+        }
     }
 
     /// This is the file now.
@@ -125,10 +127,10 @@ impl Core {
         let in_file = match &self.crash_proof {
             Some(crash_proof) if !state.is_own => {
                 let ring = crash_proof.ring(ring_words, &state.thread, self.clock);
-                if ring.is_err() {
+                if ring.is_none() {
                     self.counters.ring_file_errors.increment();
                 }
-                ring.ok()
+                ring
             }
             _ => None,
         };

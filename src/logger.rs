@@ -14,7 +14,7 @@ use crate::clock::{TickSource, monotonic_ns, nanoseconds};
 use crate::consumer::{Consumer, Pacing, Report, Watch};
 use crate::core::Core;
 use crate::crash_proof::CrashProof;
-use crate::crash_proof::recover::{RecoverError, Recovery, recover};
+use crate::crash_proof::recover::{Discardable, RecoverError, Recovery, discardable, recover};
 use crate::endings::with_infix;
 use crate::error::{StartError, StartErrorKind};
 use crate::exit;
@@ -259,15 +259,22 @@ impl Builder {
         }
         let ring_words = self.ring_words();
         let recovered = self.recover_last()?;
+        if recovered.as_ref().is_some_and(|it| it.records() > 0) {
+            // Whoever wants it recovered does not want it written over.
+            self.overwrite = false;
+        }
+        let discarded =
+            if self.overwrite { discardable(&self.path) } else { Discardable::default() };
         let clock = TickSource::new(self.clock);
         let crash_proof = self.make_crash_proof(clock)?;
         let core = Core::new(clock, self.policies, ring_words).with_crash_proof(crash_proof);
         let core = Arc::new(core);
-        let begun = self.begin(&core);
+        let begun = self.begin(&core, discarded.records());
         if let (Err(_), Some(crash_proof)) = (&begun, core.crash_proof()) {
             crash_proof.end();
         }
         let (consumer, standby) = begun?;
+        discarded.discard();
         exit::end_at_exit(&core, self.endings.exit_timeout);
         let thread = consumer.thread().clone();
         signals::install(self.endings.signals, &core.emergency, thread, standby);
@@ -297,9 +304,14 @@ impl Builder {
     }
 
     /// Opens the segment, and starts the consumer.
-    fn begin(&self, core: &Arc<Core>) -> Result<(JoinHandle<Report>, Standby), StartError> {
+    /// `discarded`: so many records are going to be discarded with what is there.
+    fn begin(
+        &self,
+        core: &Arc<Core>,
+        discarded: u64,
+    ) -> Result<(JoinHandle<Report>, Standby), StartError> {
         // Before the file is touched: a consumer that cannot be pinned leaves no trace.
-        let consumer = self.spawn_consumer(core.clone())?;
+        let consumer = self.spawn_consumer(core.clone(), discarded)?;
         let segment = self.open_segment(core)?;
         // Now, and not by the consumer: critical records may need it before that is ready.
         core.set_log(segment.output.log_file());
@@ -326,10 +338,10 @@ impl Builder {
     }
 
     /// Makes the consumer's thread, and waits until it is pinned, if it is to be.
-    fn spawn_consumer(&self, core: Arc<Core>) -> Result<Waiting, StartError> {
+    fn spawn_consumer(&self, core: Arc<Core>, discarded: u64) -> Result<Waiting, StartError> {
         let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
         let pin = self.consumer_core;
-        let watch = Watch::new(self.hook.clone(), self.high_water);
+        let watch = Watch::new(self.hook.clone(), self.high_water, discarded);
         let (ready, pinned) = mpsc::sync_channel(1);
         let (segment, given) = mpsc::sync_channel::<Segment>(1);
         let (says_begun, begun) = mpsc::sync_channel(1);

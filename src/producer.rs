@@ -36,7 +36,7 @@ pub(crate) struct Producer {
     core: Arc<Core>,
     /// How many failures the last flush knew of.
     failures: u64,
-    /// Where the ring is in a file: the call sites that are in theirs.
+    /// Where the ring is in a file: the call sites that are in theirs, or cannot be.
     sites: Option<KnownSites>,
 }
 
@@ -53,12 +53,13 @@ impl Producer {
     }
 
     /// Where the ring is in a file, sees to it that the call site is in its own. If that is not
-    /// possible now, the record is logged all the same, and the next one tries again.
+    /// possible, the record is logged all the same, and the thread does not try again: its calls are
+    /// not to be slow for as long as a disk is full.
     pub(crate) fn make_known(&mut self, site: &'static CallSite) {
         if let Some(sites) = &mut self.sites
             && !sites.has(site)
-            && self.core.register(site)
         {
+            self.core.register(site);
             sites.add(site);
         }
     }

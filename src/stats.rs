@@ -45,8 +45,8 @@ pub struct Stats {
     /// How many critical records are in the file beside the log: see
     /// [`Builder::write_through`](crate::Builder::write_through).
     pub rescued: u64,
-    /// How many rings could not be made in files: their threads' records do not survive a
-    /// `SIGKILL`. See [`Builder::crash_proof`](crate::Builder::crash_proof).
+    /// How often a thread's ring, or a statement, could not be put into a file: those records do not
+    /// survive a `SIGKILL`. See [`Builder::crash_proof`](crate::Builder::crash_proof).
     pub ring_file_errors: u64,
 }
 

@@ -397,7 +397,7 @@ fn a_failing_output_and_its_recovery_are_told_once_each() {
         let told = told.clone();
         move |notice: &Notice<'_>| told.lock().unwrap().push(notice.to_string())
     };
-    rig.consumer.set_watch(Watch::new(Some(Arc::new(hook)), 0.8));
+    rig.consumer.set_watch(Watch::new(Some(Arc::new(hook)), 0.8, 0));
     let mut producer = rig.producer(1 << 10);
     rig.file.0.borrow_mut().fail_next(3);
     for round in 0..5 {

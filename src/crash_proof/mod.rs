@@ -41,6 +41,8 @@ pub(crate) struct CrashProof {
     place: Place,
     boot: [u8; 16],
     files: Mutex<Files>,
+    /// The last error, until it is told.
+    error: Mutex<Option<io::Error>>,
 }
 
 struct Files {
@@ -60,7 +62,7 @@ impl CrashProof {
         let place = Place::new(directory, segment)?;
         let sites = SiteFile::create(&place, header)?;
         let files = Mutex::new(Files { sites, clock: frame::Clock::default() });
-        Ok(Self { place, boot, files })
+        Ok(Self { place, boot, files, error: Mutex::default() })
     }
 
     /// Where its files are.
@@ -77,16 +79,13 @@ impl CrashProof {
         files.sites.put_clock(clock);
     }
 
-    /// Makes a ring for a thread.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Makes a ring for a thread; `None`, and an error is noted, if that is not possible.
     pub(crate) fn ring(
         &self,
         words: usize,
         thread: &ThreadInfo,
         clock: TickSource,
-    ) -> io::Result<(WordProducer, WordConsumer)> {
+    ) -> Option<(WordProducer, WordConsumer)> {
         let line = self.files().clock;
         let identity = Identity {
             capacity_words: capacity_for(words),
@@ -101,12 +100,31 @@ impl CrashProof {
             thread_os_id: thread.os_id,
             thread_name: thread.name.clone(),
         };
-        ring_in_file(&self.place.directory, identity)
+        self.noted(ring_in_file(&self.place.directory, identity))
     }
 
-    /// Sees to it that a call site is in the file; says whether it is.
+    /// Sees to it that a call site is in the file; says whether it is. If not, an error is noted.
     pub(crate) fn register(&self, site: &'static CallSite) -> bool {
-        self.files().sites.register(site)
+        let registered = self.files().sites.register(site);
+        self.noted(registered).is_some()
+    }
+
+    /// The last error that was noted since it was asked for.
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
+        // Who has the lock may have been interrupted by a signal, and wait for the consumer.
+        self.error.try_lock().ok()?.take()
+    }
+
+    fn noted<T>(&self, result: io::Result<T>) -> Option<T> {
+        let error = match result {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        let text = format!("{}: {error}", self.place.directory.display());
+        let error = io::Error::new(error.kind(), text);
+        // Nothing under this lock panics.
+        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        None
     }
 
     /// The logger has ended in order: nothing is to be recovered.

@@ -72,21 +72,19 @@ impl SiteFile {
         })
     }
 
-    /// Writes a call site, unless it is there; says whether it is.
-    pub(crate) fn register(&mut self, site: &'static CallSite) -> bool {
+    /// Writes a call site, unless it is there.
+    pub(crate) fn register(&mut self, site: &'static CallSite) -> io::Result<()> {
         if self.known.contains(&key(site)) {
-            return true;
+            return Ok(());
         }
         let mut frames = Vec::new();
         let start = frame::begin(&mut frames);
         put_call_site(&mut frames, self.known.len() as u64, site);
         frames.extend_from_slice(&(ptr::from_ref(site).addr() as u64).to_le_bytes());
         frame::finish(&mut frames, start, Kind::CallSite, self.salt);
-        let written = self.file.append(&frames).and_then(|()| self.file.commit()).is_ok();
-        if written {
-            self.known.insert(key(site));
-        }
-        written
+        self.file.append(&frames).and_then(|()| self.file.commit())?;
+        self.known.insert(key(site));
+        Ok(())
     }
 
     /// Writes how ticks become time, in place of what was so four times before.

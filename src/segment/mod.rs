@@ -10,6 +10,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::fork::Private;
+pub(crate) use allocate::allocate;
 pub(crate) use open::{boot_id, header, recovered_path, resolve};
 
 /// The file of a log, for others than the consumer.

@@ -55,8 +55,8 @@ impl Dictionary {
         }
         self.clocks.sort_by_key(|clock| clock.monotonic_ns);
         let mut at = HEADER_BYTES;
-        // What is checked in vain, so that damage does not take more than linear time.
-        let mut budget = 4 * bytes.len();
+        // So that damage does not take more than linear time.
+        let mut budget = 64 * bytes.len();
         while at + FRAME_HEADER_BYTES <= bytes.len() {
             if let Some((kind, payload)) = frame_at(bytes, at, salt) {
                 if kind == Kind::CallSite {
@@ -70,10 +70,12 @@ impl Dictionary {
                 break;
             }
             damage.get_or_insert((at, ALIGNMENT as u64));
+            // What was checked in vain; a frame that cannot be one was not.
             let claimed = bytes[at..].first_chunk().map(FrameHeader::from_bytes);
-            let Some(left) = budget.checked_sub(claimed.map_or(0, |it| it.payload_bytes)) else {
-                break;
-            };
+            let checked = claimed.map(|it| it.payload_bytes).filter(|payload| {
+                *payload <= MAX_PAYLOAD_BYTES.min(bytes.len() - at - FRAME_HEADER_BYTES)
+            });
+            let Some(left) = budget.checked_sub(checked.unwrap_or(0)) else { break };
             budget = left;
             at += ALIGNMENT;
         }

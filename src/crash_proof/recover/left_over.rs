@@ -15,7 +15,7 @@ use crate::format::frame::Clock;
 use crate::record;
 use crate::ring::recorder::layout::{self, Identity};
 use crate::ring::recorder::mapping;
-use crate::ring::recorder::recovery::{Image, Part, RingError};
+use crate::ring::recorder::recovery::{Fit, Image, Part, RingError};
 use crate::segment::boot_id;
 use crate::state::ThreadInfo;
 
@@ -135,6 +135,14 @@ impl LeftOver {
     }
 }
 
+impl LeftOver {
+    /// Removes the files, whatever is in them.
+    pub(super) fn discard(self) {
+        self.rings.iter().for_each(|ring| remove(&ring.path));
+        self.sites.iter().for_each(|sites| remove(&sites.path));
+    }
+}
+
 fn remove(path: &Path) {
     // What cannot be removed is found again, and what was recovered of it is there already.
     let _ = fs::remove_file(path);
@@ -183,7 +191,11 @@ impl Ring {
             self.problems.push(text.to_owned());
         }
         let site = |record: &[u64]| dictionary.site(record::site_address(record[0]));
-        let known = |record: &[u64]| site(record).is_some_and(|site| check::fits(site, record));
+        let known = |record: &[u64]| match site(record) {
+            Some(site) if check::fits(site, record) => Fit::Record,
+            Some(_) => Fit::None,
+            None => Fit::Stranger,
+        };
         let found = match image.recover(consumed, Some(&known)) {
             Ok(found) => found,
             Err(error) => {

@@ -108,9 +108,7 @@ impl Recovery {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
-    let log = log.as_ref();
-    let path = resolve(log)
-        .map_err(|error| RecoverError::file(log, io::Error::other(error.to_string())))?;
+    let path = resolved(log.as_ref())?;
     let mut log = Log::lock(&path)?;
     let Some(place) = log.place.clone() else { return Ok(Recovery::default()) };
     let mut recovery = Recovery { directory: Some(place.directory.clone()), ..Default::default() };
@@ -149,23 +147,55 @@ pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
 /// How many records the rings of a log's dead process still hold that are not in it; 0 where there
 /// is nothing for [`recover`] to do, or where that cannot be told.
 pub fn recoverable(log: impl AsRef<Path>) -> u64 {
-    let count = || -> Result<u64, RecoverError> {
-        let log = Log::open(log.as_ref())?;
-        let Some(place) = &log.place else { return Ok(0) };
-        if log.has_recovered(&recovered_path(&log.path)) {
-            return Ok(0);
-        }
-        let mut left = LeftOver::find(&log, place)?;
-        let threads = left.read(&log);
-        Ok(threads.iter().map(|thread| thread.records.len() as u64).sum())
-    };
-    count().unwrap_or(0)
+    discardable(log.as_ref()).records()
 }
 
 impl RecoveredThread {
     fn of(thread: &Thread) -> Self {
         let ThreadInfo { name, os_id } = thread.info.clone();
         Self { name, os_id, records: thread.records.len() as u64 }
+    }
+}
+
+/// The file behind the links.
+fn resolved(log: &Path) -> Result<PathBuf, RecoverError> {
+    resolve(log).map_err(|error| RecoverError::file(log, io::Error::other(error.to_string())))
+}
+
+/// What is left of a log that is about to be written over.
+#[derive(Default)]
+pub(crate) struct Discardable {
+    left: LeftOver,
+    records: u64,
+}
+
+/// Finds what the dead process of a log left, which goes with the log; nothing where the log's
+/// process has not ended, or the log cannot be read.
+pub(crate) fn discardable(log: &Path) -> Discardable {
+    let find = || -> Result<_, RecoverError> {
+        let log = Log::open(&resolved(log)?)?;
+        let Some(place) = &log.place else { return Ok(Discardable::default()) };
+        let mut left = LeftOver::find(&log, place)?;
+        let threads = if log.has_recovered(&recovered_path(&log.path)) {
+            Vec::new()
+        } else {
+            left.read(&log)
+        };
+        let records = threads.iter().map(|thread| thread.records.len() as u64).sum();
+        Ok(Discardable { left, records })
+    };
+    find().unwrap_or_default()
+}
+
+impl Discardable {
+    /// How many records nobody will see.
+    pub(crate) fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Removes it.
+    pub(crate) fn discard(self) {
+        self.left.discard();
     }
 }
 

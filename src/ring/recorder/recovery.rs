@@ -141,8 +141,19 @@ impl From<Account> for Consumed {
     }
 }
 
-/// Says whether words, the first of them a header, may be a record.
-pub type Known<'k> = dyn Fn(&[u64]) -> bool + 'k;
+/// What words may be of which the first has the form of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// A record.
+    Record,
+    /// A record of a call site that is not known, and so nothing that can be read.
+    Stranger,
+    /// Anything but a record.
+    None,
+}
+
+/// Says what words may be.
+pub type Known<'k> = dyn Fn(&[u64]) -> Fit + 'k;
 
 /// What is left.
 #[derive(Clone, Debug, Default)]
@@ -244,9 +255,10 @@ impl Image {
 
     /// The records from there on.
     ///
-    /// `known` knows the call sites, and how long their records can be. Where a record is damaged, reading goes on at the
-    /// next place from which a chain of known records leads on; without `known`, at the next place
-    /// where a record is known to begin.
+    /// `known` knows the call sites, and how long their records can be. Where a record is damaged,
+    /// reading goes on at the next place from which a chain of known records leads on; without
+    /// `known`, at the next place where a record is known to begin. A record of an unknown call site
+    /// is passed over, if what stands behind it is right.
     ///
     /// # Errors
     ///
@@ -268,7 +280,7 @@ impl Image {
         if begin > self.tail || self.tail - begin > capacity {
             return Err(RingError::Positions(TAIL_OFFSET));
         }
-        Walk { image: self, begin, known, leads_on: None, starts: self.starts(begin) }
+        Walk { image: self, begin, known, chains: None, starts: self.starts(begin) }
             .walk(&mut recovered);
         Ok(recovered)
     }
@@ -335,15 +347,29 @@ struct Walk<'a, 'k> {
     known: Option<&'k Known<'k>>,
     /// Where records are known to begin; the last one is the tail.
     starts: BTreeSet<u64>,
-    /// For each position from `begin` on, whether a chain of known records leads from there to one
-    /// of `starts`. Made when it is needed.
-    leads_on: Option<Vec<bool>>,
+    /// Made when it is needed.
+    chains: Option<Chains>,
 }
+
+/// For each position from where a walk begins.
+struct Chains {
+    /// Whether a chain of known records leads from there to one of the starts.
+    leads_on: Vec<bool>,
+    /// Where the chain of strangers that begins there ends: before a known record, a filler or the
+    /// tail. 0 where there is no such chain.
+    passes: Vec<u64>,
+}
+
+/// How many words are looked at for each word of a ring in order to find records behind damage. What
+/// is not damaged takes much less. The bytes may be such that each word seems to begin the longest
+/// record.
+const EFFORT: usize = 64;
 
 /// What stands at a position.
 enum Found<'a> {
     Record(&'a [u64]),
     Filler(u64),
+    Stranger(u64),
 }
 
 impl<'a> Walk<'a, '_> {
@@ -356,7 +382,7 @@ impl<'a> Walk<'a, '_> {
                     at + record.len() as u64
                 }
                 Some(Found::Filler(words)) => at + words,
-                None => {
+                Some(Found::Stranger(_)) | None => {
                     let next = self.next_behind(at);
                     let offset = HEADER_BYTES + self.image.index_of(at) * WORD_BYTES;
                     add_damage(&mut recovered.damage, offset, (next - at) * WORD_BYTES as u64);
@@ -380,7 +406,11 @@ impl<'a> Walk<'a, '_> {
             return (header == filler(to_end)).then_some(Found::Filler(words));
         }
         let record = image.words.get(index..index + words as usize)?;
-        self.known.is_none_or(|known| known(record)).then_some(Found::Record(record))
+        match self.known.map_or(Fit::Record, |known| known(record)) {
+            Fit::Record => Some(Found::Record(record)),
+            Fit::Stranger => Some(Found::Stranger(words)),
+            Fit::None => None,
+        }
     }
 
     /// Where to go on behind damage.
@@ -389,26 +419,45 @@ impl<'a> Walk<'a, '_> {
         if self.known.is_none() {
             return start;
         }
-        if self.leads_on.is_none() {
-            self.leads_on = Some(self.chains());
-        }
-        let leads_on = self.leads_on.as_deref().unwrap_or_default();
-        (at + 1..start).find(|next| leads_on[(next - self.begin) as usize]).unwrap_or(start)
+        let chains = self.chains.take().unwrap_or_else(|| self.chains());
+        let index = |position: u64| (position - self.begin) as usize;
+        let next = match chains.passes[index(at)] {
+            0 => (at + 1..start).find(|next| chains.leads_on[index(*next)]).unwrap_or(start),
+            end => end,
+        };
+        self.chains = Some(chains);
+        next
     }
 
-    fn chains(&self) -> Vec<bool> {
-        let mut leads_on = vec![false; (self.image.tail - self.begin) as usize];
-        for at in (self.begin..self.image.tail).rev() {
-            let words = match self.find(at) {
-                Some(Found::Record(record)) => record.len() as u64,
-                Some(Found::Filler(words)) => words,
+    fn chains(&self) -> Chains {
+        let length = (self.image.tail - self.begin) as usize;
+        let mut chains = Chains { leads_on: vec![false; length], passes: vec![0; length] };
+        // Whether a known record or a filler stands there.
+        let mut right = vec![false; length];
+        let mut effort = EFFORT * length;
+        for index in (0..length).rev() {
+            let at = self.begin + index as u64;
+            let claimed = self.image.word(at).map_or(0, |header| record_bytes(header) / WORD_BYTES);
+            let Some(left) = effort.checked_sub(claimed + 1) else { break };
+            effort = left;
+            let (words, is_stranger) = match self.find(at) {
+                Some(Found::Record(record)) => (record.len() as u64, false),
+                Some(Found::Filler(words)) => (words, false),
+                Some(Found::Stranger(words)) => (words, true),
                 None => continue,
             };
             let next = at + words;
-            leads_on[(at - self.begin) as usize] =
-                self.starts.contains(&next) || leads_on[(next - self.begin) as usize];
+            let behind = (next - self.begin) as usize;
+            right[index] = !is_stranger;
+            if !is_stranger {
+                chains.leads_on[index] = self.starts.contains(&next) || chains.leads_on[behind];
+            } else if next == self.image.tail || right[behind] {
+                chains.passes[index] = next;
+            } else {
+                chains.passes[index] = chains.passes[behind];
+            }
         }
-        leads_on
+        chains
     }
 }
 
