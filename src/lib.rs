@@ -102,6 +102,8 @@ pub use argument::{Argument, Eager, PointerArgument, debug, display};
 pub use builder::Builder;
 pub use clock::Clock;
 pub use consumer::{Notice, Report};
+#[doc(hidden)]
+pub use crash_proof::recover::in_memory as recovery;
 pub use crash_proof::recover::{
     RecoverError, RecoveredThread, Recovery, RingDamage, recover, recoverable,
 };

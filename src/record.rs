@@ -20,7 +20,13 @@ const _: () = assert!(CUT == LENGTH_MASK + 1);
 /// The first word of a record of `bytes` bytes.
 #[inline(always)]
 pub(crate) fn first_word(site: &'static CallSite, bytes: u64) -> u64 {
-    (ptr::from_ref(site).expose_provenance() as u64) << LENGTH_BITS | bytes
+    first_word_at(ptr::from_ref(site).expose_provenance() as u64, bytes)
+}
+
+/// The same for the address of a call site.
+#[inline(always)]
+pub(crate) fn first_word_at(address: u64, bytes: u64) -> u64 {
+    address << LENGTH_BITS | bytes
 }
 
 /// The address of the call site in the first word of a record.

@@ -44,7 +44,22 @@ struct Sites {
     problems: Vec<String>,
 }
 
+/// Up to where a segment is committed, if it is known.
+type Committed<'a> = dyn Fn(u64) -> Option<u64> + 'a;
+
 impl LeftOver {
+    /// What one ring and one file of call sites hold that are in memory, of a logger whose segments
+    /// are all committed up to `committed`; and what could not be read.
+    pub(super) fn in_memory(ring: &[u8], sites: &[u8], committed: u64) -> (Self, Vec<Thread>) {
+        let logger = Dictionary::header(sites).unwrap_or_default().segment;
+        let place = Place { directory: PathBuf::new(), process_start: 0, logger };
+        let mut left = Self::default();
+        left.sites.extend(Sites::of(sites.to_vec(), Path::new("sites"), &place));
+        left.rings.extend(Ring::of(ring, Path::new("ring"), &place));
+        let threads = left.read_with(&|_| Some(committed));
+        (left, threads)
+    }
+
     /// Finds the files of the logger that wrote the log, if its process has ended.
     pub(super) fn find(log: &Log, place: &Place) -> Result<Self, RecoverError> {
         let mut left = Self::default();
@@ -88,17 +103,22 @@ impl LeftOver {
 
     /// Reads what is in the rings and not in the log.
     pub(super) fn read(&mut self, log: &Log) -> Vec<Thread> {
+        self.read_with(&|segment| (segment == log.number()).then_some(log.committed))
+    }
+
+    /// The same with what is committed of which segment.
+    fn read_with(&mut self, committed: &Committed<'_>) -> Vec<Thread> {
         for sites in &mut self.sites {
             sites.problems.extend(self.dictionary.add(&sites.bytes));
         }
         let dictionary = &self.dictionary;
-        self.rings.iter_mut().filter_map(|ring| ring.read(log, dictionary)).collect()
+        self.rings.iter_mut().filter_map(|ring| ring.read(committed, dictionary)).collect()
     }
 
-    /// Whether something could not be read.
-    pub(super) fn is_damaged(&self) -> bool {
-        let problems = self.sites.iter().map(|sites| &sites.problems);
-        problems.chain(self.rings.iter().map(|ring| &ring.problems)).any(|it| !it.is_empty())
+    /// What could not be read.
+    pub(super) fn problems(&self) -> impl Iterator<Item = &String> {
+        let of_sites = self.sites.iter().flat_map(|sites| &sites.problems);
+        of_sites.chain(self.rings.iter().flat_map(|ring| &ring.problems))
     }
 
     /// How ticks become time: as the log has it for its last records.
@@ -114,7 +134,7 @@ impl LeftOver {
     /// Removes the files. What is damaged gets another name, and so do, where anything is, the call
     /// sites, without which a ring says nothing.
     pub(super) fn remove(self) -> Vec<RingDamage> {
-        let keeps_sites = self.is_damaged();
+        let keeps_sites = self.problems().next().is_some();
         let mut damage = Vec::new();
         for Ring { path, problems, is_foreign, .. } in self.rings {
             match (problems.is_empty(), is_foreign) {
@@ -182,9 +202,8 @@ impl Ring {
         Some(ring)
     }
 
-    fn read(&mut self, log: &Log, dictionary: &Dictionary) -> Option<Thread> {
+    fn read(&mut self, committed: &Committed<'_>, dictionary: &Dictionary) -> Option<Thread> {
         let image = self.image.as_ref()?;
-        let committed = |segment| (segment == log.number()).then_some(log.committed);
         let consumed = image.consumed(committed);
         if !consumed.certain {
             let text = "it speaks of a log that is gone: some of its records may be in that one";

@@ -15,6 +15,8 @@
 mod check;
 mod dictionary;
 mod error;
+#[doc(hidden)]
+pub mod in_memory;
 mod left_over;
 mod log;
 

@@ -14,6 +14,7 @@
 
 use std::collections::BTreeSet;
 use std::mem::offset_of;
+use std::ops::Range;
 use std::{error, fmt};
 
 use super::filler;
@@ -277,7 +278,7 @@ impl Image {
             }
             Mode::Overwriting => self.first_left(from, &mut recovered)?,
         };
-        if begin > self.tail || self.tail - begin > capacity {
+        if begin > self.tail || self.tail - begin > capacity || self.tail > MAX_POSITION {
             return Err(RingError::Positions(TAIL_OFFSET));
         }
         Walk { image: self, begin, known, chains: None, starts: self.starts(begin) }
@@ -351,7 +352,7 @@ struct Walk<'a, 'k> {
     chains: Option<Chains>,
 }
 
-/// For each position from where a walk begins.
+/// For each word of the ring, which is one position of a walk.
 struct Chains {
     /// Whether a chain of known records leads from there to one of the starts.
     leads_on: Vec<bool>,
@@ -359,6 +360,9 @@ struct Chains {
     /// tail. 0 where there is no such chain.
     passes: Vec<u64>,
 }
+
+/// What no ring comes to, so that positions can be added.
+const MAX_POSITION: u64 = 1 << 62;
 
 /// How many words are looked at for each word of a ring in order to find records behind damage. What
 /// is not damaged takes much less. The bytes may be such that each word seems to begin the longest
@@ -420,25 +424,41 @@ impl<'a> Walk<'a, '_> {
             return start;
         }
         let chains = self.chains.take().unwrap_or_else(|| self.chains());
-        let index = |position: u64| (position - self.begin) as usize;
-        let next = match chains.passes[index(at)] {
-            0 => (at + 1..start).find(|next| chains.leads_on[index(*next)]).unwrap_or(start),
-            end => end,
+        let index = self.image.index_of(at);
+        let next = match chains.passes.get(index) {
+            None | Some(0) => {
+                let runs = self.readable().into_iter();
+                let behind = runs.flat_map(|run| run.start.max(at + 1)..run.end.min(start));
+                let mut behind = behind.map(|next| (next, self.image.index_of(next)));
+                behind.find(|(_, index)| chains.leads_on[*index]).map_or(start, |(next, _)| next)
+            }
+            Some(end) => *end,
         };
         self.chains = Some(chains);
         next
     }
 
+    /// The positions of which the words are there, from where the walk begins to the tail: two runs,
+    /// because the ring ends somewhere between.
+    fn readable(&self) -> [Range<u64>; 2] {
+        let (image, words) = (self.image, self.image.words.len() as u64);
+        let index = image.index_of(self.begin) as u64;
+        let lap = self.begin - index + image.identity.capacity_words;
+        let end = self.begin + words.saturating_sub(index);
+        [self.begin..end.min(lap).min(image.tail), lap..image.tail.min(lap + words)]
+    }
+
     fn chains(&self) -> Chains {
-        let length = (self.image.tail - self.begin) as usize;
+        let length = self.image.words.len();
         let mut chains = Chains { leads_on: vec![false; length], passes: vec![0; length] };
         // Whether a known record or a filler stands there.
         let mut right = vec![false; length];
         let mut effort = EFFORT * length;
-        for index in (0..length).rev() {
-            let at = self.begin + index as u64;
-            let claimed = self.image.word(at).map_or(0, |header| record_bytes(header) / WORD_BYTES);
-            let Some(left) = effort.checked_sub(claimed + 1) else { break };
+        let [first, second] = self.readable();
+        for at in second.rev().chain(first.rev()) {
+            let index = self.image.index_of(at);
+            let claimed = record_bytes(self.image.words[index]).div_ceil(WORD_BYTES);
+            let Some(left) = effort.checked_sub(claimed) else { break };
             effort = left;
             let (words, is_stranger) = match self.find(at) {
                 Some(Found::Record(record)) => (record.len() as u64, false),
@@ -447,7 +467,8 @@ impl<'a> Walk<'a, '_> {
                 None => continue,
             };
             let next = at + words;
-            let behind = (next - self.begin) as usize;
+            // Behind a filler the ring's first words may be missing.
+            let behind = self.image.index_of(next).min(length - 1);
             right[index] = !is_stranger;
             if !is_stranger {
                 chains.leads_on[index] = self.starts.contains(&next) || chains.leads_on[behind];
