@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use kymo::{Builder, Clock, Logger, Overflow, info, warn};
+use kymo::{Builder, Clock, Level, Logger, Overflow, WriteThrough, info, warn};
 
 pub const THREADS: usize = 4;
 
@@ -35,8 +35,33 @@ pub fn text(number: u64) -> String {
     "abcdefghijklmnopqrstuvwxyz"[..(number % 27) as usize].repeat((number % 5) as usize)
 }
 
+/// Starts loggers while a thread looks at the log.
+fn look(dir: &Path) {
+    let log = dir.join("app.kymo");
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                assert_eq!(kymo::recoverable(&log), 0);
+            }
+        });
+        for _ in 0..30 {
+            let builder = Logger::builder(&log).crash_proof(dir.join("rings"));
+            let started = builder.overwrite(true).start();
+            // Also where it fails, or the scope would not end.
+            ended.fetch_or(started.is_err(), Ordering::Relaxed);
+            info!("{}", 1);
+            started.unwrap().shutdown();
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+}
+
 /// Logs until it is killed.
 pub fn child(scene: &str, dir: &Path) {
+    if scene == "looking" {
+        return look(dir);
+    }
     let counters = Counters::map(&dir.join("counters"));
     let name = if scene == "other" { "other.kymo" } else { "app.kymo" };
     let builder = Logger::builder(dir.join(name)).crash_proof(dir.join("rings"));
@@ -46,6 +71,10 @@ pub fn child(scene: &str, dir: &Path) {
         // The consumer is mostly asleep.
         "paused" => builder.poll_interval(Duration::from_millis(20)),
         "stopped" => stop_consumer(builder, dir),
+        "critical" => {
+            let critical = WriteThrough::at(Level::Warn).timeout(Duration::from_millis(2));
+            stop_consumer(builder, dir).write_through(critical)
+        }
         "coarse" => builder.clock(kymo::Clock::Coarse),
         "recovering" => builder.recover(true),
         "overwriting" => builder.overwrite(true),
@@ -56,6 +85,15 @@ pub fn child(scene: &str, dir: &Path) {
     };
     let logger = builder.start().unwrap();
     std::thread::scope(|scope| {
+        if scene == "small" {
+            scope.spawn(|| {
+                loop {
+                    let errors = logger.stats().ring_file_errors;
+                    counters.of(RING_FILE_ERRORS).store(errors, Ordering::Release);
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        }
         for thread in 0..THREADS {
             let counters = &counters;
             let log = move |number: u64| {
@@ -89,6 +127,9 @@ pub fn child(scene: &str, dir: &Path) {
     });
     drop(logger);
 }
+
+/// Where the number of ring files stands that could not be made.
+pub const RING_FILE_ERRORS: usize = 300;
 
 /// Where the number of clock readings stands after which the consumer crashes, if it is not 0.
 pub const CRASH_AFTER: usize = 200;

@@ -182,6 +182,29 @@ fn what_is_drained_behind_a_crash_is_not_recovered_once_more() {
     }
 }
 
+/// Records that their threads have written into the side file, because the consumer did not answer,
+/// are in the rings, too.
+#[test]
+fn what_was_rescued_is_not_recovered_once_more() {
+    let dir = scratch();
+    let log = dir.path().join("app.kymo");
+    let counters = Counters::map(&dir.path().join("counters"));
+    let mut child = spawn("critical", dir.path());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let is_stopped = || counters.of(AS_OF_STOP).load(Ordering::Acquire) > 0;
+    while !is_stopped() || !dir.path().join("app.kymo.rescue").exists() {
+        assert!(Instant::now() < deadline, "nothing is rescued");
+        std::thread::yield_now();
+    }
+    wait_for_more(&mut child, &counters, 50);
+    kill(child);
+    let mut rescued = Files::open([dir.path().join("app.kymo.rescue")], Options::new).unwrap();
+    while rescued.next_event().unwrap().is_some() {}
+    assert!(rescued.readers()[0].report().records > 20);
+    assert!(recover(&log).unwrap().records() > 20);
+    assert_all(&log, &counters);
+}
+
 /// The children of a fork have no part in the rings.
 #[test]
 fn a_fork_leaves_the_rings_alone() {
