@@ -38,27 +38,34 @@ fn child_process() {
     }
 }
 
-#[test]
-fn what_a_killed_process_left_is_announced_and_recovered() {
-    let turn = Turn::take();
-    let (dir, log, done) = (turn.path(""), turn.path("app.kymo"), turn.path("done"));
+/// A process that has logged into its rings and is there no more; `look` sees it while it runs.
+fn killed(turn: &Turn, look: impl FnOnce()) {
     std::fs::create_dir(turn.path("rings")).unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["child_process", "--exact", "--ignored"])
-        .env("KYMO_CHILD_DIR", &dir)
+        .env("KYMO_CHILD_DIR", turn.path(""))
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !done.exists() {
+    while !turn.path("done").exists() {
         assert!(Instant::now() < deadline, "the child logs nothing");
         std::thread::sleep(Duration::from_millis(1));
     }
-    let busy = run(&[&"recover", &log]);
-    assert_eq!(busy.code, Some(2));
-    assert!(busy.err.contains("a logger writes to it"), "{}", busy.err);
+    look();
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn what_a_killed_process_left_is_announced_and_recovered() {
+    let turn = Turn::take();
+    let log = turn.path("app.kymo");
+    killed(&turn, || {
+        let busy = run(&[&"recover", &log]);
+        assert_eq!(busy.code, Some(2));
+        assert!(busy.err.contains("a logger writes to it"), "{}", busy.err);
+    });
 
     let before = run(&[&"cat", &log]);
     assert!(before.err.contains("`kymo recover"), "{}", before.err);
@@ -79,4 +86,45 @@ fn what_a_killed_process_left_is_announced_and_recovered() {
 
     let again = run(&[&"recover", &log]);
     assert_eq!(again.code, Some(1), "{}", again.err);
+}
+
+/// What is damaged is named, with its offset, and kept; everything else is recovered. The exit code
+/// says that it was not all.
+#[test]
+fn a_damaged_ring_is_named_and_the_rest_is_recovered() {
+    let turn = Turn::take();
+    let log = turn.path("app.kymo");
+    killed(&turn, || {});
+    let ring = std::fs::read_dir(turn.path("rings")).unwrap();
+    let mut ring = ring.map(|entry| entry.unwrap().path());
+    let ring = ring.find(|path| path.extension().unwrap() == "kymoring").unwrap();
+    let mut bytes = std::fs::read(&ring).unwrap();
+    // The header of the fifth of the unwritten ones, which take three words each behind one of two.
+    let at = 4096 + 2 * 8 + 4 * 24;
+    bytes[at..at + 8].fill(0xFF);
+    std::fs::write(&ring, bytes).unwrap();
+
+    let recovered = run(&[&"recover", &log]);
+    assert_eq!(recovered.code, Some(2), "{}", recovered.err);
+    let kept = format!("{}.damaged: records are damaged: ", ring.display());
+    assert!(recovered.err.contains(&kept), "{}", recovered.err);
+    assert!(recovered.err.contains(" bytes at byte 42"), "{}", recovered.err);
+    assert!(recovered.err.contains("records recovered"), "{}", recovered.err);
+    let after = run(&[&"cat", &log]);
+    let found = after.out.matches("unwritten").count();
+    assert!((8..10).contains(&found), "{}", after.out);
+    // Once more there is nothing to do.
+    assert_eq!(run(&[&"recover", &log]).code, Some(1));
+}
+
+#[test]
+fn a_log_that_is_not_there_or_none_is_an_error() {
+    let turn = Turn::take();
+    let missing = run(&[&"recover", &turn.path("none.kymo")]);
+    assert_eq!(missing.code, Some(2));
+    assert!(missing.err.contains("none.kymo"), "{}", missing.err);
+    std::fs::write(turn.path("other.kymo"), "no log").unwrap();
+    let other = run(&[&"recover", &turn.path("other.kymo")]);
+    assert_eq!(other.code, Some(2));
+    assert!(other.err.contains("not a log"), "{}", other.err);
 }
