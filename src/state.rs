@@ -46,7 +46,10 @@ pub(crate) struct RingState {
 impl RingState {
     pub(crate) fn new(core: &Core, ring_words: usize, thread: ThreadInfo) -> Self {
         Self {
-            cursor: Cursor::new(Level::ALL.map(|level| core.policies.path(level, core.clock))),
+            cursor: Cursor::new(
+                Level::ALL.map(|level| core.policies.path(level, core.clock)),
+                core.clock.is_coarse(),
+            ),
             clock: core.clock,
             thread,
             ring_words: capacity_for(ring_words) as usize,
@@ -57,6 +60,11 @@ impl RingState {
             ended: AtomicBool::new(false),
             returned: Mutex::new(None),
         }
+    }
+
+    /// The same for a ring that is in a file.
+    pub(crate) fn in_file(self) -> Self {
+        Self { cursor: self.cursor.in_file(), ..self }
     }
 
     /// The thread's side: it logs no more, and gives its end of the ring back.

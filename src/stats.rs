@@ -45,6 +45,9 @@ pub struct Stats {
     /// How many critical records are in the file beside the log: see
     /// [`Builder::write_through`](crate::Builder::write_through).
     pub rescued: u64,
+    /// How often a thread's ring, or a statement, could not be put into a file: those records do not
+    /// survive a `SIGKILL`. See [`Builder::crash_proof`](crate::Builder::crash_proof).
+    pub ring_file_errors: u64,
 }
 
 impl Stats {
@@ -153,6 +156,7 @@ pub(crate) struct Counters {
     pub(crate) output_errors: Counter,
     pub(crate) sync_errors: Counter,
     pub(crate) rescued: Counter,
+    pub(crate) ring_file_errors: Counter,
 }
 
 #[derive(Default)]
@@ -211,6 +215,7 @@ impl Counters {
             output_errors: self.output_errors.get(),
             sync_errors: self.sync_errors.get(),
             rescued: self.rescued.get(),
+            ring_file_errors: self.ring_file_errors.get(),
         }
     }
 

@@ -13,6 +13,7 @@ mod frames;
 mod index;
 mod lane;
 mod pace;
+pub(crate) mod recovered;
 pub(crate) mod side;
 mod staging;
 mod takeover;
@@ -24,6 +25,7 @@ use std::io;
 use std::ops::Range;
 
 use dictionary::Dictionary;
+pub(crate) use dictionary::put_call_site;
 use failure::{Ended, Segment};
 use frames::Totals;
 use index::Index;
@@ -37,6 +39,7 @@ use crate::clock::discipline::Discipline;
 use crate::core::Core;
 use crate::orphans::Orphan;
 use crate::registry::NewRing;
+use crate::ring::recorder::LogMark;
 use crate::segment::Output;
 use crate::sync::{Arc, thread};
 use crate::twin::{self, Twin};
@@ -112,6 +115,9 @@ impl<O: Output> Consumer<O> {
     pub(crate) fn new(core: Arc<Core>, discipline: Discipline, output: O, salt: u32) -> Self {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
+        if let Some(crash_proof) = core.crash_proof() {
+            crash_proof.set_clock(&discipline.line());
+        }
         let released_bytes = output.len();
         Self {
             core,
@@ -235,7 +241,7 @@ impl<O: Output> Consumer<O> {
         if twin::broken(Twin::RoomBeforeOutput) {
             self.lanes[lanes.clone()].iter_mut().for_each(Lane::commit);
         }
-        if self.append() {
+        if self.append_from(lanes.clone()) {
             self.lanes[lanes].iter_mut().for_each(Lane::commit);
             self.released_bytes = self.output.len();
         } else {
@@ -256,12 +262,22 @@ impl<O: Output> Consumer<O> {
 
     /// Gives what is staged to the output and lets readers see it; says whether that worked.
     fn append(&mut self) -> bool {
+        self.append_from(0..0)
+    }
+
+    /// The same with what was taken from some lanes: between the two, their rings are told.
+    fn append_from(&mut self, lanes: Range<usize>) -> bool {
         if self.staging.len() == 0 {
             return true;
         }
         let (offset, ticks) = (self.output.len(), std::mem::take(&mut self.block.range));
-        let result = self.output.append(self.staging.as_slice());
-        match result.and_then(|()| self.output.commit()) {
+        let result = self.output.append(self.staging.as_slice()).and_then(|()| {
+            let (segment, committed) = (self.output.segment_number(), self.output.len());
+            let mark = LogMark { segment, committed };
+            self.lanes[lanes].iter_mut().for_each(|lane| lane.prepare(mark));
+            self.output.commit()
+        });
+        match result {
             Ok(()) => {
                 self.index.note(self.staging.as_slice(), offset, ticks);
                 self.staging.clear();
@@ -299,6 +315,9 @@ impl<O: Output> Consumer<O> {
         let seen = self.core.clock.observe();
         let line = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
+        if let Some(crash_proof) = self.core.crash_proof() {
+            crash_proof.set_clock(&line);
+        }
         if self.complete > self.watermark {
             // So that who follows the file does not wait for the next record to learn that the last
             // ones are complete.
@@ -344,6 +363,10 @@ impl<O: Output> Consumer<O> {
             self.check_output();
             self.renew_segment();
         }
+        self.lanes.iter_mut().for_each(Lane::remove_ring_file);
+        if let Some(crash_proof) = self.core.crash_proof() {
+            crash_proof.end();
+        }
         self.report(unwritten)
     }
 
@@ -383,6 +406,7 @@ impl<O: Output> Consumer<O> {
         if self.output.len() > self.released_bytes {
             self.lanes.iter_mut().for_each(Lane::commit);
         }
+        self.lanes.iter_mut().for_each(Lane::keep_ring_file);
         self.core.control.end();
         self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
         self.report(0)
