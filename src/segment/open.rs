@@ -105,14 +105,19 @@ impl Target {
     /// Gives it its name. What stands beside the file that was there before goes with that.
     pub(super) fn keep_with_side_file(self) -> Result<(), StartError> {
         let path = self.path.clone();
+        let is_over = matches!(self.how, How::Over { .. });
         let old = self.keep()?;
-        for beside in [side_path, recovered_path] {
-            // Mostly there is nothing.
-            let _ = match &old {
-                Some(old) => fs::rename(beside(&path), beside(old)),
-                None => fs::remove_file(beside(&path)),
-            };
-        }
+        // Mostly there is nothing.
+        let _ = match &old {
+            Some(old) => fs::rename(side_path(&path), side_path(old)),
+            None => fs::remove_file(side_path(&path)),
+        };
+        let _ = match &old {
+            Some(old) => fs::rename(recovered_path(&path), recovered_path(old)),
+            None if is_over => fs::remove_file(recovered_path(&path)),
+            // Somebody moved the log away, and may want the rest of it.
+            None => Ok(()),
+        };
         Ok(())
     }
 

@@ -110,7 +110,16 @@ pub fn child(scene: &str, dir: &Path) {
             };
             let name = format!("thread {thread}");
             let make = move || std::thread::Builder::new().name(name.clone());
-            if scene == "short" {
+            if scene == "few" {
+                make()
+                    .spawn_scoped(scope, move || {
+                        (1..=100).for_each(log);
+                        loop {
+                            std::thread::park();
+                        }
+                    })
+                    .unwrap();
+            } else if scene == "short" {
                 // Threads that come and go, each with some records.
                 scope.spawn(move || {
                     for first in (1..).step_by(10) {

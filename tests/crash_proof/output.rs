@@ -205,6 +205,68 @@ fn what_was_rescued_is_not_recovered_once_more() {
     assert_all(&log, &counters);
 }
 
+fn word(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(*bytes[at..].first_chunk().unwrap())
+}
+
+fn write(path: &Path, at: u64, word: u64) {
+    let file = fs::File::options().write(true).open(path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &word.to_le_bytes(), at).unwrap();
+}
+
+/// A process is killed when it has written its last batch to the log, and not committed it. (It is
+/// put back to that moment, which lasts for less than a microsecond.)
+#[test]
+fn what_was_written_and_not_committed_is_cut_off() {
+    const COMMITTED: usize = 1024;
+    const TAIL: usize = 1024;
+    const HEAD: usize = 1408;
+    const ACCOUNTS: [usize; 2] = [1536, 1576];
+    let dir = scratch();
+    let log = dir.path().join("app.kymo");
+    let counters = Counters::map(&dir.path().join("counters"));
+    let child = spawn("few", dir.path());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let rings = || {
+        let files = files_in(&dir.path().join("rings")).into_iter();
+        let rings = files.filter(|path| path.extension().unwrap() == "kymoring");
+        let rings = rings.map(|path| (fs::read(&path).unwrap(), path));
+        rings.collect::<Vec<_>>()
+    };
+    let is_swept = |(bytes, _): &(Vec<u8>, PathBuf)| {
+        word(bytes, HEAD) == word(bytes, TAIL) && word(bytes, TAIL) > 0
+    };
+    while (0..THREADS).any(|thread| counters.of(thread).load(Ordering::Acquire) < 100)
+        || !rings().iter().all(is_swept)
+    {
+        assert!(Instant::now() < deadline, "the log is not written");
+        std::thread::yield_now();
+    }
+    kill(child);
+    let rings = rings();
+    let accounts = |bytes: &[u8]| {
+        let mut accounts = ACCOUNTS.map(|at| [word(bytes, at), word(bytes, at + 24)]);
+        accounts.sort();
+        accounts
+    };
+    let all = rings.iter().flat_map(|(bytes, _)| accounts(bytes)).map(|[_, committed]| committed);
+    let last = all.clone().max().unwrap();
+    let before = all.filter(|committed| *committed < last).max().unwrap().max(4096);
+    let mut undone = 0;
+    for (bytes, path) in &rings {
+        let [older, newer] = accounts(bytes);
+        if newer[1] == last {
+            write(path, HEAD as u64, older[0]);
+            undone += 1;
+        }
+    }
+    assert!(undone > 0);
+    write(&log, COMMITTED as u64, before);
+    assert!(recoverable(&log) > 0);
+    assert!(recover(&log).unwrap().damage.is_empty());
+    assert_all(&log, &counters);
+}
+
 /// The children of a fork have no part in the rings.
 #[test]
 fn a_fork_leaves_the_rings_alone() {

@@ -98,6 +98,23 @@ fn what_is_recovered_is_not_written_over() {
     assert_all(&dir.path().join("app.1.kymo"), &before);
 }
 
+/// A log is moved away, and what was recovered of it is not: that is kept, also when the next
+/// process dies.
+#[test]
+fn what_was_recovered_is_not_replaced() {
+    let dir = scratch();
+    let log = dir.path().join("app.kymo");
+    let before = dead_process(dir.path());
+    recover(&log).unwrap();
+    fs::rename(&log, dir.path().join("old.kymo")).unwrap();
+    let now = dead_process(dir.path());
+    recover(&log).unwrap();
+    assert_all(&log, &now);
+    let [of, to] = ["app.kymo.recovered.1", "old.kymo.recovered"].map(|name| dir.path().join(name));
+    fs::rename(of, to).unwrap();
+    assert_all(&dir.path().join("old.kymo"), &before);
+}
+
 /// Somebody who looks at a log all the time does not keep a logger from starting.
 #[test]
 fn looking_at_a_log_does_not_lock_it() {

@@ -137,9 +137,14 @@ pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
         let signal = (!tells_end).then_some(SIGKILL);
         let bytes = recovered::segment(&header, &left.clocks(), &threads, signal);
         let new = new_path(&beside);
-        write_new(&new, &bytes, log.mode()?).map_err(|error| RecoverError::file(&new, error))?;
-        log.cut()?;
-        fs::rename(&new, &beside).map_err(|error| RecoverError::file(&beside, error))?;
+        let placed = write_new(&new, &bytes, log.mode()?)
+            .map_err(|error| RecoverError::file(&new, error))
+            .and_then(|()| log.cut())
+            .and_then(|()| place_new(&new, &beside));
+        if placed.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        placed?;
         recovery.file = Some(beside);
     }
     recovery.damage = left.remove();
@@ -211,13 +216,23 @@ fn new_path(path: &Path) -> PathBuf {
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut options = File::options();
-    options.write(true).create(true).truncate(true).mode(mode);
-    let written = options.open(path).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(path);
+    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Gives a file its name. What bears that name is of another log, which was moved away: it is kept,
+/// with a number behind its name.
+fn place_new(new: &Path, path: &Path) -> Result<(), RecoverError> {
+    let fail = |error| RecoverError::file(path, error);
+    if path.try_exists().map_err(fail)? {
+        let numbered = |number: u32| {
+            let mut free = path.to_owned();
+            free.as_mut_os_string().push(format!(".{number}"));
+            free
+        };
+        let free = (1..).map(numbered).find(|free| !free.exists());
+        free.map_or(Ok(()), |free| fs::rename(path, free)).map_err(fail)?;
     }
-    written
+    fs::rename(new, path).map_err(fail)
 }
