@@ -67,9 +67,10 @@ impl Producer {
 
     /// Takes the cursor, and takes back what it was lent.
     pub(crate) fn take_back(&mut self) {
-        let next = self.state.cursor.take();
-        // SAFETY: INV-2 of `cursor`. Where nothing was lent, nothing is taken back.
-        unsafe { self.ring.take_back(next) };
+        if let Some(next) = self.state.cursor.take() {
+            // SAFETY: INV-2 of `cursor`. Where nothing was lent, nothing is taken back.
+            unsafe { self.ring.take_back(next) };
+        }
     }
 
     /// Whether the logger was shut down.
@@ -227,6 +228,11 @@ impl Drop for Producer {
     /// Gives the ring back: another thread may get it.
     fn drop(&mut self) {
         self.take_back();
+        if self.ring.is_lent() {
+            // A call of the thread never came back: a signal handler jumped out of it, or ended the
+            // thread. Nobody knows how far it came, so the ring stays where it is.
+            return;
+        }
         // SAFETY: taken once, here, and not used behind this.
         let ring = unsafe { ManuallyDrop::take(&mut self.ring) };
         self.state.end(ring);
