@@ -237,7 +237,7 @@ fn needed_later(start: *mut u64, end: *mut u64) {
     // SAFETY: there is no instruction in it.
     unsafe {
         std::arch::asm!(
-            "/* {} {} */", in(reg) start, in(reg) end,
+            "/* {} {} */", in(reg) start.addr(), in(reg) end.addr(),
             options(nomem, nostack, preserves_flags)
         );
     }
