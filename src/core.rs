@@ -5,6 +5,7 @@ use crate::consumer::side::SideFile;
 use crate::control::Control;
 use crate::policy::Policies;
 use crate::producer::Producer;
+use crate::recorded::{self, Followers, Recorders};
 use crate::registry::{NewRing, Registry};
 use crate::ring::ring;
 use crate::segment::LogFile;
@@ -85,19 +86,41 @@ impl Core {
         self.make(
             ring_words,
             RingState { is_own: true, ..RingState::new(self, ring_words, thread) },
+            Default::default(),
         )
     }
 
-    /// A producer for the calling thread; `None` if the logger has just ended.
+    /// A producer for the calling thread, with rings for its recorded levels; `None` if the logger
+    /// has just ended.
     pub(crate) fn make_producer(
         self: &Arc<Self>,
         ring_words: usize,
         thread: ThreadInfo,
     ) -> Option<Producer> {
-        self.make(ring_words, RingState::new(self, ring_words, thread))
+        match recorded::rings(self, ring_words) {
+            Some(rings) => {
+                let state = RingState::new(self, ring_words, thread).with_recorders(self);
+                self.make(ring_words, state, rings)
+            }
+            None => self.make_plain_producer(ring_words, thread),
+        }
     }
 
-    fn make(self: &Arc<Self>, ring_words: usize, state: RingState) -> Option<Producer> {
+    /// A producer without those: what it logs goes to its one ring.
+    pub(crate) fn make_plain_producer(
+        self: &Arc<Self>,
+        ring_words: usize,
+        thread: ThreadInfo,
+    ) -> Option<Producer> {
+        self.make(ring_words, RingState::new(self, ring_words, thread), Default::default())
+    }
+
+    fn make(
+        self: &Arc<Self>,
+        ring_words: usize,
+        state: RingState,
+        (recorders, followers): (Recorders, Followers),
+    ) -> Option<Producer> {
         // Each call of a thread comes here when the consumer has died: no ring is made for it.
         if self.registry.is_closed() {
             return None;
@@ -105,12 +128,12 @@ impl Core {
         let spare = self.registry.spare(ring_words);
         let (producer, consumer) = spare.unwrap_or_else(|| ring(ring_words));
         let state = Arc::new(state);
-        if !self.registry.add(NewRing { ring: consumer, state: state.clone() }) {
+        if !self.registry.add(NewRing { ring: consumer, followers, state: state.clone() }) {
             return None;
         }
         // Behind that, so that only what the consumer knows of is in the list. The thread has its
         // end of the ring still, so it is not dismissed before.
         self.counters.enlist(&state);
-        Some(Producer::new(producer, state, self.clone()))
+        Some(Producer::new(producer, recorders, state, self.clone()))
     }
 }

@@ -25,6 +25,7 @@ use crate::level::Level;
 use crate::policy::Mode;
 use crate::producer::Producer;
 use crate::record::{self, HEADER_BYTES};
+use crate::recorded;
 use crate::ring::WORD_BYTES;
 use crate::sync::statics::{AtomicU8, Ordering, compiler_fence};
 use crate::thread;
@@ -106,7 +107,7 @@ pub(crate) fn log<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: 
 }
 
 /// Puts a thread's producer back, also if a call should panic.
-struct PutBack(*mut Producer);
+pub(crate) struct PutBack(pub(crate) *mut Producer);
 
 impl Drop for PutBack {
     #[inline(always)]
@@ -149,7 +150,7 @@ pub(crate) fn try_log<V: AtLevel, L: Arguments>(
 /// # Safety
 /// `to` is valid for writes of `HEADER_BYTES`, and aligned to 8.
 #[inline(always)]
-unsafe fn write_header(to: *mut u8, site: &'static CallSite, length: u64, ticks: u64) {
+pub(crate) unsafe fn write_header(to: *mut u8, site: &'static CallSite, length: u64, ticks: u64) {
     let to = to.cast::<u64>();
     // SAFETY: the caller's promise.
     unsafe { to.write(record::first_word(site, length)) };
@@ -163,6 +164,9 @@ unsafe fn write_header(to: *mut u8, site: &'static CallSite, length: u64, ticks:
 /// clock, cut, wait for room, or count the record as dropped.
 #[inline]
 pub(crate) fn log_slow<L: Arguments>(site: &'static CallSite, arguments: L) {
+    if recorded::log(site, arguments) {
+        return;
+    }
     if let Some(mut lease) = thread::lease(site.level) {
         log_outlined(&mut lease, site, arguments);
     }
@@ -175,6 +179,9 @@ pub(crate) fn log_outlined<L: Arguments>(
     site: &'static CallSite,
     arguments: L,
 ) {
+    if recorded::try_log(producer, site, arguments) {
+        return;
+    }
     let ticks = producer.stamp();
     let Some(fit) = Fit::new(&arguments, producer.max_record_bytes()) else {
         return producer.drop_record(site.level, ticks, DropReason::TooLarge);
@@ -219,16 +226,16 @@ pub(crate) fn log_at_once<L: Arguments>(
 }
 
 /// How a record is made to fit.
-struct Fit {
+pub(crate) struct Fit {
     /// Its length, header included.
-    bytes: usize,
+    pub(crate) bytes: usize,
     /// Where it has to be cut: how many bytes its arguments may have beyond the least they need.
     spare: Option<usize>,
 }
 
 impl Fit {
     /// `None` where even the least is too much.
-    fn new<L: Arguments>(arguments: &L, max_bytes: usize) -> Option<Self> {
+    pub(crate) fn new<L: Arguments>(arguments: &L, max_bytes: usize) -> Option<Self> {
         let bytes = HEADER_BYTES + arguments.bytes();
         if bytes <= max_bytes {
             return Some(Self { bytes, spare: None });
@@ -243,7 +250,7 @@ impl Fit {
     /// # Safety
     /// `to` is valid for writes of `self.bytes`, rounded up to words, and this is the fit of these
     /// arguments.
-    unsafe fn write<L: Arguments>(
+    pub(crate) unsafe fn write<L: Arguments>(
         self,
         to: *mut u64,
         site: &'static CallSite,

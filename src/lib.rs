@@ -80,6 +80,7 @@ mod producer;
 #[cfg(feature = "reader")]
 pub mod reader;
 mod record;
+mod recorded;
 mod registry;
 #[doc(hidden)]
 pub mod ring;

@@ -348,7 +348,7 @@ impl Drop for EndOnDrop {
         // waits for room in one is let go.
         for ring in self.0.registry.close() {
             ring.state.close();
-            orphans::adopt(Orphan::new(ring.ring, ring.state, 0));
+            orphans::adopt(Orphan::new(ring.ring, ring.followers.overwriting, ring.state, 0));
         }
         self.0.control.end();
         self.0.emergency.mailbox.end();

@@ -8,7 +8,9 @@ use crate::core::Core;
 use crate::drop_reason::DropReason;
 use crate::level::Level;
 use crate::policy::{Mode, Overflow, WriteThrough};
+use crate::recorded::Recorders;
 use crate::ring::producer::Refusal;
+use crate::ring::recorder::overwriting::Recorder;
 use crate::ring::{WORD_BYTES, WordProducer};
 use crate::state::RingState;
 use crate::sync::atomic::Ordering;
@@ -31,14 +33,31 @@ const SLEEP: Duration = Duration::from_micros(50);
 pub(crate) struct Producer {
     pub(crate) ring: ManuallyDrop<WordProducer>,
     pub(crate) state: Arc<RingState>,
+    /// What its recorded levels go to, if there are any.
+    recorders: Recorders,
     core: Arc<Core>,
     /// How many failures the last flush knew of.
     failures: u64,
 }
 
 impl Producer {
-    pub(crate) fn new(ring: WordProducer, state: Arc<RingState>, core: Arc<Core>) -> Self {
-        Self { ring: ManuallyDrop::new(ring), state, core, failures: 0 }
+    pub(crate) fn new(
+        ring: WordProducer,
+        recorders: Recorders,
+        state: Arc<RingState>,
+        core: Arc<Core>,
+    ) -> Self {
+        Self { ring: ManuallyDrop::new(ring), state, recorders, core, failures: 0 }
+    }
+
+    /// Where records of this mode go round, if they do.
+    #[inline(always)]
+    pub(crate) fn recorder(&mut self, mode: u8) -> Option<&mut Recorder> {
+        match mode {
+            Mode::OVERWRITING => self.recorders.overwriting.as_mut(),
+            Mode::FLIGHT => self.recorders.flight.as_mut(),
+            _ => None,
+        }
     }
 
     /// See [`Mode`]. The level is given by its index.
@@ -184,12 +203,17 @@ impl Producer {
     /// Waits until the consumer has taken all that was logged here, whatever became of it; false if
     /// it has not.
     fn drain(&mut self, deadline_ns: Option<u64>) -> bool {
-        while !self.ring.is_drained() {
+        while !self.is_drained() {
             if self.is_closed() || !self.core.control.request_sweep(deadline_ns) {
                 break;
             }
         }
+        self.is_drained()
+    }
+
+    fn is_drained(&mut self) -> bool {
         self.ring.is_drained()
+            && self.recorders.overwriting.as_ref().is_none_or(Recorder::is_drained)
     }
 
     /// How often something that was logged here could not be written, or was lost.
@@ -203,6 +227,8 @@ impl Producer {
 impl Drop for Producer {
     /// Gives the ring back: another thread may get it.
     fn drop(&mut self) {
+        // Before the ring, with which the thread has ended for the consumer.
+        self.recorders = Recorders::default();
         // SAFETY: taken once, here, and not used behind this.
         let ring = unsafe { ManuallyDrop::take(&mut self.ring) };
         self.state.end(ring);

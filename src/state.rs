@@ -45,7 +45,8 @@ pub(crate) struct RingState {
 impl RingState {
     pub(crate) fn new(core: &Core, ring_words: usize, thread: ThreadInfo) -> Self {
         Self {
-            modes: Level::ALL.map(|level| AtomicU8::new(core.policies.mode(level, core.clock))),
+            modes: Level::ALL
+                .map(|level| AtomicU8::new(core.policies.plain_mode(level, core.clock))),
             clock: core.clock,
             thread,
             ring_words,
@@ -56,6 +57,12 @@ impl RingState {
             ended: AtomicBool::new(false),
             returned: Mutex::new(None),
         }
+    }
+
+    /// For a thread that has recorders.
+    pub(crate) fn with_recorders(mut self, core: &Core) -> Self {
+        self.modes = Level::ALL.map(|level| AtomicU8::new(core.policies.mode(level, core.clock)));
+        self
     }
 
     /// The thread's side: it logs no more, and gives its end of the ring back.

@@ -1,6 +1,7 @@
 //! A ring from the consumer's side, and the account of its thread.
 
 use super::dictionary::Dictionary;
+use super::followed::{Followed, Merge, Next};
 use super::index::TickRange;
 use super::staging::{Frame, Staging};
 use super::{compact, frames};
@@ -28,6 +29,8 @@ pub(super) struct Lane {
     /// Its number in the file.
     pub(super) number: u64,
     ring: WordConsumer,
+    /// The ring of the levels that overwrite their oldest records, if there are any.
+    followed: Option<Followed>,
     /// Whether its name is in the file.
     announced: bool,
     /// Whether its end is in the file.
@@ -63,6 +66,8 @@ pub(super) struct Lane {
 #[derive(Default)]
 struct Sweep {
     words: usize,
+    /// From the ring of the levels that overwrite their oldest records.
+    followed_words: usize,
     records: [u64; 5],
     cut: u64,
     first_ticks: u64,
@@ -77,7 +82,12 @@ struct Sweep {
 impl Sweep {
     /// The ticks of the first and of the last record.
     fn range(&self) -> Option<(u64, u64)> {
-        (self.words != 0).then_some((self.first_ticks, self.last_ticks))
+        self.took().then_some((self.first_ticks, self.last_ticks))
+    }
+
+    /// Whether it took something.
+    fn took(&self) -> bool {
+        self.words + self.followed_words != 0
     }
 }
 
@@ -128,6 +138,8 @@ pub(super) enum Left {
     Nothing,
     /// More, all of it newer than this.
     NewerThan(u64),
+    /// What is newer than the sweep, and is to be taken by the next one.
+    Held,
 }
 
 impl Lane {
@@ -136,6 +148,7 @@ impl Lane {
             state: ring.state,
             number,
             ring: ring.ring,
+            followed: ring.followers.overwriting.map(Followed::new),
             announced: false,
             end_in_file: false,
             written: [0; 5],
@@ -167,6 +180,8 @@ impl Lane {
         let fresh = see_drops(&self.state.drops, &mut self.seen, &mut self.gap, false);
         let written = self.written();
         let mut ended = self.state.has_ended();
+        // Before the looks: see `Followed::look`.
+        let as_of = self.followed.is_some().then(|| self.state.clock.stamp());
         let committed = self.ring.look();
         if twin::broken(Twin::EndedLast) {
             ended = self.state.has_ended();
@@ -178,10 +193,31 @@ impl Lane {
             written,
             announced: &mut self.announced,
             state: &self.state,
+            mark: None,
         };
-        let all = account.take(first, dictionary, staging, block)
-            && account.take(second, dictionary, staging, block);
         let found = first.len() + second.len();
+        let mut found_all = found;
+        let left = match &mut self.followed {
+            None => {
+                let all = account.take(first, dictionary, staging, block)
+                    && account.take(second, dictionary, staging, block);
+                account.left(all)
+            }
+            Some(followed) => {
+                let copy = followed.look(as_of.filter(|_| !ended));
+                found_all += copy.words().len();
+                if let Some((counts, range)) = copy.overwritten {
+                    self.failed.add_all(DropReason::Overwritten, counts);
+                    self.failed_range = join(self.failed_range, Some(range));
+                    self.state.taken.failed.store(&self.failed);
+                    let range = self.failed_range.unwrap_or_default();
+                    account.mark = Some(Mark { failed: &self.failed, base: self.marked, range });
+                }
+                let merge = Merge::new(first, second, copy);
+                account.take_both(merge, dictionary, staging, block)
+            }
+        };
+        let all = left == Left::Nothing;
         self.recent_high_water = self.recent_high_water.max(found);
         if found > self.high_water {
             self.high_water = found;
@@ -189,15 +225,16 @@ impl Lane {
             self.state.taken.high_water_words.store(found as u64, Ordering::Relaxed);
         }
         if let Some(gap) = &mut self.gap {
-            let words_before = if fresh { found } else { gap.words_before };
-            gap.words_before = words_before.saturating_sub(self.sweep.words);
+            let words_before = if fresh { found_all } else { gap.words_before };
+            let taken = self.sweep.words + self.sweep.followed_words;
+            gap.words_before = words_before.saturating_sub(taken);
         }
         if ended && all && !twin::broken(Twin::MarkBeforeLook) {
             // Of a thread that has ended this finds all drops; what it logged has just been taken.
             see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
         }
         self.sweep.finished = ended && (all || twin::broken(Twin::FinishedEarly));
-        if all { Left::Nothing } else { Left::NewerThan(self.sweep.last_ticks) }
+        left
     }
 
     /// Sees all drops, also those behind a gap that could not be marked, because there is no later.
@@ -208,18 +245,21 @@ impl Lane {
     /// Writes a mark, if there is a gap and all that was logged before it has been taken.
     pub(super) fn mark_drops(&mut self, staging: &mut Staging, block: &mut Block) {
         let gap = self.gap.as_ref().filter(|gap| gap.words_before == 0);
-        if gap.is_none() && self.failed_range.is_none() {
+        // What the consumer lost may have been marked in this sweep.
+        let failed_range = self.failed_range.filter(|_| self.sweep.marked.is_none());
+        if gap.is_none() && failed_range.is_none() {
             return;
         }
-        let by_producer = gap.map_or(self.marked[0], |gap| gap.counts);
+        let base = self.sweep.marked.unwrap_or(self.marked);
+        let by_producer = gap.map_or(base[0], |gap| gap.counts);
         let all = by_producer.plus(&self.failed);
-        let range = join(gap.map(|gap| gap.range), self.failed_range);
+        let range = join(gap.map(|gap| gap.range), failed_range);
         block.close(staging);
         announce(&mut self.announced, self.number, &self.state, staging);
-        let counts = all.since(&self.marked[1]);
+        let counts = all.since(&base[1]);
         frames::put_drops(staging, self.number, range.unwrap_or_default(), &counts);
         self.sweep.marked = Some([by_producer, all]);
-        self.sweep.marked_range = range;
+        self.sweep.marked_range = join(self.sweep.marked_range, range);
     }
 
     /// How many words were found in the ring, if that is a share of its capacity which it had not
@@ -250,7 +290,7 @@ impl Lane {
 
     /// Whether the sweep took something.
     pub(super) fn took_records(&self) -> bool {
-        self.sweep.words != 0
+        self.sweep.took()
     }
 
     /// Whether there is anything to be said of the thread.
@@ -275,7 +315,7 @@ impl Lane {
 
     /// The sweep is in the file: counts it, and gives the ring its room back.
     pub(super) fn commit(&mut self) {
-        if self.sweep.words != 0 {
+        if self.sweep.took() {
             let taken = &self.state.taken;
             for (level, count) in self.sweep.records.into_iter().enumerate() {
                 self.written[level] += count;
@@ -283,7 +323,8 @@ impl Lane {
                 // for a thread that has flushed.
                 taken.written[level].store(self.written[level], Ordering::Relaxed);
             }
-            self.bytes += (self.sweep.words * WORD_BYTES) as u64;
+            let words = self.sweep.words + self.sweep.followed_words;
+            self.bytes += (words * WORD_BYTES) as u64;
             taken.bytes.store(self.bytes, Ordering::Relaxed);
         }
         self.cut += self.sweep.cut;
@@ -302,7 +343,7 @@ impl Lane {
     pub(super) fn fail(&mut self) {
         let has_ended = std::mem::take(&mut self.sweep.finished);
         self.failed.add_all(DropReason::OutputFailed, self.sweep.records);
-        if self.sweep.words != 0 {
+        if self.sweep.took() {
             self.failed_range = join(self.failed_range, self.sweep.range());
             self.say_failed();
         }
@@ -313,6 +354,7 @@ impl Lane {
             // works again.
             drop(self.state.take_returned());
             self.ring = ring(1).1;
+            self.followed = None;
         }
     }
 
@@ -353,6 +395,10 @@ impl Lane {
         if self.sweep.words != 0 {
             self.ring.consume(self.sweep.words);
         }
+        if let Some(followed) = &mut self.followed {
+            // Also where that is nothing: all that was there may have been overwritten.
+            followed.consume(self.sweep.followed_words);
+        }
         self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
     }
 
@@ -370,6 +416,20 @@ impl Lane {
             range = join(range, Some((record.ticks, record.ticks)));
         }
         committed.consume_all();
+        if let Some(followed) = &mut self.followed {
+            followed.drain(|copy| {
+                for record in records(copy.words()) {
+                    // SAFETY: as above.
+                    let record = unsafe { Record::new(record) };
+                    left[record.site.level.index()] += 1;
+                    range = join(range, Some((record.ticks, record.ticks)));
+                }
+                if let Some((counts, gap)) = copy.overwritten {
+                    self.failed.add_all(DropReason::Overwritten, counts);
+                    self.failed_range = join(self.failed_range, Some(gap));
+                }
+            });
+        }
         if range.is_some() {
             self.failed.add_all(DropReason::ShutdownTimedOut, left);
             self.failed_range = join(self.failed_range, range);
@@ -384,7 +444,8 @@ impl Lane {
     }
 
     pub(super) fn into_orphan(self) -> Orphan {
-        Orphan::new(self.ring, self.state, self.seen)
+        let overwriting = self.followed.map(Followed::into_follower);
+        Orphan::new(self.ring, overwriting, self.state, self.seen)
     }
 }
 
@@ -395,9 +456,68 @@ struct Account<'a> {
     written: u64,
     announced: &'a mut bool,
     state: &'a RingState,
+    /// To be written before the first record of the other ring.
+    mark: Option<Mark<'a>>,
+}
+
+/// What the consumer lost, to be marked.
+struct Mark<'a> {
+    failed: &'a DropCounts,
+    /// What is marked: see `Lane::marked`.
+    base: [DropCounts; 2],
+    range: (u64, u64),
+}
+
+/// The time stamp of a record.
+pub(super) fn ticks_of(record: &[u64]) -> u64 {
+    record[1]
 }
 
 impl Account<'_> {
+    /// What is left, where that is all or what did not fit into the batch.
+    fn left(&self, all: bool) -> Left {
+        if all { Left::Nothing } else { Left::NewerThan(self.sweep.last_ticks) }
+    }
+
+    /// Takes records of both rings as long as the batch is not full; says what it left.
+    fn take_both(
+        &mut self,
+        mut merge: Merge<'_>,
+        dictionary: &mut Dictionary,
+        staging: &mut Staging,
+        block: &mut Block,
+    ) -> Left {
+        loop {
+            let (words, followed_words) = merge.passed();
+            (self.sweep.words, self.sweep.followed_words) = (words, followed_words);
+            let is_full = words + followed_words >= BATCH_WORDS;
+            let record = match merge.next() {
+                Next::Nothing => return Left::Nothing,
+                Next::Held => return Left::Held,
+                Next::Waiting => return self.left(false),
+                Next::Ordinary(_) | Next::Followed(_) if is_full => return self.left(false),
+                Next::Ordinary(record) => record,
+                Next::Followed(record) => {
+                    self.put_mark(staging, block);
+                    record
+                }
+            };
+            // SAFETY: as in `take`.
+            let record = unsafe { Record::new(record) };
+            self.put(record, dictionary, staging, block);
+        }
+    }
+
+    fn put_mark(&mut self, staging: &mut Staging, block: &mut Block) {
+        let Some(Mark { failed, base, range }) = self.mark.take() else { return };
+        block.close(staging);
+        announce(self.announced, self.thread, self.state, staging);
+        let all = base[0].plus(failed);
+        frames::put_drops(staging, self.thread, range, &all.since(&base[1]));
+        self.sweep.marked = Some([base[0], all]);
+        self.sweep.marked_range = Some(range);
+    }
+
     /// Takes records as long as the batch is not full; says whether it took all.
     fn take(
         &mut self,

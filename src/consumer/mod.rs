@@ -9,6 +9,7 @@ mod dictionary;
 mod failure;
 #[cfg(all(test, feature = "reader", not(kymo_loom)))]
 mod faults;
+mod followed;
 mod frames;
 mod index;
 mod lane;
@@ -185,19 +186,22 @@ impl<O: Output> Consumer<O> {
         (took, stop)
     }
 
-    /// Takes a batch from each ring, and commits it. Whether there was anything.
+    /// Takes a batch from each ring, and commits it. Whether there was anything, or is for the next
+    /// sweep.
     pub(crate) fn sweep(&mut self) -> bool {
         let mut complete = self.core.clock.begin_sweep();
         self.renew_segment();
         for ring in self.core.registry.take() {
             self.add_lane(ring);
         }
-        let mut took = false;
+        let (mut took, mut held) = (false, false);
         // The lanes before this one are committed.
         let mut open = 0;
         for index in 0..self.lanes.len() {
-            if let Left::NewerThan(ticks) = self.drain(index) {
-                complete = complete.min(ticks);
+            match self.drain(index) {
+                Left::Nothing => {}
+                Left::NewerThan(ticks) => complete = complete.min(ticks),
+                Left::Held => held = true,
             }
             took |= self.lanes[index].took_records();
             if self.staging.len() > STAGING_BYTES {
@@ -213,7 +217,7 @@ impl<O: Output> Consumer<O> {
         }
         self.commit(open..self.lanes.len());
         self.forget_finished();
-        took
+        took || held
     }
 
     /// Takes a batch from one ring.

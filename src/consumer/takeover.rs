@@ -87,7 +87,8 @@ impl<O: Output> Consumer<O> {
                 let took = self.lanes[index].took_records();
                 self.block.close(&mut self.staging);
                 self.commit(index..index + 1);
-                if left == Left::Nothing || !took || monotonic_ns() >= deadline_ns {
+                let more = left == Left::Held || left != Left::Nothing && took;
+                if !more || monotonic_ns() >= deadline_ns {
                     break;
                 }
             }

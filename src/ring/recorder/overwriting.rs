@@ -229,7 +229,7 @@ impl Recorder {
 
     /// Whether the consumer has consumed all that was published and not overwritten.
     pub fn is_drained(&self) -> bool {
-        // Acquire: pairs with the store in `Copied::consume`: what the consumer did before is seen.
+        // Acquire: pairs with the store in `Follower::consume`: what the consumer did before is seen.
         self.shared().consumer.head.load(Ordering::Acquire) == self.tail
     }
 
@@ -405,9 +405,37 @@ impl Follower {
         Copied { follower: self, overwritten }
     }
 
+    /// The words of the last copy that are not consumed: whole records, in order.
+    pub fn copied(&self) -> &[u64] {
+        &self.copied[self.consumed..]
+    }
+
+    /// Forgets the first `words` words of the last copy, fillers included.
+    ///
+    /// # Panics
+    ///
+    /// When there are not as many.
+    pub fn consume(&mut self, words: usize) {
+        assert!(words <= self.left(), "consumed more words than there are");
+        self.consumed += words;
+        // Release: pairs with what recovery finds, and with the load in `Recorder::is_drained`.
+        self.ring.shared().consumer.head.store(self.first_left(), Ordering::Release);
+    }
+
+    /// How many words of the last copy are not consumed.
+    pub fn left(&self) -> usize {
+        self.copied.len() - self.consumed
+    }
+
+    /// Whether there is nothing that was not consumed.
+    pub fn is_empty(&self) -> bool {
+        // Acquire: as in `copy`.
+        self.left() == 0 && self.ring.shared().tail.load(Ordering::Acquire) == self.position
+    }
+
     /// The position of the first word of the copy that is not consumed.
     fn first_left(&self) -> u64 {
-        self.position - (self.copied.len() - self.consumed) as u64
+        self.position - self.left() as u64
     }
 
     /// Returns how many records of each class were overwritten between the last copy and this one;
@@ -515,7 +543,7 @@ impl Copied<'_> {
 
     /// The words: whole records, in order. The second run is empty.
     pub fn runs(&self) -> (&[u64], &[u64]) {
-        (&self.follower.copied[self.follower.consumed..], &[])
+        (self.follower.copied(), &[])
     }
 
     /// Says that the next words will be in the log: see [`Accounts::prepare`]. Either all words of
@@ -530,12 +558,7 @@ impl Copied<'_> {
     ///
     /// When there are not as many.
     pub fn consume(self, words: usize) {
-        assert!(words <= self.runs().0.len(), "consumed more words than there are");
-        let follower = self.follower;
-        follower.consumed += words;
-        // Release: pairs with what recovery finds. The producer does not look here.
-        let head = follower.first_left();
-        follower.ring.shared().consumer.head.store(head, Ordering::Release);
+        self.follower.consume(words);
     }
 
     /// Forgets all words.

@@ -359,7 +359,7 @@ fn a_forgone_record_is_not_there() {
     let (mut recorder, mut follower) = overwriting(Ring::on_heap(identity(Mode::Overwriting, 64)));
     for number in 1..100 {
         let _ = recorder.reserve_known(16).unwrap().as_mut_ptr();
-        log_by_slot(&mut recorder, &record(number, 3));
+        log_by_slot(&mut recorder, &record(number, 3), 0);
     }
     let copied = follower.look();
     let first = copied.overwritten() + 1;
