@@ -75,6 +75,8 @@ struct Sweep {
     /// Whether everything that was in the ring was taken, and its producer had gone before.
     finished: bool,
     marked: Option<[DropCounts; 2]>,
+    /// The same as of a mark among the records, where there is one.
+    marked_among: Option<[DropCounts; 2]>,
     /// The ticks of the first and of the last record in that mark.
     marked_range: Option<(u64, u64)>,
 }
@@ -245,12 +247,12 @@ impl Lane {
     /// Writes a mark, if there is a gap and all that was logged before it has been taken.
     pub(super) fn mark_drops(&mut self, staging: &mut Staging, block: &mut Block) {
         let gap = self.gap.as_ref().filter(|gap| gap.words_before == 0);
-        // What the consumer lost may have been marked in this sweep.
-        let failed_range = self.failed_range.filter(|_| self.sweep.marked.is_none());
+        // What the consumer lost may have been marked among the records.
+        let base = self.sweep.marked_among.unwrap_or(self.marked);
+        let failed_range = self.failed_range.filter(|_| self.sweep.marked_among.is_none());
         if gap.is_none() && failed_range.is_none() {
             return;
         }
-        let base = self.sweep.marked.unwrap_or(self.marked);
         let by_producer = gap.map_or(base[0], |gap| gap.counts);
         let all = by_producer.plus(&self.failed);
         let range = join(gap.map(|gap| gap.range), failed_range);
@@ -515,6 +517,7 @@ impl Account<'_> {
         let all = base[0].plus(failed);
         frames::put_drops(staging, self.thread, range, &all.since(&base[1]));
         self.sweep.marked = Some([base[0], all]);
+        self.sweep.marked_among = self.sweep.marked;
         self.sweep.marked_range = Some(range);
     }
 
