@@ -1,6 +1,7 @@
 //! What the threads that log and the consumer of one logger share.
 
 use crate::clock::{Observation, TickSource};
+use crate::consumer::dump::DumpRequest;
 use crate::consumer::side::SideFile;
 use crate::control::Control;
 use crate::policy::Policies;
@@ -27,6 +28,7 @@ pub(crate) struct Core {
     pub(crate) started: Observation,
     pub(crate) side: SideFile,
     pub(crate) emergency: Arc<Emergency>,
+    pub(crate) dump_request: DumpRequest,
     log: Mutex<Option<Arc<LogFile>>>,
 }
 
@@ -42,6 +44,7 @@ impl Core {
             started: clock.observe(),
             side: SideFile::default(),
             emergency: Arc::default(),
+            dump_request: DumpRequest::default(),
             log: Mutex::default(),
         }
     }
@@ -78,6 +81,14 @@ impl Core {
     fn log(&self) -> MutexGuard<'_, Option<Arc<LogFile>>> {
         // Nothing under this lock panics.
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the flight recorder dumped, and waits for it; how many records that were.
+    pub(crate) fn dump_flight_recorder(&self) -> u64 {
+        // Nothing under this lock leaves anything half done.
+        let _turn = self.dump_request.turn.lock().unwrap_or_else(|it| it.into_inner());
+        self.dump_request.ask();
+        if self.control.request_sweep(None) { self.dump_request.records() } else { 0 }
     }
 
     /// A producer for kymo's own records; `None` if the logger has just ended.

@@ -45,6 +45,12 @@ pub struct Stats {
     /// How many critical records are in the file beside the log: see
     /// [`Builder::write_through`](crate::Builder::write_through).
     pub rescued: u64,
+    /// How often the flight recorder was dumped.
+    pub dumps: u64,
+    /// How many of its records that brought into the file; they are among those written. What it
+    /// records and no dump asks for is in no count. See
+    /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
+    pub dumped: u64,
 }
 
 impl Stats {
@@ -153,6 +159,8 @@ pub(crate) struct Counters {
     pub(crate) output_errors: Counter,
     pub(crate) sync_errors: Counter,
     pub(crate) rescued: Counter,
+    pub(crate) dumps: Counter,
+    pub(crate) dumped: Counter,
 }
 
 #[derive(Default)]
@@ -211,6 +219,8 @@ impl Counters {
             output_errors: self.output_errors.get(),
             sync_errors: self.sync_errors.get(),
             rescued: self.rescued.get(),
+            dumps: self.dumps.get(),
+            dumped: self.dumped.get(),
         }
     }
 

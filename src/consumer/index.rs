@@ -8,6 +8,7 @@
 //! there are too many steps, every other one is left out.
 
 use super::staging::Staging;
+use crate::format::dump::Dump;
 use crate::format::frame::{Clock, FrameHeader, Kind};
 use crate::format::index::{self, Step};
 use crate::format::{FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES, varint};
@@ -131,6 +132,12 @@ impl Index {
                 ticks.add(word(at + 8));
             }
             Some(Kind::Signal) => ticks.add(word(behind_first() + 1)),
+            Some(Kind::Dump) => {
+                if let Some(dump) = Dump::from_payload(payload) {
+                    ticks.add(dump.oldest);
+                    ticks.add(dump.newest);
+                }
+            }
             _ => {}
         }
     }

@@ -6,12 +6,14 @@ use super::index::TickRange;
 use super::staging::{Frame, Staging};
 use super::{compact, frames};
 use crate::drop_reason::DropReason;
-use crate::format::frame::Kind;
+use crate::format::frame::{Clock, Kind};
 use crate::format::varint;
+use crate::level::Level;
 use crate::orphans::Orphan;
 use crate::record::Record;
 use crate::registry::NewRing;
 use crate::ring::consumer::records;
+use crate::ring::recorder::overwriting::Follower;
 use crate::ring::{WORD_BYTES, WordConsumer, WordProducer, ring};
 use crate::state::{DropCounts, Drops, RingState};
 use crate::sync::Arc;
@@ -31,6 +33,8 @@ pub(super) struct Lane {
     ring: WordConsumer,
     /// The ring of the levels that overwrite their oldest records, if there are any.
     followed: Option<Followed>,
+    /// Its flight recorder, if it has one.
+    pub(super) flight: Option<Flight>,
     /// Whether its name is in the file.
     announced: bool,
     /// Whether its end is in the file.
@@ -68,6 +72,8 @@ struct Sweep {
     words: usize,
     /// From the ring of the levels that overwrite their oldest records.
     followed_words: usize,
+    /// From the copy of the flight recorder.
+    flight_words: usize,
     records: [u64; 5],
     cut: u64,
     first_ticks: u64,
@@ -89,7 +95,7 @@ impl Sweep {
 
     /// Whether it took something.
     fn took(&self) -> bool {
-        self.words + self.followed_words != 0
+        self.words + self.followed_words + self.flight_words != 0
     }
 }
 
@@ -151,6 +157,7 @@ impl Lane {
             number,
             ring: ring.ring,
             followed: ring.followers.overwriting.map(Followed::new),
+            flight: ring.followers.flight.map(Flight::new),
             announced: false,
             end_in_file: false,
             written: [0; 5],
@@ -325,7 +332,7 @@ impl Lane {
                 // for a thread that has flushed.
                 taken.written[level].store(self.written[level], Ordering::Relaxed);
             }
-            let words = self.sweep.words + self.sweep.followed_words;
+            let words = self.sweep.words + self.sweep.followed_words + self.sweep.flight_words;
             self.bytes += (words * WORD_BYTES) as u64;
             taken.bytes.store(self.bytes, Ordering::Relaxed);
         }
@@ -401,7 +408,102 @@ impl Lane {
             // Also where that is nothing: all that was there may have been overwritten.
             followed.consume(self.sweep.followed_words);
         }
+        if let Some(flight) = self.flight.as_mut().filter(|_| self.sweep.flight_words != 0) {
+            flight.follower.consume(self.sweep.flight_words);
+        }
         self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
+    }
+
+    /// The most urgent level of which the sweep took records.
+    pub(super) fn most_urgent(&self) -> Option<Level> {
+        Level::ALL
+            .into_iter()
+            .zip(self.sweep.records)
+            .find_map(|(level, n)| (n > 0).then_some(level))
+    }
+
+    /// How many records the sweep took.
+    pub(super) fn took(&self) -> u64 {
+        self.sweep.records.iter().sum()
+    }
+
+    /// Writes who the thread is, whether that was written or not.
+    pub(super) fn announce_again(&mut self, staging: &mut Staging) {
+        self.announced = false;
+        announce(&mut self.announced, self.number, &self.state, staging);
+    }
+
+    /// Writes what was copied of the flight recorder, until so many bytes are staged, and among it
+    /// the clock frames as they come into force. How many of these it wrote, and whether there is
+    /// more.
+    pub(super) fn put_flight<'c>(
+        &mut self,
+        lines: impl Iterator<Item = &'c Clock>,
+        staging_bytes: usize,
+        dictionary: &mut Dictionary,
+        staging: &mut Staging,
+        block: &mut Block,
+    ) -> (usize, bool) {
+        let written = self.written();
+        let Some(flight) = &self.flight else { return (0, false) };
+        self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
+        let mut account = Account {
+            sweep: &mut self.sweep,
+            thread: self.number,
+            written,
+            announced: &mut self.announced,
+            state: &self.state,
+            mark: None,
+        };
+        let words = flight.words();
+        let (mut lines, mut passed) = (lines.peekable(), 0);
+        let mut walk = records(words);
+        while let Some(record) = walk.clone().next() {
+            if staging.len() > staging_bytes {
+                break;
+            }
+            // SAFETY: as in `Account::take`.
+            let record = unsafe { Record::new(record) };
+            while let Some(line) = lines.next_if(|line| line.holds_at(record.ticks)) {
+                block.close(staging);
+                frames::put_clock(staging, line);
+                passed += 1;
+            }
+            account.put(record, dictionary, staging, block);
+            walk.next();
+        }
+        let more = walk.clone().next().is_some();
+        let left = if more { walk.rest().len() } else { 0 };
+        account.sweep.flight_words = words.len() - left;
+        (passed, more)
+    }
+
+    /// What was made of the flight recorder could not be written: it stays in the copy.
+    pub(super) fn forgo(&mut self) {
+        self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
+    }
+
+    /// Whether its recorder has something that no dump has written.
+    pub(super) fn has_flight(&self) -> bool {
+        self.flight.as_ref().is_some_and(|flight| !flight.follower.is_empty())
+    }
+
+    /// The thread has ended, and only its recorder is left of it, if that is so. Both ends of its
+    /// ring, the first time.
+    pub(super) fn retire(&mut self, retired: &mut u64) -> Option<(WordProducer, WordConsumer)> {
+        if !self.has_flight() {
+            return None;
+        }
+        self.sweep.finished = false;
+        let flight = self.flight.as_mut()?;
+        if flight.retired.is_some() {
+            return None;
+        }
+        *retired += 1;
+        flight.retired = Some(*retired);
+        self.followed = None;
+        let producer = self.state.take_returned()?;
+        Some((producer, std::mem::replace(&mut self.ring, ring(1).1)))
     }
 
     /// The time for shutting down is over: counts what is left in the ring as dropped, and returns
@@ -448,6 +550,36 @@ impl Lane {
     pub(super) fn into_orphan(self) -> Orphan {
         let overwriting = self.followed.map(Followed::into_follower);
         Orphan::new(self.ring, overwriting, self.state, self.seen)
+    }
+}
+
+/// A thread's flight recorder from the consumer's side.
+pub(super) struct Flight {
+    follower: Follower,
+    /// How many records were overwritten since a mark last said so.
+    pub(super) overwritten: u64,
+    /// How many threads had ended with something in their recorders when this one did, with it.
+    pub(super) retired: Option<u64>,
+}
+
+impl Flight {
+    fn new(follower: Follower) -> Self {
+        Self { follower, overwritten: 0, retired: None }
+    }
+
+    /// Copies what is there, unless something of an earlier copy could not be written.
+    pub(super) fn copy(&mut self) {
+        self.overwritten += self.follower.look().overwritten();
+    }
+
+    /// What was copied and not written.
+    pub(super) fn words(&self) -> &[u64] {
+        self.follower.copied()
+    }
+
+    /// How many words that are.
+    pub(super) fn left(&self) -> usize {
+        self.follower.left()
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod compact;
 mod dictionary;
+pub(crate) mod dump;
 mod failure;
 #[cfg(all(test, feature = "reader", not(kymo_loom)))]
 mod faults;
@@ -25,6 +26,7 @@ use std::io;
 use std::ops::Range;
 
 use dictionary::Dictionary;
+use dump::{Dumps, Reason};
 use failure::{Ended, Segment};
 use frames::Totals;
 use index::Index;
@@ -59,6 +61,9 @@ pub struct Report {
     pub rescued: u64,
     /// How many warnings of kymo's own are in the file, besides those written.
     pub warnings: u64,
+    /// How many of those written are records of the flight recorder: see
+    /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
+    pub dumped: u64,
     /// In how many of those written something was cut off to fit.
     pub cut: u64,
     /// The length of the file in bytes.
@@ -88,6 +93,7 @@ pub(crate) struct Consumer<O> {
     dictionary: Dictionary,
     block: Block,
     index: Index,
+    dumps: Dumps,
     lanes: Vec<Lane>,
     next_thread: u64,
     watermark: u64,
@@ -114,6 +120,8 @@ impl<O: Output> Consumer<O> {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
         let released_bytes = output.len();
+        let mut dumps = Dumps::new();
+        dumps.note_line(discipline.line());
         Self {
             core,
             clock_interval_ns: FIRST_CLOCK_INTERVAL_NS,
@@ -124,6 +132,7 @@ impl<O: Output> Consumer<O> {
             dictionary: Dictionary::new(),
             block: Block::default(),
             index: Index::new(),
+            dumps,
             lanes: Vec::new(),
             next_thread: 0,
             watermark: 0,
@@ -174,7 +183,10 @@ impl<O: Output> Consumer<O> {
             // Whoever waits for it is not to be told of a file that is not there.
             self.check_output();
         }
+        // Behind the request, which is acknowledged below.
+        let asked = self.core.dump_request.take();
         let took = self.sweep();
+        self.dump_if_wanted(asked, crate::clock::monotonic_ns);
         if twin::broken(Twin::RequestReadLate) {
             (request, _) = self.core.control.begin_sweep();
         }
@@ -225,7 +237,13 @@ impl<O: Output> Consumer<O> {
         let lane = &mut self.lanes[index];
         let left = lane.drain(&mut self.dictionary, &mut self.staging, &mut self.block);
         lane.mark_drops(&mut self.staging, &mut self.block);
-        if lane.is_finished() && lane.has_account() {
+        if let Some(level) = lane.most_urgent()
+            && self.core.policies.dumps_at(level)
+            && !lane.state.is_own
+        {
+            self.dumps.want(level);
+        }
+        if lane.is_finished() && lane.has_account() && !lane.has_flight() {
             self.block.close(&mut self.staging);
             let (written, dropped) = (lane.written_then(), lane.dropped());
             frames::put_thread_end(&mut self.staging, lane.number, written, dropped);
@@ -248,6 +266,7 @@ impl<O: Output> Consumer<O> {
     }
 
     fn forget_finished(&mut self) {
+        self.retire();
         let (ended, counters) = (&mut self.ended, &self.core.counters);
         for lane in self.lanes.extract_if(.., |lane| lane.is_finished()) {
             ended.add(&lane);
@@ -260,6 +279,16 @@ impl<O: Output> Consumer<O> {
 
     /// Gives what is staged to the output and lets readers see it; says whether that worked.
     fn append(&mut self) -> bool {
+        let oldest = self.block.range.oldest();
+        let done = self.append_late();
+        if let (true, Some(oldest)) = (done, oldest) {
+            self.note_lag(oldest);
+        }
+        done
+    }
+
+    /// The same of records that are not to be in the file as soon as possible.
+    fn append_late(&mut self) -> bool {
         if self.staging.len() == 0 {
             return true;
         }
@@ -272,9 +301,6 @@ impl<O: Output> Consumer<O> {
                 self.segment = Segment::Begun;
                 self.failing = false;
                 self.core.counters.file_bytes.set(self.output.len());
-                if let Some(oldest) = ticks.oldest() {
-                    self.note_lag(oldest);
-                }
                 true
             }
             Err(error) => {
@@ -303,6 +329,9 @@ impl<O: Output> Consumer<O> {
         let seen = self.core.clock.observe();
         let line = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
+        if self.core.policies.flight.is_some() {
+            self.dumps.note_line(line);
+        }
         if self.complete > self.watermark {
             // So that who follows the file does not wait for the next record to learn that the last
             // ones are complete.
@@ -329,10 +358,13 @@ impl<O: Output> Consumer<O> {
         }
         self.look_now(u64::MAX);
         while self.sweep() {}
+        let fatal = self.core.emergency.mailbox.pending().filter(|request| request.is_marked());
+        let wanted = self.wants_dump().filter(|_| unwritten == 0).map(Reason::Record);
+        if let Some(reason) = fatal.map(|request| Reason::Signal(request.signal())).or(wanted) {
+            self.dump(reason);
+        }
         self.core.control.end();
-        if let Some(request) = self.core.emergency.mailbox.pending()
-            && request.is_marked()
-        {
+        if let Some(request) = fatal {
             self.mark_signal(request);
         }
         self.end_segment(unwritten)
@@ -431,6 +463,7 @@ impl<O: Output> Consumer<O> {
             unwritten,
             rescued: self.core.counters.rescued.get(),
             warnings: own.written,
+            dumped: self.core.counters.dumped.get(),
             cut: totals.cut - own.cut,
             file_bytes: self.output.len(),
             error: self.error.take(),

@@ -1,6 +1,7 @@
 //! The last things a consumer does for a process that is about to die.
 
 use super::dictionary::Dictionary;
+use super::dump::Reason;
 use super::lane::Left;
 use super::staging::Staging;
 use super::{Consumer, frames};
@@ -29,6 +30,7 @@ impl<O: Output> Consumer<O> {
         // Empty, or there is only what was logged since.
         while self.sweep() && self.complete <= as_of && monotonic_ns() < deadline_ns {}
         if request.is_marked() {
+            self.dump(Reason::Signal(request.signal()));
             self.mark_signal(request);
             self.append();
             self.released_bytes = self.output.len();
@@ -95,10 +97,16 @@ impl<O: Output> Consumer<O> {
         }
         match request {
             Some(request) => {
+                self.dump_last(Reason::Signal(request.signal()));
                 self.mark_signal(request);
                 self.append();
             }
-            None => std::mem::forget(self.end_segment(0)),
+            None => {
+                if let Some(level) = self.wants_dump() {
+                    self.dump_last(Reason::Record(level));
+                }
+                std::mem::forget(self.end_segment(0));
+            }
         }
     }
 }
