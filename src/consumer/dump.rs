@@ -213,6 +213,7 @@ impl<O: Output> Consumer<O> {
             return 0;
         };
         self.block.close(&mut self.staging);
+        self.lanes[index].announce(&mut self.staging);
         if !self.append() {
             self.want_again(reason);
             return 0;

@@ -427,6 +427,11 @@ impl Lane {
         self.sweep.records.iter().sum()
     }
 
+    /// Writes who the thread is, unless that is in the file.
+    pub(super) fn announce(&mut self, staging: &mut Staging) {
+        announce(&mut self.announced, self.number, &self.state, staging);
+    }
+
     /// Writes who the thread is, whether that was written or not.
     pub(super) fn announce_again(&mut self, staging: &mut Staging) {
         self.announced = false;

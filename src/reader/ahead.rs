@@ -157,7 +157,7 @@ impl<'a> Segment<'a> {
                     return Ok(self.dump_end_mark(offset).map_or(Next::Nothing, Next::Mark));
                 }
                 // As in the main reading: see `Segment::frame`.
-                None => Some(()),
+                None | Some(Kind::Drops | Kind::Thread) => Some(()),
                 Some(_) => None,
             };
             if understood.is_none() {

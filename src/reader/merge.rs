@@ -56,10 +56,12 @@ pub(super) struct Merger<'a> {
     /// The parts that are to be read ahead, those with the oldest records last; `None` before they
     /// were looked for.
     found: Option<Vec<Found>>,
+    /// The same by their places.
+    places: HashMap<u64, Found>,
     /// The parts that are, or have been, by their queues.
     ahead: HashMap<u32, Part>,
-    /// The one of which there is to be more before anything is handed out.
-    empty_part: Option<u32>,
+    /// Those of which there is to be more before anything is handed out.
+    empty_parts: Vec<u32>,
     heap: BinaryHeap<Reverse<(u64, u32)>>,
     /// The entries held back take this many bytes of memory.
     held_bytes: usize,
@@ -118,8 +120,9 @@ impl<'a> Merger<'a> {
             part_queues: Vec::new(),
             by_part: HashMap::new(),
             found: None,
+            places: HashMap::new(),
             ahead: HashMap::new(),
-            empty_part: None,
+            empty_parts: Vec::new(),
             heap: BinaryHeap::new(),
             held_bytes: 0,
             limit_bytes,
@@ -140,10 +143,12 @@ impl<'a> Merger<'a> {
         self.leave_current();
         if self.found.is_none() {
             // Where everything is read first, there is no need.
-            self.found = Some(if self.exact { Vec::new() } else { segment.find_parts()? });
+            let found = if self.exact { Vec::new() } else { segment.find_parts()? };
+            self.places = found.iter().map(|found| (found.offset, *found)).collect();
+            self.found = Some(found);
         }
         loop {
-            if let Some(queue) = self.empty_part {
+            if let Some(queue) = self.empty_parts.pop() {
                 self.read_ahead(queue, segment)?;
                 continue;
             }
@@ -194,13 +199,29 @@ impl<'a> Merger<'a> {
         while let Some(found) = parts.pop_if(|part| part.oldest <= key) {
             // Unless it was met in its place by now.
             if !self.by_part.contains_key(&found.offset) {
-                let queue = self.queue_of_part(found.offset);
-                self.ahead.insert(queue, Part::new(found));
-                self.empty_part = Some(queue);
+                self.read_part(found);
                 return true;
             }
         }
         false
+    }
+
+    fn read_part(&mut self, found: Found) {
+        let queue = self.queue_of_part(found.offset);
+        self.ahead.insert(queue, Part::new(found));
+        self.empty_parts.push(queue);
+    }
+
+    /// Whether the part whose mark stands at `offset`, and was just met there, is read as those are
+    /// that were found before they were met. (Its records may be older than what else may go.)
+    fn is_found(&mut self, offset: u64) -> bool {
+        match self.places.remove(&offset) {
+            Some(found) if !self.by_part.contains_key(&offset) => {
+                self.read_part(found);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Reads on in a part of a dump.
@@ -209,16 +230,21 @@ impl<'a> Merger<'a> {
             let step = segment.next()?;
             self.take(step, segment);
         }
-        self.empty_part = None;
         let Some(part) = self.ahead.get_mut(&queue) else { return Ok(()) };
         match segment.read_part(part) {
-            Ok(Next::Mark(mark)) => self.push(queue, Entry::Mark(mark.ticks().unwrap_or(0), mark)),
+            Ok(Next::Mark(mark)) => {
+                // Behind the mark that begins it stands the thread's name.
+                if matches!(mark, Mark::Dump { .. }) {
+                    self.empty_parts.push(queue);
+                }
+                self.push(queue, Entry::Mark(mark.ticks().unwrap_or(0), mark));
+            }
             Ok(Next::Block(block, payload, records)) => {
                 self.push(queue, Entry::Records(Held { block, payload, records, next: 0 }));
             }
             Ok(Next::Nothing) => {}
             Err(error) => {
-                self.empty_part = Some(queue);
+                self.empty_parts.push(queue);
                 return Err(error);
             }
         }
@@ -316,6 +342,11 @@ impl<'a> Merger<'a> {
     }
 
     fn push_mark(&mut self, mark: Mark) {
+        if let Mark::Dump { offset, .. } = mark
+            && self.is_found(offset)
+        {
+            return;
+        }
         let queue = match (mark.part(), &mark) {
             (Some(part), Mark::Dump { offset, .. } | Mark::DumpEnd { offset, .. }) => {
                 match self.queue_in_place(part, *offset) {
@@ -381,7 +412,7 @@ impl<'a> Merger<'a> {
             None => {}
         }
         if key.is_none() && self.ahead.get(&index).is_some_and(|part| !part.ended) {
-            self.empty_part = Some(index);
+            self.empty_parts.push(index);
         }
         let Some(mut top) = self.heap.peek_mut() else { return };
         debug_assert_eq!(top.0.1, index);

@@ -164,8 +164,9 @@ impl<'a> Segment<'a> {
             self.report.unknown_frames += 1;
             return None;
         };
-        if matches!(kind, Kind::CallSite | Kind::Thread | Kind::Clock | Kind::Records) {
-            // What a part of a dump is made of.
+        if matches!(kind, Kind::CallSite | Kind::Thread | Kind::Clock | Kind::Records | Kind::Drops)
+        {
+            // What a part of a dump is made of; and where records of it are missing, a mark.
             self.dump = dump;
         }
         let understood = match kind {
