@@ -94,11 +94,8 @@ impl Core {
     /// A producer for kymo's own records; `None` if the logger has just ended.
     pub(crate) fn make_own_producer(self: &Arc<Self>, ring_words: usize) -> Option<Producer> {
         let thread = ThreadInfo { name: "kymo".to_owned(), os_id: 0 };
-        self.make(
-            ring_words,
-            RingState { is_own: true, ..RingState::new(self, ring_words, thread) },
-            Default::default(),
-        )
+        let state = RingState { is_own: true, ..RingState::new(self, ring_words, thread) };
+        self.make(state, Default::default())
     }
 
     /// A producer for the calling thread, with rings for its recorded levels; `None` if the logger
@@ -111,7 +108,7 @@ impl Core {
         match recorded::rings(self, ring_words) {
             Some(rings) => {
                 let state = RingState::new(self, ring_words, thread).with_recorders(self);
-                self.make(ring_words, state, rings)
+                self.make(state, rings)
             }
             None => self.make_plain_producer(ring_words, thread),
         }
@@ -123,21 +120,20 @@ impl Core {
         ring_words: usize,
         thread: ThreadInfo,
     ) -> Option<Producer> {
-        self.make(ring_words, RingState::new(self, ring_words, thread), Default::default())
+        self.make(RingState::new(self, ring_words, thread), Default::default())
     }
 
     fn make(
         self: &Arc<Self>,
-        ring_words: usize,
         state: RingState,
-        (recorders, followers): (Recorders, Followers),
+        (recorders, followers): (Option<Box<Recorders>>, Followers),
     ) -> Option<Producer> {
         // Each call of a thread comes here when the consumer has died: no ring is made for it.
         if self.registry.is_closed() {
             return None;
         }
-        let spare = self.registry.spare(ring_words);
-        let (producer, consumer) = spare.unwrap_or_else(|| ring(ring_words));
+        let spare = self.registry.spare(state.ring_words);
+        let (producer, consumer) = spare.unwrap_or_else(|| ring(state.ring_words));
         let state = Arc::new(state);
         if !self.registry.add(NewRing { ring: consumer, followers, state: state.clone() }) {
             return None;

@@ -61,6 +61,7 @@ mod clock;
 mod consumer;
 mod control;
 mod core;
+mod cursor;
 mod drop_reason;
 mod endings;
 mod error;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::clock::TickSource;
+use crate::cursor::Path;
 use crate::format::header::ClockSource;
 use crate::level::Level;
 
@@ -87,25 +88,6 @@ impl From<Level> for WriteThrough {
     fn from(level: Level) -> Self {
         Self::at(level)
     }
-}
-
-/// What the calls of a level have to do in a thread: one byte, so that the usual case is one
-/// comparison.
-pub(crate) struct Mode;
-
-impl Mode {
-    /// Stamp with the processor's counter.
-    pub(crate) const COUNTER: u8 = 0;
-    /// Stamp with the coarse clock.
-    pub(crate) const COARSE: u8 = 1;
-    /// Something out of the ordinary: another clock, or a level that is written through.
-    pub(crate) const OTHER: u8 = 2;
-    /// The logger has been shut down.
-    pub(crate) const CLOSED: u8 = 3;
-    /// The record takes the place of the oldest.
-    pub(crate) const OVERWRITING: u8 = 4;
-    /// The record goes to the flight recorder.
-    pub(crate) const FLIGHT: u8 = 5;
 }
 
 /// What the flight recorder records, and when it is dumped.
@@ -195,24 +177,24 @@ impl Policies {
             && !self.is_flight(level)
     }
 
-    /// What the calls of a level have to do in a thread without recorders.
-    pub(crate) fn plain_mode(&self, level: Level, clock: TickSource) -> u8 {
+    /// Which path the calls of a level take in a thread without recorders.
+    pub(crate) fn plain_path(&self, level: Level, clock: TickSource) -> Path {
         match clock.source() {
-            _ if self.write_through(level).is_some() => Mode::OTHER,
-            ClockSource::Counter => Mode::COUNTER,
-            ClockSource::Coarse => Mode::COARSE,
-            ClockSource::Monotonic | ClockSource::Custom => Mode::OTHER,
+            _ if self.write_through(level).is_some() => Path::Outlined,
+            ClockSource::Counter => Path::Counter,
+            ClockSource::Coarse => Path::Coarse,
+            ClockSource::Monotonic | ClockSource::Custom => Path::Outlined,
         }
     }
 
-    /// What the calls of a level have to do.
-    pub(crate) fn mode(&self, level: Level, clock: TickSource) -> u8 {
+    /// Which path the calls of a level take.
+    pub(crate) fn path(&self, level: Level, clock: TickSource) -> Path {
         if self.is_flight(level) {
-            Mode::FLIGHT
+            Path::Flight
         } else if self.overwrites(level) {
-            Mode::OVERWRITING
+            Path::Overwriting
         } else {
-            self.plain_mode(level, clock)
+            self.plain_path(level, clock)
         }
     }
 }

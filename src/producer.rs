@@ -1,13 +1,14 @@
 //! The producing end: a thread's ring, and what it does when that is full.
 
 use std::mem::ManuallyDrop;
+use std::ptr;
 use std::time::Duration;
 
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::core::Core;
 use crate::drop_reason::DropReason;
 use crate::level::Level;
-use crate::policy::{Mode, Overflow, WriteThrough};
+use crate::policy::{Overflow, WriteThrough};
 use crate::recorded::Recorders;
 use crate::ring::producer::Refusal;
 use crate::ring::recorder::overwriting::Recorder;
@@ -33,44 +34,65 @@ const SLEEP: Duration = Duration::from_micros(50);
 pub(crate) struct Producer {
     pub(crate) ring: ManuallyDrop<WordProducer>,
     pub(crate) state: Arc<RingState>,
-    /// What its recorded levels go to, if there are any.
-    recorders: Recorders,
+    /// What its recorded levels go to, if there are any, or null.
+    recorders: *mut Recorders,
     core: Arc<Core>,
     /// How many failures the last flush knew of.
     failures: u64,
 }
 
+// SAFETY: the recorders are this producer's own, and go with it.
+unsafe impl Send for Producer {}
+
 impl Producer {
     pub(crate) fn new(
         ring: WordProducer,
-        recorders: Recorders,
+        recorders: Option<Box<Recorders>>,
         state: Arc<RingState>,
         core: Arc<Core>,
     ) -> Self {
+        let recorders = recorders.map_or(ptr::null_mut(), Box::into_raw);
+        state.cursor.set_recorders(recorders);
         Self { ring: ManuallyDrop::new(ring), state, recorders, core, failures: 0 }
     }
 
-    /// Where records of this mode go round, if they do.
-    #[inline(always)]
-    pub(crate) fn recorder(&mut self, mode: u8) -> Option<&mut Recorder> {
-        match mode {
-            Mode::OVERWRITING => self.recorders.overwriting.as_mut(),
-            Mode::FLIGHT => self.recorders.flight.as_mut(),
-            _ => None,
+    /// Where records of this level go round, if they do.
+    pub(crate) fn recorder(&mut self, level: Level) -> Option<&mut Recorder> {
+        // SAFETY: INV-3 of `cursor`: null, or what this owns; who has the producer has taken the
+        // cursor.
+        let recorders = unsafe { self.recorders.as_mut() };
+        recorders?.of(self.state.cursor.path(level.index()))
+    }
+
+    fn drop_recorders(&mut self) {
+        self.state.cursor.set_recorders(ptr::null_mut());
+        let recorders = std::mem::replace(&mut self.recorders, ptr::null_mut());
+        if !recorders.is_null() {
+            // SAFETY: made by `Box::into_raw` in `new`, and not to be found any more.
+            drop(unsafe { Box::from_raw(recorders) });
         }
     }
 
-    /// See [`Mode`]. The level is given by its index.
-    #[inline(always)]
-    pub(crate) fn mode(&self, level: usize) -> u8 {
-        // Relaxed: that a logger was shut down need not be seen at once; a record that comes too
-        // late stays in the ring, where `orphans` counts it.
-        self.state.modes[level].load(Ordering::Relaxed)
+    /// Lends the cursor what is free of the ring, and lets calls use it.
+    pub(crate) fn lend(&mut self) {
+        let cursor = &self.state.cursor;
+        if cursor.lends() {
+            cursor.give(&self.ring.lend());
+        } else {
+            cursor.put_back(ptr::null_mut());
+        }
+    }
+
+    /// Takes the cursor, and takes back what it was lent.
+    pub(crate) fn take_back(&mut self) {
+        let next = self.state.cursor.take();
+        // SAFETY: INV-2 of `cursor`. Where nothing was lent, nothing is taken back.
+        unsafe { self.ring.take_back(next) };
     }
 
     /// Whether the logger was shut down.
     pub(crate) fn is_shut_down(&self) -> bool {
-        self.mode(Level::Error.index()) == Mode::CLOSED
+        self.state.cursor.is_closed()
     }
 
     /// Whether nobody reads the ring any more: the logger was shut down, or its consumer has died.
@@ -212,8 +234,10 @@ impl Producer {
     }
 
     fn is_drained(&mut self) -> bool {
-        self.ring.is_drained()
-            && self.recorders.overwriting.as_ref().is_none_or(Recorder::is_drained)
+        // SAFETY: as in `recorder`.
+        let recorders = unsafe { self.recorders.as_ref() };
+        let overwriting = recorders.and_then(|recorders| recorders.overwriting.as_ref());
+        self.ring.is_drained() && overwriting.is_none_or(Recorder::is_drained)
     }
 
     /// How often something that was logged here could not be written, or was lost.
@@ -228,7 +252,8 @@ impl Drop for Producer {
     /// Gives the ring back: another thread may get it.
     fn drop(&mut self) {
         // Before the ring, with which the thread has ended for the consumer.
-        self.recorders = Recorders::default();
+        self.drop_recorders();
+        self.take_back();
         // SAFETY: taken once, here, and not used behind this.
         let ring = unsafe { ManuallyDrop::take(&mut self.ring) };
         self.state.end(ring);

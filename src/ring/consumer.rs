@@ -2,18 +2,18 @@
 //!
 //! See `ring` for the invariants.
 
-use super::storage::{Reader, Words};
-use super::{LENGTH_BITS, LENGTH_MASK, WORD_BYTES};
+use super::recorder::bounded::{Reader, Words};
+use super::{WORD_BYTES, address, bytes};
 use crate::twin::{self, Twin};
 
 /// Reads records from a ring.
 #[derive(Debug)]
-pub struct Consumer<R> {
-    reader: R,
+pub struct Consumer {
+    reader: Reader,
 }
 
-impl<R: Reader> Consumer<R> {
-    pub(super) fn new(reader: R) -> Self {
+impl Consumer {
+    pub(super) fn new(reader: Reader) -> Self {
         Self { reader }
     }
 
@@ -30,7 +30,7 @@ impl<R: Reader> Consumer<R> {
     /// Looks how far the producer has come, and returns all that it has published and is not
     /// consumed yet.
     #[inline]
-    pub fn look(&mut self) -> Committed<'_, R> {
+    pub fn look(&mut self) -> Committed<'_> {
         // The flag before the tail: a producer that has ended publishes nothing more, so a tail
         // that is read after the flag is its last. The other way round, what it published in
         // between would be lost.
@@ -46,13 +46,13 @@ impl<R: Reader> Consumer<R> {
 /// What a producer has published.
 #[derive(Debug)]
 #[must_use = "it stays in the ring until `consume`"]
-pub struct Committed<'a, R: Reader + 'a> {
-    words: R::Words<'a>,
+pub struct Committed<'a> {
+    words: Words<'a>,
     #[cfg_attr(not(any(test, kymo_loom)), allow(dead_code, reason = "see `is_last`"))]
     ended: bool,
 }
 
-impl<R: Reader> Committed<'_, R> {
+impl Committed<'_> {
     /// Whether the producer's half has been dropped, so that nothing comes after these words.
     #[cfg_attr(
         not(any(test, kymo_loom)),
@@ -125,12 +125,12 @@ impl<'a> Iterator for Records<'a> {
     fn next(&mut self) -> Option<&'a [u64]> {
         loop {
             let header = *self.rest.first()?;
-            let bytes = (header & LENGTH_MASK) as usize;
+            let bytes = bytes(header);
             assert!(bytes > 0, "a record or filler has a length");
             // Panics when a record reaches beyond the run, which no producer of this crate writes.
             let (record, rest) = self.rest.split_at(bytes.div_ceil(WORD_BYTES));
             self.rest = rest;
-            if header >> LENGTH_BITS != 0 {
+            if address(header) != 0 {
                 return Some(record);
             }
         }

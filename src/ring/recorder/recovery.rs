@@ -18,9 +18,9 @@ use std::{error, fmt};
 
 use super::layout::{
     Account, BLOCKS, COPY_BYTES, COPY_OFFSETS, CopyError, HEADER_BYTES, Identity, Mode,
-    SHARED_OFFSET, Shared, VERSION, account_offset, entry_offset, u64_at,
+    SHARED_OFFSET, Shared, VERSION, account_offset, entry_offset, position_of, u64_at,
 };
-use crate::ring::{LENGTH_BITS, LENGTH_MASK, WORD_BYTES};
+use crate::ring::{WORD_BYTES, address, bytes, filler};
 
 /// A ring as its process left it.
 #[derive(Clone, Debug)]
@@ -170,7 +170,7 @@ impl Image {
         }
         Ok(Self {
             identity,
-            tail: u64_at(page, TAIL_OFFSET),
+            tail: position_of(u64_at(page, TAIL_OFFSET)),
             reserved: u64_at(page, RESERVED_OFFSET),
             ended: u64_at(page, RESERVED_OFFSET + 8) != 0,
             head: u64_at(page, HEAD_OFFSET),
@@ -352,13 +352,12 @@ impl<'a> Walk<'a, '_> {
         let header = image.word(at)?;
         let index = image.index_of(at);
         let to_end = image.identity.capacity_words - index as u64;
-        let bytes = header & LENGTH_MASK;
-        let words = bytes.div_ceil(WORD_BYTES as u64);
+        let words = bytes(header).div_ceil(WORD_BYTES) as u64;
         if words == 0 || words > to_end.min(image.tail - at) {
             return None;
         }
-        if header >> LENGTH_BITS == 0 {
-            let right = header == to_end * WORD_BYTES as u64;
+        if address(header) == 0 {
+            let right = words == to_end && header == filler(words as usize);
             return right.then_some(Found::Filler(words));
         }
         let record = image.words.get(index..index + words as usize)?;
@@ -446,7 +445,7 @@ impl Image {
         });
         let head = shared.consumer.head.load(Ordering::Acquire);
         let ended = shared.ended.load(Ordering::Acquire) != 0;
-        let tail = shared.tail.load(Ordering::Acquire);
+        let tail = position_of(shared.tail.load(Ordering::Acquire));
         let words = (0..ring.capacity()).map(|at| ring.word(at).load(Ordering::Relaxed)).collect();
         let index = shared.index.iter().map(|entry| {
             let position = entry.position.load(Ordering::Relaxed);

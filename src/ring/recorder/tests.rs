@@ -10,10 +10,10 @@ use super::mapping::{self, create, process_start};
 use super::memory::{Ring, capacity_for};
 use super::overwriting::{CLASSES, Recorder};
 use super::recovery::{Consumed, Image, Known, Part, Recovered, RingError};
-use super::{BoundedProducer, LogMark, bounded, overwriting};
+use super::{LogMark, bounded, overwriting};
 use crate::ring::consumer::records;
-use crate::ring::producer::Refusal;
-use crate::ring::{LENGTH_BITS, WORD_BYTES};
+use crate::ring::producer::{Producer, Refusal};
+use crate::ring::{WORD_BYTES, address, header};
 
 const SEGMENT: [u8; 16] = *b"segment \0\0\0\0\0\0\0\0";
 
@@ -34,22 +34,22 @@ pub(super) fn identity(mode: Mode, words: usize) -> Identity {
 /// A record whose words all tell its number and its length.
 pub(super) fn record(number: u64, words: usize) -> Vec<u64> {
     let words = words as u64;
-    let header = (number << LENGTH_BITS) | (words * WORD_BYTES as u64);
-    let behind = (1..words).map(|index| (number << 32) | (words << LENGTH_BITS) | index);
+    let header = header(number, words as usize * WORD_BYTES);
+    let behind = (1..words).map(|index| (number << 32) | (words << 16) | index);
     std::iter::once(header).chain(behind).collect()
 }
 
 /// Whether these words are one of `record`'s.
 fn is_record(words: &[u64]) -> bool {
-    words[0] >> LENGTH_BITS < 1 << 32 && words == record(words[0] >> LENGTH_BITS, words.len())
+    address(words[0]) < 1 << 32 && words == record(address(words[0]), words.len())
 }
 
 pub(super) fn number(words: &[u64]) -> u64 {
     assert!(is_record(words), "torn: {words:x?}");
-    words[0] >> LENGTH_BITS
+    address(words[0])
 }
 
-pub(super) fn log(producer: &mut BoundedProducer, record: &[u64]) -> Result<(), Refusal> {
+pub(super) fn log(producer: &mut Producer, record: &[u64]) -> Result<(), Refusal> {
     let mut slot = producer.reserve(record.len())?;
     // SAFETY: as many words were reserved.
     unsafe { slot.as_mut_ptr().copy_from_nonoverlapping(record.as_ptr(), record.len()) };

@@ -1,0 +1,285 @@
+//! Where a thread's next record goes: all that a log call needs to know, in one cache line.
+//!
+//! The thread's [`Producer`](crate::producer::Producer) lends the words of the ring that are known
+//! to be free to the cursor; calls write into them until there are too few left, or something is
+//! out of the ordinary. Then a call *takes* the cursor, and its producer takes the words back.
+//!
+//! One comparison finds all that out: whether a record ends before its level's *limit*. The limit
+//! is the end of the words that are lent; or so low that no record does, where the thread has no
+//! ring, where the level's records go another way, where the logger was shut down. While a call is
+//! under way the cursor is so high that none does.
+
+use std::cell::Cell;
+use std::ops::Range;
+use std::ptr;
+
+use crate::format::MAX_RECORD_BYTES;
+use crate::recorded::Recorders;
+use crate::ring::producer::Lent;
+use crate::ring::recorder::bounded::Publisher;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::statics::compiler_fence;
+use crate::twin::{self, Twin};
+
+/// No words are lent to this level.
+const NONE: usize = 0;
+
+/// The logger was shut down. As an end it is as good as none.
+const CLOSED: usize = 1;
+
+/// Where the next record goes while a call is under way: behind all limits.
+const TAKEN: *mut u64 = ptr::without_provenance_mut((usize::MAX - 2 * MAX_RECORD_BYTES) & !7);
+
+/// How a level's records get their time stamps, and so which path of a log call they take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Path {
+    /// The processor's counter.
+    Counter,
+    /// The coarse clock.
+    Coarse,
+    /// Something out of the ordinary is to be done: no words are lent.
+    Outlined,
+    /// The record goes to a ring of its own, where it takes the place of the oldest.
+    Overwriting,
+    /// The same, of the flight recorder.
+    Flight,
+}
+
+impl Path {
+    /// Whether words are lent for it.
+    fn lends(self) -> bool {
+        (self as usize) < LENDING
+    }
+
+    /// Whether it leads to a ring that overwrites its oldest records.
+    fn records(self) -> bool {
+        self as usize > LENDING
+    }
+}
+
+/// How many paths words are lent to.
+const LENDING: usize = Path::Outlined as usize;
+
+/// The levels that are looked at. (The models log at one, or they would take hours.)
+const LEVELS: Range<usize> = if cfg!(kymo_loom) { 2..3 } else { 0..5 };
+
+/// See the module.
+///
+/// Invariants:
+/// - INV-1: all but the limits is used by one thread only: the one whose ring it is. The limits are
+///   raised by that thread, and closed by the consumer.
+/// - INV-2: a limit that is neither [`NONE`] nor [`CLOSED`] is the end of words that the producer
+///   has lent, and while it is that, `next` is [`TAKEN`] or an address among these words or at
+///   their end, and `publisher` is what came with them.
+/// - INV-3: `recorders` is null, or what the producer owns, which uses it only while the cursor is
+///   taken.
+#[repr(C, align(128))]
+pub(crate) struct Cursor {
+    next: Cell<*mut u64>,
+    publisher: Cell<Option<Publisher>>,
+    /// By path, then level.
+    limits: [[AtomicUsize; 5]; LENDING],
+    /// By level.
+    paths: [Path; 5],
+    /// Where those levels' records go that go round; null where there are none.
+    recorders: Cell<*mut Recorders>,
+}
+
+// SAFETY: INV-1.
+unsafe impl Send for Cursor {}
+// SAFETY: INV-1.
+unsafe impl Sync for Cursor {}
+
+/// The cursor of threads that have no ring.
+#[cfg(not(kymo_loom))]
+pub(crate) static NOWHERE: Cursor = Cursor {
+    next: Cell::new(ptr::null_mut()),
+    publisher: Cell::new(None),
+    limits: [const { [const { AtomicUsize::new(NONE) }; 5] }; LENDING],
+    paths: [Path::Outlined; 5],
+    recorders: Cell::new(ptr::null_mut()),
+};
+
+impl Cursor {
+    /// A cursor that is taken, and to which nothing was lent.
+    pub(crate) fn new(paths: [Path; 5]) -> Self {
+        let limits = std::array::from_fn(|_| std::array::from_fn(|_| AtomicUsize::new(NONE)));
+        let recorders = Cell::new(ptr::null_mut());
+        Self { next: Cell::new(TAKEN), publisher: Cell::new(None), limits, paths, recorders }
+    }
+
+    /// The path of a level, by its index.
+    pub(crate) fn path(&self, level: usize) -> Path {
+        self.paths[level]
+    }
+
+    /// These are the thread's recorders now.
+    pub(crate) fn set_recorders(&self, recorders: *mut Recorders) {
+        self.recorders.set(recorders);
+    }
+
+    /// Takes the cursor for a record of a level that is recorded; `None` where it is not, or where
+    /// something else has to be done first.
+    #[inline(always)]
+    pub(crate) fn recording(&self, level: usize) -> Option<Recording<'_>> {
+        let (path, recorders) = (self.paths[level], self.recorders.get());
+        // Relaxed: see `room`.
+        let is_closed = self.limits[0][level].load(Ordering::Relaxed) == CLOSED;
+        if !path.records() || recorders.is_null() || is_closed || self.is_taken() {
+            return None;
+        }
+        let next = self.take();
+        // As in `room`.
+        compiler_fence(Ordering::SeqCst);
+        Some(Recording { cursor: self, next, recorders, path })
+    }
+
+    /// Takes words for a record of this level and of so many bytes; `None` where there are none, or
+    /// where something else has to be done first.
+    ///
+    /// # Safety
+    /// The calling thread is the one whose ring it is, and the ring lives. `bytes` is a multiple of
+    /// eight and at most [`MAX_RECORD_BYTES`].
+    #[inline(always)]
+    pub(crate) unsafe fn room(&self, path: Path, level: usize, bytes: usize) -> Option<Room<'_>> {
+        let start = self.next.get();
+        // No sum of these wraps: see `TAKEN`, and INV-3 of `ring`.
+        let end = start.wrapping_byte_add(bytes);
+        // Relaxed: the words are those that this thread lent itself. That the logger was shut down
+        // need not be seen at once; a record that comes too late stays in the ring, where `orphans`
+        // counts it.
+        if end.addr() > self.limits[path as usize][level].load(Ordering::Relaxed) {
+            return None;
+        }
+        self.next.set(TAKEN);
+        // A signal handler must not see the store above move down, nor those of the record move up.
+        compiler_fence(Ordering::SeqCst);
+        Some(Room { cursor: self, start, end })
+    }
+
+    /// Whether a call is under way.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.next.get() == TAKEN
+    }
+
+    /// Takes it: the address behind the last record that was published in the words that are lent.
+    pub(crate) fn take(&self) -> *mut u64 {
+        self.next.replace(TAKEN)
+    }
+
+    /// Whether words are lent to any level.
+    pub(crate) fn lends(&self) -> bool {
+        self.paths.iter().any(|path| path.lends())
+    }
+
+    /// Gives it words, and lets calls use it again.
+    pub(crate) fn give(&self, lent: &Lent) {
+        self.publisher.set(Some(lent.publisher));
+        for limit in self.limits(Path::lends) {
+            // Relaxed, both: the consumer only ever stores `CLOSED`, of which nothing depends; what
+            // it stores between the two is kept.
+            let before = limit.load(Ordering::Relaxed);
+            if twin::broken(Twin::LendOverClosed) && before != CLOSED {
+                limit.store(lent.end.addr(), Ordering::Relaxed);
+            } else if before != CLOSED && before != lent.end.addr() {
+                let _ = limit.compare_exchange(
+                    before,
+                    lent.end.addr(),
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+            }
+        }
+        self.put_back(lent.next);
+    }
+
+    /// Lets calls use it again.
+    #[inline(always)]
+    pub(crate) fn put_back(&self, next: *mut u64) {
+        self.next.set(next);
+    }
+
+    /// For the consumer: the logger was shut down.
+    pub(crate) fn close(&self) {
+        for limit in self.limits(|_| true) {
+            // Relaxed: a call that misses it leaves a last record in the ring. `swap`, so that
+            // `give` does not store over it.
+            limit.swap(CLOSED, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the logger was shut down.
+    pub(crate) fn is_closed(&self) -> bool {
+        // Relaxed: see `close`.
+        self.limits(|_| true).any(|limit| limit.load(Ordering::Relaxed) == CLOSED)
+    }
+
+    /// The limits of the levels that have such paths, each of its path, or any if words are lent to
+    /// none.
+    fn limits(&self, which: impl Fn(Path) -> bool) -> impl Iterator<Item = &AtomicUsize> {
+        LEVELS.filter_map(move |level| {
+            let path = self.paths[level];
+            let lending = if path.lends() { path } else { Path::Counter };
+            which(path).then(|| &self.limits[lending as usize][level])
+        })
+    }
+}
+
+/// The right to use a thread's recorders: its cursor is taken, until this is dropped.
+pub(crate) struct Recording<'a> {
+    cursor: &'a Cursor,
+    next: *mut u64,
+    recorders: *mut Recorders,
+    path: Path,
+}
+
+impl Recording<'_> {
+    /// The recorders, and which of them is meant.
+    #[inline(always)]
+    pub(crate) fn recorders(&mut self) -> (&mut Recorders, Path) {
+        // SAFETY: INV-3: not null, and the cursor is taken.
+        (unsafe { &mut *self.recorders }, self.path)
+    }
+}
+
+impl Drop for Recording<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // As in `Room::publish`.
+        compiler_fence(Ordering::SeqCst);
+        self.cursor.put_back(self.next);
+    }
+}
+
+/// Words for a record, of a cursor that is taken.
+#[must_use = "the cursor stays taken until `publish`"]
+pub(crate) struct Room<'a> {
+    cursor: &'a Cursor,
+    start: *mut u64,
+    end: *mut u64,
+}
+
+impl Room<'_> {
+    /// Where the record begins.
+    #[inline(always)]
+    pub(crate) fn start(&self) -> *mut u64 {
+        self.start
+    }
+
+    /// Shows the record to the consumer: one release store.
+    ///
+    /// # Safety
+    /// The record has been written.
+    #[inline(always)]
+    pub(crate) unsafe fn publish(self) {
+        // SAFETY: INV-2: words were lent, as there was room.
+        let publisher = unsafe { self.cursor.publisher.get().unwrap_unchecked() };
+        // SAFETY: INV-2: the words are lent, and begin where the last record ended; they are
+        // written, as the caller promises, who had promised that the ring lives.
+        unsafe { publisher.publish(self.start, self.end) };
+        // A signal handler that logs must not do so before the tail is where it belongs.
+        compiler_fence(Ordering::SeqCst);
+        self.cursor.put_back(self.end);
+    }
+}
