@@ -102,7 +102,7 @@ impl<'a> Segment<'a> {
             (offset, limit) = (dump.previous, offset);
         }
         self.frames.jump(begin)?;
-        parts.sort_unstable_by(|one, other| other.oldest.cmp(&one.oldest));
+        parts.sort_unstable_by_key(|part| std::cmp::Reverse(part.oldest));
         Ok(parts)
     }
 

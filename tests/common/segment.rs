@@ -291,7 +291,8 @@ impl Segment {
 
     fn repeat_clocks(&mut self) {
         let from = self.lines.len().saturating_sub(4);
-        for line in self.lines[from..].to_vec() {
+        for index in from..self.lines.len() {
+            let line = self.lines[index].clone();
             self.frame(Kind::Clock as u8, &line);
         }
     }
