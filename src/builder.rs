@@ -30,6 +30,8 @@ pub struct Builder {
     pub(crate) hook: Option<Hook>,
     pub(crate) high_water: f64,
     pub(crate) endings: Endings,
+    pub(crate) crash_proof: Option<PathBuf>,
+    pub(crate) recover: bool,
 }
 
 /// The smallest ring, in bytes.
@@ -64,6 +66,8 @@ impl Builder {
             hook: None,
             high_water: 0.8,
             endings: Endings::default(),
+            crash_proof: None,
+            recover: false,
         }
     }
 
@@ -259,6 +263,52 @@ impl Builder {
     /// Which share of a ring's capacity is worth a notice. Default: 0.8.
     pub fn high_water(mut self, share: f64) -> Self {
         self.high_water = share;
+        self
+    }
+
+    /// Keeps the threads' rings in files in this directory, so that what was logged survives the
+    /// process, however that ends, `SIGKILL` included. Default: no; what is in the rings is lost.
+    ///
+    /// A record is safe when its call returns. That costs no system call: the file is mapped, and
+    /// its pages are the kernel's. A directory in memory, such as `/dev/shm`, is the right one. (What
+    /// survives the machine is in the log, and there only as far as the disk has it.)
+    ///
+    /// A call takes some nanoseconds more. The first call of a statement in a thread also sees to it
+    /// that the statement stands in a file there, which takes a lock and, for the first thread, two
+    /// system calls. Each thread has a file of [`Builder::ring_capacity`] bytes, rounded up to a
+    /// power of two, and readable by this user alone. Where it cannot be made, because there is no
+    /// room, the thread gets a ring as without this option, and
+    /// [`Stats::ring_file_errors`](crate::Stats::ring_file_errors) counts it.
+    ///
+    /// When the logger has ended in order, the files are gone. What a dead process left is put
+    /// beside its log by [`recover`](crate::recover), by `kymo recover`, or by
+    /// [`Builder::recover`].
+    ///
+    /// ```
+    /// use kymo::Logger;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("kymo-safe-{}.kymo", std::process::id()));
+    /// let logger = Logger::builder(&path).crash_proof("/dev/shm").recover(true).start()?;
+    /// # drop(logger);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn crash_proof(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.crash_proof = Some(directory.into());
+        self
+    }
+
+    /// Whether [`Builder::start`] first recovers what a dead process left of the log that is there
+    /// already: see [`recover`](crate::recover). Default: no; then it can still be done by the
+    /// command later, unless the log is written over. What was found says
+    /// [`Logger::recovered`](crate::Logger::recovered).
+    ///
+    /// A log of which records were recovered is not written over, [`Builder::overwrite`] or not: it
+    /// is renamed. With `overwrite` and without this, what the rings of the log's dead process hold
+    /// goes with the log; [`Notice::RecordsDiscarded`](crate::Notice::RecordsDiscarded) says how many
+    /// records that were.
+    pub fn recover(mut self, recover: bool) -> Self {
+        self.recover = recover;
         self
     }
 

@@ -1,9 +1,11 @@
 //! What the threads that log and the consumer of one logger share.
 
+use crate::call_site::CallSite;
 use crate::clock::{Observation, TickSource};
 use crate::consumer::dump::DumpRequest;
 use crate::consumer::side::SideFile;
 use crate::control::Control;
+use crate::crash_proof::CrashProof;
 use crate::policy::Policies;
 use crate::producer::Producer;
 use crate::recorded::{self, Followers, Recorders};
@@ -29,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) side: SideFile,
     pub(crate) emergency: Arc<Emergency>,
     pub(crate) dump_request: DumpRequest,
+    /// Where rings are in files.
+    crash_proof: Option<CrashProof>,
     log: Mutex<Option<Arc<LogFile>>>,
 }
 
@@ -45,7 +49,25 @@ impl Core {
             side: SideFile::default(),
             emergency: Arc::default(),
             dump_request: DumpRequest::default(),
+            crash_proof: None,
             log: Mutex::default(),
+        }
+    }
+
+    /// With rings in files.
+    pub(crate) fn with_crash_proof(self, crash_proof: Option<CrashProof>) -> Self {
+        Self { crash_proof, ..self }
+    }
+
+    /// What is kept in files, if rings are.
+    pub(crate) fn crash_proof(&self) -> Option<&CrashProof> {
+        self.crash_proof.as_ref()
+    }
+
+    /// Sees to it that a call site can be recovered, or counts that it cannot.
+    pub(crate) fn register(&self, site: &'static CallSite) {
+        if !self.crash_proof.as_ref().is_some_and(|crash_proof| crash_proof.register(site)) {
+            self.counters.ring_file_errors.increment();
         }
     }
 
@@ -132,8 +154,20 @@ impl Core {
         if self.registry.is_closed() {
             return None;
         }
-        let spare = self.registry.spare(state.ring_words);
-        let (producer, consumer) = spare.unwrap_or_else(|| ring(state.ring_words));
+        let in_file = match &self.crash_proof {
+            Some(crash_proof) if !state.is_own => {
+                let ring = crash_proof.ring(state.ring_words, &state.thread, self.clock);
+                if ring.is_none() {
+                    self.counters.ring_file_errors.increment();
+                }
+                ring
+            }
+            _ => None,
+        };
+        let state = if in_file.is_some() { state.in_file() } else { state };
+        let (producer, consumer) = in_file
+            .or_else(|| self.registry.spare(state.ring_words))
+            .unwrap_or_else(|| ring(state.ring_words));
         let state = Arc::new(state);
         if !self.registry.add(NewRing { ring: consumer, followers, state: state.clone() }) {
             return None;

@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;
 
+use crate::crash_proof::KnownSites;
 use crate::format::MAX_RECORD_BYTES;
 use crate::recorded::Recorders;
 use crate::ring::producer::Lent;
@@ -30,14 +31,14 @@ const CLOSED: usize = 1;
 /// Where the next record goes while a call is under way: behind all limits.
 const TAKEN: *mut u64 = ptr::without_provenance_mut((usize::MAX - 2 * MAX_RECORD_BYTES) & !7);
 
-/// How a level's records get their time stamps, and so which path of a log call they take.
+/// Which path of a log call the records of a level take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub(crate) enum Path {
-    /// The processor's counter.
-    Counter,
-    /// The coarse clock.
-    Coarse,
+    /// The shortest: the processor's counter, and a ring on the heap.
+    First,
+    /// The coarse clock, or a ring in a file.
+    Second,
     /// Something out of the ordinary is to be done: no words are lent.
     Outlined,
     /// The record goes to a ring of its own, where it takes the place of the oldest.
@@ -84,6 +85,9 @@ pub(crate) struct Cursor {
     paths: [Path; 5],
     /// Where those levels' records go that go round; null where there are none.
     recorders: Cell<*mut Recorders>,
+    is_coarse: bool,
+    /// Where the ring is in a file: the call sites that are in theirs, or cannot be.
+    known: Option<KnownSites>,
 }
 
 // SAFETY: INV-1.
@@ -99,14 +103,43 @@ pub(crate) static NOWHERE: Cursor = Cursor {
     limits: [const { [const { AtomicUsize::new(NONE) }; 5] }; LENDING],
     paths: [Path::Outlined; 5],
     recorders: Cell::new(ptr::null_mut()),
+    is_coarse: false,
+    known: None,
 };
 
 impl Cursor {
     /// A cursor that is taken, and to which nothing was lent.
-    pub(crate) fn new(paths: [Path; 5]) -> Self {
-        let limits = std::array::from_fn(|_| std::array::from_fn(|_| AtomicUsize::new(NONE)));
-        let recorders = Cell::new(ptr::null_mut());
-        Self { next: Cell::new(TAKEN), publisher: Cell::new(None), limits, paths, recorders }
+    pub(crate) fn new(paths: [Path; 5], is_coarse: bool) -> Self {
+        Self {
+            next: Cell::new(TAKEN),
+            publisher: Cell::new(None),
+            limits: std::array::from_fn(|_| std::array::from_fn(|_| AtomicUsize::new(NONE))),
+            paths,
+            recorders: Cell::new(ptr::null_mut()),
+            is_coarse,
+            known: None,
+        }
+    }
+
+    /// The same for a ring in a file.
+    pub(crate) fn in_file(self) -> Self {
+        let paths = self.paths.map(|path| match path {
+            Path::First => Path::Second,
+            other => other,
+        });
+        Self { paths, known: Some(KnownSites::new()), ..self }
+    }
+
+    /// Whether the second path stamps with the coarse clock.
+    #[inline(always)]
+    pub(crate) fn is_coarse(&self) -> bool {
+        self.is_coarse
+    }
+
+    /// Where the ring is in a file: the call sites that are in theirs, or cannot be.
+    #[inline(always)]
+    pub(crate) fn known_sites(&self) -> Option<&KnownSites> {
+        self.known.as_ref()
     }
 
     /// The path of a level, by its index.
@@ -220,7 +253,7 @@ impl Cursor {
     fn limits(&self, which: impl Fn(Path) -> bool) -> impl Iterator<Item = &AtomicUsize> {
         LEVELS.filter_map(move |level| {
             let path = self.paths[level];
-            let lending = if path.lends() { path } else { Path::Counter };
+            let lending = if path.lends() { path } else { Path::First };
             which(path).then(|| &self.limits[lending as usize][level])
         })
     }

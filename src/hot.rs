@@ -4,8 +4,8 @@
 //! `benches/assembly/`.
 //!
 //! Three functions for each list of argument types, tried one after the other. Two write into the
-//! words that the thread's [`Cursor`] has: the first stamps with the processor's counter, the
-//! second with the coarse clock. The third is outlined: it does what is out of the ordinary.
+//! words that the thread's [`Cursor`] has: the first, and, for the coarse clock and rings in files,
+//! the second. The third is outlined: it does what is out of the ordinary.
 //!
 //! Invariants:
 //! - INV-1: a thread's cursor and [`Producer`] are used by one call at a time. A call *takes* the
@@ -99,41 +99,59 @@ pub fn enabled(level: Level) -> bool {
     level as u8 <= COMPILED && level as u8 <= GATE.load(Ordering::Relaxed)
 }
 
-/// Where time stamps come from, as far as words are lent for them.
-pub(crate) trait Stamp {
-    /// The path of the levels that use it.
+/// A path that writes into the words that the cursor has.
+pub(crate) trait Lent {
+    /// Which one.
     const PATH: Path;
+
+    /// Whether a record of this call site may go this way.
+    fn knows(cursor: &Cursor, site: &'static CallSite) -> bool;
 
     /// Writes a time stamp.
     ///
     /// # Safety
     /// `to` is valid for writes, and aligned to 8.
-    unsafe fn write(to: *mut u64);
+    unsafe fn stamp(cursor: &Cursor, to: *mut u64);
 }
 
-/// The processor's counter.
-pub(crate) struct Counter;
+/// The shortest path: the processor's counter, and a ring on the heap.
+pub(crate) struct First;
 
-impl Stamp for Counter {
-    const PATH: Path = Path::Counter;
+impl Lent for First {
+    const PATH: Path = Path::First;
 
     #[inline(always)]
-    unsafe fn write(to: *mut u64) {
+    fn knows(_: &Cursor, _: &'static CallSite) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    unsafe fn stamp(_: &Cursor, to: *mut u64) {
         // SAFETY: the caller's promise.
         unsafe { clock::write_counter(to) };
     }
 }
 
-/// The coarse clock.
-pub(crate) struct Coarse;
+/// The coarse clock, or a ring in a file.
+pub(crate) struct Second;
 
-impl Stamp for Coarse {
-    const PATH: Path = Path::Coarse;
+impl Lent for Second {
+    const PATH: Path = Path::Second;
 
     #[inline(always)]
-    unsafe fn write(to: *mut u64) {
-        // SAFETY: the caller's promise.
-        unsafe { to.write(clock::coarse()) };
+    fn knows(cursor: &Cursor, site: &'static CallSite) -> bool {
+        cursor.known_sites().is_none_or(|known| known.has(site))
+    }
+
+    #[inline(always)]
+    unsafe fn stamp(cursor: &Cursor, to: *mut u64) {
+        if cursor.is_coarse() {
+            // SAFETY: the caller's promise.
+            unsafe { to.write(clock::coarse()) };
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { clock::write_counter(to) };
+        }
     }
 }
 
@@ -141,7 +159,7 @@ impl Stamp for Coarse {
 /// something is.
 #[inline(always)]
 #[must_use]
-pub(crate) fn log<S: Stamp, V: AtLevel, L: Arguments>(
+pub(crate) fn log<P: Lent, V: AtLevel, L: Arguments>(
     site: &'static CallSite,
     arguments: L,
 ) -> bool {
@@ -152,7 +170,7 @@ pub(crate) fn log<S: Stamp, V: AtLevel, L: Arguments>(
     // SAFETY: it lives as long as it stands there.
     let cursor = unsafe { &*cursor };
     // SAFETY: it is this thread's, and its ring, if there is one, lives as long as it.
-    unsafe { try_log::<S, V, L>(cursor, site, arguments) }
+    unsafe { try_log::<P, V, L>(cursor, site, arguments) }
 }
 
 /// The same with the thread's cursor.
@@ -160,7 +178,7 @@ pub(crate) fn log<S: Stamp, V: AtLevel, L: Arguments>(
 /// # Safety
 /// It is the calling thread's, and its ring lives.
 #[inline(always)]
-pub(crate) unsafe fn try_log<S: Stamp, V: AtLevel, L: Arguments>(
+pub(crate) unsafe fn try_log<P: Lent, V: AtLevel, L: Arguments>(
     cursor: &Cursor,
     site: &'static CallSite,
     arguments: L,
@@ -172,14 +190,17 @@ pub(crate) unsafe fn try_log<S: Stamp, V: AtLevel, L: Arguments>(
     }
     // Not `next_multiple_of`, which takes five instructions more.
     let whole_words = (bytes + WORD_BYTES - 1) & !(WORD_BYTES - 1);
+    if !P::knows(cursor, site) {
+        return false;
+    }
     // SAFETY: the caller's promise; a record that is not too long is no longer when rounded up.
-    let room = unsafe { cursor.room(S::PATH, V::index(site), whole_words) };
+    let room = unsafe { cursor.room(P::PATH, V::index(site), whole_words) };
     let Some(room) = room else { return false };
     let to = room.start();
     // SAFETY: there is room for the header.
     let ticks = unsafe { to.add(1) };
     // SAFETY: as above.
-    unsafe { S::write(ticks) };
+    unsafe { P::stamp(cursor, ticks) };
     let to = to.cast::<u8>();
     // SAFETY: as above. The length fits: see `MAX_RECORD_BYTES`.
     unsafe { write_first_word(to, site, bytes as u16) };
@@ -192,8 +213,8 @@ pub(crate) unsafe fn try_log<S: Stamp, V: AtLevel, L: Arguments>(
     true
 }
 
-/// Logs a record where there is something to be done first: make the thread's ring, take another
-/// clock, cut, wait for room, or count the record as dropped.
+/// Logs a record where there is something to be done first: make the thread's ring, write the call
+/// site into its file, take another clock, cut, wait for room, or count the record as dropped.
 #[inline]
 pub(crate) fn log_slow<L: Arguments>(site: &'static CallSite, arguments: L) {
     if let Some(mut lease) = thread::lease(site.level) {
@@ -215,6 +236,8 @@ pub(crate) fn log_outlined<L: Arguments>(
     let Some(fit) = Fit::new(&arguments, producer.max_record_bytes()) else {
         return producer.drop_record(site.level, ticks, DropReason::TooLarge);
     };
+    // Before the record is published: a recovery that finds the one needs the other.
+    producer.make_known(site);
     let words = fit.bytes.div_ceil(WORD_BYTES);
     if let Some(policy) = producer.write_through_policy(site.level) {
         let mut record = vec![0; words];

@@ -61,6 +61,7 @@ mod clock;
 mod consumer;
 mod control;
 mod core;
+mod crash_proof;
 mod cursor;
 mod drop_reason;
 mod endings;
@@ -103,6 +104,11 @@ pub use argument::{Argument, Eager, PointerArgument, debug, display};
 pub use builder::Builder;
 pub use clock::Clock;
 pub use consumer::{Notice, Report};
+#[doc(hidden)]
+pub use crash_proof::recover::in_memory as recovery;
+pub use crash_proof::recover::{
+    RecoverError, RecoveredThread, Recovery, RingDamage, recover, recoverable,
+};
 pub use drop_reason::DropReason;
 pub use error::{StartError, StartErrorKind};
 pub use level::{Level, ParseLevelError};

@@ -13,6 +13,8 @@ use crate::clock::discipline::Discipline;
 use crate::clock::{TickSource, monotonic_ns, nanoseconds};
 use crate::consumer::{Consumer, Pacing, Report, Watch};
 use crate::core::Core;
+use crate::crash_proof::CrashProof;
+use crate::crash_proof::recover::{Discardable, RecoverError, Recovery, discardable, recover};
 use crate::endings::with_infix;
 use crate::error::{StartError, StartErrorKind};
 use crate::exit;
@@ -79,6 +81,7 @@ pub struct Logger {
     path: PathBuf,
     /// The process that it was started in.
     generation: u32,
+    recovered: Option<Recovery>,
 }
 
 impl Logger {
@@ -90,6 +93,12 @@ impl Logger {
     /// The file that is written.
     pub fn path(&self) -> &std::path::Path {
         &self.path
+    }
+
+    /// What the start recovered of the log that was there before; `None` where that was not asked
+    /// for ([`Builder::recover`]), or there was none.
+    pub fn recovered(&self) -> Option<&Recovery> {
+        self.recovered.as_ref()
     }
 
     /// [`flush`](crate::flush).
@@ -260,8 +269,9 @@ impl Builder {
     ///
     /// # Errors
     /// If a logger runs already, if another process writes to the file, if the file cannot be made,
-    /// allocated (its first part) or mapped, or if the consumer cannot be pinned. Then nothing was
-    /// made, renamed or written over.
+    /// allocated (its first part) or mapped, or if the consumer cannot be pinned; with
+    /// [`Builder::crash_proof`], if its directory has no room; with [`Builder::recover`], if that
+    /// fails. Then nothing was made, renamed or written over.
     pub fn start(mut self) -> Result<Logger, StartError> {
         fork::register();
         let mut running = running();
@@ -272,14 +282,23 @@ impl Builder {
             self.path = with_infix(&self.path, std::process::id());
         }
         let ring_words = self.ring_words();
-        let core = Arc::new(Core::new(TickSource::new(self.clock), self.policies, ring_words));
-        // Before the file is touched: a consumer that cannot be pinned leaves no trace.
-        let consumer = self.spawn_consumer(core.clone())?;
-        let segment = self.open_segment(core.clock)?;
-        // Now, and not by the consumer: critical records may need it before that is ready.
-        core.set_log(segment.output.log_file());
-        let standby = consumer.standby.clone();
-        let consumer = consumer.begin(segment)?;
+        let recovered = self.recover_last()?;
+        if recovered.as_ref().is_some_and(|it| it.records() > 0) {
+            // Whoever wants it recovered does not want it written over.
+            self.overwrite = false;
+        }
+        let discarded =
+            if self.overwrite { discardable(&self.path) } else { Discardable::default() };
+        let clock = TickSource::new(self.clock);
+        let crash_proof = self.make_crash_proof(clock)?;
+        let core = Core::new(clock, self.policies, ring_words).with_crash_proof(crash_proof);
+        let core = Arc::new(core);
+        let begun = self.begin(&core, discarded.records());
+        if let (Err(_), Some(crash_proof)) = (&begun, core.crash_proof()) {
+            crash_proof.end();
+        }
+        let (consumer, standby) = begun?;
+        discarded.discard();
         exit::end_at_exit(&core, self.endings.exit_timeout);
         let thread = consumer.thread().clone();
         signals::install(self.endings.signals, &core.emergency, thread, standby);
@@ -289,22 +308,67 @@ impl Builder {
         GATE.store(self.max_level as u8, Ordering::Relaxed);
         *running = Some(core.clone());
         let generation = fork::generation();
-        Ok(Logger { core, consumer: Some(consumer), path: self.path, generation })
+        Ok(Logger { core, consumer: Some(consumer), path: self.path, generation, recovered })
     }
 
-    fn open_segment(&self, clock: TickSource) -> Result<Segment, StartError> {
+    /// Recovers what is there already, if that is wanted.
+    fn recover_last(&self) -> Result<Option<Recovery>, StartError> {
+        let is_there = || std::fs::metadata(&self.path).is_ok_and(|it| it.len() > 0);
+        if !self.recover || !is_there() {
+            return Ok(None);
+        }
+        match recover(&self.path) {
+            Ok(recovery) => Ok(Some(recovery)),
+            // Something else lies there, which is renamed, or written over. Or a process has that log
+            // still: if it writes to it, opening the file will fail; if not, it is this one, and what
+            // its last logger left can be recovered when it has ended.
+            Err(RecoverError::NotALog(_) | RecoverError::InUse(_)) => Ok(None),
+            Err(RecoverError::File(path, error)) => Err(StartError::file(&path, error)),
+        }
+    }
+
+    /// Opens the segment, and starts the consumer.
+    /// `discarded`: so many records are going to be discarded with what is there.
+    fn begin(
+        &self,
+        core: &Arc<Core>,
+        discarded: u64,
+    ) -> Result<(JoinHandle<Report>, Standby), StartError> {
+        // Before the file is touched: a consumer that cannot be pinned leaves no trace.
+        let consumer = self.spawn_consumer(core.clone(), discarded)?;
+        let segment = self.open_segment(core)?;
+        // Now, and not by the consumer: critical records may need it before that is ready.
+        core.set_log(segment.output.log_file());
+        let standby = consumer.standby.clone();
+        // Rings in files say how ticks become time, and of which segment they are.
+        let wait = core.crash_proof().is_some();
+        Ok((consumer.begin(segment, wait)?, standby))
+    }
+
+    /// Makes what rings in files need, if they are wanted.
+    fn make_crash_proof(&self, clock: TickSource) -> Result<Option<CrashProof>, StartError> {
+        let make = |directory: &PathBuf| {
+            CrashProof::new(directory, clock).map_err(|error| StartError::file(directory, error))
+        };
+        self.crash_proof.as_ref().map(make).transpose()
+    }
+
+    fn open_segment(&self, core: &Core) -> Result<Segment, StartError> {
         let window = self.window_bytes();
-        let output = MappedFile::create(&self.path, self.overwrite, clock.source(), window)?;
+        let (source, rings) = (core.clock.source(), core.crash_proof());
+        let rings = rings.map(|crash_proof| crash_proof.place().clone());
+        let output = MappedFile::create(&self.path, self.overwrite, source, window, rings)?;
         Ok(Segment { salt: output.salt(), output })
     }
 
     /// Makes the consumer's thread, and waits until it is pinned, if it is to be.
-    fn spawn_consumer(&self, core: Arc<Core>) -> Result<Waiting, StartError> {
+    fn spawn_consumer(&self, core: Arc<Core>, discarded: u64) -> Result<Waiting, StartError> {
         let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
         let pin = self.consumer_core;
-        let watch = Watch::new(self.hook.clone(), self.high_water);
+        let watch = Watch::new(self.hook.clone(), self.high_water, discarded);
         let (ready, pinned) = mpsc::sync_channel(1);
         let (segment, given) = mpsc::sync_channel::<Segment>(1);
+        let (says_begun, begun) = mpsc::sync_channel(1);
         let crash = self.endings.signals.crash;
         let standby = crash.map(|_| standby::stand_by(core.emergency.clone())).transpose();
         let standby = standby.map_err(StartErrorKind::Thread)?;
@@ -321,6 +385,7 @@ impl Builder {
             let Segment { output, salt } = segment;
             let mut consumer = Consumer::new(core.clone(), discipline, output, salt);
             consumer.set_watch(watch);
+            let _ = says_begun.send(());
             // A panic (of a custom clock, say) must leave no thread waiting, and no record
             // uncounted.
             // SAFETY: it stays here until `withdraw`, and this thread alone uses it.
@@ -334,7 +399,7 @@ impl Builder {
         let thread = std::thread::Builder::new().name("kymo-consumer".to_owned()).spawn(run);
         let thread = thread.map_err(StartErrorKind::Thread)?;
         match pinned.recv() {
-            Ok(Ok(())) => Ok(Waiting { thread, segment, standby }),
+            Ok(Ok(())) => Ok(Waiting { thread, segment, begun, standby }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(StartErrorKind::Thread(io::Error::other("it ended at once")).into()),
         }
@@ -351,13 +416,25 @@ struct Segment {
 struct Waiting {
     thread: JoinHandle<Report>,
     segment: mpsc::SyncSender<Segment>,
-    standby: Option<std::thread::Thread>,
+    /// Something comes when it has its segment, and has compared the clocks.
+    begun: mpsc::Receiver<()>,
+    standby: Standby,
 }
 
+/// The thread that stands by for the consumer, if one does.
+type Standby = Option<std::thread::Thread>;
+
 impl Waiting {
-    fn begin(self, segment: Segment) -> Result<JoinHandle<Report>, StartError> {
+    /// Gives it its segment; waits until it has compared the clocks, if that is wanted.
+    fn begin(self, segment: Segment, wait: bool) -> Result<JoinHandle<Report>, StartError> {
         match self.segment.send(segment) {
-            Ok(()) => Ok(self.thread),
+            Ok(()) => {
+                if wait {
+                    // An error: a custom clock panicked. The consumer says so when it is joined.
+                    let _ = self.begun.recv();
+                }
+                Ok(self.thread)
+            }
             Err(_) => Err(StartErrorKind::Thread(io::Error::other("it has ended")).into()),
         }
     }

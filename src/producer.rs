@@ -4,6 +4,7 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::time::Duration;
 
+use crate::call_site::CallSite;
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::core::Core;
 use crate::drop_reason::DropReason;
@@ -70,6 +71,18 @@ impl Producer {
         if !recorders.is_null() {
             // SAFETY: made by `Box::into_raw` in `new`, and not to be found any more.
             drop(unsafe { Box::from_raw(recorders) });
+        }
+    }
+
+    /// Where the ring is in a file, sees to it that the call site is in its own. If that is not
+    /// possible, the record is logged all the same, and the thread does not try again: its calls are
+    /// not to be slow for as long as a disk is full.
+    pub(crate) fn make_known(&mut self, site: &'static CallSite) {
+        if let Some(sites) = self.state.cursor.known_sites()
+            && !sites.has(site)
+        {
+            self.core.register(site);
+            sites.add(site);
         }
     }
 

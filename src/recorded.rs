@@ -41,7 +41,7 @@ impl Recorders {
         match path {
             Path::Overwriting => self.overwriting.as_mut(),
             Path::Flight => self.flight.as_mut(),
-            Path::Counter | Path::Coarse | Path::Outlined => None,
+            Path::First | Path::Second | Path::Outlined => None,
         }
     }
 }

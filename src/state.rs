@@ -48,6 +48,7 @@ impl RingState {
         Self {
             cursor: Cursor::new(
                 Level::ALL.map(|level| core.policies.plain_path(level, core.clock)),
+                core.clock.is_coarse(),
             ),
             clock: core.clock,
             thread,
@@ -63,8 +64,14 @@ impl RingState {
 
     /// For a thread that has recorders.
     pub(crate) fn with_recorders(mut self, core: &Core) -> Self {
-        self.cursor = Cursor::new(Level::ALL.map(|level| core.policies.path(level, core.clock)));
+        let paths = Level::ALL.map(|level| core.policies.path(level, core.clock));
+        self.cursor = Cursor::new(paths, core.clock.is_coarse());
         self
+    }
+
+    /// The same for a ring that is in a file.
+    pub(crate) fn in_file(self) -> Self {
+        Self { cursor: self.cursor.in_file(), ..self }
     }
 
     /// The thread's side: it logs no more, and gives its end of the ring back.

@@ -51,6 +51,9 @@ pub struct Stats {
     /// records and no dump asks for is in no count. See
     /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
     pub dumped: u64,
+    /// How often a thread's ring, or a statement, could not be put into a file: those records do not
+    /// survive a `SIGKILL`. See [`Builder::crash_proof`](crate::Builder::crash_proof).
+    pub ring_file_errors: u64,
 }
 
 impl Stats {
@@ -161,6 +164,7 @@ pub(crate) struct Counters {
     pub(crate) rescued: Counter,
     pub(crate) dumps: Counter,
     pub(crate) dumped: Counter,
+    pub(crate) ring_file_errors: Counter,
 }
 
 #[derive(Default)]
@@ -221,6 +225,7 @@ impl Counters {
             rescued: self.rescued.get(),
             dumps: self.dumps.get(),
             dumped: self.dumped.get(),
+            ring_file_errors: self.ring_file_errors.get(),
         }
     }
 

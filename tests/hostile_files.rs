@@ -4,7 +4,7 @@
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 
-use fuzz::{frames, memory, segment, target};
+use fuzz::{check, frames, memory, ring, segment, target};
 use kymo::format::header::{ClockSource, Header};
 use kymo::format::varint;
 use proptest::collection::vec;
@@ -73,6 +73,17 @@ proptest! {
     }
 
     #[test]
+    fn hostile_rings(data in vec(any::<u8>(), 0..800)) {
+        target::ring(&data);
+    }
+
+    #[test]
+    fn call_sites_with_flaws(data in havoc(ring::sites()), choices in vec(any::<u8>(), 400)) {
+        let (ring, committed) = ring::hostile(&mut arbitrary::Unstructured::new(&choices));
+        check::recover(&ring, &data, committed);
+    }
+
+    #[test]
     fn format_strings(pieces in vec(prop_oneof![
         Just("{".to_owned()), Just("}".to_owned()), Just("{:".to_owned()), Just("65535".to_owned()),
         Just("{{".to_owned()), Just("$".to_owned()), Just(".*".to_owned()), "[0-9a-eé?#x+<^>.{}: ]{0,6}", any::<String>(),
@@ -102,10 +113,11 @@ fn the_golden_file_is_made_anew_from_its_frames() {
 /// Seeds of the fuzz targets, which otherwise only libFuzzer reads.
 #[test]
 fn seeds() {
-    let targets: [(&str, Target); 5] = [
+    let targets: [(&str, Target); 6] = [
         ("bytes", target::bytes),
         ("frames", target::frames),
         ("segment", target::segment),
+        ("ring", target::ring),
         ("format_string", target::format_string),
         ("value", target::value),
     ];
@@ -132,6 +144,22 @@ fn hostile_segments_are_varied() {
         damages += u64::from(reader.report().damages > 0);
     }
     assert!(files > 150 && records > 50 && damages > 50, "{files} {records} {damages}");
+}
+
+#[test]
+fn hostile_rings_are_varied() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let strategy = vec(any::<u8>(), 800..801);
+    let (mut records, mut whole, mut damaged) = (0, 0, 0);
+    for _ in 0..200 {
+        let data = strategy.new_tree(&mut runner).unwrap().current();
+        let (ring, committed) = ring::hostile(&mut arbitrary::Unstructured::new(&data));
+        let found = kymo::recovery::recover(&ring, &ring::sites(), committed);
+        records += u64::from(found.records > 1);
+        whole += u64::from(found.records > 0 && found.problems.is_empty());
+        damaged += u64::from(found.records > 0 && !found.problems.is_empty());
+    }
+    assert!(records > 40 && whole > 10 && damaged > 50, "{records} {whole} {damaged}");
 }
 
 /// A file with one call site, whose arguments have these types, and a block of `records` records of

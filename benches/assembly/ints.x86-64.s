@@ -11,13 +11,13 @@
 	ret
 
 <kymo::export::shared3>:
-	mov    $0xfffffffffffffee0,%rax
+	mov    $0xffffffffffffff20,%rax
 	mov    %fs:(%rax),%r8
 	mov    (%r8),%r10
 	lea    0x28(%r10),%r9
 	mov    0x28(%r8),%rax
 	cmp    %r9,%rax
-	jb     <kymo::export::coarse3>
+	jb     <kymo::export::second3>
 	movq   $0xffffffffffff0008,(%r8)
 	mov    %rdx,%r11
 	rdtsc

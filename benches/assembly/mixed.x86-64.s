@@ -13,7 +13,7 @@
 <kymo::export::shared3>:
 	cmp    $0x21,%rdx
 	jae    <kymo::export::long3>
-	mov    $0xfffffffffffffee0,%rax
+	mov    $0xffffffffffffff20,%rax
 	mov    %fs:(%rax),%r8
 	lea    0x27(%rdx),%r9d
 	and    $0x78,%r9d
@@ -21,7 +21,7 @@
 	add    %r10,%r9
 	mov    0x28(%r8),%rax
 	cmp    %r9,%rax
-	jb     <kymo::export::coarse3>
+	jb     <kymo::export::second3>
 	movq   $0xffffffffffff0008,(%r8)
 	mov    %rdx,%r11
 	rdtsc

@@ -11,13 +11,13 @@
 	ret
 
 <kymo::export::shared0>:
-	mov    $0xfffffffffffffee0,%rax
+	mov    $0xffffffffffffff20,%rax
 	mov    %fs:(%rax),%rcx
 	mov    (%rcx),%r8
 	lea    0x10(%r8),%rsi
 	mov    0x28(%rcx),%rax
 	cmp    %rsi,%rax
-	jb     <kymo::export::coarse0>
+	jb     <kymo::export::second0>
 	movq   $0xffffffffffff0008,(%rcx)
 	rdtsc
 	mov    %eax,0x8(%r8)

@@ -100,6 +100,13 @@ impl Inputs {
                 complain(format_args!("{name}: {complaint}"));
                 outcome.add(Outcome::Failed);
             }
+            let waiting = reader.path().map_or(0, kymo::recoverable);
+            if waiting > 0 {
+                complain(format_args!(
+                    "{name}: its process was killed, and {waiting} records more are left in its \
+                     rings: `kymo recover {name}` saves them"
+                ));
+            }
         }
     }
 }
@@ -156,9 +163,12 @@ fn without_side_files(mut inputs: Vec<Input>) -> Vec<Input> {
 /// Whether a file is the side file of a log: its header says so, and it lies beside it.
 fn lies_beside(side: &Reader<'_>, log: &Reader<'_>) -> bool {
     let (Some(side_path), Some(log_path)) = (side.path(), log.path()) else { return false };
-    let mut expected = log_path.as_os_str().to_owned();
-    expected.push(".rescue");
-    side_path.as_os_str() == expected && belongs_to(side, log)
+    let is_named_like = |ending| {
+        let mut expected = log_path.as_os_str().to_owned();
+        expected.push(ending);
+        side_path.as_os_str() == expected
+    };
+    [".rescue", ".recovered"].into_iter().any(is_named_like) && belongs_to(side, log)
 }
 
 fn belongs_to(side: &Reader<'_>, log: &Reader<'_>) -> bool {

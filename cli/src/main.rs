@@ -27,6 +27,7 @@ mod outcome;
 mod output;
 mod point;
 mod progress;
+mod recover;
 mod repair;
 mod selection;
 mod stats;
@@ -51,6 +52,7 @@ struct Cli {
 enum Command {
     Cat(cat::Cat),
     Export(export::Export),
+    Recover(recover::Recover),
     Repair(repair::Repair),
     Stats(stats::Stats),
     Tail(tail::Tail),
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Cat(command) => command.run(),
         Command::Export(command) => command.run(),
+        Command::Recover(command) => command.run().into(),
         Command::Repair(command) => command.run(),
         Command::Stats(command) => command.run(),
         Command::Tail(command) => command.run(),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kymo::format::HEADER_BYTES;
 use kymo::format::header::COMMITTED_OFFSET;
-use kymo::reader::{Error, Event, Options, Order, Reader, Record, Report, Value};
+use kymo::reader::{Ending, Error, Event, Options, Order, Reader, Record, Report, Value};
 use kymo::reader::{json, write_escaped};
 
 use super::memory;
@@ -57,6 +57,18 @@ fn in_a_range(file: &[u8]) {
         });
         assert_memory(peak, file.len());
     }
+}
+
+/// Recovers what a ring holds. Whatever its bytes are, what is recovered is a good segment.
+pub fn recover(ring: &[u8], sites: &[u8], committed: u64) -> u64 {
+    let (found, peak) = memory::peak_of(|| kymo::recovery::recover(ring, sites, committed));
+    assert_memory(peak, ring.len() + sites.len());
+    let report = read(&found.segment, Order::Written, false).expect("a good header");
+    assert_eq!((report.damages, report.records), (0, found.records));
+    assert_eq!(report.ending, Ending::Closed);
+    render(&found.segment);
+    found.problems.iter().for_each(|problem| plain(problem));
+    found.records
 }
 
 fn assert_memory(peak: usize, bytes: usize) {

@@ -7,5 +7,6 @@
 pub mod check;
 pub mod frames;
 pub mod memory;
+pub mod ring;
 pub mod segment;
 pub mod target;

@@ -4,7 +4,7 @@ use arbitrary::Unstructured;
 use kymo::format::MAX_TEXT_BYTES;
 use kymo::reader::{Template, Text, Type, Value};
 
-use super::{check, frames, segment};
+use super::{check, frames, ring, segment};
 
 /// The longest text of one message: where the reader stops, and one placeholder of the greatest
 /// width, of the widest characters, behind that.
@@ -28,6 +28,12 @@ pub fn segment(data: &[u8]) {
     if data.first().is_some_and(|byte| byte % 16 == 0) {
         check::follow(&file);
     }
+}
+
+/// The bytes choose what stands in the file of a ring whose process died.
+pub fn ring(data: &[u8]) {
+    let (ring, committed) = ring::hostile(&mut Unstructured::new(data));
+    check::recover(&ring, &ring::sites(), committed);
 }
 
 /// The bytes are a format string.

@@ -176,6 +176,11 @@ impl TickSource {
         }
     }
 
+    /// Whether it is the coarse clock.
+    pub(crate) fn is_coarse(self) -> bool {
+        matches!(self.clock, Clock::Coarse)
+    }
+
     /// Whether reading it runs code of the program.
     pub(crate) fn is_custom(self) -> bool {
         matches!(self.clock, Clock::Custom(_))

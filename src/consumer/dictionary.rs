@@ -114,7 +114,8 @@ fn slot(address: usize) -> usize {
     (address >> 4) % RECENT
 }
 
-fn put_call_site(out: &mut Vec<u8>, number: u64, site: &CallSite) {
+/// Writes a call site's entry.
+pub(crate) fn put_call_site(out: &mut Vec<u8>, number: u64, site: &CallSite) {
     let location = &site.location;
     varint::put(out, number);
     out.push(site.level as u8);

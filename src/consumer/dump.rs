@@ -255,7 +255,7 @@ impl<O: Output> Consumer<O> {
                 // For what follows, those that held before.
                 self.dumps.put_lines(self.dumps.lines.len(), &mut self.staging);
             }
-            if !self.append_late() {
+            if !self.append_late(0..0) {
                 self.want_again(reason);
                 self.lanes[index].forgo();
                 self.output.set_last_dump(if written > 0 { offset } else { part.previous });

@@ -1,6 +1,6 @@
 //! A ring from the consumer's side, and the account of its thread.
 
-use super::dictionary::Dictionary;
+use super::dictionary::{Dictionary, Entry};
 use super::followed::{Followed, Merge, Next};
 use super::index::TickRange;
 use super::staging::{Frame, Staging};
@@ -13,6 +13,7 @@ use crate::orphans::Orphan;
 use crate::record::Record;
 use crate::registry::NewRing;
 use crate::ring::consumer::records;
+use crate::ring::recorder::LogMark;
 use crate::ring::recorder::overwriting::Follower;
 use crate::ring::{WORD_BYTES, WordConsumer, WordProducer, ring};
 use crate::state::{DropCounts, Drops, RingState};
@@ -74,12 +75,16 @@ struct Sweep {
     followed_words: usize,
     /// From the copy of the flight recorder.
     flight_words: usize,
+    /// How many records came from these two.
+    other_records: u64,
     records: [u64; 5],
     cut: u64,
     first_ticks: u64,
     last_ticks: u64,
     /// Whether everything that was in the ring was taken, and its producer had gone before.
     finished: bool,
+    /// Whether the ring's file says so, for when the log is committed.
+    prepared: bool,
     marked: Option<[DropCounts; 2]>,
     /// The same as of a mark among the records, where there is one.
     marked_among: Option<[DropCounts; 2]>,
@@ -88,6 +93,16 @@ struct Sweep {
 }
 
 impl Sweep {
+    /// How many records.
+    fn count(&self) -> u64 {
+        self.records.iter().sum()
+    }
+
+    /// How many records of the thread's ordinary ring.
+    fn from_ring(&self) -> u64 {
+        self.count() - self.other_records
+    }
+
     /// The ticks of the first and of the last record.
     fn range(&self) -> Option<(u64, u64)> {
         self.took().then_some((self.first_ticks, self.last_ticks))
@@ -319,7 +334,33 @@ impl Lane {
 
     /// How many records of the thread are in the file when this sweep is.
     pub(super) fn written_then(&self) -> u64 {
-        self.written() + self.sweep.records.iter().sum::<u64>()
+        self.written() + self.sweep.count()
+    }
+
+    /// Has the ring's file say that what the sweep took is in the log as soon as that is committed.
+    /// (Where the ring is not in a file, this does nothing.)
+    pub(super) fn prepare(&mut self, mark: LogMark) {
+        if self.sweep.words != 0 {
+            self.ring.prepare(self.sweep.words, self.sweep.from_ring(), mark);
+            self.sweep.prepared = true;
+        }
+    }
+
+    /// Takes back what the ring's file was made to say: the log was not committed.
+    fn retract(&mut self) {
+        if std::mem::take(&mut self.sweep.prepared) {
+            self.ring.retract(self.sweep.words, self.sweep.from_ring());
+        }
+    }
+
+    /// Nothing of the ring is to be recovered.
+    pub(super) fn remove_ring_file(&mut self) {
+        self.ring.remove_file();
+    }
+
+    /// What is in the ring is to be recovered when the process has ended.
+    pub(super) fn keep_ring_file(&mut self) {
+        self.ring.keep_file();
     }
 
     /// The sweep is in the file: counts it, and gives the ring its room back.
@@ -350,6 +391,8 @@ impl Lane {
 
     /// The sweep could not be written: counts it as dropped, and gives the ring its room back.
     pub(super) fn fail(&mut self) {
+        self.retract();
+        self.prepare(LogMark::GIVEN_UP);
         let has_ended = std::mem::take(&mut self.sweep.finished);
         self.failed.add_all(DropReason::OutputFailed, self.sweep.records);
         if self.sweep.took() {
@@ -391,6 +434,7 @@ impl Lane {
 
     /// Nothing of the current sweep was written: what it took is still in the ring.
     pub(super) fn restart(&mut self) {
+        self.retract();
         self.sweep = Sweep::default();
         self.announced = false;
     }
@@ -475,6 +519,7 @@ impl Lane {
                 passed += 1;
             }
             account.put(record, dictionary, staging, block);
+            account.sweep.other_records += 1;
             walk.next();
         }
         let more = walk.clone().next().is_some();
@@ -508,7 +553,9 @@ impl Lane {
         flight.retired = Some(*retired);
         self.followed = None;
         let producer = self.state.take_returned()?;
-        Some((producer, std::mem::replace(&mut self.ring, ring(1).1)))
+        let consumer = std::mem::replace(&mut self.ring, ring(1).1);
+        // See `into_ring`.
+        (!consumer.is_in_file()).then_some((producer, consumer))
     }
 
     /// The time for shutting down is over: counts what is left in the ring as dropped, and returns
@@ -548,7 +595,11 @@ impl Lane {
     }
 
     /// Both ends of the ring of a thread that has ended, empty.
+    /// `None` also where the ring is in a file, which bears the thread's name and goes with it.
     pub(super) fn into_ring(self) -> Option<(WordProducer, WordConsumer)> {
+        if self.ring.is_in_file() {
+            return None;
+        }
         Some((self.state.take_returned()?, self.ring))
     }
 
@@ -638,6 +689,7 @@ impl Account<'_> {
                 Next::Ordinary(record) => record,
                 Next::Followed(record) => {
                     self.put_mark(staging, block);
+                    self.sweep.other_records += 1;
                     record
                 }
             };
@@ -701,12 +753,7 @@ impl Account<'_> {
         if !block.continues(self.thread) {
             self.begin_block(record.ticks, staging, block);
         }
-        staging.ensure(compact::max_bytes(record.arguments.len()) + 2 * varint::MAX_BYTES);
-        staging.put_varint(entry.number);
-        staging.put_varint(record.ticks.wrapping_sub(block.ticks));
-        block.ticks = record.ticks;
-        block.range.add(record.ticks);
-        let cut = entry.plan.compact(record.arguments, record.cut, staging);
+        let cut = block.put(record, entry, staging);
         self.sweep.cut += u64::from(cut);
         self.sweep.records[entry.level as usize - 1] += 1;
         self.sweep.last_ticks = record.ticks;
@@ -743,17 +790,29 @@ struct Open {
 impl Block {
     /// Whether a record of `thread` may be put into the open block.
     #[inline]
-    fn continues(&self, thread: u64) -> bool {
+    pub(super) fn continues(&self, thread: u64) -> bool {
         self.open.as_ref().is_some_and(|open| open.thread == thread)
     }
 
-    fn open(&mut self, thread: u64, written: u64, base: u64, staging: &mut Staging) {
+    /// Begins one with the records of `thread` behind the first `written`.
+    pub(super) fn open(&mut self, thread: u64, written: u64, base: u64, staging: &mut Staging) {
         let frame = staging.begin(2 * varint::MAX_BYTES + 8);
         staging.put_varint(thread);
         staging.put_varint(written);
         staging.put(&base.to_le_bytes());
         self.open = Some(Open { frame, thread, base });
         self.ticks = base;
+    }
+
+    /// Puts a record into the open block; says whether something of it was cut.
+    #[inline]
+    pub(super) fn put(&mut self, record: Record<'_>, entry: &Entry, staging: &mut Staging) -> bool {
+        staging.ensure(compact::max_bytes(record.arguments.len()) + 2 * varint::MAX_BYTES);
+        staging.put_varint(entry.number);
+        staging.put_varint(record.ticks.wrapping_sub(self.ticks));
+        self.ticks = record.ticks;
+        self.range.add(record.ticks);
+        entry.plan.compact(record.arguments, record.cut, staging)
     }
 
     /// Closes the block, if one is open.

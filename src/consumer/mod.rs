@@ -15,6 +15,7 @@ mod frames;
 mod index;
 mod lane;
 mod pace;
+pub(crate) mod recovered;
 pub(crate) mod side;
 mod staging;
 mod takeover;
@@ -26,6 +27,7 @@ use std::io;
 use std::ops::Range;
 
 use dictionary::Dictionary;
+pub(crate) use dictionary::put_call_site;
 use dump::{Dumps, Reason};
 use failure::{Ended, Segment};
 use frames::Totals;
@@ -40,6 +42,7 @@ use crate::clock::discipline::Discipline;
 use crate::core::Core;
 use crate::orphans::Orphan;
 use crate::registry::NewRing;
+use crate::ring::recorder::LogMark;
 use crate::segment::Output;
 use crate::sync::{Arc, thread};
 use crate::twin::{self, Twin};
@@ -119,6 +122,9 @@ impl<O: Output> Consumer<O> {
     pub(crate) fn new(core: Arc<Core>, discipline: Discipline, output: O, salt: u32) -> Self {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
+        if let Some(crash_proof) = core.crash_proof() {
+            crash_proof.set_clock(&discipline.line());
+        }
         let released_bytes = output.len();
         let mut dumps = Dumps::new();
         dumps.note_line(discipline.line());
@@ -257,7 +263,7 @@ impl<O: Output> Consumer<O> {
         if twin::broken(Twin::RoomBeforeOutput) {
             self.lanes[lanes.clone()].iter_mut().for_each(Lane::commit);
         }
-        if self.append() {
+        if self.append_from(lanes.clone()) {
             self.lanes[lanes].iter_mut().for_each(Lane::commit);
             self.released_bytes = self.output.len();
         } else {
@@ -279,8 +285,13 @@ impl<O: Output> Consumer<O> {
 
     /// Gives what is staged to the output and lets readers see it; says whether that worked.
     fn append(&mut self) -> bool {
+        self.append_from(0..0)
+    }
+
+    /// The same with what was taken from some lanes: between the two, their rings are told.
+    fn append_from(&mut self, lanes: Range<usize>) -> bool {
         let oldest = self.block.range.oldest();
-        let done = self.append_late();
+        let done = self.append_late(lanes);
         if let (true, Some(oldest)) = (done, oldest) {
             self.note_lag(oldest);
         }
@@ -288,13 +299,18 @@ impl<O: Output> Consumer<O> {
     }
 
     /// The same of records that are not to be in the file as soon as possible.
-    fn append_late(&mut self) -> bool {
+    fn append_late(&mut self, lanes: Range<usize>) -> bool {
         if self.staging.len() == 0 {
             return true;
         }
         let (offset, ticks) = (self.output.len(), std::mem::take(&mut self.block.range));
-        let result = self.output.append(self.staging.as_slice());
-        match result.and_then(|()| self.output.commit()) {
+        let result = self.output.append(self.staging.as_slice()).and_then(|()| {
+            let (segment, committed) = (self.output.segment_number(), self.output.len());
+            let mark = LogMark { segment, committed };
+            self.lanes[lanes].iter_mut().for_each(|lane| lane.prepare(mark));
+            self.output.commit()
+        });
+        match result {
             Ok(()) => {
                 self.index.note(self.staging.as_slice(), offset, ticks);
                 self.staging.clear();
@@ -331,6 +347,9 @@ impl<O: Output> Consumer<O> {
         frames::put_clock(&mut self.staging, &line);
         if self.core.policies.flight.is_some() {
             self.dumps.note_line(line);
+        }
+        if let Some(crash_proof) = self.core.crash_proof() {
+            crash_proof.set_clock(&line);
         }
         if self.complete > self.watermark {
             // So that who follows the file does not wait for the next record to learn that the last
@@ -380,6 +399,10 @@ impl<O: Output> Consumer<O> {
             self.check_output();
             self.renew_segment();
         }
+        self.lanes.iter_mut().for_each(Lane::remove_ring_file);
+        if let Some(crash_proof) = self.core.crash_proof() {
+            crash_proof.end();
+        }
         self.report(unwritten)
     }
 
@@ -419,6 +442,7 @@ impl<O: Output> Consumer<O> {
         if self.output.len() > self.released_bytes {
             self.lanes.iter_mut().for_each(Lane::commit);
         }
+        self.lanes.iter_mut().for_each(Lane::keep_ring_file);
         self.core.control.end();
         self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
         self.report(0)

@@ -126,7 +126,7 @@ mod tests {
     fn who_comes_when_it_is_closed_does_not_write_over_it() {
         let path = std::env::temp_dir().join(format!("kymo-side-{}.kymo", std::process::id()));
         let clock = TickSource::new(Clock::Monotonic);
-        let output = MappedFile::create(&path, true, clock.source(), 4 << 20).unwrap();
+        let output = MappedFile::create(&path, true, clock.source(), 4 << 20, None).unwrap();
         let log = output.log_file().unwrap();
         let core = Core::new(clock, Policies::new(Overflow::DropNewest), 512);
         let side = SideFile::default();

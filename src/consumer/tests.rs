@@ -11,7 +11,7 @@ use crate::argument::Arguments;
 use crate::call_site::{AtAny, CallSite, Location};
 use crate::clock::{Clock, TickSource};
 use crate::format::header::{ClockSource, Header};
-use crate::hot::{Counter, log_outlined, try_log};
+use crate::hot::{First, log_outlined, try_log};
 use crate::level::Level;
 use crate::policy::{Overflow, Policies};
 use crate::producer::Producer;
@@ -213,7 +213,7 @@ fn fill(producer: &mut Producer) -> u64 {
     let (cursor, site) = (&producer.state.cursor, site::<(u64, ())>());
     let logged = (1_u64..).take_while(|number| {
         // SAFETY: the producer is this thread's, and lives.
-        unsafe { try_log::<Counter, AtAny, _>(cursor, site, (*number, ())) }
+        unsafe { try_log::<First, AtAny, _>(cursor, site, (*number, ())) }
     });
     let logged = 1 + logged.count() as u64;
     producer.take_back();
@@ -403,7 +403,7 @@ fn a_failing_output_and_its_recovery_are_told_once_each() {
         let told = told.clone();
         move |notice: &Notice<'_>| told.lock().unwrap().push(notice.to_string())
     };
-    rig.consumer.set_watch(Watch::new(Some(Arc::new(hook)), 0.8));
+    rig.consumer.set_watch(Watch::new(Some(Arc::new(hook)), 0.8, 0));
     let mut producer = rig.producer(1 << 10);
     rig.file.0.borrow_mut().fail_next(3);
     for round in 0..5 {

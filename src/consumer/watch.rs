@@ -11,6 +11,7 @@ use super::Consumer;
 use crate::argument::Argument;
 use crate::call_site::{At, Location, Statement};
 use crate::core::Core;
+use crate::crash_proof::CrashProof;
 use crate::drop_reason::DropReason;
 use crate::export;
 use crate::hot;
@@ -53,6 +54,21 @@ pub enum Notice<'a> {
         /// How many records are lost.
         lost: u64,
     },
+    /// A thread's ring, or a statement, could not be put into a file, so that records of these do not
+    /// survive a `SIGKILL`: see [`Builder::crash_proof`](crate::Builder::crash_proof). Told once a
+    /// second at most.
+    RingFileFailed {
+        /// How many rings and statements since the last notice of this kind.
+        count: u64,
+        /// Why, the last of them.
+        error: &'a io::Error,
+    },
+    /// The log was written over ([`Builder::overwrite`](crate::Builder::overwrite)) while the rings
+    /// of its dead process still held records. They are gone, too. Told once, after the start.
+    RecordsDiscarded {
+        /// How many.
+        records: u64,
+    },
 }
 
 impl fmt::Display for Notice<'_> {
@@ -69,6 +85,14 @@ impl fmt::Display for Notice<'_> {
             Self::OutputRecovered { lost } => {
                 write!(f, "the log can be written again: {lost} records are lost")
             }
+            Self::RingFileFailed { count, error } => {
+                write!(f, "{count} rings or statements are not safe from SIGKILL: {error}")
+            }
+            Self::RecordsDiscarded { records } => write!(
+                f,
+                "the log of a killed process was written over, and {records} records in its rings \
+                 were discarded"
+            ),
         }
     }
 }
@@ -97,11 +121,27 @@ pub(crate) struct Watch {
     dropped: u64,
     /// How many records failures of the output had cost when the last one began, while one lasts.
     failing: Option<u64>,
+    next_ring_files_ns: u64,
+    /// How many failures of files of rings were told.
+    ring_file_errors: u64,
+    /// Records that were discarded with the log that was there before, until that is told.
+    discarded: u64,
 }
 
 impl Watch {
-    pub(crate) fn new(hook: Option<Hook>, share: f64) -> Self {
-        Self { hook, share, own: None, next_ns: 0, next_drops_ns: 0, dropped: 0, failing: None }
+    pub(crate) fn new(hook: Option<Hook>, share: f64, discarded: u64) -> Self {
+        Self {
+            hook,
+            share,
+            own: None,
+            next_ns: 0,
+            next_drops_ns: 0,
+            dropped: 0,
+            failing: None,
+            next_ring_files_ns: 0,
+            ring_file_errors: 0,
+            discarded,
+        }
     }
 
     /// Tells a notice.
@@ -164,6 +204,20 @@ fn log(own: &mut Producer, notice: &Notice<'_>) {
         Notice::OutputRecovered { lost } => {
             own_warning!(own, "the log can be written again: {lost} records are lost", lost);
         }
+        Notice::RingFileFailed { count, error } => {
+            let error = error.to_string();
+            own_warning!(
+                own,
+                "{count} rings or statements are not safe from SIGKILL: {error}",
+                count error
+            );
+        }
+        Notice::RecordsDiscarded { records } => own_warning!(
+            own,
+            "the log of a killed process was written over, and {records} records in its rings were \
+             discarded",
+            records
+        ),
     }
 }
 
@@ -215,6 +269,19 @@ impl<O: Output> Consumer<O> {
             watch.failing = None;
             let lost = self.lost() - before;
             watch.tell(&Notice::OutputRecovered { lost }, &self.core);
+        }
+        if watch.discarded > 0 {
+            let records = std::mem::take(&mut watch.discarded);
+            watch.tell(&Notice::RecordsDiscarded { records }, &self.core);
+        }
+        let errors = self.core.counters.ring_file_errors.get();
+        if errors > watch.ring_file_errors
+            && now_ns >= watch.next_ring_files_ns
+            && let Some(error) = self.core.crash_proof().and_then(CrashProof::take_error)
+        {
+            watch.next_ring_files_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
+            let count = errors - std::mem::replace(&mut watch.ring_file_errors, errors);
+            watch.tell(&Notice::RingFileFailed { count, error: &error }, &self.core);
         }
         self.watch = Some(watch);
     }

@@ -43,8 +43,10 @@ pub struct Files<'a> {
     handed_out: bool,
     /// Every reader was asked.
     primed: bool,
-    /// For each reader, what is to be left out of it because it stands in its side file.
+    /// For each log, what is to be left out of it because it stands in its side file.
     copies: Vec<Option<Copies>>,
+    /// For each reader, the log that it belongs to: itself, or that of which it was recovered.
+    log_of: Vec<usize>,
     left_out: u64,
     /// Side files that could not be read, by their log.
     failed: Vec<(usize, OpenError)>,
@@ -74,6 +76,7 @@ impl<'a> Files<'a> {
             handed_out: false,
             primed: false,
             copies: Vec::new(),
+            log_of: Vec::new(),
             left_out: 0,
             failed: Vec::new(),
         }
@@ -83,8 +86,9 @@ impl<'a> Files<'a> {
     ///
     /// Beside a log `app.kymo` there may lie `app.kymo.rescue`, with records that their threads
     /// wrote there themselves because the logger's own thread did not answer. Each record is handed
-    /// out once, also where it stands in both. A side file is a reader of its own behind those of
-    /// the logs; what happens to lie there and belongs to another log is not looked at. It is
+    /// out once, also where it stands in both. And there may be `app.kymo.recovered`, with what was
+    /// recovered of the log's dead process: see [`recover`](crate::recover). Either is a reader of
+    /// its own behind those of the logs; what happens to lie there and belongs to another log is not looked at. It is
     /// looked for now, and not again while the log is followed.
     ///
     /// ```no_run
@@ -122,18 +126,27 @@ impl<'a> Files<'a> {
         options: impl Fn() -> Options<'a>,
     ) -> Self {
         let mut readers: Vec<_> = logs.into_iter().collect();
+        let mut log_of: Vec<_> = (0..readers.len()).collect();
         let (mut copies, mut sides, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for (log, reader) in readers.iter().enumerate() {
+            // What was recovered may have been rescued, too: it is the rest of the log.
+            match side::open_recovered(reader, &options) {
+                Ok(recovered) => sides.extend(recovered.map(|reader| (reader, log))),
+                Err(error) => failed.push((log, error)),
+            }
             let side = side::open(reader, &options).unwrap_or_else(|error| {
                 failed.push((log, error));
                 None
             });
             let (side, in_both) = side.unzip();
             copies.push(in_both);
-            sides.extend(side);
+            sides.extend(side.map(|reader| (reader, usize::MAX)));
         }
-        readers.extend(sides);
-        Self { copies, failed, ..Self::new(readers) }
+        for (reader, log) in sides {
+            readers.push(reader);
+            log_of.push(log);
+        }
+        Self { copies, log_of, failed, ..Self::new(readers) }
     }
 
     /// How many records were not handed out because a side file had them.
@@ -231,7 +244,8 @@ impl<'a> Files<'a> {
     #[inline]
     fn advance(&mut self, file: usize) -> Result<bool, Error> {
         let reader = &mut self.readers[file];
-        let mut copies = self.copies.get_mut(file).and_then(Option::as_mut);
+        let log = self.log_of.get(file).copied().unwrap_or(file);
+        let mut copies = self.copies.get_mut(log).and_then(Option::as_mut);
         while reader.advance()? {
             let (Some(copies), true) = (&mut copies, reader.is_record()) else { return Ok(true) };
             if !reader.record().is_some_and(|record| copies.take(&record)) {

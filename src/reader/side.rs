@@ -69,10 +69,11 @@ impl Copies {
     }
 }
 
-/// The path of the side file of the log at `log`.
-fn path_of(log: &Path) -> PathBuf {
-    let mut path = log.as_os_str().to_owned();
-    path.push(".rescue");
+/// The path of the file with this ending beside the log at `log`: beside the file behind a link.
+fn beside(log: &Path, ending: &str) -> PathBuf {
+    let behind = if log.is_symlink() { log.canonicalize().ok() } else { None };
+    let mut path = behind.unwrap_or_else(|| log.to_owned()).into_os_string();
+    path.push(ending);
     path.into()
 }
 
@@ -81,7 +82,7 @@ pub(super) fn open<'a>(
     log: &Reader<'a>,
     options: &impl Fn() -> Options<'a>,
 ) -> Result<Option<(Reader<'a>, Copies)>, OpenError> {
-    let Some(path) = log.path().map(path_of) else { return Ok(None) };
+    let Some(path) = log.path().map(|log| beside(log, ".rescue")) else { return Ok(None) };
     let read = || -> Result<_, Error> {
         let file = match open::open(&path) {
             Ok(file) => file,
@@ -114,6 +115,21 @@ pub(super) fn open<'a>(
         reader.path = Some(path);
         (reader, copies)
     }))
+}
+
+/// Opens what was recovered of a log from the rings of its dead process, if something was. None of
+/// it is in the log.
+pub(super) fn open_recovered<'a>(
+    log: &Reader<'a>,
+    options: &impl Fn() -> Options<'a>,
+) -> Result<Option<Reader<'a>>, OpenError> {
+    let Some(log_path) = log.path() else { return Ok(None) };
+    let path = beside(log_path, ".recovered");
+    match options().follow(false).open(&path) {
+        Ok(reader) => Ok(Some(reader).filter(|it| it.header().side_of == log.header().segment)),
+        Err(Error::Open(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(OpenError { path, error }),
+    }
 }
 
 /// Bytes that several readers read.

@@ -2,7 +2,10 @@
 //!
 //! See `ring` for the invariants.
 
+use super::recorder::LogMark;
+use super::recorder::accounts::Accounts;
 use super::recorder::bounded::{Reader, Words};
+use super::recorder::file::RingFile;
 use super::{WORD_BYTES, address, bytes};
 use crate::twin::{self, Twin};
 
@@ -10,11 +13,25 @@ use crate::twin::{self, Twin};
 #[derive(Debug)]
 pub struct Consumer {
     reader: Reader,
+    /// What there is beside the words where the ring is in a file.
+    in_file: Option<Box<InFile>>,
+}
+
+#[derive(Debug)]
+struct InFile {
+    accounts: Accounts,
+    file: RingFile,
 }
 
 impl Consumer {
     pub(super) fn new(reader: Reader) -> Self {
-        Self { reader }
+        Self { reader, in_file: None }
+    }
+
+    /// The same for a ring in a file.
+    #[cfg_attr(kymo_loom, allow(dead_code, reason = "models have no files"))]
+    pub(super) fn with_file(self, accounts: Accounts, file: RingFile) -> Self {
+        Self { in_file: Some(Box::new(InFile { accounts, file })), ..self }
     }
 
     /// Gives the first `words` words of what was looked at back to the producer.
@@ -25,6 +42,40 @@ impl Consumer {
     #[inline]
     pub fn consume(&mut self, words: usize) {
         self.reader.committed().consume(words);
+    }
+
+    /// Whether the ring is in a file. The four methods below do nothing for others.
+    pub fn is_in_file(&self) -> bool {
+        self.in_file.is_some()
+    }
+
+    /// Says in the ring's file that the next words, and the records in them, are in the log as soon
+    /// as that is committed: see `recorder::accounts`.
+    pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
+        if let Some(in_file) = &mut self.in_file {
+            in_file.accounts.prepare(words, records, mark);
+        }
+    }
+
+    /// Takes back what was said last: the log was not committed.
+    pub fn retract(&mut self, words: usize, records: u64) {
+        if let Some(in_file) = &mut self.in_file {
+            in_file.accounts.retract(words, records);
+        }
+    }
+
+    /// Leaves the ring's file where it is, for whoever recovers it.
+    pub fn keep_file(&mut self) {
+        if let Some(in_file) = &mut self.in_file {
+            in_file.file.keep();
+        }
+    }
+
+    /// Removes the ring's file, unless it is to stay.
+    pub fn remove_file(&mut self) {
+        if let Some(in_file) = &mut self.in_file {
+            in_file.file.remove();
+        }
     }
 
     /// Looks how far the producer has come, and returns all that it has published and is not

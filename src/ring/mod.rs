@@ -92,3 +92,27 @@ pub fn ring(words: usize) -> (WordProducer, WordConsumer) {
     let (producer, consumer, _) = recorder::bounded(ring);
     (producer, consumer)
 }
+
+/// Makes a ring in a file in this directory.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn ring_in_file(
+    directory: &std::path::Path,
+    identity: recorder::layout::Identity,
+) -> std::io::Result<(WordProducer, WordConsumer)> {
+    #[cfg(not(kymo_loom))]
+    {
+        let (ring, path) = recorder::mapping::create(directory, identity)?;
+        let file = recorder::file::RingFile::new(path);
+        let (producer, consumer, accounts) = recorder::bounded(ring);
+        Ok((producer, consumer.with_file(accounts, file)))
+    }
+    // Models have no files.
+    #[cfg(kymo_loom)]
+    {
+        let _ = (directory, identity);
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}

@@ -21,7 +21,7 @@ pub(super) const UNIT_BYTES: u64 = 64 << 10;
 /// Those of the system. Where the file would become longer than this process may make one
 /// (`RLIMIT_FSIZE`), the kernel would send a signal (SIGXFSZ) that ends the process; so that is
 /// looked at before.
-pub(super) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
+pub(crate) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     if let Some(limit) = getrlimit(Resource::Fsize).current
         && offset + bytes > limit
     {

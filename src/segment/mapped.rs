@@ -31,6 +31,7 @@ use super::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
 use super::guard::{self, Mapping};
 use super::open::{self, Target};
 use super::{LogFile, Output};
+use crate::crash_proof::place::Place as RingPlace;
 use crate::error::StartError;
 use crate::fork::Private;
 use crate::format::HEADER_BYTES;
@@ -68,6 +69,8 @@ pub(crate) struct Place {
     path: PathBuf,
     clock: ClockSource,
     window_bytes: u64,
+    /// Where the rings are, if they are in files.
+    rings: Option<RingPlace>,
 }
 
 /// What others did to the file.
@@ -94,6 +97,7 @@ struct Window {
 impl MappedFile {
     /// Makes a segment at `path`. What is there already is renamed, or written over. The file is
     /// allocated, and mapped, `window_bytes` at a time, or less where the disk is nearly full.
+    /// `rings`: where the rings are, if they are in files.
     ///
     /// # Errors
     /// Then everything is as it was before. (But on a file system that cannot allocate, what was to
@@ -103,9 +107,11 @@ impl MappedFile {
         overwrite: bool,
         clock: ClockSource,
         window_bytes: u64,
+        rings: Option<RingPlace>,
     ) -> Result<Self, StartError> {
         let path = open::resolve(path)?;
-        let (this, target) = Self::begin(Place { path, clock, window_bytes }, overwrite)?;
+        let place = Place { path, clock, window_bytes, rings };
+        let (this, target) = Self::begin(place, overwrite)?;
         target.keep_with_side_file()?;
         Ok(this)
     }
@@ -123,7 +129,10 @@ impl MappedFile {
     fn on(file: File, is_used: bool, place: Place) -> io::Result<Self> {
         guard::install()?;
         let header = open::header(place.clock);
-        let (page, salt, id) = (header.to_page(), header.salt, header.segment);
+        let (mut page, salt, id) = (header.to_page(), header.salt, header.segment);
+        if let Some(rings) = &place.rings {
+            rings.put(&mut page);
+        }
         let committed = HEADER_BYTES as u64;
         let allocated = allocate_up_to(&file, 0, place.window_bytes, committed)?;
         let mapped = Mapping::new(&file, 0, HEADER_BYTES)?;
@@ -314,6 +323,10 @@ impl Output for MappedFile {
         Ok(self.salt)
     }
 
+    fn segment_number(&self) -> u64 {
+        u64::from_le_bytes(self.id[..8].try_into().unwrap_or_default())
+    }
+
     fn log_file(&self) -> Option<LogFile> {
         let file = self.file.try_clone().ok()?;
         Some(LogFile { path: self.place.path.clone(), id: self.id, file: Private::new(file) })
@@ -399,7 +412,7 @@ mod tests {
         }
 
         fn create(&self) -> MappedFile {
-            MappedFile::create(&self.0, true, ClockSource::Counter, 1).unwrap()
+            MappedFile::create(&self.0, true, ClockSource::Counter, 1, None).unwrap()
         }
 
         fn bytes(&self) -> Vec<u8> {

@@ -10,6 +10,8 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::fork::Private;
+pub(crate) use allocate::allocate;
+pub(crate) use open::{boot_id, header, recovered_path, resolve};
 
 /// The file of a log, for others than the consumer.
 #[derive(Debug)]
@@ -54,6 +56,11 @@ pub(crate) trait Output {
     /// Begins a new segment in place of the one that is gone. Returns its salt.
     fn reopen(&mut self) -> io::Result<u32> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The number by which rings name the segment: see `ring::recorder::LogMark`.
+    fn segment_number(&self) -> u64 {
+        0
     }
 
     /// The file, if it is one.

@@ -16,7 +16,7 @@ use crate::format::header::{ClockSource, Header};
 
 /// The file that `path` means: absolute, so that it stays the same when the program changes its
 /// directory, and behind all symbolic links, so that these stay when files are renamed.
-pub(super) fn resolve(path: &Path) -> Result<PathBuf, StartError> {
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf, StartError> {
     let fail = |error| StartError::file(path, error);
     let because = |kind, text: &str| Err(fail(io::Error::new(kind, text)));
     /// As many as the system follows.
@@ -105,10 +105,18 @@ impl Target {
     /// Gives it its name. What stands beside the file that was there before goes with that.
     pub(super) fn keep_with_side_file(self) -> Result<(), StartError> {
         let path = self.path.clone();
+        let is_over = matches!(self.how, How::Over { .. });
+        let old = self.keep()?;
         // Mostly there is nothing.
-        let _ = match self.keep()? {
-            Some(old) => fs::rename(side_path(&path), side_path(&old)),
+        let _ = match &old {
+            Some(old) => fs::rename(side_path(&path), side_path(old)),
             None => fs::remove_file(side_path(&path)),
+        };
+        let _ = match &old {
+            Some(old) => fs::rename(recovered_path(&path), recovered_path(old)),
+            None if is_over => fs::remove_file(recovered_path(&path)),
+            // Somebody moved the log away, and may want the rest of it.
+            None => Ok(()),
         };
         Ok(())
     }
@@ -196,8 +204,17 @@ fn free_name(path: &Path) -> io::Result<PathBuf> {
 
 /// Where the side file of a log is.
 pub(super) fn side_path(log: &Path) -> PathBuf {
+    beside(log, ".rescue")
+}
+
+/// Where what was recovered of a log is.
+pub(crate) fn recovered_path(log: &Path) -> PathBuf {
+    beside(log, ".recovered")
+}
+
+fn beside(log: &Path, ending: &str) -> PathBuf {
     let mut path = log.to_path_buf().into_os_string();
-    path.push(".rescue");
+    path.push(ending);
     path.into()
 }
 
@@ -221,7 +238,7 @@ pub(crate) fn header(clock: ClockSource) -> Header {
 }
 
 /// The identifier that Linux gives each boot.
-fn boot_id() -> Option<[u8; 16]> {
+pub(crate) fn boot_id() -> Option<[u8; 16]> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     u128::from_str_radix(&digits, 16).ok().map(u128::to_be_bytes)

@@ -3,7 +3,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
 
 use super::allocate::allocate;
 use super::{LogFile, Output, open};
@@ -31,6 +32,34 @@ impl PlainFile {
         let this = Self { file: Private::new(file), header, len: HEADER_BYTES as u64, max_bytes };
         this.write_header()?;
         Ok(this)
+    }
+
+    /// Makes a segment that only its user may read, where there is nothing, with so many bytes
+    /// allocated. It refuses to become longer than `max_bytes`.
+    pub(crate) fn create_private(
+        path: &Path,
+        header: Header,
+        first_bytes: u64,
+        max_bytes: u64,
+    ) -> io::Result<Self> {
+        let mut options = File::options();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        let made = allocate(&file, 0, first_bytes).and_then(|()| {
+            let len = HEADER_BYTES as u64;
+            let this = Self { file: Private::new(file), header, len, max_bytes };
+            this.write_header()?;
+            Ok(this)
+        });
+        if made.is_err() {
+            // It is of no use; the error that led here is the one to be told.
+            let _ = std::fs::remove_file(path);
+        }
+        made
+    }
+
+    /// Writes over a part of the header page.
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
     }
 
     /// What the checksums of its frames are exclusive-or'ed with.

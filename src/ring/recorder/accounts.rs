@@ -23,7 +23,8 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    pub(super) fn new(ring: Arc<Ring>) -> Self {
+    /// Those of a new ring.
+    pub(in crate::ring) fn of(ring: Arc<Ring>) -> Self {
         Self { ring, position: 0, records: 0, last: 0 }
     }
 
@@ -41,8 +42,7 @@ impl Accounts {
     /// Says that the next `words` words of the ring, in which `records` records are, will be in the
     /// log as soon as that is committed up to `mark`.
     ///
-    /// Where writing them to the log failed, and they are given up, `mark` is what is committed
-    /// already.
+    /// Where writing them to the log failed, `mark` is [`LogMark::GIVEN_UP`].
     pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
         self.position += words as u64;
         self.records += records;
@@ -50,6 +50,15 @@ impl Accounts {
         if !twin::broken(Twin::RecorderAccountUnsaid) {
             self.ring.write_account(self.last, self.position, self.records, mark);
         }
+    }
+
+    /// Takes back what was prepared last, because its log will not be committed. To be called before
+    /// anything else is written to the log, whose length might come to be what was said.
+    pub fn retract(&mut self, words: usize, records: u64) {
+        self.position -= words as u64;
+        self.records -= records;
+        // The other account is left alone: it holds until this one is whole.
+        self.ring.write_account(self.last, self.position, self.records, LogMark::default());
     }
 
     /// Goes on at another place.

@@ -80,8 +80,8 @@ pub struct Identity {
     pub process_start: u64,
     /// The identifier of the boot of the machine, zero where there is none.
     pub boot: [u8; 16],
-    /// The id of the segment that was open when the ring was made.
-    pub segment: [u8; 16],
+    /// The id of the logger: that of its file of call sites.
+    pub logger: [u8; 16],
     /// The operating system's number of the thread.
     pub thread_os_id: u64,
     /// The thread's name, of which [`MAX_NAME_BYTES`] are kept.
@@ -107,11 +107,6 @@ impl Identity {
         self.capacity_words / BLOCKS
     }
 
-    /// The number by which accounts name the segment: see [`LogMark`](super::LogMark).
-    pub fn segment_number(&self) -> u64 {
-        u64::from_le_bytes(self.segment[..8].try_into().unwrap_or_default())
-    }
-
     /// One copy, as it stands in a ring file.
     pub fn to_copy(&self) -> [u8; COPY_BYTES] {
         let mut copy = Vec::with_capacity(COPY_BYTES);
@@ -127,7 +122,7 @@ impl Identity {
         copy.extend_from_slice(&self.process.to_le_bytes());
         copy.extend_from_slice(&self.process_start.to_le_bytes());
         copy.extend_from_slice(&self.boot);
-        copy.extend_from_slice(&self.segment);
+        copy.extend_from_slice(&self.logger);
         copy.extend_from_slice(&self.thread_os_id.to_le_bytes());
         self.clock.put(&mut copy);
         copy.extend_from_slice(name);
@@ -171,7 +166,7 @@ impl Identity {
             process: u32_at(copy, 36),
             process_start: u64_at(copy, 40),
             boot: bytes_at(copy, 48),
-            segment: bytes_at(copy, 64),
+            logger: bytes_at(copy, 64),
             thread_os_id: u64_at(copy, 80),
             thread_name: String::from_utf8_lossy(&copy[NAME_OFFSET..][..name_bytes]).into_owned(),
         };

@@ -1,17 +1,16 @@
 //! A ring in a file that outlives its process.
+#![cfg_attr(kymo_loom, allow(unused_imports, reason = "models have no files"))]
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use memmap2::MmapOptions;
-use rustix::fs::{FallocateFlags, fallocate};
-use rustix::io::Errno;
 
 use super::layout::Identity;
 use super::memory::{Ring, ring_bytes};
+use crate::segment::allocate;
 use crate::sync::statics::{AtomicU64, Ordering};
 
 /// Where ring files are kept unless somewhere else is asked for: in memory, so that nothing writes
@@ -28,6 +27,7 @@ pub const EXTENSION: &str = "kymoring";
 /// # Errors
 ///
 /// What the system says. Then the file is removed again.
+#[cfg(not(kymo_loom))]
 pub fn create(directory: &Path, identity: Identity) -> io::Result<(Ring, PathBuf)> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     // Relaxed: it only has to be another one each time.
@@ -45,11 +45,16 @@ pub fn create(directory: &Path, identity: Identity) -> io::Result<(Ring, PathBuf
     }
 }
 
+#[cfg(not(kymo_loom))]
 fn map(file: &File, identity: Identity) -> io::Result<Ring> {
     let bytes = ring_bytes(identity.capacity_words);
-    allocate(file, bytes)?;
+    allocate(file, 0, bytes)?;
     let length = usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
     let map = MmapOptions::new().len(length).map_raw(file)?;
+    // The child of a fork has no use for it, and would keep its memory. Where the system refuses, it
+    // does.
+    #[cfg(target_os = "linux")]
+    let _ = map.advise(memmap2::Advice::DontFork);
     #[cfg(target_os = "linux")]
     let populated = map.advise(memmap2::Advice::PopulateWrite).is_ok();
     #[cfg(not(target_os = "linux"))]
@@ -59,30 +64,6 @@ fn map(file: &File, identity: Identity) -> io::Result<Ring> {
         unsafe { map.as_mut_ptr().write_bytes(0, length) };
     }
     Ok(Ring::in_mapping(identity, map))
-}
-
-/// Gives the file its blocks.
-fn allocate(file: &File, bytes: u64) -> io::Result<()> {
-    loop {
-        match fallocate(file.as_fd(), FallocateFlags::empty(), 0, bytes) {
-            Ok(()) => return Ok(()),
-            Err(Errno::INTR) => {}
-            // A file system without it: writing zeros allocates as well.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return write_zeros(file, bytes),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
-    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-    let mut at = 0;
-    while at < bytes {
-        let part = (bytes - at).min(ZEROS.len() as u64);
-        file.write_all_at(&ZEROS[..part as usize], at)?;
-        at += part;
-    }
-    Ok(())
 }
 
 /// When a process was started, in the system's clock ticks since the machine was: field 22 of

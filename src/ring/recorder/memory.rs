@@ -166,7 +166,7 @@ impl Ring {
         if self.identity.mode == Mode::Overwriting {
             self.shared().reserved.store(self.block_words(), Ordering::Relaxed);
         }
-        (0..2).for_each(|index| self.write_account(index, 0, 0, LogMark::start(&self.identity)));
+        (0..2).for_each(|index| self.write_account(index, 0, 0, LogMark::default()));
     }
 
     /// Whose it is.

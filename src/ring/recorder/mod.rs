@@ -42,8 +42,8 @@
 
 pub mod accounts;
 pub mod bounded;
+pub mod file;
 pub mod layout;
-#[cfg(not(kymo_loom))]
 pub mod mapping;
 pub mod memory;
 pub mod overwriting;
@@ -58,7 +58,7 @@ use std::sync::Arc;
 use super::consumer::Consumer;
 use super::producer::Producer;
 use accounts::Accounts;
-use layout::{Identity, Mode};
+use layout::Mode;
 use memory::Ring;
 
 /// Makes a bounded ring of it. The accounts are for the consumer, where there is a log.
@@ -69,7 +69,7 @@ use memory::Ring;
 pub fn bounded(ring: Ring) -> (Producer, Consumer, Accounts) {
     let ring = Arc::new(ring);
     let (writer, reader) = bounded::storage(Arc::clone(&ring));
-    (Producer::new(writer), Consumer::new(reader), Accounts::new(ring))
+    (Producer::new(writer), Consumer::new(reader), Accounts::of(ring))
 }
 
 /// Makes an overwriting ring of it.
@@ -91,10 +91,9 @@ pub struct LogMark {
 }
 
 impl LogMark {
-    /// Before anything of the ring is in the log that its identity names.
-    pub fn start(identity: &Identity) -> Self {
-        Self { segment: identity.segment_number(), committed: 0 }
-    }
+    /// Of records that are not in the log, and are given up. They are to be recovered until they
+    /// have been consumed.
+    pub const GIVEN_UP: Self = Self { segment: 0, committed: u64::MAX };
 }
 
 fn assert_mode(ring: &Ring, mode: Mode) {

@@ -83,7 +83,7 @@ pub(super) fn halves(ring: Ring) -> (Recorder, Follower) {
         copied: Vec::new(),
         consumed: 0,
         last: false,
-        accounts: Accounts::new(Arc::clone(&recorder.ring)),
+        accounts: Accounts::of(Arc::clone(&recorder.ring)),
     };
     (recorder, follower)
 }

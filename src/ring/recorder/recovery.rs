@@ -14,6 +14,7 @@
 
 use std::collections::BTreeSet;
 use std::mem::offset_of;
+use std::ops::Range;
 use std::{error, fmt};
 
 use super::layout::{
@@ -108,6 +109,19 @@ pub enum Part {
     End,
 }
 
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.part {
+            Part::Identity => "a copy of the header is damaged",
+            Part::Account => "what of the ring is in the log is damaged",
+            Part::Index => "the index is damaged",
+            Part::Records => "records are damaged",
+            Part::End => "the end of the file is missing",
+        };
+        write!(f, "{what}: {} bytes at byte {}", self.bytes, self.offset)
+    }
+}
+
 /// How much of a ring is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Consumed {
@@ -126,8 +140,19 @@ impl From<Account> for Consumed {
     }
 }
 
-/// Says whether words, the first of them a header, may be a record.
-pub type Known<'k> = dyn Fn(&[u64]) -> bool + 'k;
+/// What words may be of which the first has the form of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// A record.
+    Record,
+    /// A record of a call site that is not known, and so nothing that can be read.
+    Stranger,
+    /// Anything but a record.
+    None,
+}
+
+/// Says what words may be.
+pub type Known<'k> = dyn Fn(&[u64]) -> Fit + 'k;
 
 /// What is left.
 #[derive(Clone, Debug, Default)]
@@ -197,24 +222,29 @@ impl Image {
     }
 
     /// How much of the ring is in the log. `committed` answers up to where a segment is committed,
-    /// given its number ([`Identity::segment_number`]), and `None` for a segment that it does not
+    /// given its number ([`LogMark`](super::LogMark)), and `None` for a segment that it does not
     /// know.
     pub fn consumed(&self, committed: impl Fn(u64) -> Option<u64>) -> Consumed {
-        let head = Account { position: self.head.min(self.tail), ..Account::default() };
+        let head = self.head.min(self.tail);
+        let by_head = Consumed { position: head, records: None, certain: true };
         let (newer, older) = match self.accounts {
             [Some(a), Some(b)] if a.position < b.position => (b, Consumed::from(a)),
             [Some(a), Some(b)] => (a, Consumed::from(b)),
             [Some(a), None] | [None, Some(a)] => {
                 // The other is half written, or damaged. The head is that of the older one, or, if
                 // the newer one's log was committed, may be its own.
-                let head = Consumed { records: None, ..head.into() };
-                if a.position < head.position {
-                    return head;
+                if a.position < head {
+                    return by_head;
                 }
-                (a, head)
+                (a, by_head)
             }
-            [None, None] => return Consumed { records: None, ..head.into() },
+            [None, None] => return by_head,
         };
+        // The head comes to stand there only when the log has been committed, or the records have
+        // been given up.
+        if newer.position == head {
+            return newer.into();
+        }
         match committed(newer.segment) {
             Some(bytes) if bytes >= newer.committed => newer.into(),
             Some(_) => older,
@@ -224,9 +254,10 @@ impl Image {
 
     /// The records from there on.
     ///
-    /// `known` knows the call sites, and how long their records can be. Where a record is damaged, reading goes on at the
-    /// next place from which a chain of known records leads on; without `known`, at the next place
-    /// where a record is known to begin.
+    /// `known` knows the call sites, and how long their records can be. Where a record is damaged,
+    /// reading goes on at the next place from which a chain of known records leads on; without
+    /// `known`, at the next place where a record is known to begin. A record of an unknown call site
+    /// is passed over, if what stands behind it is right.
     ///
     /// # Errors
     ///
@@ -245,10 +276,10 @@ impl Image {
             }
             Mode::Overwriting => self.first_left(from, &mut recovered)?,
         };
-        if begin > self.tail || self.tail - begin > capacity {
+        if begin > self.tail || self.tail - begin > capacity || self.tail > MAX_POSITION {
             return Err(RingError::Positions(TAIL_OFFSET));
         }
-        Walk { image: self, begin, known, leads_on: None, starts: self.starts(begin) }
+        Walk { image: self, begin, known, chains: None, starts: self.starts(begin) }
             .walk(&mut recovered);
         Ok(recovered)
     }
@@ -315,15 +346,32 @@ struct Walk<'a, 'k> {
     known: Option<&'k Known<'k>>,
     /// Where records are known to begin; the last one is the tail.
     starts: BTreeSet<u64>,
-    /// For each position from `begin` on, whether a chain of known records leads from there to one
-    /// of `starts`. Made when it is needed.
-    leads_on: Option<Vec<bool>>,
+    /// Made when it is needed.
+    chains: Option<Chains>,
 }
+
+/// For each word of the ring, which is one position of a walk.
+struct Chains {
+    /// Whether a chain of known records leads from there to one of the starts.
+    leads_on: Vec<bool>,
+    /// Where the chain of strangers that begins there ends: before a known record, a filler or the
+    /// tail. 0 where there is no such chain.
+    passes: Vec<u64>,
+}
+
+/// What no ring comes to, so that positions can be added.
+const MAX_POSITION: u64 = 1 << 62;
+
+/// How many words are looked at for each word of a ring in order to find records behind damage. What
+/// is not damaged takes much less. The bytes may be such that each word seems to begin the longest
+/// record.
+const EFFORT: usize = 64;
 
 /// What stands at a position.
 enum Found<'a> {
     Record(&'a [u64]),
     Filler(u64),
+    Stranger(u64),
 }
 
 impl<'a> Walk<'a, '_> {
@@ -336,7 +384,7 @@ impl<'a> Walk<'a, '_> {
                     at + record.len() as u64
                 }
                 Some(Found::Filler(words)) => at + words,
-                None => {
+                Some(Found::Stranger(_)) | None => {
                     let next = self.next_behind(at);
                     let offset = HEADER_BYTES + self.image.index_of(at) * WORD_BYTES;
                     add_damage(&mut recovered.damage, offset, (next - at) * WORD_BYTES as u64);
@@ -361,7 +409,11 @@ impl<'a> Walk<'a, '_> {
             return right.then_some(Found::Filler(words));
         }
         let record = image.words.get(index..index + words as usize)?;
-        self.known.is_none_or(|known| known(record)).then_some(Found::Record(record))
+        match self.known.map_or(Fit::Record, |known| known(record)) {
+            Fit::Record => Some(Found::Record(record)),
+            Fit::Stranger => Some(Found::Stranger(words)),
+            Fit::None => None,
+        }
     }
 
     /// Where to go on behind damage.
@@ -370,26 +422,62 @@ impl<'a> Walk<'a, '_> {
         if self.known.is_none() {
             return start;
         }
-        if self.leads_on.is_none() {
-            self.leads_on = Some(self.chains());
-        }
-        let leads_on = self.leads_on.as_deref().unwrap_or_default();
-        (at + 1..start).find(|next| leads_on[(next - self.begin) as usize]).unwrap_or(start)
+        let chains = self.chains.take().unwrap_or_else(|| self.chains());
+        let index = self.image.index_of(at);
+        let next = match chains.passes.get(index) {
+            None | Some(0) => {
+                let runs = self.readable().into_iter();
+                let behind = runs.flat_map(|run| run.start.max(at + 1)..run.end.min(start));
+                let mut behind = behind.map(|next| (next, self.image.index_of(next)));
+                behind.find(|(_, index)| chains.leads_on[*index]).map_or(start, |(next, _)| next)
+            }
+            Some(end) => *end,
+        };
+        self.chains = Some(chains);
+        next
     }
 
-    fn chains(&self) -> Vec<bool> {
-        let mut leads_on = vec![false; (self.image.tail - self.begin) as usize];
-        for at in (self.begin..self.image.tail).rev() {
-            let words = match self.find(at) {
-                Some(Found::Record(record)) => record.len() as u64,
-                Some(Found::Filler(words)) => words,
+    /// The positions of which the words are there, from where the walk begins to the tail: two runs,
+    /// because the ring ends somewhere between.
+    fn readable(&self) -> [Range<u64>; 2] {
+        let (image, words) = (self.image, self.image.words.len() as u64);
+        let index = image.index_of(self.begin) as u64;
+        let lap = self.begin - index + image.identity.capacity_words;
+        let end = self.begin + words.saturating_sub(index);
+        [self.begin..end.min(lap).min(image.tail), lap..image.tail.min(lap + words)]
+    }
+
+    fn chains(&self) -> Chains {
+        let length = self.image.words.len();
+        let mut chains = Chains { leads_on: vec![false; length], passes: vec![0; length] };
+        // Whether a known record or a filler stands there.
+        let mut right = vec![false; length];
+        let mut effort = EFFORT * length;
+        let [first, second] = self.readable();
+        for at in second.rev().chain(first.rev()) {
+            let index = self.image.index_of(at);
+            let claimed = bytes(self.image.words[index]).div_ceil(WORD_BYTES);
+            let Some(left) = effort.checked_sub(claimed) else { break };
+            effort = left;
+            let (words, is_stranger) = match self.find(at) {
+                Some(Found::Record(record)) => (record.len() as u64, false),
+                Some(Found::Filler(words)) => (words, false),
+                Some(Found::Stranger(words)) => (words, true),
                 None => continue,
             };
             let next = at + words;
-            leads_on[(at - self.begin) as usize] =
-                self.starts.contains(&next) || leads_on[(next - self.begin) as usize];
+            // Behind a filler the ring's first words may be missing.
+            let behind = self.image.index_of(next).min(length - 1);
+            right[index] = !is_stranger;
+            if !is_stranger {
+                chains.leads_on[index] = self.starts.contains(&next) || chains.leads_on[behind];
+            } else if next == self.image.tail || right[behind] {
+                chains.passes[index] = next;
+            } else {
+                chains.passes[index] = chains.passes[behind];
+            }
         }
-        leads_on
+        chains
     }
 }
 

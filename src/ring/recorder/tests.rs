@@ -9,13 +9,13 @@ use super::layout::{BLOCKS, COPY_BYTES, HEADER_BYTES, Identity, Mode, account_of
 use super::mapping::{self, create, process_start};
 use super::memory::{Ring, capacity_for};
 use super::overwriting::{CLASSES, Recorder};
-use super::recovery::{Consumed, Image, Known, Part, Recovered, RingError};
+use super::recovery::{Consumed, Fit, Image, Known, Part, Recovered, RingError};
 use super::{LogMark, bounded, overwriting};
 use crate::ring::consumer::records;
 use crate::ring::producer::{Producer, Refusal};
 use crate::ring::{WORD_BYTES, address, header};
 
-const SEGMENT: [u8; 16] = *b"segment \0\0\0\0\0\0\0\0";
+const LOGGER: [u8; 16] = *b"segment \0\0\0\0\0\0\0\0";
 
 pub(super) fn identity(mode: Mode, words: usize) -> Identity {
     let process = std::process::id();
@@ -24,7 +24,7 @@ pub(super) fn identity(mode: Mode, words: usize) -> Identity {
         mode,
         process,
         process_start: process_start(process).unwrap_or_default(),
-        segment: SEGMENT,
+        logger: LOGGER,
         thread_os_id: 17,
         thread_name: "wörker".to_owned(),
         ..Identity::default()
@@ -40,12 +40,16 @@ pub(super) fn record(number: u64, words: usize) -> Vec<u64> {
 }
 
 /// Whether these words are one of `record`'s.
-fn is_record(words: &[u64]) -> bool {
-    address(words[0]) < 1 << 32 && words == record(address(words[0]), words.len())
+fn is_record(words: &[u64]) -> Fit {
+    match address(words[0]) {
+        number if number >= 1 << 32 => Fit::Stranger,
+        number if words == record(number, words.len()) => Fit::Record,
+        _ => Fit::None,
+    }
 }
 
 pub(super) fn number(words: &[u64]) -> u64 {
-    assert!(is_record(words), "torn: {words:x?}");
+    assert_eq!(is_record(words), Fit::Record, "torn: {words:x?}");
     address(words[0])
 }
 
@@ -455,6 +459,23 @@ fn a_damaged_byte_costs_no_more_than_it_must() {
             }
         }
     }
+}
+
+/// Records of unknown call sites cost nothing but themselves, several in a row, and at both ends.
+#[test]
+fn strangers_are_passed_over() {
+    let strangers = [1, 2, 5, 9, 10, 11, 20];
+    let mut bytes = twenty(Mode::Bounded);
+    for number in strangers {
+        // The highest byte of the call site's address.
+        bytes[HEADER_BYTES + (number - 1) * 24 + 5] = 1;
+    }
+    let image = Image::from_bytes(&bytes).unwrap();
+    let recovered = image.recover(FROM_BEGINNING, Some(&is_record)).unwrap();
+    let expected = (1..=20).filter(|number| !strangers.contains(&(*number as usize)));
+    assert!(numbers(&recovered).into_iter().eq(expected));
+    let damage = recovered.damage.iter().map(|it| ((it.offset - HEADER_BYTES) / 24, it.bytes / 24));
+    assert_eq!(damage.collect::<Vec<_>>(), [(0, 2), (4, 1), (8, 3), (19, 1)]);
 }
 
 #[test]

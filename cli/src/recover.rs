@@ -1,0 +1,62 @@
+//! `kymo recover`: saves what a killed process had logged and not yet written.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::outcome::{Outcome, complain};
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  something was recovered, or had been before
+  1  there was nothing to recover
+  2  an error, or something could not be read (everything else was recovered nevertheless)";
+
+/// Saves what a killed process had logged and not yet written to its log.
+///
+/// Where a program logs crash-proof, its threads' rings are in files that outlive it. What they
+/// still hold is put into a file beside the log, named like it with `.recovered` behind, which `kymo
+/// cat` of the log shows in its place; then the rings are removed. A second time does nothing.
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Recover {
+    /// The logs of the processes
+    #[arg(required = true, value_name = "LOG")]
+    logs: Vec<PathBuf>,
+}
+
+impl Recover {
+    /// Runs the command.
+    pub fn run(self) -> Outcome {
+        let mut outcome = Outcome::Nothing;
+        for log in &self.logs {
+            outcome.add(recover(log));
+        }
+        outcome
+    }
+}
+
+fn recover(log: &std::path::Path) -> Outcome {
+    let recovery = match kymo::recover(log) {
+        Ok(recovery) => recovery,
+        Err(error) => {
+            complain(error);
+            return Outcome::Failed;
+        }
+    };
+    let Some(file) = &recovery.file else {
+        complain(format_args!("{}: there is nothing to recover", log.display()));
+        return Outcome::Nothing;
+    };
+    let mut outcome = Outcome::Found;
+    for thread in recovery.threads.iter().filter(|thread| thread.records > 0) {
+        let name = if thread.name.is_empty() { "without a name" } else { &thread.name };
+        complain(format_args!("{} records of thread {} ({name})", thread.records, thread.os_id));
+    }
+    for damage in &recovery.damage {
+        complain(format_args!("{}: {}", damage.path.display(), damage.problem));
+        outcome.add(Outcome::Failed);
+    }
+    complain(format_args!("{}: {} records recovered", file.display(), recovery.records()));
+    outcome
+}

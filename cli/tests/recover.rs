@@ -1,0 +1,130 @@
+//! `kymo recover`: a program that is killed loses nothing, and the command says so.
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{Turn, run};
+
+/// What the test runs again, to be killed.
+#[test]
+#[ignore = "run by the other"]
+fn child_process() {
+    let Some(dir) = std::env::var_os("KYMO_CHILD_DIR") else { return };
+    let dir = Path::new(&dir);
+    static STOPPED: AtomicBool = AtomicBool::new(false);
+    let stop = |_: &kymo::Notice<'_>| {
+        STOPPED.store(true, Ordering::Relaxed);
+        loop {
+            std::thread::park();
+        }
+    };
+    // The consumer stops as soon as it has seen a ring.
+    let builder = kymo::Logger::builder(dir.join("app.kymo")).crash_proof(dir.join("rings"));
+    let _logger = builder.high_water(0.0).on_notice(stop).start().unwrap();
+    kymo::info!("first");
+    while !STOPPED.load(Ordering::Relaxed) {
+        std::thread::yield_now();
+    }
+    for number in 0..10 {
+        kymo::info!("unwritten {number}");
+    }
+    std::fs::write(dir.join("done"), "").unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+/// A process that has logged into its rings and is there no more; `look` sees it while it runs.
+fn killed(turn: &Turn, look: impl FnOnce()) {
+    std::fs::create_dir(turn.path("rings")).unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["child_process", "--exact", "--ignored"])
+        .env("KYMO_CHILD_DIR", turn.path(""))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !turn.path("done").exists() {
+        assert!(Instant::now() < deadline, "the child logs nothing");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    look();
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_a_killed_process_left_is_announced_and_recovered() {
+    let turn = Turn::take();
+    let log = turn.path("app.kymo");
+    killed(&turn, || {
+        let busy = run(&[&"recover", &log]);
+        assert_eq!(busy.code, Some(2));
+        assert!(busy.err.contains("a logger writes to it"), "{}", busy.err);
+    });
+
+    let before = run(&[&"cat", &log]);
+    assert!(before.err.contains("`kymo recover"), "{}", before.err);
+    let recovered = run(&[&"recover", &log]);
+    assert_eq!(recovered.code, Some(0), "{}", recovered.err);
+    assert!(recovered.err.contains("records recovered"), "{}", recovered.err);
+    let after = run(&[&"cat", &log]);
+    assert!(!after.err.contains("kymo recover"), "{}", after.err);
+    let mut from = 0;
+    for text in
+        ["first"].into_iter().map(str::to_owned).chain((0..10).map(|it| format!("unwritten {it}")))
+    {
+        let at = after.out[from..].find(&text).unwrap_or_else(|| panic!("{text}: {}", after.out));
+        from += at + text.len();
+    }
+    assert_eq!(after.out.matches("unwritten").count(), 10);
+    assert!(after.out.contains("SIGKILL"), "{}", after.out);
+
+    let again = run(&[&"recover", &log]);
+    assert_eq!(again.code, Some(1), "{}", again.err);
+}
+
+/// What is damaged is named, with its offset, and kept; everything else is recovered. The exit code
+/// says that it was not all.
+#[test]
+fn a_damaged_ring_is_named_and_the_rest_is_recovered() {
+    let turn = Turn::take();
+    let log = turn.path("app.kymo");
+    killed(&turn, || {});
+    let ring = std::fs::read_dir(turn.path("rings")).unwrap();
+    let mut ring = ring.map(|entry| entry.unwrap().path());
+    let ring = ring.find(|path| path.extension().unwrap() == "kymoring").unwrap();
+    let mut bytes = std::fs::read(&ring).unwrap();
+    // The header of the fifth of the unwritten ones, which take three words each behind one of two.
+    let at = 4096 + 2 * 8 + 4 * 24;
+    bytes[at..at + 8].fill(0xFF);
+    std::fs::write(&ring, bytes).unwrap();
+
+    let recovered = run(&[&"recover", &log]);
+    assert_eq!(recovered.code, Some(2), "{}", recovered.err);
+    let kept = format!("{}.damaged: records are damaged: ", ring.display());
+    assert!(recovered.err.contains(&kept), "{}", recovered.err);
+    assert!(recovered.err.contains(" bytes at byte 42"), "{}", recovered.err);
+    assert!(recovered.err.contains("records recovered"), "{}", recovered.err);
+    let after = run(&[&"cat", &log]);
+    let found = after.out.matches("unwritten").count();
+    assert!((8..10).contains(&found), "{}", after.out);
+    // Once more there is nothing to do.
+    assert_eq!(run(&[&"recover", &log]).code, Some(1));
+}
+
+#[test]
+fn a_log_that_is_not_there_or_none_is_an_error() {
+    let turn = Turn::take();
+    let missing = run(&[&"recover", &turn.path("none.kymo")]);
+    assert_eq!(missing.code, Some(2));
+    assert!(missing.err.contains("none.kymo"), "{}", missing.err);
+    std::fs::write(turn.path("other.kymo"), "no log").unwrap();
+    let other = run(&[&"recover", &turn.path("other.kymo")]);
+    assert_eq!(other.code, Some(2));
+    assert!(other.err.contains("not a log"), "{}", other.err);
+}

@@ -1,0 +1,8 @@
+#![no_main]
+
+use kymo_fuzz::{memory, target};
+
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| target::ring(data));

@@ -1,0 +1,245 @@
+//! The files that a dead process left: its rings, and what its call sites are.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::dictionary::Dictionary;
+use super::log::Log;
+use super::{RecoverError, RingDamage, check};
+use crate::consumer::recovered::{Recovered, Thread};
+use crate::crash_proof::place::Place;
+use crate::crash_proof::{Name, sites};
+use crate::format::frame::Clock;
+use crate::ring;
+use crate::ring::recorder::layout::{self, Identity};
+use crate::ring::recorder::mapping;
+use crate::ring::recorder::recovery::{Fit, Image, Part, RingError};
+use crate::segment::boot_id;
+use crate::state::ThreadInfo;
+
+/// The files that a dead process left.
+#[derive(Default)]
+pub(super) struct LeftOver {
+    rings: Vec<Ring>,
+    sites: Vec<Sites>,
+    dictionary: Dictionary,
+}
+
+/// The file of a ring.
+struct Ring {
+    path: PathBuf,
+    image: Option<Image>,
+    /// What could not be read.
+    problems: Vec<String>,
+    /// Of a later version.
+    is_foreign: bool,
+}
+
+/// A file of call sites.
+struct Sites {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    problems: Vec<String>,
+}
+
+/// Up to where a segment is committed, if it is known.
+type Committed<'a> = dyn Fn(u64) -> Option<u64> + 'a;
+
+impl LeftOver {
+    /// What one ring and one file of call sites hold that are in memory, of a logger whose segments
+    /// are all committed up to `committed`; and what could not be read.
+    pub(super) fn in_memory(ring: &[u8], sites: &[u8], committed: u64) -> (Self, Vec<Thread>) {
+        let logger = Dictionary::header(sites).unwrap_or_default().segment;
+        let place = Place { directory: PathBuf::new(), process_start: 0, logger };
+        let mut left = Self::default();
+        left.sites.extend(Sites::of(sites.to_vec(), Path::new("sites"), &place));
+        left.rings.extend(Ring::of(ring, Path::new("ring"), &place));
+        let threads = left.read_with(&|_| Some(committed));
+        (left, threads)
+    }
+
+    /// Finds the files of the logger that wrote the log, if its process has ended.
+    pub(super) fn find(log: &Log, place: &Place) -> Result<Self, RecoverError> {
+        let mut left = Self::default();
+        let entries = match fs::read_dir(&place.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(left),
+            Err(error) => return Err(RecoverError::file(&place.directory, error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| RecoverError::file(&place.directory, error))?;
+            let (name, path) = (entry.file_name(), entry.path());
+            let is_of_process = |extension| {
+                Name::parse(&name, extension).is_some_and(|name| {
+                    (name.process, name.start) == (log.header.process, place.process_start)
+                })
+            };
+            let read = || fs::read(&path).map_err(|error| RecoverError::file(&path, error));
+            if is_of_process(sites::EXTENSION) {
+                left.sites.extend(Sites::of(read()?, &path, place));
+            } else if is_of_process(mapping::EXTENSION) {
+                left.rings.extend(Ring::of(&read()?, &path, place));
+            }
+        }
+        let writer = Identity {
+            process: log.header.process,
+            process_start: place.process_start,
+            boot: log.header.boot,
+            ..Identity::default()
+        };
+        if !left.is_nothing() && mapping::is_alive(&writer, &boot_id().unwrap_or_default()) {
+            return Err(RecoverError::InUse(log.path.clone()));
+        }
+        left.rings.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(left)
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.rings.is_empty() && self.sites.is_empty()
+    }
+
+    /// Reads what is in the rings and not in the log.
+    pub(super) fn read(&mut self, log: &Log) -> Vec<Thread> {
+        self.read_with(&|segment| (segment == log.number()).then_some(log.committed))
+    }
+
+    /// The same with what is committed of which segment.
+    fn read_with(&mut self, committed: &Committed<'_>) -> Vec<Thread> {
+        for sites in &mut self.sites {
+            sites.problems.extend(self.dictionary.add(&sites.bytes));
+        }
+        let dictionary = &self.dictionary;
+        self.rings.iter_mut().filter_map(|ring| ring.read(committed, dictionary)).collect()
+    }
+
+    /// What could not be read.
+    pub(super) fn problems(&self) -> impl Iterator<Item = &String> {
+        let of_sites = self.sites.iter().flat_map(|sites| &sites.problems);
+        of_sites.chain(self.rings.iter().flat_map(|ring| &ring.problems))
+    }
+
+    /// How ticks become time: as the log has it for its last records.
+    pub(super) fn clocks(&self) -> Vec<Clock> {
+        if !self.dictionary.clocks.is_empty() {
+            return self.dictionary.clocks.clone();
+        }
+        let images = self.rings.iter().filter_map(|ring| ring.image.as_ref());
+        let clocks = images.map(|image| image.identity().clock);
+        clocks.max_by_key(|clock| clock.monotonic_ns).into_iter().collect()
+    }
+
+    /// Removes the files. What is damaged gets another name, and so do, where anything is, the call
+    /// sites, without which a ring says nothing.
+    pub(super) fn remove(self) -> Vec<RingDamage> {
+        let keeps_sites = self.problems().next().is_some();
+        let mut damage = Vec::new();
+        for Ring { path, problems, is_foreign, .. } in self.rings {
+            match (problems.is_empty(), is_foreign) {
+                (true, _) => remove(&path),
+                (false, true) => damage.push(RingDamage::new(path, &problems)),
+                (false, false) => damage.push(RingDamage::new(put_aside(path), &problems)),
+            }
+        }
+        for Sites { path, problems, .. } in self.sites {
+            let path = if keeps_sites { put_aside(path) } else { path };
+            match (problems.is_empty(), keeps_sites) {
+                (true, true) => {}
+                (true, false) => remove(&path),
+                (false, _) => damage.push(RingDamage::new(path, &problems)),
+            }
+        }
+        damage
+    }
+}
+
+impl LeftOver {
+    /// Removes the files, whatever is in them.
+    pub(super) fn discard(self) {
+        self.rings.iter().for_each(|ring| remove(&ring.path));
+        self.sites.iter().for_each(|sites| remove(&sites.path));
+    }
+}
+
+fn remove(path: &Path) {
+    // What cannot be removed is found again, and what was recovered of it is there already.
+    let _ = fs::remove_file(path);
+}
+
+/// Gives a damaged file a name by which it is not found again.
+fn put_aside(path: PathBuf) -> PathBuf {
+    let mut aside = path.clone();
+    aside.as_mut_os_string().push(".damaged");
+    if fs::rename(&path, &aside).is_ok() { aside } else { path }
+}
+
+impl Sites {
+    /// `None` where it is of another logger of the same process.
+    fn of(bytes: Vec<u8>, path: &Path, place: &Place) -> Option<Self> {
+        let header = Dictionary::header(&bytes);
+        let is_ours = header.is_none_or(|header| header.segment == place.logger);
+        is_ours.then(|| Self { path: path.to_owned(), bytes, problems: Vec::new() })
+    }
+}
+
+impl Ring {
+    /// `None` where it is of another logger of the same process.
+    fn of(bytes: &[u8], path: &Path, place: &Place) -> Option<Self> {
+        let path = path.to_owned();
+        let mut ring = Self { path, image: None, problems: Vec::new(), is_foreign: false };
+        match Image::from_bytes(bytes) {
+            Ok(image) if image.identity().logger != place.logger => return None,
+            Ok(image) => ring.image = Some(image),
+            // It was never used.
+            Err(_) if is_unfinished(bytes) => {}
+            Err(error) => {
+                ring.is_foreign = matches!(error, RingError::Version(_));
+                ring.problems.push(error.to_string());
+            }
+        }
+        Some(ring)
+    }
+
+    fn read(&mut self, committed: &Committed<'_>, dictionary: &Dictionary) -> Option<Thread> {
+        let image = self.image.as_ref()?;
+        let consumed = image.consumed(committed);
+        if !consumed.certain {
+            let text = "it speaks of a log that is gone: some of its records may be in that one";
+            self.problems.push(text.to_owned());
+        }
+        let site = |record: &[u64]| dictionary.site(ring::address(record[0]));
+        let known = |record: &[u64]| match site(record) {
+            Some(site) if check::fits(site, record) => Fit::Record,
+            Some(_) => Fit::None,
+            None => Fit::Stranger,
+        };
+        let found = match image.recover(consumed, Some(&known)) {
+            Ok(found) => found,
+            Err(error) => {
+                self.problems.push(error.to_string());
+                return None;
+            }
+        };
+        // Of the identity, the other copy was good enough.
+        let damage = found.damage.iter().filter(|damage| damage.part != Part::Identity);
+        self.problems.extend(damage.map(|damage| damage.to_string()));
+        let records = found.records.iter().filter_map(|record| {
+            let header = *record.first_chunk()?;
+            Some(Recovered { site: site(record)?, header, arguments: check::arguments(record)? })
+        });
+        let records = records.collect();
+        let Identity { thread_os_id, thread_name, .. } = image.identity();
+        let info = ThreadInfo { name: thread_name.clone(), os_id: *thread_os_id };
+        Some(Thread { info, records })
+    }
+}
+
+/// Whether the process died while it made the ring, and so before it had used it: the second copy of
+/// the identity is the last that is written, and the tail the first that is not zero behind that.
+fn is_unfinished(bytes: &[u8]) -> bool {
+    let is_zero =
+        |from: usize, length: usize| bytes.iter().skip(from).take(length).all(|byte| *byte == 0);
+    is_zero(layout::COPY_OFFSETS[1], layout::COPY_BYTES) && is_zero(layout::SHARED_OFFSET, 8)
+}

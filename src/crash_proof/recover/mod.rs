@@ -1,0 +1,238 @@
+//! Puts beside a log what the rings of its dead process still held.
+//!
+//! In this order, so that each record is recovered once, whenever the recovery itself is killed:
+//!
+//! 1. The rings are read, each from where the log's committed length says (`ring::recorder::recovery`).
+//! 2. What they hold is written to a new file.
+//! 3. The log is cut at its committed length: what stands behind it is in the rings, too.
+//! 4. The new file gets its name, `NAME.recovered`.
+//! 5. The rings are removed.
+//!
+//! Where 4 is done, only 5 is left to do. A process that has died has all the rings that it will
+//! ever have; so the file has all of them, or is not there.
+#![forbid(unsafe_code)]
+
+mod check;
+mod dictionary;
+mod error;
+#[doc(hidden)]
+pub mod in_memory;
+mod left_over;
+mod log;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+pub use error::RecoverError;
+use left_over::LeftOver;
+use log::Log;
+
+use crate::consumer::recovered::{self, Thread};
+use crate::format::header::Header;
+use crate::segment::{recovered_path, resolve};
+use crate::state::ThreadInfo;
+
+/// The signal of which the process is taken to have died.
+const SIGKILL: u8 = 9;
+
+/// What a recovery found, and did.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Where the rings were; `None` if the log's were in no files.
+    pub directory: Option<PathBuf>,
+    /// The file beside the log that has what was recovered now, or before; `None` where there was
+    /// nothing to do: the logger had ended in order, or was not crash-proof.
+    pub file: Option<PathBuf>,
+    /// How many records it got, by thread; empty where nothing was left to do.
+    pub threads: Vec<RecoveredThread>,
+    /// What could not be read.
+    pub damage: Vec<RingDamage>,
+}
+
+/// What was recovered of a thread.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RecoveredThread {
+    /// Its name, empty where it had none.
+    pub name: String,
+    /// The operating system's number of it.
+    pub os_id: u64,
+    /// How many records.
+    pub records: u64,
+}
+
+/// What of a file that a dead process left could not be read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RingDamage {
+    /// Where the file is now: it is kept, under another name.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl RingDamage {
+    fn new(path: PathBuf, problems: &[String]) -> Self {
+        Self { path, problem: problems.join("; ") }
+    }
+}
+
+impl Recovery {
+    /// How many records were recovered.
+    pub fn records(&self) -> u64 {
+        self.threads.iter().map(|thread| thread.records).sum()
+    }
+}
+
+/// Puts what the rings of a log's dead process still held beside the log, into `NAME.recovered`, and
+/// removes the rings. The reader merges it into the log, as `kymo cat` does.
+///
+/// Nothing happens where there is nothing to recover: the logger ended in order, was not started
+/// with [`Builder::crash_proof`](crate::Builder::crash_proof), or it was recovered before.
+///
+/// It takes some memory for good: some hundred bytes for each call site of the dead process.
+///
+/// # Errors
+/// If a logger still writes to the log, or a file cannot be read or written. A damaged ring is no
+/// error: see [`Recovery::damage`].
+///
+/// ```
+/// # let path = std::env::temp_dir().join(format!("kymo-recover-{}.kymo", std::process::id()));
+/// let logger = kymo::Logger::builder(&path).crash_proof("/dev/shm").start()?;
+/// kymo::info!("{} is {}", "answer", 42);
+/// logger.shutdown();
+/// // It ended in order.
+/// assert!(kymo::recover(&path)?.file.is_none());
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
+    let path = resolved(log.as_ref())?;
+    let mut log = Log::lock(&path)?;
+    let Some(place) = log.place.clone() else { return Ok(Recovery::default()) };
+    let mut recovery = Recovery { directory: Some(place.directory.clone()), ..Default::default() };
+    let mut left = LeftOver::find(&log, &place)?;
+    if left.is_nothing() {
+        return Ok(recovery);
+    }
+    let beside = recovered_path(&path);
+    if log.has_recovered(&beside) {
+        recovery.file = Some(beside);
+        recovery.damage = left.remove();
+        return Ok(recovery);
+    }
+    let threads = left.read(&log);
+    recovery.threads = threads.iter().map(RecoveredThread::of).collect();
+    let tells_end = log.tells_end();
+    // A process that noted of which signal it dies left nothing but its files.
+    if recovery.records() > 0 || !tells_end {
+        let header =
+            Header { side_of: log.header.segment, ..crate::segment::header(log.header.clock) };
+        // What is known of the machine and the process is of the dead one.
+        let Header { process, boot, host, .. } = log.header.clone();
+        let header = Header { process, boot, host, ..header };
+        let signal = (!tells_end).then_some(SIGKILL);
+        let bytes = recovered::segment(&header, &left.clocks(), &threads, signal);
+        let new = new_path(&beside);
+        let placed = write_new(&new, &bytes, log.mode()?)
+            .map_err(|error| RecoverError::file(&new, error))
+            .and_then(|()| log.cut())
+            .and_then(|()| place_new(&new, &beside));
+        if placed.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        placed?;
+        recovery.file = Some(beside);
+    }
+    recovery.damage = left.remove();
+    Ok(recovery)
+}
+
+/// How many records the rings of a log's dead process still hold that are not in it; 0 where there
+/// is nothing for [`recover`] to do, or where that cannot be told.
+pub fn recoverable(log: impl AsRef<Path>) -> u64 {
+    discardable(log.as_ref()).records()
+}
+
+impl RecoveredThread {
+    fn of(thread: &Thread) -> Self {
+        let ThreadInfo { name, os_id } = thread.info.clone();
+        Self { name, os_id, records: thread.records.len() as u64 }
+    }
+}
+
+/// The file behind the links.
+fn resolved(log: &Path) -> Result<PathBuf, RecoverError> {
+    resolve(log).map_err(|error| RecoverError::file(log, io::Error::other(error.to_string())))
+}
+
+/// What is left of a log that is about to be written over.
+#[derive(Default)]
+pub(crate) struct Discardable {
+    left: LeftOver,
+    records: u64,
+}
+
+/// Finds what the dead process of a log left, which goes with the log; nothing where the log's
+/// process has not ended, or the log cannot be read.
+pub(crate) fn discardable(log: &Path) -> Discardable {
+    let find = || -> Result<_, RecoverError> {
+        let log = Log::open(&resolved(log)?)?;
+        let Some(place) = &log.place else { return Ok(Discardable::default()) };
+        let mut left = LeftOver::find(&log, place)?;
+        let threads = if log.has_recovered(&recovered_path(&log.path)) {
+            Vec::new()
+        } else {
+            left.read(&log)
+        };
+        let records = threads.iter().map(|thread| thread.records.len() as u64).sum();
+        Ok(Discardable { left, records })
+    };
+    find().unwrap_or_default()
+}
+
+impl Discardable {
+    /// How many records nobody will see.
+    pub(crate) fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Removes it.
+    pub(crate) fn discard(self) {
+        self.left.discard();
+    }
+}
+
+/// What a file is called before it is complete.
+fn new_path(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.new", std::process::id()));
+    path.with_file_name(name)
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut options = File::options();
+    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Gives a file its name. What bears that name is of another log, which was moved away: it is kept,
+/// with a number behind its name.
+fn place_new(new: &Path, path: &Path) -> Result<(), RecoverError> {
+    let fail = |error| RecoverError::file(path, error);
+    if path.try_exists().map_err(fail)? {
+        let numbered = |number: u32| {
+            let mut free = path.to_owned();
+            free.as_mut_os_string().push(format!(".{number}"));
+            free
+        };
+        let free = (1..).map(numbered).find(|free| !free.exists());
+        free.map_or(Ok(()), |free| fs::rename(path, free)).map_err(fail)?;
+    }
+    fs::rename(new, path).map_err(fail)
+}

@@ -1,0 +1,111 @@
+//! The file of call sites: what the addresses in the rings of a process mean, and how its ticks
+//! become time. `docs/format.md`, "Files of call sites", is the specification.
+//!
+//! It is written with system calls, each of which is there when it has returned, whatever becomes of
+//! the process: an entry, and then the committed length.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
+use std::ptr;
+
+use super::known::key;
+use super::place::Place;
+use crate::call_site::CallSite;
+use crate::consumer::put_call_site;
+use crate::fork;
+use crate::format::frame::{self, Kind};
+use crate::format::header::Header;
+use crate::segment::Output;
+use crate::segment::plain::PlainFile;
+use crate::sync::statics::{AtomicU64, Ordering};
+
+/// The ending of its name.
+pub(crate) const EXTENSION: &str = "kymosites";
+
+/// Where the last clock frames stand in the header page.
+pub(crate) const CLOCKS_OFFSET: usize = 3072;
+
+/// How many of them.
+pub(crate) const CLOCKS: usize = 4;
+
+/// The length of a clock frame in bytes.
+pub(crate) const CLOCK_FRAME_BYTES: usize = 56;
+
+/// How long the file may become.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// How much of it is allocated when it is made: room for some thousand call sites, so that a
+/// directory without room is noticed when the logger starts.
+const FIRST_BYTES: u64 = 256 << 10;
+
+/// The file of the call sites of this process.
+pub(crate) struct SiteFile {
+    file: PlainFile,
+    salt: u32,
+    /// `None` when it has been removed.
+    path: Option<PathBuf>,
+    generation: u32,
+    /// What is in it.
+    known: HashSet<u64>,
+    /// How many clock frames were written.
+    clocks: usize,
+}
+
+impl SiteFile {
+    pub(crate) fn create(place: &Place, header: Header) -> io::Result<Self> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        // Relaxed: it only has to be another one each time.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let (process, start) = (header.process, place.process_start);
+        let name = format!("kymo-{process}-{start}-{number}.{EXTENSION}");
+        let path = place.directory.join(name);
+        let salt = header.salt;
+        let file = PlainFile::create_private(&path, header, FIRST_BYTES, MAX_BYTES)?;
+        Ok(Self {
+            file,
+            salt,
+            path: Some(path),
+            generation: fork::generation(),
+            known: HashSet::new(),
+            clocks: 0,
+        })
+    }
+
+    /// Writes a call site, unless it is there.
+    pub(crate) fn register(&mut self, site: &'static CallSite) -> io::Result<()> {
+        if self.known.contains(&key(site)) {
+            return Ok(());
+        }
+        let mut frames = Vec::new();
+        let start = frame::begin(&mut frames);
+        put_call_site(&mut frames, self.known.len() as u64, site);
+        frames.extend_from_slice(&(ptr::from_ref(site).addr() as u64).to_le_bytes());
+        frame::finish(&mut frames, start, Kind::CallSite, self.salt);
+        self.file.append(&frames).and_then(|()| self.file.commit())?;
+        self.known.insert(key(site));
+        Ok(())
+    }
+
+    /// Writes how ticks become time, in place of what was so four times before.
+    pub(crate) fn put_clock(&mut self, clock: &frame::Clock) {
+        let mut frame = Vec::with_capacity(CLOCK_FRAME_BYTES);
+        let start = frame::begin(&mut frame);
+        clock.put(&mut frame);
+        frame::finish(&mut frame, start, Kind::Clock, self.salt);
+        let at = CLOCKS_OFFSET + self.clocks % CLOCKS * CLOCK_FRAME_BYTES;
+        self.clocks += 1;
+        // The page is allocated. If it fails all the same, times are recovered less exactly.
+        let _ = self.file.write_at(&frame, at as u64);
+    }
+
+    /// Takes the file away.
+    pub(crate) fn remove(&mut self) {
+        if let Some(path) = self.path.take()
+            && self.generation == fork::generation()
+        {
+            // What cannot be removed is found by a recovery.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}

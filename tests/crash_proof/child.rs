@@ -1,0 +1,211 @@
+//! What the child processes do.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use kymo::{Builder, Clock, Level, Logger, Overflow, WriteThrough, info, warn};
+
+pub const THREADS: usize = 4;
+
+/// Numbers in a file that parent and child map: how far each thread's calls have returned.
+pub struct Counters(memmap2::MmapRaw);
+
+impl Counters {
+    pub fn map(path: &Path) -> Self {
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(false).open(path).unwrap();
+        file.set_len(4096).unwrap();
+        Self(memmap2::MmapOptions::new().map_raw(&file).unwrap())
+    }
+
+    pub fn of(&self, thread: usize) -> &AtomicU64 {
+        assert!(thread < 512);
+        // SAFETY: within the page.
+        let at = unsafe { self.0.as_mut_ptr().cast::<AtomicU64>().add(thread) };
+        // SAFETY: aligned, mapped as long as `self`, and only used as an atomic.
+        unsafe { &*at }
+    }
+}
+
+/// Another text for each number, of another length.
+pub fn text(number: u64) -> String {
+    "abcdefghijklmnopqrstuvwxyz"[..(number % 27) as usize].repeat((number % 5) as usize)
+}
+
+/// Starts loggers while a thread looks at the log.
+fn look(dir: &Path) {
+    let log = dir.join("app.kymo");
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                assert_eq!(kymo::recoverable(&log), 0);
+            }
+        });
+        for _ in 0..30 {
+            let builder = Logger::builder(&log).crash_proof(dir.join("rings"));
+            let started = builder.overwrite(true).start();
+            // Also where it fails, or the scope would not end.
+            ended.fetch_or(started.is_err(), Ordering::Relaxed);
+            info!("{}", 1);
+            started.unwrap().shutdown();
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Logs until it is killed.
+pub fn child(scene: &str, dir: &Path) {
+    if scene == "looking" {
+        return look(dir);
+    }
+    let counters = Counters::map(&dir.join("counters"));
+    let name = if scene == "other" { "other.kymo" } else { "app.kymo" };
+    let builder = Logger::builder(dir.join(name)).crash_proof(dir.join("rings"));
+    // Small rings and parts of the file, so that both go round often.
+    let builder = builder.ring_capacity(64 << 10).segment_size(4 << 20);
+    let builder = match scene {
+        // The consumer is mostly asleep.
+        "paused" => builder.poll_interval(Duration::from_millis(20)),
+        "stopped" => stop_consumer(builder, dir),
+        "critical" => {
+            let critical = WriteThrough::at(Level::Warn).timeout(Duration::from_millis(2));
+            stop_consumer(builder, dir).write_through(critical)
+        }
+        "coarse" => builder.clock(kymo::Clock::Coarse),
+        "recovering" => builder.recover(true),
+        "overwriting" => builder.overwrite(true),
+        "keeping" => builder.overwrite(true).recover(true),
+        "removed" | "limited" => builder.overflow(Overflow::Wait { timeout: None }),
+        "crashing" => crash_consumer(builder, dir),
+        _ => builder,
+    };
+    let logger = builder.start().unwrap();
+    std::thread::scope(|scope| {
+        if scene == "small" {
+            scope.spawn(|| {
+                loop {
+                    let errors = logger.stats().ring_file_errors;
+                    counters.of(RING_FILE_ERRORS).store(errors, Ordering::Release);
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        }
+        for thread in 0..THREADS {
+            let counters = &counters;
+            let log = move |number: u64| {
+                log(thread, number);
+                if scene == "removed" && number.is_multiple_of(1_000) {
+                    // Has the consumer look at its file.
+                    kymo::flush();
+                }
+                if scene == "forking" && thread == 0 && number.is_multiple_of(100) {
+                    fork();
+                }
+                // Release: pairs with the end of this process.
+                counters.of(thread).store(number, Ordering::Release);
+            };
+            let name = format!("thread {thread}");
+            let make = move || std::thread::Builder::new().name(name.clone());
+            if scene == "few" {
+                make()
+                    .spawn_scoped(scope, move || {
+                        (1..=100).for_each(log);
+                        loop {
+                            std::thread::park();
+                        }
+                    })
+                    .unwrap();
+            } else if scene == "short" {
+                // Threads that come and go, each with some records.
+                scope.spawn(move || {
+                    for first in (1..).step_by(10) {
+                        std::thread::scope(|inner| {
+                            let run = move || (first..first + 10).for_each(log);
+                            make().spawn_scoped(inner, run).unwrap();
+                        });
+                    }
+                });
+            } else {
+                make().spawn_scoped(scope, move || (1..u64::MAX).for_each(log)).unwrap();
+            }
+        }
+    });
+    drop(logger);
+}
+
+/// Where the number of ring files stands that could not be made.
+pub const RING_FILE_ERRORS: usize = 300;
+
+/// Where the number of clock readings stands after which the consumer crashes, if it is not 0.
+pub const CRASH_AFTER: usize = 200;
+
+/// Where the parent's counters are, for `clock`, which has no arguments.
+static SHARED: OnceLock<Counters> = OnceLock::new();
+
+/// Has the consumer crash when the parent wants it, while it works.
+fn crash_consumer(builder: Builder, dir: &Path) -> Builder {
+    let _ = SHARED.set(Counters::map(&dir.join("counters")));
+    builder.clock(Clock::Custom(clock)).drain_on_crash(Duration::from_secs(10))
+}
+
+fn clock() -> u64 {
+    let crash_after = SHARED.get().unwrap().of(CRASH_AFTER);
+    if crash_after.load(Ordering::Relaxed) > 0
+        && std::thread::current().name() == Some("kymo-consumer")
+        && crash_after.fetch_sub(1, Ordering::Relaxed) == 1
+    {
+        std::process::abort();
+    }
+    std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64
+}
+
+/// A child that logs, in vain, and ends.
+fn fork() {
+    // SAFETY: no arguments. The child calls nothing but what is allowed after a fork, but for
+    // statements, which do nothing there.
+    let process = unsafe { libc::fork() };
+    assert!(process >= 0);
+    if process == 0 {
+        info!("of a child of a fork");
+        let code = i32::from(kymo::unlogged() != 1);
+        // SAFETY: it ends the process.
+        unsafe { libc::_exit(code) };
+    }
+    let mut status = 0;
+    // SAFETY: the status is there.
+    unsafe { libc::waitpid(process, &mut status, 0) };
+    assert_eq!(status, 0);
+}
+
+/// Where the counters are as they were when the consumer was stopped, from 1.
+pub const AS_OF_STOP: usize = 100;
+
+/// Has the consumer stop for good when it has seen something in the rings.
+fn stop_consumer(builder: Builder, dir: &Path) -> Builder {
+    let counters = Counters::map(&dir.join("counters"));
+    let builder = builder.overflow(Overflow::Wait { timeout: None }).high_water(0.0);
+    builder.on_notice(move |_| {
+        for thread in 0..THREADS {
+            let number = counters.of(thread).load(Ordering::Acquire);
+            counters.of(AS_OF_STOP + thread).store(number + 1, Ordering::Release);
+        }
+        loop {
+            std::thread::park();
+        }
+    })
+}
+
+/// One record, of one of several statements.
+pub fn log(thread: usize, number: u64) {
+    let text = text(number);
+    match number % 4 {
+        0 => info!("{thread} {number} {text}"),
+        1 => warn!("{thread} {number} {}", &text[..]),
+        2 => info!("{} {} {text:}", thread, number as u32),
+        _ => info!("{thread} {number} {}{}", Some(1_u8).map_or("", |_| ""), kymo::display(&text)),
+    }
+}
