@@ -76,6 +76,12 @@ fn what_is_written_over_is_counted() {
     let shared = Counters::map(&dir.path().join("counters"));
     let mut child = spawn("overwriting", dir.path());
     wait_for(&mut child, &shared, 500);
+    // kymo's own warnings are in no file before they are in the log.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !messages(&log).contains_key("kymo") {
+        assert!(Instant::now() < deadline, "there is no warning");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     kill(child);
     recover(&log).unwrap();
     assert_all(&log, &shared);
