@@ -1,5 +1,5 @@
-//! What a record costs in each kind of ring: reserve, write five words, publish. No clock, no
-//! arguments, no file.
+//! What a record costs in each kind of ring, and in rtrb's: reserve, write five words, publish. No
+//! clock, no arguments, no file.
 //!
 //! ```text
 //! cargo bench --bench ring                    nanoseconds, and the multiple of rtrb's ring
@@ -19,15 +19,13 @@ use std::time::Instant;
 
 use common::counter;
 use common::place::{PRODUCER_CORE, consumer_core, pin};
-use kymo::ring::consumer::Consumer;
-use kymo::ring::producer::Producer;
+use kymo::ring::producer::{Lent, Producer};
 use kymo::ring::recorder::layout::{Identity, Mode};
 use kymo::ring::recorder::mapping::{self, DEFAULT_DIRECTORY};
 use kymo::ring::recorder::memory::Ring;
 use kymo::ring::recorder::overwriting::{Follower, Recorder};
-use kymo::ring::recorder::{BoundedConsumer, BoundedProducer, bounded, overwriting};
-use kymo::ring::storage::{Reader, Writer};
-use kymo::ring::{WORD_BYTES, WordConsumer, WordProducer};
+use kymo::ring::recorder::{bounded, overwriting};
+use kymo::ring::{WORD_BYTES, WordConsumer};
 
 /// The words of a record: a header, a time stamp, three arguments.
 const WORDS: usize = 5;
@@ -47,7 +45,7 @@ const ROUNDS_BESIDE: usize = 41;
 /// How long the consumer's thread waits between two looks.
 const PACE_NS: f64 = 1_000.0;
 
-const HEADER: u64 = (1 << 16) | (WORDS * WORD_BYTES) as u64;
+const HEADER: u64 = kymo::ring::header(1, WORDS * WORD_BYTES);
 
 /// What a producer does, given a function that logs a record.
 type Produce<'a> = dyn FnMut(&mut dyn FnMut(u64) -> bool) + 'a;
@@ -62,22 +60,74 @@ trait Kind: Send {
     fn drain(&mut self);
 }
 
-struct Records<W: Writer, R: Reader> {
-    producer: Producer<W>,
-    consumer: Consumer<R>,
-    log: fn(&mut Producer<W>, u64) -> bool,
+struct Rtrb {
+    producer: rtrb::Producer<u64>,
+    consumer: rtrb::Consumer<u64>,
 }
 
 #[inline(never)]
 #[unsafe(no_mangle)]
-fn kymo_ring_rtrb(producer: &mut WordProducer, number: u64) -> bool {
-    reserve_and_publish(producer, number)
+fn kymo_ring_rtrb(producer: &mut rtrb::Producer<u64>, number: u64) -> bool {
+    // Of its functions those that know that a record is short and can be copied.
+    let Ok(mut chunk) = producer.write_chunk_uninit(WORDS) else { return false };
+    let record = record(number);
+    let (first, second) = chunk.as_mut_slices();
+    if let [a, b, c, d, e] = first {
+        [a, b, c, d, e].into_iter().zip(record).for_each(|(to, word)| _ = to.write(word));
+    } else {
+        let both = first.iter_mut().chain(second);
+        both.zip(record).for_each(|(to, word)| _ = to.write(word));
+    }
+    // SAFETY: all words of the chunk have been written.
+    unsafe { chunk.commit_all() };
+    true
 }
+
+struct Records {
+    cursor: Cursor,
+    consumer: WordConsumer,
+}
+
+/// Where the next record goes, as the logger has it.
+struct Cursor {
+    lent: Lent,
+    producer: Producer,
+}
+
+// SAFETY: what is lent is the producer's, on whichever thread.
+unsafe impl Send for Cursor {}
 
 #[inline(never)]
 #[unsafe(no_mangle)]
-fn kymo_ring_bounded(producer: &mut BoundedProducer, number: u64) -> bool {
-    reserve_and_publish(producer, number)
+fn kymo_ring_bounded(cursor: &mut Cursor, number: u64) -> bool {
+    let Lent { next, end, publisher } = cursor.lent;
+    let behind = next.wrapping_add(WORDS);
+    if behind > end {
+        return outlined(cursor, number);
+    }
+    // SAFETY: as many words are lent.
+    unsafe { next.cast::<[u64; WORDS]>().write(record(number)) };
+    // SAFETY: all of them were written.
+    unsafe { publisher.publish(next, behind) };
+    cursor.lent.next = behind;
+    true
+}
+
+#[cold]
+#[inline(never)]
+fn outlined(cursor: &mut Cursor, number: u64) -> bool {
+    // SAFETY: so far records have been published.
+    unsafe { cursor.producer.take_back(cursor.lent.next) };
+    let slot = cursor.producer.reserve(WORDS);
+    let logged = slot.is_ok();
+    if let Ok(mut slot) = slot {
+        // SAFETY: the slot has as many words as a record.
+        unsafe { slot.as_mut_ptr().cast::<[u64; WORDS]>().write(record(number)) };
+        // SAFETY: all of them were written.
+        unsafe { slot.publish() };
+    }
+    cursor.lent = cursor.producer.lend();
+    logged
 }
 
 #[inline(never)]
@@ -109,37 +159,37 @@ fn record(number: u64) -> [u64; WORDS] {
     [HEADER, number, number + 7, number ^ 0x55, number]
 }
 
-#[inline(always)]
-fn reserve_and_publish<W: Writer>(producer: &mut Producer<W>, number: u64) -> bool {
-    let mut slot = match producer.reserve_known(WORDS) {
-        Some(slot) => slot,
-        None => return outlined(producer, number),
-    };
-    // SAFETY: the slot has as many words as a record.
-    unsafe { slot.as_mut_ptr().cast::<[u64; WORDS]>().write(record(number)) };
-    // SAFETY: all of them were written.
-    unsafe { slot.publish() };
-    true
-}
-
-#[cold]
-#[inline(never)]
-fn outlined<W: Writer>(producer: &mut Producer<W>, number: u64) -> bool {
-    let Ok(mut slot) = producer.reserve(WORDS) else { return false };
-    // SAFETY: the slot has as many words as a record.
-    unsafe { slot.as_mut_ptr().cast::<[u64; WORDS]>().write(record(number)) };
-    // SAFETY: all of them were written.
-    unsafe { slot.publish() };
-    true
-}
-
-impl<W: Writer, R: Reader> Kind for Records<W, R> {
+impl Kind for Rtrb {
     fn log(&mut self, number: u64) -> bool {
-        (self.log)(&mut self.producer, number)
+        kymo_ring_rtrb(&mut self.producer, number)
     }
 
     fn beside(&mut self, produce: &mut Produce<'_>) {
-        let Self { producer, consumer, log } = self;
+        let Self { producer, consumer } = self;
+        beside(
+            || {
+                let chunk = consumer.read_chunk(consumer.slots()).expect("what is there stays");
+                let (first, second) = chunk.as_slices();
+                black_box(first.iter().chain(second).fold(0, |sum, word| sum ^ word));
+                chunk.commit_all();
+            },
+            || produce(&mut |number| kymo_ring_rtrb(producer, number)),
+        );
+    }
+
+    fn drain(&mut self) {
+        let slots = self.consumer.slots();
+        self.consumer.read_chunk(slots).expect("what is there stays").commit_all();
+    }
+}
+
+impl Kind for Records {
+    fn log(&mut self, number: u64) -> bool {
+        kymo_ring_bounded(&mut self.cursor, number)
+    }
+
+    fn beside(&mut self, produce: &mut Produce<'_>) {
+        let Self { cursor, consumer } = self;
         beside(
             || {
                 let committed = consumer.look();
@@ -147,7 +197,7 @@ impl<W: Writer, R: Reader> Kind for Records<W, R> {
                 black_box(first.iter().chain(second).fold(0, |sum, word| sum ^ word));
                 committed.consume_all();
             },
-            || produce(&mut |number| log(producer, number)),
+            || produce(&mut |number| kymo_ring_bounded(cursor, number)),
         );
     }
 
@@ -221,13 +271,17 @@ fn in_file(mode: Mode) -> Option<Ring> {
 }
 
 fn of_rtrb() -> Box<dyn Kind> {
-    let (producer, consumer): (WordProducer, WordConsumer) = kymo::ring::ring(RING_WORDS);
-    Box::new(Records { producer, consumer, log: kymo_ring_rtrb })
+    let (mut producer, consumer) = rtrb::RingBuffer::new(RING_WORDS);
+    // As kymo's, all of its memory is touched before it is used.
+    let mut all = producer.write_chunk_uninit(RING_WORDS).expect("it is empty");
+    all.as_mut_slices().0.fill(std::mem::MaybeUninit::new(0));
+    Box::new(Rtrb { producer, consumer })
 }
 
 fn of_bounded(ring: Ring) -> Box<dyn Kind> {
-    let (producer, consumer, _): (_, BoundedConsumer, _) = bounded(ring);
-    Box::new(Records { producer, consumer, log: kymo_ring_bounded })
+    let (mut producer, consumer, _) = bounded(ring);
+    let cursor = Cursor { lent: producer.lend(), producer };
+    Box::new(Records { cursor, consumer })
 }
 
 fn of_overwriting(ring: Ring, log: fn(&mut Recorder, u64) -> bool) -> Box<dyn Kind> {

@@ -9,6 +9,8 @@ use crate::consumer::{Hook, Notice};
 use crate::endings::Endings;
 use crate::level::Level;
 use crate::policy::{Overflow, Policies, WriteThrough};
+use crate::ring::WORD_BYTES;
+use crate::ring::recorder::memory::capacity_for;
 use crate::sync::Arc;
 
 /// The options of a logger. Made by [`Logger::builder`](crate::Logger::builder); each has a default.
@@ -79,7 +81,8 @@ impl Builder {
         self
     }
 
-    /// The capacity of each thread's ring in bytes. Default: 1 MiB; at least 4 KiB, at most 4 GiB.
+    /// The capacity of each thread's ring in bytes, rounded up to a power of two. Default: 1 MiB; at
+    /// least 4 KiB, at most 4 GiB.
     ///
     /// A record takes 16 bytes and its arguments, rounded up to 8. The ring has to hold what the
     /// thread logs while the consumer is elsewhere: with the default about 26,000 records of three
@@ -263,7 +266,8 @@ impl Builder {
 
     /// The capacity of a ring in words.
     pub(crate) fn ring_words(&self) -> usize {
-        self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES).div_ceil(8)
+        let bytes = self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES);
+        capacity_for(bytes.div_ceil(WORD_BYTES)) as usize
     }
 
     /// How much of the file is mapped at a time, in bytes.

@@ -104,10 +104,7 @@ impl Core {
     /// A producer for kymo's own records; `None` if the logger has just ended.
     pub(crate) fn make_own_producer(self: &Arc<Self>, ring_words: usize) -> Option<Producer> {
         let thread = ThreadInfo { name: "kymo".to_owned(), os_id: 0 };
-        self.make(
-            ring_words,
-            RingState { is_own: true, ..RingState::new(self, ring_words, thread) },
-        )
+        self.make(RingState { is_own: true, ..RingState::new(self, ring_words, thread) })
     }
 
     /// A producer for the calling thread; `None` if the logger has just ended.
@@ -116,17 +113,17 @@ impl Core {
         ring_words: usize,
         thread: ThreadInfo,
     ) -> Option<Producer> {
-        self.make(ring_words, RingState::new(self, ring_words, thread))
+        self.make(RingState::new(self, ring_words, thread))
     }
 
-    fn make(self: &Arc<Self>, ring_words: usize, state: RingState) -> Option<Producer> {
+    fn make(self: &Arc<Self>, state: RingState) -> Option<Producer> {
         // Each call of a thread comes here when the consumer has died: no ring is made for it.
         if self.registry.is_closed() {
             return None;
         }
         let in_file = match &self.crash_proof {
             Some(crash_proof) if !state.is_own => {
-                let ring = crash_proof.ring(ring_words, &state.thread, self.clock);
+                let ring = crash_proof.ring(state.ring_words, &state.thread, self.clock);
                 if ring.is_none() {
                     self.counters.ring_file_errors.increment();
                 }
@@ -135,8 +132,9 @@ impl Core {
             _ => None,
         };
         let state = if in_file.is_some() { state.in_file() } else { state };
-        let (producer, consumer) =
-            in_file.or_else(|| self.registry.spare(ring_words)).unwrap_or_else(|| ring(ring_words));
+        let (producer, consumer) = in_file
+            .or_else(|| self.registry.spare(state.ring_words))
+            .unwrap_or_else(|| ring(state.ring_words));
         let state = Arc::new(state);
         if !self.registry.add(NewRing { ring: consumer, state: state.clone() }) {
             return None;

@@ -7,8 +7,8 @@ pub use kymo_macros::statement;
 use crate::argument::{Argument, Arguments, Encode, Pointer, PointerArgument};
 pub use crate::call_site::{At, Location, Statement};
 use crate::call_site::{AtAny, AtLevel, CallSite};
-use crate::hot;
 pub use crate::hot::enabled;
+use crate::hot::{self, First, Second};
 use crate::level::Level;
 
 /// Captures an argument.
@@ -47,58 +47,67 @@ pub(crate) fn site<S: Statement, L: Arguments>(_: S, _: L) -> &'static CallSite 
 /// Makes the functions for statements with a few arguments. The arguments are passed one by one so
 /// that they travel in registers, to functions that all statements with these types and of
 /// this level share, so that a statement is little code: `$shared` for the usual case, which calls nothing and so saves no
-/// register, `$long` where a string has to be copied by a loop, `$outlined` where anything else is
-/// out of the ordinary.
+/// register, `$long` where a string has to be copied by a loop, `$second` for the coarse clock and rings in files, `$outlined` where anything
+/// else is out of the ordinary. The call site comes last, so that the arguments are in their
+/// registers already.
 macro_rules! log {
-    ($log:ident $log_at:ident $shared:ident $long:ident $outlined:ident: $list:ty,
+    ($log:ident $log_at:ident $shared:ident $long:ident $second:ident $outlined:ident: $list:ty,
         $($name:ident: $ty:ident),* => $value:expr) => {
         #[inline(always)]
         pub fn $log<S: Statement, $($ty: Encode),*>(_statement: S, $($name: $ty),*) {
-            $shared::<S::At, $($ty),*>(SiteOf::<S, $list>::SITE, $($name),*);
+            $shared::<S::At, $($ty),*>($($name,)* SiteOf::<S, $list>::SITE);
         }
 
         #[inline(always)]
         #[allow(clippy::too_many_arguments, reason = "one for each argument of the statement")]
         pub fn $log_at<S: Statement, $($ty: Encode),*>(_statement: S, level: Level, $($name: $ty),*) {
-            $shared::<AtAny, $($ty),*>(&SiteOf::<S, $list>::BY_LEVEL[level.index()], $($name),*);
+            $shared::<AtAny, $($ty),*>($($name,)* &SiteOf::<S, $list>::BY_LEVEL[level.index()]);
         }
 
         #[inline(never)]
-        fn $shared<V: AtLevel, $($ty: Encode),*>(site: &'static CallSite, $($name: $ty),*) {
+        fn $shared<V: AtLevel, $($ty: Encode),*>($($name: $ty,)* site: &'static CallSite) {
             let arguments: $list = $value;
             if !arguments.are_short() {
-                return $long::<V, $($ty),*>(site, $($name),*);
+                return $long::<V, $($ty),*>($($name,)* site);
             }
-            if !hot::log::<V, _>(site, arguments) {
-                $outlined(site, $($name),*);
+            if !hot::log::<First, V, _>(site, arguments) {
+                $second::<V, $($ty),*>($($name,)* site);
             }
         }
 
         #[inline(never)]
-        fn $long<V: AtLevel, $($ty: Encode),*>(site: &'static CallSite, $($name: $ty),*) {
+        fn $long<V: AtLevel, $($ty: Encode),*>($($name: $ty,)* site: &'static CallSite) {
             let arguments: $list = $value;
-            if !hot::log::<V, _>(site, arguments) {
-                $outlined(site, $($name),*);
+            if !hot::log::<First, V, _>(site, arguments) {
+                $second::<V, $($ty),*>($($name,)* site);
+            }
+        }
+
+        #[inline(never)]
+        fn $second<V: AtLevel, $($ty: Encode),*>($($name: $ty,)* site: &'static CallSite) {
+            let arguments: $list = $value;
+            if !hot::log::<Second, V, _>(site, arguments) {
+                $outlined($($name,)* site);
             }
         }
 
         #[cold]
         #[inline(never)]
-        fn $outlined<$($ty: Encode),*>(site: &'static CallSite, $($name: $ty),*) {
+        fn $outlined<$($ty: Encode),*>($($name: $ty,)* site: &'static CallSite) {
             let arguments: $list = $value;
             hot::log_slow(site, arguments);
         }
     };
 }
 
-log!(log0 log0_at shared0 long0 outlined0: (), => ());
-log!(log1 log1_at shared1 long1 outlined1: (A, ()), a: A => (a, ()));
-log!(log2 log2_at shared2 long2 outlined2: (A, (B, ())), a: A, b: B => (a, (b, ())));
-log!(log3 log3_at shared3 long3 outlined3: (A, (B, (C, ()))), a: A, b: B, c: C => (a, (b, (c, ()))));
-log!(log4 log4_at shared4 long4 outlined4: (A, (B, (C, (D, ())))), a: A, b: B, c: C, d: D => (a, (b, (c, (d, ())))));
-log!(log5 log5_at shared5 long5 outlined5: (A, (B, (C, (D, (E, ()))))), a: A, b: B, c: C, d: D, e: E =>
+log!(log0 log0_at shared0 long0 second0 outlined0: (), => ());
+log!(log1 log1_at shared1 long1 second1 outlined1: (A, ()), a: A => (a, ()));
+log!(log2 log2_at shared2 long2 second2 outlined2: (A, (B, ())), a: A, b: B => (a, (b, ())));
+log!(log3 log3_at shared3 long3 second3 outlined3: (A, (B, (C, ()))), a: A, b: B, c: C => (a, (b, (c, ()))));
+log!(log4 log4_at shared4 long4 second4 outlined4: (A, (B, (C, (D, ())))), a: A, b: B, c: C, d: D => (a, (b, (c, (d, ())))));
+log!(log5 log5_at shared5 long5 second5 outlined5: (A, (B, (C, (D, (E, ()))))), a: A, b: B, c: C, d: D, e: E =>
     (a, (b, (c, (d, (e, ()))))));
-log!(log6 log6_at shared6 long6 outlined6: (A, (B, (C, (D, (E, (F, ())))))), a: A, b: B, c: C, d: D, e: E, f: F =>
+log!(log6 log6_at shared6 long6 second6 outlined6: (A, (B, (C, (D, (E, (F, ())))))), a: A, b: B, c: C, d: D, e: E, f: F =>
     (a, (b, (c, (d, (e, (f, ())))))));
 
 /// A statement with more arguments than fit into registers: `(a, (b, (c, …)))`.
@@ -115,7 +124,9 @@ pub fn log_many_at<S: Statement, L: Arguments>(_statement: S, level: Level, argu
 
 #[inline(never)]
 fn shared_many<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: L) {
-    if !hot::log::<V, L>(site, arguments) {
+    let logged =
+        hot::log::<First, V, L>(site, arguments) || hot::log::<Second, V, L>(site, arguments);
+    if !logged {
         hot::log_slow(site, arguments);
     }
 }

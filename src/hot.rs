@@ -3,30 +3,36 @@
 //! Everything here that is not `#[cold]` runs in every call, and its machine code is kept in
 //! `benches/assembly/`.
 //!
+//! Three functions for each list of argument types, tried one after the other. Two write into the
+//! words that the thread's [`Cursor`] has: the first, and, for the coarse clock and rings in files,
+//! the second. The third is outlined: it does what is out of the ordinary.
+//!
 //! Invariants:
-//! - INV-1: a thread's [`Producer`] is used by one call at a time. A call *takes* the pointer to it
-//!   out of [`AVAILABLE`], and puts it back when it is done; who finds nothing there, because it
-//!   runs in a signal handler that interrupted a call, does not touch the producer.
+//! - INV-1: a thread's cursor and [`Producer`] are used by one call at a time. A call *takes* the
+//!   cursor, and puts it back when it is done; who finds it taken, because it runs in a signal
+//!   handler that interrupted a call, touches neither.
 //! - INV-2: a record's header is as `record` says. The address of a static fits into 48 bits: Linux
 //!   gives programs no higher ones unless they ask for them (x86-64 five-level paging, arm64 LVA),
 //!   and other systems' program images lie low too.
-//! - INV-3: between taking and putting back, no code of the user runs but a custom clock (in the
-//!   outlined path), and nothing of kymo's panics; should something panic all the same, the
-//!   producer is put back.
+//! - INV-3: while a cursor is taken, no code of the user runs but a custom clock (in the outlined
+//!   path), and nothing of kymo's panics; should something panic all the same in the outlined path,
+//!   the cursor is put back.
 
 use std::cell::Cell;
-use std::ptr;
 
 use crate::argument::Arguments;
 use crate::call_site::{AtLevel, CallSite};
 use crate::clock;
+#[cfg(not(kymo_loom))]
+use crate::cursor::NOWHERE;
+use crate::cursor::{Cursor, Path};
 use crate::drop_reason::DropReason;
+use crate::format::MAX_RECORD_BYTES;
 use crate::level::Level;
-use crate::policy::Mode;
 use crate::producer::Producer;
-use crate::record::{self, HEADER_BYTES};
+use crate::record::{HEADER_BYTES, write_first_word};
 use crate::ring::WORD_BYTES;
-use crate::sync::statics::{AtomicU8, Ordering, compiler_fence};
+use crate::sync::statics::{AtomicU8, Ordering};
 use crate::thread;
 
 /// The least urgent level that is in force, as its number. Everything passes while there is no
@@ -72,9 +78,16 @@ const fn compiled_level() -> u8 {
     }
 }
 
+/// Where the cursor of a thread without a ring points. (loom has no statics.)
+#[cfg(kymo_loom)]
+pub(crate) const NO_CURSOR: *const Cursor = std::ptr::null();
+/// Where the cursor of a thread without a ring points.
+#[cfg(not(kymo_loom))]
+pub(crate) const NO_CURSOR: *const Cursor = &raw const NOWHERE;
+
 thread_local! {
-    /// This thread's producer, while no call uses it; null also where the thread has none.
-    pub(crate) static AVAILABLE: Cell<*mut Producer> = const { Cell::new(ptr::null_mut()) };
+    /// This thread's cursor, which lives as long as it stands here.
+    pub(crate) static CURSOR: Cell<*const Cursor> = const { Cell::new(NO_CURSOR) };
 }
 
 /// Whether a statement of this level is to be logged.
@@ -85,132 +98,124 @@ pub fn enabled(level: Level) -> bool {
     level as u8 <= COMPILED && level as u8 <= GATE.load(Ordering::Relaxed)
 }
 
+/// A path that writes into the words that the cursor has.
+pub(crate) trait Lent {
+    /// Which one.
+    const PATH: Path;
+
+    /// Whether a record of this call site may go this way.
+    fn knows(cursor: &Cursor, site: &'static CallSite) -> bool;
+
+    /// Writes a time stamp.
+    ///
+    /// # Safety
+    /// `to` is valid for writes, and aligned to 8.
+    unsafe fn stamp(cursor: &Cursor, to: *mut u64);
+}
+
+/// The shortest path: the processor's counter, and a ring on the heap.
+pub(crate) struct First;
+
+impl Lent for First {
+    const PATH: Path = Path::First;
+
+    #[inline(always)]
+    fn knows(_: &Cursor, _: &'static CallSite) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    unsafe fn stamp(_: &Cursor, to: *mut u64) {
+        // SAFETY: the caller's promise.
+        unsafe { clock::write_counter(to) };
+    }
+}
+
+/// The coarse clock, or a ring in a file.
+pub(crate) struct Second;
+
+impl Lent for Second {
+    const PATH: Path = Path::Second;
+
+    #[inline(always)]
+    fn knows(cursor: &Cursor, site: &'static CallSite) -> bool {
+        cursor.known_sites().is_none_or(|known| known.has(site))
+    }
+
+    #[inline(always)]
+    unsafe fn stamp(cursor: &Cursor, to: *mut u64) {
+        if cursor.is_coarse() {
+            // SAFETY: the caller's promise.
+            unsafe { to.write(clock::coarse()) };
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { clock::write_counter(to) };
+        }
+    }
+}
+
 /// Logs a record where nothing is out of the ordinary; returns false, having done nothing, where
 /// something is.
 #[inline(always)]
 #[must_use]
-pub(crate) fn log<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: L) -> bool {
-    let taken = AVAILABLE.with(Cell::get);
-    if taken.is_null() {
-        return false;
-    }
-    AVAILABLE.with(|available| available.set(ptr::null_mut()));
-    // A signal handler must not see the store above move down, nor those of the record move out of
-    // the call.
-    compiler_fence(Ordering::SeqCst);
-    // SAFETY: INV-1: the pointer was there, so nobody else uses the producer, which lives until the
-    // thread takes it from here for good.
-    let producer = unsafe { &mut *taken };
-    let _put_back = PutBack(taken);
-    try_log::<V, L>(producer, site, arguments)
-}
-
-/// The same for a ring in a file.
-#[inline(always)]
-fn log_in_file<L: Arguments>(site: &'static CallSite, arguments: L) -> bool {
-    let taken = AVAILABLE.with(Cell::get);
-    if taken.is_null() {
-        return false;
-    }
-    AVAILABLE.with(|available| available.set(ptr::null_mut()));
-    compiler_fence(Ordering::SeqCst);
-    // SAFETY: as in `log`.
-    let producer = unsafe { &mut *taken };
-    let _put_back = PutBack(taken);
-    try_log_in_file(producer, site, arguments)
-}
-
-/// Puts a thread's producer back, also if a call should panic.
-struct PutBack(*mut Producer);
-
-impl Drop for PutBack {
-    #[inline(always)]
-    fn drop(&mut self) {
-        compiler_fence(Ordering::SeqCst);
-        AVAILABLE.with(|available| available.set(self.0));
-    }
-}
-
-/// The same with the thread's producer.
-#[inline(always)]
-pub(crate) fn try_log<V: AtLevel, L: Arguments>(
-    producer: &mut Producer,
+pub(crate) fn log<P: Lent, V: AtLevel, L: Arguments>(
     site: &'static CallSite,
     arguments: L,
 ) -> bool {
-    let ticks = match producer.mode(V::index(site)) {
-        Mode::COUNTER => clock::counter(),
-        Mode::COARSE => clock::coarse(),
-        _ => return false,
-    };
-    let bytes = HEADER_BYTES + arguments.bytes();
-    let Some(mut slot) = producer.ring.reserve_known(bytes.div_ceil(WORD_BYTES)) else {
-        return false;
-    };
-    let to = slot.as_mut_ptr().cast::<u8>();
-    // SAFETY: the slot has `bytes` bytes at least, aligned to 8.
-    unsafe { write_header(to, site, bytes as u64, ticks) };
-    // SAFETY: as above.
-    let to = unsafe { to.add(HEADER_BYTES) };
-    // SAFETY: what is left of `bytes` is `arguments.bytes()`.
-    unsafe { arguments.write(to) };
-    // SAFETY: the record is whole. (Of its last word, what lies behind `bytes` is as it was.) Rings
-    // in files have other modes.
-    unsafe { slot.publish_on_heap() };
-    true
-}
-
-/// Logs a record into a ring in a file, where nothing else is out of the ordinary; returns false,
-/// having done nothing, where something is.
-#[inline(always)]
-fn try_log_in_file<L: Arguments>(
-    producer: &mut Producer,
-    site: &'static CallSite,
-    arguments: L,
-) -> bool {
-    if producer.mode(site.level.index()) != Mode::IN_FILE || !producer.knows(site) {
+    let cursor = CURSOR.with(Cell::get);
+    if cfg!(kymo_loom) && cursor.is_null() {
         return false;
     }
-    let ticks = producer.stamp();
-    let bytes = HEADER_BYTES + arguments.bytes();
-    let Some(mut slot) = producer.ring.reserve_known(bytes.div_ceil(WORD_BYTES)) else {
-        return false;
-    };
-    let to = slot.as_mut_ptr().cast::<u8>();
-    // SAFETY: the slot has `bytes` bytes at least, aligned to 8.
-    unsafe { write_header(to, site, bytes as u64, ticks) };
-    // SAFETY: as above.
-    let to = unsafe { to.add(HEADER_BYTES) };
-    // SAFETY: what is left of `bytes` is `arguments.bytes()`.
-    unsafe { arguments.write(to) };
-    // SAFETY: the record is whole.
-    unsafe { slot.publish() };
-    true
+    // SAFETY: it lives as long as it stands there.
+    let cursor = unsafe { &*cursor };
+    // SAFETY: it is this thread's, and its ring, if there is one, lives as long as it.
+    unsafe { try_log::<P, V, L>(cursor, site, arguments) }
 }
 
-/// Writes a record's header (INV-2).
+/// The same with the thread's cursor.
 ///
 /// # Safety
-/// `to` is valid for writes of `HEADER_BYTES`, and aligned to 8.
+/// It is the calling thread's, and its ring lives.
 #[inline(always)]
-unsafe fn write_header(to: *mut u8, site: &'static CallSite, length: u64, ticks: u64) {
-    let to = to.cast::<u64>();
-    // SAFETY: the caller's promise.
-    unsafe { to.write(record::first_word(site, length)) };
-    // SAFETY: the caller's promise.
-    let to = unsafe { to.add(1) };
-    // SAFETY: the caller's promise.
-    unsafe { to.write(ticks) };
+pub(crate) unsafe fn try_log<P: Lent, V: AtLevel, L: Arguments>(
+    cursor: &Cursor,
+    site: &'static CallSite,
+    arguments: L,
+) -> bool {
+    let bytes = HEADER_BYTES + arguments.bytes();
+    // Decided at compile time where the length is bounded.
+    if bytes > MAX_RECORD_BYTES {
+        return false;
+    }
+    // Not `next_multiple_of`, which takes five instructions more.
+    let whole_words = (bytes + WORD_BYTES - 1) & !(WORD_BYTES - 1);
+    if !P::knows(cursor, site) {
+        return false;
+    }
+    // SAFETY: the caller's promise; a record that is not too long is no longer when rounded up.
+    let room = unsafe { cursor.room(P::PATH, V::index(site), whole_words) };
+    let Some(room) = room else { return false };
+    let to = room.start();
+    // SAFETY: there is room for the header.
+    let ticks = unsafe { to.add(1) };
+    // SAFETY: as above.
+    unsafe { P::stamp(cursor, ticks) };
+    let to = to.cast::<u8>();
+    // SAFETY: as above. The length fits: see `MAX_RECORD_BYTES`.
+    unsafe { write_first_word(to, site, bytes as u16) };
+    // SAFETY: as above.
+    let to = unsafe { to.add(HEADER_BYTES) };
+    // SAFETY: what is left of `bytes` is `arguments.bytes()`.
+    unsafe { arguments.write(to) };
+    // SAFETY: the record is whole. (Of its last word, what lies behind `bytes` is as it was.)
+    unsafe { room.publish() };
+    true
 }
 
-/// Logs a record into a ring in a file, or where there is something to be done first: make the
-/// thread's ring, write the call site into its file, take another clock, cut, wait for room, or
-/// count the record as dropped.
+/// Logs a record where there is something to be done first: make the thread's ring, write the call
+/// site into its file, take another clock, cut, wait for room, or count the record as dropped.
 #[inline]
 pub(crate) fn log_slow<L: Arguments>(site: &'static CallSite, arguments: L) {
-    if log_in_file(site, arguments) {
-        return;
-    }
     if let Some(mut lease) = thread::lease(site.level) {
         log_outlined(&mut lease, site, arguments);
     }
@@ -312,7 +317,11 @@ impl Fit {
                 0
             }
         };
-        // SAFETY: the caller's promise.
-        unsafe { write_header(to, site, self.bytes as u64 | u64::from(cut_bits), ticks) };
+        // SAFETY: the caller's promise. The length fits: it is at most `MAX_RECORD_BYTES`.
+        unsafe { write_first_word(to, site, self.bytes as u16 | cut_bits) };
+        // SAFETY: as above.
+        let to = unsafe { to.add(WORD_BYTES) };
+        // SAFETY: as above.
+        unsafe { to.cast::<u64>().write(ticks) };
     }
 }

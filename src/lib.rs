@@ -62,6 +62,7 @@ mod consumer;
 mod control;
 mod core;
 mod crash_proof;
+mod cursor;
 mod drop_reason;
 mod endings;
 mod error;

@@ -424,7 +424,7 @@ impl Drop for EndOnDrop {
         // Where it panicked before its first sweep, nobody else has closed the rings. A thread that
         // waits for room in one is let go.
         for ring in self.0.registry.close() {
-            ring.state.close();
+            ring.state.cursor.close();
             orphans::adopt(Orphan::new(ring.ring, ring.state, 0));
         }
         self.0.control.end();

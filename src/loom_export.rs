@@ -32,7 +32,7 @@ pub mod rig {
     use crate::format::FRAME_HEADER_BYTES;
     use crate::format::frame::{FrameHeader, Kind};
     use crate::format::varint;
-    use crate::hot;
+    use crate::hot::{self, Second};
     use crate::orphans::Orphan;
     use crate::policy::{Policies, WriteThrough};
     use crate::producer::Producer;
@@ -118,7 +118,10 @@ pub mod rig {
         /// Makes the calling thread's ring; `None` if the logger has ended.
         pub fn thread(&self) -> Option<Thread> {
             let producer = self.core.make_producer(self.core.ring_words, ThreadInfo::default());
-            producer.map(Thread)
+            producer.map(|mut producer| {
+                producer.lend();
+                Thread(producer)
+            })
         }
 
         /// Asks for a sweep, and waits for it.
@@ -194,23 +197,39 @@ pub mod rig {
         /// ended.
         pub fn log(&mut self, number: u64) -> bool {
             let arguments: Number = (number, ());
-            if !hot::try_log::<AtAny, _>(&mut self.0, &SITE, arguments) {
-                if self.0.is_shut_down() {
-                    return false;
-                }
-                hot::log_outlined(&mut self.0, &SITE, arguments);
-            }
-            true
+            // SAFETY: it is this thread's, and its ring lives.
+            let logged =
+                unsafe { hot::try_log::<Second, AtAny, _>(&self.0.state.cursor, &SITE, arguments) };
+            logged
+                || self.with_producer(|producer| {
+                    let logs = !producer.is_shut_down();
+                    if logs {
+                        hot::log_outlined(producer, &SITE, arguments);
+                    }
+                    logs
+                })
         }
 
         /// Waits until all that was logged is in the file; false if the logger has ended before.
         pub fn flush(&mut self) -> bool {
-            self.0.flush(None)
+            self.with_producer(|producer| producer.flush(None))
         }
 
         /// Whether the consumer has taken all that was logged.
         pub fn is_drained(&mut self) -> bool {
-            self.0.ring.is_drained()
+            self.with_producer(|producer| producer.ring.is_drained())
+        }
+
+        /// Whether a call that only looks at the cursor can know that the logger has ended.
+        pub fn is_closed(&self) -> bool {
+            self.0.is_shut_down()
+        }
+
+        fn with_producer<R>(&mut self, use_it: impl FnOnce(&mut Producer) -> R) -> R {
+            self.0.take_back();
+            let result = use_it(&mut self.0);
+            self.0.lend();
+            result
         }
     }
 

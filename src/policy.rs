@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::clock::TickSource;
+use crate::cursor::Path;
 use crate::format::header::ClockSource;
 use crate::level::Level;
 
@@ -78,23 +79,6 @@ impl From<Level> for WriteThrough {
     }
 }
 
-/// What the calls of a level have to do in a thread: one byte, so that the usual case is one
-/// comparison.
-pub(crate) struct Mode;
-
-impl Mode {
-    /// Stamp with the processor's counter.
-    pub(crate) const COUNTER: u8 = 0;
-    /// Stamp with the coarse clock.
-    pub(crate) const COARSE: u8 = 1;
-    /// The ring is in a file, and the clock is one of the two above.
-    pub(crate) const IN_FILE: u8 = 4;
-    /// Something out of the ordinary: another clock, or a level that is written through.
-    pub(crate) const OTHER: u8 = 2;
-    /// The logger has been shut down.
-    pub(crate) const CLOSED: u8 = 3;
-}
-
 /// The choices for all levels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policies {
@@ -126,13 +110,13 @@ impl Policies {
         self.write_through.filter(|policy| level <= policy.level)
     }
 
-    /// What the calls of a level have to do.
-    pub(crate) fn mode(&self, level: Level, clock: TickSource) -> u8 {
+    /// Which path the calls of a level take.
+    pub(crate) fn path(&self, level: Level, clock: TickSource) -> Path {
         match clock.source() {
-            _ if self.write_through(level).is_some() => Mode::OTHER,
-            ClockSource::Counter => Mode::COUNTER,
-            ClockSource::Coarse => Mode::COARSE,
-            ClockSource::Monotonic | ClockSource::Custom => Mode::OTHER,
+            _ if self.write_through(level).is_some() => Path::Outlined,
+            ClockSource::Counter => Path::First,
+            ClockSource::Coarse => Path::Second,
+            ClockSource::Monotonic | ClockSource::Custom => Path::Outlined,
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The producing end: a thread's ring, and what it does when that is full.
 
 use std::mem::ManuallyDrop;
+use std::ptr;
 use std::time::Duration;
 
 use crate::call_site::CallSite;
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::core::Core;
-use crate::crash_proof::KnownSites;
 use crate::drop_reason::DropReason;
 use crate::level::Level;
-use crate::policy::{Mode, Overflow, WriteThrough};
+use crate::policy::{Overflow, WriteThrough};
 use crate::ring::producer::Refusal;
 use crate::ring::{WORD_BYTES, WordProducer};
 use crate::state::RingState;
@@ -36,27 +36,18 @@ pub(crate) struct Producer {
     core: Arc<Core>,
     /// How many failures the last flush knew of.
     failures: u64,
-    /// Where the ring is in a file: the call sites that are in theirs, or cannot be.
-    sites: Option<KnownSites>,
 }
 
 impl Producer {
     pub(crate) fn new(ring: WordProducer, state: Arc<RingState>, core: Arc<Core>) -> Self {
-        let sites = ring.is_in_file().then(KnownSites::new);
-        Self { ring: ManuallyDrop::new(ring), state, core, failures: 0, sites }
-    }
-
-    /// Whether the ring is in a file, and the call site is known to be in its own.
-    #[inline(always)]
-    pub(crate) fn knows(&self, site: &'static CallSite) -> bool {
-        self.sites.as_ref().is_some_and(|sites| sites.has(site))
+        Self { ring: ManuallyDrop::new(ring), state, core, failures: 0 }
     }
 
     /// Where the ring is in a file, sees to it that the call site is in its own. If that is not
     /// possible, the record is logged all the same, and the thread does not try again: its calls are
     /// not to be slow for as long as a disk is full.
     pub(crate) fn make_known(&mut self, site: &'static CallSite) {
-        if let Some(sites) = &mut self.sites
+        if let Some(sites) = self.state.cursor.known_sites()
             && !sites.has(site)
         {
             self.core.register(site);
@@ -64,17 +55,26 @@ impl Producer {
         }
     }
 
-    /// See [`Mode`]. The level is given by its index.
-    #[inline(always)]
-    pub(crate) fn mode(&self, level: usize) -> u8 {
-        // Relaxed: that a logger was shut down need not be seen at once; a record that comes too
-        // late stays in the ring, where `orphans` counts it.
-        self.state.modes[level].load(Ordering::Relaxed)
+    /// Lends the cursor what is free of the ring, and lets calls use it.
+    pub(crate) fn lend(&mut self) {
+        let cursor = &self.state.cursor;
+        if cursor.lends() {
+            cursor.give(&self.ring.lend());
+        } else {
+            cursor.put_back(ptr::null_mut());
+        }
+    }
+
+    /// Takes the cursor, and takes back what it was lent.
+    pub(crate) fn take_back(&mut self) {
+        let next = self.state.cursor.take();
+        // SAFETY: INV-2 of `cursor`. Where nothing was lent, nothing is taken back.
+        unsafe { self.ring.take_back(next) };
     }
 
     /// Whether the logger was shut down.
     pub(crate) fn is_shut_down(&self) -> bool {
-        self.mode(Level::Error.index()) == Mode::CLOSED
+        self.state.cursor.is_closed()
     }
 
     /// Whether nobody reads the ring any more: the logger was shut down, or its consumer has died.
@@ -226,6 +226,7 @@ impl Producer {
 impl Drop for Producer {
     /// Gives the ring back: another thread may get it.
     fn drop(&mut self) {
+        self.take_back();
         // SAFETY: taken once, here, and not used behind this.
         let ring = unsafe { ManuallyDrop::take(&mut self.ring) };
         self.state.end(ring);

@@ -2,12 +2,13 @@
 
 use crate::clock::TickSource;
 use crate::core::Core;
+use crate::cursor::Cursor;
 use crate::drop_reason::DropReason;
 use crate::level::Level;
-use crate::policy::Mode;
 use crate::ring::WordProducer;
+use crate::ring::recorder::memory::capacity_for;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::statics;
 use crate::twin::{self, Twin};
 
@@ -22,8 +23,8 @@ pub(crate) struct ThreadInfo {
 
 /// What a producer and the consumer share about a ring.
 pub(crate) struct RingState {
-    /// By level; see `producer::Mode`. Set to `CLOSED` by the consumer, once; read by the producer.
-    pub(crate) modes: [AtomicU8; 5],
+    /// Where the thread's next record goes. Closed by the consumer, once.
+    pub(crate) cursor: Cursor,
     /// Where the time stamps of the thread's records come from.
     pub(crate) clock: TickSource,
     pub(crate) thread: ThreadInfo,
@@ -45,10 +46,13 @@ pub(crate) struct RingState {
 impl RingState {
     pub(crate) fn new(core: &Core, ring_words: usize, thread: ThreadInfo) -> Self {
         Self {
-            modes: Level::ALL.map(|level| AtomicU8::new(core.policies.mode(level, core.clock))),
+            cursor: Cursor::new(
+                Level::ALL.map(|level| core.policies.path(level, core.clock)),
+                core.clock.is_coarse(),
+            ),
             clock: core.clock,
             thread,
-            ring_words,
+            ring_words: capacity_for(ring_words) as usize,
             is_own: false,
             drops: Drops::new(),
             taken: Taken::default(),
@@ -60,13 +64,7 @@ impl RingState {
 
     /// The same for a ring that is in a file.
     pub(crate) fn in_file(self) -> Self {
-        for mode in &self.modes {
-            // Relaxed, both: nobody else knows it yet.
-            if matches!(mode.load(Ordering::Relaxed), Mode::COUNTER | Mode::COARSE) {
-                mode.store(Mode::IN_FILE, Ordering::Relaxed);
-            }
-        }
-        self
+        Self { cursor: self.cursor.in_file(), ..self }
     }
 
     /// The thread's side: it logs no more, and gives its end of the ring back.
@@ -87,14 +85,6 @@ impl RingState {
     /// The thread's end of the ring, when it has ended.
     pub(crate) fn take_returned(&self) -> Option<WordProducer> {
         self.returned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
-    }
-
-    /// Tells the thread that nobody reads its ring any more.
-    pub(crate) fn close(&self) {
-        for mode in &self.modes {
-            // Relaxed: a call that misses it leaves a last record in the ring.
-            mode.store(Mode::CLOSED, Ordering::Relaxed);
-        }
     }
 }
 

@@ -40,9 +40,7 @@ mod shipped {
 
     /// Atomics.
     pub mod atomic {
-        #[cfg(test)]
-        pub use std::sync::atomic::AtomicUsize;
-        pub use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
+        pub use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
     }
 
     /// Hints to the processor.
@@ -53,33 +51,6 @@ mod shipped {
     /// Threads.
     pub mod thread {
         pub use std::thread::{Thread, current, park_timeout, sleep, yield_now};
-    }
-
-    /// `std`'s cell with the two methods that loom's has. It costs nothing.
-    #[cfg(test)]
-    #[derive(Debug)]
-    #[repr(transparent)]
-    pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
-
-    #[cfg(test)]
-    impl<T> UnsafeCell<T> {
-        /// A cell with this in it.
-        #[inline(always)]
-        pub const fn new(value: T) -> Self {
-            Self(std::cell::UnsafeCell::new(value))
-        }
-
-        /// Hands `f` the cell's address, to read through while `f` runs.
-        #[inline(always)]
-        pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
-            f(self.0.get())
-        }
-
-        /// Hands `f` the cell's address, to write through while `f` runs.
-        #[inline(always)]
-        pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
-            f(self.0.get())
-        }
     }
 }
 
@@ -93,9 +64,7 @@ mod modelled {
 
     /// Atomics.
     pub mod atomic {
-        pub use loom::sync::atomic::{
-            AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
-        };
+        pub use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
     }
 
     /// Hints to the processor.

@@ -1,9 +1,9 @@
 //! A thread's way to its ring: made at the first call or ahead of it, handed over when the thread
 //! ends.
 //!
-//! Two cells without destructors hold the pointer: [`hot::AVAILABLE`](crate::hot) while no call is
-//! under way, [`OWNED`] always. The third, [`Guard`], has the destructor that hands the ring over;
-//! once it has run, a call makes a small ring for its one record.
+//! Cells without destructors say where the thread's cursor is ([`hot::CURSOR`](crate::hot)), its
+//! producer and what it shares with the consumer. One more, [`Guard`], has the destructor that
+//! hands the ring over; once it has run, a call makes a small ring for its one record.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::argument;
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::drop_reason::DropReason;
-use crate::hot::{AVAILABLE, GATE};
+use crate::hot::{CURSOR, GATE, NO_CURSOR};
 use crate::level::Level;
 use crate::logger;
 use crate::orphans;
@@ -67,7 +67,7 @@ pub(crate) fn begin_child() {
     if !OWNED.get().is_null() && !state.is_null() {
         // SAFETY: the producer, which owns this too, is there: the child has a copy of it.
         let state = unsafe { &*state };
-        state.close();
+        state.cursor.close();
     }
 }
 
@@ -116,7 +116,9 @@ fn flush_until(deadline_ns: Option<u64>) -> bool {
 
 /// Whether this is a signal handler that interrupted a call of its own thread.
 fn is_in_use() -> bool {
-    !OWNED.get().is_null() && AVAILABLE.get().is_null()
+    let cursor = CURSOR.get();
+    // SAFETY: it lives as long as it stands there.
+    !ptr::eq(cursor, NO_CURSOR) && unsafe { &*cursor }.is_taken()
 }
 
 /// The right to use this thread's producer, until dropped.
@@ -130,7 +132,7 @@ impl Deref for Lease {
     type Target = Producer;
 
     fn deref(&self) -> &Producer {
-        // SAFETY: INV-1 of `hot`: the lease took it out of `AVAILABLE`, or made it.
+        // SAFETY: INV-1 of `hot`: the lease took the cursor, or made the producer.
         unsafe { &*self.producer }
     }
 }
@@ -148,8 +150,7 @@ impl Drop for Lease {
             // SAFETY: made by `Box::into_raw` in `take`, and known to nobody else.
             drop(unsafe { Box::from_raw(self.producer) });
         } else {
-            compiler_fence(Ordering::SeqCst);
-            AVAILABLE.set(self.producer);
+            self.lend();
         }
     }
 }
@@ -188,6 +189,8 @@ fn take(level: Option<Level>) -> Option<Lease> {
         if !ending {
             STATE.set(state);
             OWNED.set(producer);
+            // SAFETY: the producer, which owns this too, has just been made.
+            CURSOR.set(unsafe { &raw const (*state).cursor });
         }
         Some(Lease { producer, last: ending })
     });
@@ -197,14 +200,16 @@ fn take(level: Option<Level>) -> Option<Lease> {
     made
 }
 
-/// This thread's producer, if it has one whose logger still runs.
+/// This thread's producer, if it has one whose logger still runs. Not to be called while a call is
+/// under way.
 fn existing() -> Option<Lease> {
-    let producer = AVAILABLE.replace(ptr::null_mut());
+    let producer = OWNED.get();
     if producer.is_null() {
         return None;
     }
+    let mut lease = Lease { producer, last: false };
+    lease.take_back();
     compiler_fence(Ordering::SeqCst);
-    let lease = Lease { producer, last: false };
     if !lease.is_shut_down() {
         return Some(lease);
     }
@@ -216,10 +221,10 @@ fn existing() -> Option<Lease> {
 
 /// Gives up this thread's producer.
 fn release() {
-    AVAILABLE.set(ptr::null_mut());
+    CURSOR.set(NO_CURSOR);
     let producer = OWNED.replace(ptr::null_mut());
     if !producer.is_null() {
-        // SAFETY: made by `Box::into_raw` in `take`; both cells have just been cleared, and no call
+        // SAFETY: made by `Box::into_raw` in `take`; the cells have just been cleared, and no call
         // is under way: this is called by the slow path that took the producer, or by the
         // destructor of `GUARD`.
         drop(unsafe { Box::from_raw(producer) });

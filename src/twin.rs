@@ -2,7 +2,7 @@
 //!
 //! Each model in `loom-tests/` has twins, which run the same story with one ordering weakened or
 //! one step out of its place, and must fail. A [`Twin`] names the place; the one line that asks for
-//! it is the line that it breaks (`grep 'Twin::TailStore'`). In the shipped crate the answer is the
+//! it is the line that it breaks (`grep 'Twin::LastLook'`). In the shipped crate the answer is the
 //! constant "no", and nothing of this remains.
 
 use crate::sync::atomic::Ordering;
@@ -10,23 +10,6 @@ use crate::sync::atomic::Ordering;
 /// The line that a twin breaks, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Twin {
-    /// `ring::model`, the producer's commit: the store of the tail is relaxed.
-    TailStore,
-    /// `ring::model`, the consumer's look: the load of the tail is relaxed.
-    TailLoad,
-    /// `ring::model`, the consumer's consume: the store of the head is relaxed.
-    HeadStore,
-    /// `ring::model`, the producer's look for room: the load of the head is relaxed.
-    HeadLoad,
-    /// `ring::model`, the producer's commit: the tail is stored before the words are.
-    CommitBeforeWrite,
-    /// `ring::model`, the consumer's consume: the head is stored while words are still being read.
-    ConsumeBeforeRead,
-    /// `ring::model`, either half's end: the flag is raised with a relaxed operation.
-    AbandonedStore,
-    /// `ring::model`, the look at whether the other half has ended: the load of the flag is
-    /// relaxed.
-    AbandonedLoad,
     /// `ring::consumer`: the flag is read after the tail, not before.
     LastLook,
     /// `ring::producer`: the rest of the ring is skipped by a commit of its own, before the filler
@@ -85,6 +68,8 @@ pub enum Twin {
     RoomBeforeOutput,
     /// `consumer`, at the end: producers are not told.
     ModeStaysOpen,
+    /// `cursor`, lending: what the consumer stored meanwhile is stored over.
+    LendOverClosed,
     /// `consumer::lane`: the thread counts as finished while records are left.
     FinishedEarly,
     /// `orphans`: what was dropped too late to be in the file is not counted.

@@ -5,10 +5,7 @@
 	mov    ...(%rip),%rax
 	movzbl (%rax),%eax
 	cmp    $0x4,%al
-	jbe    <kymo_call_disabled+0x23>
-	mov    %rdx,%rcx
-	mov    %rsi,%rdx
-	mov    %rdi,%rsi
-	lea    ...(%rip),%rdi
+	jbe    <kymo_call_disabled+0x1a>
+	lea    ...(%rip),%rcx
 	jmp    <kymo::export::shared3>
 	ret

@@ -1,119 +1,71 @@
-# 79 instructions are executed by one call (mixed; hardware counter).
+# 42 instructions are executed by one call (mixed; hardware counter).
 # rustc 1.95.0, written by benches/assembly/update.sh.
 
 <kymo_call_mixed>:
 	mov    ...(%rip),%rax
 	movzbl (%rax),%eax
 	cmp    $0x2,%al
-	jbe    <kymo_call_mixed+0x23>
-	mov    %rdx,%rcx
-	mov    %rsi,%rdx
-	mov    %rdi,%rsi
-	lea    ...(%rip),%rdi
+	jbe    <kymo_call_mixed+0x1a>
+	lea    ...(%rip),%rcx
 	jmp    <kymo::export::shared3>
 	ret
 
 <kymo::export::shared3>:
-	push   %r15
-	push   %r14
-	push   %rbx
-	cmp    $0x21,%rcx
-	jae    <kymo::export::shared3+0x55>
-	mov    $0xffffffffffffff78,%r9
-	mov    %fs:(%r9),%r10
-	test   %r10,%r10
-	je     <kymo::export::shared3+0x164>
-	movq   $0x0,%fs:(%r9)
-	mov    0x40(%r10),%rax
-	movzbl 0x463(%rax),%eax
-	cmp    $0x1,%al
-	je     <kymo::export::shared3+0x5f>
-	movzbl %al,%eax
-	test   %eax,%eax
-	jne    <kymo::export::shared3+0x160>
+	cmp    $0x21,%rdx
+	jae    <kymo::export::long3>
+	mov    $0xffffffffffffff20,%rax
+	mov    %fs:(%rax),%r8
+	lea    0x27(%rdx),%r9d
+	and    $0x78,%r9d
+	mov    (%r8),%r10
+	add    %r10,%r9
+	mov    0x28(%r8),%rax
+	cmp    %r9,%rax
+	jb     <kymo::export::second3>
+	movq   $0xffffffffffff0008,(%r8)
 	mov    %rdx,%r11
 	rdtsc
-	mov    %rdx,%r8
-	mov    %r11,%rdx
-	shl    $0x20,%r8
-	or     %rax,%r8
-	jmp    <kymo::export::shared3+0x69>
-	pop    %rbx
-	pop    %r14
-	pop    %r15
-	jmp    <kymo::export::long3>
-	mov    ...(%rip),%rax
-	mov    (%rax),%r8
-	lea    0x20(%rcx),%r15
-	mov    %r15,%rax
-	shr    $0x3,%rax
-	mov    %ecx,%r11d
-	and    $0x7,%r11d
-	cmp    $0x1,%r11
-	sbb    $0xffffffffffffffff,%rax
-	mov    0x30(%r10),%r14
-	mov    0x38(%r10),%r11
-	lea    (%r14,%rax,8),%rbx
-	cmp    %r11,%rbx
-	ja     <kymo::export::shared3+0x160>
-	shl    $0x10,%rdi
-	or     %rdi,%r15
-	mov    %r15,(%r14)
-	mov    %r8,0x8(%r14)
-	mov    %rsi,0x10(%r14)
-	movsd  %xmm0,0x18(%r14)
-	cmp    $0x10,%rcx
-	jbe    <kymo::export::shared3+0xcb>
-	movups (%rdx),%xmm0
-	movups -0x10(%rcx,%rdx,1),%xmm1
-	movups %xmm0,0x20(%r14)
-	movups %xmm1,0x10(%r14,%rcx,1)
-	jmp    <kymo::export::shared3+0x11f>
-	cmp    $0x7,%rcx
-	jbe    <kymo::export::shared3+0xe4>
-	mov    (%rdx),%rsi
-	mov    -0x8(%rcx,%rdx,1),%rdx
-	mov    %rsi,0x20(%r14)
-	mov    %rdx,0x18(%r14,%rcx,1)
-	jmp    <kymo::export::shared3+0x11f>
-	cmp    $0x3,%rcx
-	jbe    <kymo::export::shared3+0xfb>
-	mov    (%rdx),%esi
-	mov    -0x4(%rcx,%rdx,1),%edx
-	mov    %esi,0x20(%r14)
-	mov    %edx,0x1c(%r14,%rcx,1)
-	jmp    <kymo::export::shared3+0x11f>
-	cmp    $0x1,%rcx
-	jbe    <kymo::export::shared3+0x116>
-	movzwl (%rdx),%esi
-	movzwl -0x2(%rcx,%rdx,1),%edx
-	mov    %si,0x20(%r14)
-	mov    %dx,0x1e(%r14,%rcx,1)
-	jmp    <kymo::export::shared3+0x11f>
-	jne    <kymo::export::shared3+0x11f>
-	movzbl (%rdx),%ecx
-	mov    %cl,0x20(%r14)
-	mov    %rbx,0x30(%r10)
-	mov    %r11,0x38(%r10)
-	mov    (%r10),%rcx
-	mov    0x10(%r10),%rdx
-	mov    0x108(%rcx),%rsi
-	add    %rsi,%rsi
-	sub    %rax,%rsi
-	mov    %rsi,%rdi
-	neg    %rdi
-	cmp    %rsi,%rdx
-	cmovb  %rax,%rdi
-	add    %rdx,%rdi
-	mov    %rdi,0x80(%rcx)
+	mov    %eax,0x8(%r10)
+	mov    %edx,0xc(%r10)
+	lea    0x20(%r11),%eax
+	mov    %rcx,(%r10)
+	mov    %ax,0x6(%r10)
 	mov    %rdi,0x10(%r10)
-	mov    %r10,%fs:(%r9)
-	pop    %rbx
-	pop    %r14
-	pop    %r15
+	movsd  %xmm0,0x18(%r10)
+	cmp    $0x7,%r11
+	jbe    <kymo::export::shared3+0x79>
+	cmp    $0x11,%r11
+	jae    <kymo::export::shared3+0x91>
+	mov    (%rsi),%rax
+	mov    -0x8(%r11,%rsi,1),%rcx
+	mov    %rax,0x20(%r10)
+	mov    %rcx,0x18(%r10,%r11,1)
+	jmp    <kymo::export::shared3+0xcc>
+	cmp    $0x3,%r11
+	jbe    <kymo::export::shared3+0xa7>
+	mov    (%rsi),%eax
+	mov    -0x4(%r11,%rsi,1),%ecx
+	mov    %eax,0x20(%r10)
+	mov    %ecx,0x1c(%r10,%r11,1)
+	jmp    <kymo::export::shared3+0xcc>
+	movups (%rsi),%xmm0
+	movups -0x10(%r11,%rsi,1),%xmm1
+	movups %xmm0,0x20(%r10)
+	movups %xmm1,0x10(%r10,%r11,1)
+	jmp    <kymo::export::shared3+0xcc>
+	cmp    $0x1,%r11
+	jbe    <kymo::export::shared3+0xc3>
+	movzwl (%rsi),%eax
+	movzwl -0x2(%r11,%rsi,1),%ecx
+	mov    %ax,0x20(%r10)
+	mov    %cx,0x1e(%r10,%r11,1)
+	jmp    <kymo::export::shared3+0xcc>
+	jne    <kymo::export::shared3+0xcc>
+	movzbl (%rsi),%eax
+	mov    %al,0x20(%r10)
+	mov    0x8(%r8),%rax
+	mov    0x10(%r8),%rcx
+	add    %r9,%rcx
+	mov    %rcx,(%rax)
+	mov    %r9,(%r8)
 	ret
-	mov    %r10,%fs:(%r9)
-	pop    %rbx
-	pop    %r14
-	pop    %r15
-	jmp    <kymo::export::outlined3>

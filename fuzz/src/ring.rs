@@ -5,9 +5,9 @@ use kymo::format::frame::{Clock, put_str};
 use kymo::format::header::{ClockSource, Header};
 use kymo::format::types::code;
 use kymo::format::varint;
-use kymo::recovery::first_word;
+use kymo::ring::header;
 use kymo::ring::recorder::layout::{
-    Account, HEADER_BYTES, Identity, Mode, SHARED_OFFSET, account_offset,
+    Account, HEADER_BYTES, Identity, Mode, SHARED_OFFSET, account_offset, tail_at,
 };
 
 use super::frames;
@@ -106,7 +106,7 @@ fn make(u: &mut Unstructured<'_>, file: &mut Vec<u8>, committed: &mut u64) -> Re
     };
     let block = capacity / 16;
     let reserved = (tail / block + 1) * block;
-    put(SHARED_OFFSET, &[tail, reserved]);
+    put(SHARED_OFFSET, &[tail_at(tail), reserved]);
     put(SHARED_OFFSET + 384, &[begin]);
     *committed = u.int_in_range(0..=3)?;
     for index in 0..2 {
@@ -128,7 +128,7 @@ fn make(u: &mut Unstructured<'_>, file: &mut Vec<u8>, committed: &mut u64) -> Re
 
 fn filler(words: u64) -> Vec<u64> {
     let mut filler = vec![0; words as usize];
-    filler[0] = first_word(0, 8 * words);
+    filler[0] = header(0, 8 * words as usize);
     filler
 }
 
@@ -141,11 +141,11 @@ fn record(u: &mut Unstructured<'_>) -> Result<Vec<u64>> {
     if u.ratio(1, 8)? {
         bytes.truncate(u.int_in_range(0..=bytes.len())?);
     }
-    let length = 16 + bytes.len() as u64;
+    let length = 16 + bytes.len();
     bytes.resize(bytes.len().next_multiple_of(8), 0xAA);
     let arguments =
         bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
-    Ok([first_word(address(site), length), u.arbitrary()?].into_iter().chain(arguments).collect())
+    Ok([header(address(site), length), u.arbitrary()?].into_iter().chain(arguments).collect())
 }
 
 /// A value of the type that `types` begins with, as it is in memory, or nearly.

@@ -15,8 +15,7 @@
 //! twins, which run it with one line of kymo broken (`kymo::loom_export::twin::Twin` says which)
 //! and pass only if the model fails, in the way they expect.
 //!
-//! What loom cannot show: what rtrb itself does (see `ring::model`, and the property tests that
-//! hold it against rtrb), and reorderings of relaxed accesses within a thread. It also leaves
+//! What loom cannot show: reorderings of relaxed accesses within a thread. It also leaves
 //! interleavings out where a thread loads an atomic before it writes it, because it remembers only
 //! the last access to each; a story is better told so that such a thread comes first.
 #![cfg(kymo_loom)]
@@ -30,7 +29,6 @@ mod registry;
 mod ring;
 mod shutdown;
 mod signal;
-mod sweep;
 
 use kymo::loom_export::twin::{Twin, breaking};
 use std::any::type_name;

@@ -1,101 +1,18 @@
-//! kymo's own ring, in both modes, and a process that finds what another one left.
+//! The overwriting mode, and a process that finds what another one left.
 //!
 //! Records are two words long, a header and a number, if the story does not say otherwise.
 
-use super::sweep::{sweep, sweep_until};
 use super::{check, must_fail};
 use kymo::loom_export::ring::consumer::records;
 use kymo::loom_export::ring::recorder::layout::{Identity, Mode};
 use kymo::loom_export::ring::recorder::memory::Ring;
 use kymo::loom_export::ring::recorder::overwriting::{Follower, Recorder};
 use kymo::loom_export::ring::recorder::recovery::{Image, Recovered};
-use kymo::loom_export::ring::recorder::{BoundedProducer, LogMark, bounded, overwriting};
-use kymo::loom_export::ring::{LENGTH_BITS, WORD_BYTES};
+use kymo::loom_export::ring::recorder::{LogMark, bounded, overwriting};
+use kymo::loom_export::ring::{WORD_BYTES, WordProducer};
 use kymo::loom_export::sync::atomic::{AtomicU64, Ordering};
 use kymo::loom_export::sync::{Arc, thread};
 use kymo::loom_export::twin::Twin;
-
-/// What loom says when a thread touches a word that is not, or not yet, its own.
-const RACE: &str = "Causality violation";
-
-/// Three records through a ring that holds two: the third one waits, and is written over the first.
-fn bounded_full() {
-    let (mut producer, mut consumer, _) = bounded(ring(Mode::Bounded, 4));
-    let logging = thread::spawn(move || {
-        (1..=3).for_each(|number| log(&mut producer, 2, number));
-        producer
-    });
-    assert_eq!(sweep_until(&mut consumer, 3), [1, 2, 3]);
-    logging.join().unwrap();
-}
-
-#[test]
-fn a_bounded_recorder_writes_over_only_what_was_read() {
-    check("a_bounded_recorder_writes_over_only_what_was_read", bounded_full);
-}
-
-#[test]
-fn a_bounded_recorder_writes_over_only_what_was_read_twins() {
-    let twins = [
-        (Twin::RecorderTailStore, RACE),
-        (Twin::RecorderTailLoad, RACE),
-        (Twin::RecorderHeadStore, RACE),
-        (Twin::RecorderHeadLoad, RACE),
-        (Twin::RecorderCommitBeforeWrite, RACE),
-    ];
-    must_fail(a_bounded_recorder_writes_over_only_what_was_read_twins, bounded_full, &twins);
-}
-
-/// Records of three words through a ring of eight: behind the second two words are skipped.
-fn bounded_wrap() {
-    let (mut producer, mut consumer, _) = bounded(ring(Mode::Bounded, 8));
-    let logging = thread::spawn(move || {
-        (1..=3).for_each(|number| log(&mut producer, 3, number));
-        producer
-    });
-    assert_eq!(sweep_until(&mut consumer, 3), [1, 2, 3]);
-    logging.join().unwrap();
-}
-
-#[test]
-fn a_bounded_recorder_skips_the_end() {
-    check("a_bounded_recorder_skips_the_end", bounded_wrap);
-}
-
-#[test]
-fn a_bounded_recorder_skips_the_end_twins() {
-    let twins = [(Twin::FillerLate, "has a length")];
-    must_fail(a_bounded_recorder_skips_the_end_twins, bounded_wrap, &twins);
-}
-
-/// A thread logs and ends. The consumer, which learns of the end, must have all records by then.
-fn bounded_exit() {
-    let (mut producer, mut consumer, _) = bounded(ring(Mode::Bounded, 8));
-    let logging = thread::spawn(move || {
-        (1..=2).for_each(|number| log(&mut producer, 2, number));
-    });
-    let mut numbers = Vec::new();
-    while sweep(&mut consumer, &mut numbers) {
-        thread::yield_now();
-    }
-    assert_eq!(numbers, [1, 2], "lost");
-    logging.join().unwrap();
-}
-
-#[test]
-fn what_a_thread_left_in_a_bounded_recorder_is_read() {
-    check("what_a_thread_left_in_a_bounded_recorder_is_read", bounded_exit);
-}
-
-#[test]
-fn what_a_thread_left_in_a_bounded_recorder_is_read_twins() {
-    let twins = [
-        (Twin::LastLook, "lost"),
-        (Twin::RecorderEndedStore, "lost"),
-        (Twin::RecorderEndedLoad, "lost"),
-    ];
-    must_fail(what_a_thread_left_in_a_bounded_recorder_is_read_twins, bounded_exit, &twins);
-}
 
 /// The ring is almost full of records that were not read when the consumer begins to copy, and the
 /// producer goes on: the consumer gets whole records, and counts those that it does not get.
@@ -311,7 +228,7 @@ fn ring(mode: Mode, words: u64) -> Ring {
 }
 
 /// Logs a record of `words` words, waiting for room; its words behind the header are all `number`.
-fn log(producer: &mut BoundedProducer, words: usize, number: u64) {
+fn log(producer: &mut WordProducer, words: usize, number: u64) {
     let mut slot = loop {
         match producer.reserve(words) {
             Ok(slot) => break slot,
@@ -331,7 +248,7 @@ fn record(recorder: &mut Recorder, number: u64) {
 }
 
 fn header(words: usize) -> u64 {
-    1 << LENGTH_BITS | (words * WORD_BYTES) as u64
+    kymo::loom_export::ring::header(1, words * WORD_BYTES)
 }
 
 /// Consumes what is there; the first record that is not yet consumed or counted is `next`. Whether

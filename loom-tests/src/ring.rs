@@ -3,9 +3,10 @@
 //! The records of these stories are two words long, a header and a number, if the story does not
 //! say otherwise.
 
-use super::sweep::{sweep, sweep_until};
 use super::{check, must_fail};
-use kymo::loom_export::ring::{LENGTH_BITS, WordProducer, WordSlot, ring};
+use kymo::loom_export::ring::consumer::records;
+use kymo::loom_export::ring::producer::Lent;
+use kymo::loom_export::ring::{WORD_BYTES, WordConsumer, WordProducer, header, ring};
 use kymo::loom_export::sync::thread;
 use kymo::loom_export::twin::Twin;
 
@@ -29,13 +30,18 @@ fn a_record_arrives_whole() {
 
 #[test]
 fn a_record_arrives_whole_twins() {
-    let twins = [(Twin::TailStore, RACE), (Twin::TailLoad, RACE), (Twin::CommitBeforeWrite, RACE)];
+    let twins = [
+        (Twin::RecorderTailStore, RACE),
+        (Twin::RecorderTailLoad, RACE),
+        (Twin::RecorderCommitBeforeWrite, RACE),
+    ];
     must_fail(a_record_arrives_whole_twins, publish_and_consume, &twins);
 }
 
 /// Three records through a ring that holds two: the third one waits.
 fn ring_full() {
     let (mut producer, mut consumer) = ring(4);
+    assert_eq!(producer.capacity(), 4);
     let logging = thread::spawn(move || {
         (1..=3).for_each(|number| log(&mut producer, 2, number));
         producer
@@ -51,14 +57,14 @@ fn a_full_ring_is_written_over_only_where_it_was_read() {
 
 #[test]
 fn a_full_ring_is_written_over_only_where_it_was_read_twins() {
-    let twins = [(Twin::HeadStore, RACE), (Twin::HeadLoad, RACE), (Twin::ConsumeBeforeRead, RACE)];
+    let twins = [(Twin::RecorderHeadStore, RACE), (Twin::RecorderHeadLoad, RACE)];
     must_fail(a_full_ring_is_written_over_only_where_it_was_read_twins, ring_full, &twins);
 }
 
-/// Records of three words through a ring of five: behind the first two words are left, which are
+/// Records of three words through a ring of eight: behind the second two words are left, which are
 /// skipped.
 fn wrap() {
-    let (mut producer, mut consumer) = ring(5);
+    let (mut producer, mut consumer) = ring(8);
     let logging = thread::spawn(move || {
         (1..=3).for_each(|number| log(&mut producer, 3, number));
         producer
@@ -99,8 +105,11 @@ fn what_a_thread_logged_last_is_read() {
 
 #[test]
 fn what_a_thread_logged_last_is_read_twins() {
-    let twins =
-        [(Twin::LastLook, "lost"), (Twin::AbandonedStore, "lost"), (Twin::AbandonedLoad, "lost")];
+    let twins = [
+        (Twin::LastLook, "lost"),
+        (Twin::RecorderEndedStore, "lost"),
+        (Twin::RecorderEndedLoad, "lost"),
+    ];
     must_fail(what_a_thread_logged_last_is_read_twins, thread_exit, &twins);
 }
 
@@ -111,23 +120,56 @@ fn log(producer: &mut WordProducer, words: usize, number: u64) {
     }
 }
 
+/// Into words that are lent, as a log call does, or else into a slot.
 fn try_log(producer: &mut WordProducer, words: usize, number: u64) -> bool {
-    if let Some(slot) = producer.reserve_known(words) {
-        write(slot, words, number);
-    } else if let Ok(slot) = producer.reserve(words) {
-        write(slot, words, number);
-    } else {
-        return false;
+    let Lent { next, end, publisher } = producer.lend();
+    let behind = next.wrapping_add(words);
+    if behind <= end {
+        write(next, words, number);
+        // SAFETY: All words have been written, and the header says how many there are.
+        unsafe { publisher.publish(next, behind) };
+        // SAFETY: So far they have been published.
+        unsafe { producer.take_back(behind) };
+        return true;
     }
+    // SAFETY: None has been published.
+    unsafe { producer.take_back(next) };
+    let Ok(mut slot) = producer.reserve(words) else { return false };
+    write(slot.as_mut_ptr(), words, number);
+    // SAFETY: As above.
+    unsafe { slot.publish() };
     true
 }
 
-fn write(mut slot: WordSlot<'_>, words: usize, number: u64) {
-    let at = slot.as_mut_ptr();
-    // SAFETY: The slot has `words` words.
+/// Writes a record of `words` words, which are the producer's from `at` on.
+fn write(at: *mut u64, words: usize, number: u64) {
+    // SAFETY: The caller's promise.
     let record = unsafe { std::slice::from_raw_parts_mut(at, words) };
     record.fill(number);
-    record[0] = (1 << LENGTH_BITS) | (8 * words as u64);
-    // SAFETY: All words have been written, and the header says how many there are.
-    unsafe { slot.publish() };
+    record[0] = header(1, words * WORD_BYTES);
+}
+
+/// Waits for that many records.
+fn sweep_until(consumer: &mut WordConsumer, count: usize) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    while numbers.len() < count {
+        sweep(consumer, &mut numbers);
+        thread::yield_now();
+    }
+    numbers
+}
+
+/// Consumes what is there, and appends the numbers. Whether more may come.
+fn sweep(consumer: &mut WordConsumer, numbers: &mut Vec<u64>) -> bool {
+    let committed = consumer.look();
+    let (first, second) = committed.runs();
+    for record in records(first).chain(records(second)) {
+        assert!(record[1..].iter().all(|word| *word == record[1]), "torn: {record:x?}");
+        numbers.push(record[1]);
+    }
+    let last = committed.is_last();
+    if !first.is_empty() {
+        committed.consume_all();
+    }
+    !last
 }

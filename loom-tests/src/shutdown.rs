@@ -62,22 +62,22 @@ fn every_record_is_accounted_for_twins() {
     must_fail(every_record_is_accounted_for_twins, stop_while_logging, &twins);
 }
 
-/// The same with a ring that holds one record. Of the two, the first `early` are logged before the
-/// consumer starts.
+/// The same with a ring that holds two records. Of the three, the first `early` are logged before
+/// the consumer starts.
 fn stop_while_full(overflow: Overflow, early: u64) {
-    let rig = Rig::new(2 * RECORD_WORDS - 1, overflow);
+    let rig = Rig::new(2 * RECORD_WORDS, overflow);
     let mut thread = rig.thread().expect("the logger runs");
     (1..=early).for_each(|number| assert!(thread.log(number)));
     let consumer = rig.start();
     let logging = thread::spawn(move || {
-        early + (early + 1..=2).filter(|number| thread.log(*number)).count() as u64
+        early + (early + 1..=3).filter(|number| thread.log(*number)).count() as u64
     });
     rig.stop();
     account(&rig, consumer.join().unwrap(), logging.join().unwrap());
 }
 
 fn stop_while_dropping() {
-    stop_while_full(Overflow::DropNewest, 1);
+    stop_while_full(Overflow::DropNewest, 2);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn every_drop_is_accounted_for_twins() {
 }
 
 /// The same with a thread that waits for room: it does not wait for a consumer that has gone. (The
-/// first record may fill the ring behind the last sweep.)
+/// first two may fill the ring behind the last sweep.)
 fn stop_while_waiting() {
     stop_while_full(Overflow::Wait { timeout: None }, 0);
 }
@@ -134,4 +134,29 @@ fn a_flush_ends_with_the_logger_twins() {
     let twins =
         [(Twin::EndUnsaid, "deadlock"), (Twin::RoomBeforeOutput, "flushed, and not in the file")];
     must_fail(a_flush_ends_with_the_logger_twins, stop_while_flushing, &twins);
+}
+
+/// A thread is given words of its ring while the logger ends: it notices all the same.
+fn stop_while_lending() {
+    let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
+    let consumer = rig.start();
+    let mut thread = rig.thread().expect("the logger runs");
+    let logging = thread::spawn(move || {
+        thread.is_drained();
+        thread
+    });
+    rig.stop();
+    consumer.join().unwrap();
+    assert!(logging.join().unwrap().is_closed(), "logs for ever");
+}
+
+#[test]
+fn a_thread_notices_that_its_logger_has_ended() {
+    check("a_thread_notices_that_its_logger_has_ended", stop_while_lending);
+}
+
+#[test]
+fn a_thread_notices_that_its_logger_has_ended_twins() {
+    let twins = [(Twin::LendOverClosed, "logs for ever")];
+    must_fail(a_thread_notices_that_its_logger_has_ended_twins, stop_while_lending, &twins);
 }

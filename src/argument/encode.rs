@@ -154,17 +154,17 @@ pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     // Compared in an order that lets the compiler see, where it knows that `len` is short, that the
     // call is not needed. SAFETY (of each `both_ends`): the conditions are what it asks for; the
     // rest is the caller's promise.
-    if len > 16 {
-        if len <= SHORT_BYTES {
+    if len >= 8 {
+        if len <= 16 {
+            // SAFETY: see above.
+            unsafe { both_ends::<u64>(from, to, len) };
+        } else if len <= SHORT_BYTES {
             // SAFETY: see above.
             unsafe { both_ends::<u128>(from, to, len) };
         } else {
             // SAFETY: the caller's promise.
             unsafe { from.copy_to_nonoverlapping(to, len) };
         }
-    } else if len >= 8 {
-        // SAFETY: see above.
-        unsafe { both_ends::<u64>(from, to, len) };
     } else if len >= 4 {
         // SAFETY: see above.
         unsafe { both_ends::<u32>(from, to, len) };

@@ -72,6 +72,36 @@ pub(crate) fn counter() -> u64 {
     }
 }
 
+/// Writes the processor's counter: on x86-64 as the two halves that it comes in, which takes an
+/// instruction less than to put them together.
+///
+/// # Safety
+/// `to` is valid for writes, and aligned to 8.
+#[inline(always)]
+pub(crate) unsafe fn write_counter(to: *mut u64) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        let (low, high): (u32, u32);
+        // SAFETY: as in `counter`. `_rdtsc` answers a sum, of which the compiler does not see that
+        // it could be stored in halves.
+        unsafe {
+            core::arch::asm!("rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags));
+        }
+        let to = to.cast::<u32>();
+        // SAFETY: the caller's promise.
+        unsafe { to.write(low) };
+        // SAFETY: the other half.
+        let to = unsafe { to.add(1) };
+        // SAFETY: as above.
+        unsafe { to.write(high) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    {
+        // SAFETY: the caller's promise.
+        unsafe { to.write(counter()) };
+    }
+}
+
 /// Whether the counter runs at one rate, whatever the processor does, and alike on all cores.
 fn counter_is_even() -> bool {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -144,6 +174,11 @@ impl TickSource {
             Clock::Coarse => ClockSource::Coarse,
             Clock::Custom(_) => ClockSource::Custom,
         }
+    }
+
+    /// Whether it is the coarse clock.
+    pub(crate) fn is_coarse(self) -> bool {
+        matches!(self.clock, Clock::Coarse)
     }
 
     /// Whether reading it runs code of the program.

@@ -419,7 +419,7 @@ impl<O: Output> Consumer<O> {
         }
         for lane in &self.lanes {
             if !twin::broken(Twin::ModeStaysOpen) {
-                lane.state.close();
+                lane.state.cursor.close();
             }
         }
     }

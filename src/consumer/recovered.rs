@@ -7,7 +7,8 @@ use super::staging::Staging;
 use crate::call_site::CallSite;
 use crate::format::frame::Clock;
 use crate::format::header::{COMMITTED_OFFSET, Header};
-use crate::record::{Record, is_cut};
+use crate::record::Record;
+use crate::ring::MARK;
 use crate::state::ThreadInfo;
 
 /// How many words of records a block has at most, but for the last record.
@@ -84,6 +85,6 @@ pub(crate) fn segment(
 impl Recovered {
     fn record(&self) -> Record<'_> {
         let [first, ticks] = self.header;
-        Record { site: self.site, ticks, cut: is_cut(first), arguments: &self.arguments }
+        Record { site: self.site, ticks, cut: first & MARK != 0, arguments: &self.arguments }
     }
 }

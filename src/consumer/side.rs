@@ -119,6 +119,7 @@ impl<O: Output> Consumer<O> {
 mod tests {
     use super::*;
     use crate::clock::{Clock, TickSource};
+    use crate::ring::filler;
     use crate::segment::mapped::MappedFile;
 
     #[test]
@@ -129,7 +130,7 @@ mod tests {
         let log = output.log_file().unwrap();
         let core = Core::new(clock, Policies::new(Overflow::DropNewest), 512);
         let side = SideFile::default();
-        let write = || side.write(&[16, 0], &ThreadInfo::default(), &log, &core, false);
+        let write = || side.write(&[filler(2), 0], &ThreadInfo::default(), &log, &core, false);
         // A filler, which no consumer hands on: the file is made all the same.
         assert!(write());
         side.close();

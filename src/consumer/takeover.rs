@@ -71,7 +71,7 @@ impl<O: Output> Consumer<O> {
             }
             lane.restart();
             if request.is_none() {
-                lane.state.close();
+                lane.state.cursor.close();
             }
         }
         for ring in self.core.registry.close() {

@@ -1,5 +1,6 @@
 //! Which call sites a thread knows to be in the file.
 
+use std::cell::Cell;
 use std::ptr;
 
 use crate::call_site::CallSite;
@@ -8,22 +9,22 @@ use crate::call_site::CallSite;
 const PLACES: usize = 512;
 
 /// The call sites that a thread has seen to be in the file, each in the one place that it can have.
-pub(crate) struct KnownSites(Box<[u64; PLACES]>);
+pub(crate) struct KnownSites(Box<[Cell<u64>; PLACES]>);
 
 impl KnownSites {
     pub(crate) fn new() -> Self {
-        Self(Box::new([0; PLACES]))
+        Self(Box::new([const { Cell::new(0) }; PLACES]))
     }
 
     /// Whether it is known to be there.
     #[inline(always)]
     pub(crate) fn has(&self, site: &'static CallSite) -> bool {
-        self.0[place(site)] == key(site)
+        self.0[place(site)].get() == key(site)
     }
 
     /// Notes that it is.
-    pub(crate) fn add(&mut self, site: &'static CallSite) {
-        self.0[place(site)] = key(site);
+    pub(crate) fn add(&self, site: &'static CallSite) {
+        self.0[place(site)].set(key(site));
     }
 }
 

@@ -3,19 +3,35 @@
 //! See `ring` for the invariants.
 
 use super::recorder::LogMark;
-use super::storage::{Reader, Words};
-use super::{LENGTH_BITS, LENGTH_MASK, WORD_BYTES};
+use super::recorder::accounts::Accounts;
+use super::recorder::bounded::{Reader, Words};
+use super::recorder::file::RingFile;
+use super::{WORD_BYTES, address, bytes};
 use crate::twin::{self, Twin};
 
 /// Reads records from a ring.
 #[derive(Debug)]
-pub struct Consumer<R> {
-    reader: R,
+pub struct Consumer {
+    reader: Reader,
+    /// What there is beside the words where the ring is in a file.
+    in_file: Option<Box<InFile>>,
 }
 
-impl<R: Reader> Consumer<R> {
-    pub(super) fn new(reader: R) -> Self {
-        Self { reader }
+#[derive(Debug)]
+struct InFile {
+    accounts: Accounts,
+    file: RingFile,
+}
+
+impl Consumer {
+    pub(super) fn new(reader: Reader) -> Self {
+        Self { reader, in_file: None }
+    }
+
+    /// The same for a ring in a file.
+    #[cfg_attr(kymo_loom, allow(dead_code, reason = "models have no files"))]
+    pub(super) fn with_file(self, accounts: Accounts, file: RingFile) -> Self {
+        Self { in_file: Some(Box::new(InFile { accounts, file })), ..self }
     }
 
     /// Gives the first `words` words of what was looked at back to the producer.
@@ -30,34 +46,42 @@ impl<R: Reader> Consumer<R> {
 
     /// Whether the ring is in a file. The four methods below do nothing for others.
     pub fn is_in_file(&self) -> bool {
-        self.reader.is_in_file()
+        self.in_file.is_some()
     }
 
     /// Says in the ring's file that the next words, and the records in them, are in the log as soon
     /// as that is committed: see `recorder::accounts`.
     pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
-        self.reader.prepare(words, records, mark);
+        if let Some(in_file) = &mut self.in_file {
+            in_file.accounts.prepare(words, records, mark);
+        }
     }
 
     /// Takes back what was said last: the log was not committed.
     pub fn retract(&mut self, words: usize, records: u64) {
-        self.reader.retract(words, records);
+        if let Some(in_file) = &mut self.in_file {
+            in_file.accounts.retract(words, records);
+        }
     }
 
     /// Leaves the ring's file where it is, for whoever recovers it.
     pub fn keep_file(&mut self) {
-        self.reader.keep_file();
+        if let Some(in_file) = &mut self.in_file {
+            in_file.file.keep();
+        }
     }
 
     /// Removes the ring's file, unless it is to stay.
     pub fn remove_file(&mut self) {
-        self.reader.remove_file();
+        if let Some(in_file) = &mut self.in_file {
+            in_file.file.remove();
+        }
     }
 
     /// Looks how far the producer has come, and returns all that it has published and is not
     /// consumed yet.
     #[inline]
-    pub fn look(&mut self) -> Committed<'_, R> {
+    pub fn look(&mut self) -> Committed<'_> {
         // The flag before the tail: a producer that has ended publishes nothing more, so a tail
         // that is read after the flag is its last. The other way round, what it published in
         // between would be lost.
@@ -73,13 +97,13 @@ impl<R: Reader> Consumer<R> {
 /// What a producer has published.
 #[derive(Debug)]
 #[must_use = "it stays in the ring until `consume`"]
-pub struct Committed<'a, R: Reader + 'a> {
-    words: R::Words<'a>,
+pub struct Committed<'a> {
+    words: Words<'a>,
     #[cfg_attr(not(any(test, kymo_loom)), allow(dead_code, reason = "see `is_last`"))]
     ended: bool,
 }
 
-impl<R: Reader> Committed<'_, R> {
+impl Committed<'_> {
     /// Whether the producer's half has been dropped, so that nothing comes after these words.
     #[cfg_attr(
         not(any(test, kymo_loom)),
@@ -152,12 +176,12 @@ impl<'a> Iterator for Records<'a> {
     fn next(&mut self) -> Option<&'a [u64]> {
         loop {
             let header = *self.rest.first()?;
-            let bytes = (header & LENGTH_MASK) as usize;
+            let bytes = bytes(header);
             assert!(bytes > 0, "a record or filler has a length");
             // Panics when a record reaches beyond the run, which no producer of this crate writes.
             let (record, rest) = self.rest.split_at(bytes.div_ceil(WORD_BYTES));
             self.rest = rest;
-            if header >> LENGTH_BITS != 0 {
+            if address(header) != 0 {
                 return Some(record);
             }
         }

@@ -1,14 +1,13 @@
 //! A thread's ring: whole records in, whole records out, one producer and one consumer.
 //!
-//! Two layers. A *storage* moves words from one half to the other and knows nothing of records:
-//! rtrb's ring (`on_rtrb`) or one in a file (`recorder`) in the shipped crate, a model of rtrb's
-//! protocol under loom (`model`); all have the few methods of `storage`. The *record protocol* above it (`producer`, `consumer`) is
-//! one code for both, so that loom checks the lines that ship.
+//! Two layers. The *storage* (`recorder::bounded`) moves words from one half to the other and knows
+//! nothing of records. The *record protocol* above it is in `producer` and `consumer`. What ships is
+//! what loom checks, words aside, which loom does not see.
 //!
 //! The record protocol:
 //!
 //! - A record is a run of 64-bit words. The first is its header: the address of its call site in
-//!   the upper 48 bits, its length in bytes, header included, in the lower 15. Bit 15 is for
+//!   the lower 48 bits, above it in 15 bits its length in bytes, header included. Bit 63 is for
 //!   whoever writes and reads records.
 //! - A record lies in one piece. Where the run of free words up to the ring's end is too short for
 //!   it but the one behind it, at the ring's beginning, is not, it goes there. The rest of the ring
@@ -23,9 +22,8 @@
 //!   own, by a release store; each learns of the other's by an acquire load. So what a half once
 //!   knew to be its own stays so until it gives it away.
 //! - INV-2: Every word is initialised when the ring is made.
-//! - INV-3: The words from the producer's `next` to its `end` are its own and in one piece. Unless
-//!   there are none, they begin at the tail. `end` is so far from the end of the address space that
-//!   the longest record fits behind it.
+//! - INV-3: Words that are lent (`Producer::lend`) are the producer's own and in one piece. They end
+//!   so far from the end of the address space that the longest record fits behind them, twice.
 //! - INV-4: No record is longer than half of the ring, rounded up. So a record finds its place in
 //!   an empty ring wherever head and tail stand; a longer one might wait forever, and is refused
 //!   instead.
@@ -34,22 +32,13 @@
 //! argument, and the consumer's every load, would have to ask on which side of the wrap it lies.
 
 pub mod consumer;
-#[cfg(not(kymo_loom))]
-pub mod either;
-#[cfg(any(test, kymo_loom))]
-pub mod model;
-#[cfg(not(kymo_loom))]
-pub mod on_rtrb;
 pub mod producer;
 pub mod recorder;
-pub mod storage;
 #[cfg(all(test, not(kymo_loom)))]
 mod tests;
 
-#[cfg(not(kymo_loom))]
-use either as chosen;
-#[cfg(kymo_loom)]
-use model as chosen;
+pub use consumer::Consumer as WordConsumer;
+pub use producer::Producer as WordProducer;
 
 use crate::format::MAX_RECORD_BYTES;
 
@@ -59,34 +48,49 @@ pub const WORD_BYTES: usize = 8;
 /// The longest record in words.
 pub const MAX_RECORD_WORDS: usize = MAX_RECORD_BYTES / WORD_BYTES;
 
-/// How many lower bits of a header are not the address.
-pub const LENGTH_BITS: u32 = 16;
+/// How many lower bits of a header are the address.
+pub const ADDRESS_BITS: u32 = 48;
 
-/// The bits of a header that are the length in bytes.
-pub const LENGTH_MASK: u64 = (1 << (LENGTH_BITS - 1)) - 1;
+/// The bits above them that are the length in bytes.
+const LENGTH_MASK: u64 = (1 << 15) - 1;
+
+/// The bit of a header that is for whoever writes and reads records.
+pub const MARK: u64 = 1 << 63;
 
 const _: () = assert!(MAX_RECORD_BYTES.is_multiple_of(WORD_BYTES));
 const _: () =
     assert!(MAX_RECORD_BYTES <= LENGTH_MASK as usize, "a length fits its bits of a header");
 
-/// The producer's half of a ring.
-pub type WordProducer = producer::Producer<chosen::Writer>;
+/// The header of a record.
+pub const fn header(address: u64, bytes: usize) -> u64 {
+    address | (bytes as u64) << ADDRESS_BITS
+}
 
-/// The consumer's half of a ring.
-pub type WordConsumer = consumer::Consumer<chosen::Reader>;
+/// The header that says: this many words up to the ring's end are skipped.
+pub const fn filler(words: usize) -> u64 {
+    header(0, words * WORD_BYTES)
+}
 
-/// Room for a record.
-#[cfg(kymo_loom)]
-pub type WordSlot<'a> = producer::Slot<'a, chosen::Writer>;
+/// The address in a header; zero where it is a filler's.
+pub const fn address(header: u64) -> u64 {
+    header & ((1 << ADDRESS_BITS) - 1)
+}
 
-/// Makes a ring of this many words, all of them written once, so that its memory is there.
-///
-/// # Panics
-///
-/// When `capacity_words` is zero, or its bytes exceed `isize::MAX`.
-pub fn ring(capacity_words: usize) -> (WordProducer, WordConsumer) {
-    let (writer, reader) = chosen::storage(capacity_words);
-    (WordProducer::new(writer), WordConsumer::new(reader))
+/// The length in bytes in a header.
+pub const fn bytes(header: u64) -> usize {
+    (header >> ADDRESS_BITS & LENGTH_MASK) as usize
+}
+
+/// Makes a ring of at least this many words (see [`recorder::memory::capacity_for`]), all of them
+/// written once, so that its memory is there.
+pub fn ring(words: usize) -> (WordProducer, WordConsumer) {
+    let capacity_words = recorder::memory::capacity_for(words);
+    let identity = recorder::layout::Identity { capacity_words, ..Default::default() };
+    let ring = recorder::memory::Ring::on_heap(identity);
+    #[cfg(kymo_loom)]
+    let ring = ring.with_hidden_words();
+    let (producer, consumer, _) = recorder::bounded(ring);
+    (producer, consumer)
 }
 
 /// Makes a ring in a file in this directory.
@@ -100,8 +104,10 @@ pub fn ring_in_file(
 ) -> std::io::Result<(WordProducer, WordConsumer)> {
     #[cfg(not(kymo_loom))]
     {
-        let (writer, reader) = either::in_file(directory, identity)?;
-        Ok((WordProducer::new(writer), WordConsumer::new(reader)))
+        let (ring, path) = recorder::mapping::create(directory, identity)?;
+        let file = recorder::file::RingFile::new(path);
+        let (producer, consumer, accounts) = recorder::bounded(ring);
+        Ok((producer, consumer.with_file(accounts, file)))
     }
     // Models have no files.
     #[cfg(kymo_loom)]

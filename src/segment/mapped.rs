@@ -19,8 +19,8 @@
 //!   any more: a new segment is begun at the same path.
 //!
 //! *Not taken:* `pwrite` instead of the mapping, which answers an outside truncation with a hole and
-//! never with a signal. It costs a system call for each sweep and takes two to four times as long
-//! for the same bytes, all of which would slow down the usual case for the sake of an accident.
+//! never with a signal. It costs a system call for each sweep and has the kernel copy each byte
+//! again, which would slow down the usual case for the sake of an accident.
 
 use std::fs::File;
 use std::io;

@@ -3,14 +3,15 @@
 
 use crate::call_site::CallSite;
 use crate::format::types::Type;
-use crate::record::{HEADER_BYTES, record_bytes};
+use crate::record::HEADER_BYTES;
+use crate::ring;
 
 /// The bit of a length that says that the value was cut.
 const CUT: u16 = 1 << 15;
 
 /// The arguments of a record, as they were in memory.
 pub(super) fn arguments(record: &[u64]) -> Option<Vec<u8>> {
-    let bytes = record_bytes(*record.first()?);
+    let bytes = ring::bytes(*record.first()?);
     let rest = record.get(2..)?.iter().flat_map(|word| word.to_ne_bytes());
     let arguments: Vec<u8> = rest.take(bytes.checked_sub(HEADER_BYTES)?).collect();
     (arguments.len() == bytes - HEADER_BYTES).then_some(arguments)

@@ -4,7 +4,6 @@
 use super::{LeftOver, SIGKILL};
 use crate::consumer::recovered;
 use crate::format::header::{ClockSource, Header};
-use crate::record;
 
 /// What a recovery found.
 #[derive(Debug)]
@@ -27,9 +26,4 @@ pub fn recover(ring: &[u8], sites: &[u8], committed: u64) -> InMemory {
         records: threads.iter().map(|thread| thread.records.len() as u64).sum(),
         problems: left.problems().cloned().collect(),
     }
-}
-
-/// The first word of a record of so many bytes whose call site is at this address.
-pub fn first_word(address: u64, bytes: u64) -> u64 {
-    record::first_word_at(address, bytes)
 }

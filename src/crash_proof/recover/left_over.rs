@@ -12,7 +12,7 @@ use crate::consumer::recovered::{Recovered, Thread};
 use crate::crash_proof::place::Place;
 use crate::crash_proof::{Name, sites};
 use crate::format::frame::Clock;
-use crate::record;
+use crate::ring;
 use crate::ring::recorder::layout::{self, Identity};
 use crate::ring::recorder::mapping;
 use crate::ring::recorder::recovery::{Fit, Image, Part, RingError};
@@ -223,7 +223,7 @@ impl Ring {
             let text = "it speaks of a log that is gone: some of its records may be in that one";
             self.problems.push(text.to_owned());
         }
-        let site = |record: &[u64]| dictionary.site(record::site_address(record[0]));
+        let site = |record: &[u64]| dictionary.site(ring::address(record[0]));
         let known = |record: &[u64]| match site(record) {
             Some(site) if check::fits(site, record) => Fit::Record,
             Some(_) => Fit::None,

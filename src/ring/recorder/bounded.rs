@@ -1,22 +1,31 @@
 //! The bounded mode: a storage for the record protocol.
 //!
-//! With positions that only grow and a capacity that is a power of two, moving one is an addition,
-//! where rtrb has to wrap at twice the capacity.
+//! With positions that only grow and a capacity that is a power of two, moving one is an addition.
+//! While words are lent, their addresses stand for positions: the difference is a constant, the
+//! [`Publisher`]'s bias.
 //!
 //! Under loom, which does not see plain words, each half has a copy of the words that are its own,
 //! and moves them to and from the ring's atomic words. That each word has one owner at a time, loom
 //! sees by cells that are touched when it becomes a half's own, and before that gives it away: see
-//! `Plain`, and `ring::model`, which does the same.
+//! `Plain`.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::assert_mode;
-use super::layout::{Mode, Shared};
+use super::layout::{Mode, Shared, position_of, tail_at};
 use super::memory::Ring;
-use crate::ring::storage::{self, Run};
 use crate::sync::atomic::Ordering;
 use crate::twin::{self, Twin};
+
+/// Words in one piece.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The address of the first word. Not to be dereferenced where `words` is zero.
+    pub start: *mut u64,
+    /// How many words.
+    pub words: usize,
+}
 
 /// Makes a storage of a ring.
 pub fn storage(ring: Arc<Ring>) -> (Writer, Reader) {
@@ -50,17 +59,19 @@ impl Writer {
     }
 }
 
-// SAFETY: INV-1: the words from the tail to the head, one capacity further on, are the producer's;
-// `commit` moves the tail over them, and `consume` the head over those before the tail. INV-2: the
-// memory was zero. The runs of `free` stay where they are while `ring` lives.
-unsafe impl storage::Writer for Writer {
-    #[inline]
-    fn capacity(&self) -> usize {
+impl Writer {
+    /// How many words the ring has.
+    pub fn capacity(&self) -> usize {
         self.ring.capacity() as usize
     }
 
-    #[inline]
-    fn free(&mut self) -> [Run; 2] {
+    /// Looks how far the consumer has come, and returns all words that are the producer's: the run
+    /// from the tail on, and the run from the ring's beginning on, which is empty unless the first
+    /// one ends at the ring's end.
+    ///
+    /// The words stay valid, and may be read and written through these pointers, until they are
+    /// committed; moving the writer does not matter. The runs of an earlier call are void.
+    pub fn free(&mut self) -> [Run; 2] {
         // Acquire: pairs with the store in `consume`: the consumer has read what is free.
         let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderHeadLoad);
         let head = self.shared().consumer.head.load(acquire);
@@ -75,24 +86,58 @@ unsafe impl storage::Writer for Writer {
         ]
     }
 
-    #[inline]
-    unsafe fn commit(&mut self, words: usize) {
+    /// Gives the consumer the first `words` free words, by one release store.
+    ///
+    /// # Safety
+    ///
+    /// No more words than the last call of [`free`](Self::free) returned, less those committed
+    /// since.
+    pub unsafe fn commit(&mut self, words: usize) {
         let tail = self.tail + words as u64;
-        // Release: pairs with the load in `look`, and with what recovery finds (INV-R1).
-        let release = twin::ordering(Ordering::Release, Twin::RecorderTailStore);
-        if twin::broken(Twin::RecorderCommitBeforeWrite) {
-            self.shared().tail.store(tail, release);
-        }
-        self.plain.give(&self.ring, self.tail, tail);
+        publish(self.shared(), tail_at(tail), || self.plain.give(&self.ring, self.tail, tail));
         self.tail = tail;
-        self.shared().tail.store(tail, release);
     }
 
-    #[inline]
-    fn is_abandoned(&self) -> bool {
-        // Acquire: as rtrb has it. Pairs with the store in the consumer's `drop`.
+    /// What gives the consumer words of the first run of [`free`](Self::free), until the next call
+    /// of that.
+    pub fn publisher(&self) -> Publisher {
+        let start = self.plain.run(&self.ring, self.tail, 0).start;
+        Publisher {
+            bias: tail_at(self.tail).wrapping_sub(start.addr() as u64),
+            shared: self.shared,
+            #[cfg(kymo_loom)]
+            ring: Arc::as_ptr(&self.ring),
+            #[cfg(kymo_loom)]
+            plain: &raw const *self.plain.0,
+        }
+    }
+
+    /// Notes that so many words were given to the consumer by a publisher.
+    ///
+    /// # Safety
+    ///
+    /// As for [`commit`](Self::commit); and the publisher has.
+    pub unsafe fn advance(&mut self, words: usize) {
+        self.tail += words as u64;
+    }
+
+    /// Whether the consumer's half has been dropped.
+    pub fn is_abandoned(&self) -> bool {
+        // Acquire: pairs with the store in the consumer's `drop`.
         self.shared().consumer.ended.load(Ordering::Acquire) != 0
     }
+}
+
+/// Publishes what is before this tail, once `give` has moved it to where the consumer finds it.
+#[inline(always)]
+fn publish(shared: &Shared, tail: u64, give: impl FnOnce()) {
+    // Release: pairs with the load in `look`, and with what recovery finds (INV-R1).
+    let release = twin::ordering(Ordering::Release, Twin::RecorderTailStore);
+    if twin::broken(Twin::RecorderCommitBeforeWrite) {
+        shared.tail.store(tail, release);
+    }
+    give();
+    shared.tail.store(tail, release);
 }
 
 impl Drop for Writer {
@@ -100,6 +145,49 @@ impl Drop for Writer {
         // Release: pairs with the load in the consumer's `is_abandoned`: who sees it sees the tail.
         let release = twin::ordering(Ordering::Release, Twin::RecorderEndedStore);
         self.shared().ended.store(1, release);
+    }
+}
+
+/// Publishes words that are lent, by their addresses: one addition and one store.
+#[derive(Clone, Copy, Debug)]
+pub struct Publisher {
+    /// What an address is short of the tail there.
+    bias: u64,
+    shared: NonNull<Shared>,
+    #[cfg(kymo_loom)]
+    ring: *const Ring,
+    #[cfg(kymo_loom)]
+    plain: *const [std::cell::Cell<u64>],
+}
+
+impl Publisher {
+    /// Gives the consumer the lent words from one address to another.
+    ///
+    /// # Safety
+    ///
+    /// The ring lives, and the words are lent, have been written, and follow on those that were
+    /// given before.
+    #[inline(always)]
+    pub unsafe fn publish(&self, from: *mut u64, to: *mut u64) {
+        // SAFETY: the caller's promise: the ring lives.
+        let shared = unsafe { self.shared.as_ref() };
+        publish(shared, self.tail(to), || {
+            #[cfg(kymo_loom)]
+            {
+                // SAFETY: the caller's promise: the ring lives.
+                let ring = unsafe { &*self.ring };
+                // SAFETY: and with it the producer, which has the cells.
+                let cells = unsafe { &*self.plain };
+                give(cells, ring, position_of(self.tail(from)), position_of(self.tail(to)));
+            }
+            let _ = from;
+        });
+    }
+
+    /// The tail at this address.
+    #[inline(always)]
+    fn tail(&self, address: *mut u64) -> u64 {
+        (address.addr() as u64).wrapping_add(self.bias)
     }
 }
 
@@ -114,27 +202,29 @@ pub struct Reader {
     tail: u64,
 }
 
-impl storage::Reader for Reader {
-    type Words<'a> = Words<'a>;
-
+impl Reader {
+    /// Looks how far the producer has come.
     #[inline]
-    fn look(&mut self) {
+    pub fn look(&mut self) {
         // Acquire: pairs with the store in `commit`.
         let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderTailLoad);
-        let tail = self.ring.shared().tail.load(acquire);
+        let tail = position_of(self.ring.shared().tail.load(acquire));
         // It is what it should be as long as no other process writes to the file. Nobody may be
         // made to read outside of the ring.
         self.tail = tail.clamp(self.head, self.head + self.ring.capacity());
         self.plain.take(&self.ring, self.head, self.tail);
     }
 
+    /// All words that were committed as of the last [`look`](Self::look) and are not consumed.
     #[inline]
-    fn committed(&mut self) -> Words<'_> {
+    pub fn committed(&mut self) -> Words<'_> {
         Words(self)
     }
 
+    /// Whether the producer's half has been dropped. When this is true, the next
+    /// [`look`](Self::look) sees the last words.
     #[inline]
-    fn is_abandoned(&self) -> bool {
+    pub fn is_abandoned(&self) -> bool {
         // Acquire: pairs with the store in the producer's `drop`.
         let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderEndedLoad);
         self.ring.shared().ended.load(acquire) != 0
@@ -152,9 +242,10 @@ impl Drop for Reader {
 #[derive(Debug)]
 pub struct Words<'a>(&'a mut Reader);
 
-impl storage::Words for Words<'_> {
+impl Words<'_> {
+    /// The words up to the ring's end, and those from its beginning on.
     #[inline]
-    fn runs(&self) -> (&[u64], &[u64]) {
+    pub fn runs(&self) -> (&[u64], &[u64]) {
         let Reader { ring, plain, head, tail, .. } = &*self.0;
         let words = tail - head;
         let first = words.min(ring.capacity() - (head & (ring.capacity() - 1)));
@@ -167,8 +258,13 @@ impl storage::Words for Words<'_> {
         (run(*head, first), run(head + first, words - first))
     }
 
+    /// Gives the producer the first `words` of them back, by one release store.
+    ///
+    /// # Panics
+    ///
+    /// When there are not as many.
     #[inline]
-    fn consume(self, words: usize) {
+    pub fn consume(self, words: usize) {
         let reader = self.0;
         assert!(words as u64 <= reader.tail - reader.head, "consumed more words than there are");
         let head = reader.head + words as u64;
@@ -226,10 +322,6 @@ impl Plain {
         Self((0..ring.capacity()).map(|_| std::cell::Cell::new(0)).collect())
     }
 
-    fn cell(&self, position: u64) -> &std::cell::Cell<u64> {
-        &self.0[position as usize & (self.0.len() - 1)]
-    }
-
     fn run(&self, _: &Ring, position: u64, words: u64) -> Run {
         // From the whole buffer's address, so that it is valid for all words of the run.
         let start = self.0.as_ptr().wrapping_add(position as usize & (self.0.len() - 1));
@@ -245,17 +337,21 @@ impl Plain {
     }
 
     fn give(&self, ring: &Ring, from: u64, to: u64) {
-        for at in from..to {
-            ring.owner(at).with_mut(|_| ());
-            // Relaxed, here and below: the tail and the head order the words.
-            ring.word(at).store(self.cell(at).get(), Ordering::Relaxed);
-        }
+        give(&self.0, ring, from, to);
     }
 
     fn take(&self, ring: &Ring, from: u64, to: u64) {
         for at in from..to {
             ring.owner(at).with(|_| ());
-            self.cell(at).set(ring.word(at).load(Ordering::Relaxed));
+            self.0[at as usize & (self.0.len() - 1)].set(ring.load_word(at));
         }
+    }
+}
+
+#[cfg(kymo_loom)]
+fn give(cells: &[std::cell::Cell<u64>], ring: &Ring, from: u64, to: u64) {
+    for at in from..to {
+        ring.owner(at).with_mut(|_| ());
+        ring.store_word(at, cells[at as usize & (cells.len() - 1)].get());
     }
 }

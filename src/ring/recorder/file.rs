@@ -15,6 +15,7 @@ pub struct RingFile {
 }
 
 impl RingFile {
+    #[cfg_attr(kymo_loom, allow(dead_code, reason = "models have no files"))]
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path: Some(path), generation: fork::generation() }
     }

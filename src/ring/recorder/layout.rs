@@ -7,6 +7,7 @@ use std::mem::offset_of;
 
 use crate::format::frame;
 use crate::format::header::ClockSource;
+use crate::ring::WORD_BYTES;
 use crate::sync::atomic::AtomicU64;
 
 /// The version of the layout.
@@ -85,6 +86,19 @@ pub struct Identity {
     pub thread_os_id: u64,
     /// The thread's name, of which [`MAX_NAME_BYTES`] are kept.
     pub thread_name: String,
+}
+
+/// The tail at a position.
+#[inline(always)]
+pub fn tail_at(position: u64) -> u64 {
+    position * WORD_BYTES as u64
+}
+
+/// The position of a tail. A tail that is no multiple of a word's length is nowhere: the answer is
+/// greater than any position.
+#[inline(always)]
+pub fn position_of(tail: u64) -> u64 {
+    tail.rotate_right(WORD_BYTES.trailing_zeros())
 }
 
 impl Identity {
@@ -186,7 +200,8 @@ pub enum CopyError {
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct Shared {
-    /// Up to where records are published.
+    /// Up to where records are published, in bytes: a position times [`WORD_BYTES`]. What publishes
+    /// has an address, and to divide it would take an instruction more in each log call.
     pub tail: AtomicU64,
     /// Overwriting: see INV-R3.
     pub reserved: AtomicU64,

@@ -46,8 +46,15 @@ enum Memory {
         _words: Box<[AtomicU64]>,
         /// One for each word: see `bounded::Plain`.
         owners: Box<[crate::sync::UnsafeCell<()>]>,
+        /// What is in the words, where nobody looks but the halves, for whom the owners stand. Each
+        /// access of an atomic multiplies what loom has to look at.
+        hidden: Option<Box<[Hidden]>>,
     },
 }
+
+/// A word that loom does not see.
+#[cfg(kymo_loom)]
+pub(super) type Hidden = crate::sync::statics::AtomicU64;
 
 /// As aligned as a mapping.
 #[cfg(not(kymo_loom))]
@@ -145,7 +152,7 @@ impl Ring {
             shared: NonNull::from(&*shared),
             words: NonNull::from(&*words).cast(),
             identity,
-            memory: Memory::Model { _shared: shared, _words: words, owners },
+            memory: Memory::Model { _shared: shared, _words: words, owners, hidden: None },
         };
         ring.begin();
         ring
@@ -206,6 +213,39 @@ impl Ring {
     pub(super) fn owner(&self, position: u64) -> &crate::sync::UnsafeCell<()> {
         let Memory::Model { owners, .. } = &self.memory;
         &owners[(position & (self.capacity() - 1)) as usize]
+    }
+
+    /// The same ring where nobody looks at words but the halves.
+    #[cfg(kymo_loom)]
+    pub(crate) fn with_hidden_words(mut self) -> Self {
+        let Memory::Model { hidden, owners, .. } = &mut self.memory;
+        *hidden = Some(owners.iter().map(|_| Hidden::new(0)).collect());
+        self
+    }
+
+    /// Stores the word at a position. Relaxed, as what follows: the tail and the head order the
+    /// words of the bounded mode.
+    #[cfg(kymo_loom)]
+    pub(super) fn store_word(&self, position: u64, word: u64) {
+        match self.hidden(position) {
+            Some(hidden) => hidden.store(word, Ordering::Relaxed),
+            None => self.word(position).store(word, Ordering::Relaxed),
+        }
+    }
+
+    /// Loads the word at a position.
+    #[cfg(kymo_loom)]
+    pub(super) fn load_word(&self, position: u64) -> u64 {
+        match self.hidden(position) {
+            Some(hidden) => hidden.load(Ordering::Relaxed),
+            None => self.word(position).load(Ordering::Relaxed),
+        }
+    }
+
+    #[cfg(kymo_loom)]
+    fn hidden(&self, position: u64) -> Option<&Hidden> {
+        let Memory::Model { hidden, .. } = &self.memory;
+        hidden.as_ref().map(|words| &words[(position & (self.capacity() - 1)) as usize])
     }
 
     /// Writes the account with this index. See INV-R6 for when.

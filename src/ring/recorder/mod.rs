@@ -1,5 +1,5 @@
-//! kymo's own ring: in memory that another process can read when this one has been killed, and
-//! able to write over its oldest records.
+//! kymo's ring: in memory that another process can read when this one has been killed, and able to
+//! write over its oldest records.
 //!
 //! The memory ([`memory`]) is a file mapping that others share, or the heap. Its layout
 //! ([`layout`]) is specified in `docs/format.md`, "Ring files": a header page and a power of two of
@@ -8,8 +8,8 @@
 //!
 //! Two modes, which share all that but the producer and the consumer:
 //!
-//! - *Bounded* ([`mod@bounded`]): nothing is written over that has not been consumed. It is a storage
-//!   for the record protocol of `ring`, like rtrb's, and has the same costs or lower ones.
+//! - *Bounded* ([`mod@bounded`]): nothing is written over that has not been consumed. It is the
+//!   storage for the record protocol of `ring`.
 //! - *Overwriting* ([`mod@overwriting`]): the producer never waits. The consumer copies, finds out
 //!   afterwards which words of the copy it can trust, and how many records it has missed.
 //!
@@ -42,7 +42,6 @@
 
 pub mod accounts;
 pub mod bounded;
-#[cfg(not(kymo_loom))]
 pub mod file;
 pub mod layout;
 pub mod mapping;
@@ -56,24 +55,18 @@ mod tests;
 
 use std::sync::Arc;
 
+use super::consumer::Consumer;
 use super::producer::Producer;
-use super::{WORD_BYTES, consumer::Consumer};
 use accounts::Accounts;
 use layout::Mode;
 use memory::Ring;
-
-/// The producer's half of a bounded ring.
-pub type BoundedProducer = Producer<bounded::Writer>;
-
-/// The consumer's half of a bounded ring.
-pub type BoundedConsumer = Consumer<bounded::Reader>;
 
 /// Makes a bounded ring of it. The accounts are for the consumer, where there is a log.
 ///
 /// # Panics
 ///
 /// When the ring's mode is another.
-pub fn bounded(ring: Ring) -> (BoundedProducer, BoundedConsumer, Accounts) {
+pub fn bounded(ring: Ring) -> (Producer, Consumer, Accounts) {
     let ring = Arc::new(ring);
     let (writer, reader) = bounded::storage(Arc::clone(&ring));
     (Producer::new(writer), Consumer::new(reader), Accounts::of(ring))
@@ -86,11 +79,6 @@ pub fn bounded(ring: Ring) -> (BoundedProducer, BoundedConsumer, Accounts) {
 /// When the ring's mode is another.
 pub fn overwriting(ring: Ring) -> (overwriting::Recorder, overwriting::Follower) {
     overwriting::halves(ring)
-}
-
-/// The header that says: this many words up to the ring's end are skipped.
-fn filler(words: u64) -> u64 {
-    words * WORD_BYTES as u64
 }
 
 /// What the consumer knows of the log when it writes an account: see [`accounts`].

@@ -26,12 +26,12 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::accounts::Accounts;
-use super::layout::{BLOCKS, Mode, Shared};
+use super::layout::{BLOCKS, Mode, Shared, position_of, tail_at};
 use super::memory::Ring;
-use super::{LogMark, assert_mode, filler};
-use crate::ring::MAX_RECORD_WORDS;
+use super::{LogMark, assert_mode};
 use crate::ring::consumer::records;
 use crate::ring::producer::Refusal;
+use crate::ring::{MAX_RECORD_WORDS, filler};
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
 use crate::twin::{self, Twin};
 
@@ -154,7 +154,7 @@ impl Recorder {
         self.records += 1;
         // Release: pairs with the load in `Follower::look`, and with what recovery finds (INV-R1).
         let release = twin::ordering(Ordering::Release, Twin::RecorderTailStore);
-        self.shared().tail.store(self.tail, release);
+        self.shared().tail.store(tail_at(self.tail), release);
     }
 
     /// Finds room for a record of this many words, as the other rings' producers do: there always
@@ -224,7 +224,7 @@ impl Recorder {
         }
         if skipped > 0 {
             // Relaxed: as in `push`.
-            ring.word(self.tail).store(filler(skipped), Ordering::Relaxed);
+            ring.word(self.tail).store(filler(skipped as usize), Ordering::Relaxed);
         }
         if !index_early {
             self.write_entries(begin, end);
@@ -350,7 +350,8 @@ impl Follower {
         let ring = &*self.ring;
         let (shared, capacity) = (ring.shared(), ring.capacity());
         // Acquire: pairs with the store in `Recorder::push`.
-        let tail = shared.tail.load(twin::ordering(Ordering::Acquire, Twin::RecorderTailLoad));
+        let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderTailLoad);
+        let tail = position_of(shared.tail.load(acquire));
         let from = self.position.max(tail.saturating_sub(capacity));
         self.copied.clear();
         // Relaxed: validated below.

@@ -17,13 +17,11 @@ use std::mem::offset_of;
 use std::ops::Range;
 use std::{error, fmt};
 
-use super::filler;
 use super::layout::{
     Account, BLOCKS, COPY_BYTES, COPY_OFFSETS, CopyError, HEADER_BYTES, Identity, Mode,
-    SHARED_OFFSET, Shared, VERSION, account_offset, entry_offset, u64_at,
+    SHARED_OFFSET, Shared, VERSION, account_offset, entry_offset, position_of, u64_at,
 };
-use crate::record::{record_bytes, site_address};
-use crate::ring::WORD_BYTES;
+use crate::ring::{WORD_BYTES, address, bytes, filler};
 
 /// A ring as its process left it.
 #[derive(Clone, Debug)]
@@ -197,7 +195,7 @@ impl Image {
         }
         Ok(Self {
             identity,
-            tail: u64_at(page, TAIL_OFFSET),
+            tail: position_of(u64_at(page, TAIL_OFFSET)),
             reserved: u64_at(page, RESERVED_OFFSET),
             ended: u64_at(page, RESERVED_OFFSET + 8) != 0,
             head: u64_at(page, HEAD_OFFSET),
@@ -402,12 +400,13 @@ impl<'a> Walk<'a, '_> {
         let header = image.word(at)?;
         let index = image.index_of(at);
         let to_end = image.identity.capacity_words - index as u64;
-        let words = record_bytes(header).div_ceil(WORD_BYTES) as u64;
+        let words = bytes(header).div_ceil(WORD_BYTES) as u64;
         if words == 0 || words > to_end.min(image.tail - at) {
             return None;
         }
-        if site_address(header) == 0 {
-            return (header == filler(to_end)).then_some(Found::Filler(words));
+        if address(header) == 0 {
+            let right = words == to_end && header == filler(words as usize);
+            return right.then_some(Found::Filler(words));
         }
         let record = image.words.get(index..index + words as usize)?;
         match self.known.map_or(Fit::Record, |known| known(record)) {
@@ -457,7 +456,7 @@ impl<'a> Walk<'a, '_> {
         let [first, second] = self.readable();
         for at in second.rev().chain(first.rev()) {
             let index = self.image.index_of(at);
-            let claimed = record_bytes(self.image.words[index]).div_ceil(WORD_BYTES);
+            let claimed = bytes(self.image.words[index]).div_ceil(WORD_BYTES);
             let Some(left) = effort.checked_sub(claimed) else { break };
             effort = left;
             let (words, is_stranger) = match self.find(at) {
@@ -534,7 +533,7 @@ impl Image {
         });
         let head = shared.consumer.head.load(Ordering::Acquire);
         let ended = shared.ended.load(Ordering::Acquire) != 0;
-        let tail = shared.tail.load(Ordering::Acquire);
+        let tail = position_of(shared.tail.load(Ordering::Acquire));
         let words = (0..ring.capacity()).map(|at| ring.word(at).load(Ordering::Relaxed)).collect();
         let index = shared.index.iter().map(|entry| {
             let position = entry.position.load(Ordering::Relaxed);

@@ -10,10 +10,10 @@ use super::mapping::{self, create, process_start};
 use super::memory::{Ring, capacity_for};
 use super::overwriting::Recorder;
 use super::recovery::{Consumed, Fit, Image, Known, Part, Recovered, RingError};
-use super::{BoundedProducer, LogMark, bounded, overwriting};
+use super::{LogMark, bounded, overwriting};
 use crate::ring::consumer::records;
-use crate::ring::producer::Refusal;
-use crate::ring::{LENGTH_BITS, WORD_BYTES};
+use crate::ring::producer::{Producer, Refusal};
+use crate::ring::{WORD_BYTES, address, header};
 
 const LOGGER: [u8; 16] = *b"segment \0\0\0\0\0\0\0\0";
 
@@ -34,14 +34,14 @@ pub(super) fn identity(mode: Mode, words: usize) -> Identity {
 /// A record whose words all tell its number and its length.
 pub(super) fn record(number: u64, words: usize) -> Vec<u64> {
     let words = words as u64;
-    let header = (number << LENGTH_BITS) | (words * WORD_BYTES as u64);
-    let behind = (1..words).map(|index| (number << 32) | (words << LENGTH_BITS) | index);
+    let header = header(number, words as usize * WORD_BYTES);
+    let behind = (1..words).map(|index| (number << 32) | (words << 16) | index);
     std::iter::once(header).chain(behind).collect()
 }
 
 /// Whether these words are one of `record`'s.
 fn is_record(words: &[u64]) -> Fit {
-    match words[0] >> LENGTH_BITS {
+    match address(words[0]) {
         number if number >= 1 << 32 => Fit::Stranger,
         number if words == record(number, words.len()) => Fit::Record,
         _ => Fit::None,
@@ -50,10 +50,10 @@ fn is_record(words: &[u64]) -> Fit {
 
 pub(super) fn number(words: &[u64]) -> u64 {
     assert_eq!(is_record(words), Fit::Record, "torn: {words:x?}");
-    words[0] >> LENGTH_BITS
+    address(words[0])
 }
 
-pub(super) fn log(producer: &mut BoundedProducer, record: &[u64]) -> Result<(), Refusal> {
+pub(super) fn log(producer: &mut Producer, record: &[u64]) -> Result<(), Refusal> {
     let mut slot = producer.reserve(record.len())?;
     // SAFETY: as many words were reserved.
     unsafe { slot.as_mut_ptr().copy_from_nonoverlapping(record.as_ptr(), record.len()) };
@@ -452,7 +452,7 @@ fn strangers_are_passed_over() {
     let mut bytes = twenty(Mode::Bounded);
     for number in strangers {
         // The highest byte of the call site's address.
-        bytes[HEADER_BYTES + (number - 1) * 24 + 7] = 1;
+        bytes[HEADER_BYTES + (number - 1) * 24 + 5] = 1;
     }
     let image = Image::from_bytes(&bytes).unwrap();
     let recovered = image.recover(FROM_BEGINNING, Some(&is_record)).unwrap();
