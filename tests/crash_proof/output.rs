@@ -242,7 +242,8 @@ fn what_was_written_and_not_committed_is_cut_off() {
         rings.collect::<Vec<_>>()
     };
     let is_swept = |(bytes, _): &(Vec<u8>, PathBuf)| {
-        word(bytes, HEAD) == word(bytes, TAIL) && word(bytes, TAIL) > 0
+        // The tail is in bytes.
+        8 * word(bytes, HEAD) == word(bytes, TAIL) && word(bytes, TAIL) > 0
     };
     while (0..THREADS).any(|thread| counters.of(thread).load(Ordering::Acquire) < 100)
         || !rings().iter().all(is_swept)
