@@ -271,7 +271,7 @@ impl Builder {
     /// If a logger runs already, if another process writes to the file, if the file cannot be made,
     /// allocated (its first part) or mapped, or if the consumer cannot be pinned; with
     /// [`Builder::crash_proof`], if its directory has no room; with [`Builder::recover`], if that
-    /// fails. Then nothing was made, renamed or written over.
+    /// fails. Then nothing was made, renamed or written over (but what was recovered is).
     pub fn start(mut self) -> Result<Logger, StartError> {
         fork::register();
         let mut running = running();

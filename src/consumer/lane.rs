@@ -805,14 +805,17 @@ impl Block {
     }
 
     /// Puts a record into the open block; says whether something of it was cut.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, record: Record<'_>, entry: &Entry, staging: &mut Staging) -> bool {
-        staging.ensure(compact::max_bytes(record.arguments.len()) + 2 * varint::MAX_BYTES);
-        staging.put_varint(entry.number);
-        staging.put_varint(record.ticks.wrapping_sub(self.ticks));
+        let since_last = record.ticks.wrapping_sub(self.ticks);
         self.ticks = record.ticks;
         self.range.add(record.ticks);
-        entry.plan.compact(record.arguments, record.cut, staging)
+        let max_bytes = compact::max_bytes(record.arguments.len()) + 2 * varint::MAX_BYTES;
+        staging.fill(max_bytes, |mut room| {
+            room.put_varint(entry.number);
+            room.put_varint(since_last);
+            entry.plan.compact(record.arguments, record.cut, room)
+        })
     }
 
     /// Closes the block, if one is open.
