@@ -71,11 +71,13 @@ fn read(turn: &Turn, options: Options<'_>) -> Vec<Seen> {
 }
 
 fn messages(seen: &[Seen]) -> Vec<&str> {
-    let message = |seen| match seen {
-        &Seen::Record { ref message, .. } => Some(message.as_str()),
-        _ => None,
-    };
-    seen.iter().filter_map(message).collect()
+    let mut messages = Vec::new();
+    for seen in seen {
+        if let Seen::Record { message, .. } = seen {
+            messages.push(message.as_str());
+        }
+    }
+    messages
 }
 
 fn dumps(seen: &[Seen]) -> Vec<&Seen> {

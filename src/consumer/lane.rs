@@ -99,7 +99,7 @@ impl Sweep {
     }
 
     /// How many records of the thread's ordinary ring.
-    fn from_ring(&self) -> u64 {
+    fn ring_records(&self) -> u64 {
         self.count() - self.other_records
     }
 
@@ -341,7 +341,7 @@ impl Lane {
     /// (Where the ring is not in a file, this does nothing.)
     pub(super) fn prepare(&mut self, mark: LogMark) {
         if self.sweep.words != 0 {
-            self.ring.prepare(self.sweep.words, self.sweep.from_ring(), mark);
+            self.ring.prepare(self.sweep.words, self.sweep.ring_records(), mark);
             self.sweep.prepared = true;
         }
     }
@@ -349,7 +349,7 @@ impl Lane {
     /// Takes back what the ring's file was made to say: the log was not committed.
     fn retract(&mut self) {
         if std::mem::take(&mut self.sweep.prepared) {
-            self.ring.retract(self.sweep.words, self.sweep.from_ring());
+            self.ring.retract(self.sweep.words, self.sweep.ring_records());
         }
     }
 
