@@ -24,7 +24,7 @@
 //!
 //! The caller sorts records into classes (the logger: by level), and learns how many of each were
 //! overwritten: the producer counts them, and writes its counts down beside each entry of the index
-//! ([`ByClass`]). They are not in the ring's memory, so that whoever recovers it from a file knows
+//! (`ByClass`). They are not in the ring's memory, so that whoever recovers it from a file knows
 //! only the sum.
 
 use std::ptr::NonNull;
