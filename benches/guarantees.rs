@@ -27,12 +27,15 @@ const BATCHES: usize = 100;
 /// Calls that wait for the consumer, of each kind.
 const WAITING: u64 = 2_000;
 
+/// The recorder that is dumped.
+const RECORDER_BYTES: usize = 1 << 20;
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// What is measured: its name, and how it is asked for.
 type Choice = (&'static str, fn(Builder) -> Builder);
 
-const UNAFFECTED: [Choice; 6] = [
+const UNAFFECTED: [Choice; 9] = [
     ("waiting for room (the default)", |builder| builder),
     ("dropping the newest", |builder| builder.overflow(Overflow::DropNewest)),
     ("other levels written through", |builder| builder.write_through(Level::Error)),
@@ -40,6 +43,11 @@ const UNAFFECTED: [Choice; 6] = [
     ("handlers for signals and crashes", |builder| {
         let limit = Duration::from_secs(1);
         builder.drain_on_termination(limit).drain_on_crash(limit)
+    }),
+    ("other levels recorded", |builder| builder.flight_recorder(Level::Debug, 1 << 20)),
+    ("overwriting the oldest", |builder| builder.overflow(Overflow::OverwriteOldest)),
+    ("recorded: the flight recorder's levels", |builder| {
+        builder.flight_recorder(Level::Info, 1 << 20)
     }),
     ("the coarse clock", |builder| builder.clock(kymo::Clock::Coarse)),
 ];
@@ -75,7 +83,27 @@ fn main() -> Result<()> {
             info!("tick {} {} {}", black_box(1_u64), 2_u64, 3_u64);
             kymo::flush();
         },
-    )
+    )?;
+    dumps()
+}
+
+/// Prints what a dump of a full recorder takes.
+fn dumps() -> Result<()> {
+    let scratch = Scratch::temporary("guarantees");
+    let logger = start(|builder| builder.flight_recorder(Level::Info, RECORDER_BYTES), &scratch)?;
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        for number in 0..RECORDER_BYTES as u64 / 40 {
+            info!("tick {} {} {}", black_box(number), black_box(number), black_box(number));
+        }
+        let begin = Instant::now();
+        let records = logger.dump_flight_recorder();
+        times.push((begin.elapsed().as_micros(), records));
+    }
+    times.sort_unstable();
+    let (time_us, records) = times[ROUNDS / 2];
+    println!("| a dump of {records} records | median of {ROUNDS}: {time_us} |");
+    Ok(())
 }
 
 fn start(choose: fn(Builder) -> Builder, scratch: &Scratch) -> Result<Logger> {

@@ -6,7 +6,8 @@
 # What is decoded lies in blocks, whose number depends on the consumer's pace: those counts move in the last digit.
 #
 # Usage: benches/instructions.sh            the table
-#        benches/instructions.sh NAME ...   a number for each, a line for each: mixed, "mixed coarse", decode_text
+#        benches/instructions.sh NAME ...   a number for each, a line for each: mixed, "mixed coarse", "mixed overwriting",
+#                                           "mixed flight", decode_text
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -30,7 +31,7 @@ executed() {
     awk '/Collected/ { print $4 }' "$scratch/log"
 }
 
-# each MESSAGE [CLOCK]: instructions for one.
+# each MESSAGE [CHOICE]: instructions for one.
 each() {
     case $1 in
         decode_*) function=kymo_$1 ;;
@@ -54,10 +55,10 @@ if [ $# -gt 0 ]; then
     exit
 fi
 
-echo "| a call | instructions | with the coarse clock |"
-echo "| --- | --- | --- |"
+echo "| a call | instructions | with the coarse clock | overwriting the oldest | recorded |"
+echo "| --- | --- | --- | --- | --- |"
 for message in disabled static ints mixed str64; do
-    echo "| $message | $(each $message) | $(each $message coarse) |"
+    echo "| $message | $(each $message) | $(each $message coarse) | $(each $message overwriting) | $(each $message flight) |"
 done
 echo
 echo "| a record of the message mixed, decoded | instructions |"

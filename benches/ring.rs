@@ -134,13 +134,13 @@ fn outlined(cursor: &mut Cursor, number: u64) -> bool {
 #[unsafe(no_mangle)]
 fn kymo_ring_overwriting(recorder: &mut Recorder, number: u64) -> bool {
     let record = record(number);
-    recorder.push_known(&record) || push_outlined(recorder, number)
+    recorder.push_known(&record, 0) || push_outlined(recorder, number)
 }
 
 #[cold]
 #[inline(never)]
 fn push_outlined(recorder: &mut Recorder, number: u64) -> bool {
-    recorder.push(&record(number)).is_ok()
+    recorder.push(&record(number), 0).is_ok()
 }
 
 #[inline(never)]
@@ -150,7 +150,7 @@ fn kymo_ring_overwriting_slot(recorder: &mut Recorder, number: u64) -> bool {
     // SAFETY: the slot has as many words as a record.
     unsafe { slot.as_mut_ptr().cast::<[u64; WORDS]>().write(record(number)) };
     // SAFETY: all of them were written.
-    unsafe { slot.publish() };
+    unsafe { slot.publish(0) };
     true
 }
 

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::consumer::{Hook, Notice};
 use crate::endings::Endings;
 use crate::level::Level;
-use crate::policy::{Overflow, Policies, WriteThrough};
+use crate::policy::{DumpAt, FlightRecorder, Overflow, Policies, WriteThrough};
 use crate::ring::WORD_BYTES;
 use crate::ring::recorder::memory::capacity_for;
 use crate::sync::Arc;
@@ -158,6 +158,61 @@ impl Builder {
     /// ```
     pub fn overflow_at(mut self, level: Level, policy: Overflow) -> Self {
         self.policies.set_overflow(level, policy);
+        self
+    }
+
+    /// Has records of `level` and of less urgent ones go round in a ring of `bytes_per_thread` in
+    /// each thread, and not into the file: a flight recorder. Default: none. At least 4 KiB, at most
+    /// 4 GiB; rounded up to a power of two; a sixteenth of it is always being written over.
+    ///
+    /// The consumer does not touch these rings, so that they cost it nothing and the file does not
+    /// grow, until a *dump* writes what they hold into it:
+    ///
+    /// - behind a record of level `Error` or another one that [`Builder::dump_at`] chooses;
+    /// - when the program calls [`Logger::dump_flight_recorder`](crate::Logger::dump_flight_recorder);
+    /// - when a fatal signal ends the process, where [`Builder::drain_on_crash`] and the like are set.
+    ///
+    /// A dump stands between marks that say why it was made and from when to when it reaches; a
+    /// reader that orders by time puts its records where they belong. What was dumped is not dumped
+    /// again. What is overwritten before any dump, or is there when the logger is shut down, was
+    /// never to be in the file: it is in no count of dropped records. Dumped records are among those
+    /// written; [`Report::dumped`](crate::Report::dumped) says how many they are.
+    ///
+    /// Threads that have ended keep their recorders until the next dump, the last 16 of them. After
+    /// the first dump each recorder takes twice its memory, for the copy. A thread that is ending,
+    /// in the destructors of its thread-locals, logs to the file. Levels that are
+    /// [written through](Builder::write_through) are not recorded.
+    ///
+    /// ```
+    /// use kymo::{Level, Logger};
+    ///
+    /// // 512 KiB: some 12,000 debug and trace records of each thread.
+    /// let builder = Logger::builder("app.kymo").flight_recorder(Level::Debug, 512 << 10);
+    /// ```
+    pub fn flight_recorder(mut self, level: Level, bytes_per_thread: usize) -> Self {
+        let words = bytes_per_thread.clamp(MIN_RING_BYTES, MAX_RING_BYTES).div_ceil(8);
+        self.policies.flight = Some(FlightRecorder { level, words });
+        self
+    }
+
+    /// At records of which level the flight recorder is dumped, `None`: at none, and how much time
+    /// is between two such dumps at least. Default: `Error`, one second.
+    ///
+    /// The consumer looks for such records in what it writes; they cost their threads nothing. Where
+    /// the last dump was not long enough ago, this one is made when it is, or at shutdown. A level
+    /// that the recorder itself takes never has it dumped, nor does a more urgent record that was
+    /// dropped.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use kymo::{Level, Logger};
+    ///
+    /// let builder = Logger::builder("app.kymo")
+    ///     .flight_recorder(Level::Trace, 1 << 20)
+    ///     .dump_at(Level::Warn, Duration::from_millis(100));
+    /// ```
+    pub fn dump_at(mut self, level: impl Into<Option<Level>>, min_interval: Duration) -> Self {
+        self.policies.dump_at = DumpAt { level: level.into(), interval: min_interval };
         self
     }
 

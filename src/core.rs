@@ -2,11 +2,13 @@
 
 use crate::call_site::CallSite;
 use crate::clock::{Observation, TickSource};
+use crate::consumer::dump::DumpRequest;
 use crate::consumer::side::SideFile;
 use crate::control::Control;
 use crate::crash_proof::CrashProof;
 use crate::policy::Policies;
 use crate::producer::Producer;
+use crate::recorded::{self, Followers, Recorders};
 use crate::registry::{NewRing, Registry};
 use crate::ring::ring;
 use crate::segment::LogFile;
@@ -28,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) started: Observation,
     pub(crate) side: SideFile,
     pub(crate) emergency: Arc<Emergency>,
+    pub(crate) dump_request: DumpRequest,
     /// Where rings are in files.
     crash_proof: Option<CrashProof>,
     log: Mutex<Option<Arc<LogFile>>>,
@@ -45,6 +48,7 @@ impl Core {
             started: clock.observe(),
             side: SideFile::default(),
             emergency: Arc::default(),
+            dump_request: DumpRequest::default(),
             crash_proof: None,
             log: Mutex::default(),
         }
@@ -101,22 +105,51 @@ impl Core {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has the flight recorder dumped, and waits for it; how many records that were.
+    pub(crate) fn dump_flight_recorder(&self) -> u64 {
+        // Nothing under this lock leaves anything half done.
+        let _turn = self.dump_request.turn.lock().unwrap_or_else(|it| it.into_inner());
+        self.dump_request.ask();
+        if self.control.request_sweep(None) { self.dump_request.records() } else { 0 }
+    }
+
     /// A producer for kymo's own records; `None` if the logger has just ended.
     pub(crate) fn make_own_producer(self: &Arc<Self>, ring_words: usize) -> Option<Producer> {
         let thread = ThreadInfo { name: "kymo".to_owned(), os_id: 0 };
-        self.make(RingState { is_own: true, ..RingState::new(self, ring_words, thread) })
+        let state = RingState { is_own: true, ..RingState::new(self, ring_words, thread) };
+        self.make(state, Default::default())
     }
 
-    /// A producer for the calling thread; `None` if the logger has just ended.
+    /// A producer for the calling thread, with rings for its recorded levels; `None` if the logger
+    /// has just ended.
     pub(crate) fn make_producer(
         self: &Arc<Self>,
         ring_words: usize,
         thread: ThreadInfo,
     ) -> Option<Producer> {
-        self.make(RingState::new(self, ring_words, thread))
+        match recorded::rings(self, ring_words) {
+            Some(rings) => {
+                let state = RingState::new(self, ring_words, thread).with_recorders(self);
+                self.make(state, rings)
+            }
+            None => self.make_plain_producer(ring_words, thread),
+        }
     }
 
-    fn make(self: &Arc<Self>, state: RingState) -> Option<Producer> {
+    /// A producer without those: what it logs goes to its one ring.
+    pub(crate) fn make_plain_producer(
+        self: &Arc<Self>,
+        ring_words: usize,
+        thread: ThreadInfo,
+    ) -> Option<Producer> {
+        self.make(RingState::new(self, ring_words, thread), Default::default())
+    }
+
+    fn make(
+        self: &Arc<Self>,
+        state: RingState,
+        (recorders, followers): (Option<Box<Recorders>>, Followers),
+    ) -> Option<Producer> {
         // Each call of a thread comes here when the consumer has died: no ring is made for it.
         if self.registry.is_closed() {
             return None;
@@ -136,12 +169,12 @@ impl Core {
             .or_else(|| self.registry.spare(state.ring_words))
             .unwrap_or_else(|| ring(state.ring_words));
         let state = Arc::new(state);
-        if !self.registry.add(NewRing { ring: consumer, state: state.clone() }) {
+        if !self.registry.add(NewRing { ring: consumer, followers, state: state.clone() }) {
             return None;
         }
         // Behind that, so that only what the consumer knows of is in the list. The thread has its
         // end of the ring still, so it is not dismissed before.
         self.counters.enlist(&state);
-        Some(Producer::new(producer, state, self.clone()))
+        Some(Producer::new(producer, recorders, state, self.clone()))
     }
 }

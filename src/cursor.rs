@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::ptr;
 
 use crate::crash_proof::KnownSites;
+use crate::recorded::Recorders;
 use crate::ring::LENT_END;
 use crate::ring::producer::Lent;
 use crate::ring::recorder::bounded::Publisher;
@@ -40,6 +41,22 @@ pub(crate) enum Path {
     Second,
     /// Something out of the ordinary is to be done: no words are lent.
     Outlined,
+    /// The record goes to a ring of its own, where it takes the place of the oldest.
+    Overwriting,
+    /// The same, of the flight recorder.
+    Flight,
+}
+
+impl Path {
+    /// Whether words are lent for it.
+    fn lends(self) -> bool {
+        (self as usize) < LENDING
+    }
+
+    /// Whether it leads to a ring that overwrites its oldest records.
+    fn records(self) -> bool {
+        self as usize > LENDING
+    }
 }
 
 /// How many paths words are lent to.
@@ -56,7 +73,9 @@ const LEVELS: Range<usize> = if cfg!(kymo_loom) { 2..3 } else { 0..5 };
 /// - INV-2: a limit that is neither [`NONE`] nor [`CLOSED`] is the end of words that the producer
 ///   has lent, and while it is that, `next` is taken or an address among these words or at their
 ///   end, and `publisher` is what came with them.
-/// - INV-3: a signal handler may interrupt everything here, behind each instruction, and log. Where
+/// - INV-3: `recorders` is null, or what the producer owns, which uses it only while the cursor is
+///   taken.
+/// - INV-4: a signal handler may interrupt everything here, behind each instruction, and log. Where
 ///   it finds the cursor taken it changes nothing of it; where not, it leaves it as another call
 ///   would. So nothing is read or written but by who has taken it; and to take it, which is to read
 ///   `next` and to write it, is one instruction. With two, what the handler logs between them would
@@ -70,6 +89,8 @@ pub(crate) struct Cursor {
     limits: [[AtomicUsize; 5]; LENDING],
     /// By level.
     paths: [Path; 5],
+    /// Where those levels' records go that go round; null where there are none.
+    recorders: Cell<*mut Recorders>,
     is_coarse: bool,
     /// Where the ring is in a file: the call sites that are in theirs, or cannot be.
     known: Option<KnownSites>,
@@ -87,6 +108,7 @@ pub(crate) static NOWHERE: Cursor = Cursor {
     publisher: Cell::new(None),
     limits: [const { [const { AtomicUsize::new(NONE) }; 5] }; LENDING],
     paths: [Path::Outlined; 5],
+    recorders: Cell::new(ptr::null_mut()),
     is_coarse: false,
     known: None,
 };
@@ -99,6 +121,7 @@ impl Cursor {
             publisher: Cell::new(None),
             limits: std::array::from_fn(|_| std::array::from_fn(|_| AtomicUsize::new(NONE))),
             paths,
+            recorders: Cell::new(ptr::null_mut()),
             is_coarse,
             known: None,
         }
@@ -123,6 +146,34 @@ impl Cursor {
     #[inline(always)]
     pub(crate) fn known_sites(&self) -> Option<&KnownSites> {
         self.known.as_ref()
+    }
+
+    /// The path of a level, by its index.
+    pub(crate) fn path(&self, level: usize) -> Path {
+        self.paths[level]
+    }
+
+    /// These are the thread's recorders now.
+    pub(crate) fn set_recorders(&self, recorders: *mut Recorders) {
+        self.recorders.set(recorders);
+    }
+
+    /// Takes the cursor for a record of a level that is recorded; `None` where it is not, or where
+    /// something else has to be done first.
+    #[inline(always)]
+    pub(crate) fn recording(&self, level: usize) -> Option<Recording<'_>> {
+        let path = self.paths[level];
+        if !path.records() {
+            return None;
+        }
+        let next = self.take()?;
+        let recorders = self.recorders.get();
+        // Relaxed: see `room`.
+        if recorders.is_null() || self.limits[0][level].load(Ordering::Relaxed) == CLOSED {
+            self.put_back(next);
+            return None;
+        }
+        Some(Recording { cursor: self, next, recorders, path })
     }
 
     /// Takes words for a record of this level and of so many bytes; `None` where there are none, or
@@ -157,27 +208,31 @@ impl Cursor {
     /// `None` where it is taken already.
     pub(crate) fn take(&self) -> Option<*mut u64> {
         let next = self.take_next();
-        (!is_taken(next)).then_some(next)
+        if is_taken(next) {
+            self.put_back(next);
+            return None;
+        }
+        Some(next)
     }
 
     /// Takes it, and returns what `next` was, which may be that it is taken.
     #[inline(always)]
     fn take_next(&self) -> *mut u64 {
         let next = take_in_one_instruction(&self.next);
-        // For signal handlers: what follows does not move up. (INV-3.)
+        // For signal handlers: what follows does not move up. (INV-4.)
         compiler_fence(Ordering::SeqCst);
         next
     }
 
     /// Whether words are lent to any level.
     pub(crate) fn lends(&self) -> bool {
-        self.paths.iter().any(|path| *path != Path::Outlined)
+        self.paths.iter().any(|path| path.lends())
     }
 
     /// Gives it words, and lets calls use it again.
     pub(crate) fn give(&self, lent: &Lent) {
         self.publisher.set(Some(lent.publisher));
-        for limit in self.limits(|path| path != Path::Outlined) {
+        for limit in self.limits(Path::lends) {
             // Relaxed, both: the consumer only ever stores `CLOSED`, of which nothing depends; what
             // it stores between the two is kept.
             let before = limit.load(Ordering::Relaxed);
@@ -198,7 +253,7 @@ impl Cursor {
     /// Lets calls use it again.
     #[inline(always)]
     pub(crate) fn put_back(&self, next: *mut u64) {
-        // For signal handlers: what was done before does not move down. (INV-3.)
+        // For signal handlers: what was done before does not move down. (INV-4.)
         compiler_fence(Ordering::SeqCst);
         self.next.store(next, Ordering::Relaxed);
     }
@@ -223,7 +278,7 @@ impl Cursor {
     fn limits(&self, which: impl Fn(Path) -> bool) -> impl Iterator<Item = &AtomicUsize> {
         LEVELS.filter_map(move |level| {
             let path = self.paths[level];
-            let lending = if path == Path::Outlined { Path::First } else { path };
+            let lending = if path.lends() { path } else { Path::First };
             which(path).then(|| &self.limits[lending as usize][level])
         })
     }
@@ -274,6 +329,30 @@ fn take_in_one_instruction(next: &AtomicPtr<u64>) -> *mut u64 {
 #[inline(always)]
 fn take_in_one_instruction(next: &AtomicPtr<u64>) -> *mut u64 {
     next.swap(TAKEN, Ordering::Relaxed)
+}
+
+/// The right to use a thread's recorders: its cursor is taken, until this is dropped.
+pub(crate) struct Recording<'a> {
+    cursor: &'a Cursor,
+    next: *mut u64,
+    recorders: *mut Recorders,
+    path: Path,
+}
+
+impl Recording<'_> {
+    /// The recorders, and which of them is meant.
+    #[inline(always)]
+    pub(crate) fn recorders(&mut self) -> (&mut Recorders, Path) {
+        // SAFETY: INV-3: not null, and the cursor is taken.
+        (unsafe { &mut *self.recorders }, self.path)
+    }
+}
+
+impl Drop for Recording<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.cursor.put_back(self.next);
+    }
 }
 
 /// Words for a record, of a cursor that is taken.

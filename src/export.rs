@@ -10,6 +10,7 @@ use crate::call_site::{AtAny, AtLevel, CallSite};
 pub use crate::hot::enabled;
 use crate::hot::{self, First, Second};
 use crate::level::Level;
+use crate::recorded;
 
 /// Captures an argument.
 #[inline(always)]
@@ -47,11 +48,11 @@ pub(crate) fn site<S: Statement, L: Arguments>(_: S, _: L) -> &'static CallSite 
 /// Makes the functions for statements with a few arguments. The arguments are passed one by one so
 /// that they travel in registers, to functions that all statements with these types and of
 /// this level share, so that a statement is little code: `$shared` for the usual case, which calls nothing and so saves no
-/// register, `$long` where a string has to be copied by a loop, `$second` for the coarse clock and rings in files, `$outlined` where anything
-/// else is out of the ordinary. The call site comes last, so that the arguments are in their
-/// registers already.
+/// register, `$long` where a string has to be copied by a loop, `$second` for the coarse clock and rings in files,
+/// `$recorded` for levels whose records go round in a ring of their own, `$outlined` where anything else is out of the
+/// ordinary. The call site comes last, so that the arguments are in their registers already.
 macro_rules! log {
-    ($log:ident $log_at:ident $shared:ident $long:ident $second:ident $outlined:ident: $list:ty,
+    ($log:ident $log_at:ident $shared:ident $long:ident $second:ident $recorded:ident $outlined:ident: $list:ty,
         $($name:ident: $ty:ident),* => $value:expr) => {
         #[inline(always)]
         pub fn $log<S: Statement, $($ty: Encode),*>(_statement: S, $($name: $ty),*) {
@@ -87,6 +88,14 @@ macro_rules! log {
         fn $second<V: AtLevel, $($ty: Encode),*>($($name: $ty,)* site: &'static CallSite) {
             let arguments: $list = $value;
             if !hot::log::<Second, V, _>(site, arguments) {
+                $recorded::<V, $($ty),*>($($name,)* site);
+            }
+        }
+
+        #[inline(never)]
+        fn $recorded<V: AtLevel, $($ty: Encode),*>($($name: $ty,)* site: &'static CallSite) {
+            let arguments: $list = $value;
+            if !recorded::log::<V, _>(site, arguments) {
                 $outlined($($name,)* site);
             }
         }
@@ -100,14 +109,14 @@ macro_rules! log {
     };
 }
 
-log!(log0 log0_at shared0 long0 second0 outlined0: (), => ());
-log!(log1 log1_at shared1 long1 second1 outlined1: (A, ()), a: A => (a, ()));
-log!(log2 log2_at shared2 long2 second2 outlined2: (A, (B, ())), a: A, b: B => (a, (b, ())));
-log!(log3 log3_at shared3 long3 second3 outlined3: (A, (B, (C, ()))), a: A, b: B, c: C => (a, (b, (c, ()))));
-log!(log4 log4_at shared4 long4 second4 outlined4: (A, (B, (C, (D, ())))), a: A, b: B, c: C, d: D => (a, (b, (c, (d, ())))));
-log!(log5 log5_at shared5 long5 second5 outlined5: (A, (B, (C, (D, (E, ()))))), a: A, b: B, c: C, d: D, e: E =>
+log!(log0 log0_at shared0 long0 second0 recorded0 outlined0: (), => ());
+log!(log1 log1_at shared1 long1 second1 recorded1 outlined1: (A, ()), a: A => (a, ()));
+log!(log2 log2_at shared2 long2 second2 recorded2 outlined2: (A, (B, ())), a: A, b: B => (a, (b, ())));
+log!(log3 log3_at shared3 long3 second3 recorded3 outlined3: (A, (B, (C, ()))), a: A, b: B, c: C => (a, (b, (c, ()))));
+log!(log4 log4_at shared4 long4 second4 recorded4 outlined4: (A, (B, (C, (D, ())))), a: A, b: B, c: C, d: D => (a, (b, (c, (d, ())))));
+log!(log5 log5_at shared5 long5 second5 recorded5 outlined5: (A, (B, (C, (D, (E, ()))))), a: A, b: B, c: C, d: D, e: E =>
     (a, (b, (c, (d, (e, ()))))));
-log!(log6 log6_at shared6 long6 second6 outlined6: (A, (B, (C, (D, (E, (F, ())))))), a: A, b: B, c: C, d: D, e: E, f: F =>
+log!(log6 log6_at shared6 long6 second6 recorded6 outlined6: (A, (B, (C, (D, (E, (F, ())))))), a: A, b: B, c: C, d: D, e: E, f: F =>
     (a, (b, (c, (d, (e, (f, ())))))));
 
 /// A statement with more arguments than fit into registers: `(a, (b, (c, …)))`.
@@ -124,8 +133,9 @@ pub fn log_many_at<S: Statement, L: Arguments>(_statement: S, level: Level, argu
 
 #[inline(never)]
 fn shared_many<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: L) {
-    let logged =
-        hot::log::<First, V, L>(site, arguments) || hot::log::<Second, V, L>(site, arguments);
+    let logged = hot::log::<First, V, L>(site, arguments)
+        || hot::log::<Second, V, L>(site, arguments)
+        || recorded::log::<V, L>(site, arguments);
     if !logged {
         hot::log_slow(site, arguments);
     }

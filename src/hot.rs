@@ -31,6 +31,7 @@ use crate::format::MAX_RECORD_BYTES;
 use crate::level::Level;
 use crate::producer::Producer;
 use crate::record::{HEADER_BYTES, write_first_word};
+use crate::recorded;
 use crate::ring::WORD_BYTES;
 use crate::sync::statics::{AtomicU8, Ordering};
 use crate::thread;
@@ -229,6 +230,9 @@ pub(crate) fn log_outlined<L: Arguments>(
     site: &'static CallSite,
     arguments: L,
 ) {
+    if recorded::log_outlined(producer, site, arguments) {
+        return;
+    }
     let ticks = producer.stamp();
     let Some(fit) = Fit::new(&arguments, producer.max_record_bytes()) else {
         return producer.drop_record(site.level, ticks, DropReason::TooLarge);
@@ -275,16 +279,16 @@ pub(crate) fn log_at_once<L: Arguments>(
 }
 
 /// How a record is made to fit.
-struct Fit {
+pub(crate) struct Fit {
     /// Its length, header included.
-    bytes: usize,
+    pub(crate) bytes: usize,
     /// Where it has to be cut: how many bytes its arguments may have beyond the least they need.
     spare: Option<usize>,
 }
 
 impl Fit {
     /// `None` where even the least is too much.
-    fn new<L: Arguments>(arguments: &L, max_bytes: usize) -> Option<Self> {
+    pub(crate) fn new<L: Arguments>(arguments: &L, max_bytes: usize) -> Option<Self> {
         let bytes = HEADER_BYTES + arguments.bytes();
         if bytes <= max_bytes {
             return Some(Self { bytes, spare: None });
@@ -299,7 +303,7 @@ impl Fit {
     /// # Safety
     /// `to` is valid for writes of `self.bytes`, rounded up to words, and this is the fit of these
     /// arguments.
-    unsafe fn write<L: Arguments>(
+    pub(crate) unsafe fn write<L: Arguments>(
         self,
         to: *mut u64,
         site: &'static CallSite,

@@ -82,6 +82,7 @@ mod producer;
 #[cfg(feature = "reader")]
 pub mod reader;
 mod record;
+mod recorded;
 mod registry;
 #[doc(hidden)]
 pub mod ring;

@@ -134,6 +134,29 @@ impl Logger {
         self.core.counters.stats()
     }
 
+    /// Writes into the file what the flight recorders of all threads hold, waits until it is there,
+    /// and returns how many records that were. 0 where nothing was recorded since the last dump, where
+    /// there is no flight recorder, or where the logger or its output has ended.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("kymo-dump-{}.kymo", std::process::id()));
+    /// use kymo::Level;
+    ///
+    /// let logger = kymo::Logger::builder(&path).flight_recorder(Level::Debug, 1 << 20).start()?;
+    /// kymo::debug!("nobody sees this unless it is asked for");
+    /// assert_eq!(logger.dump_flight_recorder(), 1);
+    /// assert_eq!(logger.dump_flight_recorder(), 0);
+    /// # drop(logger);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn dump_flight_recorder(&self) -> u64 {
+        if self.generation != fork::generation() || self.core.policies.flight.is_none() {
+            return 0;
+        }
+        self.core.dump_flight_recorder()
+    }
+
     /// Changes the least urgent level that is logged.
     pub fn set_max_level(&self, level: Level) {
         // Relaxed: see `hot::enabled`.
@@ -189,6 +212,7 @@ impl Logger {
             return Report {
                 written: stats.total.written(),
                 dropped: stats.total.dropped(),
+                dumped: stats.dumped,
                 rescued: stats.rescued,
                 file_bytes: stats.file_bytes,
                 error: Some(io::Error::new(io::ErrorKind::TimedOut, text)),
@@ -247,7 +271,7 @@ impl Builder {
     /// If a logger runs already, if another process writes to the file, if the file cannot be made,
     /// allocated (its first part) or mapped, or if the consumer cannot be pinned; with
     /// [`Builder::crash_proof`], if its directory has no room; with [`Builder::recover`], if that
-    /// fails. Then nothing was made, renamed or written over.
+    /// fails. Then nothing was made, renamed or written over (but what was recovered is).
     pub fn start(mut self) -> Result<Logger, StartError> {
         fork::register();
         let mut running = running();
@@ -425,7 +449,7 @@ impl Drop for EndOnDrop {
         // waits for room in one is let go.
         for ring in self.0.registry.close() {
             ring.state.cursor.close();
-            orphans::adopt(Orphan::new(ring.ring, ring.state, 0));
+            orphans::adopt(Orphan::new(ring.ring, ring.followers.overwriting, ring.state, 0));
         }
         self.0.control.end();
         self.0.emergency.mailbox.end();

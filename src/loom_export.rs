@@ -34,7 +34,7 @@ pub mod rig {
     use crate::format::varint;
     use crate::hot::{self, Second};
     use crate::orphans::Orphan;
-    use crate::policy::{Policies, WriteThrough};
+    use crate::policy::{FlightRecorder, Policies, WriteThrough};
     use crate::producer::Producer;
     use crate::segment::Output;
     use crate::signals::mailbox::Request;
@@ -87,6 +87,25 @@ pub mod rig {
             policies.set_write_through(patience);
             let core = Core::new(TickSource::new(Clock::Coarse), policies, ring_words);
             Self { core: Arc::new(core), file: Arc::default() }
+        }
+
+        /// The same, where every record goes to a flight recorder.
+        pub fn recording(ring_words: usize) -> Self {
+            let mut policies = Policies::new(Overflow::DropNewest);
+            let words = 4 * RECORD_WORDS;
+            policies.flight = Some(FlightRecorder { level: Level::Error, words });
+            let core = Core::new(TickSource::new(Clock::Coarse), policies, ring_words);
+            Self { core: Arc::new(core), file: Arc::default() }
+        }
+
+        /// The same, where every record takes the place of the oldest.
+        pub fn overwriting(ring_words: usize) -> Self {
+            Self::new(ring_words, Overflow::OverwriteOldest)
+        }
+
+        /// Has the flight recorder dumped, and waits for it; how many records that were.
+        pub fn dump(&self) -> u64 {
+            self.core.dump_flight_recorder()
         }
 
         /// Another handle to it.

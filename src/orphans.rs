@@ -6,6 +6,7 @@
 
 use crate::ring::WordConsumer;
 use crate::ring::consumer::records;
+use crate::ring::recorder::overwriting::Follower;
 use crate::state::RingState;
 use crate::sync::Arc;
 use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
@@ -44,6 +45,9 @@ pub(crate) fn count() -> u64 {
 /// A ring of which nothing will be written any more.
 pub(crate) struct Orphan {
     ring: WordConsumer,
+    /// Of the levels that overwrite their oldest records. (Those of the flight recorder were not to
+    /// be written.)
+    overwriting: Option<Follower>,
     state: Arc<RingState>,
     /// How many of the drops are accounted for.
     dropped: u64,
@@ -51,8 +55,13 @@ pub(crate) struct Orphan {
 
 impl Orphan {
     /// `dropped` of the producer's drops are in the file.
-    pub(crate) fn new(ring: WordConsumer, state: Arc<RingState>, dropped: u64) -> Self {
-        Self { ring, state, dropped }
+    pub(crate) fn new(
+        ring: WordConsumer,
+        overwriting: Option<Follower>,
+        state: Arc<RingState>,
+        dropped: u64,
+    ) -> Self {
+        Self { ring, overwriting, state, dropped }
     }
 
     /// How many records came, or were dropped, since the last call; and whether the thread has
@@ -63,6 +72,11 @@ impl Orphan {
         let (first, second) = late.runs();
         let mut count = records(first).chain(records(second)).count() as u64;
         late.consume_all();
+        while let Some(overwriting) = self.overwriting.as_mut().filter(|ring| !ring.is_empty()) {
+            let late = overwriting.look();
+            count += late.overwritten() + records(late.runs().0).count() as u64;
+            late.consume_all();
+        }
         // Behind the look: of a thread that has ended this finds all drops.
         let dropped = self.state.drops.counts().total();
         if !twin::broken(Twin::LateDropsForgotten) {

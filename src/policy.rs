@@ -20,6 +20,17 @@ pub enum Overflow {
     },
     /// Drop the record and count it.
     DropNewest,
+    /// Never wait and never drop this record: it takes the place of the oldest ones that the
+    /// consumer has not got to yet. Those are counted, by level, as
+    /// [`DropReason::Overwritten`](crate::DropReason::Overwritten), and the gap stands in the file.
+    ///
+    /// Levels with this policy have a second ring in each thread, of the same capacity (rounded up to
+    /// a power of two, and less a sixteenth, which is being written over), so that they push nothing
+    /// out of other levels' ring. Within a ring order is exact. Between the two rings of a thread it
+    /// is that of the time stamps: of records with the same one, which only a clock as coarse as
+    /// [`Clock::Coarse`](crate::Clock::Coarse) gives to different calls, those of the other levels
+    /// stand first. With this policy for all levels there is nothing to put in order.
+    OverwriteOldest,
 }
 
 /// Which records are critical: a call that logs one returns when it is in the file.
@@ -79,17 +90,48 @@ impl From<Level> for WriteThrough {
     }
 }
 
+/// What the flight recorder records, and when it is dumped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlightRecorder {
+    /// This level and less urgent ones.
+    pub(crate) level: Level,
+    /// The capacity of each thread's recorder.
+    pub(crate) words: usize,
+}
+
+/// When the flight recorder is dumped without being asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DumpAt {
+    /// At a record of this level or a more urgent one; `None`: at no record.
+    pub(crate) level: Option<Level>,
+    /// Not more often than this.
+    pub(crate) interval: Duration,
+}
+
+impl DumpAt {
+    /// Unless something else was chosen.
+    pub(crate) const DEFAULT: Self =
+        Self { level: Some(Level::Error), interval: Duration::from_secs(1) };
+}
+
 /// The choices for all levels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policies {
     overflow: [Overflow; 5],
     write_through: Option<WriteThrough>,
+    pub(crate) flight: Option<FlightRecorder>,
+    pub(crate) dump_at: DumpAt,
 }
 
 impl Policies {
     /// The same for all levels.
     pub(crate) const fn new(overflow: Overflow) -> Self {
-        Self { overflow: [overflow; 5], write_through: None }
+        Self {
+            overflow: [overflow; 5],
+            write_through: None,
+            flight: None,
+            dump_at: DumpAt::DEFAULT,
+        }
     }
 
     pub(crate) fn set_overflow(&mut self, level: Level, overflow: Overflow) {
@@ -110,13 +152,49 @@ impl Policies {
         self.write_through.filter(|policy| level <= policy.level)
     }
 
-    /// Which path the calls of a level take.
-    pub(crate) fn path(&self, level: Level, clock: TickSource) -> Path {
+    /// Whether records of this level go to the flight recorder.
+    fn is_flight(&self, level: Level) -> bool {
+        self.flight.is_some_and(|flight| level >= flight.level)
+            && self.write_through(level).is_none()
+    }
+
+    /// Whether records of this level take the place of the oldest.
+    fn overwrites(&self, level: Level) -> bool {
+        self.overflow(level) == Overflow::OverwriteOldest
+            && self.write_through(level).is_none()
+            && !self.is_flight(level)
+    }
+
+    /// Whether a thread needs a ring that overwrites its oldest records.
+    pub(crate) fn overwrites_any(&self) -> bool {
+        Level::ALL.into_iter().any(|level| self.overwrites(level))
+    }
+
+    /// Whether records of a level that is not the flight recorder's have it dumped.
+    pub(crate) fn dumps_at(&self, level: Level) -> bool {
+        self.flight.is_some()
+            && self.dump_at.level.is_some_and(|at| level <= at)
+            && !self.is_flight(level)
+    }
+
+    /// Which path the calls of a level take in a thread without recorders.
+    pub(crate) fn plain_path(&self, level: Level, clock: TickSource) -> Path {
         match clock.source() {
             _ if self.write_through(level).is_some() => Path::Outlined,
             ClockSource::Counter => Path::First,
             ClockSource::Coarse => Path::Second,
             ClockSource::Monotonic | ClockSource::Custom => Path::Outlined,
+        }
+    }
+
+    /// Which path the calls of a level take.
+    pub(crate) fn path(&self, level: Level, clock: TickSource) -> Path {
+        if self.is_flight(level) {
+            Path::Flight
+        } else if self.overwrites(level) {
+            Path::Overwriting
+        } else {
+            self.plain_path(level, clock)
         }
     }
 }

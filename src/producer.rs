@@ -10,7 +10,9 @@ use crate::core::Core;
 use crate::drop_reason::DropReason;
 use crate::level::Level;
 use crate::policy::{Overflow, WriteThrough};
+use crate::recorded::Recorders;
 use crate::ring::producer::Refusal;
+use crate::ring::recorder::overwriting::Recorder;
 use crate::ring::{WORD_BYTES, WordProducer};
 use crate::state::RingState;
 use crate::sync::atomic::Ordering;
@@ -33,14 +35,43 @@ const SLEEP: Duration = Duration::from_micros(50);
 pub(crate) struct Producer {
     pub(crate) ring: ManuallyDrop<WordProducer>,
     pub(crate) state: Arc<RingState>,
+    /// What its recorded levels go to, if there are any, or null.
+    recorders: *mut Recorders,
     core: Arc<Core>,
     /// How many failures the last flush knew of.
     failures: u64,
 }
 
+// SAFETY: the recorders are this producer's own, and go with it.
+unsafe impl Send for Producer {}
+
 impl Producer {
-    pub(crate) fn new(ring: WordProducer, state: Arc<RingState>, core: Arc<Core>) -> Self {
-        Self { ring: ManuallyDrop::new(ring), state, core, failures: 0 }
+    pub(crate) fn new(
+        ring: WordProducer,
+        recorders: Option<Box<Recorders>>,
+        state: Arc<RingState>,
+        core: Arc<Core>,
+    ) -> Self {
+        let recorders = recorders.map_or(ptr::null_mut(), Box::into_raw);
+        state.cursor.set_recorders(recorders);
+        Self { ring: ManuallyDrop::new(ring), state, recorders, core, failures: 0 }
+    }
+
+    /// Where records of this level go round, if they do.
+    pub(crate) fn recorder(&mut self, level: Level) -> Option<&mut Recorder> {
+        // SAFETY: INV-3 of `cursor`: null, or what this owns; who has the producer has taken the
+        // cursor.
+        let recorders = unsafe { self.recorders.as_mut() };
+        recorders?.of(self.state.cursor.path(level.index()))
+    }
+
+    fn drop_recorders(&mut self) {
+        self.state.cursor.set_recorders(ptr::null_mut());
+        let recorders = std::mem::replace(&mut self.recorders, ptr::null_mut());
+        if !recorders.is_null() {
+            // SAFETY: made by `Box::into_raw` in `new`, and not to be found any more.
+            drop(unsafe { Box::from_raw(recorders) });
+        }
     }
 
     /// Where the ring is in a file, sees to it that the call site is in its own. If that is not
@@ -208,12 +239,19 @@ impl Producer {
     /// Waits until the consumer has taken all that was logged here, whatever became of it; false if
     /// it has not.
     fn drain(&mut self, deadline_ns: Option<u64>) -> bool {
-        while !self.ring.is_drained() {
+        while !self.is_drained() {
             if self.is_closed() || !self.core.control.request_sweep(deadline_ns) {
                 break;
             }
         }
-        self.ring.is_drained()
+        self.is_drained()
+    }
+
+    fn is_drained(&mut self) -> bool {
+        // SAFETY: as in `recorder`.
+        let recorders = unsafe { self.recorders.as_ref() };
+        let overwriting = recorders.and_then(|recorders| recorders.overwriting.as_ref());
+        self.ring.is_drained() && overwriting.is_none_or(Recorder::is_drained)
     }
 
     /// How often something that was logged here could not be written, or was lost.
@@ -227,6 +265,8 @@ impl Producer {
 impl Drop for Producer {
     /// Gives the ring back: another thread may get it.
     fn drop(&mut self) {
+        // Before the ring, with which the thread has ended for the consumer.
+        self.drop_recorders();
         self.take_back();
         if self.ring.is_lent() {
             // A call of the thread never came back: a signal handler jumped out of it, or ended the

@@ -1,5 +1,6 @@
 //! Hands new rings over to the consumer.
 
+use crate::recorded::Followers;
 use crate::ring::{WordConsumer, WordProducer};
 use crate::state::RingState;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use crate::twin::{self, Twin};
 /// A ring that the consumer has not seen yet.
 pub(crate) struct NewRing {
     pub(crate) ring: WordConsumer,
+    pub(crate) followers: Followers,
     pub(crate) state: Arc<RingState>,
 }
 

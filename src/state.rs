@@ -47,7 +47,7 @@ impl RingState {
     pub(crate) fn new(core: &Core, ring_words: usize, thread: ThreadInfo) -> Self {
         Self {
             cursor: Cursor::new(
-                Level::ALL.map(|level| core.policies.path(level, core.clock)),
+                Level::ALL.map(|level| core.policies.plain_path(level, core.clock)),
                 core.clock.is_coarse(),
             ),
             clock: core.clock,
@@ -60,6 +60,13 @@ impl RingState {
             ended: AtomicBool::new(false),
             returned: Mutex::new(None),
         }
+    }
+
+    /// For a thread that has recorders.
+    pub(crate) fn with_recorders(mut self, core: &Core) -> Self {
+        let paths = Level::ALL.map(|level| core.policies.path(level, core.clock));
+        self.cursor = Cursor::new(paths, core.clock.is_coarse());
+        self
     }
 
     /// The same for a ring that is in a file.

@@ -45,6 +45,12 @@ pub struct Stats {
     /// How many critical records are in the file beside the log: see
     /// [`Builder::write_through`](crate::Builder::write_through).
     pub rescued: u64,
+    /// How often the flight recorder was dumped.
+    pub dumps: u64,
+    /// How many of its records that brought into the file; they are among those written. What it
+    /// records and no dump asks for is in no count. See
+    /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
+    pub dumped: u64,
     /// How often a thread's ring, or a statement, could not be put into a file: those records do not
     /// survive a `SIGKILL`. See [`Builder::crash_proof`](crate::Builder::crash_proof).
     pub ring_file_errors: u64,
@@ -156,6 +162,8 @@ pub(crate) struct Counters {
     pub(crate) output_errors: Counter,
     pub(crate) sync_errors: Counter,
     pub(crate) rescued: Counter,
+    pub(crate) dumps: Counter,
+    pub(crate) dumped: Counter,
     pub(crate) ring_file_errors: Counter,
 }
 
@@ -215,6 +223,8 @@ impl Counters {
             output_errors: self.output_errors.get(),
             sync_errors: self.sync_errors.get(),
             rescued: self.rescued.get(),
+            dumps: self.dumps.get(),
+            dumped: self.dumped.get(),
             ring_file_errors: self.ring_file_errors.get(),
         }
     }

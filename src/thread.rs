@@ -219,7 +219,11 @@ fn make() -> Option<Lease> {
     let core = logger::current()?;
     let ending = GUARD.try_with(|_| ()).is_err();
     let ring_words = if ending { LAST_RING_WORDS.min(core.ring_words) } else { core.ring_words };
-    let producer = core.make_producer(ring_words, thread_info())?;
+    let producer = if ending {
+        core.make_plain_producer(ring_words, thread_info())?
+    } else {
+        core.make_producer(ring_words, thread_info())?
+    };
     // Where threads come and go quickly, the rings of those that went are to come back soon.
     core.control.wake();
     let state = Arc::as_ptr(&producer.state);

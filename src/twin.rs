@@ -36,6 +36,10 @@ pub enum Twin {
     RecorderIndexEarly,
     /// `ring::recorder::overwriting`, the consumer: no fence between copying and validating.
     RecorderCopyFence,
+    /// `consumer::dump`, the asker: the store that says so is relaxed.
+    DumpAskedStore,
+    /// `consumer::dump`, the consumer: the load that finds it is relaxed.
+    DumpAskedLoad,
     /// `ring::recorder::overwriting`, the consumer: the copy is not validated.
     RecorderUnvalidated,
     /// `ring::recorder::accounts`: the log is committed without an account of it in the ring.

@@ -58,10 +58,12 @@ fn log_everything(round: u64) {
     kymo::info!("{} {} {} {} {} {} {} {}", 1, 2, 3, 4, 5, 6, 7, round);
 }
 
-#[test]
-fn a_log_call_in_a_prepared_thread_allocates_nothing() {
-    let path = std::env::temp_dir().join(format!("kymo-allocations-{}.kymo", std::process::id()));
-    let logger = kymo::Logger::builder(&path).start().unwrap();
+/// How many allocations there are with the options that `choose` adds: in the first round, in all, and
+/// for a record that is too long. Also what became of the records.
+fn allocations(name: &str, choose: fn(kymo::Builder) -> kymo::Builder) -> ([u64; 3], kymo::Report) {
+    let name = format!("kymo-allocations-{name}-{}.kymo", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let logger = choose(kymo::Logger::builder(&path)).start().unwrap();
     assert!(kymo::prepare_thread());
 
     let before = ALLOCATIONS.get();
@@ -80,6 +82,20 @@ fn a_log_call_in_a_prepared_thread_allocates_nothing() {
 
     let report = logger.shutdown();
     std::fs::remove_file(&path).unwrap();
-    assert_eq!((first, all, cut), (0, 0, 0));
+    ([first, all, cut], report)
+}
+
+#[test]
+fn a_log_call_in_a_prepared_thread_allocates_nothing() {
+    let (allocations_of, report) = allocations("plain", |builder| builder);
+    assert_eq!(allocations_of, [0, 0, 0]);
     assert_eq!((report.written, report.dropped, report.cut), (140_001, 0, 1));
+    let (allocations_of, report) =
+        allocations("overwriting", |builder| builder.overflow(kymo::Overflow::OverwriteOldest));
+    assert_eq!(allocations_of, [0, 0, 0]);
+    assert_eq!(report.written + report.dropped, 140_001);
+    let recorder = |builder: kymo::Builder| builder.flight_recorder(kymo::Level::Error, 1 << 20);
+    let (allocations_of, report) = allocations("flight", recorder);
+    assert_eq!(allocations_of, [0, 0, 0]);
+    assert_eq!((report.written, report.dropped), (0, 0));
 }

@@ -10,7 +10,7 @@ mod logged;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kymo::{Clock, Level, Overflow, info};
+use kymo::{Builder, Clock, Level, Overflow, info};
 use logged::Turn;
 
 /// How many instructions were stepped over since the flag was set.
@@ -53,10 +53,10 @@ fn interrupted(place: u64, call: impl FnOnce()) -> u64 {
 
 /// Logs `calls` records, each of which is interrupted at another place, and `padding` bytes longer
 /// than it need be. Each is in the file, once, and next to it what the handler logged, or a drop.
-fn interrupted_at_each_instruction(clock: Clock, ring_bytes: usize, padding: usize) {
+fn interrupted_at_each_instruction(choose: impl FnOnce(Builder) -> Builder, padding: usize) {
     let turn = Turn::take();
-    let builder = turn.builder().clock(clock).overflow(Overflow::DropNewest);
-    let logger = builder.ring_capacity(ring_bytes).max_level(Level::Info).start().unwrap();
+    let builder = turn.builder().overflow(Overflow::DropNewest).max_level(Level::Info);
+    let logger = choose(builder).start().unwrap();
     install();
     kymo::prepare_thread();
     HANDLED.store(0, Ordering::Relaxed);
@@ -102,21 +102,26 @@ fn interrupted_at_each_instruction(clock: Clock, ring_bytes: usize, padding: usi
 
 #[test]
 fn a_call_that_finds_room() {
-    interrupted_at_each_instruction(Clock::Counter, 1 << 20, 0);
+    interrupted_at_each_instruction(|builder| builder, 0);
 }
 
 #[test]
 fn a_call_with_the_coarse_clock() {
-    interrupted_at_each_instruction(Clock::Coarse, 1 << 20, 0);
+    interrupted_at_each_instruction(|builder| builder.clock(Clock::Coarse), 0);
 }
 
 #[test]
 fn a_call_that_looks_for_room() {
     // Half of the ring, or nearly.
-    interrupted_at_each_instruction(Clock::Counter, 4096, 1_000);
+    interrupted_at_each_instruction(|builder| builder.ring_capacity(4096), 1_000);
 }
 
 #[test]
 fn a_call_with_a_clock_that_takes_longer() {
-    interrupted_at_each_instruction(Clock::Monotonic, 1 << 20, 0);
+    interrupted_at_each_instruction(|builder| builder.clock(Clock::Monotonic), 0);
+}
+
+#[test]
+fn a_call_whose_record_takes_the_place_of_the_oldest() {
+    interrupted_at_each_instruction(|builder| builder.overflow(Overflow::OverwriteOldest), 0);
 }

@@ -13,7 +13,7 @@ use std::hint::black_box;
 use common::place::Scratch;
 use common::values::{name, price, text};
 use kymo::reader::{Reader, Record, json};
-use kymo::{Clock, Level, Logger};
+use kymo::{Clock, Level, Logger, Overflow};
 
 #[inline(never)]
 #[unsafe(no_mangle)]
@@ -73,13 +73,15 @@ fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let message = arguments.next().unwrap_or_default();
     let count = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(0);
-    let clock = match arguments.next().as_deref() {
-        Some("coarse") => Clock::Coarse,
-        _ => Clock::Counter,
-    };
     let file = Scratch::temporary("calls");
-    let logger = Logger::builder(file.path()).clock(clock).max_level(Level::Debug).start();
-    let logger = logger.expect("a logger");
+    let builder = Logger::builder(file.path()).max_level(Level::Debug);
+    let builder = match arguments.next().as_deref() {
+        Some("coarse") => builder.clock(Clock::Coarse),
+        Some("overwriting") => builder.overflow(Overflow::OverwriteOldest),
+        Some("flight") => builder.flight_recorder(Level::Info, 1 << 20),
+        _ => builder,
+    };
+    let logger = builder.start().expect("a logger");
     assert!(kymo::prepare_thread());
     // The first record asks how much room there is. As many as fit into the ring do not ask again.
     kymo_call_static();
@@ -96,8 +98,8 @@ fn main() {
             other => panic!("there is no message {other:?}"),
         }
     }
+    logger.dump_flight_recorder();
     let report = logger.shutdown();
-    assert_eq!(report.dropped, 0);
     let bytes = std::fs::read(file.path()).expect("the file that was just written");
     let decoded = match message.as_str() {
         "decode_count" => kymo_decode_count(&bytes),

@@ -82,6 +82,7 @@ fn marks_decode_alike() {
         mark.extend_from_slice(&[3, reason, 1, 0xB2, 0x04]);
         file.frame(6, &mark);
     }
+    file.dump(1, &[&[segment::Rec(0, 7, &[])], &[segment::Rec(0, 9, &[])]]);
     file.commit();
     let path = turn.file("marks.kymo", &file.bytes);
     compare(&path).unwrap();

@@ -18,6 +18,7 @@ from rust_format import WIDTHS, exponential, render, shortest
 LEVELS = (None, "error", "warn", "info", "debug", "trace")
 REASONS = (None, "full", "too_large", "timed_out", "output_failed", "after_shutdown", "in_signal_handler",
            "file_removed", "overwritten", "damaged", "rescued", "shutdown_timed_out")
+DUMPS = (None, "record", "call", "signal", "recovery")
 SIGNALS = dict(enumerate("HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT".split(), 1))
 SIGNALS.update({24: "XCPU", 25: "XFSZ", 26: "VTALRM", 27: "PROF", 29: "IO", 30: "PWR", 31: "SYS"})
 ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}  # the other characters: \\u....
@@ -252,6 +253,10 @@ class Segment:
                     yield self.drops(at, Bytes(payload))
                 elif kind == 11:
                     yield self.signal(at, Bytes(payload))
+                elif kind == 12:
+                    yield self.dump(at, Bytes(payload))
+                elif kind == 13:
+                    yield self.dump_end(at, Bytes(payload))
             except (Damage, ValueError, LookupError) as error:
                 self.damage(at, error)
 
@@ -312,6 +317,24 @@ class Segment:
         name = f'"SIG{SIGNALS[signal]}"' if signal in SIGNALS else "null"
         return (f'{{"event":"signal","time":"{self.time(ticks)}","signal":{signal},"name":{name},"thread":{thread}'
                 f',"os_thread":{system},"log":{quoted(self.path)},"offset":{at}}}')
+
+
+    def dump(self, at, data):
+        _previous, _oldest, _newest, first, last, dumped = *(data.number("Q") for _ in range(3)), *(
+            data.number("q") for _ in range(3))
+        reason, detail, thread, records, overwritten = data.number("B"), data.number("B"), *(
+            data.varint() for _ in range(3))
+        name = f'"{DUMPS[reason]}"' if 0 < reason < len(DUMPS) else "null"
+        level = f',"level":"{LEVELS[detail]}"' if reason == 1 and 0 < detail < len(LEVELS) else ""
+        signal = f',"signal":{detail}' if reason == 3 else ""
+        return (f'{{"event":"dump","time":"{time_text(first)}","until":"{time_text(last)}"'
+                f',"dumped":"{time_text(dumped)}","reason":{name}{level}{signal},"thread":{self.thread_json(thread)}'
+                f',"records":{records},"overwritten":{overwritten},"log":{quoted(self.path)},"offset":{at}}}')
+
+    def dump_end(self, at, data):
+        thread, records = data.varint(), data.varint()
+        return (f'{{"event":"dump_end","thread":{self.thread_json(thread)},"records":{records}'
+                f',"log":{quoted(self.path)},"offset":{at}}}')
 
 
 if __name__ == "__main__":

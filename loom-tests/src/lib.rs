@@ -23,6 +23,7 @@
 
 mod control;
 mod drops;
+mod dump;
 mod exit;
 mod recorder;
 mod registry;

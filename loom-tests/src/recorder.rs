@@ -244,7 +244,7 @@ fn log(producer: &mut WordProducer, words: usize, number: u64) {
 }
 
 fn record(recorder: &mut Recorder, number: u64) {
-    recorder.push(&[header(2), number]).unwrap();
+    recorder.push(&[header(2), number], 0).unwrap();
 }
 
 fn header(words: usize) -> u64 {

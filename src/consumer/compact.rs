@@ -3,7 +3,7 @@
 //! What that takes for a call site is worked out once, as a short list of steps over the bytes of
 //! the record. The forms are specified in `argument::encode` (ring) and in `docs/format.md` (file).
 
-use super::staging::Staging;
+use super::staging::Room;
 use crate::format::types::Type;
 use crate::format::varint;
 
@@ -54,13 +54,26 @@ impl Plan {
     /// Appends the arguments of a record to `out`, which must have room for `max_bytes` of its
     /// length. `last_cut`: the last argument is a string that was cut. Returns whether anything was
     /// cut.
-    #[inline]
-    pub(super) fn compact(&self, arguments: &[u8], last_cut: bool, out: &mut Staging) -> bool {
+    #[inline(always)]
+    pub(super) fn compact<'a>(
+        &self,
+        arguments: &[u8],
+        last_cut: bool,
+        mut out: Room<'a>,
+    ) -> (bool, Room<'a>) {
         let mut input = Input { bytes: arguments, last_cut, cut: last_cut };
         for step in &self.steps {
-            input.take_step(*step, out);
+            // What most arguments are, without a call.
+            match *step {
+                Step::U64 => out.put_varint(u64::from_ne_bytes(input.take_array())),
+                Step::U32 => out.put_varint(u32::from_ne_bytes(input.take_array()).into()),
+                Step::I64 => put_signed(&mut out, i64::from_ne_bytes(input.take_array())),
+                Step::Copy(8) => out.put(&input.take_array::<8>()),
+                Step::LastStr => input.take_last_str(&mut out),
+                step => (input, out) = input.after_step(step, out),
+            }
         }
-        input.cut
+        (input.cut, out)
     }
 }
 
@@ -96,6 +109,7 @@ fn step(ty: &'static Type) -> Step {
 }
 
 /// What is left of a record.
+#[derive(Clone, Copy)]
 struct Input<'a> {
     bytes: &'a [u8],
     last_cut: bool,
@@ -104,14 +118,14 @@ struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.bytes.split_at(len);
         self.bytes = rest;
         taken
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_array<const N: usize>(&mut self) -> [u8; N] {
         let (taken, rest) =
             self.bytes.split_first_chunk().expect("a record is as long as its types say");
@@ -128,10 +142,22 @@ impl<'a> Input<'a> {
         (usize::from(word & !CUT), cut)
     }
 
-    #[inline]
-    fn take_step(&mut self, step: Step, out: &mut Staging) {
+    /// Takes a step, and returns both: what is passed by value can stay in registers until then.
+    #[inline(never)]
+    fn after_step<'b>(mut self, step: Step, mut out: Room<'b>) -> (Self, Room<'b>) {
+        self.take_step(step, &mut out);
+        (self, out)
+    }
+
+    #[inline(always)]
+    fn take_last_str(&mut self, out: &mut Room<'_>) {
+        let text = self.take(self.bytes.len());
+        put_len(out, text.len(), self.last_cut);
+        out.put_text(text);
+    }
+
+    fn take_step(&mut self, step: Step, out: &mut Room<'_>) {
         match step {
-            Step::Copy(8) => out.put(&self.take_array::<8>()),
             Step::Copy(len) => out.put(self.take(len)),
             Step::U16 => out.put_varint(u16::from_ne_bytes(self.take_array()).into()),
             Step::U32 => out.put_varint(u32::from_ne_bytes(self.take_array()).into()),
@@ -144,11 +170,7 @@ impl<'a> Input<'a> {
                 put_len(out, len, cut);
                 out.put_text(self.take(len));
             }
-            Step::LastStr => {
-                let text = self.take(self.bytes.len());
-                put_len(out, text.len(), self.last_cut);
-                out.put_text(text);
-            }
+            Step::LastStr => self.take_last_str(out),
             Step::Duration => {
                 out.put_varint(u64::from_ne_bytes(self.take_array()));
                 out.put_varint(u32::from_ne_bytes(self.take_array()).into());
@@ -157,7 +179,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    fn take_nested(&mut self, ty: &'static Type, out: &mut Staging) {
+    fn take_nested(&mut self, ty: &'static Type, out: &mut Room<'_>) {
         match ty {
             Type::Text => self.take_step(Step::Str, out),
             Type::Option(inner) => {
@@ -190,12 +212,12 @@ impl<'a> Input<'a> {
     }
 }
 
-#[inline]
-fn put_signed(out: &mut Staging, value: i64) {
+#[inline(always)]
+fn put_signed(out: &mut Room<'_>, value: i64) {
     out.put_varint(varint::zigzag(value));
 }
 
-#[inline]
-fn put_len(out: &mut Staging, len: usize, cut: bool) {
+#[inline(always)]
+fn put_len(out: &mut Room<'_>, len: usize, cut: bool) {
     out.put_varint((len as u64) << 1 | u64::from(cut));
 }

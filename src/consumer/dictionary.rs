@@ -93,6 +93,17 @@ impl Dictionary {
         index
     }
 
+    /// Writes the frame of `site` to `out`, once more if it was written before.
+    pub(super) fn put_again(&mut self, site: &'static CallSite, out: &mut Staging) {
+        match self.find(site) {
+            Some(index) => {
+                let number = self.entries[index].number;
+                out.frame(Kind::CallSite, |payload| put_call_site(payload, number, site));
+            }
+            None => drop(self.add(site, out)),
+        }
+    }
+
     #[inline]
     pub(super) fn entry(&self, index: usize) -> &Entry {
         &self.entries[index]

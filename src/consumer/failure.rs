@@ -72,6 +72,7 @@ impl<O: Output> Consumer<O> {
                 self.staging = Staging::new(salt);
                 self.dictionary = Dictionary::new();
                 self.index = Index::new();
+                self.dumps.begin_segment();
                 self.next_thread = 0;
                 if self.ended.has_account() {
                     self.ended.number = self.next_thread;

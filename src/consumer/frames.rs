@@ -2,6 +2,7 @@
 
 use super::dictionary::clip;
 use super::staging::Staging;
+use crate::format::dump::Dump;
 use crate::format::frame::{Clock, Kind, put_str};
 use crate::format::varint;
 use crate::state::{DropCounts, ThreadInfo};
@@ -54,6 +55,19 @@ pub(super) fn put_thread_end(staging: &mut Staging, thread: u64, written: u64, d
         for value in [thread, written, dropped] {
             varint::put(payload, value);
         }
+    });
+}
+
+/// What a dump wrote of a thread begins.
+pub(super) fn put_dump(staging: &mut Staging, dump: &Dump) {
+    staging.frame(Kind::Dump, |payload| dump.put(payload));
+}
+
+/// It ends.
+pub(super) fn put_dump_end(staging: &mut Staging, thread: u64, records: u64) {
+    staging.frame(Kind::DumpEnd, |payload| {
+        varint::put(payload, thread);
+        varint::put(payload, records);
     });
 }
 

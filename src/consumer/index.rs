@@ -8,6 +8,7 @@
 //! there are too many steps, every other one is left out.
 
 use super::staging::Staging;
+use crate::format::dump::Dump;
 use crate::format::frame::{Clock, FrameHeader, Kind};
 use crate::format::index::{self, Step};
 use crate::format::{FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES, varint};
@@ -44,6 +45,8 @@ pub(super) struct Index {
     watermark: u64,
     /// Whether something with a time stands behind the last step.
     timed: bool,
+    /// Whether what comes next belongs to a dump, within which there is no step.
+    within_dump: bool,
 }
 
 impl Default for TickRange {
@@ -81,13 +84,14 @@ impl Index {
             lines: Vec::new(),
             watermark: 0,
             timed: false,
+            within_dump: false,
         }
     }
 
     /// Takes note of frames that stand at `offset`; `ticks` are those of the records in them.
     pub(super) fn note(&mut self, frames: &[u8], offset: u64, mut ticks: TickRange) {
         let behind = self.steps.last().map_or(u64::MAX, |last| offset - last.offset);
-        if behind >= self.step_bytes {
+        if behind >= self.step_bytes && !self.within_dump {
             self.add_step(offset);
         }
         self.lines.drain(..self.lines.len().saturating_sub(LINES));
@@ -110,6 +114,12 @@ impl Index {
         };
         // Behind the number of a thread.
         let behind_first = || varint::get(payload).map_or(0, |(_, len)| len);
+        // One that could not be written to its end is ended by the next sweep.
+        match Kind::from_code(kind) {
+            Some(Kind::Dump) => self.within_dump = true,
+            Some(Kind::CallSite | Kind::Thread | Kind::Clock | Kind::Records) => {}
+            _ => self.within_dump = false,
+        }
         match Kind::from_code(kind) {
             Some(Kind::CallSite | Kind::Thread) if self.frames.len() <= MAX_FRAMES => {
                 self.frames.push(offset);
@@ -131,6 +141,12 @@ impl Index {
                 ticks.add(word(at + 8));
             }
             Some(Kind::Signal) => ticks.add(word(behind_first() + 1)),
+            Some(Kind::Dump) => {
+                if let Some(dump) = Dump::from_payload(payload) {
+                    ticks.add(dump.oldest);
+                    ticks.add(dump.newest);
+                }
+            }
             _ => {}
         }
     }

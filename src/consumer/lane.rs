@@ -1,17 +1,20 @@
 //! A ring from the consumer's side, and the account of its thread.
 
 use super::dictionary::{Dictionary, Entry};
+use super::followed::{Followed, Merge, Next};
 use super::index::TickRange;
 use super::staging::{Frame, Staging};
 use super::{compact, frames};
 use crate::drop_reason::DropReason;
-use crate::format::frame::Kind;
+use crate::format::frame::{Clock, Kind};
 use crate::format::varint;
+use crate::level::Level;
 use crate::orphans::Orphan;
 use crate::record::Record;
 use crate::registry::NewRing;
 use crate::ring::consumer::records;
 use crate::ring::recorder::LogMark;
+use crate::ring::recorder::overwriting::Follower;
 use crate::ring::{WORD_BYTES, WordConsumer, WordProducer, ring};
 use crate::state::{DropCounts, Drops, RingState};
 use crate::sync::Arc;
@@ -29,6 +32,10 @@ pub(super) struct Lane {
     /// Its number in the file.
     pub(super) number: u64,
     ring: WordConsumer,
+    /// The ring of the levels that overwrite their oldest records, if there are any.
+    followed: Option<Followed>,
+    /// Its flight recorder, if it has one.
+    pub(super) flight: Option<Flight>,
     /// Whether its name is in the file.
     announced: bool,
     /// Whether its end is in the file.
@@ -64,6 +71,12 @@ pub(super) struct Lane {
 #[derive(Default)]
 struct Sweep {
     words: usize,
+    /// From the ring of the levels that overwrite their oldest records.
+    followed_words: usize,
+    /// From the copy of the flight recorder.
+    flight_words: usize,
+    /// How many records came from these two.
+    other_records: u64,
     records: [u64; 5],
     cut: u64,
     first_ticks: u64,
@@ -73,6 +86,8 @@ struct Sweep {
     /// Whether the ring's file says so, for when the log is committed.
     prepared: bool,
     marked: Option<[DropCounts; 2]>,
+    /// The same as of a mark among the records, where there is one.
+    marked_among: Option<[DropCounts; 2]>,
     /// The ticks of the first and of the last record in that mark.
     marked_range: Option<(u64, u64)>,
 }
@@ -83,9 +98,19 @@ impl Sweep {
         self.records.iter().sum()
     }
 
+    /// How many records of the thread's ordinary ring.
+    fn ring_records(&self) -> u64 {
+        self.count() - self.other_records
+    }
+
     /// The ticks of the first and of the last record.
     fn range(&self) -> Option<(u64, u64)> {
-        (self.words != 0).then_some((self.first_ticks, self.last_ticks))
+        self.took().then_some((self.first_ticks, self.last_ticks))
+    }
+
+    /// Whether it took something.
+    fn took(&self) -> bool {
+        self.words + self.followed_words + self.flight_words != 0
     }
 }
 
@@ -136,6 +161,8 @@ pub(super) enum Left {
     Nothing,
     /// More, all of it newer than this.
     NewerThan(u64),
+    /// What is newer than the sweep, and is to be taken by the next one.
+    Held,
 }
 
 impl Lane {
@@ -144,6 +171,8 @@ impl Lane {
             state: ring.state,
             number,
             ring: ring.ring,
+            followed: ring.followers.overwriting.map(Followed::new),
+            flight: ring.followers.flight.map(Flight::new),
             announced: false,
             end_in_file: false,
             written: [0; 5],
@@ -175,6 +204,8 @@ impl Lane {
         let fresh = see_drops(&self.state.drops, &mut self.seen, &mut self.gap, false);
         let written = self.written();
         let mut ended = self.state.has_ended();
+        // Before the looks: see `Followed::look`.
+        let as_of = self.followed.is_some().then(|| self.state.clock.stamp());
         let committed = self.ring.look();
         if twin::broken(Twin::EndedLast) {
             ended = self.state.has_ended();
@@ -186,10 +217,31 @@ impl Lane {
             written,
             announced: &mut self.announced,
             state: &self.state,
+            mark: None,
         };
-        let all = account.take(first, dictionary, staging, block)
-            && account.take(second, dictionary, staging, block);
         let found = first.len() + second.len();
+        let mut found_all = found;
+        let left = match &mut self.followed {
+            None => {
+                let all = account.take(first, dictionary, staging, block)
+                    && account.take(second, dictionary, staging, block);
+                account.left(all)
+            }
+            Some(followed) => {
+                let copy = followed.look(as_of.filter(|_| !ended));
+                found_all += copy.words().len();
+                if let Some((counts, range)) = copy.overwritten {
+                    self.failed.add_all(DropReason::Overwritten, counts);
+                    self.failed_range = join(self.failed_range, Some(range));
+                    self.state.taken.failed.store(&self.failed);
+                    let range = self.failed_range.unwrap_or_default();
+                    account.mark = Some(Mark { failed: &self.failed, base: self.marked, range });
+                }
+                let merge = Merge::new(first, second, copy);
+                account.take_both(merge, dictionary, staging, block)
+            }
+        };
+        let all = left == Left::Nothing;
         self.recent_high_water = self.recent_high_water.max(found);
         if found > self.high_water {
             self.high_water = found;
@@ -197,15 +249,16 @@ impl Lane {
             self.state.taken.high_water_words.store(found as u64, Ordering::Relaxed);
         }
         if let Some(gap) = &mut self.gap {
-            let words_before = if fresh { found } else { gap.words_before };
-            gap.words_before = words_before.saturating_sub(self.sweep.words);
+            let words_before = if fresh { found_all } else { gap.words_before };
+            let taken = self.sweep.words + self.sweep.followed_words;
+            gap.words_before = words_before.saturating_sub(taken);
         }
         if ended && all && !twin::broken(Twin::MarkBeforeLook) {
             // Of a thread that has ended this finds all drops; what it logged has just been taken.
             see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
         }
         self.sweep.finished = ended && (all || twin::broken(Twin::FinishedEarly));
-        if all { Left::Nothing } else { Left::NewerThan(self.sweep.last_ticks) }
+        left
     }
 
     /// Sees all drops, also those behind a gap that could not be marked, because there is no later.
@@ -216,18 +269,21 @@ impl Lane {
     /// Writes a mark, if there is a gap and all that was logged before it has been taken.
     pub(super) fn mark_drops(&mut self, staging: &mut Staging, block: &mut Block) {
         let gap = self.gap.as_ref().filter(|gap| gap.words_before == 0);
-        if gap.is_none() && self.failed_range.is_none() {
+        // What the consumer lost may have been marked among the records.
+        let base = self.sweep.marked_among.unwrap_or(self.marked);
+        let failed_range = self.failed_range.filter(|_| self.sweep.marked_among.is_none());
+        if gap.is_none() && failed_range.is_none() {
             return;
         }
-        let by_producer = gap.map_or(self.marked[0], |gap| gap.counts);
+        let by_producer = gap.map_or(base[0], |gap| gap.counts);
         let all = by_producer.plus(&self.failed);
-        let range = join(gap.map(|gap| gap.range), self.failed_range);
+        let range = join(gap.map(|gap| gap.range), failed_range);
         block.close(staging);
         announce(&mut self.announced, self.number, &self.state, staging);
-        let counts = all.since(&self.marked[1]);
+        let counts = all.since(&base[1]);
         frames::put_drops(staging, self.number, range.unwrap_or_default(), &counts);
         self.sweep.marked = Some([by_producer, all]);
-        self.sweep.marked_range = range;
+        self.sweep.marked_range = join(self.sweep.marked_range, range);
     }
 
     /// How many words were found in the ring, if that is a share of its capacity which it had not
@@ -258,7 +314,7 @@ impl Lane {
 
     /// Whether the sweep took something.
     pub(super) fn took_records(&self) -> bool {
-        self.sweep.words != 0
+        self.sweep.took()
     }
 
     /// Whether there is anything to be said of the thread.
@@ -285,7 +341,7 @@ impl Lane {
     /// (Where the ring is not in a file, this does nothing.)
     pub(super) fn prepare(&mut self, mark: LogMark) {
         if self.sweep.words != 0 {
-            self.ring.prepare(self.sweep.words, self.sweep.count(), mark);
+            self.ring.prepare(self.sweep.words, self.sweep.ring_records(), mark);
             self.sweep.prepared = true;
         }
     }
@@ -293,7 +349,7 @@ impl Lane {
     /// Takes back what the ring's file was made to say: the log was not committed.
     fn retract(&mut self) {
         if std::mem::take(&mut self.sweep.prepared) {
-            self.ring.retract(self.sweep.words, self.sweep.count());
+            self.ring.retract(self.sweep.words, self.sweep.ring_records());
         }
     }
 
@@ -309,7 +365,7 @@ impl Lane {
 
     /// The sweep is in the file: counts it, and gives the ring its room back.
     pub(super) fn commit(&mut self) {
-        if self.sweep.words != 0 {
+        if self.sweep.took() {
             let taken = &self.state.taken;
             for (level, count) in self.sweep.records.into_iter().enumerate() {
                 self.written[level] += count;
@@ -317,7 +373,8 @@ impl Lane {
                 // for a thread that has flushed.
                 taken.written[level].store(self.written[level], Ordering::Relaxed);
             }
-            self.bytes += (self.sweep.words * WORD_BYTES) as u64;
+            let words = self.sweep.words + self.sweep.followed_words + self.sweep.flight_words;
+            self.bytes += (words * WORD_BYTES) as u64;
             taken.bytes.store(self.bytes, Ordering::Relaxed);
         }
         self.cut += self.sweep.cut;
@@ -338,7 +395,7 @@ impl Lane {
         self.prepare(LogMark::GIVEN_UP);
         let has_ended = std::mem::take(&mut self.sweep.finished);
         self.failed.add_all(DropReason::OutputFailed, self.sweep.records);
-        if self.sweep.words != 0 {
+        if self.sweep.took() {
             self.failed_range = join(self.failed_range, self.sweep.range());
             self.say_failed();
         }
@@ -349,6 +406,7 @@ impl Lane {
             // works again.
             drop(self.state.take_returned());
             self.ring = ring(1).1;
+            self.followed = None;
         }
     }
 
@@ -390,7 +448,114 @@ impl Lane {
         if self.sweep.words != 0 {
             self.ring.consume(self.sweep.words);
         }
+        if let Some(followed) = &mut self.followed {
+            // Also where that is nothing: all that was there may have been overwritten.
+            followed.consume(self.sweep.followed_words);
+        }
+        if let Some(flight) = self.flight.as_mut().filter(|_| self.sweep.flight_words != 0) {
+            flight.follower.consume(self.sweep.flight_words);
+        }
         self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
+    }
+
+    /// The most urgent level of which the sweep took records.
+    pub(super) fn most_urgent(&self) -> Option<Level> {
+        Level::ALL
+            .into_iter()
+            .zip(self.sweep.records)
+            .find_map(|(level, n)| (n > 0).then_some(level))
+    }
+
+    /// How many records the sweep took.
+    pub(super) fn took(&self) -> u64 {
+        self.sweep.records.iter().sum()
+    }
+
+    /// Writes who the thread is, unless that is in the file.
+    pub(super) fn announce(&mut self, staging: &mut Staging) {
+        announce(&mut self.announced, self.number, &self.state, staging);
+    }
+
+    /// Writes who the thread is, whether that was written or not.
+    pub(super) fn announce_again(&mut self, staging: &mut Staging) {
+        self.announced = false;
+        announce(&mut self.announced, self.number, &self.state, staging);
+    }
+
+    /// Writes what was copied of the flight recorder, until so many bytes are staged, and among it
+    /// the clock frames as they come into force. How many of these it wrote, and whether there is
+    /// more.
+    pub(super) fn put_flight<'c>(
+        &mut self,
+        lines: impl Iterator<Item = &'c Clock>,
+        staging_bytes: usize,
+        dictionary: &mut Dictionary,
+        staging: &mut Staging,
+        block: &mut Block,
+    ) -> (usize, bool) {
+        let written = self.written();
+        let Some(flight) = &self.flight else { return (0, false) };
+        self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
+        let mut account = Account {
+            sweep: &mut self.sweep,
+            thread: self.number,
+            written,
+            announced: &mut self.announced,
+            state: &self.state,
+            mark: None,
+        };
+        let words = flight.words();
+        let (mut lines, mut passed) = (lines.peekable(), 0);
+        let mut walk = records(words);
+        while let Some(record) = walk.clone().next() {
+            if staging.len() > staging_bytes {
+                break;
+            }
+            // SAFETY: as in `Account::take`.
+            let record = unsafe { Record::new(record) };
+            while let Some(line) = lines.next_if(|line| line.holds_at(record.ticks)) {
+                block.close(staging);
+                frames::put_clock(staging, line);
+                passed += 1;
+            }
+            account.put(record, dictionary, staging, block);
+            account.sweep.other_records += 1;
+            walk.next();
+        }
+        let more = walk.clone().next().is_some();
+        let left = if more { walk.rest().len() } else { 0 };
+        account.sweep.flight_words = words.len() - left;
+        (passed, more)
+    }
+
+    /// What was made of the flight recorder could not be written: it stays in the copy.
+    pub(super) fn forgo(&mut self) {
+        self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
+    }
+
+    /// Whether its recorder has something that no dump has written.
+    pub(super) fn has_flight(&self) -> bool {
+        self.flight.as_ref().is_some_and(|flight| !flight.follower.is_empty())
+    }
+
+    /// The thread has ended, and only its recorder is left of it, if that is so. Both ends of its
+    /// ring, the first time.
+    pub(super) fn retire(&mut self, retired: &mut u64) -> Option<(WordProducer, WordConsumer)> {
+        if !self.has_flight() {
+            return None;
+        }
+        self.sweep.finished = false;
+        let flight = self.flight.as_mut()?;
+        if flight.retired.is_some() {
+            return None;
+        }
+        *retired += 1;
+        flight.retired = Some(*retired);
+        self.followed = None;
+        let producer = self.state.take_returned()?;
+        let consumer = std::mem::replace(&mut self.ring, ring(1).1);
+        // See `into_ring`.
+        (!consumer.is_in_file()).then_some((producer, consumer))
     }
 
     /// The time for shutting down is over: counts what is left in the ring as dropped, and returns
@@ -407,6 +572,20 @@ impl Lane {
             range = join(range, Some((record.ticks, record.ticks)));
         }
         committed.consume_all();
+        if let Some(followed) = &mut self.followed {
+            followed.drain(|copy| {
+                for record in records(copy.words()) {
+                    // SAFETY: as above.
+                    let record = unsafe { Record::new(record) };
+                    left[record.site.level.index()] += 1;
+                    range = join(range, Some((record.ticks, record.ticks)));
+                }
+                if let Some((counts, gap)) = copy.overwritten {
+                    self.failed.add_all(DropReason::Overwritten, counts);
+                    self.failed_range = join(self.failed_range, Some(gap));
+                }
+            });
+        }
         if range.is_some() {
             self.failed.add_all(DropReason::ShutdownTimedOut, left);
             self.failed_range = join(self.failed_range, range);
@@ -425,7 +604,38 @@ impl Lane {
     }
 
     pub(super) fn into_orphan(self) -> Orphan {
-        Orphan::new(self.ring, self.state, self.seen)
+        let overwriting = self.followed.map(Followed::into_follower);
+        Orphan::new(self.ring, overwriting, self.state, self.seen)
+    }
+}
+
+/// A thread's flight recorder from the consumer's side.
+pub(super) struct Flight {
+    follower: Follower,
+    /// How many records were overwritten since a mark last said so.
+    pub(super) overwritten: u64,
+    /// How many threads had ended with something in their recorders when this one did, with it.
+    pub(super) retired: Option<u64>,
+}
+
+impl Flight {
+    fn new(follower: Follower) -> Self {
+        Self { follower, overwritten: 0, retired: None }
+    }
+
+    /// Copies what is there, unless something of an earlier copy could not be written.
+    pub(super) fn copy(&mut self) {
+        self.overwritten += self.follower.look().overwritten();
+    }
+
+    /// What was copied and not written.
+    pub(super) fn words(&self) -> &[u64] {
+        self.follower.copied()
+    }
+
+    /// How many words that are.
+    pub(super) fn left(&self) -> usize {
+        self.follower.left()
     }
 }
 
@@ -436,9 +646,70 @@ struct Account<'a> {
     written: u64,
     announced: &'a mut bool,
     state: &'a RingState,
+    /// To be written before the first record of the other ring.
+    mark: Option<Mark<'a>>,
+}
+
+/// What the consumer lost, to be marked.
+struct Mark<'a> {
+    failed: &'a DropCounts,
+    /// What is marked: see `Lane::marked`.
+    base: [DropCounts; 2],
+    range: (u64, u64),
+}
+
+/// The time stamp of a record.
+pub(super) fn ticks_of(record: &[u64]) -> u64 {
+    record[1]
 }
 
 impl Account<'_> {
+    /// What is left, where that is all or what did not fit into the batch.
+    fn left(&self, all: bool) -> Left {
+        if all { Left::Nothing } else { Left::NewerThan(self.sweep.last_ticks) }
+    }
+
+    /// Takes records of both rings as long as the batch is not full; says what it left.
+    fn take_both(
+        &mut self,
+        mut merge: Merge<'_>,
+        dictionary: &mut Dictionary,
+        staging: &mut Staging,
+        block: &mut Block,
+    ) -> Left {
+        loop {
+            let (words, followed_words) = merge.passed();
+            (self.sweep.words, self.sweep.followed_words) = (words, followed_words);
+            let is_full = words + followed_words >= BATCH_WORDS;
+            let record = match merge.next() {
+                Next::Nothing => return Left::Nothing,
+                Next::Held => return Left::Held,
+                Next::Waiting => return self.left(false),
+                Next::Ordinary(_) | Next::Followed(_) if is_full => return self.left(false),
+                Next::Ordinary(record) => record,
+                Next::Followed(record) => {
+                    self.put_mark(staging, block);
+                    self.sweep.other_records += 1;
+                    record
+                }
+            };
+            // SAFETY: as in `take`.
+            let record = unsafe { Record::new(record) };
+            self.put(record, dictionary, staging, block);
+        }
+    }
+
+    fn put_mark(&mut self, staging: &mut Staging, block: &mut Block) {
+        let Some(Mark { failed, base, range }) = self.mark.take() else { return };
+        block.close(staging);
+        announce(self.announced, self.thread, self.state, staging);
+        let all = base[0].plus(failed);
+        frames::put_drops(staging, self.thread, range, &all.since(&base[1]));
+        self.sweep.marked = Some([base[0], all]);
+        self.sweep.marked_among = self.sweep.marked;
+        self.sweep.marked_range = Some(range);
+    }
+
     /// Takes records as long as the batch is not full; says whether it took all.
     fn take(
         &mut self,
@@ -534,14 +805,17 @@ impl Block {
     }
 
     /// Puts a record into the open block; says whether something of it was cut.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, record: Record<'_>, entry: &Entry, staging: &mut Staging) -> bool {
-        staging.ensure(compact::max_bytes(record.arguments.len()) + 2 * varint::MAX_BYTES);
-        staging.put_varint(entry.number);
-        staging.put_varint(record.ticks.wrapping_sub(self.ticks));
+        let since_last = record.ticks.wrapping_sub(self.ticks);
         self.ticks = record.ticks;
         self.range.add(record.ticks);
-        entry.plan.compact(record.arguments, record.cut, staging)
+        let max_bytes = compact::max_bytes(record.arguments.len()) + 2 * varint::MAX_BYTES;
+        staging.fill(max_bytes, |mut room| {
+            room.put_varint(entry.number);
+            room.put_varint(since_last);
+            entry.plan.compact(record.arguments, record.cut, room)
+        })
     }
 
     /// Closes the block, if one is open.

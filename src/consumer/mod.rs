@@ -6,9 +6,11 @@
 
 mod compact;
 mod dictionary;
+pub(crate) mod dump;
 mod failure;
 #[cfg(all(test, feature = "reader", not(kymo_loom)))]
 mod faults;
+mod followed;
 mod frames;
 mod index;
 mod lane;
@@ -26,6 +28,7 @@ use std::ops::Range;
 
 use dictionary::Dictionary;
 pub(crate) use dictionary::put_call_site;
+use dump::{Dumps, Reason};
 use failure::{Ended, Segment};
 use frames::Totals;
 use index::Index;
@@ -61,6 +64,9 @@ pub struct Report {
     pub rescued: u64,
     /// How many warnings of kymo's own are in the file, besides those written.
     pub warnings: u64,
+    /// How many of those written are records of the flight recorder: see
+    /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
+    pub dumped: u64,
     /// In how many of those written something was cut off to fit.
     pub cut: u64,
     /// The length of the file in bytes.
@@ -90,6 +96,7 @@ pub(crate) struct Consumer<O> {
     dictionary: Dictionary,
     block: Block,
     index: Index,
+    dumps: Dumps,
     lanes: Vec<Lane>,
     next_thread: u64,
     watermark: u64,
@@ -119,6 +126,8 @@ impl<O: Output> Consumer<O> {
             crash_proof.set_clock(&discipline.line());
         }
         let released_bytes = output.len();
+        let mut dumps = Dumps::new();
+        dumps.note_line(discipline.line());
         Self {
             core,
             clock_interval_ns: FIRST_CLOCK_INTERVAL_NS,
@@ -129,6 +138,7 @@ impl<O: Output> Consumer<O> {
             dictionary: Dictionary::new(),
             block: Block::default(),
             index: Index::new(),
+            dumps,
             lanes: Vec::new(),
             next_thread: 0,
             watermark: 0,
@@ -179,7 +189,10 @@ impl<O: Output> Consumer<O> {
             // Whoever waits for it is not to be told of a file that is not there.
             self.check_output();
         }
+        // Behind the request, which is acknowledged below.
+        let asked = self.core.dump_request.take();
         let took = self.sweep();
+        self.dump_if_wanted(asked, crate::clock::monotonic_ns);
         if twin::broken(Twin::RequestReadLate) {
             (request, _) = self.core.control.begin_sweep();
         }
@@ -191,19 +204,22 @@ impl<O: Output> Consumer<O> {
         (took, stop)
     }
 
-    /// Takes a batch from each ring, and commits it. Whether there was anything.
+    /// Takes a batch from each ring, and commits it. Whether there was anything, or is for the next
+    /// sweep.
     pub(crate) fn sweep(&mut self) -> bool {
         let mut complete = self.core.clock.begin_sweep();
         self.renew_segment();
         for ring in self.core.registry.take() {
             self.add_lane(ring);
         }
-        let mut took = false;
+        let (mut took, mut held) = (false, false);
         // The lanes before this one are committed.
         let mut open = 0;
         for index in 0..self.lanes.len() {
-            if let Left::NewerThan(ticks) = self.drain(index) {
-                complete = complete.min(ticks);
+            match self.drain(index) {
+                Left::Nothing => {}
+                Left::NewerThan(ticks) => complete = complete.min(ticks),
+                Left::Held => held = true,
             }
             took |= self.lanes[index].took_records();
             if self.staging.len() > STAGING_BYTES {
@@ -219,7 +235,7 @@ impl<O: Output> Consumer<O> {
         }
         self.commit(open..self.lanes.len());
         self.forget_finished();
-        took
+        took || held
     }
 
     /// Takes a batch from one ring.
@@ -227,7 +243,13 @@ impl<O: Output> Consumer<O> {
         let lane = &mut self.lanes[index];
         let left = lane.drain(&mut self.dictionary, &mut self.staging, &mut self.block);
         lane.mark_drops(&mut self.staging, &mut self.block);
-        if lane.is_finished() && lane.has_account() {
+        if let Some(level) = lane.most_urgent()
+            && self.core.policies.dumps_at(level)
+            && !lane.state.is_own
+        {
+            self.dumps.want(level);
+        }
+        if lane.is_finished() && lane.has_account() && !lane.has_flight() {
             self.block.close(&mut self.staging);
             let (written, dropped) = (lane.written_then(), lane.dropped());
             frames::put_thread_end(&mut self.staging, lane.number, written, dropped);
@@ -250,6 +272,7 @@ impl<O: Output> Consumer<O> {
     }
 
     fn forget_finished(&mut self) {
+        self.retire();
         let (ended, counters) = (&mut self.ended, &self.core.counters);
         for lane in self.lanes.extract_if(.., |lane| lane.is_finished()) {
             ended.add(&lane);
@@ -267,6 +290,16 @@ impl<O: Output> Consumer<O> {
 
     /// The same with what was taken from some lanes: between the two, their rings are told.
     fn append_from(&mut self, lanes: Range<usize>) -> bool {
+        let oldest = self.block.range.oldest();
+        let done = self.append_late(lanes);
+        if let (true, Some(oldest)) = (done, oldest) {
+            self.note_lag(oldest);
+        }
+        done
+    }
+
+    /// The same of records that are not to be in the file as soon as possible.
+    fn append_late(&mut self, lanes: Range<usize>) -> bool {
         if self.staging.len() == 0 {
             return true;
         }
@@ -284,9 +317,6 @@ impl<O: Output> Consumer<O> {
                 self.segment = Segment::Begun;
                 self.failing = false;
                 self.core.counters.file_bytes.set(self.output.len());
-                if let Some(oldest) = ticks.oldest() {
-                    self.note_lag(oldest);
-                }
                 true
             }
             Err(error) => {
@@ -315,6 +345,9 @@ impl<O: Output> Consumer<O> {
         let seen = self.core.clock.observe();
         let line = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
+        if self.core.policies.flight.is_some() {
+            self.dumps.note_line(line);
+        }
         if let Some(crash_proof) = self.core.crash_proof() {
             crash_proof.set_clock(&line);
         }
@@ -344,10 +377,13 @@ impl<O: Output> Consumer<O> {
         }
         self.look_now(u64::MAX);
         while self.sweep() {}
+        let fatal = self.core.emergency.mailbox.pending().filter(|request| request.is_marked());
+        let wanted = self.wants_dump().filter(|_| unwritten == 0).map(Reason::Record);
+        if let Some(reason) = fatal.map(|request| Reason::Signal(request.signal())).or(wanted) {
+            self.dump(reason);
+        }
         self.core.control.end();
-        if let Some(request) = self.core.emergency.mailbox.pending()
-            && request.is_marked()
-        {
+        if let Some(request) = fatal {
             self.mark_signal(request);
         }
         self.end_segment(unwritten)
@@ -451,6 +487,7 @@ impl<O: Output> Consumer<O> {
             unwritten,
             rescued: self.core.counters.rescued.get(),
             warnings: own.written,
+            dumped: self.core.counters.dumped.get(),
             cut: totals.cut - own.cut,
             file_bytes: self.output.len(),
             error: self.error.take(),

@@ -56,42 +56,35 @@ impl Staging {
         self.bytes.resize(needed, 0);
     }
 
-    #[inline]
-    pub(super) fn put(&mut self, bytes: &[u8]) {
-        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len();
+    /// Makes room for `bytes` bytes, and has `fill` put something there.
+    #[inline(always)]
+    pub(super) fn fill<R>(
+        &mut self,
+        bytes: usize,
+        fill: impl FnOnce(Room<'_>) -> (R, Room<'_>),
+    ) -> R {
+        self.ensure(bytes);
+        let (result, Room { rest }) = fill(self.room());
+        let left = rest.len();
+        self.len = self.bytes.len() - left;
+        result
     }
 
-    /// As `put`; better for what is mostly short.
     #[inline]
-    pub(super) fn put_text(&mut self, text: &[u8]) {
-        match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-            (Some(first), Some(last)) if text.len() <= 16 => {
-                let room = &mut self.bytes[self.len..self.len + 16];
-                room[..8].copy_from_slice(first);
-                room[text.len() - 8..text.len()].copy_from_slice(last);
-                self.len += text.len();
-            }
-            _ => self.put(text),
-        }
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.room().put(bytes);
+        self.len += bytes.len();
     }
 
     #[inline]
     pub(super) fn put_varint(&mut self, value: u64) {
-        let len = varint::len(value);
-        if len == varint::MAX_BYTES {
-            self.bytes[self.len] = 0;
-            self.bytes[self.len + 1..self.len + 9].copy_from_slice(&value.to_le_bytes());
-        } else {
-            self.put_word(varint::word(value, len));
-        }
-        self.len += len;
+        self.room().put_varint(value);
+        self.len += varint::len(value);
     }
 
-    /// Stores eight bytes without counting them.
-    #[inline]
-    fn put_word(&mut self, word: u64) {
-        self.bytes[self.len..self.len + 8].copy_from_slice(&word.to_le_bytes());
+    #[inline(always)]
+    fn room(&mut self) -> Room<'_> {
+        Room { rest: &mut self.bytes[self.len..] }
     }
 
     /// Opens a frame, and makes room for `payload` bytes.
@@ -117,6 +110,62 @@ impl Staging {
         let frame = self.begin(payload.len());
         self.put(&payload);
         self.finish(frame, kind);
+    }
+}
+
+/// Room that was made. A record is put here, and not into [`Staging`] itself, so that the place
+/// stays in registers. Where there is too little of it, that is a panic.
+pub(super) struct Room<'a> {
+    rest: &'a mut [u8],
+}
+
+impl Room<'_> {
+    #[inline(always)]
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.rest[..bytes.len()].copy_from_slice(bytes);
+        self.skip(bytes.len());
+    }
+
+    /// As `put`; better for what is mostly short.
+    #[inline(always)]
+    pub(super) fn put_text(&mut self, text: &[u8]) {
+        match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            (Some(first), Some(last)) if text.len() <= 16 => {
+                let room = self.chunk::<16>();
+                room[..8].copy_from_slice(first);
+                room[text.len() - 8..text.len()].copy_from_slice(last);
+                self.skip(text.len());
+            }
+            _ => self.put(text),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn put_varint(&mut self, value: u64) {
+        let len = varint::len(value);
+        if len > 8 {
+            return self.put_long_varint(value);
+        }
+        *self.chunk() = varint::word(value, len).to_le_bytes();
+        self.skip(len);
+    }
+
+    #[inline(always)]
+    fn put_long_varint(&mut self, value: u64) {
+        let [first, word @ ..] = self.chunk::<9>();
+        *first = 0;
+        *word = value.to_le_bytes();
+        self.skip(9);
+    }
+
+    #[inline(always)]
+    fn chunk<const N: usize>(&mut self) -> &mut [u8; N] {
+        self.rest.first_chunk_mut().expect("there is room")
+    }
+
+    #[inline(always)]
+    fn skip(&mut self, bytes: usize) {
+        self.rest = &mut std::mem::take(&mut self.rest)[bytes..];
     }
 }
 

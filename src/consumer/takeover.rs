@@ -1,6 +1,7 @@
 //! The last things a consumer does for a process that is about to die.
 
 use super::dictionary::Dictionary;
+use super::dump::Reason;
 use super::lane::Left;
 use super::staging::Staging;
 use super::{Consumer, frames};
@@ -29,6 +30,7 @@ impl<O: Output> Consumer<O> {
         // Empty, or there is only what was logged since.
         while self.sweep() && self.complete <= as_of && monotonic_ns() < deadline_ns {}
         if request.is_marked() {
+            self.dump(Reason::Signal(request.signal()));
             self.mark_signal(request);
             self.append();
             self.released_bytes = self.output.len();
@@ -87,17 +89,24 @@ impl<O: Output> Consumer<O> {
                 let took = self.lanes[index].took_records();
                 self.block.close(&mut self.staging);
                 self.commit(index..index + 1);
-                if left == Left::Nothing || !took || monotonic_ns() >= deadline_ns {
+                let more = left == Left::Held || left != Left::Nothing && took;
+                if !more || monotonic_ns() >= deadline_ns {
                     break;
                 }
             }
         }
         match request {
             Some(request) => {
+                self.dump_last(Reason::Signal(request.signal()));
                 self.mark_signal(request);
                 self.append();
             }
-            None => std::mem::forget(self.end_segment(0)),
+            None => {
+                if let Some(level) = self.wants_dump() {
+                    self.dump_last(Reason::Record(level));
+                }
+                std::mem::forget(self.end_segment(0));
+            }
         }
     }
 }

@@ -35,6 +35,10 @@ pub enum Kind {
     Index = 10,
     /// A fatal signal that the process received.
     Signal = 11,
+    /// What a dump of the flight recorder wrote of a thread begins.
+    Dump = 12,
+    /// It ends.
+    DumpEnd = 13,
 }
 
 impl Kind {
@@ -52,6 +56,8 @@ impl Kind {
             9 => Self::End,
             10 => Self::Index,
             11 => Self::Signal,
+            12 => Self::Dump,
+            13 => Self::DumpEnd,
             _ => return None,
         })
     }
@@ -181,6 +187,12 @@ impl Clock {
             monotonic_ns: words.next()?,
             uncertainty_ns: words.next()?,
         })
+    }
+
+    /// Whether `ticks` are not before those of the frame, so that it may count for them.
+    #[inline]
+    pub fn holds_at(&self, ticks: u64) -> bool {
+        ticks.wrapping_sub(self.ticks) as i64 >= 0
     }
 
     /// The time of `ticks` in nanoseconds since the epoch.

@@ -17,6 +17,9 @@ pub const COPY_BYTES: usize = 192;
 /// complete.
 pub const COMMITTED_OFFSET: usize = 1024;
 
+/// Where the offset of the last dump mark stands; 0 where there is none.
+pub const LAST_DUMP_OFFSET: usize = 1088;
+
 /// The longest host name that is kept, in bytes.
 pub const MAX_HOST_BYTES: usize = 64;
 
@@ -143,5 +146,6 @@ impl Header {
 const _: () = assert!(66 + MAX_HOST_BYTES <= SIDE_OF_OFFSET);
 const _: () = assert!(SIDE_OF_OFFSET + 16 + 4 <= COPY_BYTES);
 const _: () = assert!(COPY_OFFSETS[0] + COPY_BYTES <= COMMITTED_OFFSET);
-const _: () = assert!(COMMITTED_OFFSET + 64 <= COPY_OFFSETS[1]);
+const _: () = assert!(COMMITTED_OFFSET + 64 <= LAST_DUMP_OFFSET);
+const _: () = assert!(LAST_DUMP_OFFSET + 64 <= COPY_OFFSETS[1]);
 const _: () = assert!(COPY_OFFSETS[1] + COPY_BYTES <= HEADER_BYTES);

@@ -24,11 +24,21 @@ const MASKS: [u64; 8] = {
     masks
 };
 
+/// The length of the encoding, by the place of a value's highest bit.
+const LENGTHS: [u8; 64] = {
+    let mut lengths = [MAX_BYTES as u8; 64];
+    let mut place = 0;
+    while place < 56 {
+        lengths[place] = place as u8 / 7 + 1;
+        place += 1;
+    }
+    lengths
+};
+
 /// How many bytes `value` takes.
 #[inline]
 pub fn len(value: u64) -> usize {
-    let bits = 64 - (value | 1).leading_zeros() as usize;
-    if bits > 56 { 9 } else { bits.div_ceil(7) }
+    LENGTHS[(value | 1).ilog2() as usize].into()
 }
 
 /// The encoding of a value that takes `len` bytes, at most 8, in the low bytes of a word.

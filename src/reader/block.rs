@@ -39,6 +39,8 @@ pub(super) struct Block {
     pub(super) timeline: Timeline,
     /// The times of the records wanted; `None` if all are.
     pub(super) window: Option<Window>,
+    /// The offset of the mark that begins the part of a dump that it belongs to, if it does.
+    pub(super) part: Option<u64>,
 }
 
 /// A record, as far as it has to be looked at to find the next.
@@ -112,6 +114,7 @@ impl Block {
             untimed: false,
             timeline: Timeline::default(),
             window: None,
+            part: None,
         }
     }
 

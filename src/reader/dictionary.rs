@@ -66,9 +66,9 @@ pub struct Thread {
 #[derive(Default)]
 pub(super) struct Dictionary {
     sites: Vec<CallSite>,
-    /// Index plus one by number, zero where there is none.
-    direct: Vec<u32>,
-    others: HashMap<u64, u32>,
+    numbers: Numbers,
+    /// The index of the call site that has the number where something was read ahead.
+    ahead: HashMap<u64, u32>,
     threads: Vec<Thread>,
     thread_numbers: HashMap<u64, u32>,
     /// The index of the thread that was last named with an id of the operating system.
@@ -77,6 +77,48 @@ pub(super) struct Dictionary {
     /// Something was skipped: of a thread that has not been met, it is not known how many records
     /// stand before.
     uncounted: bool,
+}
+
+/// Which call site has which number.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    /// Index plus one by number, zero where there is none.
+    direct: Vec<u32>,
+    others: HashMap<u64, u32>,
+}
+
+impl Numbers {
+    /// The index plus one of the call site with this number, zero where there is none.
+    #[inline]
+    fn slot(&self, number: u64) -> u32 {
+        match self.direct.get(usize::try_from(number).unwrap_or(usize::MAX)) {
+            Some(&slot) if slot != 0 => slot,
+            _ => self.other_slot(number),
+        }
+    }
+
+    #[cold]
+    fn other_slot(&self, number: u64) -> u32 {
+        self.others.get(&number).copied().unwrap_or(0)
+    }
+
+    /// `known`: how many call sites were met.
+    fn set_slot(&mut self, number: u64, slot: u32, known: usize) {
+        // A table entry costs less than the frame that names it, so long as numbers are given from
+        // 0 on.
+        let direct = number < MAX_DIRECT && number <= 2 * known as u64 + 64;
+        let place = usize::try_from(number).unwrap_or(usize::MAX);
+        if direct && self.direct.len() <= place {
+            self.direct.resize(place + 1, 0);
+        }
+        match self.direct.get_mut(place) {
+            Some(direct) => {
+                *direct = slot;
+                self.others.remove(&number);
+            }
+            None => drop(self.others.insert(number, slot)),
+        }
+    }
 }
 
 impl Dictionary {
@@ -104,16 +146,12 @@ impl Dictionary {
     /// The call site that has this number now.
     #[inline]
     pub(super) fn site_numbered(&self, number: u64) -> Option<&CallSite> {
-        let slot = match self.direct.get(usize::try_from(number).unwrap_or(usize::MAX)) {
-            Some(&slot) if slot != 0 => slot,
-            _ => self.other_slot(number),
-        };
-        self.sites.get((slot as usize).wrapping_sub(1))
+        self.sites.get((self.numbers.slot(number) as usize).wrapping_sub(1))
     }
 
-    #[cold]
-    fn other_slot(&self, number: u64) -> u32 {
-        self.others.get(&number).copied().unwrap_or(0)
+    /// Lets numbers mean what they do in a part that is read ahead, and back.
+    pub(super) fn swap_numbers(&mut self, numbers: &mut Numbers) {
+        std::mem::swap(&mut self.numbers, numbers);
     }
 
     /// The thread with this number, made up where no frame has named it.
@@ -171,37 +209,55 @@ impl Dictionary {
         payload: &[u8],
         filter: &mut dyn FnMut(&CallSite) -> bool,
     ) -> Option<()> {
-        let mut fields = Fields(payload);
-        let number = fields.varint()?;
-        let Some(mut site) = CallSite::parse(number, fields) else {
-            self.set_slot(number, 0);
-            return None;
-        };
-        if self.site_numbered(number).is_some_and(|known| known.identity() == site.identity()) {
-            return Some(());
-        }
-        site.index = u32::try_from(self.sites.len()).ok()?;
-        site.selected = filter(&site);
-        self.set_slot(number, site.index + 1);
-        self.sites.push(site);
+        let mut numbers = std::mem::take(&mut self.numbers);
+        let added = self.add_site_to(&mut numbers, payload, filter);
+        self.numbers = numbers;
+        added.map(drop)
+    }
+
+    /// The same for a part that is read ahead, where numbers are as `numbers` says.
+    pub(super) fn add_site_aside(
+        &mut self,
+        payload: &[u8],
+        filter: &mut dyn FnMut(&CallSite) -> bool,
+        numbers: &mut Numbers,
+    ) -> Option<()> {
+        let (number, index) = self.add_site_to(numbers, payload, filter)?;
+        self.ahead.insert(number, index);
         Some(())
     }
 
-    fn set_slot(&mut self, number: u64, slot: u32) {
-        // A table entry costs less than the frame that names it, so long as numbers are given from
-        // 0 on.
-        let direct = number < MAX_DIRECT && number <= 2 * self.sites.len() as u64 + 64;
-        let place = usize::try_from(number).unwrap_or(usize::MAX);
-        if direct && self.direct.len() <= place {
-            self.direct.resize(place + 1, 0);
+    /// Returns the number and the index. A call site that was met under this number before, here or
+    /// elsewhere, keeps its index.
+    fn add_site_to(
+        &mut self,
+        numbers: &mut Numbers,
+        payload: &[u8],
+        filter: &mut dyn FnMut(&CallSite) -> bool,
+    ) -> Option<(u64, u32)> {
+        let mut fields = Fields(payload);
+        let number = fields.varint()?;
+        let known = self.sites.len();
+        let Some(mut site) = CallSite::parse(number, fields) else {
+            numbers.set_slot(number, 0, known);
+            return None;
+        };
+        let ahead = self.ahead.get(&number).map_or(0, |index| index + 1);
+        let slots = [numbers.slot(number), self.numbers.slot(number), ahead];
+        let same = |slot: &u32| {
+            let met = self.sites.get((*slot as usize).wrapping_sub(1));
+            met.is_some_and(|met| met.identity() == site.identity())
+        };
+        if let Some(slot) = slots.into_iter().find(same) {
+            numbers.set_slot(number, slot, known);
+            return Some((number, slot - 1));
         }
-        match self.direct.get_mut(place) {
-            Some(direct) => {
-                *direct = slot;
-                self.others.remove(&number);
-            }
-            None => drop(self.others.insert(number, slot)),
-        }
+        site.index = u32::try_from(known).ok()?;
+        site.selected = filter(&site);
+        let index = site.index;
+        numbers.set_slot(number, index + 1, known);
+        self.sites.push(site);
+        Some((number, index))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::dictionary::Thread;
 use super::record::Record;
+use crate::format::dump;
 use crate::{DropReason, Level};
 
 /// What was met in a file.
@@ -22,6 +23,10 @@ pub enum Event<'r> {
     ThreadEnd(ThreadEnd<'r>),
     /// The process received a fatal signal.
     Signal(Signal<'r>),
+    /// What a dump of the flight recorder wrote of a thread begins.
+    Dump(Dump<'r>),
+    /// It ends.
+    DumpEnd(DumpEnd<'r>),
     /// The file was closed in order.
     End(Totals),
 }
@@ -95,6 +100,97 @@ pub struct Signal<'r> {
     pub offset: u64,
 }
 
+/// The flight recorder was dumped: what it held of one thread follows, up to a [`DumpEnd`] of the
+/// thread. Where events are in the order of time, those of other threads, and what the thread logged
+/// to the file itself, stand in between.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Dump<'r> {
+    /// The thread.
+    pub thread: &'r Thread,
+    /// Why.
+    pub reason: DumpReason,
+    /// When the dump was made, in nanoseconds since the epoch.
+    pub time_ns: i64,
+    /// When the oldest record of it was logged, in nanoseconds since the epoch.
+    pub first_ns: i64,
+    /// When the newest was.
+    pub last_ns: i64,
+    /// How many records the recorder held.
+    pub records: u64,
+    /// How many had been overwritten since the dump before, or since the thread began.
+    pub overwritten: u64,
+    /// Where the mark stands in the file.
+    pub offset: u64,
+}
+
+/// What a dump of the flight recorder wrote of a thread ends.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct DumpEnd<'r> {
+    /// The thread.
+    pub thread: &'r Thread,
+    /// How many records that were.
+    pub records: u64,
+    /// Where the mark stands in the file.
+    pub offset: u64,
+}
+
+/// Why a flight recorder was dumped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DumpReason {
+    /// A record of this level was logged; `None` if it is one that this version does not know.
+    Record(Option<Level>),
+    /// The program asked for it.
+    Call,
+    /// The process received a fatal signal, of this number.
+    Signal(u8),
+    /// What the process left was recovered.
+    Recovery,
+    /// A reason that this version does not know, by its code in the file.
+    Unknown(u8),
+}
+
+impl DumpReason {
+    pub(super) fn from_codes(reason: u8, detail: u8) -> Self {
+        match reason {
+            dump::RECORD => Self::Record(Level::from_code(detail)),
+            dump::CALL => Self::Call,
+            dump::SIGNAL => Self::Signal(detail),
+            dump::RECOVERY => Self::Recovery,
+            other => Self::Unknown(other),
+        }
+    }
+
+    /// A name for programs, such as `record`; `None` where it is not known.
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Record(_) => "record",
+            Self::Call => "call",
+            Self::Signal(_) => "signal",
+            Self::Recovery => "recovery",
+            Self::Unknown(_) => return None,
+        })
+    }
+}
+
+impl fmt::Display for DumpReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(Some(level)) => write!(f, "a record of level {level}"),
+            Self::Record(None) => f.write_str("a record"),
+            Self::Call => f.write_str("the program asked for it"),
+            Self::Signal(signal) => match signal_name(*signal) {
+                Some(name) => f.write_str(name),
+                None => write!(f, "signal {signal}"),
+            },
+            Self::Recovery => f.write_str("recovered from what the process left"),
+            Self::Unknown(code) => write!(f, "reason {code}"),
+        }
+    }
+}
+
 /// The totals of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -143,33 +239,38 @@ pub enum DamageKind {
 impl Signal<'_> {
     /// The name of the signal on Linux, where it is one that ends a process.
     pub fn name(&self) -> Option<&'static str> {
-        Some(match self.signal {
-            1 => "SIGHUP",
-            2 => "SIGINT",
-            3 => "SIGQUIT",
-            4 => "SIGILL",
-            5 => "SIGTRAP",
-            6 => "SIGABRT",
-            7 => "SIGBUS",
-            8 => "SIGFPE",
-            9 => "SIGKILL",
-            10 => "SIGUSR1",
-            11 => "SIGSEGV",
-            12 => "SIGUSR2",
-            13 => "SIGPIPE",
-            14 => "SIGALRM",
-            15 => "SIGTERM",
-            16 => "SIGSTKFLT",
-            24 => "SIGXCPU",
-            25 => "SIGXFSZ",
-            26 => "SIGVTALRM",
-            27 => "SIGPROF",
-            29 => "SIGIO",
-            30 => "SIGPWR",
-            31 => "SIGSYS",
-            _ => return None,
-        })
+        signal_name(self.signal)
     }
+}
+
+/// The name of a signal on Linux, where it is one that ends a process.
+fn signal_name(signal: u8) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        12 => "SIGUSR2",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        16 => "SIGSTKFLT",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        26 => "SIGVTALRM",
+        27 => "SIGPROF",
+        29 => "SIGIO",
+        30 => "SIGPWR",
+        31 => "SIGSYS",
+        _ => return None,
+    })
 }
 
 /// Writes `SIGSEGV`, or `signal 77` where the number has no name.

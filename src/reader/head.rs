@@ -4,7 +4,9 @@ use super::error::Error;
 use super::report::HeaderState;
 use super::source::Source;
 use crate::format::frame::{self, FrameHeader, Kind};
-use crate::format::header::{COMMITTED_OFFSET, COPY_BYTES, COPY_OFFSETS, ClockSource, Header};
+use crate::format::header::{
+    COMMITTED_OFFSET, COPY_BYTES, COPY_OFFSETS, ClockSource, Header, LAST_DUMP_OFFSET,
+};
 use crate::format::{
     ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAGIC, MAX_PAYLOAD_BYTES, VERSION,
 };
@@ -21,6 +23,8 @@ pub(super) struct Head {
     pub(super) header: Header,
     pub(super) state: HeaderState,
     pub(super) committed: u64,
+    /// Where the last dump mark stands, as far as the page says; 0 where there is none.
+    pub(super) last_dump: u64,
 }
 
 /// Reads the header page and moves the source behind it. If `live`, nothing else is read: what is
@@ -51,8 +55,10 @@ pub(super) fn read(source: &mut Source<'_>, live: bool) -> Result<Head, Error> {
     }
     let window = source.window();
     let committed = committed_length(window);
+    let last_dump = window.get(LAST_DUMP_OFFSET..).and_then(|bytes| bytes.first_chunk());
+    let last_dump = last_dump.map_or(0, |word| u64::from_le_bytes(*word));
     source.advance(window.len().min(HEADER_BYTES));
-    Ok(Head { header, state, committed })
+    Ok(Head { header, state, committed, last_dump })
 }
 
 /// The committed length, where the file is long enough to say.

@@ -1,7 +1,10 @@
 //! What stands between the records, owned, so that it can be held back with them.
 
 use super::dictionary::Thread;
-use super::event::{Damage, DropCount, Drops, Event, Gap, Signal, ThreadEnd, Totals};
+use super::event::{
+    self, Damage, DropCount, Drops, DumpEnd, DumpReason, Event, Gap, Signal, ThreadEnd, Totals,
+};
+use crate::format::dump::Dump;
 
 /// Something that is no record.
 #[derive(Clone, Debug)]
@@ -35,14 +38,38 @@ pub(super) enum Mark {
         time_ns: i64,
         offset: u64,
     },
+    Dump {
+        thread: u32,
+        dump: Dump,
+        offset: u64,
+    },
+    DumpEnd {
+        thread: u32,
+        records: u64,
+        offset: u64,
+        /// The offset of the mark that it belongs to, where that was met.
+        part: Option<u64>,
+    },
     End(Totals),
 }
 
 impl Mark {
+    /// The offset of the mark that begins the part of a dump that it belongs to.
+    pub(super) fn part(&self) -> Option<u64> {
+        match self {
+            Self::Dump { offset, .. } => Some(*offset),
+            Self::DumpEnd { part, .. } => *part,
+            _ => None,
+        }
+    }
+
     /// The index of the thread that it belongs to.
     pub(super) fn thread(&self) -> Option<u32> {
         match self {
-            Self::Drops { thread, .. } | Self::ThreadEnd { thread, .. } => Some(*thread),
+            Self::Drops { thread, .. }
+            | Self::ThreadEnd { thread, .. }
+            | Self::Dump { thread, .. }
+            | Self::DumpEnd { thread, .. } => Some(*thread),
             Self::Gap { thread, .. } | Self::Signal { thread, .. } => *thread,
             Self::Damage(_) | Self::End(_) => None,
         }
@@ -51,7 +78,10 @@ impl Mark {
     /// The index of the thread that it belongs to, to be replaced by another.
     pub(super) fn thread_mut(&mut self) -> Option<&mut u32> {
         match self {
-            Self::Drops { thread, .. } | Self::ThreadEnd { thread, .. } => Some(thread),
+            Self::Drops { thread, .. }
+            | Self::ThreadEnd { thread, .. }
+            | Self::Dump { thread, .. }
+            | Self::DumpEnd { thread, .. } => Some(thread),
             Self::Gap { thread, .. } | Self::Signal { thread, .. } => thread.as_mut(),
             Self::Damage(_) | Self::End(_) => None,
         }
@@ -61,6 +91,7 @@ impl Mark {
     pub(super) fn ticks(&self) -> Option<u64> {
         match self {
             Self::Drops { ticks, .. } | Self::Signal { ticks, .. } => Some(*ticks),
+            Self::Dump { dump, .. } => Some(dump.oldest),
             _ => None,
         }
     }
@@ -70,6 +101,7 @@ impl Mark {
         match self {
             Self::Drops { first_ns, .. } => Some(*first_ns),
             Self::Signal { time_ns, .. } => Some(*time_ns),
+            Self::Dump { dump, .. } => Some(dump.oldest_ns),
             Self::End(totals) => Some(totals.time_ns),
             _ => None,
         }
@@ -114,6 +146,21 @@ impl Mark {
                     offset: *offset,
                 })
             }
+            Self::Dump { thread, dump, offset } => Event::Dump(event::Dump {
+                thread: &threads[*thread as usize],
+                reason: DumpReason::from_codes(dump.reason, dump.detail),
+                time_ns: dump.time_ns,
+                first_ns: dump.oldest_ns,
+                last_ns: dump.newest_ns,
+                records: dump.records,
+                overwritten: dump.overwritten,
+                offset: *offset,
+            }),
+            Self::DumpEnd { thread, records, offset, .. } => Event::DumpEnd(DumpEnd {
+                thread: &threads[*thread as usize],
+                records: *records,
+                offset: *offset,
+            }),
             Self::End(totals) => Event::End(*totals),
         }
     }

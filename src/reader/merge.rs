@@ -13,6 +13,10 @@
 //! predecessor's (it was logged while its predecessor's arguments were being made) is ordered as if
 //! they were not.
 //!
+//! What a dump of a flight recorder wrote is older than what stands before it. Each part of a dump
+//! has a queue of its own, beside that of its thread, and is read ahead where that is possible
+//! (`ahead`), and else goes at once.
+//!
 //! Damage belongs to no thread. It comes behind all that was read before it, but no later than the
 //! gap that it left, which comes when its thread's next record does.
 //!
@@ -21,8 +25,9 @@
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 
+use super::ahead::{Found, Next, Part};
 use super::block::{Block, Raw};
 use super::error::Error;
 use super::event::{Damage, DamageKind};
@@ -37,10 +42,26 @@ const ENTRY_BYTES: usize = 256;
 /// queue keeps its memory.
 const MAX_SPARE: usize = 64;
 
+/// The bit of a queue's number that says that it is that of a part of a dump.
+const PART: u32 = 1 << 31;
+
 /// Records on their way from the order of the file to the order of time.
 pub(super) struct Merger<'a> {
     /// The first is for what belongs to no thread, then one for each thread by its index.
     queues: Vec<Queue<'a>>,
+    /// Those of parts of dumps.
+    part_queues: Vec<Queue<'a>>,
+    /// Which of those a part has, by the offset of its mark.
+    by_part: HashMap<u64, u32>,
+    /// The parts that are to be read ahead, those with the oldest records last; `None` before they
+    /// were looked for.
+    found: Option<Vec<Found>>,
+    /// The same by their places.
+    places: HashMap<u64, Found>,
+    /// The parts that are, or have been, by their queues.
+    ahead: HashMap<u32, Part>,
+    /// Those of which there is to be more before anything is handed out.
+    empty_parts: Vec<u32>,
     heap: BinaryHeap<Reverse<(u64, u32)>>,
     /// The entries held back take this many bytes of memory.
     held_bytes: usize,
@@ -96,6 +117,12 @@ impl<'a> Merger<'a> {
     pub(super) fn new(limit_bytes: usize, exact: bool) -> Self {
         Self {
             queues: vec![Queue::default()],
+            part_queues: Vec::new(),
+            by_part: HashMap::new(),
+            found: None,
+            places: HashMap::new(),
+            ahead: HashMap::new(),
+            empty_parts: Vec::new(),
             heap: BinaryHeap::new(),
             held_bytes: 0,
             limit_bytes,
@@ -114,7 +141,17 @@ impl<'a> Merger<'a> {
     /// Goes on to the next entry; `false` where there is none, or none yet.
     pub(super) fn advance(&mut self, segment: &mut Segment<'a>) -> Result<bool, Error> {
         self.leave_current();
+        if self.found.is_none() {
+            // Where everything is read first, there is no need.
+            let found = if self.exact { Vec::new() } else { segment.find_parts()? };
+            self.places = found.iter().map(|found| (found.offset, *found)).collect();
+            self.found = Some(found);
+        }
         loop {
+            if let Some(queue) = self.empty_parts.pop() {
+                self.read_ahead(queue, segment)?;
+                continue;
+            }
             let top = self.heap.peek().map(|&Reverse(top)| top);
             if !self.damages.is_empty() && self.is_damage_next(top) {
                 self.damage = self.damages.pop_front().map(|(_, damage)| damage);
@@ -124,6 +161,9 @@ impl<'a> Merger<'a> {
             if let Some((key, queue)) = top
                 && self.may_go(key)
             {
+                if self.begin_part(key) {
+                    continue;
+                }
                 self.current = Some(queue);
                 if key < self.youngest {
                     let record = matches!(self.current(), Some(Current::Record(..)));
@@ -135,14 +175,113 @@ impl<'a> Merger<'a> {
             if self.drained {
                 return Ok(false);
             }
-            match segment.next()? {
-                Step::Block(block) => self.hold(block, segment),
-                Step::Mark(mark) => self.push_mark(mark),
-                Step::Watermark if !self.exact => self.horizon = segment.watermark,
-                Step::Watermark => {}
-                Step::Pending => return Ok(false),
-                Step::End => self.drained = true,
+            let step = segment.next()?;
+            if let Step::Pending = step {
+                return Ok(false);
             }
+            self.take(step, segment);
+        }
+    }
+
+    fn take(&mut self, step: Step, segment: &mut Segment<'a>) {
+        match step {
+            Step::Block(block) => self.hold(block, segment),
+            Step::Mark(mark) => self.push_mark(mark),
+            Step::Watermark if !self.exact => self.horizon = segment.watermark,
+            Step::Watermark | Step::Pending => {}
+            Step::End => self.drained = true,
+        }
+    }
+
+    /// Begins to read a part of a dump ahead, if one has records as old as this; says whether.
+    fn begin_part(&mut self, key: u64) -> bool {
+        let Some(parts) = &mut self.found else { return false };
+        while let Some(found) = parts.pop_if(|part| part.oldest <= key) {
+            // Unless it was met in its place by now.
+            if !self.by_part.contains_key(&found.offset) {
+                self.read_part(found);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn read_part(&mut self, found: Found) {
+        let queue = self.queue_of_part(found.offset);
+        self.ahead.insert(queue, Part::new(found));
+        self.empty_parts.push(queue);
+    }
+
+    /// Whether the part whose mark stands at `offset`, and was just met there, is read as those are
+    /// that were found before they were met. (Its records may be older than what else may go.)
+    fn is_found(&mut self, offset: u64) -> bool {
+        match self.places.remove(&offset) {
+            Some(found) if !self.by_part.contains_key(&offset) => {
+                self.read_part(found);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Reads on in a part of a dump.
+    fn read_ahead(&mut self, queue: u32, segment: &mut Segment<'a>) -> Result<(), Error> {
+        while !segment.is_between() {
+            let step = segment.next()?;
+            self.take(step, segment);
+        }
+        let Some(part) = self.ahead.get_mut(&queue) else { return Ok(()) };
+        match segment.read_part(part) {
+            Ok(Next::Mark(mark)) => {
+                // Behind the mark that begins it stands the thread's name.
+                if matches!(mark, Mark::Dump { .. }) {
+                    self.empty_parts.push(queue);
+                }
+                self.push(queue, Entry::Mark(mark.ticks().unwrap_or(0), mark));
+            }
+            Ok(Next::Block(block, payload, records)) => {
+                self.push(queue, Entry::Records(Held { block, payload, records, next: 0 }));
+            }
+            Ok(Next::Nothing) => {}
+            Err(error) => {
+                self.empty_parts.push(queue);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The queue of the part whose mark stands at this offset.
+    fn queue_of_part(&mut self, offset: u64) -> u32 {
+        let next = PART | self.part_queues.len() as u32;
+        let queue = *self.by_part.entry(offset).or_insert(next);
+        if queue == next {
+            self.part_queues.push(Queue::default());
+        }
+        queue
+    }
+
+    /// The queue of the part that begins at `part`, for something that stands at `offset` in it and
+    /// was met in its place; `None` where it was read ahead, or will be.
+    fn queue_in_place(&mut self, part: u64, offset: u64) -> Option<u32> {
+        let queue = self.queue_of_part(part);
+        match self.ahead.get(&queue) {
+            Some(ahead) if ahead.covers(offset) => None,
+            _ => Some(queue),
+        }
+    }
+
+    fn queue_mut(&mut self, queue: u32) -> &mut Queue<'a> {
+        match queue & PART {
+            0 => &mut self.queues[queue as usize],
+            _ => &mut self.part_queues[(queue & !PART) as usize],
+        }
+    }
+
+    fn queue(&self, queue: u32) -> Option<&Queue<'a>> {
+        match queue & PART {
+            0 => self.queues.get(queue as usize),
+            _ => self.part_queues.get((queue & !PART) as usize),
         }
     }
 
@@ -154,7 +293,7 @@ impl<'a> Merger<'a> {
     fn is_damage_next(&self, top: Option<(u64, u32)>) -> bool {
         let Some((at, Mark::Damage(damage))) = self.damages.front() else { return false };
         let Some((key, queue)) = top else { return self.may_go(*at) };
-        let next = self.queues[queue as usize].entries.front();
+        let next = self.queue(queue).and_then(|queue| queue.entries.front());
         match next {
             Some(Entry::Mark(_, Mark::Gap { offset, .. })) if *offset > damage.offset => {
                 self.may_go(key)
@@ -169,7 +308,7 @@ impl<'a> Merger<'a> {
         if let Some(mark) = &self.damage {
             return Some(Current::Mark(mark));
         }
-        let queue = self.queues.get(self.current? as usize)?;
+        let queue = self.queue(self.current?)?;
         Some(match queue.entries.front()? {
             Entry::Records(held) => {
                 Current::Record(&held.block, held.records.get(held.next)?, held.payload.bytes())
@@ -188,10 +327,14 @@ impl<'a> Merger<'a> {
         segment.finish(&block);
         let mark = read.err().map(|kind| segment.lose_rest(&block, kind));
         let thread = block.thread;
-        if !records.is_empty() {
+        let queue = match block.part {
+            Some(part) => self.queue_in_place(part, block.offset),
+            None => Some(thread + 1),
+        };
+        if let Some(queue) = queue.filter(|_| !records.is_empty()) {
             let payload = segment.frames.keep_payload(bytes);
             let held = Held { block, payload, records, next: 0 };
-            self.push(thread + 1, Entry::Records(held));
+            self.push(queue, Entry::Records(held));
         }
         if let Some(mark) = mark {
             self.push(thread + 1, Entry::Mark(0, mark));
@@ -199,7 +342,20 @@ impl<'a> Merger<'a> {
     }
 
     fn push_mark(&mut self, mark: Mark) {
-        let queue = mark.thread().map_or(0, |thread| thread + 1);
+        if let Mark::Dump { offset, .. } = mark
+            && self.is_found(offset)
+        {
+            return;
+        }
+        let queue = match (mark.part(), &mark) {
+            (Some(part), Mark::Dump { offset, .. } | Mark::DumpEnd { offset, .. }) => {
+                match self.queue_in_place(part, *offset) {
+                    Some(queue) => queue,
+                    None => return,
+                }
+            }
+            _ => mark.thread().map_or(0, |thread| thread + 1),
+        };
         let ticks = match mark {
             Mark::Damage(Damage { kind, .. }) => {
                 let behind_all = kind == DamageKind::BehindEnd;
@@ -217,45 +373,52 @@ impl<'a> Merger<'a> {
     }
 
     fn push(&mut self, index: u32, entry: Entry<'a>) {
-        if self.queues.len() <= index as usize {
+        if index & PART == 0 && self.queues.len() <= index as usize {
             self.queues.resize_with(index as usize + 1, Queue::default);
         }
         self.held_bytes += entry.memory_bytes();
-        let queue = &mut self.queues[index as usize];
-        if queue.entries.is_empty() {
+        let queue = self.queue_mut(index);
+        let first = queue.entries.is_empty();
+        if first {
             queue.key = queue.key.max(entry.ticks());
-            self.heap.push(Reverse((queue.key, index)));
         }
+        let key = queue.key;
         queue.entries.push_back(entry);
+        if first {
+            self.heap.push(Reverse((key, index)));
+        }
     }
 
     fn leave_current(&mut self) {
         self.damage = None;
         let Some(index) = self.current.take() else { return };
-        let queue = &mut self.queues[index as usize];
-        if let Some(Entry::Records(held)) = queue.entries.front_mut()
+        let entries = &mut self.queue_mut(index).entries;
+        if let Some(Entry::Records(held)) = entries.front_mut()
             && held.next + 1 < held.records.len()
         {
             held.next += 1;
-        } else if let Some(entry) = queue.entries.pop_front() {
+        } else if let Some(entry) = entries.pop_front() {
             self.held_bytes -= entry.memory_bytes();
             if let (Entry::Records(held), true) = (entry, self.spare.len() < MAX_SPARE) {
                 self.spare.push(held.into_buffers());
             }
         }
+        let many = self.queues.len() > MAX_SPARE || index & PART != 0;
+        let queue = self.queue_mut(index);
+        let key = queue.entries.front().map(|entry| queue.key.max(entry.ticks()));
+        match key {
+            Some(key) => queue.key = key,
+            None if many => queue.entries = VecDeque::new(),
+            None => {}
+        }
+        if key.is_none() && self.ahead.get(&index).is_some_and(|part| !part.ended) {
+            self.empty_parts.push(index);
+        }
         let Some(mut top) = self.heap.peek_mut() else { return };
         debug_assert_eq!(top.0.1, index);
-        match queue.entries.front() {
-            Some(entry) => {
-                queue.key = queue.key.max(entry.ticks());
-                top.0.0 = queue.key;
-            }
-            None => {
-                PeekMut::pop(top);
-                if self.queues.len() > MAX_SPARE {
-                    self.queues[index as usize].entries = VecDeque::new();
-                }
-            }
+        match key {
+            Some(key) => top.0.0 = key,
+            None => drop(PeekMut::pop(top)),
         }
     }
 }

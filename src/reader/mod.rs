@@ -99,6 +99,7 @@
 //! that nothing is allocated for it, and that only a lending interface can do.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod block;
 mod checksum;
 mod dictionary;
@@ -133,7 +134,10 @@ use std::path::{Path, PathBuf};
 pub use crate::DropReason;
 pub use dictionary::{CallSite, Thread};
 pub use error::Error;
-pub use event::{Damage, DamageKind, DropCount, Drops, Event, Gap, Signal, ThreadEnd, Totals};
+pub use event::{
+    Damage, DamageKind, DropCount, Drops, Dump, DumpEnd, DumpReason, Event, Gap, Signal, ThreadEnd,
+    Totals,
+};
 pub use files::{FileError, Files};
 pub use json::write_escaped;
 pub use open::{Directory, OpenError};

@@ -241,6 +241,9 @@ impl<'a> Options<'a> {
         };
         let frames = Frames::new(source, head.header.salt, head.committed, extent);
         let mut segment = Segment::new(frames, head.header, report, self.filter, self.window);
+        if !self.follow {
+            segment.last_dump = head.last_dump;
+        }
         if !self.window.is_all() && !self.follow {
             segment.seek()?;
         }

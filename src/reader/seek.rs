@@ -53,6 +53,13 @@ pub(super) struct Skip {
     clocks: Vec<Clock>,
 }
 
+impl Skip {
+    /// Whether what stands at `offset` need not be read.
+    pub(super) fn covers(&self, offset: u64) -> bool {
+        (self.from..self.to).contains(&offset)
+    }
+}
+
 impl Segment<'_> {
     /// Goes to where the range of time begins, if there is an index that tells.
     pub(super) fn seek(&mut self) -> Result<(), Error> {

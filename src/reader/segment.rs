@@ -14,6 +14,7 @@ use super::mark::Mark;
 use super::report::{Ending, Report};
 use super::seek::{Skip, Window};
 use super::timeline::Timeline;
+use crate::format::dump::Dump;
 use crate::format::frame::{Clock, Kind};
 use crate::format::header::{ClockSource, Header};
 use crate::format::{ALIGNMENT, FRAME_HEADER_BYTES};
@@ -33,7 +34,11 @@ pub(super) struct Segment<'a> {
     pub(super) window: Window,
     /// What need not be read because of that.
     pub(super) skip: Option<Skip>,
-    filter: Filter<'a>,
+    /// Where the header says that the last dump mark stands; 0 where it is not to be looked for.
+    pub(super) last_dump: u64,
+    /// The part of a dump that is being read.
+    dump: Option<Dumping>,
+    pub(super) filter: Filter<'a>,
     pub(super) timeline: Timeline,
     /// What was found together with something that had to be handed out first.
     queue: VecDeque<Step>,
@@ -41,6 +46,14 @@ pub(super) struct Segment<'a> {
     closed: bool,
     /// The end of the bytes was met, for good.
     ended: bool,
+}
+
+/// A part of a dump that is being read.
+#[derive(Clone, Copy, Debug)]
+struct Dumping {
+    thread: u64,
+    /// Where its mark stands.
+    offset: u64,
 }
 
 /// What a segment goes on with.
@@ -74,6 +87,8 @@ impl<'a> Segment<'a> {
             watermark: 0,
             window,
             skip: None,
+            last_dump: 0,
+            dump: None,
             filter,
             timeline: Timeline::default(),
             queue: VecDeque::new(),
@@ -101,6 +116,7 @@ impl<'a> Segment<'a> {
                     }
                 }
                 Found::Skipped { offset, bytes, cut } => {
+                    self.dump = None;
                     let kind = if cut { DamageKind::Incomplete } else { DamageKind::Corrupt };
                     return Ok(self.damage(offset, bytes, kind));
                 }
@@ -142,10 +158,17 @@ impl<'a> Segment<'a> {
         if offset >= self.report.committed_bytes {
             self.report.uncommitted_bytes += end - offset;
         }
+        let dump = self.dump.take();
         let Some(kind) = Kind::from_code(code) else {
+            self.dump = dump;
             self.report.unknown_frames += 1;
             return None;
         };
+        if matches!(kind, Kind::CallSite | Kind::Thread | Kind::Clock | Kind::Records | Kind::Drops)
+        {
+            // What a part of a dump is made of; and where records of it are missing, a mark.
+            self.dump = dump;
+        }
         let understood = match kind {
             Kind::CallSite => self.dictionary.add_site(self.frames.payload(), &mut *self.filter),
             Kind::Thread => self.dictionary.add_thread(self.frames.payload()),
@@ -157,6 +180,8 @@ impl<'a> Segment<'a> {
             // Whoever has come here by reading has no use for it.
             Kind::Index => Some(()),
             Kind::Signal => self.signal(offset),
+            Kind::Dump => self.dump(offset),
+            Kind::DumpEnd => self.dump_end(dump, offset),
             Kind::End => self.totals(offset),
         };
         match understood {
@@ -188,7 +213,7 @@ impl<'a> Segment<'a> {
     }
 
     /// The clock frames in force; where none was read, one that is made up, and `true`.
-    fn timeline_at(&self, ticks: u64) -> (Timeline, bool) {
+    pub(super) fn timeline_at(&self, ticks: u64) -> (Timeline, bool) {
         const NANOSECONDS: u64 = 1 << 32;
         if !self.timeline.is_empty() {
             return (self.timeline, false);
@@ -206,7 +231,12 @@ impl<'a> Segment<'a> {
         self.add_gap(Some(index), missing, offset);
         let mut block = Block::new(&head, index, offset);
         (block.timeline, block.untimed) = self.timeline_at(head.base);
-        block.late_before = self.watermark;
+        if self.dump.is_some_and(|dump| dump.thread != head.thread) {
+            self.dump = None;
+        }
+        block.part = self.dump.map(|dump| dump.offset);
+        // Those of a dump are all older than the watermark, and are not late.
+        block.late_before = if block.part.is_some() { 0 } else { self.watermark };
         block.window = (!self.window.is_all()).then_some(self.window);
         self.queue.push_back(Step::Block(block));
         if let Some(watermark) = head.watermark {
@@ -275,6 +305,47 @@ impl<'a> Segment<'a> {
         let mark = Mark::Signal { os_thread, thread, signal, ticks, time_ns, offset };
         self.queue.push_back(Step::Mark(mark));
         Some(())
+    }
+
+    /// Whether nothing that was found is waiting.
+    pub(super) fn is_between(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    fn dump(&mut self, offset: u64) -> Option<()> {
+        let mark = self.dump_mark(offset)?;
+        let thread = Dump::from_payload(self.frames.payload())?.thread;
+        self.dump = Some(Dumping { thread, offset });
+        self.queue.extend(mark.map(Step::Mark));
+        Some(())
+    }
+
+    /// The mark whose payload is at hand; `Some(None)` where it is not wanted.
+    pub(super) fn dump_mark(&mut self, offset: u64) -> Option<Option<Mark>> {
+        let dump = Dump::from_payload(self.frames.payload())?;
+        if !self.window.overlaps(dump.oldest_ns, dump.newest_ns) {
+            return Some(None);
+        }
+        let thread = self.dictionary.thread_numbered(dump.thread).index;
+        Some(Some(Mark::Dump { thread, dump, offset }))
+    }
+
+    fn dump_end(&mut self, dump: Option<Dumping>, offset: u64) -> Option<()> {
+        // One that ends nothing: its beginning was damaged, or not wanted.
+        let part = dump.map(|dump| dump.offset);
+        if let Some(Mark::DumpEnd { thread, records, offset, .. }) = self.dump_end_mark(offset) {
+            self.queue.push_back(Step::Mark(Mark::DumpEnd { thread, records, offset, part }));
+            return Some(());
+        }
+        None
+    }
+
+    /// The mark whose payload is at hand.
+    pub(super) fn dump_end_mark(&mut self, offset: u64) -> Option<Mark> {
+        let mut fields = Fields(self.frames.payload());
+        let (number, records) = (fields.varint()?, fields.varint()?);
+        let thread = self.dictionary.thread_numbered(number).index;
+        Some(Mark::DumpEnd { thread, records, offset, part: None })
     }
 
     fn totals(&mut self, offset: u64) -> Option<()> {

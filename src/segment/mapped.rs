@@ -35,7 +35,7 @@ use crate::crash_proof::place::Place as RingPlace;
 use crate::error::StartError;
 use crate::fork::Private;
 use crate::format::HEADER_BYTES;
-use crate::format::header::{COMMITTED_OFFSET, COPY_BYTES, ClockSource};
+use crate::format::header::{COMMITTED_OFFSET, COPY_BYTES, ClockSource, LAST_DUMP_OFFSET};
 use crate::sync::statics::{AtomicU64, Ordering};
 
 /// How far ahead of the writing position pages are populated, in bytes.
@@ -286,6 +286,16 @@ impl Output for MappedFile {
         }
         self.committed = self.len();
         Ok(())
+    }
+
+    fn set_last_dump(&mut self, offset: u64) {
+        let word = &mut self.page[LAST_DUMP_OFFSET..LAST_DUMP_OFFSET + 8];
+        word.copy_from_slice(&offset.to_le_bytes());
+        let last = self.header.as_mut_ptr().wrapping_add(LAST_DUMP_OFFSET).cast::<AtomicU64>();
+        // SAFETY: as in `commit`.
+        let last = unsafe { &*last };
+        // Relaxed: a hint; whoever follows it looks whether there is such a mark.
+        last.store(offset.to_le(), Ordering::Relaxed);
     }
 
     fn check(&mut self) -> io::Result<()> {

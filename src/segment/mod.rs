@@ -36,6 +36,11 @@ pub(crate) trait Output {
     /// lost.
     fn commit(&mut self) -> io::Result<()>;
 
+    /// Says in the header where the last dump mark stands, for readers that look for it.
+    fn set_last_dump(&mut self, offset: u64) {
+        let _ = offset;
+    }
+
     /// Looks whether what was written is still there, and mends what can be mended. Something that
     /// failed before is tried again at once the next time, and not only after a while.
     fn check(&mut self) -> io::Result<()> {

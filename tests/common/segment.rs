@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use kymo::format::dump::{self, Dump};
 use kymo::format::frame::{self, Clock, Kind};
-use kymo::format::header::{COMMITTED_OFFSET, ClockSource, Header};
+use kymo::format::header::{COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET};
 use kymo::format::index::{Index, Step};
 use kymo::format::types::Type;
 use kymo::format::varint;
@@ -24,6 +25,11 @@ pub struct Segment {
     noted: Vec<Noted>,
     clocks: Vec<i64>,
     watermark: u64,
+    /// The payloads of call sites, threads and the last clock frames.
+    sites: BTreeMap<u64, Vec<u8>>,
+    names: BTreeMap<u64, Vec<u8>>,
+    lines: Vec<Vec<u8>>,
+    last_dump: u64,
 }
 
 /// What the index is made of, for each frame.
@@ -100,6 +106,10 @@ impl Segment {
             noted: Vec::new(),
             clocks: Vec::new(),
             watermark: 0,
+            sites: BTreeMap::new(),
+            names: BTreeMap::new(),
+            lines: Vec::new(),
+            last_dump: 0,
         }
     }
 
@@ -142,6 +152,7 @@ impl Segment {
             varint::put(&mut out, code.len() as u64);
             out.extend_from_slice(&code);
         }
+        self.sites.insert(number, out.clone());
         self.frame(Kind::CallSite as u8, &out)
     }
 
@@ -150,6 +161,7 @@ impl Segment {
         varint::put(&mut out, number);
         varint::put(&mut out, 1000 + number);
         frame::put_str(&mut out, name);
+        self.names.insert(number, out.clone());
         self.frame(Kind::Thread as u8, &out)
     }
 
@@ -163,6 +175,7 @@ impl Segment {
         self.clocks.push(time_ns - ticks as i64);
         let mut out = Vec::new();
         Clock { ticks, time_ns, wall_ns: time_ns, rate: 1 << 32, ..Clock::default() }.put(&mut out);
+        self.lines.push(out.clone());
         self.frame(Kind::Clock as u8, &out)
     }
 
@@ -233,6 +246,57 @@ impl Segment {
         self.frame(Kind::Signal as u8, &out).note_ticks([ticks].into_iter())
     }
 
+    /// A part of a dump, because of a record of level error, in blocks of these records.
+    pub fn dump(&mut self, thread: u64, blocks: &[&[Rec<'_>]]) -> &mut Self {
+        let ticks = || blocks.iter().flat_map(|block| block.iter()).map(|record| record.1);
+        let (oldest, newest) = (ticks().min().unwrap_or(0), ticks().max().unwrap_or(0));
+        let time_of = |ticks: u64| self.clocks.last().unwrap_or(&0) + ticks as i64;
+        let records = ticks().count() as u64;
+        let dump = Dump {
+            thread,
+            reason: dump::RECORD,
+            detail: 1,
+            oldest,
+            newest,
+            oldest_ns: time_of(oldest),
+            newest_ns: time_of(newest),
+            time_ns: time_of(self.watermark),
+            records,
+            overwritten: 3,
+            previous: self.last_dump,
+        };
+        self.last_dump = self.bytes.len() as u64;
+        let mut out = Vec::new();
+        dump.put(&mut out);
+        self.frame(Kind::Dump as u8, &out).note_ticks([oldest, newest].into_iter());
+        if let Some(name) = self.names.get(&thread).cloned() {
+            self.frame(Kind::Thread as u8, &name);
+        }
+        self.repeat_clocks();
+        for site in self.sites.clone().values() {
+            self.frame(Kind::CallSite as u8, site);
+        }
+        for block in blocks {
+            self.block(thread, block);
+        }
+        let mut out = Vec::new();
+        varint::put(&mut out, thread);
+        varint::put(&mut out, records);
+        self.frame(Kind::DumpEnd as u8, &out);
+        self.repeat_clocks();
+        let last = self.last_dump.to_le_bytes();
+        self.bytes[LAST_DUMP_OFFSET..LAST_DUMP_OFFSET + 8].copy_from_slice(&last);
+        self
+    }
+
+    fn repeat_clocks(&mut self) {
+        let from = self.lines.len().saturating_sub(4);
+        for index in from..self.lines.len() {
+            let line = self.lines[index].clone();
+            self.frame(Kind::Clock as u8, &line);
+        }
+    }
+
     /// Closes the file in order.
     pub fn close(&mut self) -> &mut Self {
         self.end_threads();
@@ -262,7 +326,17 @@ impl Segment {
             let Noted { offset, watermark, .. } = stretch[0];
             Step { offset, oldest_ns, newest_ns: last_ns, watermark }
         };
-        let steps = self.noted.chunks(every).map(step).collect();
+        // None of them begins within a dump.
+        let (mut from, mut within, mut steps) = (0, false, Vec::new());
+        for (index, noted) in self.noted.iter().enumerate() {
+            if index - from >= every && !within {
+                steps.push(&self.noted[from..index]);
+                from = index;
+            }
+            within = noted.kind == Kind::Dump as u8 || within && noted.kind != Kind::DumpEnd as u8;
+        }
+        steps.push(&self.noted[from..]);
+        let steps = steps.into_iter().map(step).collect();
         let known = [Kind::CallSite, Kind::Thread, Kind::Clock].map(|kind| kind as u8);
         let frames = self.noted.iter().filter(|noted| known.contains(&noted.kind));
         Index { steps, frames: frames.map(|noted| noted.offset).collect() }
@@ -398,6 +472,10 @@ pub fn note(outcome: &mut Outcome, event: Event<'_>) {
         Event::Signal(signal) => {
             format!("{signal} in {:?}", signal.thread.map(|thread| thread.name()))
         }
+        Event::Dump(dump) => {
+            format!("dump of {} of {}: {}", dump.records, dump.thread.name(), dump.reason)
+        }
+        Event::DumpEnd(end) => format!("{} dumped of {}", end.records, end.thread.name()),
         Event::ThreadEnd(end) => format!("{} ends after {}", end.thread.name(), end.written),
         Event::End(totals) => format!("end after {}", totals.written),
         _ => return,

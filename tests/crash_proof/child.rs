@@ -59,6 +59,9 @@ fn look(dir: &Path) {
 
 /// Logs until it is killed.
 pub fn child(scene: &str, dir: &Path) {
+    // It does not outlive a test that fails.
+    let kill = rustix::process::Signal::KILL;
+    rustix::process::set_parent_process_death_signal(Some(kill)).unwrap();
     if scene == "looking" {
         return look(dir);
     }

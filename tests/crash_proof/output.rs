@@ -202,7 +202,15 @@ fn what_was_rescued_is_not_recovered_once_more() {
     while rescued.next_event().unwrap().is_some() {}
     assert!(rescued.readers()[0].report().records > 20);
     assert!(recover(&log).unwrap().records() > 20);
-    assert_all(&log, &counters);
+    // The side file has a clock of its own, so that its records may stand beside their places.
+    let (mut threads, _) = found(&log);
+    for (thread, found) in threads.iter_mut().enumerate() {
+        found.numbers.sort_unstable();
+        let count = found.numbers.len() as u64;
+        assert!(found.numbers.iter().copied().eq(1..=count), "{thread}: {:?}", found.numbers);
+        let returned = counters.of(thread).load(Ordering::Acquire);
+        assert!((returned..=returned + 1).contains(&count), "{thread}: {count} of {returned}");
+    }
 }
 
 fn word(bytes: &[u8], at: usize) -> u64 {
@@ -234,7 +242,8 @@ fn what_was_written_and_not_committed_is_cut_off() {
         rings.collect::<Vec<_>>()
     };
     let is_swept = |(bytes, _): &(Vec<u8>, PathBuf)| {
-        word(bytes, HEAD) == word(bytes, TAIL) && word(bytes, TAIL) > 0
+        // The tail is in bytes.
+        8 * word(bytes, HEAD) == word(bytes, TAIL) && word(bytes, TAIL) > 0
     };
     while (0..THREADS).any(|thread| counters.of(thread).load(Ordering::Acquire) < 100)
         || !rings().iter().all(is_swept)

@@ -65,6 +65,17 @@ fn dead_process(dir: &Path) -> Counters {
     counters
 }
 
+/// Whether kymo's own records are in a log that is being written.
+fn has_warning(log: &Path) -> bool {
+    let mut reader = Options::new().snapshot(true).open(log).unwrap();
+    while let Some(record) = reader.next_record().unwrap() {
+        if record.thread().name() == "kymo" {
+            return true;
+        }
+    }
+    false
+}
+
 /// A log that is written over takes its rings along, and the new one says what that cost.
 #[test]
 fn what_is_written_over_is_counted() {
@@ -76,6 +87,12 @@ fn what_is_written_over_is_counted() {
     let shared = Counters::map(&dir.path().join("counters"));
     let mut child = spawn("overwriting", dir.path());
     wait_for(&mut child, &shared, 500);
+    // kymo's own warnings are in no file before they are in the log.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !has_warning(&log) {
+        assert!(Instant::now() < deadline, "there is no warning");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     kill(child);
     recover(&log).unwrap();
     assert_all(&log, &shared);

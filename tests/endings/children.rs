@@ -10,7 +10,7 @@ use std::sync::{Barrier, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use kymo::{Builder, Clock, Logger, info};
+use kymo::{Builder, Clock, Level, Logger, debug, info, trace};
 
 use super::Named;
 use super::process::{PATH, PLAIN, say_ready};
@@ -150,6 +150,35 @@ pub const ALL: &[Named] = &[
             wait_for_ever();
         });
     }),
+    ("recorded_abort", || {
+        start(on_all_signals(recorder()));
+        in_three(recorded);
+        std::process::abort();
+    }),
+    ("recorded_null", || {
+        start(on_all_signals(recorder()));
+        in_three(recorded);
+        read_null();
+    }),
+    ("recorded_idle", || {
+        start(on_all_signals(recorder()));
+        in_three(recorded);
+        say_ready();
+        wait_for_ever();
+    }),
+    ("recorded_exit", || {
+        let _logger = recorder().start().unwrap();
+        (0..30_000).for_each(recorded);
+    }),
+    ("recorded_consumer", || {
+        start(on_all_signals(recorder()).clock(Clock::Custom(clock)));
+        assert!(kymo::flush());
+        hold();
+        in_three(recorded);
+        ACTION.set(read_null).unwrap();
+        wait_for_ever();
+    }),
+    ("recorded_busy", || busy_with(recorder(), recorded, read_null)),
     ("fork", fork),
     ("fork_stats", fork_stats),
     ("refused", || {
@@ -183,14 +212,32 @@ fn number(number: u64) {
     info!("{number}");
 }
 
+/// Two thirds of these go to the flight recorder.
+fn recorded(number: u64) {
+    match number % 3 {
+        0 => info!("{number}"),
+        1 => debug!("{number}"),
+        _ => trace!("{number}"),
+    }
+}
+
+/// Recorders in which 10,000 records have room.
+fn recorder() -> Builder {
+    builder().flight_recorder(Level::Debug, 512 << 10)
+}
+
 /// Logs 10,000 records in this thread and in two others.
 fn log_in_three() {
+    in_three(number);
+}
+
+fn in_three(log: fn(u64)) {
     thread::scope(|scope| {
         for worker in 0..2 {
             let builder = thread::Builder::new().name(format!("worker-{worker}"));
-            builder.spawn_scoped(scope, || (0..10_000).for_each(number)).unwrap();
+            builder.spawn_scoped(scope, move || (0..10_000).for_each(log)).unwrap();
         }
-        (0..10_000).for_each(number);
+        (0..10_000).for_each(log);
     });
 }
 
@@ -263,18 +310,22 @@ fn overflow(depth: u64) -> u64 {
 
 /// Three threads that do not stop logging; each has logged 10,000 records when this one goes on.
 fn busy(builder: Builder, then: fn()) {
+    busy_with(builder, number, then);
+}
+
+fn busy_with(builder: Builder, log: fn(u64), then: fn()) {
     start(on_all_signals(builder));
     static LOGGED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
     for (worker, logged) in LOGGED.iter().enumerate() {
         let work = move || {
             for record in 0.. {
-                number(record);
+                log(record);
                 logged.store(record, Ordering::Relaxed);
             }
         };
         thread::Builder::new().name(format!("worker-{worker}")).spawn(work).unwrap();
     }
-    (0..10_000).for_each(number);
+    (0..10_000).for_each(log);
     while LOGGED.iter().any(|logged| logged.load(Ordering::Relaxed) < 10_000) {
         thread::yield_now();
     }

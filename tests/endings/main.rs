@@ -10,6 +10,7 @@ mod exit;
 mod fork;
 mod paths;
 mod process;
+mod recorded;
 mod termination;
 mod threads;
 
@@ -21,8 +22,15 @@ fn main() {
         let (_, child) = *children::ALL.iter().find(|(known, _)| *known == name).expect("a child");
         return child();
     }
-    let tests =
-        [exit::TESTS, termination::TESTS, crash::TESTS, fork::TESTS, paths::TESTS, threads::TESTS];
+    let tests = [
+        exit::TESTS,
+        termination::TESTS,
+        crash::TESTS,
+        recorded::TESTS,
+        fork::TESTS,
+        paths::TESTS,
+        threads::TESTS,
+    ];
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let listing = std::env::args().any(|arg| arg == "--list");

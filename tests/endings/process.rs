@@ -125,7 +125,12 @@ pub struct Log {
 
 /// Reads a file whose records are numbers, and in which nothing is damaged.
 pub fn read(path: &Path) -> Log {
-    let mut reader = Options::new().order(Order::Written).open(path).unwrap();
+    read_by(path, Order::Written)
+}
+
+/// The same in another order.
+pub fn read_by(path: &Path, order: Order) -> Log {
+    let mut reader = Options::new().order(order).open(path).unwrap();
     let (mut threads, mut signals) = (BTreeMap::<_, Vec<u64>>::new(), Vec::new());
     while let Some(event) = reader.next_event().unwrap() {
         match event {

@@ -93,6 +93,7 @@ impl Perfetto {
                 Event::Record(record) => record.time_ns(),
                 Event::Drops(drops) => drops.first_ns,
                 Event::Signal(signal) => signal.time_ns,
+                Event::Dump(dump) => dump.first_ns,
                 _ => self.last_ns,
             };
             self.begin(time, out);
@@ -111,6 +112,11 @@ impl Perfetto {
                 self.last_ns = signal.time_ns;
                 let text = signal.to_string();
                 self.mark(file, signal.thread, "signal", &text, (log, signal.offset), out);
+            }
+            Event::Dump(dump) => {
+                self.last_ns = dump.first_ns;
+                let text = format!("{} records, because of {}", dump.records, dump.reason);
+                self.mark(file, Some(dump.thread), "dump", &text, (log, dump.offset), out);
             }
             _ => {}
         }

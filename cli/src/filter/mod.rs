@@ -168,6 +168,8 @@ impl Filter {
             }
             Event::Gap(gap) => self.admits_thread(gap.thread),
             Event::Signal(signal) => self.admits_thread(signal.thread),
+            Event::Dump(dump) => self.admits_thread(Some(dump.thread)),
+            Event::DumpEnd(end) => self.admits_thread(Some(end.thread)),
             _ => true,
         }
     }

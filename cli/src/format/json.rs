@@ -9,7 +9,8 @@ use std::fmt::Write;
 use jiff::tz::TimeZone;
 use kymo::reader::json::{write_fields, write_string};
 use kymo::reader::{
-    CallSite, Damage, DamageKind, DropReason, Drops, Event, Gap, Record, Signal, Thread,
+    CallSite, Damage, DamageKind, DropReason, Drops, Dump, DumpEnd, DumpReason, Event, Gap, Record,
+    Signal, Thread,
 };
 
 use super::elapsed::{Blank, Form, Since};
@@ -61,6 +62,8 @@ impl Json {
             Event::Gap(gap) => write_gap(log, gap, out),
             Event::Damage(damage) => write_damage(log, damage, out),
             Event::Signal(signal) => self.signal(log, signal, out, blanks),
+            Event::Dump(dump) => self.dump(log, dump, out, blanks),
+            Event::DumpEnd(end) => write_dump_end(log, end, out),
             // Totals are not for reading along.
             _ => {}
         }
@@ -122,6 +125,31 @@ impl Json {
         write_place(log, drops.offset, out);
     }
 
+    fn dump(&mut self, log: &str, dump: &Dump<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
+        out.push_str("{\"event\":\"dump\",\"time\":\"");
+        self.times.write(dump.first_ns, out);
+        out.push('"');
+        self.elapsed(out, blanks);
+        out.push_str(",\"until\":\"");
+        self.times.write(dump.last_ns, out);
+        out.push_str("\",\"dumped\":\"");
+        self.times.write(dump.time_ns, out);
+        out.push_str("\",\"reason\":");
+        match dump.reason.name() {
+            Some(name) => write_string(name, out),
+            None => out.push_str("null"),
+        }
+        let _ = match dump.reason {
+            DumpReason::Record(Some(level)) => write!(out, ",\"level\":\"{level}\""),
+            DumpReason::Signal(signal) => write!(out, ",\"signal\":{signal}"),
+            _ => Ok(()),
+        };
+        out.push_str(",\"thread\":");
+        write_thread(dump.thread, out);
+        let _ = write!(out, ",\"records\":{},\"overwritten\":{}", dump.records, dump.overwritten);
+        write_place(log, dump.offset, out);
+    }
+
     fn signal(
         &mut self,
         log: &str,
@@ -165,6 +193,13 @@ fn write_thread(thread: &Thread, out: &mut String) {
         "" => write!(out, "{}", thread.number()).unwrap_or_default(),
         name => write_string(name, out),
     }
+}
+
+fn write_dump_end(log: &str, end: &DumpEnd<'_>, out: &mut String) {
+    out.push_str("{\"event\":\"dump_end\",\"thread\":");
+    write_thread(end.thread, out);
+    let _ = write!(out, ",\"records\":{}", end.records);
+    write_place(log, end.offset, out);
 }
 
 fn write_gap(log: &str, gap: &Gap<'_>, out: &mut String) {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use kymo::Level;
-use kymo::reader::{Drops, Event, Gap, Signal, Thread};
+use kymo::reader::{Drops, Dump, DumpEnd, Event, Gap, Signal, Thread};
 
 use crate::time::Times;
 
@@ -41,6 +41,17 @@ impl<'e> Mark<'e> {
                 thread: signal.thread,
                 ..mark("signal", signal.offset)
             },
+            Event::Dump(dump) => Self {
+                time_ns: Some(dump.first_ns),
+                thread: Some(dump.thread),
+                records: Some(dump.records),
+                ..mark("dump", dump.offset)
+            },
+            Event::DumpEnd(end) => Self {
+                thread: Some(end.thread),
+                records: Some(end.records),
+                ..mark("dump_end", end.offset)
+            },
             _ => return None,
         })
     }
@@ -52,6 +63,8 @@ impl<'e> Mark<'e> {
             Event::Gap(gap) => write_gap(log, gap, out),
             Event::Damage(damage) => write!(out, "{log}: {damage}").unwrap_or_default(),
             Event::Signal(signal) => write_signal(signal, out),
+            Event::Dump(dump) => write_dump(dump, times, out),
+            Event::DumpEnd(end) => write_dump_end(end, out),
             _ => {}
         }
     }
@@ -104,6 +117,25 @@ fn write_signal(signal: &Signal<'_>, out: &mut String) {
             let _ = write!(out, "a thread that logged nothing ({})", signal.os_thread);
         }
     }
+}
+
+fn write_dump(dump: &Dump<'_>, times: &mut Times, out: &mut String) {
+    out.push_str("the flight recorder of ");
+    write_thread(dump.thread, out);
+    out.push_str(" was dumped at ");
+    times.write(dump.time_ns, out);
+    let noun = if dump.records == 1 { "record" } else { "records" };
+    let _ = write!(out, " ({}): {} {noun}, until ", dump.reason, dump.records);
+    times.write(dump.last_ns, out);
+    if dump.overwritten > 0 {
+        let _ = write!(out, "; {} before that were overwritten", dump.overwritten);
+    }
+}
+
+fn write_dump_end(end: &DumpEnd<'_>, out: &mut String) {
+    out.push_str("here ends what the flight recorder of ");
+    write_thread(end.thread, out);
+    out.push_str(" held");
 }
 
 /// Appends `12 records of thread "feed" were`.

@@ -6,6 +6,7 @@
 //!   has no holes;
 //! - a block of which only the first records can be read;
 //! - drop marks for what is missing, put where it was found to be missing;
+//! - the marks of dumps, which say where the one before stands;
 //! - the ends of the threads, and the closing frame.
 //!
 //! Left out are watermarks that go back, indexes (the offsets in them would be wrong) and frames of
@@ -17,8 +18,9 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use kymo::DropReason;
+use kymo::format::dump::Dump;
 use kymo::format::frame::{self, Clock, Kind};
-use kymo::format::header::{COMMITTED_OFFSET, ClockSource, Header};
+use kymo::format::header::{COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET};
 use kymo::format::{HEADER_BYTES, VERSION, varint};
 use kymo::reader::{Gap, ThreadEnd, Totals};
 
@@ -51,6 +53,8 @@ pub struct Copy<W> {
     /// thread is put down to it.
     unknown: Option<u64>,
     watermark: u64,
+    /// Where the last dump mark stands.
+    last_dump: u64,
     /// The youngest ticks that were met.
     latest: u64,
     /// When the file was closed, if it was.
@@ -104,6 +108,7 @@ impl<W: Write + Seek> Copy<W> {
             threads: BTreeMap::new(),
             unknown: None,
             watermark: 0,
+            last_dump: 0,
             latest: 0,
             closed: None,
             cut: 0,
@@ -133,6 +138,8 @@ impl<W: Write + Seek> Copy<W> {
         })?;
         self.out.seek(SeekFrom::Start(COMMITTED_OFFSET as u64))?;
         self.out.write_all(&self.bytes.to_le_bytes())?;
+        self.out.seek(SeekFrom::Start(LAST_DUMP_OFFSET as u64))?;
+        self.out.write_all(&self.last_dump.to_le_bytes())?;
         self.out.flush()?;
         Ok(self.made)
     }
@@ -224,7 +231,14 @@ impl<W: Write + Seek> Copy<W> {
 impl<W: Write + Seek> Visit for Copy<W> {
     fn frame(&mut self, frame: Frame<'_>) -> io::Result<()> {
         match Kind::from_code(frame.kind) {
-            Some(Kind::CallSite | Kind::Signal) => {}
+            Some(Kind::CallSite | Kind::Signal | Kind::DumpEnd) => {}
+            Some(Kind::Dump) => {
+                let Some(dump) = Dump::from_payload(frame.payload) else { return Ok(()) };
+                self.prepare(dump.thread, dump.oldest)?;
+                let dump = Dump { previous: self.last_dump, ..dump };
+                self.last_dump = self.bytes;
+                return self.put(frame.kind, |payload| dump.put(payload));
+            }
             Some(Kind::Clock) => self.clocked = true,
             Some(Kind::Thread) => {
                 if let Some((number, _)) = varint::get(frame.payload) {

@@ -26,6 +26,9 @@ pub struct Summary {
     /// Records that the program dropped.
     pub dropped: u64,
     pub drop_marks: u64,
+    /// Dumps of flight recorders, one for each thread, and the records that they brought.
+    pub dumps: u64,
+    pub dumped: u64,
     /// Records that are missing.
     pub lost: u64,
     pub gaps: u64,

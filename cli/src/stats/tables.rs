@@ -68,6 +68,10 @@ fn write_overview(summary: &Summary, times: &mut Times, out: &mut String) {
         out,
         "{records} records, {dropped} dropped, {lost} lost; {file_bytes} bytes in {files} {plural}"
     );
+    if summary.dumps > 0 {
+        let (dumps, dumped) = (summary.dumps, summary.dumped);
+        let _ = writeln!(out, "{dumped} of them from {dumps} dumps of flight recorders");
+    }
     let (Some(first), Some(last)) = (summary.first_ns, summary.last_ns) else { return };
     times.write(first, out);
     out.push_str(" to ");

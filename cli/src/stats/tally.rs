@@ -133,6 +133,10 @@ impl Tally {
                     *lost = lost.saturating_add(gap.records);
                 }
             }
+            Event::Dump(_) => self.summary.dumps += 1,
+            Event::DumpEnd(end) => {
+                self.summary.dumped = self.summary.dumped.saturating_add(end.records);
+            }
             Event::Damage(damage) => {
                 self.summary.damages += 1;
                 let bytes = &mut self.summary.damaged_bytes;

@@ -122,6 +122,8 @@ impl File {
             Event::Drops(drops) => (Some(drops.thread), Some(drops.first_ns)),
             Event::Signal(signal) => (signal.thread, Some(signal.time_ns)),
             Event::Gap(gap) => (gap.thread, None),
+            // Those of a dump are older than what the thread had logged before.
+            Event::Dump(dump) => (None, Some(dump.first_ns)),
             _ => (None, None),
         };
         let Some(index) = thread.map(Thread::index) else {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use kymo::format::dump::Dump;
 use kymo::format::frame::Kind;
 use kymo::format::varint;
 use kymo::reader::{CallSite, Damage, Gap, HeaderState, Report, Thread, ThreadEnd, Totals};
@@ -27,6 +28,10 @@ pub struct Check {
     read: u64,
     /// The records of marks.
     dropped: u64,
+    /// Where the last dump mark stands; 0 where there was none.
+    last_dump: u64,
+    /// The thread of the dump that is being read, and how many records of it there were.
+    dump: Option<(u64, u64)>,
     /// Where the closing frame stands.
     end: Option<u64>,
 }
@@ -110,6 +115,17 @@ impl Check {
         }
     }
 
+    /// Fewer than it names were found missing, or could not be written.
+    fn dump_end(&mut self, frame: Frame<'_>) {
+        let Some((number, found)) = self.dump.take() else { return };
+        let Some((_, len)) = varint::get(frame.payload) else { return };
+        let named = varint::get(&frame.payload[len..]).map_or(0, |(records, _)| records);
+        if found > named {
+            let text = format!("a dump of thread {number} has {found} records, and names {named}");
+            self.at(frame.offset, &text);
+        }
+    }
+
     fn at(&mut self, offset: u64, what: &str) {
         self.problem(Some(offset), format!("at byte {offset}: {what}"));
     }
@@ -136,6 +152,18 @@ impl Visit for Check {
                 }
             }
             Some(Kind::Clock) => self.clock = true,
+            Some(Kind::Dump) => {
+                if let Some(dump) = Dump::from_payload(frame.payload) {
+                    self.met(dump.thread, frame.offset);
+                    if dump.previous != self.last_dump {
+                        let text = "a dump that does not name the one before it";
+                        self.at(frame.offset, text);
+                    }
+                    self.last_dump = frame.offset;
+                    self.dump = Some((dump.thread, 0));
+                }
+            }
+            Some(Kind::DumpEnd) => self.dump_end(frame),
             _ => {}
         }
         Ok(())
@@ -154,6 +182,10 @@ impl Visit for Check {
         }
         self.cut += readable.cut;
         self.read += readable.records;
+        if let Some((_, records)) = self.dump.as_mut().filter(|(number, _)| *number == head.thread)
+        {
+            *records += readable.records;
+        }
         if let Some(ticks) = head.watermark {
             self.watermark(ticks, frame.offset);
         }

@@ -62,37 +62,25 @@ impl LeftOver {
 
     /// Finds the files of the logger that wrote the log, if its process has ended.
     pub(super) fn find(log: &Log, place: &Place) -> Result<Self, RecoverError> {
-        let mut left = Self::default();
-        let entries = match fs::read_dir(&place.directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(left),
-            Err(error) => return Err(RecoverError::file(&place.directory, error)),
-        };
-        for entry in entries {
-            let entry = entry.map_err(|error| RecoverError::file(&place.directory, error))?;
-            let (name, path) = (entry.file_name(), entry.path());
-            let is_of_process = |extension| {
-                Name::parse(&name, extension).is_some_and(|name| {
-                    (name.process, name.start) == (log.header.process, place.process_start)
-                })
-            };
-            let read = || fs::read(&path).map_err(|error| RecoverError::file(&path, error));
-            if is_of_process(sites::EXTENSION) {
-                left.sites.extend(Sites::of(read()?, &path, place));
-            } else if is_of_process(mapping::EXTENSION) {
-                left.rings.extend(Ring::of(&read()?, &path, place));
-            }
-        }
+        let (rings, sites) = files_of(log.header.process, place)?;
         let writer = Identity {
             process: log.header.process,
             process_start: place.process_start,
             boot: log.header.boot,
             ..Identity::default()
         };
-        if !left.is_nothing() && mapping::is_alive(&writer, &boot_id().unwrap_or_default()) {
+        let is_alive = || mapping::is_alive(&writer, &boot_id().unwrap_or_default());
+        if !(rings.is_empty() && sites.is_empty()) && is_alive() {
             return Err(RecoverError::InUse(log.path.clone()));
         }
-        left.rings.sort_by(|one, other| one.path.cmp(&other.path));
+        let read = |path: &Path| fs::read(path).map_err(|error| RecoverError::file(path, error));
+        let mut left = Self::default();
+        for path in rings {
+            left.rings.extend(Ring::of(&read(&path)?, &path, place));
+        }
+        for path in sites {
+            left.sites.extend(Sites::of(read(&path)?, &path, place));
+        }
         Ok(left)
     }
 
@@ -161,6 +149,32 @@ impl LeftOver {
         self.rings.iter().for_each(|ring| remove(&ring.path));
         self.sites.iter().for_each(|sites| remove(&sites.path));
     }
+}
+
+/// The files of rings, and those of call sites, of a process, each by their names.
+fn files_of(process: u32, place: &Place) -> Result<(Vec<PathBuf>, Vec<PathBuf>), RecoverError> {
+    let fail = |error| RecoverError::file(&place.directory, error);
+    let (mut rings, mut of_sites) = (Vec::new(), Vec::new());
+    let entries = match fs::read_dir(&place.directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((rings, of_sites)),
+        Err(error) => return Err(fail(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(fail)?;
+        let is_of_process = |extension| {
+            let name = Name::parse(&entry.file_name(), extension);
+            name.is_some_and(|name| (name.process, name.start) == (process, place.process_start))
+        };
+        if is_of_process(mapping::EXTENSION) {
+            rings.push(entry.path());
+        } else if is_of_process(sites::EXTENSION) {
+            of_sites.push(entry.path());
+        }
+    }
+    rings.sort();
+    of_sites.sort();
+    Ok((rings, of_sites))
 }
 
 fn remove(path: &Path) {

@@ -21,6 +21,11 @@
 //!
 //! A block is reserved at a time, so that a record needs neither the store nor the fence: a
 //! sixteenth of the ring is given up for it.
+//!
+//! The caller sorts records into classes (the logger: by level), and learns how many of each were
+//! overwritten: the producer counts them, and writes its counts down beside each entry of the index
+//! (`ByClass`). They are not in the ring's memory, so that whoever recovers it from a file knows
+//! only the sum.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -38,14 +43,31 @@ use crate::twin::{self, Twin};
 /// How often a consumer copies again in one look, because while it copied a whole ring was written.
 const ATTEMPTS: usize = if cfg!(kymo_loom) { 2 } else { 8 };
 
+/// How many classes of records there are.
+pub const CLASSES: usize = if cfg!(kymo_loom) { 1 } else { 5 };
+
+/// How many records of each class were logged before those of the index's entries: written and read
+/// with them.
+#[derive(Debug)]
+struct ByClass([[AtomicU64; CLASSES]; BLOCKS as usize]);
+
+impl ByClass {
+    fn new() -> Self {
+        Self(std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))))
+    }
+}
+
 /// Makes both halves of an overwriting ring.
 pub(super) fn halves(ring: Ring) -> (Recorder, Follower) {
     assert_mode(&ring, Mode::Overwriting);
     let ring = Arc::new(ring);
+    let by_class = Arc::new(ByClass::new());
     let recorder = Recorder {
         tail: 0,
         reserved: ring.block_words(),
         records: 0,
+        classes: [0; CLASSES],
+        by_class: Arc::clone(&by_class),
         mask: ring.capacity() - 1,
         words: ring.words(),
         shared: NonNull::from(ring.shared()),
@@ -54,8 +76,10 @@ pub(super) fn halves(ring: Ring) -> (Recorder, Follower) {
     };
     let follower = Follower {
         ring: Arc::clone(&recorder.ring),
+        by_class,
         position: 0,
         records: 0,
+        classes: [0; CLASSES],
         copied: Vec::new(),
         consumed: 0,
         last: false,
@@ -78,6 +102,9 @@ pub struct Recorder {
     reserved: u64,
     /// How many records were published.
     records: u64,
+    /// How many of each class.
+    classes: [u64; CLASSES],
+    by_class: Arc<ByClass>,
     mask: u64,
     /// Points into `ring`, as `shared` does.
     words: NonNull<AtomicU64>,
@@ -91,15 +118,19 @@ pub struct Recorder {
 unsafe impl Send for Recorder {}
 
 impl Recorder {
-    /// Publishes a record, its words, the first of them its header, where no block has to be
-    /// reserved for it; returns false, having done nothing, where one has, and where the record is
-    /// too long.
+    /// Publishes a record of a class, its words, the first of them its header, where no block has to
+    /// be reserved for it; returns false, having done nothing, where one has, and where the record
+    /// is too long.
     ///
     /// Where the compiler knows its length, and it is made on the stack, it goes from registers to
     /// the ring.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such class.
     #[inline(always)]
     #[must_use]
-    pub fn push_known(&mut self, record: &[u64]) -> bool {
+    pub fn push_known(&mut self, record: &[u64], class: usize) -> bool {
         // `reserved` is never beyond the ring's end while the tail is before it, so that the record
         // does not wrap; and it is at most one block beyond the tail, so that the record is no
         // longer than the longest. The first comparison keeps the sum from overflowing.
@@ -107,24 +138,31 @@ impl Recorder {
         if record.len() > MAX_RECORD_WORDS || self.tail + words >= self.reserved {
             return false;
         }
+        self.classes[class] += 1;
         // SAFETY: see above.
         unsafe { self.publish(record) };
         true
     }
 
-    /// Publishes a record.
+    /// Publishes a record of a class.
     ///
     /// # Errors
     ///
     /// [`Refusal::TooLong`] when it is longer than [`longest`](Self::longest).
+    ///
+    /// # Panics
+    ///
+    /// When there is no such class.
     #[cold]
     #[inline(never)]
-    pub fn push(&mut self, record: &[u64]) -> Result<(), Refusal> {
+    pub fn push(&mut self, record: &[u64], class: usize) -> Result<(), Refusal> {
         if record.len() > self.longest() {
             return Err(Refusal::TooLong);
         }
+        let before = self.classes;
+        self.classes[class] += 1;
         if self.tail + record.len() as u64 >= self.reserved {
-            self.make_way(record.len());
+            self.make_way(record.len(), before);
         }
         // SAFETY: `make_way` moves the tail to where there is room before the ring's end; without
         // it see `push_known`.
@@ -189,6 +227,12 @@ impl Recorder {
         self.records
     }
 
+    /// Whether the consumer has consumed all that was published and not overwritten.
+    pub fn is_drained(&self) -> bool {
+        // Acquire: pairs with the store in `Follower::consume`: what the consumer did before is seen.
+        self.shared().consumer.head.load(Ordering::Acquire) == self.tail
+    }
+
     /// Whether the consumer's half has been dropped.
     pub fn is_abandoned(&self) -> bool {
         // Acquire: pairs with the store in `Follower::drop`.
@@ -203,7 +247,8 @@ impl Recorder {
 
     /// Reserves the blocks that a record of `words` words needs, up to and with that in which the
     /// next one will begin. Moves the tail to the ring's beginning if the ring's end is in the way.
-    fn make_way(&mut self, words: usize) {
+    /// `before`: how many records of each class were published so far.
+    fn make_way(&mut self, words: usize, before: [u64; CLASSES]) {
         let ring = &*self.ring;
         let (capacity, block) = (ring.capacity(), ring.block_words());
         let ahead = capacity - (self.tail & self.mask);
@@ -213,7 +258,7 @@ impl Recorder {
 
         let index_early = twin::broken(Twin::RecorderIndexEarly);
         if index_early {
-            self.write_entries(begin, end);
+            self.write_entries(begin, end, before);
         }
         self.reserved = (end / block + 1) * block;
         // Relaxed: the fence behind it orders it before the words that are written now; the fence
@@ -227,25 +272,29 @@ impl Recorder {
             ring.word(self.tail).store(filler(skipped as usize), Ordering::Relaxed);
         }
         if !index_early {
-            self.write_entries(begin, end);
+            self.write_entries(begin, end, before);
         }
         self.tail = begin;
     }
 
     /// Writes the entries of blocks that are entered by a record (INV-R4), if this is the record.
-    fn write_entries(&self, begin: u64, end: u64) {
+    fn write_entries(&self, begin: u64, end: u64, before: [u64; CLASSES]) {
         let block = self.ring.block_words();
-        let write = |position: u64, records| {
-            let entry = &self.shared().index[(position / block % BLOCKS) as usize];
-            // Relaxed, both: as the words in `push`.
+        let write = |position: u64, records, classes: [u64; CLASSES]| {
+            let index = (position / block % BLOCKS) as usize;
+            let entry = &self.shared().index[index];
+            // Relaxed, all: as the words in `push`.
             entry.position.store(position, Ordering::Relaxed);
             entry.records.store(records, Ordering::Relaxed);
+            for (to, count) in self.by_class.0[index].iter().zip(classes) {
+                to.store(count, Ordering::Relaxed);
+            }
         };
         if begin != self.tail {
-            write(begin, self.records);
+            write(begin, self.records, before);
         }
         if end / block != begin / block {
-            write(end, self.records + 1);
+            write(end, self.records + 1, self.classes);
         }
     }
 }
@@ -274,21 +323,25 @@ impl Slot<'_> {
         self.recorder.scratch.as_mut_ptr()
     }
 
-    /// Shows the record to the consumer: one release store.
+    /// Shows the record, one of a class, to the consumer: one release store.
     ///
     /// # Safety
     ///
     /// All reserved words have been written, and are a record as the consumer expects it.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such class.
     #[inline(always)]
-    pub unsafe fn publish(self) {
+    pub unsafe fn publish(self, class: usize) {
         let Self { recorder, words } = self;
         let scratch = recorder.scratch.as_ptr();
         // SAFETY: the scratch buffer has that many words (`reserve_known`), and pushing does not
         // touch it.
         let record = unsafe { std::slice::from_raw_parts(scratch, words) };
-        if !recorder.push_known(record) {
+        if !recorder.push_known(record, class) {
             // It is not longer than the longest.
-            let _ = recorder.push(record);
+            let _ = recorder.push(record, class);
         }
     }
 }
@@ -301,6 +354,9 @@ pub struct Follower {
     position: u64,
     /// How many records were logged before that.
     records: u64,
+    /// How many of each class, as far as the caller tells.
+    classes: [u64; CLASSES],
+    by_class: Arc<ByClass>,
     /// The last copy: words that end at `position`.
     copied: Vec<u64>,
     /// How many of them have been consumed.
@@ -317,10 +373,20 @@ impl Follower {
         Arc::clone(&self.ring)
     }
 
+    /// Provides for the memory of the longest copy, so that none has to be had later.
+    pub fn provide(&mut self) {
+        self.copied.reserve_exact(self.ring.capacity() as usize);
+    }
+
     /// Copies all that was published since the last copy and has not been written over, if all of
-    /// that copy has been consumed; else returns what is left of it.
+    /// that copy has been consumed; else returns what is left of it. The records are of one class.
     pub fn look(&mut self) -> Copied<'_> {
-        let mut overwritten = 0;
+        self.look_by_class(|_| 0)
+    }
+
+    /// The same where records are of several classes: `class` says of which one is.
+    pub fn look_by_class(&mut self, class: impl Fn(&[u64]) -> usize) -> Copied<'_> {
+        let mut overwritten = [0; CLASSES];
         if self.consumed == self.copied.len() {
             self.copied.clear();
             self.consumed = 0;
@@ -329,7 +395,7 @@ impl Follower {
             let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderEndedLoad);
             self.last = self.ring.shared().ended.load(acquire) != 0;
             for _ in 0..ATTEMPTS {
-                if let Some(missed) = self.copy() {
+                if let Some(missed) = self.copy(&class) {
                     overwritten = missed;
                     break;
                 }
@@ -339,14 +405,43 @@ impl Follower {
         Copied { follower: self, overwritten }
     }
 
-    /// The position of the first word of the copy that is not consumed.
-    fn first_left(&self) -> u64 {
-        self.position - (self.copied.len() - self.consumed) as u64
+    /// The words of the last copy that are not consumed: whole records, in order.
+    pub fn copied(&self) -> &[u64] {
+        &self.copied[self.consumed..]
     }
 
-    /// Returns how many records were overwritten between the last copy and this one; `None` when
-    /// the producer has been all around the ring meanwhile.
-    fn copy(&mut self) -> Option<u64> {
+    /// Forgets the first `words` words of the last copy, fillers included.
+    ///
+    /// # Panics
+    ///
+    /// When there are not as many.
+    pub fn consume(&mut self, words: usize) {
+        assert!(words <= self.left(), "consumed more words than there are");
+        self.consumed += words;
+        // Release: pairs with what recovery finds, and with the load in `Recorder::is_drained`.
+        self.ring.shared().consumer.head.store(self.first_left(), Ordering::Release);
+    }
+
+    /// How many words of the last copy are not consumed.
+    pub fn left(&self) -> usize {
+        self.copied.len() - self.consumed
+    }
+
+    /// Whether there is nothing that was not consumed.
+    pub fn is_empty(&self) -> bool {
+        // Acquire: as in `copy`.
+        let tail = position_of(self.ring.shared().tail.load(Ordering::Acquire));
+        self.left() == 0 && tail == self.position
+    }
+
+    /// The position of the first word of the copy that is not consumed.
+    fn first_left(&self) -> u64 {
+        self.position - self.left() as u64
+    }
+
+    /// Returns how many records of each class were overwritten between the last copy and this one;
+    /// `None` when the producer has been all around the ring meanwhile.
+    fn copy(&mut self, class: impl Fn(&[u64]) -> usize) -> Option<[u64; CLASSES]> {
         let ring = &*self.ring;
         let (shared, capacity) = (ring.shared(), ring.capacity());
         // Acquire: pairs with the store in `Recorder::push`.
@@ -356,7 +451,8 @@ impl Follower {
         self.copied.clear();
         // Relaxed: validated below.
         self.copied.extend((from..tail).map(|at| ring.word(at).load(Ordering::Relaxed)));
-        let (mut begin, mut before) = (self.position, self.records);
+        let mut first =
+            First { position: self.position, records: self.records, classes: self.classes };
         loop {
             // Acquire: pairs with the fence in `Recorder::make_way`, by way of any word of the ring
             // or the index that was read and has been written over.
@@ -366,39 +462,52 @@ impl Follower {
             // Relaxed: ordered by the fence.
             let reserved = shared.reserved.load(Ordering::Relaxed);
             let floor = reserved.saturating_sub(capacity);
-            if begin >= floor || twin::broken(Twin::RecorderUnvalidated) {
+            if first.position >= floor || twin::broken(Twin::RecorderUnvalidated) {
                 break;
             }
             // Validated in the next round. Each round but the first means that the producer has
             // meanwhile reserved another block; the entries end with the tail.
-            let Some(found) = first_record(ring, floor, tail) else {
+            let Some(found) = first_record(ring, &self.by_class, floor, tail) else {
                 // Nothing of it may be taken for records.
                 self.copied.clear();
                 return None;
             };
-            (begin, before) = found;
+            first = found;
         }
-        self.copied.drain(..(begin - from) as usize);
-        let missed = before - self.records;
-        self.accounts.skip_to(begin, before);
+        self.copied.drain(..(first.position - from) as usize);
+        let missed = std::array::from_fn(|class| first.classes[class] - self.classes[class]);
+        self.accounts.skip_to(first.position, first.records);
         self.position = tail;
-        self.records = before + records(&self.copied).count() as u64;
+        (self.records, self.classes) = (first.records, first.classes);
+        for record in records(&self.copied) {
+            self.records += 1;
+            self.classes[class(record)] += 1;
+        }
         Some(missed)
     }
 }
 
+/// The first record of a copy: its position, and how many were logged before it.
+struct First {
+    position: u64,
+    records: u64,
+    classes: [u64; CLASSES],
+}
+
 /// The first record that begins at `floor`, where a block begins, or behind it, and that was
-/// published before the tail was loaded: its position, and how many were logged before it. Wrong
-/// where the entry has been written over.
-fn first_record(ring: &Ring, floor: u64, tail: u64) -> Option<(u64, u64)> {
+/// published before the tail was loaded. Wrong where the entry has been written over.
+fn first_record(ring: &Ring, by_class: &ByClass, floor: u64, tail: u64) -> Option<First> {
     let block = ring.block_words();
     (floor / block..=tail / block).find_map(|number| {
-        let entry = &ring.shared().index[(number % BLOCKS) as usize];
-        // Relaxed, both: an entry for a position that is not behind the tail was written before
+        let index = (number % BLOCKS) as usize;
+        let entry = &ring.shared().index[index];
+        // Relaxed, all: an entry for a position that is not behind the tail was written before
         // that was stored, so it is at least as new as the acquire load of the tail.
         let position = entry.position.load(Ordering::Relaxed);
         let records = entry.records.load(Ordering::Relaxed);
-        (position / block == number && position <= tail).then_some((position, records))
+        let classes = by_class.0[index].each_ref().map(|count| count.load(Ordering::Relaxed));
+        let found = position / block == number && position <= tail;
+        found.then_some(First { position, records, classes })
     })
 }
 
@@ -414,13 +523,18 @@ impl Drop for Follower {
 #[must_use = "it stays in the copy until `consume`"]
 pub struct Copied<'a> {
     follower: &'a mut Follower,
-    overwritten: u64,
+    overwritten: [u64; CLASSES],
 }
 
 impl Copied<'_> {
     /// How many records were overwritten before they could be copied: exactly those between what
     /// was copied before and the first record of this copy. Told once.
     pub fn overwritten(&self) -> u64 {
+        self.overwritten.iter().sum()
+    }
+
+    /// The same by class.
+    pub fn overwritten_by_class(&self) -> [u64; CLASSES] {
         self.overwritten
     }
 
@@ -431,7 +545,7 @@ impl Copied<'_> {
 
     /// The words: whole records, in order. The second run is empty.
     pub fn runs(&self) -> (&[u64], &[u64]) {
-        (&self.follower.copied[self.follower.consumed..], &[])
+        (self.follower.copied(), &[])
     }
 
     /// Says that the next words will be in the log: see [`Accounts::prepare`]. Either all words of
@@ -446,12 +560,7 @@ impl Copied<'_> {
     ///
     /// When there are not as many.
     pub fn consume(self, words: usize) {
-        assert!(words <= self.runs().0.len(), "consumed more words than there are");
-        let follower = self.follower;
-        follower.consumed += words;
-        // Release: pairs with what recovery finds. The producer does not look here.
-        let head = follower.first_left();
-        follower.ring.shared().consumer.head.store(head, Ordering::Release);
+        self.follower.consume(words);
     }
 
     /// Forgets all words.

@@ -107,7 +107,7 @@ fn use_bounded(ring: Ring, logged: &[Vec<u64>], shared: &Shared<'_>) {
 fn use_overwriting(ring: Ring, logged: &[Vec<u64>], shared: &Shared<'_>) {
     let (mut recorder, mut follower) = overwriting(ring);
     for (number, record) in (1..).zip(logged) {
-        recorder.push(record).unwrap();
+        recorder.push(record, 0).unwrap();
         shared.returned.store(number, Ordering::Release);
         if number % 17 == 0 {
             let mut copied = follower.look();

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::layout::{BLOCKS, COPY_BYTES, HEADER_BYTES, Identity, Mode, account_offset};
 use super::mapping::{self, create, process_start};
 use super::memory::{Ring, capacity_for};
-use super::overwriting::Recorder;
+use super::overwriting::{CLASSES, Recorder};
 use super::recovery::{Consumed, Fit, Image, Known, Part, Recovered, RingError};
 use super::{LogMark, bounded, overwriting};
 use crate::ring::consumer::records;
@@ -62,12 +62,24 @@ pub(super) fn log(producer: &mut Producer, record: &[u64]) -> Result<(), Refusal
     Ok(())
 }
 
-fn log_by_slot(recorder: &mut Recorder, record: &[u64]) {
+fn log_by_slot(recorder: &mut Recorder, record: &[u64], class: usize) {
     let mut slot = recorder.reserve_known(record.len()).expect("there is always room");
     // SAFETY: as many words were reserved.
     unsafe { slot.as_mut_ptr().copy_from_nonoverlapping(record.as_ptr(), record.len()) };
     // SAFETY: all of the record was written.
-    unsafe { slot.publish() };
+    unsafe { slot.publish(class) };
+}
+
+/// The class of the record with this number.
+fn class(number: u64) -> usize {
+    (number / 3 * 7 + number) as usize % CLASSES
+}
+
+/// How many records of each class there are among these.
+fn by_class(numbers: std::ops::Range<u64>) -> [u64; CLASSES] {
+    let mut counts = [0; CLASSES];
+    numbers.for_each(|number| counts[class(number)] += 1);
+    counts
 }
 
 /// A ring file in a directory for temporary files, and its bytes when `use_it` is done.
@@ -118,16 +130,18 @@ proptest! {
                     logged += 1;
                     if logged % 2 == 0 {
                         let record = record(logged, words);
-                        if !recorder.push_known(&record) {
-                            recorder.push(&record).unwrap();
+                        if !recorder.push_known(&record, class(logged)) {
+                            recorder.push(&record, class(logged)).unwrap();
                         }
                     } else {
-                        log_by_slot(&mut recorder, &record(logged, words));
+                        log_by_slot(&mut recorder, &record(logged, words), class(logged));
                     }
                 },
                 Step::Consume(most) => {
-                    let copied = follower.look();
-                    next += copied.overwritten();
+                    let copied = follower.look_by_class(|record| class(number(record)));
+                    let missed = next..next + copied.overwritten();
+                    prop_assert_eq!(copied.overwritten_by_class(), by_class(missed.clone()));
+                    next = missed.end;
                     let run = copied.runs().0;
                     let mut walk = records(run);
                     for record in walk.by_ref().take(most) {
@@ -142,8 +156,10 @@ proptest! {
         prop_assert_eq!(recorder.records(), logged);
         drop(recorder);
         loop {
-            let copied = follower.look();
-            next += copied.overwritten();
+            let copied = follower.look_by_class(|record| class(number(record)));
+            let missed = next..next + copied.overwritten();
+            prop_assert_eq!(copied.overwritten_by_class(), by_class(missed.clone()));
+            next = missed.end;
             for record in records(copied.runs().0) {
                 prop_assert_eq!(number(record), next);
                 next += 1;
@@ -160,7 +176,7 @@ proptest! {
     fn an_overwriting_ring_keeps_the_newest(words in 1..=16_usize, logged in 1..300_u64) {
         let ring = Ring::on_heap(identity(Mode::Overwriting, 64));
         let (mut recorder, mut follower) = overwriting(ring);
-        (1..=logged).for_each(|number| recorder.push(&record(number, words)).unwrap());
+        (1..=logged).for_each(|number| recorder.push(&record(number, words), 0).unwrap());
         let copied = follower.look();
         let kept: Vec<u64> = records(copied.runs().0).map(number).collect();
         let expected = ((64 - 2 * 64 / BLOCKS as usize - (words - 1)) / words - 1).max(1) as u64;
@@ -271,7 +287,7 @@ fn use_overwriting(ring: Ring, steps: &[Step]) -> (u64, u64) {
             Step::Log(count, words) => {
                 for _ in 0..count {
                     logged += 1;
-                    recorder.push(&record(logged, words)).unwrap();
+                    recorder.push(&record(logged, words), 0).unwrap();
                 }
             }
             Step::Consume(most) => {
@@ -306,7 +322,7 @@ fn an_overwriting_ring_between_threads() {
     let (mut recorder, mut follower) = overwriting(ring);
     let logging = std::thread::spawn(move || {
         for number in 1..=RECORDS {
-            recorder.push(&record(number, 1 + number as usize % 40)).unwrap();
+            recorder.push(&record(number, 1 + number as usize % 40), 0).unwrap();
         }
     });
     let (mut next, mut got) = (1, 0);
@@ -334,7 +350,7 @@ fn an_overwriting_ring_between_threads() {
 fn what_is_too_long_is_refused() {
     let (mut recorder, _follower) = overwriting(Ring::on_heap(identity(Mode::Overwriting, 64)));
     assert_eq!(recorder.longest(), 16);
-    assert_eq!(recorder.push(&record(1, 17)), Err(Refusal::TooLong));
+    assert_eq!(recorder.push(&record(1, 17), 0), Err(Refusal::TooLong));
     assert!(recorder.reserve_known(17).is_none());
     assert_eq!(recorder.reserve(17).unwrap_err(), Refusal::TooLong);
     let (producer, _consumer, _) = bounded(Ring::on_heap(identity(Mode::Bounded, 64)));
@@ -347,7 +363,7 @@ fn a_forgone_record_is_not_there() {
     let (mut recorder, mut follower) = overwriting(Ring::on_heap(identity(Mode::Overwriting, 64)));
     for number in 1..100 {
         let _ = recorder.reserve_known(16).unwrap().as_mut_ptr();
-        log_by_slot(&mut recorder, &record(number, 3));
+        log_by_slot(&mut recorder, &record(number, 3), 0);
     }
     let copied = follower.look();
     let first = copied.overwritten() + 1;
@@ -502,7 +518,7 @@ fn what_is_in_the_log_is_told_exactly() {
                 accounts.prepare(4, 2, mark(200));
             } else {
                 let (mut recorder, mut follower) = overwriting(ring);
-                (1..=8).for_each(|number| recorder.push(&record(number, 2)).unwrap());
+                (1..=8).for_each(|number| recorder.push(&record(number, 2), 0).unwrap());
                 let mut copied = follower.look();
                 copied.prepare(6, 3, mark(100));
                 copied.consume(6);

@@ -1,0 +1,334 @@
+//! Dumps of the flight recorder: what goes round in a ring of each thread's own, which the consumer
+//! does not touch until somebody asks, is written into the file.
+//!
+//! A dump is made of parts, one for each thread that has something in its recorder. All recorders
+//! are copied first, so that each part shows the same moment; then the parts are written one by one,
+//! with a sweep of the other rings in between, so that these do not fill up.
+//!
+//! A part can be read by itself, so that a reader that puts records in order by time can read it
+//! before what stands in front of it: behind the mark that begins it stand the thread's name, the
+//! clock frames that hold for its records (and between them those that come into force), and the
+//! call sites, all of them once more. Behind the mark that ends it stand the clock frames that hold
+//! for what follows. `docs/format.md` has the details.
+//!
+//! What could not be written stays in the copy, for the next dump. Nothing of it counts as dropped:
+//! nobody was promised that it would be in the file.
+
+use std::collections::{HashSet, VecDeque};
+use std::ptr;
+
+use super::dictionary::Dictionary;
+use super::lane::{Flight, Lane};
+use super::staging::Staging;
+use super::{Consumer, STAGING_BYTES, frames};
+use crate::clock::nanoseconds;
+use crate::format::dump::{self, Dump};
+use crate::format::frame::Clock;
+use crate::level::Level;
+use crate::record::Record;
+use crate::ring::consumer::records;
+use crate::segment::Output;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, statics};
+use crate::twin::{self, Twin};
+
+/// How many threads that have ended keep their recorders, with what no dump has written. Of more,
+/// those that ended first are forgotten.
+const MAX_ENDED: usize = 16;
+
+/// How many clock frames are remembered, for records that are older than the last ones: an hour's.
+/// Older records get the time that the oldest of them gives.
+const MAX_LINES: usize = 3_600;
+
+/// How many clock frames count for a record.
+const LINES: usize = 4;
+
+/// Why there is a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    Record(Level),
+    Call,
+    Signal(u8),
+}
+
+/// How a thread asks for a dump.
+#[derive(Default)]
+pub(crate) struct DumpRequest {
+    /// One thread at a time.
+    pub(crate) turn: Mutex<()>,
+    asked: AtomicBool,
+    /// How many records the dump had.
+    records: statics::AtomicU64,
+}
+
+impl DumpRequest {
+    /// The asker's side. A sweep has to be asked for behind that, and waited for.
+    pub(crate) fn ask(&self) {
+        // Relaxed: the number of this dump is stored behind it.
+        self.records.store(0, Ordering::Relaxed);
+        // Release: pairs with the acquire in `take`: what this thread recorded before is found.
+        self.asked.store(true, twin::ordering(Ordering::Release, Twin::DumpAskedStore));
+    }
+
+    /// How many records the dump had, once the sweep was served.
+    pub(crate) fn records(&self) -> u64 {
+        // Relaxed: ordered by the request for the sweep.
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// The consumer's side: whether somebody has asked. To be called behind `Control::begin_sweep`,
+    /// so that who waits for the sweep waits for the dump.
+    pub(super) fn take(&self) -> bool {
+        // Acquire: pairs with the release in `ask`. Relaxed, the first: it is looked at again.
+        self.asked.load(Ordering::Relaxed)
+            && self.asked.swap(false, twin::ordering(Ordering::Acquire, Twin::DumpAskedLoad))
+    }
+}
+
+/// What is to be known for dumps.
+pub(super) struct Dumps {
+    /// A record that has a dump made was written, and there was none since.
+    wanted: Option<Level>,
+    /// When there may be the next one because of a record, on the monotonic clock.
+    not_before_ns: u64,
+    /// Where the last part begins; 0 where there is none.
+    last_offset: u64,
+    /// The clock frames that were written, the last ones.
+    lines: VecDeque<Clock>,
+    /// How many threads ended that keep their recorders.
+    retired: u64,
+}
+
+impl Dumps {
+    pub(super) fn new() -> Self {
+        let lines = VecDeque::new();
+        Self { wanted: None, not_before_ns: 0, last_offset: 0, lines, retired: 0 }
+    }
+
+    /// A record of this level asks for a dump.
+    pub(super) fn want(&mut self, level: Level) {
+        self.wanted = Some(self.wanted.map_or(level, |wanted| wanted.min(level)));
+    }
+
+    /// This clock frame was written.
+    pub(super) fn note_line(&mut self, line: Clock) {
+        if self.lines.len() == MAX_LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(line);
+    }
+
+    /// There is a new segment.
+    pub(super) fn begin_segment(&mut self) {
+        self.last_offset = 0;
+    }
+
+    /// The place behind the clock frame that holds for what was logged at `ticks`: of the next one to
+    /// come into force.
+    fn next_line(&self, ticks: u64) -> usize {
+        self.lines.iter().rposition(|line| line.holds_at(ticks)).map_or(1, |last| last + 1)
+    }
+
+    /// The time of `ticks`.
+    fn time_of(&self, ticks: u64) -> i64 {
+        self.lines.get(self.next_line(ticks) - 1).map_or(0, |line| line.time_of(ticks))
+    }
+
+    /// Writes the clock frames that count for a record where `next` is the next to come into force.
+    fn put_lines(&self, next: usize, staging: &mut Staging) {
+        for back in (1..=LINES).rev() {
+            if let Some(line) = self.lines.get(next.saturating_sub(back)) {
+                frames::put_clock(staging, line);
+            }
+        }
+    }
+}
+
+impl<O: Output> Consumer<O> {
+    /// Makes a dump, if somebody has asked for one (`asked`), or a record has and its time has come.
+    pub(super) fn dump_if_wanted(&mut self, asked: bool, now_ns: impl FnOnce() -> u64) {
+        if asked {
+            let records = self.dump(Reason::Call);
+            // Relaxed: see `DumpRequest::records`.
+            self.core.dump_request.records.store(records, Ordering::Relaxed);
+        } else if let Some(level) = self.dumps.wanted {
+            let now_ns = now_ns();
+            if now_ns >= self.dumps.not_before_ns {
+                let interval = nanoseconds(self.core.policies.dump_at.interval);
+                self.dumps.not_before_ns = now_ns.saturating_add(interval);
+                self.dump(Reason::Record(level));
+            }
+        }
+    }
+
+    /// Writes what the recorders of all threads hold, and sweeps in between. Returns how many
+    /// records that were.
+    pub(super) fn dump(&mut self, reason: Reason) -> u64 {
+        self.copy_recorders();
+        let (mut next, mut records) = (0, 0);
+        // By number: the sweeps in between forget lanes.
+        let has_copy = |lane: &Lane| lane.flight.as_ref().is_some_and(|flight| flight.left() > 0);
+        while let Some(index) =
+            self.lanes.iter().position(|lane| lane.number >= next && has_copy(lane))
+        {
+            next = self.lanes[index].number + 1;
+            records += self.dump_part(index, reason);
+            self.sweep();
+        }
+        self.count_dump(records);
+        records
+    }
+
+    /// The same without sweeps, for who takes over from a consumer that has crashed.
+    pub(super) fn dump_last(&mut self, reason: Reason) {
+        self.copy_recorders();
+        let records = (0..self.lanes.len()).map(|index| self.dump_part(index, reason)).sum();
+        self.count_dump(records);
+    }
+
+    fn count_dump(&self, records: u64) {
+        if records > 0 {
+            self.core.counters.dumps.increment();
+        }
+    }
+
+    fn copy_recorders(&mut self) {
+        self.dumps.wanted = None;
+        let flights = self.lanes.iter_mut().filter_map(|lane| lane.flight.as_mut());
+        flights.for_each(Flight::copy);
+    }
+
+    /// A dump could not be written.
+    fn want_again(&mut self, reason: Reason) {
+        if let Reason::Record(level) = reason {
+            self.dumps.want(level);
+        }
+    }
+
+    /// Writes what was copied of one recorder. All that was staged before has been committed.
+    fn dump_part(&mut self, index: usize, reason: Reason) -> u64 {
+        let ticks = self.now();
+        let lane = &self.lanes[index];
+        let Some(mut part) = lane.flight.as_ref().and_then(|flight| summary(flight, lane)) else {
+            return 0;
+        };
+        self.block.close(&mut self.staging);
+        self.lanes[index].announce(&mut self.staging);
+        if !self.append() {
+            self.want_again(reason);
+            return 0;
+        }
+        (part.reason, part.detail) = match reason {
+            Reason::Record(level) => (dump::RECORD, level as u8),
+            Reason::Call => (dump::CALL, 0),
+            Reason::Signal(signal) => (dump::SIGNAL, signal),
+        };
+        part.previous = self.dumps.last_offset;
+        part.oldest_ns = self.dumps.time_of(part.oldest);
+        part.newest_ns = self.dumps.time_of(part.newest);
+        part.time_ns = self.dumps.time_of(ticks);
+        let offset = self.output.len();
+        frames::put_dump(&mut self.staging, &part);
+        let lane = &mut self.lanes[index];
+        lane.announce_again(&mut self.staging);
+        let mut next_line = self.dumps.next_line(part.oldest);
+        self.dumps.put_lines(next_line, &mut self.staging);
+        if let Some(flight) = &lane.flight {
+            put_sites(flight.words(), &mut self.dictionary, &mut self.staging);
+        }
+        self.output.set_last_dump(offset);
+        let mut written = 0;
+        loop {
+            let lane = &mut self.lanes[index];
+            let lines = self.dumps.lines.range(next_line.min(self.dumps.lines.len())..);
+            let (passed, more) = lane.put_flight(
+                lines,
+                STAGING_BYTES,
+                &mut self.dictionary,
+                &mut self.staging,
+                &mut self.block,
+            );
+            next_line += passed;
+            self.block.close(&mut self.staging);
+            if !more {
+                frames::put_dump_end(&mut self.staging, part.thread, part.records);
+                // For what follows, those that held before.
+                self.dumps.put_lines(self.dumps.lines.len(), &mut self.staging);
+            }
+            if !self.append_late(0..0) {
+                self.want_again(reason);
+                self.lanes[index].forgo();
+                self.output.set_last_dump(if written > 0 { offset } else { part.previous });
+                return written;
+            }
+            let lane = &mut self.lanes[index];
+            written += lane.took();
+            lane.commit();
+            self.released_bytes = self.output.len();
+            self.dumps.last_offset = offset;
+            if !more {
+                break;
+            }
+        }
+        if let Some(flight) = &mut self.lanes[index].flight {
+            flight.overwritten = 0;
+        }
+        let counters = &self.core.counters;
+        counters.dumped.set(counters.dumped.get() + written);
+        written
+    }
+
+    /// Lanes of threads that have ended whose recorders still have something keep nothing but that,
+    /// and not for ever.
+    pub(super) fn retire(&mut self) {
+        let Self { lanes, dumps, core, .. } = self;
+        for lane in lanes.iter_mut().filter(|lane| lane.is_finished()) {
+            if let Some(ring) = lane.retire(&mut dumps.retired) {
+                core.registry.put_by(ring);
+            }
+        }
+        let retired = |lane: &Lane| lane.flight.as_ref().and_then(|flight| flight.retired);
+        if lanes.iter().filter_map(retired).count() > MAX_ENDED
+            && let Some(first) = lanes
+                .iter_mut()
+                .filter(|lane| retired(lane).is_some())
+                .min_by_key(|lane| retired(lane))
+        {
+            first.flight = None;
+        }
+    }
+
+    /// Whether there is to be a dump for which the time has not come.
+    pub(super) fn wants_dump(&self) -> Option<Level> {
+        self.dumps.wanted
+    }
+}
+
+/// What the mark says of what was copied; `None` where that is nothing.
+fn summary(flight: &Flight, lane: &Lane) -> Option<Dump> {
+    let (mut oldest, mut newest, mut count) = (u64::MAX, 0, 0);
+    for record in records(flight.words()) {
+        let ticks = super::lane::ticks_of(record);
+        (oldest, newest, count) = (oldest.min(ticks), newest.max(ticks), count + 1);
+    }
+    (count > 0).then(|| Dump {
+        thread: lane.number,
+        oldest,
+        newest,
+        records: count,
+        overwritten: flight.overwritten,
+        ..Dump::default()
+    })
+}
+
+/// Writes the call sites of all these records, whether they were written before or not.
+fn put_sites(words: &[u64], dictionary: &mut Dictionary, staging: &mut Staging) {
+    let mut met = HashSet::new();
+    for record in records(words) {
+        // SAFETY: as in `lane::Account::take`.
+        let site = unsafe { Record::new(record) }.site;
+        if met.insert(ptr::from_ref(site).addr()) {
+            dictionary.put_again(site, staging);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The path of a log call whose record goes round in a ring of its own: levels that overwrite their
+//! oldest records, and those of the flight recorder.
+//!
+//! The record is made on the stack and moved to the ring by words, because the consumer may be
+//! copying the words that it takes the place of (see `ring::recorder`). There is always room.
+
+use std::cell::Cell;
+use std::mem::MaybeUninit;
+
+use crate::argument::Arguments;
+use crate::call_site::{AtLevel, CallSite};
+use crate::clock::TickSource;
+use crate::core::Core;
+use crate::cursor::{Cursor, Path};
+use crate::drop_reason::DropReason;
+use crate::hot::{CURSOR, Fit};
+use crate::level::Level;
+use crate::producer::Producer;
+use crate::record::{HEADER_BYTES, write_first_word};
+use crate::ring::WORD_BYTES;
+use crate::ring::recorder::layout::{Identity, Mode as RingMode, Purpose};
+use crate::ring::recorder::memory::{Ring, capacity_for};
+use crate::ring::recorder::overwriting::{CLASSES, Follower, Recorder};
+
+/// The longest record that is made on the stack, in words.
+const STACK_WORDS: usize = 32;
+
+/// A thread's ends of the rings of its recorded levels.
+pub(crate) struct Recorders {
+    /// Where the time stamps come from.
+    clock: TickSource,
+    /// Of the levels that overwrite their oldest records.
+    pub(crate) overwriting: Option<Recorder>,
+    flight: Option<Recorder>,
+}
+
+impl Recorders {
+    /// The one that a path leads to.
+    #[inline(always)]
+    pub(crate) fn of(&mut self, path: Path) -> Option<&mut Recorder> {
+        match path {
+            Path::Overwriting => self.overwriting.as_mut(),
+            Path::Flight => self.flight.as_mut(),
+            Path::First | Path::Second | Path::Outlined => None,
+        }
+    }
+}
+
+/// The consumer's ends.
+#[derive(Default)]
+pub(crate) struct Followers {
+    pub(crate) overwriting: Option<Follower>,
+    pub(crate) flight: Option<Follower>,
+}
+
+/// The rings of a thread's recorded levels, `None` where there are no such levels.
+pub(crate) fn rings(core: &Core, ring_words: usize) -> Option<(Option<Box<Recorders>>, Followers)> {
+    let overwriting = core.policies.overwrites_any().then(|| ring(ring_words, Purpose::Log));
+    let flight = core.policies.flight.map(|flight| ring(flight.words, Purpose::FlightRecorder));
+    if overwriting.is_none() && flight.is_none() {
+        return None;
+    }
+    let (log_recorder, log_follower) = overwriting.unzip();
+    let (flight_recorder, mut flight_follower) = flight.unzip();
+    // A dump in a process that crashes is not to ask for memory.
+    flight_follower.iter_mut().for_each(Follower::provide);
+    let recorders =
+        Recorders { clock: core.clock, overwriting: log_recorder, flight: flight_recorder };
+    let followers = Followers { overwriting: log_follower, flight: flight_follower };
+    Some((Some(Box::new(recorders)), followers))
+}
+
+fn ring(words: usize, purpose: Purpose) -> (Recorder, Follower) {
+    let capacity_words = capacity_for(words);
+    let mode = RingMode::Overwriting;
+    let identity = Identity { capacity_words, mode, purpose, ..Identity::default() };
+    crate::ring::recorder::overwriting(Ring::on_heap(identity))
+}
+
+/// Logs a record of a recorded level where nothing is out of the ordinary; returns false, having done
+/// nothing, where something is.
+#[inline(always)]
+#[must_use]
+pub(crate) fn log<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: L) -> bool {
+    let cursor = CURSOR.with(Cell::get);
+    if cfg!(kymo_loom) && cursor.is_null() {
+        return false;
+    }
+    // SAFETY: it lives as long as it stands there.
+    let cursor = unsafe { &*cursor };
+    try_log::<V, L>(cursor, site, arguments)
+}
+
+/// The same with the thread's cursor.
+#[inline(always)]
+pub(crate) fn try_log<V: AtLevel, L: Arguments>(
+    cursor: &Cursor,
+    site: &'static CallSite,
+    arguments: L,
+) -> bool {
+    let bytes = HEADER_BYTES + arguments.bytes();
+    if bytes > STACK_WORDS * WORD_BYTES {
+        return false;
+    }
+    let Some(mut recording) = cursor.recording(V::index(site)) else { return false };
+    let (recorders, path) = recording.recorders();
+    let ticks = recorders.clock.stamp();
+    let Some(recorder) = recorders.of(path) else { return false };
+    let words = bytes.div_ceil(WORD_BYTES);
+    let mut record = [const { MaybeUninit::<u64>::uninit() }; STACK_WORDS];
+    // What is behind the arguments in the last word is not left uninitialised.
+    record[words - 1].write(0);
+    record[1].write(ticks);
+    let to = record.as_mut_ptr().cast::<u8>();
+    // SAFETY: aligned to 8, and there is room for a header. The length fits: see `STACK_WORDS`.
+    unsafe { write_first_word(to, site, bytes as u16) };
+    // SAFETY: as above.
+    let to = unsafe { to.add(HEADER_BYTES) };
+    // SAFETY: what is left of `bytes` is `arguments.bytes()`.
+    unsafe { arguments.write(to) };
+    // SAFETY: `bytes` bytes were written, and those behind them up to the next word before that.
+    let record = unsafe { std::slice::from_raw_parts(record.as_ptr().cast::<u64>(), words) };
+    let class = class_of(V::index(site));
+    recorder.push_known(record, class) || recorder.push(record, class).is_ok()
+}
+
+/// Logs a record whatever its length; returns false, having done nothing, where it is not of a
+/// recorded level, or its thread has no rings for these.
+pub(crate) fn log_outlined<L: Arguments>(
+    producer: &mut Producer,
+    site: &'static CallSite,
+    arguments: L,
+) -> bool {
+    if producer.recorder(site.level).is_none() {
+        return false;
+    }
+    let ticks = producer.stamp();
+    let Some(recorder) = producer.recorder(site.level) else { return false };
+    let fit = Fit::new(&arguments, recorder.longest() * WORD_BYTES);
+    let slot = fit.and_then(|fit| {
+        let slot = recorder.reserve_known(fit.bytes.div_ceil(WORD_BYTES))?;
+        Some((fit, slot))
+    });
+    let Some((fit, mut slot)) = slot else {
+        producer.drop_record(site.level, ticks, DropReason::TooLarge);
+        return true;
+    };
+    // SAFETY: the slot has so many words.
+    unsafe { fit.write(slot.as_mut_ptr(), site, ticks, arguments) };
+    // SAFETY: the record is whole. (What the buffer has behind `bytes` is initialised.)
+    unsafe { slot.publish(class_of(site.level.index())) };
+    true
+}
+
+/// The class of records of a level. (The models have one for all.)
+pub(crate) fn class(level: Level) -> usize {
+    class_of(level.index())
+}
+
+#[inline(always)]
+fn class_of(level: usize) -> usize {
+    level.min(CLASSES - 1)
+}
+
+const _: () = assert!(CLASSES == Level::ALL.len() || cfg!(kymo_loom));
