@@ -64,6 +64,15 @@ impl Core {
         self.crash_proof.as_ref()
     }
 
+    /// Makes a ring in a file, where rings are; counts where that is not possible.
+    pub(crate) fn in_file<T>(&self, make: impl FnOnce(&CrashProof) -> Option<T>) -> Option<T> {
+        let ring = make(self.crash_proof.as_ref()?);
+        if ring.is_none() {
+            self.counters.ring_file_errors.increment();
+        }
+        ring
+    }
+
     /// Sees to it that a call site can be recovered, or counts that it cannot.
     pub(crate) fn register(&self, site: &'static CallSite) {
         if !self.crash_proof.as_ref().is_some_and(|crash_proof| crash_proof.register(site)) {
@@ -127,7 +136,11 @@ impl Core {
         ring_words: usize,
         thread: ThreadInfo,
     ) -> Option<Producer> {
-        match recorded::rings(self, ring_words) {
+        // Each call of a thread comes here when the consumer has died: no ring is made for it.
+        if self.registry.is_closed() {
+            return None;
+        }
+        match recorded::rings(self, ring_words, &thread) {
             Some(rings) => {
                 let state = RingState::new(self, ring_words, thread).with_recorders(self);
                 self.make(state, rings)
@@ -150,21 +163,17 @@ impl Core {
         state: RingState,
         (recorders, followers): (Option<Box<Recorders>>, Followers),
     ) -> Option<Producer> {
-        // Each call of a thread comes here when the consumer has died: no ring is made for it.
+        // As in `make_producer`.
         if self.registry.is_closed() {
             return None;
         }
-        let in_file = match &self.crash_proof {
-            Some(crash_proof) if !state.is_own => {
-                let ring = crash_proof.ring(state.ring_words, &state.thread, self.clock);
-                if ring.is_none() {
-                    self.counters.ring_file_errors.increment();
-                }
-                ring
-            }
-            _ => None,
+        let in_file = if state.is_own {
+            None
+        } else {
+            self.in_file(|files| files.ring(state.ring_words, &state.thread, self.clock))
         };
-        let state = if in_file.is_some() { state.in_file() } else { state };
+        let any_in_file = in_file.is_some() || followers.any_in_file();
+        let state = if any_in_file { state.in_file() } else { state };
         let (producer, consumer) = in_file
             .or_else(|| self.registry.spare(state.ring_words))
             .unwrap_or_else(|| ring(state.ring_words));

@@ -45,12 +45,30 @@ pub(crate) enum Path {
     Overwriting,
     /// The same, of the flight recorder.
     Flight,
+    /// As the two before, and the ring is in a file: the call site has to be in one first.
+    OverwritingInFile,
+    FlightInFile,
 }
 
 impl Path {
+    /// The same where rings are in files.
+    fn in_file(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Overwriting => Self::OverwritingInFile,
+            Self::Flight => Self::FlightInFile,
+            other => other,
+        }
+    }
+
     /// Whether words are lent for it.
     fn lends(self) -> bool {
         (self as usize) < LENDING
+    }
+
+    /// Whether it leads to a ring in a file that overwrites its oldest records.
+    pub(crate) fn is_in_file(self) -> bool {
+        matches!(self, Self::OverwritingInFile | Self::FlightInFile)
     }
 
     /// Whether it leads to a ring that overwrites its oldest records.
@@ -92,7 +110,7 @@ pub(crate) struct Cursor {
     /// Where those levels' records go that go round; null where there are none.
     recorders: Cell<*mut Recorders>,
     is_coarse: bool,
-    /// Where the ring is in a file: the call sites that are in theirs, or cannot be.
+    /// Where a ring is in a file: the call sites that are in theirs, or cannot be.
     known: Option<KnownSites>,
 }
 
@@ -127,12 +145,9 @@ impl Cursor {
         }
     }
 
-    /// The same for a ring in a file.
+    /// The same for a thread with rings in files.
     pub(crate) fn in_file(self) -> Self {
-        let paths = self.paths.map(|path| match path {
-            Path::First => Path::Second,
-            other => other,
-        });
+        let paths = self.paths.map(Path::in_file);
         Self { paths, known: Some(KnownSites::new()), ..self }
     }
 
@@ -142,7 +157,7 @@ impl Cursor {
         self.is_coarse
     }
 
-    /// Where the ring is in a file: the call sites that are in theirs, or cannot be.
+    /// Where a ring is in a file: the call sites that are in theirs, or cannot be.
     #[inline(always)]
     pub(crate) fn known_sites(&self) -> Option<&KnownSites> {
         self.known.as_ref()

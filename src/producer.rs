@@ -62,7 +62,8 @@ impl Producer {
         // SAFETY: INV-3 of `cursor`: null, or what this owns; who has the producer has taken the
         // cursor.
         let recorders = unsafe { self.recorders.as_mut() };
-        recorders?.of(self.state.cursor.path(level.index()))
+        let (recorders, path) = (recorders?, self.state.cursor.path(level.index()));
+        if path.is_in_file() { recorders.in_file(path) } else { recorders.of(path) }
     }
 
     fn drop_recorders(&mut self) {
@@ -70,11 +71,14 @@ impl Producer {
         let recorders = std::mem::replace(&mut self.recorders, ptr::null_mut());
         if !recorders.is_null() {
             // SAFETY: made by `Box::into_raw` in `new`, and not to be found any more.
-            drop(unsafe { Box::from_raw(recorders) });
+            let recorders = unsafe { Box::from_raw(recorders) };
+            if recorders.is_of_parent() {
+                std::mem::forget(recorders);
+            }
         }
     }
 
-    /// Where the ring is in a file, sees to it that the call site is in its own. If that is not
+    /// Where a ring is in a file, sees to it that the call site is in its own. If that is not
     /// possible, the record is logged all the same, and the thread does not try again: its calls are
     /// not to be slow for as long as a disk is full.
     pub(crate) fn make_known(&mut self, site: &'static CallSite) {

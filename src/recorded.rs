@@ -13,6 +13,7 @@ use crate::clock::TickSource;
 use crate::core::Core;
 use crate::cursor::{Cursor, Path};
 use crate::drop_reason::DropReason;
+use crate::fork;
 use crate::hot::{CURSOR, Fit};
 use crate::level::Level;
 use crate::producer::Producer;
@@ -21,6 +22,7 @@ use crate::ring::WORD_BYTES;
 use crate::ring::recorder::layout::{Identity, Mode as RingMode, Purpose};
 use crate::ring::recorder::memory::{Ring, capacity_for};
 use crate::ring::recorder::overwriting::{CLASSES, Follower, Recorder};
+use crate::state::ThreadInfo;
 
 /// The longest record that is made on the stack, in words.
 const STACK_WORDS: usize = 32;
@@ -32,17 +34,35 @@ pub(crate) struct Recorders {
     /// Of the levels that overwrite their oldest records.
     pub(crate) overwriting: Option<Recorder>,
     flight: Option<Recorder>,
+    /// The process that made them.
+    generation: u32,
 }
 
 impl Recorders {
-    /// The one that a path leads to.
+    /// The one that a path leads to, which is none where rings are in files.
     #[inline(always)]
     pub(crate) fn of(&mut self, path: Path) -> Option<&mut Recorder> {
         match path {
             Path::Overwriting => self.overwriting.as_mut(),
             Path::Flight => self.flight.as_mut(),
-            Path::First | Path::Second | Path::Outlined => None,
+            _ => None,
         }
+    }
+
+    /// The same where rings are in files.
+    #[inline(always)]
+    pub(crate) fn in_file(&mut self, path: Path) -> Option<&mut Recorder> {
+        match path {
+            Path::OverwritingInFile => self.overwriting.as_mut(),
+            Path::FlightInFile => self.flight.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// Whether this is the child of a fork: it has no mapping of these rings, and must not even
+    /// drop them.
+    pub(crate) fn is_of_parent(&self) -> bool {
+        self.generation != fork::generation()
     }
 }
 
@@ -53,10 +73,27 @@ pub(crate) struct Followers {
     pub(crate) flight: Option<Follower>,
 }
 
+impl Followers {
+    /// Whether one of the rings is in a file.
+    pub(crate) fn any_in_file(&self) -> bool {
+        [&self.overwriting, &self.flight].into_iter().flatten().any(Follower::is_in_file)
+    }
+}
+
 /// The rings of a thread's recorded levels, `None` where there are no such levels.
-pub(crate) fn rings(core: &Core, ring_words: usize) -> Option<(Option<Box<Recorders>>, Followers)> {
-    let overwriting = core.policies.overwrites_any().then(|| ring(ring_words, Purpose::Log));
+pub(crate) fn rings(
+    core: &Core,
+    ring_words: usize,
+    thread: &ThreadInfo,
+) -> Option<(Option<Box<Recorders>>, Followers)> {
+    let ring = |words, purpose| {
+        let in_file = core.in_file(|files| files.recorder(words, purpose, thread, core.clock));
+        in_file.unwrap_or_else(|| on_heap(words, purpose))
+    };
+    // The flight recorder first: a recovery, which sees one alone where the thread has ended, relies
+    // on it.
     let flight = core.policies.flight.map(|flight| ring(flight.words, Purpose::FlightRecorder));
+    let overwriting = core.policies.overwrites_any().then(|| ring(ring_words, Purpose::Log));
     if overwriting.is_none() && flight.is_none() {
         return None;
     }
@@ -64,13 +101,17 @@ pub(crate) fn rings(core: &Core, ring_words: usize) -> Option<(Option<Box<Record
     let (flight_recorder, mut flight_follower) = flight.unzip();
     // A dump in a process that crashes is not to ask for memory.
     flight_follower.iter_mut().for_each(Follower::provide);
-    let recorders =
-        Recorders { clock: core.clock, overwriting: log_recorder, flight: flight_recorder };
+    let recorders = Recorders {
+        clock: core.clock,
+        overwriting: log_recorder,
+        flight: flight_recorder,
+        generation: fork::generation(),
+    };
     let followers = Followers { overwriting: log_follower, flight: flight_follower };
     Some((Some(Box::new(recorders)), followers))
 }
 
-fn ring(words: usize, purpose: Purpose) -> (Recorder, Follower) {
+fn on_heap(words: usize, purpose: Purpose) -> (Recorder, Follower) {
     let capacity_words = capacity_for(words);
     let mode = RingMode::Overwriting;
     let identity = Identity { capacity_words, mode, purpose, ..Identity::default() };
@@ -105,7 +146,17 @@ pub(crate) fn try_log<V: AtLevel, L: Arguments>(
     let Some(mut recording) = cursor.recording(V::index(site)) else { return false };
     let (recorders, path) = recording.recorders();
     let ticks = recorders.clock.stamp();
-    let Some(recorder) = recorders.of(path) else { return false };
+    let recorder = match recorders.of(path) {
+        Some(recorder) => recorder,
+        // Before the record is published: a recovery that finds the one needs the other.
+        None if cursor.known_sites().is_none_or(|known| known.has(site)) => {
+            match recorders.in_file(path) {
+                Some(recorder) => recorder,
+                None => return false,
+            }
+        }
+        None => return false,
+    };
     let words = bytes.div_ceil(WORD_BYTES);
     let mut record = [const { MaybeUninit::<u64>::uninit() }; STACK_WORDS];
     // What is behind the arguments in the last word is not left uninitialised.
@@ -135,6 +186,7 @@ pub(crate) fn log_outlined<L: Arguments>(
         return false;
     }
     let ticks = producer.stamp();
+    producer.make_known(site);
     let Some(recorder) = producer.recorder(site.level) else { return false };
     let fit = Fit::new(&arguments, recorder.longest() * WORD_BYTES);
     let slot = fit.and_then(|fit| {

@@ -69,7 +69,7 @@ impl RingState {
         self
     }
 
-    /// The same for a ring that is in a file.
+    /// The same for a thread of which a ring is in a file.
     pub(crate) fn in_file(self) -> Self {
         Self { cursor: self.cursor.in_file(), ..self }
     }

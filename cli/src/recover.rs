@@ -1,5 +1,6 @@
 //! `kymo recover`: saves what a killed process had logged and not yet written.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -51,7 +52,14 @@ fn recover(log: &std::path::Path) -> Outcome {
     let mut outcome = Outcome::Found;
     for thread in recovery.threads.iter().filter(|thread| thread.records > 0) {
         let name = if thread.name.is_empty() { "without a name" } else { &thread.name };
-        complain(format_args!("{} records of thread {} ({name})", thread.records, thread.os_id));
+        let mut line = format!("{} records of thread {} ({name})", thread.records, thread.os_id);
+        if thread.flight_records > 0 {
+            let _ = write!(line, ", {} of them of its flight recorder", thread.flight_records);
+        }
+        if thread.overwritten > 0 {
+            let _ = write!(line, "; {} before that were overwritten", thread.overwritten);
+        }
+        complain(line);
     }
     for damage in &recovery.damage {
         complain(format_args!("{}: {}", damage.path.display(), damage.problem));

@@ -7,7 +7,7 @@ use kymo::format::types::code;
 use kymo::format::varint;
 use kymo::ring::header;
 use kymo::ring::recorder::layout::{
-    Account, HEADER_BYTES, Identity, Mode, SHARED_OFFSET, account_offset, tail_at,
+    Account, HEADER_BYTES, Identity, Mode, Purpose, SHARED_OFFSET, account_offset, tail_at,
 };
 
 use super::frames;
@@ -67,9 +67,11 @@ fn make(u: &mut Unstructured<'_>, file: &mut Vec<u8>, committed: &mut u64) -> Re
     let shift = u.int_in_range(4..=9)?;
     let claimed = if u.ratio(1, 20)? { u.int_in_range(0..=41)? } else { shift };
     let mode = if u.ratio(1, 4)? { Mode::Overwriting } else { Mode::Bounded };
+    let purpose = if u.ratio(1, 4)? { Purpose::FlightRecorder } else { Purpose::Log };
     let identity = Identity {
         capacity_words: 1 << claimed,
         mode,
+        purpose,
         logger: LOGGER,
         clock_source: ClockSource::Custom,
         clock: Clock { rate: 1 << 32, ..Clock::default() },

@@ -128,17 +128,27 @@ impl Dumps {
 
     /// The place behind the clock frame that holds for what was logged at `ticks`: of the next one to
     /// come into force.
-    fn next_line(&self, ticks: u64) -> usize {
+    pub(super) fn next_line(&self, ticks: u64) -> usize {
         self.lines.iter().rposition(|line| line.holds_at(ticks)).map_or(1, |last| last + 1)
     }
 
     /// The time of `ticks`.
-    fn time_of(&self, ticks: u64) -> i64 {
+    pub(super) fn time_of(&self, ticks: u64) -> i64 {
         self.lines.get(self.next_line(ticks) - 1).map_or(0, |line| line.time_of(ticks))
     }
 
+    /// The clock frame at a place.
+    pub(super) fn line(&self, place: usize) -> Option<Clock> {
+        self.lines.get(place).copied()
+    }
+
+    /// Writes the clock frames that count for what comes behind all of them.
+    pub(super) fn put_last_lines(&self, staging: &mut Staging) {
+        self.put_lines(self.lines.len(), staging);
+    }
+
     /// Writes the clock frames that count for a record where `next` is the next to come into force.
-    fn put_lines(&self, next: usize, staging: &mut Staging) {
+    pub(super) fn put_lines(&self, next: usize, staging: &mut Staging) {
         for back in (1..=LINES).rev() {
             if let Some(line) = self.lines.get(next.saturating_sub(back)) {
                 frames::put_clock(staging, line);
@@ -256,9 +266,9 @@ impl<O: Output> Consumer<O> {
             if !more {
                 frames::put_dump_end(&mut self.staging, part.thread, part.records);
                 // For what follows, those that held before.
-                self.dumps.put_lines(self.dumps.lines.len(), &mut self.staging);
+                self.dumps.put_last_lines(&mut self.staging);
             }
-            if !self.append_late(0..0) {
+            if !self.append_late(index..index + 1) {
                 self.want_again(reason);
                 self.lanes[index].forgo();
                 self.output.set_last_dump(if written > 0 { offset } else { part.previous });

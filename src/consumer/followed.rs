@@ -77,6 +77,11 @@ impl Followed {
         copy
     }
 
+    /// The ring itself, for what concerns its file.
+    pub(super) fn follower_mut(&mut self) -> &mut Follower {
+        &mut self.follower
+    }
+
     /// The first `words` words of the copy are accounted for.
     pub(super) fn consume(&mut self, words: usize) {
         self.follower.consume(words);

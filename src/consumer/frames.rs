@@ -2,6 +2,7 @@
 
 use super::dictionary::clip;
 use super::staging::Staging;
+use crate::drop_reason::DropReason;
 use crate::format::dump::Dump;
 use crate::format::frame::{Clock, Kind, put_str};
 use crate::format::varint;
@@ -47,6 +48,24 @@ pub(super) fn put_drops(
             payload.push(level as u8);
             varint::put(payload, count);
         }
+    });
+}
+
+/// The same of records for one reason, of whose levels nothing is known.
+pub(super) fn put_drops_of_unknown_level(
+    staging: &mut Staging,
+    thread: u64,
+    range: (u64, u64),
+    reason: DropReason,
+    count: u64,
+) {
+    staging.frame(Kind::Drops, |payload| {
+        varint::put(payload, thread);
+        payload.extend_from_slice(&range.0.to_le_bytes());
+        payload.extend_from_slice(&range.1.to_le_bytes());
+        varint::put(payload, 1);
+        payload.extend([reason.code(), 0]);
+        varint::put(payload, count);
     });
 }
 

@@ -83,13 +83,21 @@ struct Sweep {
     last_ticks: u64,
     /// Whether everything that was in the ring was taken, and its producer had gone before.
     finished: bool,
-    /// Whether the ring's file says so, for when the log is committed.
+    /// Whether the rings' files say so, for when the log is committed.
     prepared: bool,
     marked: Option<[DropCounts; 2]>,
     /// The same as of a mark among the records, where there is one.
     marked_among: Option<[DropCounts; 2]>,
     /// The ticks of the first and of the last record in that mark.
     marked_range: Option<(u64, u64)>,
+}
+
+/// What a sweep took from the rings of a thread: words, and records. `None`: the ring's account is
+/// what it was.
+struct Shares {
+    ring: Option<(usize, u64)>,
+    followed: Option<(usize, u64)>,
+    flight: Option<(usize, u64)>,
 }
 
 impl Sweep {
@@ -101,6 +109,17 @@ impl Sweep {
     /// How many records of the thread's ordinary ring.
     fn ring_records(&self) -> u64 {
         self.count() - self.other_records
+    }
+
+    /// What it took from which ring.
+    fn shares(&self) -> Shares {
+        let others = |words, tells| (words != 0 || tells).then_some((words, self.other_records));
+        Shares {
+            ring: (self.words != 0).then(|| (self.words, self.ring_records())),
+            // Also where it only tells of what was overwritten.
+            followed: others(self.followed_words, self.marked.is_some()),
+            flight: others(self.flight_words, false),
+        }
     }
 
     /// The ticks of the first and of the last record.
@@ -337,30 +356,54 @@ impl Lane {
         self.written() + self.sweep.count()
     }
 
-    /// Has the ring's file say that what the sweep took is in the log as soon as that is committed.
-    /// (Where the ring is not in a file, this does nothing.)
+    /// Has the rings' files say that what the sweep took is in the log as soon as that is committed.
+    /// (Where a ring is not in a file, this does nothing.)
     pub(super) fn prepare(&mut self, mark: LogMark) {
-        if self.sweep.words != 0 {
-            self.ring.prepare(self.sweep.words, self.sweep.ring_records(), mark);
-            self.sweep.prepared = true;
+        let Shares { ring, followed, flight } = self.sweep.shares();
+        if let Some((words, records)) = ring {
+            self.ring.prepare(words, records, mark);
         }
+        if let (Some((words, records)), Some(to)) = (followed, &mut self.followed) {
+            to.follower_mut().prepare(words, records, mark);
+        }
+        if let (Some((words, records)), Some(to)) = (flight, &mut self.flight) {
+            to.follower.prepare(words, records, mark);
+        }
+        self.sweep.prepared = true;
     }
 
-    /// Takes back what the ring's file was made to say: the log was not committed.
+    /// Takes back what the rings' files were made to say: the log was not committed.
     fn retract(&mut self) {
-        if std::mem::take(&mut self.sweep.prepared) {
-            self.ring.retract(self.sweep.words, self.sweep.ring_records());
+        if !std::mem::take(&mut self.sweep.prepared) {
+            return;
+        }
+        let Shares { ring, followed, flight } = self.sweep.shares();
+        if let Some((words, records)) = ring {
+            self.ring.retract(words, records);
+        }
+        if let (Some((words, records)), Some(to)) = (followed, &mut self.followed) {
+            to.follower_mut().retract(words, records);
+        }
+        if let (Some((words, records)), Some(to)) = (flight, &mut self.flight) {
+            to.follower.retract(words, records);
         }
     }
 
-    /// Nothing of the ring is to be recovered.
-    pub(super) fn remove_ring_file(&mut self) {
+    /// Nothing of the rings is to be recovered.
+    pub(super) fn remove_ring_files(&mut self) {
         self.ring.remove_file();
+        self.followers_mut().for_each(Follower::remove_file);
     }
 
-    /// What is in the ring is to be recovered when the process has ended.
-    pub(super) fn keep_ring_file(&mut self) {
+    /// What is in the rings is to be recovered when the process has ended.
+    pub(super) fn keep_ring_files(&mut self) {
         self.ring.keep_file();
+        self.followers_mut().for_each(Follower::keep_file);
+    }
+
+    fn followers_mut(&mut self) -> impl Iterator<Item = &mut Follower> {
+        let followed = self.followed.as_mut().map(Followed::follower_mut);
+        followed.into_iter().chain(self.flight.as_mut().map(|flight| &mut flight.follower))
     }
 
     /// The sweep is in the file: counts it, and gives the ring its room back.
@@ -530,6 +573,7 @@ impl Lane {
 
     /// What was made of the flight recorder could not be written: it stays in the copy.
     pub(super) fn forgo(&mut self) {
+        self.retract();
         self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
     }
 

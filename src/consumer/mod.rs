@@ -399,7 +399,7 @@ impl<O: Output> Consumer<O> {
             self.check_output();
             self.renew_segment();
         }
-        self.lanes.iter_mut().for_each(Lane::remove_ring_file);
+        self.lanes.iter_mut().for_each(Lane::remove_ring_files);
         if let Some(crash_proof) = self.core.crash_proof() {
             crash_proof.end();
         }
@@ -442,7 +442,7 @@ impl<O: Output> Consumer<O> {
         if self.output.len() > self.released_bytes {
             self.lanes.iter_mut().for_each(Lane::commit);
         }
-        self.lanes.iter_mut().for_each(Lane::keep_ring_file);
+        self.lanes.iter_mut().for_each(Lane::keep_ring_files);
         self.core.control.end();
         self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
         self.report(0)

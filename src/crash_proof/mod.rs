@@ -1,7 +1,7 @@
 //! Crash-proof logging: rings in files that outlive the process, and what it takes to decode them
 //! without it.
 //!
-//! While the logger runs, its directory holds the file of each thread's ring (`ring::recorder`) and
+//! While the logger runs, its directory holds the files of each thread's rings (`ring::recorder`) and
 //! one file of call sites ([`sites`]): a record in a ring has only the address of its call site, and
 //! the consumer may not have come to see it. So the first record of a call site in a thread takes
 //! the slow path, which sees to it that the call site is in that file before the record is
@@ -32,7 +32,8 @@ use crate::format::frame;
 use crate::format::header::Header;
 use crate::ring::recorder::layout::{Identity, Mode, Purpose};
 use crate::ring::recorder::memory::capacity_for;
-use crate::ring::{WordConsumer, WordProducer, ring_in_file};
+use crate::ring::recorder::overwriting::{Follower, Recorder};
+use crate::ring::{WordConsumer, WordProducer, recorder_in_file, ring_in_file};
 use crate::state::ThreadInfo;
 use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
 
@@ -86,21 +87,38 @@ impl CrashProof {
         thread: &ThreadInfo,
         clock: TickSource,
     ) -> Option<(WordProducer, WordConsumer)> {
-        let line = self.files().clock;
-        let identity = Identity {
+        let identity = self.identity(words, thread, clock);
+        self.noted(ring_in_file(&self.place.directory, identity))
+    }
+
+    /// The same for one that overwrites its oldest records.
+    pub(crate) fn recorder(
+        &self,
+        words: usize,
+        purpose: Purpose,
+        thread: &ThreadInfo,
+        clock: TickSource,
+    ) -> Option<(Recorder, Follower)> {
+        let identity = self.identity(words, thread, clock);
+        let identity = Identity { mode: Mode::Overwriting, purpose, ..identity };
+        self.noted(recorder_in_file(&self.place.directory, identity))
+    }
+
+    /// That of a bounded ring.
+    fn identity(&self, words: usize, thread: &ThreadInfo, clock: TickSource) -> Identity {
+        Identity {
             capacity_words: capacity_for(words),
             mode: Mode::Bounded,
             purpose: Purpose::Log,
             clock_source: clock.source(),
-            clock: line,
+            clock: self.files().clock,
             process: std::process::id(),
             process_start: self.place.process_start,
             boot: self.boot,
             logger: self.place.logger,
             thread_os_id: thread.os_id,
             thread_name: thread.name.clone(),
-        };
-        self.noted(ring_in_file(&self.place.directory, identity))
+        }
     }
 
     /// Sees to it that a call site is in the file; says whether it is. If not, an error is noted.
@@ -142,6 +160,7 @@ impl CrashProof {
 struct Name {
     process: u32,
     start: u64,
+    number: u64,
 }
 
 impl Name {
@@ -149,9 +168,11 @@ impl Name {
     fn parse(name: &OsStr, extension: &str) -> Option<Self> {
         let name = name.to_str()?.strip_suffix(extension)?.strip_suffix('.')?;
         let mut parts = name.strip_prefix("kymo-")?.split('-');
-        let name =
-            Self { process: parts.next()?.parse().ok()?, start: parts.next()?.parse().ok()? };
-        let _number: u64 = parts.next()?.parse().ok()?;
+        let name = Self {
+            process: parts.next()?.parse().ok()?,
+            start: parts.next()?.parse().ok()?,
+            number: parts.next()?.parse().ok()?,
+        };
         parts.next().is_none().then_some(name)
     }
 }

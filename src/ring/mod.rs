@@ -125,3 +125,27 @@ pub fn ring_in_file(
         Err(std::io::ErrorKind::Unsupported.into())
     }
 }
+
+/// Makes a ring in a file in this directory that overwrites its oldest records.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn recorder_in_file(
+    directory: &std::path::Path,
+    identity: recorder::layout::Identity,
+) -> std::io::Result<(recorder::overwriting::Recorder, recorder::overwriting::Follower)> {
+    #[cfg(not(kymo_loom))]
+    {
+        let (ring, path) = recorder::mapping::create(directory, identity)?;
+        let file = recorder::file::RingFile::new(path);
+        let (recorder, follower) = recorder::overwriting(ring);
+        Ok((recorder, follower.with_file(file)))
+    }
+    // Models have no files.
+    #[cfg(kymo_loom)]
+    {
+        let _ = (directory, identity);
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::{LeftOver, SIGKILL};
-use crate::consumer::recovered;
+use crate::consumer::recovered::{self, Thread};
 use crate::format::header::{ClockSource, Header};
 
 /// What a recovery found.
@@ -22,8 +22,8 @@ pub fn recover(ring: &[u8], sites: &[u8], committed: u64) -> InMemory {
     let (left, threads) = LeftOver::in_memory(ring, sites, committed);
     let header = Header::new(ClockSource::Custom);
     InMemory {
-        segment: recovered::segment(&header, &left.clocks(), &threads, Some(SIGKILL)),
-        records: threads.iter().map(|thread| thread.records.len() as u64).sum(),
+        segment: recovered::segment(&header, &left.clocks(), &threads, Some(SIGKILL), 0),
+        records: threads.iter().map(Thread::count).sum(),
         problems: left.problems().cloned().collect(),
     }
 }

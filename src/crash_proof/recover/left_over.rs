@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::dictionary::Dictionary;
 use super::log::Log;
+use super::thread::{Contents, threads};
 use super::{RecoverError, RingDamage, check};
 use crate::consumer::recovered::{Recovered, Thread};
 use crate::crash_proof::place::Place;
@@ -100,7 +101,7 @@ impl LeftOver {
             sites.problems.extend(self.dictionary.add(&sites.bytes));
         }
         let dictionary = &self.dictionary;
-        self.rings.iter_mut().filter_map(|ring| ring.read(committed, dictionary)).collect()
+        threads(self.rings.iter_mut().filter_map(|ring| ring.read(committed, dictionary)))
     }
 
     /// What could not be read.
@@ -172,7 +173,9 @@ fn files_of(process: u32, place: &Place) -> Result<(Vec<PathBuf>, Vec<PathBuf>),
             of_sites.push(entry.path());
         }
     }
-    rings.sort();
+    // In the order in which they were made.
+    rings
+        .sort_by_key(|path| Name::parse(path.file_name()?, mapping::EXTENSION).map(|it| it.number));
     of_sites.sort();
     Ok((rings, of_sites))
 }
@@ -216,7 +219,7 @@ impl Ring {
         Some(ring)
     }
 
-    fn read(&mut self, committed: &Committed<'_>, dictionary: &Dictionary) -> Option<Thread> {
+    fn read(&mut self, committed: &Committed<'_>, dictionary: &Dictionary) -> Option<Contents> {
         let image = self.image.as_ref()?;
         let consumed = image.consumed(committed);
         if !consumed.certain {
@@ -244,9 +247,14 @@ impl Ring {
             Some(Recovered { site: site(record)?, header, arguments: check::arguments(record)? })
         });
         let records = records.collect();
-        let Identity { thread_os_id, thread_name, .. } = image.identity();
-        let info = ThreadInfo { name: thread_name.clone(), os_id: *thread_os_id };
-        Some(Thread { info, records })
+        let Identity { thread_os_id, thread_name, mode, purpose, .. } = image.identity();
+        Some(Contents {
+            thread: ThreadInfo { name: thread_name.clone(), os_id: *thread_os_id },
+            mode: *mode,
+            purpose: *purpose,
+            records,
+            overwritten: found.overwritten.unwrap_or_default(),
+        })
     }
 }
 

@@ -19,11 +19,13 @@ mod error;
 pub mod in_memory;
 mod left_over;
 mod log;
+mod thread;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 pub use error::RecoverError;
 use left_over::LeftOver;
@@ -62,6 +64,13 @@ pub struct RecoveredThread {
     pub os_id: u64,
     /// How many records.
     pub records: u64,
+    /// How many of these its flight recorder held: see
+    /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
+    pub flight_records: u64,
+    /// How many records were overwritten that were to be in the log, of levels with
+    /// [`Overflow::OverwriteOldest`](crate::Overflow::OverwriteOldest). The file has a mark of them,
+    /// which does not know their levels.
+    pub overwritten: u64,
 }
 
 /// What of a file that a dead process left could not be read.
@@ -135,7 +144,8 @@ pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
         let Header { process, boot, host, .. } = log.header.clone();
         let header = Header { process, boot, host, ..header };
         let signal = (!tells_end).then_some(SIGKILL);
-        let bytes = recovered::segment(&header, &left.clocks(), &threads, signal);
+        let now_ns = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as i64);
+        let bytes = recovered::segment(&header, &left.clocks(), &threads, signal, now_ns);
         let new = new_path(&beside);
         let placed = write_new(&new, &bytes, log.mode()?)
             .map_err(|error| RecoverError::file(&new, error))
@@ -160,7 +170,13 @@ pub fn recoverable(log: impl AsRef<Path>) -> u64 {
 impl RecoveredThread {
     fn of(thread: &Thread) -> Self {
         let ThreadInfo { name, os_id } = thread.info.clone();
-        Self { name, os_id, records: thread.records.len() as u64 }
+        Self {
+            name,
+            os_id,
+            records: thread.count(),
+            flight_records: thread.flight.len() as u64,
+            overwritten: thread.overwritten.0,
+        }
     }
 }
 
@@ -188,7 +204,7 @@ pub(crate) fn discardable(log: &Path) -> Discardable {
         } else {
             left.read(&log)
         };
-        let records = threads.iter().map(|thread| thread.records.len() as u64).sum();
+        let records = threads.iter().map(Thread::count).sum();
         Ok(Discardable { left, records })
     };
     find().unwrap_or_default()

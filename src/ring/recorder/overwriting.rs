@@ -31,6 +31,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::accounts::Accounts;
+use super::file::RingFile;
 use super::layout::{BLOCKS, Mode, Shared, position_of, tail_at};
 use super::memory::Ring;
 use super::{LogMark, assert_mode};
@@ -84,6 +85,7 @@ pub(super) fn halves(ring: Ring) -> (Recorder, Follower) {
         consumed: 0,
         last: false,
         accounts: Accounts::of(Arc::clone(&recorder.ring)),
+        file: None,
     };
     (recorder, follower)
 }
@@ -364,9 +366,18 @@ pub struct Follower {
     /// Whether nothing comes behind them.
     last: bool,
     accounts: Accounts,
+    /// Where the ring is in a file: its name.
+    file: Option<RingFile>,
 }
 
 impl Follower {
+    /// The same for a ring in a file.
+    #[cfg_attr(kymo_loom, allow(dead_code, reason = "models have no files"))]
+    pub(in crate::ring) fn with_file(mut self, file: RingFile) -> Self {
+        self.file = Some(file);
+        self
+    }
+
     /// The ring, for whoever recovers it in a model.
     #[cfg(kymo_loom)]
     pub fn shared_ring(&self) -> Arc<Ring> {
@@ -403,6 +414,41 @@ impl Follower {
             }
         }
         Copied { follower: self, overwritten }
+    }
+
+    /// Whether the ring is in a file. The four methods below do nothing for others.
+    pub fn is_in_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Says in the ring's file that the next words of the last copy, and the records in them, are in
+    /// the log as soon as that is committed, and that what was overwritten before them is told there:
+    /// see [`Accounts::prepare`].
+    pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
+        if self.is_in_file() {
+            self.accounts.prepare(words, records, mark);
+        }
+    }
+
+    /// Takes back what was said last: the log was not committed.
+    pub fn retract(&mut self, words: usize, records: u64) {
+        if self.is_in_file() {
+            self.accounts.retract(words, records);
+        }
+    }
+
+    /// Leaves the ring's file where it is, for whoever recovers it.
+    pub fn keep_file(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.keep();
+        }
+    }
+
+    /// Removes the ring's file, unless it is to stay.
+    pub fn remove_file(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.remove();
+        }
     }
 
     /// The words of the last copy that are not consumed: whole records, in order.
