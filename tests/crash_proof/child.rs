@@ -6,7 +6,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use kymo::{Builder, Clock, Level, Logger, Overflow, WriteThrough, info, warn};
+use kymo::{
+    Builder, Clock, Level, Logger, Overflow, WriteThrough, debug, error, info, trace, warn,
+};
 
 pub const THREADS: usize = 4;
 
@@ -84,6 +86,11 @@ pub fn child(scene: &str, dir: &Path) {
         "keeping" => builder.overwrite(true).recover(true),
         "removed" | "limited" => builder.overflow(Overflow::Wait { timeout: None }),
         "crashing" => crash_consumer(builder, dir),
+        "flight" | "dumped" | "ended" => builder.flight_recorder(Level::Debug, ROUND_BYTES),
+        "oldest" => builder.overflow(Overflow::OverwriteOldest),
+        "oldest stopped" => {
+            stop_consumer(builder, dir).overflow_at(Level::Info, Overflow::OverwriteOldest)
+        }
         _ => builder,
     };
     let logger = builder.start().unwrap();
@@ -100,7 +107,14 @@ pub fn child(scene: &str, dir: &Path) {
         for thread in 0..THREADS {
             let counters = &counters;
             let log = move |number: u64| {
-                log(thread, number);
+                match scene {
+                    "dumped" if number == DUMP_AT => {
+                        error!("{thread} {number} {}", text(number));
+                        assert!(kymo::flush());
+                    }
+                    "flight" | "dumped" | "ended" => record(thread, number),
+                    _ => log(thread, number),
+                }
                 if scene == "removed" && number.is_multiple_of(1_000) {
                     // Has the consumer look at its file.
                     kymo::flush();
@@ -122,7 +136,7 @@ pub fn child(scene: &str, dir: &Path) {
                         }
                     })
                     .unwrap();
-            } else if scene == "short" {
+            } else if scene == "short" || scene == "ended" {
                 // Threads that come and go, each with some records.
                 scope.spawn(move || {
                     for first in (1..).step_by(10) {
@@ -200,6 +214,22 @@ fn stop_consumer(builder: Builder, dir: &Path) -> Builder {
             std::thread::park();
         }
     })
+}
+
+/// How long the flight recorder's rings are.
+pub const ROUND_BYTES: usize = 32 << 10;
+
+/// Behind which number there is a dump.
+pub const DUMP_AT: u64 = 1_000;
+
+/// One record, of the flight recorder but for each hundredth.
+fn record(thread: usize, number: u64) {
+    let text = text(number);
+    match number % 100 {
+        50 => info!("{thread} {number} {text}"),
+        even if even % 2 == 0 => debug!("{thread} {number} {text}"),
+        _ => trace!("{thread} {number} {}", &text[..]),
+    }
 }
 
 /// One record, of one of several statements.

@@ -6,6 +6,7 @@
 mod child;
 mod damage;
 mod output;
+mod round;
 mod starts;
 
 use std::collections::BTreeMap;
