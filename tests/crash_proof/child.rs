@@ -59,13 +59,49 @@ fn look(dir: &Path) {
     });
 }
 
+/// Forks a child that has a logger of its own, with rings of its own.
+fn start_in_fork(dir: &Path) {
+    let start = |name: &str, bytes| {
+        let builder = Logger::builder(dir.join(name)).crash_proof(dir.join("rings"));
+        let builder = builder.overflow_at(Level::Info, Overflow::OverwriteOldest);
+        builder.flight_recorder(Level::Debug, bytes).ring_capacity(bytes).start().unwrap()
+    };
+    let log = |logger: &Logger| {
+        debug!("{}", 1);
+        info!("{}", 2);
+        assert_eq!(logger.dump_flight_recorder(), 1);
+    };
+    let logger = start("app.kymo", ROUND_BYTES);
+    log(&logger);
+    // SAFETY: no arguments. This is a test, of which the allocator can be used after a fork.
+    let process = unsafe { libc::fork() };
+    if process == 0 {
+        debug!("nobody listens");
+        // Its rings do not fit where the others would be.
+        let own = start("other.kymo", 4 << 20);
+        log(&own);
+        let report = own.shutdown();
+        let code = i32::from((report.written, report.dumped) != (2, 1));
+        // SAFETY: it ends the process.
+        unsafe { libc::_exit(code) };
+    }
+    let mut status = 0;
+    // SAFETY: the status is there.
+    unsafe { libc::waitpid(process, &mut status, 0) };
+    assert_eq!(status, 0);
+    log(&logger);
+    assert_eq!(logger.shutdown().written, 4);
+}
+
 /// Logs until it is killed.
 pub fn child(scene: &str, dir: &Path) {
     // It does not outlive a test that fails.
     let kill = rustix::process::Signal::KILL;
     rustix::process::set_parent_process_death_signal(Some(kill)).unwrap();
-    if scene == "looking" {
-        return look(dir);
+    match scene {
+        "looking" => return look(dir),
+        "forked" => return start_in_fork(dir),
+        _ => {}
     }
     let counters = Counters::map(&dir.join("counters"));
     let name = if scene == "other" { "other.kymo" } else { "app.kymo" };

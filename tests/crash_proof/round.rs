@@ -250,3 +250,11 @@ fn rings_that_go_round_are_removed_with_the_others() {
     assert_eq!(files_in(&rings), [] as [PathBuf; 0]);
     assert!(recover(&log).unwrap().file.is_none());
 }
+
+#[test]
+fn a_fork_leaves_the_rings_that_go_round_alone() {
+    let dir = scratch();
+    let mut child = spawn("forked", dir.path());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(files_in(&dir.path().join("rings")), [] as [PathBuf; 0]);
+}
