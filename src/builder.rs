@@ -280,6 +280,9 @@ impl Builder {
     /// room, the thread gets a ring as without this option, and
     /// [`Stats::ring_file_errors`](crate::Stats::ring_file_errors) counts it.
     ///
+    /// The rings of levels that overwrite their oldest records, and those of the flight recorder, are
+    /// kept in the same way.
+    ///
     /// When the logger has ended in order, the files are gone. What a dead process left is put
     /// beside its log by [`recover`](crate::recover), by `kymo recover`, or by
     /// [`Builder::recover`].
