@@ -282,6 +282,25 @@ proptest! {
 }
 
 #[test]
+fn a_large_recorder_is_dumped_in_pieces() {
+    let turn = Turn::take();
+    let logger = turn.builder().flight_recorder(Level::Trace, 16 << 20).start().unwrap();
+    let text = "x".repeat(3_000);
+    const RECORDS: u64 = 4_000;
+    for number in 0..RECORDS {
+        trace!("{number} {text}");
+    }
+    assert_eq!(logger.dump_flight_recorder(), RECORDS);
+    logger.shutdown();
+    for order in ORDERS {
+        let seen = read(&turn, Options::new().order(order));
+        let numbers = messages(&seen).into_iter().map(|text| text.split(' ').next().unwrap());
+        assert!(numbers.eq((0..RECORDS).map(|number| number.to_string())), "{order:?}");
+        assert_eq!(dumps(&seen).len(), 1);
+    }
+}
+
+#[test]
 fn without_a_recorder_there_is_nothing_to_dump() {
     let turn = Turn::take();
     let logger: Logger = turn.builder().start().unwrap();

@@ -20,7 +20,7 @@ use std::ptr;
 use super::dictionary::Dictionary;
 use super::lane::{Flight, Lane};
 use super::staging::Staging;
-use super::{Consumer, STAGING_BYTES, frames};
+use super::{Consumer, frames};
 use crate::clock::nanoseconds;
 use crate::format::dump::{self, Dump};
 use crate::format::frame::Clock;
@@ -39,6 +39,9 @@ const MAX_ENDED: usize = 16;
 /// How many clock frames are remembered, for records that are older than the last ones: an hour's.
 /// Older records get the time that the oldest of them gives.
 const MAX_LINES: usize = 3_600;
+
+/// When this much of a part is staged, it goes to the output, in bytes. A block is not much longer.
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// How many clock frames count for a record.
 const LINES: usize = 4;
@@ -243,7 +246,7 @@ impl<O: Output> Consumer<O> {
             let lines = self.dumps.lines.range(next_line.min(self.dumps.lines.len())..);
             let (passed, more) = lane.put_flight(
                 lines,
-                STAGING_BYTES,
+                CHUNK_BYTES,
                 &mut self.dictionary,
                 &mut self.staging,
                 &mut self.block,

@@ -23,9 +23,9 @@ use super::report::Report;
 use super::segment::Segment;
 use super::source::Kept;
 use super::timeline::Timeline;
-use crate::format::HEADER_BYTES;
 use crate::format::dump::Dump;
 use crate::format::frame::{Clock, FrameHeader, Kind};
+use crate::format::{ALIGNMENT, HEADER_BYTES};
 
 /// A part that was found.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +91,9 @@ impl<'a> Segment<'a> {
             offset >= begin && !skipped
         };
         let (mut offset, mut limit) = (self.last_dump, u64::MAX);
-        while offset >= HEADER_BYTES as u64 && offset < limit {
+        let is_place =
+            |offset: u64| offset >= HEADER_BYTES as u64 && offset.is_multiple_of(ALIGNMENT as u64);
+        while is_place(offset) && offset < limit {
             if self.frames.frame_at(offset, limit)? != Some(Kind::Dump as u8) {
                 break;
             }
