@@ -14,12 +14,12 @@ use std::ops::Range;
 use std::ptr;
 
 use crate::crash_proof::KnownSites;
-use crate::format::MAX_RECORD_BYTES;
 use crate::recorded::Recorders;
+use crate::ring::LENT_END;
 use crate::ring::producer::Lent;
 use crate::ring::recorder::bounded::Publisher;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::statics::compiler_fence;
+use crate::sync::statics::{AtomicPtr, compiler_fence};
 use crate::twin::{self, Twin};
 
 /// No words are lent to this level.
@@ -28,8 +28,8 @@ const NONE: usize = 0;
 /// The logger was shut down. As an end it is as good as none.
 const CLOSED: usize = 1;
 
-/// Where the next record goes while a call is under way: behind all limits.
-const TAKEN: *mut u64 = ptr::without_provenance_mut((usize::MAX - 2 * MAX_RECORD_BYTES) & !7);
+/// From here on `next` says that a call is under way: it is behind all limits (INV-3 of `ring`).
+const TAKEN: *mut u64 = ptr::without_provenance_mut(LENT_END);
 
 /// Which path of a log call the records of a level take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +71,19 @@ const LEVELS: Range<usize> = if cfg!(kymo_loom) { 2..3 } else { 0..5 };
 /// - INV-1: all but the limits is used by one thread only: the one whose ring it is. The limits are
 ///   raised by that thread, and closed by the consumer.
 /// - INV-2: a limit that is neither [`NONE`] nor [`CLOSED`] is the end of words that the producer
-///   has lent, and while it is that, `next` is [`TAKEN`] or an address among these words or at
-///   their end, and `publisher` is what came with them.
+///   has lent, and while it is that, `next` is taken or an address among these words or at their
+///   end, and `publisher` is what came with them.
 /// - INV-3: `recorders` is null, or what the producer owns, which uses it only while the cursor is
 ///   taken.
+/// - INV-4: a signal handler may interrupt everything here, behind each instruction, and log. Where
+///   it finds the cursor taken it changes nothing of it; where not, it leaves it as another call
+///   would. So nothing is read or written but by who has taken it; and to take it, which is to read
+///   `next` and to write it, is one instruction. With two, what the handler logs between them would
+///   be written over.
 #[repr(C, align(128))]
 pub(crate) struct Cursor {
-    next: Cell<*mut u64>,
+    /// An atomic for the sake of [`NOWHERE`], which all threads without a ring try to take.
+    next: AtomicPtr<u64>,
     publisher: Cell<Option<Publisher>>,
     /// By path, then level.
     limits: [[AtomicUsize; 5]; LENDING],
@@ -92,13 +98,13 @@ pub(crate) struct Cursor {
 
 // SAFETY: INV-1.
 unsafe impl Send for Cursor {}
-// SAFETY: INV-1.
+// SAFETY: INV-1. Of `NOWHERE` nothing is written but `next`.
 unsafe impl Sync for Cursor {}
 
 /// The cursor of threads that have no ring.
 #[cfg(not(kymo_loom))]
 pub(crate) static NOWHERE: Cursor = Cursor {
-    next: Cell::new(ptr::null_mut()),
+    next: AtomicPtr::new(ptr::null_mut()),
     publisher: Cell::new(None),
     limits: [const { [const { AtomicUsize::new(NONE) }; 5] }; LENDING],
     paths: [Path::Outlined; 5],
@@ -111,7 +117,7 @@ impl Cursor {
     /// A cursor that is taken, and to which nothing was lent.
     pub(crate) fn new(paths: [Path; 5], is_coarse: bool) -> Self {
         Self {
-            next: Cell::new(TAKEN),
+            next: AtomicPtr::new(TAKEN),
             publisher: Cell::new(None),
             limits: std::array::from_fn(|_| std::array::from_fn(|_| AtomicUsize::new(NONE))),
             paths,
@@ -156,15 +162,17 @@ impl Cursor {
     /// something else has to be done first.
     #[inline(always)]
     pub(crate) fn recording(&self, level: usize) -> Option<Recording<'_>> {
-        let (path, recorders) = (self.paths[level], self.recorders.get());
-        // Relaxed: see `room`.
-        let is_closed = self.limits[0][level].load(Ordering::Relaxed) == CLOSED;
-        if !path.records() || recorders.is_null() || is_closed || self.is_taken() {
+        let path = self.paths[level];
+        if !path.records() {
             return None;
         }
-        let next = self.take();
-        // As in `room`.
-        compiler_fence(Ordering::SeqCst);
+        let next = self.take()?;
+        let recorders = self.recorders.get();
+        // Relaxed: see `room`.
+        if recorders.is_null() || self.limits[0][level].load(Ordering::Relaxed) == CLOSED {
+            self.put_back(next);
+            return None;
+        }
         Some(Recording { cursor: self, next, recorders, path })
     }
 
@@ -176,29 +184,44 @@ impl Cursor {
     /// eight and at most [`MAX_RECORD_BYTES`].
     #[inline(always)]
     pub(crate) unsafe fn room(&self, path: Path, level: usize, bytes: usize) -> Option<Room<'_>> {
-        let start = self.next.get();
-        // No sum of these wraps: see `TAKEN`, and INV-3 of `ring`.
+        let start = self.take_next();
+        // No sum of these wraps: see `take_next`, and INV-3 of `ring`.
         let end = start.wrapping_byte_add(bytes);
+        needed_later(start, end);
         // Relaxed: the words are those that this thread lent itself. That the logger was shut down
         // need not be seen at once; a record that comes too late stays in the ring, where `orphans`
         // counts it.
         if end.addr() > self.limits[path as usize][level].load(Ordering::Relaxed) {
+            // Also where it was taken before, by the call that this one has interrupted.
+            self.put_back(start);
             return None;
         }
-        self.next.set(TAKEN);
-        // A signal handler must not see the store above move down, nor those of the record move up.
-        compiler_fence(Ordering::SeqCst);
         Some(Room { cursor: self, start, end })
     }
 
     /// Whether a call is under way.
     pub(crate) fn is_taken(&self) -> bool {
-        self.next.get() == TAKEN
+        is_taken(self.next.load(Ordering::Relaxed))
     }
 
     /// Takes it: the address behind the last record that was published in the words that are lent.
-    pub(crate) fn take(&self) -> *mut u64 {
-        self.next.replace(TAKEN)
+    /// `None` where it is taken already.
+    pub(crate) fn take(&self) -> Option<*mut u64> {
+        let next = self.take_next();
+        if is_taken(next) {
+            self.put_back(next);
+            return None;
+        }
+        Some(next)
+    }
+
+    /// Takes it, and returns what `next` was, which may be that it is taken.
+    #[inline(always)]
+    fn take_next(&self) -> *mut u64 {
+        let next = take_in_one_instruction(&self.next);
+        // For signal handlers: what follows does not move up. (INV-4.)
+        compiler_fence(Ordering::SeqCst);
+        next
     }
 
     /// Whether words are lent to any level.
@@ -230,7 +253,9 @@ impl Cursor {
     /// Lets calls use it again.
     #[inline(always)]
     pub(crate) fn put_back(&self, next: *mut u64) {
-        self.next.set(next);
+        // For signal handlers: what was done before does not move down. (INV-4.)
+        compiler_fence(Ordering::SeqCst);
+        self.next.store(next, Ordering::Relaxed);
     }
 
     /// For the consumer: the logger was shut down.
@@ -259,6 +284,53 @@ impl Cursor {
     }
 }
 
+/// Does nothing, but has the compiler see that it needs both behind where it computes the one from
+/// the other. Otherwise it takes two instructions for that, a copy and an addition, instead of one.
+#[inline(always)]
+fn needed_later(start: *mut u64, end: *mut u64) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: there is no instruction in it.
+    unsafe {
+        std::arch::asm!(
+            "/* {} {} */", in(reg) start.addr(), in(reg) end.addr(),
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+    let _ = (start, end);
+}
+
+fn is_taken(next: *mut u64) -> bool {
+    next.addr() >= TAKEN.addr()
+}
+
+/// Makes it [`TAKEN`] or more, and returns what it was. On x86-64 by an addition, which, unlike an
+/// exchange, does not lock the bus: signals do not come in the middle of an instruction, and other
+/// threads do not matter. A handler that interrupts a call finds it taken, and adds to it once more
+/// until it has put it back; so many would have to interrupt one another just there that the sum
+/// wraps, 255, that a stack has no room for them.
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
+#[inline(always)]
+fn take_in_one_instruction(next: &AtomicPtr<u64>) -> *mut u64 {
+    let mut before = TAKEN;
+    // SAFETY: this is a relaxed load and a relaxed store of the atomic.
+    unsafe {
+        std::arch::asm!(
+            "xadd qword ptr [{next}], {before}",
+            next = in(reg) next.as_ptr(),
+            before = inout(reg) before,
+            options(nostack)
+        );
+    }
+    before
+}
+
+/// Makes it [`TAKEN`], and returns what it was.
+#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64", not(miri))))]
+#[inline(always)]
+fn take_in_one_instruction(next: &AtomicPtr<u64>) -> *mut u64 {
+    next.swap(TAKEN, Ordering::Relaxed)
+}
+
 /// The right to use a thread's recorders: its cursor is taken, until this is dropped.
 pub(crate) struct Recording<'a> {
     cursor: &'a Cursor,
@@ -279,8 +351,6 @@ impl Recording<'_> {
 impl Drop for Recording<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        // As in `Room::publish`.
-        compiler_fence(Ordering::SeqCst);
         self.cursor.put_back(self.next);
     }
 }
@@ -311,8 +381,6 @@ impl Room<'_> {
         // SAFETY: INV-2: the words are lent, and begin where the last record ended; they are
         // written, as the caller promises, who had promised that the ring lives.
         unsafe { publisher.publish(self.start, self.end) };
-        // A signal handler that logs must not do so before the tail is where it belongs.
-        compiler_fence(Ordering::SeqCst);
         self.cursor.put_back(self.end);
     }
 }

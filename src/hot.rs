@@ -87,7 +87,8 @@ pub(crate) const NO_CURSOR: *const Cursor = std::ptr::null();
 pub(crate) const NO_CURSOR: *const Cursor = &raw const NOWHERE;
 
 thread_local! {
-    /// This thread's cursor, which lives as long as it stands here.
+    /// This thread's cursor, which lives until the thread makes another ring, or ends: longer than
+    /// it stands here, if a signal handler finds out that the logger has ended.
     pub(crate) static CURSOR: Cell<*const Cursor> = const { Cell::new(NO_CURSOR) };
 }
 
@@ -167,9 +168,9 @@ pub(crate) fn log<P: Lent, V: AtLevel, L: Arguments>(
     if cfg!(kymo_loom) && cursor.is_null() {
         return false;
     }
-    // SAFETY: it lives as long as it stands there.
+    // SAFETY: it lives until the thread makes another ring, or ends, which no signal handler does.
     let cursor = unsafe { &*cursor };
-    // SAFETY: it is this thread's, and its ring, if there is one, lives as long as it.
+    // SAFETY: it is this thread's, and its ring, if there is one, lives as long as the cursor.
     unsafe { try_log::<P, V, L>(cursor, site, arguments) }
 }
 

@@ -98,9 +98,10 @@ impl Producer {
 
     /// Takes the cursor, and takes back what it was lent.
     pub(crate) fn take_back(&mut self) {
-        let next = self.state.cursor.take();
-        // SAFETY: INV-2 of `cursor`. Where nothing was lent, nothing is taken back.
-        unsafe { self.ring.take_back(next) };
+        if let Some(next) = self.state.cursor.take() {
+            // SAFETY: INV-2 of `cursor`. Where nothing was lent, nothing is taken back.
+            unsafe { self.ring.take_back(next) };
+        }
     }
 
     /// Whether the logger was shut down.
@@ -267,6 +268,11 @@ impl Drop for Producer {
         // Before the ring, with which the thread has ended for the consumer.
         self.drop_recorders();
         self.take_back();
+        if self.ring.is_lent() {
+            // A call of the thread never came back: a signal handler jumped out of it, or ended the
+            // thread. Nobody knows how far it came, so the ring stays where it is.
+            return;
+        }
         // SAFETY: taken once, here, and not used behind this.
         let ring = unsafe { ManuallyDrop::take(&mut self.ring) };
         self.state.end(ring);

@@ -31,6 +31,8 @@ thread_local! {
     static OWNED: Cell<*mut Producer> = const { Cell::new(ptr::null_mut()) };
     /// What it shares with the consumer, which may be looked at while a call uses the producer.
     static STATE: Cell<*const RingState> = const { Cell::new(ptr::null()) };
+    /// Whether it is just making its ring.
+    static MAKING: Cell<bool> = const { Cell::new(false) };
     static GUARD: Guard = const { Guard };
 }
 
@@ -132,7 +134,7 @@ impl Deref for Lease {
     type Target = Producer;
 
     fn deref(&self) -> &Producer {
-        // SAFETY: INV-1 of `hot`: the lease took the cursor, or made the producer.
+        // SAFETY: INV-1 of `hot`: the cursor was taken for the lease, or the producer made.
         unsafe { &*self.producer }
     }
 }
@@ -147,7 +149,7 @@ impl DerefMut for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if self.last {
-            // SAFETY: made by `Box::into_raw` in `take`, and known to nobody else.
+            // SAFETY: made by `Box::into_raw` in `make`, and known to nobody else.
             drop(unsafe { Box::from_raw(self.producer) });
         } else {
             self.lend();
@@ -174,30 +176,7 @@ fn take(level: Option<Level>) -> Option<Lease> {
         }
         return None;
     }
-    if let Some(lease) = existing() {
-        return Some(lease);
-    }
-    let made = logger::current().and_then(|core| {
-        let ending = GUARD.try_with(|_| ()).is_err();
-        let ring_words =
-            if ending { LAST_RING_WORDS.min(core.ring_words) } else { core.ring_words };
-        let producer = if ending {
-            core.make_plain_producer(ring_words, thread_info())?
-        } else {
-            core.make_producer(ring_words, thread_info())?
-        };
-        // Where threads come and go quickly, the rings of those that went are to come back soon.
-        core.control.wake();
-        let state = Arc::as_ptr(&producer.state);
-        let producer = Box::into_raw(Box::new(producer));
-        if !ending {
-            STATE.set(state);
-            OWNED.set(producer);
-            // SAFETY: the producer, which owns this too, has just been made.
-            CURSOR.set(unsafe { &raw const (*state).cursor });
-        }
-        Some(Lease { producer, last: ending })
-    });
+    let made = existing().or_else(make);
     if made.is_none() && level.is_some() {
         count_unlogged(1);
     }
@@ -213,26 +192,71 @@ fn existing() -> Option<Lease> {
     }
     let mut lease = Lease { producer, last: false };
     lease.take_back();
-    compiler_fence(Ordering::SeqCst);
     if !lease.is_shut_down() {
         return Some(lease);
     }
-    // Its logger was shut down.
+    // Its logger was shut down. The producer stays until there is another one: this may be a signal
+    // handler that interrupted a call which has just read where the cursor is.
     std::mem::forget(lease);
-    release();
+    CURSOR.set(NO_CURSOR);
     None
 }
 
-/// Gives up this thread's producer.
-fn release() {
-    CURSOR.set(NO_CURSOR);
-    let producer = OWNED.replace(ptr::null_mut());
-    if !producer.is_null() {
-        // SAFETY: made by `Box::into_raw` in `take`; the cells have just been cleared, and no call
-        // is under way: this is called by the slow path that took the producer, or by the
-        // destructor of `GUARD`.
-        drop(unsafe { Box::from_raw(producer) });
+/// Makes this thread's producer; `None` where there is no logger, or where this is a signal handler,
+/// or an allocator, that logs while its thread does the same.
+fn make() -> Option<Lease> {
+    /// Says that it is over.
+    struct Making;
+    impl Drop for Making {
+        fn drop(&mut self) {
+            MAKING.set(false);
+        }
     }
+    if MAKING.replace(true) {
+        return None;
+    }
+    let _making = Making;
+    let core = logger::current()?;
+    let ending = GUARD.try_with(|_| ()).is_err();
+    let ring_words = if ending { LAST_RING_WORDS.min(core.ring_words) } else { core.ring_words };
+    let producer = if ending {
+        core.make_plain_producer(ring_words, thread_info())?
+    } else {
+        core.make_producer(ring_words, thread_info())?
+    };
+    // Where threads come and go quickly, the rings of those that went are to come back soon.
+    core.control.wake();
+    let state = Arc::as_ptr(&producer.state);
+    let producer = Box::into_raw(Box::new(producer));
+    if !ending {
+        release();
+        STATE.set(state);
+        compiler_fence(Ordering::SeqCst);
+        // From here on a signal handler finds the cursor taken, as it was made.
+        // SAFETY: the producer, which owns this too, has just been made.
+        CURSOR.set(unsafe { &raw const (*state).cursor });
+        compiler_fence(Ordering::SeqCst);
+        OWNED.set(producer);
+    }
+    Some(Lease { producer, last: ending })
+}
+
+/// Gives up this thread's producer, if it has one.
+fn release() {
+    let producer = OWNED.get();
+    if producer.is_null() {
+        return;
+    }
+    // A signal handler finds the cursor taken, and from then on that there is none: it does not
+    // come across what happens here.
+    // SAFETY: it lives as long as it stands there, and no call is under way.
+    unsafe { (*producer).take_back() };
+    OWNED.set(ptr::null_mut());
+    compiler_fence(Ordering::SeqCst);
+    CURSOR.set(NO_CURSOR);
+    compiler_fence(Ordering::SeqCst);
+    // SAFETY: made by `Box::into_raw` in `make`; nothing leads to it any more.
+    drop(unsafe { Box::from_raw(producer) });
 }
 
 /// Hands the ring over to the consumer when the thread ends.

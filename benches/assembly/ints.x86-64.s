@@ -11,26 +11,28 @@
 	ret
 
 <kymo::export::shared3>:
-	mov    $0xffffffffffffff20,%rax
+	mov    $0xffffffffffffff18,%rax
 	mov    %fs:(%rax),%r8
-	mov    (%r8),%r10
-	lea    0x28(%r10),%r9
+	movabs $0x100000000000000,%r9
+	xadd   %r9,(%r8)
+	lea    0x28(%r9),%r10
 	mov    0x28(%r8),%rax
-	cmp    %r9,%rax
-	jb     <kymo::export::second3>
-	movq   $0xffffffffffff0008,(%r8)
+	cmp    %r10,%rax
+	jae    <kymo::export::shared3+0x2e>
+	mov    %r9,(%r8)
+	jmp    <kymo::export::second3>
 	mov    %rdx,%r11
 	rdtsc
-	mov    %eax,0x8(%r10)
-	mov    %edx,0xc(%r10)
-	mov    %rcx,(%r10)
-	movw   $0x28,0x6(%r10)
-	mov    %rdi,0x10(%r10)
-	mov    %rsi,0x18(%r10)
-	mov    %r11,0x20(%r10)
+	mov    %eax,0x8(%r9)
+	mov    %edx,0xc(%r9)
+	mov    %rcx,(%r9)
+	movw   $0x28,0x6(%r9)
+	mov    %rdi,0x10(%r9)
+	mov    %rsi,0x18(%r9)
+	mov    %r11,0x20(%r9)
 	mov    0x8(%r8),%rax
 	mov    0x10(%r8),%rcx
-	add    %r9,%rcx
+	add    %r10,%rcx
 	mov    %rcx,(%rax)
-	mov    %r9,(%r8)
+	mov    %r10,(%r8)
 	ret

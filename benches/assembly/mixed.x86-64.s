@@ -13,16 +13,18 @@
 <kymo::export::shared3>:
 	cmp    $0x21,%rdx
 	jae    <kymo::export::long3>
-	mov    $0xffffffffffffff20,%rax
+	mov    $0xffffffffffffff18,%rax
 	mov    %fs:(%rax),%r8
 	lea    0x27(%rdx),%r9d
 	and    $0x78,%r9d
-	mov    (%r8),%r10
+	movabs $0x100000000000000,%r10
+	xadd   %r10,(%r8)
 	add    %r10,%r9
 	mov    0x28(%r8),%rax
 	cmp    %r9,%rax
-	jb     <kymo::export::second3>
-	movq   $0xffffffffffff0008,(%r8)
+	jae    <kymo::export::shared3+0x3f>
+	mov    %r10,(%r8)
+	jmp    <kymo::export::second3>
 	mov    %rdx,%r11
 	rdtsc
 	mov    %eax,0x8(%r10)
@@ -33,34 +35,34 @@
 	mov    %rdi,0x10(%r10)
 	movsd  %xmm0,0x18(%r10)
 	cmp    $0x7,%r11
-	jbe    <kymo::export::shared3+0x79>
+	jbe    <kymo::export::shared3+0x81>
 	cmp    $0x11,%r11
-	jae    <kymo::export::shared3+0x91>
+	jae    <kymo::export::shared3+0x99>
 	mov    (%rsi),%rax
 	mov    -0x8(%r11,%rsi,1),%rcx
 	mov    %rax,0x20(%r10)
 	mov    %rcx,0x18(%r10,%r11,1)
-	jmp    <kymo::export::shared3+0xcc>
+	jmp    <kymo::export::shared3+0xd4>
 	cmp    $0x3,%r11
-	jbe    <kymo::export::shared3+0xa7>
+	jbe    <kymo::export::shared3+0xaf>
 	mov    (%rsi),%eax
 	mov    -0x4(%r11,%rsi,1),%ecx
 	mov    %eax,0x20(%r10)
 	mov    %ecx,0x1c(%r10,%r11,1)
-	jmp    <kymo::export::shared3+0xcc>
+	jmp    <kymo::export::shared3+0xd4>
 	movups (%rsi),%xmm0
 	movups -0x10(%r11,%rsi,1),%xmm1
 	movups %xmm0,0x20(%r10)
 	movups %xmm1,0x10(%r10,%r11,1)
-	jmp    <kymo::export::shared3+0xcc>
+	jmp    <kymo::export::shared3+0xd4>
 	cmp    $0x1,%r11
-	jbe    <kymo::export::shared3+0xc3>
+	jbe    <kymo::export::shared3+0xcb>
 	movzwl (%rsi),%eax
 	movzwl -0x2(%r11,%rsi,1),%ecx
 	mov    %ax,0x20(%r10)
 	mov    %cx,0x1e(%r10,%r11,1)
-	jmp    <kymo::export::shared3+0xcc>
-	jne    <kymo::export::shared3+0xcc>
+	jmp    <kymo::export::shared3+0xd4>
+	jne    <kymo::export::shared3+0xd4>
 	movzbl (%rsi),%eax
 	mov    %al,0x20(%r10)
 	mov    0x8(%r8),%rax

@@ -11,22 +11,24 @@
 	ret
 
 <kymo::export::shared0>:
-	mov    $0xffffffffffffff20,%rax
+	mov    $0xffffffffffffff18,%rax
 	mov    %fs:(%rax),%rcx
-	mov    (%rcx),%r8
-	lea    0x10(%r8),%rsi
+	movabs $0x100000000000000,%rsi
+	xadd   %rsi,(%rcx)
+	lea    0x10(%rsi),%r8
 	mov    0x28(%rcx),%rax
-	cmp    %rsi,%rax
-	jb     <kymo::export::second0>
-	movq   $0xffffffffffff0008,(%rcx)
+	cmp    %r8,%rax
+	jae    <kymo::export::shared0+0x2e>
+	mov    %rsi,(%rcx)
+	jmp    <kymo::export::second0>
 	rdtsc
-	mov    %eax,0x8(%r8)
-	mov    %edx,0xc(%r8)
-	mov    %rdi,(%r8)
-	movw   $0x10,0x6(%r8)
+	mov    %eax,0x8(%rsi)
+	mov    %edx,0xc(%rsi)
+	mov    %rdi,(%rsi)
+	movw   $0x10,0x6(%rsi)
 	mov    0x8(%rcx),%rax
 	mov    0x10(%rcx),%rdx
-	add    %rsi,%rdx
+	add    %r8,%rdx
 	mov    %rdx,(%rax)
-	mov    %rsi,(%rcx)
+	mov    %r8,(%rcx)
 	ret

@@ -23,7 +23,7 @@
 //!   knew to be its own stays so until it gives it away.
 //! - INV-2: Every word is initialised when the ring is made.
 //! - INV-3: Words that are lent (`Producer::lend`) are the producer's own and in one piece. They end
-//!   so far from the end of the address space that the longest record fits behind them, twice.
+//!   at [`LENT_END`] at the latest.
 //! - INV-4: No record is longer than half of the ring, rounded up. So a record finds its place in
 //!   an empty ring wherever head and tail stand; a longer one might wait forever, and is refused
 //!   instead.
@@ -50,6 +50,15 @@ pub const MAX_RECORD_WORDS: usize = MAX_RECORD_BYTES / WORD_BYTES;
 
 /// How many lower bits of a header are the address.
 pub const ADDRESS_BITS: u32 = 48;
+
+/// No words that are lent lie behind this address: who borrows words may take a higher one for a
+/// sign, and add the length of a record to it. Programs of x86-64 Linux end there.
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
+pub const LENT_END: usize = 1 << 56;
+/// No words that are lent lie behind this address: who borrows words may take a higher one for a
+/// sign, and add the length of a record to it.
+#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64", not(miri))))]
+pub const LENT_END: usize = (usize::MAX - 2 * MAX_RECORD_BYTES) & !(WORD_BYTES - 1);
 
 /// The bits above them that are the length in bytes.
 const LENGTH_MASK: u64 = (1 << 15) - 1;

@@ -9,8 +9,7 @@
 //! See `ring` for the invariants.
 
 use super::recorder::bounded::{Publisher, Run, Writer};
-use super::{MAX_RECORD_WORDS, WORD_BYTES};
-use crate::format::MAX_RECORD_BYTES;
+use super::{LENT_END, MAX_RECORD_WORDS, WORD_BYTES};
 use crate::twin::{self, Twin};
 
 /// Writes records into a ring.
@@ -60,10 +59,7 @@ impl Producer {
             if self.longest() < MAX_RECORD_WORDS { words.min(self.longest()) } else { words };
         let end = start.wrapping_add(words);
         // INV-3: no system puts a heap there.
-        assert!(
-            end.addr().checked_add(2 * MAX_RECORD_BYTES).is_some(),
-            "the end of the address space"
-        );
+        assert!(end.addr() <= LENT_END, "the end of the address space");
         self.lent = Some(start);
         Lent { next: start, end, publisher: self.writer.publisher() }
     }
@@ -80,6 +76,11 @@ impl Producer {
             // SAFETY: so many words were free, and have been published: the caller's promise.
             unsafe { self.writer.advance(words) };
         }
+    }
+
+    /// Whether words are lent.
+    pub fn is_lent(&self) -> bool {
+        self.lent.is_some()
     }
 
     /// Finds room for a record of this many words, in one piece: from the tail on or, if the ring's

@@ -291,7 +291,7 @@ impl Plain {
     /// The words from `position` on, which do not reach beyond the ring's end.
     #[inline]
     fn run(&self, ring: &Ring, position: u64, words: u64) -> Run {
-        Run { start: ring.word(position).as_ptr(), words: words as usize }
+        Run { start: ring.word_at(position).as_ptr().cast(), words: words as usize }
     }
 
     /// Free words become the producer's.

@@ -195,11 +195,16 @@ impl Ring {
     /// The word at a position.
     #[inline]
     pub(super) fn word(&self, position: u64) -> &AtomicU64 {
+        // SAFETY: it lives as long as `self`.
+        unsafe { self.word_at(position).as_ref() }
+    }
+
+    /// Where the word at a position is. Good also for the words behind it, up to the ring's end.
+    #[inline]
+    pub(super) fn word_at(&self, position: u64) -> NonNull<AtomicU64> {
         let index = (position & (self.capacity() - 1)) as usize;
         // SAFETY: there are `capacity` words; the capacity is a power of two.
-        let word = unsafe { self.words.add(index) };
-        // SAFETY: it lives as long as `self`.
-        unsafe { word.as_ref() }
+        unsafe { self.words.add(index) }
     }
 
     /// Where the words begin.

@@ -18,6 +18,8 @@ impl Peer for Kymo {
         let mut builder = Logger::builder(setup.file())
             .clock(clock)
             .overflow(Overflow::Wait { timeout: None })
+            // No warnings of kymo's own: what is in the file is counted.
+            .high_water(2.0)
             // Awake, so that it looks at the ring during each batch: that costs the calls more.
             .idle_sleep(Duration::ZERO);
         if let Some(core) = setup.consumer_core {
