@@ -191,27 +191,10 @@ impl Cursor {
         Some(Recording { cursor: self, next, recorders, path })
     }
 
-    /// Takes words for a record of this level and of so many bytes; `None` where there are none, or
-    /// where something else has to be done first.
-    ///
-    /// # Safety
-    /// The calling thread is the one whose ring it is, and the ring lives. `bytes` is a multiple of
-    /// eight and at most [`MAX_RECORD_BYTES`].
+    /// Takes it for a call, unless one is under way, which [`Taken::room`] finds out.
     #[inline(always)]
-    pub(crate) unsafe fn room(&self, path: Path, level: usize, bytes: usize) -> Option<Room<'_>> {
-        let start = self.take_next();
-        // No sum of these wraps: see `take_next`, and INV-3 of `ring`.
-        let end = start.wrapping_byte_add(bytes);
-        needed_later(start, end);
-        // Relaxed: the words are those that this thread lent itself. That the logger was shut down
-        // need not be seen at once; a record that comes too late stays in the ring, where `orphans`
-        // counts it.
-        if end.addr() > self.limits[path as usize][level].load(Ordering::Relaxed) {
-            // Also where it was taken before, by the call that this one has interrupted.
-            self.put_back(start);
-            return None;
-        }
-        Some(Room { cursor: self, start, end })
+    pub(crate) fn take_for_call(&self) -> Taken<'_> {
+        Taken { cursor: self, next: self.take_next() }
     }
 
     /// Whether a call is under way.
@@ -296,6 +279,53 @@ impl Cursor {
             let lending = if path.lends() { path } else { Path::First };
             which(path).then(|| &self.limits[lending as usize][level])
         })
+    }
+}
+
+/// A cursor that was taken for a call, or was taken before, by the call that this one has interrupted.
+#[must_use = "the cursor stays taken until `put_back`"]
+pub(crate) struct Taken<'a> {
+    cursor: &'a Cursor,
+    next: *mut u64,
+}
+
+impl<'a> Taken<'a> {
+    /// The cursor.
+    #[inline(always)]
+    pub(crate) fn cursor(&self) -> &'a Cursor {
+        self.cursor
+    }
+
+    /// Takes words for a record of this level and of so many bytes. `Err` where there are none, or
+    /// where something else has to be done first: then there may be some for another path.
+    ///
+    /// # Safety
+    /// The calling thread is the one whose ring it is, and the ring lives. `bytes` is a multiple of
+    /// eight and at most [`MAX_RECORD_BYTES`](crate::format::MAX_RECORD_BYTES).
+    #[inline(always)]
+    pub(crate) unsafe fn room(
+        self,
+        path: Path,
+        level: usize,
+        bytes: usize,
+    ) -> Result<Room<'a>, Self> {
+        let Self { cursor, next: start } = self;
+        // No sum of these wraps: see `take_in_one_instruction`, and INV-3 of `ring`.
+        let end = start.wrapping_byte_add(bytes);
+        needed_later(start, end);
+        // Relaxed: the words are those that this thread lent itself. That the logger was shut down
+        // need not be seen at once; a record that comes too late stays in the ring, where `orphans`
+        // counts it.
+        if end.addr() > cursor.limits[path as usize][level].load(Ordering::Relaxed) {
+            return Err(self);
+        }
+        Ok(Room { cursor, start, end })
+    }
+
+    /// Leaves the cursor as it was.
+    #[inline(always)]
+    pub(crate) fn put_back(self) {
+        self.cursor.put_back(self.next);
     }
 }
 

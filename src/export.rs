@@ -7,8 +7,9 @@ pub use kymo_macros::statement;
 use crate::argument::{Argument, Arguments, Encode, Pointer, PointerArgument};
 pub use crate::call_site::{At, Location, Statement};
 use crate::call_site::{AtAny, AtLevel, CallSite};
+use crate::cursor::Taken;
+use crate::hot;
 pub use crate::hot::enabled;
-use crate::hot::{self, First, Second};
 use crate::level::Level;
 use crate::recorded;
 
@@ -71,23 +72,26 @@ macro_rules! log {
             if !arguments.are_short() {
                 return $long::<V, $($ty),*>($($name,)* site);
             }
-            if !hot::log::<First, V, _>(site, arguments) {
-                $second::<V, $($ty),*>($($name,)* site);
+            if let Err(taken) = hot::first::<V, _>(site, arguments) {
+                $second::<V, $($ty),*>($($name,)* site, taken);
             }
         }
 
         #[inline(never)]
         fn $long<V: AtLevel, $($ty: Encode),*>($($name: $ty,)* site: &'static CallSite) {
             let arguments: $list = $value;
-            if !hot::log::<First, V, _>(site, arguments) {
-                $second::<V, $($ty),*>($($name,)* site);
+            if let Err(taken) = hot::first::<V, _>(site, arguments) {
+                $second::<V, $($ty),*>($($name,)* site, taken);
             }
         }
 
         #[inline(never)]
-        fn $second<V: AtLevel, $($ty: Encode),*>($($name: $ty,)* site: &'static CallSite) {
+        #[allow(clippy::too_many_arguments, reason = "one for each argument of the statement")]
+        fn $second<V: AtLevel, $($ty: Encode),*>(
+            $($name: $ty,)* site: &'static CallSite, taken: Taken<'static>,
+        ) {
             let arguments: $list = $value;
-            if !hot::log::<Second, V, _>(site, arguments) {
+            if !hot::second::<V, _>(taken, site, arguments) {
                 $recorded::<V, $($ty),*>($($name,)* site);
             }
         }
@@ -133,9 +137,9 @@ pub fn log_many_at<S: Statement, L: Arguments>(_statement: S, level: Level, argu
 
 #[inline(never)]
 fn shared_many<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: L) {
-    let logged = hot::log::<First, V, L>(site, arguments)
-        || hot::log::<Second, V, L>(site, arguments)
-        || recorded::log::<V, L>(site, arguments);
+    let Err(taken) = hot::first::<V, L>(site, arguments) else { return };
+    let logged =
+        hot::second::<V, L>(taken, site, arguments) || recorded::log::<V, L>(site, arguments);
     if !logged {
         hot::log_slow(site, arguments);
     }

@@ -25,7 +25,7 @@ use crate::call_site::{AtLevel, CallSite};
 use crate::clock;
 #[cfg(not(kymo_loom))]
 use crate::cursor::NOWHERE;
-use crate::cursor::{Cursor, Path};
+use crate::cursor::{Cursor, Path, Taken};
 use crate::drop_reason::DropReason;
 use crate::format::MAX_RECORD_BYTES;
 use crate::level::Level;
@@ -156,47 +156,72 @@ impl Lent for Second {
     }
 }
 
-/// Logs a record where nothing is out of the ordinary; returns false, having done nothing, where
-/// something is.
+/// Logs a record on the first path, where nothing is out of the ordinary. Where something is, leaves
+/// the cursor taken for the second.
 #[inline(always)]
-#[must_use]
-pub(crate) fn log<P: Lent, V: AtLevel, L: Arguments>(
+pub(crate) fn first<V: AtLevel, L: Arguments>(
     site: &'static CallSite,
     arguments: L,
-) -> bool {
+) -> Result<(), Taken<'static>> {
     let cursor = CURSOR.with(Cell::get);
-    if cfg!(kymo_loom) && cursor.is_null() {
-        return false;
-    }
+    // Models have no statements.
+    assert!(!(cfg!(kymo_loom) && cursor.is_null()));
     // SAFETY: it lives until the thread makes another ring, or ends, which no signal handler does.
     let cursor = unsafe { &*cursor };
     // SAFETY: it is this thread's, and its ring, if there is one, lives as long as the cursor.
-    unsafe { try_log::<P, V, L>(cursor, site, arguments) }
+    unsafe { log_taken::<First, V, L>(cursor.take_for_call(), site, arguments) }
 }
 
-/// The same with the thread's cursor.
+/// Logs a record on the second path, behind the first; returns false, having done nothing, where that
+/// is not possible either.
+#[inline(always)]
+#[must_use]
+pub(crate) fn second<V: AtLevel, L: Arguments>(
+    taken: Taken<'static>,
+    site: &'static CallSite,
+    arguments: L,
+) -> bool {
+    // SAFETY: as in `first`, whence it comes.
+    let logged = unsafe { log_taken::<Second, V, L>(taken, site, arguments) };
+    logged.map_err(Taken::put_back).is_ok()
+}
+
+/// Logs a record on one path; returns false, having done nothing, where something is out of the
+/// ordinary.
 ///
 /// # Safety
-/// It is the calling thread's, and its ring lives.
-#[inline(always)]
+/// The cursor is the calling thread's, and its ring lives.
+#[cfg(any(test, kymo_loom))]
 pub(crate) unsafe fn try_log<P: Lent, V: AtLevel, L: Arguments>(
     cursor: &Cursor,
     site: &'static CallSite,
     arguments: L,
 ) -> bool {
+    // SAFETY: the caller's promise.
+    let logged = unsafe { log_taken::<P, V, L>(cursor.take_for_call(), site, arguments) };
+    logged.map_err(Taken::put_back).is_ok()
+}
+
+/// The same with a cursor that is taken, and stays so where something is out of the ordinary.
+///
+/// # Safety
+/// The cursor is the calling thread's, and its ring lives.
+#[inline(always)]
+unsafe fn log_taken<'a, P: Lent, V: AtLevel, L: Arguments>(
+    taken: Taken<'a>,
+    site: &'static CallSite,
+    arguments: L,
+) -> Result<(), Taken<'a>> {
+    let cursor = taken.cursor();
     let bytes = HEADER_BYTES + arguments.bytes();
-    // Decided at compile time where the length is bounded.
-    if bytes > MAX_RECORD_BYTES {
-        return false;
+    // The first is decided at compile time where the length is bounded.
+    if bytes > MAX_RECORD_BYTES || !P::knows(cursor, site) {
+        return Err(taken);
     }
     // Not `next_multiple_of`, which takes five instructions more.
     let whole_words = (bytes + WORD_BYTES - 1) & !(WORD_BYTES - 1);
-    if !P::knows(cursor, site) {
-        return false;
-    }
     // SAFETY: the caller's promise; a record that is not too long is no longer when rounded up.
-    let room = unsafe { cursor.room(P::PATH, V::index(site), whole_words) };
-    let Some(room) = room else { return false };
+    let room = unsafe { taken.room(P::PATH, V::index(site), whole_words) }?;
     let to = room.start();
     // SAFETY: there is room for the header.
     let ticks = unsafe { to.add(1) };
@@ -211,7 +236,7 @@ pub(crate) unsafe fn try_log<P: Lent, V: AtLevel, L: Arguments>(
     unsafe { arguments.write(to) };
     // SAFETY: the record is whole. (Of its last word, what lies behind `bytes` is as it was.)
     unsafe { room.publish() };
-    true
+    Ok(())
 }
 
 /// Logs a record where there is something to be done first: make the thread's ring, write the call

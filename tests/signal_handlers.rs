@@ -72,7 +72,7 @@ fn interrupted_at_each_instruction(choose: impl FnOnce(Builder) -> Builder, padd
     // The longest of a few: not every call looks for room.
     let most = (0..8).map(|_| call(u64::MAX)).max().unwrap();
     // All places, where the compiler has optimised, and a choice of them where it has not.
-    for place in (0..most).step_by((most / 300 + 1) as usize) {
+    for place in (0..most).step_by((most / 150 + 1) as usize) {
         call(place);
     }
     let report = logger.shutdown();

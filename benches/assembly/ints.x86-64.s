@@ -18,9 +18,7 @@
 	lea    0x28(%r9),%r10
 	mov    0x28(%r8),%rax
 	cmp    %r10,%rax
-	jae    <kymo::export::shared3+0x2e>
-	mov    %r9,(%r8)
-	jmp    <kymo::export::second3>
+	jb     <kymo::export::second3>
 	mov    %rdx,%r11
 	rdtsc
 	mov    %eax,0x8(%r9)

@@ -15,59 +15,57 @@
 	jae    <kymo::export::long3>
 	mov    $0xffffffffffffff18,%rax
 	mov    %fs:(%rax),%r8
-	lea    0x27(%rdx),%r9d
-	and    $0x78,%r9d
-	movabs $0x100000000000000,%r10
-	xadd   %r10,(%r8)
-	add    %r10,%r9
+	movabs $0x100000000000000,%r9
+	xadd   %r9,(%r8)
+	lea    0x27(%rdx),%r10d
+	and    $0x78,%r10d
+	add    %r9,%r10
 	mov    0x28(%r8),%rax
-	cmp    %r9,%rax
-	jae    <kymo::export::shared3+0x3f>
-	mov    %r10,(%r8)
-	jmp    <kymo::export::second3>
+	cmp    %r10,%rax
+	jb     <kymo::export::second3>
 	mov    %rdx,%r11
 	rdtsc
-	mov    %eax,0x8(%r10)
-	mov    %edx,0xc(%r10)
+	mov    %eax,0x8(%r9)
+	mov    %edx,0xc(%r9)
 	lea    0x20(%r11),%eax
-	mov    %rcx,(%r10)
-	mov    %ax,0x6(%r10)
-	mov    %rdi,0x10(%r10)
-	movsd  %xmm0,0x18(%r10)
+	mov    %rcx,(%r9)
+	mov    %ax,0x6(%r9)
+	mov    %rdi,0x10(%r9)
+	movsd  %xmm0,0x18(%r9)
 	cmp    $0x7,%r11
-	jbe    <kymo::export::shared3+0x81>
+	jbe    <kymo::export::shared3+0x7d>
 	cmp    $0x11,%r11
-	jae    <kymo::export::shared3+0x99>
+	jae    <kymo::export::shared3+0x95>
 	mov    (%rsi),%rax
 	mov    -0x8(%r11,%rsi,1),%rcx
-	mov    %rax,0x20(%r10)
-	mov    %rcx,0x18(%r10,%r11,1)
-	jmp    <kymo::export::shared3+0xd4>
+	mov    %rax,0x20(%r9)
+	mov    %rcx,0x18(%r9,%r11,1)
+	jmp    <kymo::export::shared3+0xd0>
 	cmp    $0x3,%r11
-	jbe    <kymo::export::shared3+0xaf>
+	jbe    <kymo::export::shared3+0xab>
 	mov    (%rsi),%eax
 	mov    -0x4(%r11,%rsi,1),%ecx
-	mov    %eax,0x20(%r10)
-	mov    %ecx,0x1c(%r10,%r11,1)
-	jmp    <kymo::export::shared3+0xd4>
+	mov    %eax,0x20(%r9)
+	mov    %ecx,0x1c(%r9,%r11,1)
+	jmp    <kymo::export::shared3+0xd0>
 	movups (%rsi),%xmm0
 	movups -0x10(%r11,%rsi,1),%xmm1
-	movups %xmm0,0x20(%r10)
-	movups %xmm1,0x10(%r10,%r11,1)
-	jmp    <kymo::export::shared3+0xd4>
+	movups %xmm0,0x20(%r9)
+	movups %xmm1,0x10(%r9,%r11,1)
+	jmp    <kymo::export::shared3+0xd0>
 	cmp    $0x1,%r11
-	jbe    <kymo::export::shared3+0xcb>
+	jbe    <kymo::export::shared3+0xc7>
 	movzwl (%rsi),%eax
 	movzwl -0x2(%r11,%rsi,1),%ecx
-	mov    %ax,0x20(%r10)
-	mov    %cx,0x1e(%r10,%r11,1)
-	jmp    <kymo::export::shared3+0xd4>
-	jne    <kymo::export::shared3+0xd4>
+	mov    %ax,0x20(%r9)
+	mov    %cx,0x1e(%r9,%r11,1)
+	jmp    <kymo::export::shared3+0xd0>
+	jne    <kymo::export::shared3+0xd0>
 	movzbl (%rsi),%eax
-	mov    %al,0x20(%r10)
+	mov    %al,0x20(%r9)
 	mov    0x8(%r8),%rax
 	mov    0x10(%r8),%rcx
-	add    %r9,%rcx
+	add    %r10,%rcx
 	mov    %rcx,(%rax)
-	mov    %r9,(%r8)
+	mov    %r10,(%r8)
 	ret

@@ -12,23 +12,23 @@
 
 <kymo::export::shared0>:
 	mov    $0xffffffffffffff18,%rax
-	mov    %fs:(%rax),%rcx
-	movabs $0x100000000000000,%rsi
-	xadd   %rsi,(%rcx)
-	lea    0x10(%rsi),%r8
-	mov    0x28(%rcx),%rax
+	mov    %fs:(%rax),%rsi
+	movabs $0x100000000000000,%rcx
+	xadd   %rcx,(%rsi)
+	lea    0x10(%rcx),%r8
+	mov    0x28(%rsi),%rax
 	cmp    %r8,%rax
 	jae    <kymo::export::shared0+0x2e>
-	mov    %rsi,(%rcx)
+	mov    %rcx,%rdx
 	jmp    <kymo::export::second0>
 	rdtsc
-	mov    %eax,0x8(%rsi)
-	mov    %edx,0xc(%rsi)
-	mov    %rdi,(%rsi)
-	movw   $0x10,0x6(%rsi)
-	mov    0x8(%rcx),%rax
-	mov    0x10(%rcx),%rdx
-	add    %r8,%rdx
-	mov    %rdx,(%rax)
-	mov    %r8,(%rcx)
+	mov    %eax,0x8(%rcx)
+	mov    %edx,0xc(%rcx)
+	mov    %rdi,(%rcx)
+	movw   $0x10,0x6(%rcx)
+	mov    0x8(%rsi),%rax
+	mov    0x10(%rsi),%rcx
+	add    %r8,%rcx
+	mov    %rcx,(%rax)
+	mov    %r8,(%rsi)
 	ret

@@ -33,7 +33,15 @@ pub enum Clock {
 }
 
 /// The clock as the consumer last saw it, for everybody whose clock is [`Clock::Coarse`].
+#[cfg(not(kymo_loom))]
 static COARSE: CachePadded = CachePadded(AtomicU64::new(0));
+
+#[cfg(kymo_loom)]
+thread_local! {
+    /// The same. Models run side by side in one process, each in a thread of its own, and what one
+    /// does must not depend on the others.
+    static COARSE: &'static CachePadded = Box::leak(Box::new(CachePadded(AtomicU64::new(0))));
+}
 
 /// Keeps the coarse clock's word from sharing a cache line with something that is written more
 /// often.
@@ -44,7 +52,15 @@ struct CachePadded(AtomicU64);
 #[inline(always)]
 pub(crate) fn coarse() -> u64 {
     // Relaxed: a time stamp orders nothing.
-    COARSE.0.load(Ordering::Relaxed)
+    coarse_clock().load(Ordering::Relaxed)
+}
+
+#[inline(always)]
+fn coarse_clock() -> &'static AtomicU64 {
+    #[cfg(kymo_loom)]
+    return &COARSE.with(|clock| *clock).0;
+    #[cfg(not(kymo_loom))]
+    &COARSE.0
 }
 
 /// The processor's counter.
@@ -214,7 +230,7 @@ impl TickSource {
         if let Clock::Coarse = self.clock {
             // What is stamped with the time of the sweep before may be published only now.
             // Relaxed: a time stamp orders nothing.
-            return COARSE.0.swap(now, Ordering::Relaxed);
+            return coarse_clock().swap(now, Ordering::Relaxed);
         }
         now
     }

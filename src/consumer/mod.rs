@@ -44,6 +44,7 @@ use crate::orphans::Orphan;
 use crate::registry::NewRing;
 use crate::ring::recorder::LogMark;
 use crate::segment::Output;
+use crate::signals::mailbox::Request;
 use crate::sync::{Arc, thread};
 use crate::twin::{self, Twin};
 
@@ -190,7 +191,7 @@ impl<O: Output> Consumer<O> {
             self.check_output();
         }
         // Behind the request, which is acknowledged below.
-        let asked = self.core.dump_request.take();
+        let asked = self.core.policies.flight.is_some() && self.core.dump_request.take();
         let took = self.sweep();
         self.dump_if_wanted(asked, crate::clock::monotonic_ns);
         if twin::broken(Twin::RequestReadLate) {
@@ -377,16 +378,23 @@ impl<O: Output> Consumer<O> {
         }
         self.look_now(u64::MAX);
         while self.sweep() {}
-        let fatal = self.core.emergency.mailbox.pending().filter(|request| request.is_marked());
-        let wanted = self.wants_dump().filter(|_| unwritten == 0).map(Reason::Record);
-        if let Some(reason) = fatal.map(|request| Reason::Signal(request.signal())).or(wanted) {
-            self.dump(reason);
+        if self.core.policies.flight.is_some() {
+            let fatal = self.fatal_signal().map(|request| Reason::Signal(request.signal()));
+            let wanted = self.wants_dump().filter(|_| unwritten == 0).map(Reason::Record);
+            if let Some(reason) = fatal.or(wanted) {
+                self.dump(reason);
+            }
         }
         self.core.control.end();
-        if let Some(request) = fatal {
+        if let Some(request) = self.fatal_signal() {
             self.mark_signal(request);
         }
         self.end_segment(unwritten)
+    }
+
+    /// What a handler asks for because of a signal of which the process is going to die.
+    fn fatal_signal(&self) -> Option<Request> {
+        self.core.emergency.mailbox.pending().filter(|request| request.is_marked())
     }
 
     /// Ends the threads that are left, and the segment.
