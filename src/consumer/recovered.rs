@@ -108,14 +108,9 @@ impl Segment {
         self.put_records(number, 0, first);
         if overwritten > 0 {
             let behind = second.first().map_or(self.last, |record| record.header[1]);
-            let reason = DropReason::Overwritten;
-            frames::put_drops_of_unknown_level(
-                &mut self.staging,
-                number,
-                (behind, behind),
-                reason,
-                overwritten,
-            );
+            let (range, reason) = ((behind, behind), DropReason::Overwritten);
+            let staging = &mut self.staging;
+            frames::put_drops_of_unknown_level(staging, number, range, reason, overwritten);
             // The number may be anything.
             self.totals.dropped = self.totals.dropped.saturating_add(overwritten);
         }
