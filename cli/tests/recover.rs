@@ -24,13 +24,18 @@ fn child_process() {
     };
     // The consumer stops as soon as it has seen a ring.
     let builder = kymo::Logger::builder(dir.join("app.kymo")).crash_proof(dir.join("rings"));
+    let builder = builder.flight_recorder(kymo::Level::Debug, 64 << 10);
     let _logger = builder.high_water(0.0).on_notice(stop).start().unwrap();
     kymo::info!("first");
     while !STOPPED.load(Ordering::Relaxed) {
         std::thread::yield_now();
     }
     for number in 0..10 {
-        kymo::info!("unwritten {number}");
+        if dir.join("flight").exists() {
+            kymo::debug!("in flight {number}");
+        } else {
+            kymo::info!("unwritten {number}");
+        }
     }
     std::fs::write(dir.join("done"), "").unwrap();
     loop {
@@ -86,6 +91,29 @@ fn what_a_killed_process_left_is_announced_and_recovered() {
 
     let again = run(&[&"recover", &log]);
     assert_eq!(again.code, Some(1), "{}", again.err);
+}
+
+#[test]
+fn what_a_flight_recorder_held_is_shown_between_marks() {
+    let turn = Turn::take();
+    let log = turn.path("app.kymo");
+    std::fs::write(turn.path("flight"), "").unwrap();
+    killed(&turn, || {});
+    let recovered = run(&[&"recover", &log]);
+    assert_eq!(recovered.code, Some(0), "{}", recovered.err);
+    assert!(recovered.err.contains(", 10 of them of its flight recorder"), "{}", recovered.err);
+    let shown = run(&[&"cat", &log]).out;
+    let place = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text}: {shown}"));
+    let places = [
+        place("recovered from what the process left"),
+        place("in flight 0"),
+        place("in flight 9"),
+        place("here ends what the flight recorder of"),
+        place("SIGKILL"),
+    ];
+    assert!(places.is_sorted(), "{shown}");
+    let verified = run(&[&"verify", &turn.path("app.kymo.recovered")]);
+    assert_eq!(verified.code, Some(0), "{}{}", verified.out, verified.err);
 }
 
 /// What is damaged is named, with its offset, and kept; everything else is recovered. The exit code

@@ -71,6 +71,9 @@ pub(crate) fn segment(
         segment.put_thread(number as u64, thread);
     }
     let Segment { mut staging, totals, last, last_dump, .. } = segment;
+    // A nanosecond later: of equal times, those in a dump are read last.
+    let rate = clocks.last().map_or(0, |clock| clock.rate).max(1);
+    let last = last.saturating_add((1_u64 << 32).div_ceil(rate));
     if let Some(signal) = signal {
         frames::put_signal(&mut staging, 0, signal, last);
     }
