@@ -24,14 +24,16 @@ fn child_process() {
     };
     // The consumer stops as soon as it has seen a ring.
     let builder = kymo::Logger::builder(dir.join("app.kymo")).crash_proof(dir.join("rings"));
-    let builder = builder.flight_recorder(kymo::Level::Debug, 64 << 10);
+    let flies = dir.join("flight").exists();
+    let builder =
+        if flies { builder.flight_recorder(kymo::Level::Debug, 64 << 10) } else { builder };
     let _logger = builder.high_water(0.0).on_notice(stop).start().unwrap();
     kymo::info!("first");
     while !STOPPED.load(Ordering::Relaxed) {
         std::thread::yield_now();
     }
     for number in 0..10 {
-        if dir.join("flight").exists() {
+        if flies {
             kymo::debug!("in flight {number}");
         } else {
             kymo::info!("unwritten {number}");
