@@ -68,6 +68,16 @@ fn kill(mut child: Child) {
     assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
 }
 
+/// Recovers what a dead process left, all of it.
+fn recover_whole(log: &Path, scene: &str) -> kymo::Recovery {
+    let waiting = recoverable(log);
+    let recovery = recover(log).unwrap();
+    assert!(recovery.damage.is_empty(), "{scene}: {:?}", recovery.damage);
+    assert_eq!(recovery.records(), waiting);
+    assert!(files_in(&log.with_file_name("rings")).is_empty(), "the rings are gone");
+    recovery
+}
+
 /// For tests that have a logger in this process, which can have one at a time.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
@@ -159,12 +169,8 @@ fn every_record_whose_call_has_returned_is_there_once() {
         kill(child);
 
         let log = dir.path().join("app.kymo");
-        let waiting = recoverable(&log);
-        let recovery = recover(&log).unwrap();
-        assert!(recovery.damage.is_empty(), "{scene}: {:?}", recovery.damage);
-        assert_eq!(recovery.records(), waiting);
+        recover_whole(&log, scene);
         assert_all(&log, &counters);
-        assert!(files_in(&dir.path().join("rings")).is_empty(), "the rings are gone");
         // Once more changes nothing.
         assert_eq!(recover(&log).unwrap().records(), 0);
         assert_eq!(recoverable(&log), 0);

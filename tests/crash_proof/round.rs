@@ -14,11 +14,7 @@ fn killed(scene: &str, round: u64, wait: impl FnOnce(&mut Child, &Counters)) -> 
     std::thread::sleep(Duration::from_micros(mix(round + 1_000) % 3_000));
     kill(child);
     let log = dir.path().join("app.kymo");
-    let waiting = recoverable(&log);
-    let recovery = recover(&log).unwrap();
-    assert!(recovery.damage.is_empty(), "{scene}: {:?}", recovery.damage);
-    assert_eq!(recovery.records(), waiting);
-    assert!(files_in(&dir.path().join("rings")).is_empty(), "the rings are gone");
+    let recovery = recover_whole(&log, scene);
     let threads = read(&log);
     assert_eq!(recover(&log).unwrap().records(), 0, "once");
     Dead { _dir: dir, log, counters, recovery, threads }
