@@ -29,7 +29,6 @@ impl Consumer {
     }
 
     /// The same for a ring in a file.
-    #[cfg_attr(kymo_loom, allow(dead_code, reason = "models have no files"))]
     pub(super) fn with_file(self, accounts: Accounts, file: RingFile) -> Self {
         Self { in_file: Some(Box::new(InFile { accounts, file })), ..self }
     }

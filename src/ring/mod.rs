@@ -40,7 +40,13 @@ mod tests;
 pub use consumer::Consumer as WordConsumer;
 pub use producer::Producer as WordProducer;
 
+use std::io;
+use std::path::Path;
+
 use crate::format::MAX_RECORD_BYTES;
+use recorder::file::RingFile;
+use recorder::layout::Identity;
+use recorder::overwriting::{Follower, Recorder};
 
 /// The bytes of a word. Rings are measured in words.
 pub const WORD_BYTES: usize = 8;
@@ -94,7 +100,7 @@ pub const fn bytes(header: u64) -> usize {
 /// written once, so that its memory is there.
 pub fn ring(words: usize) -> (WordProducer, WordConsumer) {
     let capacity_words = recorder::memory::capacity_for(words);
-    let identity = recorder::layout::Identity { capacity_words, ..Default::default() };
+    let identity = Identity { capacity_words, ..Default::default() };
     let ring = recorder::memory::Ring::on_heap(identity);
     #[cfg(kymo_loom)]
     let ring = ring.with_hidden_words();
@@ -108,22 +114,12 @@ pub fn ring(words: usize) -> (WordProducer, WordConsumer) {
 ///
 /// What the system says.
 pub fn ring_in_file(
-    directory: &std::path::Path,
-    identity: recorder::layout::Identity,
-) -> std::io::Result<(WordProducer, WordConsumer)> {
-    #[cfg(not(kymo_loom))]
-    {
-        let (ring, path) = recorder::mapping::create(directory, identity)?;
-        let file = recorder::file::RingFile::new(path);
-        let (producer, consumer, accounts) = recorder::bounded(ring);
-        Ok((producer, consumer.with_file(accounts, file)))
-    }
-    // Models have no files.
-    #[cfg(kymo_loom)]
-    {
-        let _ = (directory, identity);
-        Err(std::io::ErrorKind::Unsupported.into())
-    }
+    directory: &Path,
+    identity: Identity,
+) -> io::Result<(WordProducer, WordConsumer)> {
+    let (ring, file) = RingFile::create(directory, identity)?;
+    let (producer, consumer, accounts) = recorder::bounded(ring);
+    Ok((producer, consumer.with_file(accounts, file)))
 }
 
 /// Makes a ring in a file in this directory that overwrites its oldest records.
@@ -131,21 +127,8 @@ pub fn ring_in_file(
 /// # Errors
 ///
 /// What the system says.
-pub fn recorder_in_file(
-    directory: &std::path::Path,
-    identity: recorder::layout::Identity,
-) -> std::io::Result<(recorder::overwriting::Recorder, recorder::overwriting::Follower)> {
-    #[cfg(not(kymo_loom))]
-    {
-        let (ring, path) = recorder::mapping::create(directory, identity)?;
-        let file = recorder::file::RingFile::new(path);
-        let (recorder, follower) = recorder::overwriting(ring);
-        Ok((recorder, follower.with_file(file)))
-    }
-    // Models have no files.
-    #[cfg(kymo_loom)]
-    {
-        let _ = (directory, identity);
-        Err(std::io::ErrorKind::Unsupported.into())
-    }
+pub fn recorder_in_file(directory: &Path, identity: Identity) -> io::Result<(Recorder, Follower)> {
+    let (ring, file) = RingFile::create(directory, identity)?;
+    let (recorder, follower) = recorder::overwriting(ring);
+    Ok((recorder, follower.with_file(file)))
 }

@@ -1,7 +1,11 @@
 //! The file of a ring, as long as it has a name.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
+use super::layout::Identity;
+use super::mapping;
+use super::memory::Ring;
 use crate::fork;
 
 /// The name of a ring's file, which is taken away when this is dropped: nothing of what is in it is
@@ -15,9 +19,13 @@ pub struct RingFile {
 }
 
 impl RingFile {
-    #[cfg_attr(kymo_loom, allow(dead_code, reason = "models have no files"))]
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path: Some(path), generation: fork::generation() }
+    /// Makes a ring in a file in this directory: see [`mapping::create`].
+    pub(in crate::ring) fn create(
+        directory: &Path,
+        identity: Identity,
+    ) -> io::Result<(Ring, Self)> {
+        let (ring, path) = mapping::create(directory, identity)?;
+        Ok((ring, Self { path: Some(path), generation: fork::generation() }))
     }
 
     /// Leaves it where it is.

@@ -45,6 +45,12 @@ pub fn create(directory: &Path, identity: Identity) -> io::Result<(Ring, PathBuf
     }
 }
 
+/// Models have no files.
+#[cfg(kymo_loom)]
+pub fn create(_: &Path, _: Identity) -> io::Result<(Ring, PathBuf)> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 #[cfg(not(kymo_loom))]
 fn map(file: &File, identity: Identity) -> io::Result<Ring> {
     let bytes = ring_bytes(identity.capacity_words);

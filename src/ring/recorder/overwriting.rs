@@ -372,7 +372,6 @@ pub struct Follower {
 
 impl Follower {
     /// The same for a ring in a file.
-    #[cfg_attr(kymo_loom, allow(dead_code, reason = "models have no files"))]
     pub(in crate::ring) fn with_file(mut self, file: RingFile) -> Self {
         self.file = Some(file);
         self
