@@ -40,6 +40,12 @@ pub(crate) unsafe fn write_first_word(to: *mut u8, site: &'static CallSite, leng
     }
 }
 
+/// The time stamp in the words of a record.
+#[inline]
+pub(crate) fn ticks_of(record: &[u64]) -> u64 {
+    record[1]
+}
+
 /// A record in a ring.
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'a> {

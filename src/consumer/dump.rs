@@ -18,14 +18,15 @@ use std::collections::{HashSet, VecDeque};
 use std::ptr;
 
 use super::dictionary::Dictionary;
-use super::lane::{Flight, Lane};
+use super::flight::Flight;
+use super::lane::Lane;
 use super::staging::Staging;
 use super::{Consumer, frames};
 use crate::clock::nanoseconds;
 use crate::format::dump::{self, Dump};
 use crate::format::frame::Clock;
 use crate::level::Level;
-use crate::record::Record;
+use crate::record::{Record, ticks_of};
 use crate::ring::consumer::records;
 use crate::segment::Output;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -321,7 +322,7 @@ impl<O: Output> Consumer<O> {
 fn summary(flight: &Flight, lane: &Lane) -> Option<Dump> {
     let (mut oldest, mut newest, mut count) = (u64::MAX, 0, 0);
     for record in records(flight.words()) {
-        let ticks = super::lane::ticks_of(record);
+        let ticks = ticks_of(record);
         (oldest, newest, count) = (oldest.min(ticks), newest.max(ticks), count + 1);
     }
     (count > 0).then(|| Dump {
@@ -338,7 +339,7 @@ fn summary(flight: &Flight, lane: &Lane) -> Option<Dump> {
 fn put_sites(words: &[u64], dictionary: &mut Dictionary, staging: &mut Staging) {
     let mut met = HashSet::new();
     for record in records(words) {
-        // SAFETY: as in `lane::Account::take`.
+        // SAFETY: as in `Account::take`.
         let site = unsafe { Record::new(record) }.site;
         if met.insert(ptr::from_ref(site).addr()) {
             dictionary.put_again(site, staging);

@@ -13,8 +13,9 @@ use std::io;
 
 use super::dictionary::Dictionary;
 use super::index::Index;
-use super::lane::{Lane, join};
+use super::lane::Lane;
 use super::staging::Staging;
+use super::sweep::join;
 use super::{Consumer, frames};
 use crate::drop_reason::DropReason;
 use crate::segment::Output;

@@ -13,9 +13,8 @@
 //!   look at that. But then it was itself logged behind that look, so it is not older than what the
 //!   clock showed before. Those are held back until the next sweep, which looks again.
 
-use super::lane::ticks_of;
 use crate::level::Level;
-use crate::record::Record;
+use crate::record::{Record, ticks_of};
 use crate::recorded::class;
 use crate::ring::consumer::{Records, records};
 use crate::ring::recorder::overwriting::{CLASSES, Follower};

@@ -1,13 +1,15 @@
 //! A ring from the consumer's side, and the account of its thread.
 
-use super::dictionary::{Dictionary, Entry};
-use super::followed::{Followed, Merge, Next};
-use super::index::TickRange;
-use super::staging::{Frame, Staging};
-use super::{compact, frames};
+use super::account::{Account, Left, Mark, announce};
+use super::block::Block;
+use super::dictionary::Dictionary;
+use super::flight::Flight;
+use super::followed::{Followed, Merge};
+use super::frames;
+use super::staging::Staging;
+use super::sweep::{Shares, Sweep, join};
 use crate::drop_reason::DropReason;
-use crate::format::frame::{Clock, Kind};
-use crate::format::varint;
+use crate::format::frame::Clock;
 use crate::level::Level;
 use crate::orphans::Orphan;
 use crate::record::Record;
@@ -20,11 +22,6 @@ use crate::state::{DropCounts, Drops, RingState};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::twin::{self, Twin};
-
-/// How much of one ring a sweep takes, in words: so much, or a single record. Bounded, so that a
-/// thread that floods its ring does not starve the others. (The models have a record in each batch,
-/// to see what is left of rings.)
-const BATCH_WORDS: usize = if cfg!(kymo_loom) { 1 } else { 8 << 10 };
 
 /// A thread as the consumer sees it.
 pub(super) struct Lane {
@@ -67,80 +64,6 @@ pub(super) struct Lane {
     sweep: Sweep,
 }
 
-/// What one sweep took from a ring.
-#[derive(Default)]
-struct Sweep {
-    words: usize,
-    /// From the ring of the levels that overwrite their oldest records.
-    followed_words: usize,
-    /// From the copy of the flight recorder.
-    flight_words: usize,
-    /// How many records came from these two.
-    other_records: u64,
-    records: [u64; 5],
-    cut: u64,
-    first_ticks: u64,
-    last_ticks: u64,
-    /// Whether everything that was in the ring was taken, and its producer had gone before.
-    finished: bool,
-    /// Whether the rings' files say so, for when the log is committed.
-    prepared: bool,
-    marked: Option<[DropCounts; 2]>,
-    /// The same as of a mark among the records, where there is one.
-    marked_among: Option<[DropCounts; 2]>,
-    /// The ticks of the first and of the last record in that mark.
-    marked_range: Option<(u64, u64)>,
-}
-
-/// What a sweep took from the rings of a thread: words, and records. `None`: the ring's account is
-/// what it was.
-struct Shares {
-    ring: Option<(usize, u64)>,
-    followed: Option<(usize, u64)>,
-    flight: Option<(usize, u64)>,
-}
-
-impl Sweep {
-    /// How many records.
-    fn count(&self) -> u64 {
-        self.records.iter().sum()
-    }
-
-    /// How many records of the thread's ordinary ring.
-    fn ring_records(&self) -> u64 {
-        self.count() - self.other_records
-    }
-
-    /// What it took from which ring.
-    fn shares(&self) -> Shares {
-        let others = |words, tells| (words != 0 || tells).then_some((words, self.other_records));
-        Shares {
-            ring: (self.words != 0).then(|| (self.words, self.ring_records())),
-            // Also where it only tells of what was overwritten.
-            followed: others(self.followed_words, self.marked.is_some()),
-            flight: others(self.flight_words, false),
-        }
-    }
-
-    /// The ticks of the first and of the last record.
-    fn range(&self) -> Option<(u64, u64)> {
-        self.took().then_some((self.first_ticks, self.last_ticks))
-    }
-
-    /// Whether it took something.
-    fn took(&self) -> bool {
-        self.words + self.followed_words + self.flight_words != 0
-    }
-}
-
-/// What spans both ranges.
-pub(super) fn join(one: Option<(u64, u64)>, other: Option<(u64, u64)>) -> Option<(u64, u64)> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
-        (one, other) => one.or(other),
-    }
-}
-
 /// Drops that were seen in a ring that was not empty.
 struct Gap {
     /// How many words of the ring stand before it and have not been taken.
@@ -165,23 +88,6 @@ fn see_drops(drops: &Drops, seen: &mut u64, gap: &mut Option<Gap>, end: bool) ->
     *seen = counts.total();
     drops.mark(*seen);
     true
-}
-
-/// Writes who a thread is, unless that is in the file.
-fn announce(announced: &mut bool, number: u64, state: &RingState, staging: &mut Staging) {
-    if !std::mem::replace(announced, true) {
-        frames::put_thread(staging, number, &state.thread);
-    }
-}
-
-/// What a sweep left of a ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
-    Nothing,
-    /// More, all of it newer than this.
-    NewerThan(u64),
-    /// What is newer than the sweep, and is to be taken by the next one.
-    Held,
 }
 
 impl Lane {
@@ -359,16 +265,10 @@ impl Lane {
     /// Has the rings' files say that what the sweep took is in the log as soon as that is committed.
     /// (Where a ring is not in a file, this does nothing.)
     pub(super) fn prepare(&mut self, mark: LogMark) {
-        let Shares { ring, followed, flight } = self.sweep.shares();
-        if let Some((words, records)) = ring {
-            self.ring.prepare(words, records, mark);
-        }
-        if let (Some((words, records)), Some(to)) = (followed, &mut self.followed) {
-            to.follower_mut().prepare(words, records, mark);
-        }
-        if let (Some((words, records)), Some(to)) = (flight, &mut self.flight) {
-            to.follower.prepare(words, records, mark);
-        }
+        self.each_share(
+            |ring, words, records| ring.prepare(words, records, mark),
+            |follower, words, records| follower.prepare(words, records, mark),
+        );
         self.sweep.prepared = true;
     }
 
@@ -377,15 +277,24 @@ impl Lane {
         if !std::mem::take(&mut self.sweep.prepared) {
             return;
         }
+        self.each_share(WordConsumer::retract, Follower::retract);
+    }
+
+    /// For each ring of which the sweep took something: how many words and records.
+    fn each_share(
+        &mut self,
+        of_ring: impl FnOnce(&mut WordConsumer, usize, u64),
+        of_follower: impl Fn(&mut Follower, usize, u64),
+    ) {
         let Shares { ring, followed, flight } = self.sweep.shares();
         if let Some((words, records)) = ring {
-            self.ring.retract(words, records);
+            of_ring(&mut self.ring, words, records);
         }
         if let (Some((words, records)), Some(to)) = (followed, &mut self.followed) {
-            to.follower_mut().retract(words, records);
+            of_follower(to.follower_mut(), words, records);
         }
         if let (Some((words, records)), Some(to)) = (flight, &mut self.flight) {
-            to.follower.retract(words, records);
+            of_follower(&mut to.follower, words, records);
         }
     }
 
@@ -498,7 +407,7 @@ impl Lane {
         if let Some(flight) = self.flight.as_mut().filter(|_| self.sweep.flight_words != 0) {
             flight.follower.consume(self.sweep.flight_words);
         }
-        self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
+        self.sweep = self.sweep.cleared();
     }
 
     /// The most urgent level of which the sweep took records.
@@ -511,7 +420,7 @@ impl Lane {
 
     /// How many records the sweep took.
     pub(super) fn took(&self) -> u64 {
-        self.sweep.records.iter().sum()
+        self.sweep.count()
     }
 
     /// Writes who the thread is, unless that is in the file.
@@ -521,8 +430,8 @@ impl Lane {
 
     /// Writes who the thread is, whether that was written or not.
     pub(super) fn announce_again(&mut self, staging: &mut Staging) {
-        self.announced = false;
-        announce(&mut self.announced, self.number, &self.state, staging);
+        self.forget_announcement();
+        self.announce(staging);
     }
 
     /// Writes what was copied of the flight recorder, until so many bytes are staged, and among it
@@ -538,7 +447,7 @@ impl Lane {
     ) -> (usize, bool) {
         let written = self.written();
         let Some(flight) = &self.flight else { return (0, false) };
-        self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
+        self.sweep = self.sweep.cleared();
         let mut account = Account {
             sweep: &mut self.sweep,
             thread: self.number,
@@ -574,7 +483,7 @@ impl Lane {
     /// What was made of the flight recorder could not be written: it stays in the copy.
     pub(super) fn forgo(&mut self) {
         self.retract();
-        self.sweep = Sweep { finished: self.sweep.finished, ..Sweep::default() };
+        self.sweep = self.sweep.cleared();
     }
 
     /// Whether its recorder has something that no dump has written.
@@ -607,23 +516,22 @@ impl Lane {
     pub(super) fn give_up(&mut self) -> u64 {
         let mut left = [0; 5];
         let mut range = None;
+        let mut count = |run: &[u64]| {
+            for record in records(run) {
+                // SAFETY: as in `Account::take`.
+                let record = unsafe { Record::new(record) };
+                left[record.site.level.index()] += 1;
+                range = join(range, Some((record.ticks, record.ticks)));
+            }
+        };
         let committed = self.ring.look();
         let (first, second) = committed.runs();
-        for record in records(first).chain(records(second)) {
-            // SAFETY: as in `Account::take`.
-            let record = unsafe { Record::new(record) };
-            left[record.site.level.index()] += 1;
-            range = join(range, Some((record.ticks, record.ticks)));
-        }
+        count(first);
+        count(second);
         committed.consume_all();
         if let Some(followed) = &mut self.followed {
             followed.drain(|copy| {
-                for record in records(copy.words()) {
-                    // SAFETY: as above.
-                    let record = unsafe { Record::new(record) };
-                    left[record.site.level.index()] += 1;
-                    range = join(range, Some((record.ticks, record.ticks)));
-                }
+                count(copy.words());
                 if let Some((counts, gap)) = copy.overwritten {
                     self.failed.add_all(DropReason::Overwritten, counts);
                     self.failed_range = join(self.failed_range, Some(gap));
@@ -650,236 +558,5 @@ impl Lane {
     pub(super) fn into_orphan(self) -> Orphan {
         let overwriting = self.followed.map(Followed::into_follower);
         Orphan::new(self.ring, overwriting, self.state, self.seen)
-    }
-}
-
-/// A thread's flight recorder from the consumer's side.
-pub(super) struct Flight {
-    follower: Follower,
-    /// How many records were overwritten since a mark last said so.
-    pub(super) overwritten: u64,
-    /// How many threads had ended with something in their recorders when this one did, with it.
-    pub(super) retired: Option<u64>,
-}
-
-impl Flight {
-    fn new(follower: Follower) -> Self {
-        Self { follower, overwritten: 0, retired: None }
-    }
-
-    /// Copies what is there, unless something of an earlier copy could not be written.
-    pub(super) fn copy(&mut self) {
-        self.overwritten += self.follower.look().overwritten();
-    }
-
-    /// What was copied and not written.
-    pub(super) fn words(&self) -> &[u64] {
-        self.follower.copied()
-    }
-
-    /// How many words that are.
-    pub(super) fn left(&self) -> usize {
-        self.follower.left()
-    }
-}
-
-/// What `Lane::drain` needs of its lane while it reads the ring.
-struct Account<'a> {
-    sweep: &'a mut Sweep,
-    thread: u64,
-    written: u64,
-    announced: &'a mut bool,
-    state: &'a RingState,
-    /// To be written before the first record of the other ring.
-    mark: Option<Mark<'a>>,
-}
-
-/// What the consumer lost, to be marked.
-struct Mark<'a> {
-    failed: &'a DropCounts,
-    /// What is marked: see `Lane::marked`.
-    base: [DropCounts; 2],
-    range: (u64, u64),
-}
-
-/// The time stamp of a record.
-pub(super) fn ticks_of(record: &[u64]) -> u64 {
-    record[1]
-}
-
-impl Account<'_> {
-    /// What is left, where that is all or what did not fit into the batch.
-    fn left(&self, all: bool) -> Left {
-        if all { Left::Nothing } else { Left::NewerThan(self.sweep.last_ticks) }
-    }
-
-    /// Takes records of both rings as long as the batch is not full; says what it left.
-    fn take_both(
-        &mut self,
-        mut merge: Merge<'_>,
-        dictionary: &mut Dictionary,
-        staging: &mut Staging,
-        block: &mut Block,
-    ) -> Left {
-        loop {
-            let (words, followed_words) = merge.passed();
-            (self.sweep.words, self.sweep.followed_words) = (words, followed_words);
-            let is_full = words + followed_words >= BATCH_WORDS;
-            let record = match merge.next() {
-                Next::Nothing => return Left::Nothing,
-                Next::Held => return Left::Held,
-                Next::Waiting => return self.left(false),
-                Next::Ordinary(_) | Next::Followed(_) if is_full => return self.left(false),
-                Next::Ordinary(record) => record,
-                Next::Followed(record) => {
-                    self.put_mark(staging, block);
-                    self.sweep.other_records += 1;
-                    record
-                }
-            };
-            // SAFETY: as in `take`.
-            let record = unsafe { Record::new(record) };
-            self.put(record, dictionary, staging, block);
-        }
-    }
-
-    fn put_mark(&mut self, staging: &mut Staging, block: &mut Block) {
-        let Some(Mark { failed, base, range }) = self.mark.take() else { return };
-        block.close(staging);
-        announce(self.announced, self.thread, self.state, staging);
-        let all = base[0].plus(failed);
-        frames::put_drops(staging, self.thread, range, &all.since(&base[1]));
-        self.sweep.marked = Some([base[0], all]);
-        self.sweep.marked_among = self.sweep.marked;
-        self.sweep.marked_range = Some(range);
-    }
-
-    /// Takes records as long as the batch is not full; says whether it took all.
-    fn take(
-        &mut self,
-        run: &[u64],
-        dictionary: &mut Dictionary,
-        staging: &mut Staging,
-        block: &mut Block,
-    ) -> bool {
-        let before = self.sweep.words;
-        let mut records = records(run);
-        while self.sweep.words < BATCH_WORDS {
-            let Some(record) = records.next() else {
-                self.sweep.words = before + run.len();
-                return true;
-            };
-            // SAFETY: the ring hands out what `hot` published. Users are told to flush before they
-            // unload code that logs.
-            let record = unsafe { Record::new(record) };
-            self.put(record, dictionary, staging, block);
-            self.sweep.words = before + run.len() - records.rest().len();
-        }
-        records.rest().is_empty()
-    }
-
-    #[inline]
-    fn put(
-        &mut self,
-        record: Record<'_>,
-        dictionary: &mut Dictionary,
-        staging: &mut Staging,
-        block: &mut Block,
-    ) {
-        let index = match dictionary.find(record.site) {
-            Some(index) => index,
-            None => {
-                block.close(staging);
-                dictionary.add(record.site, staging)
-            }
-        };
-        let entry = dictionary.entry(index);
-        if !block.continues(self.thread) {
-            self.begin_block(record.ticks, staging, block);
-        }
-        let cut = block.put(record, entry, staging);
-        self.sweep.cut += u64::from(cut);
-        self.sweep.records[entry.level as usize - 1] += 1;
-        self.sweep.last_ticks = record.ticks;
-    }
-
-    #[cold]
-    fn begin_block(&mut self, ticks: u64, staging: &mut Staging, block: &mut Block) {
-        block.close(staging);
-        announce(self.announced, self.thread, self.state, staging);
-        let taken = self.sweep.records.iter().sum::<u64>();
-        if taken == 0 {
-            self.sweep.first_ticks = ticks;
-        }
-        block.open(self.thread, self.written + taken, ticks, staging);
-    }
-}
-
-/// The block of records that is being written, if there is one.
-#[derive(Default)]
-pub(super) struct Block {
-    open: Option<Open>,
-    /// The time stamp of the last record.
-    ticks: u64,
-    /// The time stamps of all records since somebody took them from here.
-    pub(super) range: TickRange,
-}
-
-struct Open {
-    frame: Frame,
-    thread: u64,
-    base: u64,
-}
-
-impl Block {
-    /// Whether a record of `thread` may be put into the open block.
-    #[inline]
-    pub(super) fn continues(&self, thread: u64) -> bool {
-        self.open.as_ref().is_some_and(|open| open.thread == thread)
-    }
-
-    /// Begins one with the records of `thread` behind the first `written`.
-    pub(super) fn open(&mut self, thread: u64, written: u64, base: u64, staging: &mut Staging) {
-        let frame = staging.begin(2 * varint::MAX_BYTES + 8);
-        staging.put_varint(thread);
-        staging.put_varint(written);
-        staging.put(&base.to_le_bytes());
-        self.open = Some(Open { frame, thread, base });
-        self.ticks = base;
-    }
-
-    /// Puts a record into the open block; says whether something of it was cut.
-    #[inline(always)]
-    pub(super) fn put(&mut self, record: Record<'_>, entry: &Entry, staging: &mut Staging) -> bool {
-        let since_last = record.ticks.wrapping_sub(self.ticks);
-        self.ticks = record.ticks;
-        self.range.add(record.ticks);
-        let max_bytes = compact::max_bytes(record.arguments.len()) + 2 * varint::MAX_BYTES;
-        staging.fill(max_bytes, |mut room| {
-            room.put_varint(entry.number);
-            room.put_varint(since_last);
-            entry.plan.compact(record.arguments, record.cut, room)
-        })
-    }
-
-    /// Closes the block, if one is open.
-    pub(super) fn close(&mut self, staging: &mut Staging) {
-        if let Some(open) = self.open.take() {
-            staging.finish(open.frame, Kind::Records);
-        }
-    }
-
-    /// Closes the block as the last one of its sweep; or writes the watermark by itself where that
-    /// does not fit.
-    pub(super) fn close_with_watermark(&mut self, watermark: u64, staging: &mut Staging) {
-        if let Some(open) = self.open.take() {
-            if let Ok(behind) = i32::try_from(watermark.wrapping_sub(open.base) as i64) {
-                staging.ensure(4);
-                staging.put(&behind.to_le_bytes());
-                return staging.finish(open.frame, Kind::LastRecords);
-            }
-            staging.finish(open.frame, Kind::Records);
-        }
-        frames::put_watermark(staging, watermark);
     }
 }

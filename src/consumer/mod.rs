@@ -4,12 +4,15 @@
 //! them to the output and commits it; only then the rings get their room back. So an empty ring
 //! means that all that was in it is in the file, which is what `flush` waits for.
 
+mod account;
+mod block;
 mod compact;
 mod dictionary;
 pub(crate) mod dump;
 mod failure;
 #[cfg(all(test, feature = "reader", not(kymo_loom)))]
 mod faults;
+mod flight;
 mod followed;
 mod frames;
 mod index;
@@ -18,6 +21,7 @@ mod pace;
 pub(crate) mod recovered;
 pub(crate) mod side;
 mod staging;
+mod sweep;
 mod takeover;
 #[cfg(all(test, feature = "reader", not(kymo_loom)))]
 mod tests;
@@ -26,13 +30,15 @@ mod watch;
 use std::io;
 use std::ops::Range;
 
+use account::Left;
+use block::Block;
 use dictionary::Dictionary;
 pub(crate) use dictionary::put_call_site;
 use dump::{Dumps, Reason};
 use failure::{Ended, Segment};
 use frames::Totals;
 use index::Index;
-use lane::{Block, Lane, Left};
+use lane::Lane;
 pub(crate) use pace::Pacing;
 use staging::Staging;
 pub use watch::Notice;

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::ptr;
 
+use super::block::Block;
 use super::dictionary::Dictionary;
 use super::dump::Dumps;
 use super::frames::{self, Totals};
-use super::lane::Block;
 use super::staging::Staging;
 use crate::call_site::CallSite;
 use crate::drop_reason::DropReason;

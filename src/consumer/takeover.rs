@@ -1,8 +1,8 @@
 //! The last things a consumer does for a process that is about to die.
 
+use super::account::Left;
 use super::dictionary::Dictionary;
 use super::dump::Reason;
-use super::lane::Left;
 use super::staging::Staging;
 use super::{Consumer, frames};
 use crate::clock::monotonic_ns;
