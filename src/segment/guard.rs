@@ -113,6 +113,13 @@ impl Mapping {
         self.entry.cut.load(Ordering::Relaxed)
     }
 
+    /// Has the kernel take pages of megabytes from `from` on, where it can.
+    pub(super) fn prefer_large_pages(&self, from: usize) {
+        // Fails where the kernel has none.
+        #[cfg(target_os = "linux")]
+        let _ = self.map.advise_range(memmap2::Advice::HugePage, from, self.map.len() - from);
+    }
+
     /// Makes the pages from `from` to `to` ready to be written.
     pub(super) fn populate(&self, from: usize, to: usize) {
         // Fails where the kernel is older than 5.14, and where the file was cut: then each page

@@ -9,7 +9,8 @@
 //!   (see [`guard`]).
 //!
 //! The file is mapped one window at a time. The pages ahead of the writing position are populated
-//! in steps (`MADV_POPULATE_WRITE`), which costs less than a page fault for each.
+//! in steps (`MADV_POPULATE_WRITE`), which costs less than a page fault for each; where much is
+//! written, as large pages, which cost a third of that.
 //!
 //! What others do to the file:
 //! - They cut it. What they cut off is lost; the file is allocated again up to where it had been
@@ -26,6 +27,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
 use super::guard::{self, Mapping};
@@ -40,6 +42,11 @@ use crate::sync::statics::{AtomicU64, Ordering};
 
 /// How far ahead of the writing position pages are populated, in bytes.
 const POPULATE_BYTES: usize = 256 << 10;
+
+/// Where [`POPULATE_BYTES`] are filled in less than this, the pages behind them may be
+/// large ones: they are full before the system writes them to the disk. Of a program that logs less,
+/// it would write megabytes for each few bytes.
+const LARGE_PAGES_WITHIN: Duration = Duration::from_millis(100);
 
 /// A segment file.
 #[derive(Debug)]
@@ -92,6 +99,10 @@ struct Window {
     position: usize,
     /// How much of it was populated.
     populated: usize,
+    /// When that was done last.
+    populated_at: Option<Instant>,
+    /// Whether the kernel was told to take large pages for the rest.
+    has_large_pages: bool,
 }
 
 impl MappedFile {
@@ -365,7 +376,7 @@ impl Window {
     /// Maps the file from `offset` to `end`, to be written from `position` in it.
     fn map(file: &File, offset: u64, end: u64, position: usize) -> io::Result<Self> {
         let map = Mapping::new(file, offset, (end - offset) as usize)?;
-        Ok(Self { map, offset, position, populated: 0 })
+        Ok(Self { map, offset, position, populated: 0, populated_at: None, has_large_pages: false })
     }
 
     /// Where in the file it ends.
@@ -394,6 +405,12 @@ impl Window {
     /// Makes the pages up to `end`, and some more, ready to be written.
     fn populate(&mut self, end: usize) {
         let target = (end + POPULATE_BYTES).min(self.map.len());
+        let now = Instant::now();
+        let last = self.populated_at.replace(now);
+        if !self.has_large_pages && last.is_some_and(|last| now - last < LARGE_PAGES_WITHIN) {
+            self.map.prefer_large_pages(self.populated);
+            self.has_large_pages = true;
+        }
         self.map.populate(self.populated, target);
         self.populated = target;
     }
