@@ -390,7 +390,7 @@ impl Builder {
             // uncounted.
             // SAFETY: it stays here until `withdraw`, and this thread alone uses it.
             unsafe { core.emergency.takeover.offer(&raw mut consumer) };
-            let run = AssertUnwindSafe(|| consumer.run(|took| pacing.wait(took, &core.counters)));
+            let run = AssertUnwindSafe(|| consumer.run(|found| pacing.wait(found, &core.counters)));
             let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
             core.emergency.takeover.withdraw();
             rings.into_iter().for_each(orphans::adopt);

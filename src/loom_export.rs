@@ -26,7 +26,7 @@ pub mod rig {
     use crate::call_site::{AtAny, CallSite, Location};
     use crate::clock::discipline::Discipline;
     use crate::clock::{Clock, Observation, TickSource};
-    use crate::consumer::Consumer;
+    use crate::consumer::{Consumer, Found};
     use crate::core::Core;
     use crate::drop_reason::DropReason;
     use crate::format::FRAME_HEADER_BYTES;
@@ -125,8 +125,8 @@ pub mod rig {
                 0,
             );
             thread::spawn(move || {
-                let (report, orphans) = consumer.run(|took| {
-                    if !took {
+                let (report, orphans) = consumer.run(|found| {
+                    if found == Found::Nothing {
                         thread::park();
                     }
                 });

@@ -39,7 +39,7 @@ use failure::{Ended, Segment};
 use frames::Totals;
 use index::Index;
 use lane::Lane;
-pub(crate) use pace::Pacing;
+pub(crate) use pace::{Found, Pacing};
 use staging::Staging;
 pub use watch::Notice;
 pub(crate) use watch::{Hook, Watch};
@@ -109,6 +109,8 @@ pub(crate) struct Consumer<O> {
     watermark: u64,
     /// The watermark that the last sweep reached, written or not.
     complete: u64,
+    /// Whether that sweep left records in a ring because there were too many.
+    left: bool,
     /// The account of the threads that have ended.
     ended: Ended,
     segment: Segment,
@@ -150,6 +152,7 @@ impl<O: Output> Consumer<O> {
             next_thread: 0,
             watermark: 0,
             complete: 0,
+            left: false,
             ended: Ended::default(),
             segment: Segment::Begun,
             error: None,
@@ -163,8 +166,8 @@ impl<O: Output> Consumer<O> {
     }
 
     /// Sweeps until it is told to stop, then drains what is left and closes the segment. After each
-    /// sweep it calls `wait` with whether there were records; that may sleep with `park`.
-    pub(crate) fn run(&mut self, mut wait: impl FnMut(bool)) -> (Report, Vec<Orphan>) {
+    /// sweep it calls `wait` with what that found; it may sleep with `park`.
+    pub(crate) fn run(&mut self, mut wait: impl FnMut(Found)) -> (Report, Vec<Orphan>) {
         if !twin::broken(Twin::AttachLate) {
             self.core.control.attach(thread::current());
         }
@@ -181,7 +184,11 @@ impl<O: Output> Consumer<O> {
             self.look(now_ns);
             let counters = &self.core.counters;
             counters.sweeps.set(counters.sweeps.get() + 1);
-            wait(took);
+            wait(match took {
+                _ if self.left => Found::More,
+                true => Found::Records,
+                false => Found::Nothing,
+            });
             if twin::broken(Twin::AttachLate) {
                 self.core.control.attach(thread::current());
             }
@@ -220,12 +227,16 @@ impl<O: Output> Consumer<O> {
             self.add_lane(ring);
         }
         let (mut took, mut held) = (false, false);
+        self.left = false;
         // The lanes before this one are committed.
         let mut open = 0;
         for index in 0..self.lanes.len() {
             match self.drain(index) {
                 Left::Nothing => {}
-                Left::NewerThan(ticks) => complete = complete.min(ticks),
+                Left::NewerThan(ticks) => {
+                    complete = complete.min(ticks);
+                    self.left = true;
+                }
                 Left::Held => held = true,
             }
             took |= self.lanes[index].took_records();

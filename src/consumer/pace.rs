@@ -4,7 +4,7 @@
 //! producer, which then waits for it; a ring that is looked at too rarely has left the nearest
 //! cache when it is read, and fills up. And a consumer that never sleeps takes a whole core. So: as
 //! long as there are records, a sweep begins one poll interval after the last one ended, with the
-//! time in between spent spinning; without records the consumer goes on like that for a while and
+//! time in between spent spinning, or at once if that one left some; without records the consumer goes on like that for a while and
 //! then sleeps, each time twice as long, up to the idle sleep.
 
 use std::time::Duration;
@@ -18,6 +18,15 @@ const AWAKE_NS: u64 = 50_000;
 
 /// The first sleep.
 const FIRST_SLEEP: Duration = Duration::from_micros(50);
+
+/// What a sweep found in the rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nothing,
+    Records,
+    /// More records than one sweep takes.
+    More,
+}
 
 /// Waits between sweeps.
 #[derive(Debug)]
@@ -44,23 +53,26 @@ impl Pacing {
         }
     }
 
-    /// Waits before the next sweep. `took`: the last one took records.
-    pub(crate) fn wait(&mut self, took: bool, counters: &Counters) {
+    /// Waits before the next sweep.
+    pub(crate) fn wait(&mut self, found: Found, counters: &Counters) {
         let now = monotonic_ns();
         if self.started_ns == 0 {
             (self.started_ns, self.woke_ns) = (now, now);
         }
         counters.busy_ns.set(counters.busy_ns.get() + (now - self.woke_ns));
         counters.running_ns.set(now - self.started_ns);
-        self.pause(now, took);
-        self.woke_ns = monotonic_ns();
-    }
-
-    fn pause(&mut self, now: u64, took: bool) {
-        if took {
+        self.woke_ns = now;
+        if found != Found::Nothing {
             self.busy_ns = now;
             self.sleep = FIRST_SLEEP;
         }
+        if found != Found::More {
+            self.pause(now);
+            self.woke_ns = monotonic_ns();
+        }
+    }
+
+    fn pause(&mut self, now: u64) {
         if self.poll_ns > AWAKE_NS {
             // Too long to spin.
             thread::park_timeout(Duration::from_nanos(self.poll_ns));
