@@ -22,7 +22,7 @@ pub(super) enum Left {
     Nothing,
     /// More, all of it newer than this.
     NewerThan(u64),
-    /// What is newer than the sweep, and is to be taken by the next one.
+    /// What was published behind the beginning of the sweep, and is to be taken by the next one.
     Held,
 }
 
@@ -128,7 +128,7 @@ impl Account<'_> {
         records.rest().is_empty()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(
         &mut self,
         record: Record<'_>,

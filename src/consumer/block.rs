@@ -49,11 +49,12 @@ impl Block {
         self.ticks = record.ticks;
         self.range.add(record.ticks);
         let max_bytes = compact::max_bytes(record.arguments.len()) + 2 * varint::MAX_BYTES;
-        staging.fill(max_bytes, |mut room| {
-            room.put_varint(entry.number);
-            room.put_varint(since_last);
-            entry.plan.compact(record.arguments, record.cut, room)
-        })
+        let mut room = staging.room(max_bytes);
+        room.put_varint(entry.number);
+        room.put_varint(since_last);
+        let (cut, room) = entry.plan.compact(record.arguments, record.cut, room);
+        room.done();
+        cut
     }
 
     /// Closes the block, if one is open.

@@ -5,13 +5,16 @@
 //! stamps decide, and where they are equal, the ordinary ring comes first. That is the order of the
 //! calls only if no earlier record can turn up in the other ring later on:
 //!
-//! - The ordinary ring is looked at first, the second one is copied behind that. So whatever was
-//!   logged to the second ring before a record that was found in the ordinary one is in the copy
-//!   (or was overwritten). Where there is something left of an older copy, this is true only of
-//!   records that are not younger than the last one of it; the others wait until that is used up.
-//! - A record in the copy may have a predecessor in the ordinary ring that was published behind the
-//!   look at that. But then it was itself logged behind that look, so it is not older than what the
-//!   clock showed before. Those are held back until the next sweep, which looks again.
+//! - The ordinary ring is looked at, then the second one is copied, then the ordinary ring is looked
+//!   at again. Whatever was logged before a record of the copy was published before it, so the second
+//!   look has found it.
+//! - Whatever was logged to the second ring before a record that the *first* look has found is in the
+//!   copy (or was overwritten). Of a record that only the second look has found this is true if it is
+//!   not younger than the last one of the copy; otherwise it waits for the next sweep. Where there is
+//!   something left of an older copy, this is so of all records of the ordinary ring.
+//!
+//! No clock is compared with another thread's: a time stamp is taken before its record can be seen,
+//! and how long before, nobody knows.
 
 use crate::level::Level;
 use crate::record::{Record, ticks_of};
@@ -29,10 +32,10 @@ pub(super) struct Followed {
 /// What was copied and not taken yet.
 pub(super) struct Copy<'a> {
     words: &'a [u64],
-    /// The records of the copy that are as old or younger are held back.
-    before: Option<u64>,
-    /// The records of the ordinary ring that are younger have to wait.
-    until: u64,
+    /// Whether it was made now.
+    is_new: bool,
+    /// The ticks of its last record.
+    last_ticks: u64,
     /// What was overwritten before these words, by level, and between which ticks.
     pub(super) overwritten: Option<([u64; 5], (u64, u64))>,
 }
@@ -48,30 +51,29 @@ impl Followed {
         Self { follower, last_ticks: None }
     }
 
-    /// Copies what is there, unless something of the last copy is left. To be called behind the look
-    /// at the ordinary ring; `as_of` is what the clock showed before that, or `None` where the
-    /// thread had ended.
-    pub(super) fn look(&mut self, as_of: Option<u64>) -> Copy<'_> {
-        // What is left was copied before the ordinary ring was looked at.
+    /// Copies what is there, unless something of the last copy is left. `now` is what the clock
+    /// shows, where that may be asked: so old is at most what is overwritten.
+    pub(super) fn look(&mut self, now: Option<u64>) -> Copy<'_> {
         let is_new = self.follower.left() == 0;
         // SAFETY: as in `Account::take`.
         let level = |record: &[u64]| class(unsafe { Record::new(record) }.site.level);
         let copied = self.follower.look_by_class(level);
         let overwritten = by_level(copied.overwritten_by_class());
         let words = self.follower.copied();
-        let before = as_of.filter(|_| is_new);
-        let mut copy = Copy { words, before, until: u64::MAX, overwritten: None };
+        let mut copy = Copy { words, is_new, last_ticks: 0, overwritten: None };
         if is_new {
             // There may be no first one: what was copied may all have been overwritten meanwhile.
-            let first = records(words).next().map(ticks_of).or(as_of).or(self.last_ticks);
+            let first = records(words).next().map(ticks_of).or(now).or(self.last_ticks);
             if overwritten != [0; 5] {
                 let range = (self.last_ticks.or(first), first);
                 copy.overwritten =
                     Some((overwritten, (range.0.unwrap_or_default(), range.1.unwrap_or_default())));
             }
-            self.last_ticks = records(words).last().map(ticks_of).or(first);
+            let last = records(words).last().map(ticks_of);
+            copy.last_ticks = last.unwrap_or_default();
+            self.last_ticks = last.or(first);
         } else {
-            copy.until = self.last_ticks.unwrap_or(u64::MAX);
+            copy.last_ticks = self.last_ticks.unwrap_or_default();
         }
         copy
     }
@@ -113,10 +115,12 @@ pub(super) struct Merge<'a> {
     /// The two runs of the ordinary ring.
     ordinary: [Records<'a>; 2],
     ordinary_words: usize,
+    /// How many words of it had been found before the copy was made, if it was made now.
+    first_look: usize,
+    is_new: bool,
     followed: Records<'a>,
     followed_words: usize,
-    /// See `Copy`.
-    before: Option<u64>,
+    /// Behind these, the records of the ordinary ring that are younger have to wait.
     until: u64,
 }
 
@@ -124,52 +128,62 @@ pub(super) struct Merge<'a> {
 pub(super) enum Next<'a> {
     Ordinary(&'a [u64]),
     Followed(&'a [u64]),
-    /// Something of the copy is left, and has to wait.
+    /// Something of the ordinary ring, which was published behind the first look and has to wait.
     Held,
-    /// Something of the ordinary ring is.
+    /// Something of the ordinary ring, which has to wait until an older copy is used up.
     Waiting,
     Nothing,
 }
 
 impl<'a> Merge<'a> {
-    pub(super) fn new(first: &'a [u64], second: &'a [u64], copy: Copy<'a>) -> Self {
+    /// Of the ordinary ring, the two runs of the second look, and how many words the first one had
+    /// found.
+    pub(super) fn new(
+        (first, second): (&'a [u64], &'a [u64]),
+        first_look: usize,
+        copy: Copy<'a>,
+    ) -> Self {
         Self {
             ordinary: [records(first), records(second)],
             ordinary_words: first.len() + second.len(),
+            first_look: if copy.is_new { first_look } else { 0 },
+            is_new: copy.is_new,
             followed: records(copy.words),
             followed_words: copy.words.len(),
-            before: copy.before,
-            until: copy.until,
+            until: copy.last_ticks,
         }
     }
 
     /// Goes on to the next record.
     pub(super) fn next(&mut self) -> Next<'a> {
-        let ordinary = self.ordinary.iter().find_map(|run| run.clone().next());
         let followed = self.followed.clone().next();
-        let waiting = ordinary.is_some_and(|record| ticks_of(record) > self.until);
-        let ordinary = ordinary.filter(|_| !waiting);
-        let may_go =
-            followed.filter(|record| self.before.is_none_or(|before| ticks_of(record) < before));
-        match (ordinary, may_go) {
-            (Some(one), Some(other)) if ticks_of(other) < ticks_of(one) => {
-                self.next_followed(other)
+        match (self.next_ordinary(), followed) {
+            (Some((one, _)), Some(other)) if ticks_of(other) < ticks_of(one) => {
+                self.followed.next();
+                Next::Followed(other)
             }
-            (Some(one), _) => {
+            (Some((one, position)), _) => {
+                if position >= self.first_look && ticks_of(one) > self.until {
+                    return if self.is_new { Next::Held } else { Next::Waiting };
+                }
                 let [first, second] = &mut self.ordinary;
                 let _ = first.next().or_else(|| second.next());
                 Next::Ordinary(one)
             }
-            (None, Some(other)) => self.next_followed(other),
-            (None, None) if waiting => Next::Waiting,
-            (None, None) if followed.is_some() => Next::Held,
+            (None, Some(other)) => {
+                self.followed.next();
+                Next::Followed(other)
+            }
             (None, None) => Next::Nothing,
         }
     }
 
-    fn next_followed(&mut self, record: &'a [u64]) -> Next<'a> {
-        self.followed.next();
-        Next::Followed(record)
+    /// The next record of the ordinary ring, and before which of its words it stands.
+    fn next_ordinary(&self) -> Option<(&'a [u64], usize)> {
+        let [mut first, mut second] = self.ordinary.clone();
+        let record = first.next().or_else(|| second.next())?;
+        let behind = first.rest().len() + second.rest().len();
+        Some((record, self.ordinary_words - behind - record.len()))
     }
 
     /// How many words of the ordinary ring and of the copy were passed, with the fillers behind the
@@ -181,5 +195,64 @@ impl<'a> Merge<'a> {
         };
         let ordinary = self.ordinary.iter().map(left).sum::<usize>();
         (self.ordinary_words - ordinary, self.followed_words - left(&self.followed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::header;
+
+    /// Records without arguments, logged then.
+    fn ring(ticks: &[u64]) -> Vec<u64> {
+        ticks.iter().flat_map(|&ticks| [header(8, 16), ticks]).collect()
+    }
+
+    /// What is taken of two rings, and whether something of the ordinary one was left. Of that the
+    /// first look has found `first_look` records.
+    fn merged(
+        ordinary: &[u64],
+        first_look: usize,
+        followed: &[u64],
+        is_new: bool,
+    ) -> (Vec<u64>, Option<&'static str>) {
+        let (ordinary, followed_words) = (ring(ordinary), ring(followed));
+        let last_ticks = followed.last().copied().unwrap_or_default();
+        let copy = Copy { words: &followed_words, is_new, last_ticks, overwritten: None };
+        // As where the ring's end is among them.
+        let runs = ordinary.split_at(ordinary.len() / 4 * 2);
+        let mut merge = Merge::new(runs, 2 * first_look, copy);
+        let mut taken = Vec::new();
+        let left = loop {
+            match merge.next() {
+                Next::Ordinary(record) | Next::Followed(record) => taken.push(ticks_of(record)),
+                Next::Held => break Some("held"),
+                Next::Waiting => break Some("waiting"),
+                Next::Nothing => break None,
+            }
+        };
+        assert_eq!(merge.passed().0 + merge.passed().1, 2 * taken.len());
+        (taken, left)
+    }
+
+    #[test]
+    fn what_both_looks_have_found_is_taken_in_order() {
+        assert_eq!(merged(&[1, 4, 9], 3, &[2, 3, 5], true), (vec![1, 2, 3, 4, 5, 9], None));
+        assert_eq!(merged(&[1, 4, 9], 3, &[], true), (vec![1, 4, 9], None));
+        assert_eq!(merged(&[], 0, &[2, 3], true), (vec![2, 3], None));
+    }
+
+    #[test]
+    fn what_was_published_meanwhile_goes_as_far_as_the_copy_does() {
+        // Only the second look has found 4, which stands before 5.
+        assert_eq!(merged(&[1, 4], 1, &[2, 5], true), (vec![1, 2, 4, 5], None));
+        // What came before 9 may have been logged to the other ring behind the copy.
+        assert_eq!(merged(&[1, 4, 9], 1, &[2, 5], true), (vec![1, 2, 4, 5], Some("held")));
+        assert_eq!(merged(&[1, 9], 1, &[], true), (vec![1], Some("held")));
+    }
+
+    #[test]
+    fn nothing_overtakes_what_came_behind_an_older_copy() {
+        assert_eq!(merged(&[1, 4, 9], 3, &[2, 5], false), (vec![1, 2, 4, 5], Some("waiting")));
     }
 }

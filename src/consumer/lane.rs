@@ -129,13 +129,11 @@ impl Lane {
         let fresh = see_drops(&self.state.drops, &mut self.seen, &mut self.gap, false);
         let written = self.written();
         let mut ended = self.state.has_ended();
-        // Before the looks: see `Followed::look`.
-        let as_of = self.followed.is_some().then(|| self.state.clock.stamp());
         let committed = self.ring.look();
         if twin::broken(Twin::EndedLast) {
             ended = self.state.has_ended();
         }
-        let (first, second) = committed.runs();
+        let first_look = committed.words();
         let mut account = Account {
             sweep: &mut self.sweep,
             thread: self.number,
@@ -144,17 +142,18 @@ impl Lane {
             state: &self.state,
             mark: None,
         };
-        let found = first.len() + second.len();
-        let mut found_all = found;
-        let left = match &mut self.followed {
+        let (left, found, copied) = match &mut self.followed {
             None => {
+                let (first, second) = committed.runs();
                 let all = account.take(first, dictionary, staging, block)
                     && account.take(second, dictionary, staging, block);
-                account.left(all)
+                (account.left(all), first_look, 0)
             }
             Some(followed) => {
-                let copy = followed.look(as_of.filter(|_| !ended));
-                found_all += copy.words().len();
+                let copy = followed.look(Some(self.state.clock.stamp()).filter(|_| !ended));
+                // See `followed` for why it is looked at twice.
+                let committed = self.ring.look();
+                let copied = copy.words().len();
                 if let Some((counts, range)) = copy.overwritten {
                     self.failed.add_all(DropReason::Overwritten, counts);
                     self.failed_range = join(self.failed_range, Some(range));
@@ -162,8 +161,9 @@ impl Lane {
                     let range = self.failed_range.unwrap_or_default();
                     account.mark = Some(Mark { failed: &self.failed, base: self.marked, range });
                 }
-                let merge = Merge::new(first, second, copy);
-                account.take_both(merge, dictionary, staging, block)
+                let merge = Merge::new(committed.runs(), first_look, copy);
+                let left = account.take_both(merge, dictionary, staging, block);
+                (left, committed.words(), copied)
             }
         };
         let all = left == Left::Nothing;
@@ -174,7 +174,7 @@ impl Lane {
             self.state.taken.high_water_words.store(found as u64, Ordering::Relaxed);
         }
         if let Some(gap) = &mut self.gap {
-            let words_before = if fresh { found_all } else { gap.words_before };
+            let words_before = if fresh { found + copied } else { gap.words_before };
             let taken = self.sweep.words + self.sweep.followed_words;
             gap.words_before = words_before.saturating_sub(taken);
         }

@@ -10,6 +10,9 @@ use crate::format::{ALIGNMENT, FRAME_HEADER_BYTES, varint};
 /// The size of a buffer before it grows. (The models make one in each of their many runs.)
 const FIRST_BYTES: usize = if cfg!(kymo_loom) { 4 << 10 } else { 256 << 10 };
 
+/// A piece may store up to this many bytes more than it has.
+const SLACK: usize = 64;
+
 /// Frames, the last of which may be under construction.
 #[derive(Debug)]
 pub(super) struct Staging {
@@ -43,8 +46,6 @@ impl Staging {
     /// Makes room for `bytes` bytes, put piece by piece.
     #[inline]
     pub(super) fn ensure(&mut self, bytes: usize) {
-        /// A piece may store up to this many bytes more than it has.
-        const SLACK: usize = 64;
         if self.bytes.len() - self.len < bytes + SLACK {
             self.grow(bytes + SLACK);
         }
@@ -56,35 +57,28 @@ impl Staging {
         self.bytes.resize(needed, 0);
     }
 
-    /// Makes room for `bytes` bytes, and has `fill` put something there.
+    /// Makes room for `bytes` bytes. What was put there counts when the room is [`done`](Room::done).
     #[inline(always)]
-    pub(super) fn fill<R>(
-        &mut self,
-        bytes: usize,
-        fill: impl FnOnce(Room<'_>) -> (R, Room<'_>),
-    ) -> R {
+    pub(super) fn room(&mut self, bytes: usize) -> Room<'_> {
         self.ensure(bytes);
-        let (result, Room { rest }) = fill(self.room());
-        let left = rest.len();
-        self.len = self.bytes.len() - left;
-        result
+        let start = self.bytes.as_mut_ptr();
+        // At least `bytes` before the slack, which `ensure` has made.
+        let limit = self.bytes.len() - SLACK;
+        Room { at: start.wrapping_add(self.len), limit: start.wrapping_add(limit), staging: self }
     }
 
     #[inline]
     pub(super) fn put(&mut self, bytes: &[u8]) {
-        self.room().put(bytes);
-        self.len += bytes.len();
+        let mut room = self.room(bytes.len());
+        room.put(bytes);
+        room.done();
     }
 
     #[inline]
     pub(super) fn put_varint(&mut self, value: u64) {
-        self.room().put_varint(value);
-        self.len += varint::len(value);
-    }
-
-    #[inline(always)]
-    fn room(&mut self) -> Room<'_> {
-        Room { rest: &mut self.bytes[self.len..] }
+        let mut room = self.room(varint::MAX_BYTES);
+        room.put_varint(value);
+        room.done();
     }
 
     /// Opens a frame, and makes room for `payload` bytes.
@@ -115,15 +109,30 @@ impl Staging {
 
 /// Room that was made. A record is put here, and not into [`Staging`] itself, so that the place
 /// stays in registers. Where there is too little of it, that is a panic.
+///
+/// INV-1: from `at` to [`SLACK`] bytes behind `limit` stands the end of the buffer of `staging`, whose
+/// borrow keeps all others away from it. `at` is no further than that.
+#[must_use = "what was put there counts when it is done"]
 pub(super) struct Room<'a> {
-    rest: &'a mut [u8],
+    at: *mut u8,
+    limit: *mut u8,
+    staging: &'a mut Staging,
 }
 
 impl Room<'_> {
+    /// What was put there is a part of the frame.
+    #[inline(always)]
+    pub(super) fn done(self) {
+        self.staging.len = self.at.addr() - self.staging.bytes.as_ptr().addr();
+    }
+
     #[inline(always)]
     pub(super) fn put(&mut self, bytes: &[u8]) {
-        self.rest[..bytes.len()].copy_from_slice(bytes);
-        self.skip(bytes.len());
+        let room = (self.limit.addr() + SLACK).wrapping_sub(self.at.addr());
+        assert!(bytes.len() <= room, "there is room");
+        // SAFETY: so many bytes are this room's alone (INV-1).
+        unsafe { self.at.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        self.at = self.at.wrapping_add(bytes.len());
     }
 
     /// As `put`; better for what is mostly short.
@@ -134,7 +143,7 @@ impl Room<'_> {
                 let room = self.chunk::<16>();
                 room[..8].copy_from_slice(first);
                 room[text.len() - 8..text.len()].copy_from_slice(last);
-                self.skip(text.len());
+                self.at = self.at.wrapping_add(text.len());
             }
             _ => self.put(text),
         }
@@ -143,29 +152,23 @@ impl Room<'_> {
     #[inline(always)]
     pub(super) fn put_varint(&mut self, value: u64) {
         let len = varint::len(value);
+        let room = self.chunk::<9>();
         if len > 8 {
-            return self.put_long_varint(value);
+            room[0] = 0;
+            room[1..].copy_from_slice(&value.to_le_bytes());
+        } else {
+            room[..8].copy_from_slice(&varint::word(value, len).to_le_bytes());
         }
-        *self.chunk() = varint::word(value, len).to_le_bytes();
-        self.skip(len);
+        self.at = self.at.wrapping_add(len);
     }
 
-    #[inline(always)]
-    fn put_long_varint(&mut self, value: u64) {
-        let [first, word @ ..] = self.chunk::<9>();
-        *first = 0;
-        *word = value.to_le_bytes();
-        self.skip(9);
-    }
-
+    /// The next bytes. At most so many may be passed over behind this.
     #[inline(always)]
     fn chunk<const N: usize>(&mut self) -> &mut [u8; N] {
-        self.rest.first_chunk_mut().expect("there is room")
-    }
-
-    #[inline(always)]
-    fn skip(&mut self, bytes: usize) {
-        self.rest = &mut std::mem::take(&mut self.rest)[bytes..];
+        const { assert!(N <= SLACK) };
+        assert!(self.at <= self.limit, "there is room");
+        // SAFETY: so many bytes are this room's alone (INV-1).
+        unsafe { &mut *self.at.cast() }
     }
 }
 

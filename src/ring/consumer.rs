@@ -123,6 +123,13 @@ impl Committed<'_> {
         self.words.runs()
     }
 
+    /// How many words.
+    #[inline]
+    pub fn words(&self) -> usize {
+        let (first, second) = self.runs();
+        first.len() + second.len()
+    }
+
     /// Gives the first `words` words, fillers included, back to the producer. To take nothing, drop
     /// this instead: that spares a store.
     ///
@@ -137,8 +144,7 @@ impl Committed<'_> {
     /// Gives all words back to the producer.
     #[inline]
     pub fn consume_all(self) {
-        let (first, second) = self.runs();
-        let words = first.len() + second.len();
+        let words = self.words();
         self.consume(words);
     }
 }
