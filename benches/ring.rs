@@ -108,7 +108,7 @@ fn kymo_ring_bounded(cursor: &mut Cursor, number: u64) -> bool {
     // SAFETY: as many words are lent.
     unsafe { next.cast::<[u64; WORDS]>().write(record(number)) };
     // SAFETY: all of them were written.
-    unsafe { publisher.publish(next, behind) };
+    unsafe { publisher.publish(next, behind, false) };
     cursor.lent.next = behind;
     true
 }

@@ -4,10 +4,9 @@
 //! to be free to the cursor; calls write into them until there are too few left, or something is
 //! out of the ordinary. Then a call *takes* the cursor, and its producer takes the words back.
 //!
-//! One comparison finds all that out: whether a record ends before its level's *limit*. The limit
+//! One comparison finds most of that out: whether a record ends before its level's *limit*. The limit
 //! is the end of the words that are lent; or so low that no record does, where the thread has no
-//! ring, where the level's records go another way, where the logger was shut down. While a call is
-//! under way the cursor is so high that none does.
+//! ring, where the level's records go another way, where the logger was shut down.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -15,10 +14,9 @@ use std::ptr;
 
 use crate::crash_proof::KnownSites;
 use crate::recorded::Recorders;
-use crate::ring::LENT_END;
 use crate::ring::producer::Lent;
 use crate::ring::recorder::bounded::Publisher;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::statics::{AtomicPtr, compiler_fence};
 use crate::twin::{self, Twin};
 
@@ -28,17 +26,19 @@ const NONE: usize = 0;
 /// The logger was shut down. As an end it is as good as none.
 const CLOSED: usize = 1;
 
-/// From here on `next` says that a call is under way: it is behind all limits (INV-3 of `ring`).
-const TAKEN: *mut u64 = ptr::without_provenance_mut(LENT_END);
+/// Nobody has taken the cursor: one less than zero.
+const FREE: u64 = u64::MAX;
 
 /// Which path of a log call the records of a level take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub(crate) enum Path {
-    /// The shortest: the processor's counter, and a ring on the heap.
-    First,
-    /// The coarse clock, or a ring in a file.
-    Second,
+    /// The processor's counter, and a ring on the heap.
+    Counter,
+    /// The coarse clock, and a ring on the heap.
+    Coarse,
+    /// A ring in a file, and one of the two clocks.
+    InFile,
     /// Something out of the ordinary is to be done: no words are lent.
     Outlined,
     /// The record goes to a ring of its own, where it takes the place of the oldest.
@@ -54,7 +54,7 @@ impl Path {
     /// The same where rings are in files.
     fn in_file(self) -> Self {
         match self {
-            Self::First => Self::Second,
+            Self::Counter | Self::Coarse => Self::InFile,
             Self::Overwriting => Self::OverwritingInFile,
             Self::Flight => Self::FlightInFile,
             other => other,
@@ -89,18 +89,21 @@ const LEVELS: Range<usize> = if cfg!(kymo_loom) { 2..3 } else { 0..5 };
 /// - INV-1: all but the limits is used by one thread only: the one whose ring it is. The limits are
 ///   raised by that thread, and closed by the consumer.
 /// - INV-2: a limit that is neither [`NONE`] nor [`CLOSED`] is the end of words that the producer
-///   has lent, and while it is that, `next` is taken or an address among these words or at their
-///   end, and `publisher` is what came with them.
+///   has lent, and while it is that and nobody has taken the cursor, `next` is an address among these
+///   words or at their end, and `publisher` is what came with them.
 /// - INV-3: `recorders` is null, or what the producer owns, which uses it only while the cursor is
 ///   taken.
 /// - INV-4: a signal handler may interrupt everything here, behind each instruction, and log. Where
 ///   it finds the cursor taken it changes nothing of it; where not, it leaves it as another call
-///   would. So nothing is read or written but by who has taken it; and to take it, which is to read
-///   `next` and to write it, is one instruction. With two, what the handler logs between them would
-///   be written over.
+///   would. So nothing else is read or written but by who has taken it. A handler that comes while
+///   the cursor is being taken has put it back when the interrupted call goes on, which then takes it
+///   all the same, and reads all the rest behind that.
 #[repr(C, align(128))]
 pub(crate) struct Cursor {
-    /// An atomic for the sake of [`NOWHERE`], which all threads without a ring try to take.
+    /// [`FREE`], or how often it was taken or tried to be. An atomic, as the next, for the sake of
+    /// [`NOWHERE`], which all threads without a ring take.
+    taken: AtomicU64,
+    /// The address behind the last record that was published in the words that are lent.
     next: AtomicPtr<u64>,
     publisher: Cell<Option<Publisher>>,
     /// By path, then level.
@@ -122,6 +125,7 @@ unsafe impl Sync for Cursor {}
 /// The cursor of threads that have no ring.
 #[cfg(not(kymo_loom))]
 pub(crate) static NOWHERE: Cursor = Cursor {
+    taken: AtomicU64::new(FREE),
     next: AtomicPtr::new(ptr::null_mut()),
     publisher: Cell::new(None),
     limits: [const { [const { AtomicUsize::new(NONE) }; 5] }; LENDING],
@@ -135,7 +139,8 @@ impl Cursor {
     /// A cursor that is taken, and to which nothing was lent.
     pub(crate) fn new(paths: [Path; 5], is_coarse: bool) -> Self {
         Self {
-            next: AtomicPtr::new(TAKEN),
+            taken: AtomicU64::new(0),
+            next: AtomicPtr::new(ptr::null_mut()),
             publisher: Cell::new(None),
             limits: std::array::from_fn(|_| std::array::from_fn(|_| AtomicUsize::new(NONE))),
             paths,
@@ -151,7 +156,7 @@ impl Cursor {
         Self { paths, known: Some(KnownSites::new()), ..self }
     }
 
-    /// Whether the second path stamps with the coarse clock.
+    /// Whether calls are stamped with the coarse clock, where the path leaves that open.
     #[inline(always)]
     pub(crate) fn is_coarse(&self) -> bool {
         self.is_coarse
@@ -191,35 +196,29 @@ impl Cursor {
         Some(Recording { cursor: self, next, recorders, path })
     }
 
-    /// Takes it for a call, unless one is under way, which [`Taken::room`] finds out.
+    /// Takes it for a call; `None` where one is under way.
     #[inline(always)]
-    pub(crate) fn take_for_call(&self) -> Taken<'_> {
-        Taken { cursor: self, next: self.take_next() }
+    pub(crate) fn take_for_call(&self) -> Option<Taken<'_>> {
+        self.take().map(|next| Taken { cursor: self, next })
     }
 
     /// Whether a call is under way.
     pub(crate) fn is_taken(&self) -> bool {
-        is_taken(self.next.load(Ordering::Relaxed))
+        // Relaxed: who else takes it is a signal handler of this thread, which puts it back.
+        self.taken.load(Ordering::Relaxed) != FREE
     }
 
     /// Takes it: the address behind the last record that was published in the words that are lent.
     /// `None` where it is taken already.
+    #[inline(always)]
     pub(crate) fn take(&self) -> Option<*mut u64> {
-        let next = self.take_next();
-        if is_taken(next) {
-            self.put_back(next);
+        if !count_up(&self.taken) {
             return None;
         }
-        Some(next)
-    }
-
-    /// Takes it, and returns what `next` was, which may be that it is taken.
-    #[inline(always)]
-    fn take_next(&self) -> *mut u64 {
-        let next = take_in_one_instruction(&self.next);
         // For signal handlers: what follows does not move up. (INV-4.)
         compiler_fence(Ordering::SeqCst);
-        next
+        // Relaxed: it is this thread's own.
+        Some(self.next.load(Ordering::Relaxed))
     }
 
     /// Whether words are lent to any level.
@@ -251,9 +250,11 @@ impl Cursor {
     /// Lets calls use it again.
     #[inline(always)]
     pub(crate) fn put_back(&self, next: *mut u64) {
+        // Relaxed, both: see `take`.
+        self.next.store(next, Ordering::Relaxed);
         // For signal handlers: what was done before does not move down. (INV-4.)
         compiler_fence(Ordering::SeqCst);
-        self.next.store(next, Ordering::Relaxed);
+        self.taken.store(FREE, Ordering::Relaxed);
     }
 
     /// For the consumer: the logger was shut down.
@@ -276,13 +277,13 @@ impl Cursor {
     fn limits(&self, which: impl Fn(Path) -> bool) -> impl Iterator<Item = &AtomicUsize> {
         LEVELS.filter_map(move |level| {
             let path = self.paths[level];
-            let lending = if path.lends() { path } else { Path::First };
+            let lending = if path.lends() { path } else { Path::Counter };
             which(path).then(|| &self.limits[lending as usize][level])
         })
     }
 }
 
-/// A cursor that was taken for a call, or was taken before, by the call that this one has interrupted.
+/// A cursor that was taken for a call.
 #[must_use = "the cursor stays taken until `put_back`"]
 pub(crate) struct Taken<'a> {
     cursor: &'a Cursor,
@@ -310,7 +311,7 @@ impl<'a> Taken<'a> {
         bytes: usize,
     ) -> Result<Room<'a>, Self> {
         let Self { cursor, next: start } = self;
-        // No sum of these wraps: see `take_in_one_instruction`, and INV-3 of `ring`.
+        // No sum of these wraps: INV-3 of `ring`.
         let end = start.wrapping_byte_add(bytes);
         needed_later(start, end);
         // Relaxed: the words are those that this thread lent itself. That the logger was shut down
@@ -344,36 +345,37 @@ fn needed_later(start: *mut u64, end: *mut u64) {
     let _ = (start, end);
 }
 
-fn is_taken(next: *mut u64) -> bool {
-    next.addr() >= TAKEN.addr()
-}
-
-/// Makes it [`TAKEN`] or more, and returns what it was. On x86-64 by an addition, which, unlike an
-/// exchange, does not lock the bus: signals do not come in the middle of an instruction, and other
-/// threads do not matter. A handler that interrupts a call finds it taken, and adds to it once more
-/// until it has put it back; so many would have to interrupt one another just there that the sum
-/// wraps, 255, that a stack has no room for them.
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
+/// Counts one more, and says whether that makes zero. Counted is not who has taken it, which nobody
+/// needs to know, but 64 bits of them never come round.
+///
+/// On x86-64, one instruction to count and one to ask. Not `xadd`, which would count, and answer what
+/// was there, in one: the processors that were measured take ten cycles for it, in which the next
+/// call waits for this one.
+#[cfg(all(target_arch = "x86_64", not(any(miri, kymo_loom))))]
 #[inline(always)]
-fn take_in_one_instruction(next: &AtomicPtr<u64>) -> *mut u64 {
-    let mut before = TAKEN;
+fn count_up(counter: &AtomicU64) -> bool {
     // SAFETY: this is a relaxed load and a relaxed store of the atomic.
     unsafe {
         std::arch::asm!(
-            "xadd qword ptr [{next}], {before}",
-            next = in(reg) next.as_ptr(),
-            before = inout(reg) before,
+            "inc qword ptr [{counter}]",
+            "jnz {more}",
+            counter = in(reg) counter.as_ptr(),
+            more = label { return false },
             options(nostack)
         );
     }
-    before
+    true
 }
 
-/// Makes it [`TAKEN`], and returns what it was.
-#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64", not(miri))))]
+/// Counts one more, and says whether that makes zero.
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, kymo_loom)))))]
 #[inline(always)]
-fn take_in_one_instruction(next: &AtomicPtr<u64>) -> *mut u64 {
-    next.swap(TAKEN, Ordering::Relaxed)
+fn count_up(counter: &AtomicU64) -> bool {
+    // Relaxed, both: only signal handlers of this thread count besides, and those leave it as it was,
+    // or leave it to who has taken the cursor.
+    let count = counter.load(Ordering::Relaxed).wrapping_add(1);
+    counter.store(count, Ordering::Relaxed);
+    count == 0
 }
 
 /// The right to use a thread's recorders: its cursor is taken, until this is dropped.
@@ -415,17 +417,17 @@ impl Room<'_> {
         self.start
     }
 
-    /// Shows the record to the consumer: one release store.
+    /// Shows the record to the consumer: one release store. `on_heap`: the ring is on the heap.
     ///
     /// # Safety
     /// The record has been written.
     #[inline(always)]
-    pub(crate) unsafe fn publish(self) {
+    pub(crate) unsafe fn publish(self, on_heap: bool) {
         // SAFETY: INV-2: words were lent, as there was room.
         let publisher = unsafe { self.cursor.publisher.get().unwrap_unchecked() };
         // SAFETY: INV-2: the words are lent, and begin where the last record ended; they are
         // written, as the caller promises, who had promised that the ring lives.
-        unsafe { publisher.publish(self.start, self.end) };
+        unsafe { publisher.publish(self.start, self.end, on_heap) };
         self.cursor.put_back(self.end);
     }
 }

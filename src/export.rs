@@ -10,6 +10,7 @@ use crate::call_site::{AtAny, AtLevel, CallSite};
 use crate::cursor::Taken;
 use crate::hot;
 pub use crate::hot::enabled;
+use crate::hot::{Coarse, InFile, Other};
 use crate::level::Level;
 use crate::recorded;
 
@@ -49,11 +50,11 @@ pub(crate) fn site<S: Statement, L: Arguments>(_: S, _: L) -> &'static CallSite 
 /// Makes the functions for statements with a few arguments. The arguments are passed one by one so
 /// that they travel in registers, to functions that all statements with these types and of
 /// this level share, so that a statement is little code: `$shared` for the usual case, which calls nothing and so saves no
-/// register, `$long` where a string has to be copied by a loop, `$second` for the coarse clock and rings in files,
+/// register, `$long` where a string has to be copied by a loop, `$coarse` for the coarse clock, `$in_file` for rings in files,
 /// `$recorded` for levels whose records go round in a ring of their own, `$outlined` where anything else is out of the
 /// ordinary. The call site comes last, so that the arguments are in their registers already.
 macro_rules! log {
-    ($log:ident $log_at:ident $shared:ident $long:ident $second:ident $recorded:ident $outlined:ident: $list:ty,
+    ($log:ident $log_at:ident $shared:ident $long:ident $coarse:ident $in_file:ident $recorded:ident $outlined:ident: $list:ty,
         $($name:ident: $ty:ident),* => $value:expr) => {
         #[inline(always)]
         pub fn $log<S: Statement, $($ty: Encode),*>(_statement: S, $($name: $ty),*) {
@@ -72,26 +73,42 @@ macro_rules! log {
             if !arguments.are_short() {
                 return $long::<V, $($ty),*>($($name,)* site);
             }
-            if let Err(taken) = hot::first::<V, _>(site, arguments) {
-                $second::<V, $($ty),*>($($name,)* site, taken);
+            match hot::counter::<V, _>(site, arguments) {
+                Ok(()) => {}
+                Err(Other::Way(taken)) => $coarse::<V, $($ty),*>($($name,)* site, taken),
+                Err(Other::Nested) => $outlined($($name,)* site),
             }
         }
 
         #[inline(never)]
         fn $long<V: AtLevel, $($ty: Encode),*>($($name: $ty,)* site: &'static CallSite) {
             let arguments: $list = $value;
-            if let Err(taken) = hot::first::<V, _>(site, arguments) {
-                $second::<V, $($ty),*>($($name,)* site, taken);
+            match hot::counter::<V, _>(site, arguments) {
+                Ok(()) => {}
+                Err(Other::Way(taken)) => $coarse::<V, $($ty),*>($($name,)* site, taken),
+                Err(Other::Nested) => $outlined($($name,)* site),
             }
         }
 
         #[inline(never)]
         #[allow(clippy::too_many_arguments, reason = "one for each argument of the statement")]
-        fn $second<V: AtLevel, $($ty: Encode),*>(
+        fn $coarse<V: AtLevel, $($ty: Encode),*>(
             $($name: $ty,)* site: &'static CallSite, taken: Taken<'static>,
         ) {
             let arguments: $list = $value;
-            if !hot::second::<V, _>(taken, site, arguments) {
+            if let Err(taken) = hot::lent::<Coarse, V, _>(taken, site, arguments) {
+                $in_file::<V, $($ty),*>($($name,)* site, taken);
+            }
+        }
+
+        #[inline(never)]
+        #[allow(clippy::too_many_arguments, reason = "one for each argument of the statement")]
+        fn $in_file<V: AtLevel, $($ty: Encode),*>(
+            $($name: $ty,)* site: &'static CallSite, taken: Taken<'static>,
+        ) {
+            let arguments: $list = $value;
+            if let Err(taken) = hot::lent::<InFile, V, _>(taken, site, arguments) {
+                taken.put_back();
                 $recorded::<V, $($ty),*>($($name,)* site);
             }
         }
@@ -113,14 +130,14 @@ macro_rules! log {
     };
 }
 
-log!(log0 log0_at shared0 long0 second0 recorded0 outlined0: (), => ());
-log!(log1 log1_at shared1 long1 second1 recorded1 outlined1: (A, ()), a: A => (a, ()));
-log!(log2 log2_at shared2 long2 second2 recorded2 outlined2: (A, (B, ())), a: A, b: B => (a, (b, ())));
-log!(log3 log3_at shared3 long3 second3 recorded3 outlined3: (A, (B, (C, ()))), a: A, b: B, c: C => (a, (b, (c, ()))));
-log!(log4 log4_at shared4 long4 second4 recorded4 outlined4: (A, (B, (C, (D, ())))), a: A, b: B, c: C, d: D => (a, (b, (c, (d, ())))));
-log!(log5 log5_at shared5 long5 second5 recorded5 outlined5: (A, (B, (C, (D, (E, ()))))), a: A, b: B, c: C, d: D, e: E =>
+log!(log0 log0_at shared0 long0 coarse0 in_file0 recorded0 outlined0: (), => ());
+log!(log1 log1_at shared1 long1 coarse1 in_file1 recorded1 outlined1: (A, ()), a: A => (a, ()));
+log!(log2 log2_at shared2 long2 coarse2 in_file2 recorded2 outlined2: (A, (B, ())), a: A, b: B => (a, (b, ())));
+log!(log3 log3_at shared3 long3 coarse3 in_file3 recorded3 outlined3: (A, (B, (C, ()))), a: A, b: B, c: C => (a, (b, (c, ()))));
+log!(log4 log4_at shared4 long4 coarse4 in_file4 recorded4 outlined4: (A, (B, (C, (D, ())))), a: A, b: B, c: C, d: D => (a, (b, (c, (d, ())))));
+log!(log5 log5_at shared5 long5 coarse5 in_file5 recorded5 outlined5: (A, (B, (C, (D, (E, ()))))), a: A, b: B, c: C, d: D, e: E =>
     (a, (b, (c, (d, (e, ()))))));
-log!(log6 log6_at shared6 long6 second6 recorded6 outlined6: (A, (B, (C, (D, (E, (F, ())))))), a: A, b: B, c: C, d: D, e: E, f: F =>
+log!(log6 log6_at shared6 long6 coarse6 in_file6 recorded6 outlined6: (A, (B, (C, (D, (E, (F, ())))))), a: A, b: B, c: C, d: D, e: E, f: F =>
     (a, (b, (c, (d, (e, (f, ())))))));
 
 /// A statement with more arguments than fit into registers: `(a, (b, (c, …)))`.
@@ -137,9 +154,16 @@ pub fn log_many_at<S: Statement, L: Arguments>(_statement: S, level: Level, argu
 
 #[inline(never)]
 fn shared_many<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: L) {
-    let Err(taken) = hot::first::<V, L>(site, arguments) else { return };
-    let logged =
-        hot::second::<V, L>(taken, site, arguments) || recorded::log::<V, L>(site, arguments);
+    let logged = match hot::counter::<V, L>(site, arguments) {
+        Ok(()) => true,
+        Err(Other::Way(taken)) => {
+            let lent = hot::lent::<Coarse, V, L>(taken, site, arguments)
+                .or_else(|taken| hot::lent::<InFile, V, L>(taken, site, arguments))
+                .map_err(Taken::put_back);
+            lent.is_ok() || recorded::log::<V, L>(site, arguments)
+        }
+        Err(Other::Nested) => false,
+    };
     if !logged {
         hot::log_slow(site, arguments);
     }

@@ -3,9 +3,10 @@
 //! Everything here that is not `#[cold]` runs in every call, and its machine code is kept in
 //! `benches/assembly/`.
 //!
-//! Three functions for each list of argument types, tried one after the other. Two write into the
-//! words that the thread's [`Cursor`] has: the first, and, for the coarse clock and rings in files,
-//! the second. The third is outlined: it does what is out of the ordinary.
+//! A function for each way that a record may go and each list of argument types, tried one after the
+//! other. Three write into the words that the thread's [`Cursor`] has: for the processor's counter, for
+//! the coarse clock, and for rings in files. Levels whose records go round have another (`recorded`). The
+//! last is outlined: it does what is out of the ordinary.
 //!
 //! Invariants:
 //! - INV-1: a thread's cursor and [`Producer`] are used by one call at a time. A call *takes* the
@@ -116,10 +117,10 @@ pub(crate) trait Lent {
 }
 
 /// The shortest path: the processor's counter, and a ring on the heap.
-pub(crate) struct First;
+pub(crate) struct Counter;
 
-impl Lent for First {
-    const PATH: Path = Path::First;
+impl Lent for Counter {
+    const PATH: Path = Path::Counter;
 
     #[inline(always)]
     fn knows(_: &Cursor, _: &'static CallSite) -> bool {
@@ -133,57 +134,81 @@ impl Lent for First {
     }
 }
 
-/// The coarse clock, or a ring in a file.
-pub(crate) struct Second;
+/// The coarse clock, and a ring on the heap.
+pub(crate) struct Coarse;
 
-impl Lent for Second {
-    const PATH: Path = Path::Second;
+impl Lent for Coarse {
+    const PATH: Path = Path::Coarse;
+
+    #[inline(always)]
+    fn knows(_: &Cursor, _: &'static CallSite) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    unsafe fn stamp(_: &Cursor, to: *mut u64) {
+        // SAFETY: the caller's promise.
+        unsafe { to.write(clock::coarse()) };
+    }
+}
+
+/// A ring in a file, and one of the two clocks.
+pub(crate) struct InFile;
+
+impl Lent for InFile {
+    const PATH: Path = Path::InFile;
 
     #[inline(always)]
     fn knows(cursor: &Cursor, site: &'static CallSite) -> bool {
-        cursor.known_sites().is_none_or(|known| known.has(site))
+        cursor.known_sites().is_some_and(|known| known.has(site))
     }
 
     #[inline(always)]
     unsafe fn stamp(cursor: &Cursor, to: *mut u64) {
         if cursor.is_coarse() {
             // SAFETY: the caller's promise.
-            unsafe { to.write(clock::coarse()) };
+            unsafe { Coarse::stamp(cursor, to) };
         } else {
             // SAFETY: the caller's promise.
-            unsafe { clock::write_counter(to) };
+            unsafe { Counter::stamp(cursor, to) };
         }
     }
 }
 
-/// Logs a record on the first path, where nothing is out of the ordinary. Where something is, leaves
-/// the cursor taken for the second.
+/// What is out of the ordinary.
+pub(crate) enum Other {
+    /// This is a signal handler, which has interrupted a call of its own thread.
+    Nested,
+    /// The record goes another way. The cursor is taken.
+    Way(Taken<'static>),
+}
+
+/// Logs a record on the shortest path, where nothing is out of the ordinary. Where the record goes
+/// another way, leaves the cursor taken for that.
 #[inline(always)]
-pub(crate) fn first<V: AtLevel, L: Arguments>(
+pub(crate) fn counter<V: AtLevel, L: Arguments>(
     site: &'static CallSite,
     arguments: L,
-) -> Result<(), Taken<'static>> {
+) -> Result<(), Other> {
     let cursor = CURSOR.with(Cell::get);
     // Models have no statements.
     assert!(!(cfg!(kymo_loom) && cursor.is_null()));
     // SAFETY: it lives until the thread makes another ring, or ends, which no signal handler does.
     let cursor = unsafe { &*cursor };
+    let taken = cursor.take_for_call().ok_or(Other::Nested)?;
     // SAFETY: it is this thread's, and its ring, if there is one, lives as long as the cursor.
-    unsafe { log_taken::<First, V, L>(cursor.take_for_call(), site, arguments) }
+    unsafe { log_taken::<Counter, V, L>(taken, site, arguments) }.map_err(Other::Way)
 }
 
-/// Logs a record on the second path, behind the first; returns false, having done nothing, where that
-/// is not possible either.
+/// The same on another path, behind `counter`.
 #[inline(always)]
-#[must_use]
-pub(crate) fn second<V: AtLevel, L: Arguments>(
+pub(crate) fn lent<P: Lent, V: AtLevel, L: Arguments>(
     taken: Taken<'static>,
     site: &'static CallSite,
     arguments: L,
-) -> bool {
-    // SAFETY: as in `first`, whence it comes.
-    let logged = unsafe { log_taken::<Second, V, L>(taken, site, arguments) };
-    logged.map_err(Taken::put_back).is_ok()
+) -> Result<(), Taken<'static>> {
+    // SAFETY: as in `counter`, whence it comes.
+    unsafe { log_taken::<P, V, L>(taken, site, arguments) }
 }
 
 /// Logs a record on one path; returns false, having done nothing, where something is out of the
@@ -197,8 +222,9 @@ pub(crate) unsafe fn try_log<P: Lent, V: AtLevel, L: Arguments>(
     site: &'static CallSite,
     arguments: L,
 ) -> bool {
+    let Some(taken) = cursor.take_for_call() else { return false };
     // SAFETY: the caller's promise.
-    let logged = unsafe { log_taken::<P, V, L>(cursor.take_for_call(), site, arguments) };
+    let logged = unsafe { log_taken::<P, V, L>(taken, site, arguments) };
     logged.map_err(Taken::put_back).is_ok()
 }
 
@@ -235,7 +261,7 @@ unsafe fn log_taken<'a, P: Lent, V: AtLevel, L: Arguments>(
     // SAFETY: what is left of `bytes` is `arguments.bytes()`.
     unsafe { arguments.write(to) };
     // SAFETY: the record is whole. (Of its last word, what lies behind `bytes` is as it was.)
-    unsafe { room.publish() };
+    unsafe { room.publish(P::PATH != Path::InFile) };
     Ok(())
 }
 

@@ -32,7 +32,7 @@ pub mod rig {
     use crate::format::FRAME_HEADER_BYTES;
     use crate::format::frame::{FrameHeader, Kind};
     use crate::format::varint;
-    use crate::hot::{self, Second};
+    use crate::hot::{self, Coarse};
     use crate::orphans::Orphan;
     use crate::policy::{FlightRecorder, Policies, WriteThrough};
     use crate::producer::Producer;
@@ -218,7 +218,7 @@ pub mod rig {
             let arguments: Number = (number, ());
             // SAFETY: it is this thread's, and its ring lives.
             let logged =
-                unsafe { hot::try_log::<Second, AtAny, _>(&self.0.state.cursor, &SITE, arguments) };
+                unsafe { hot::try_log::<Coarse, AtAny, _>(&self.0.state.cursor, &SITE, arguments) };
             logged
                 || self.with_producer(|producer| {
                     let logs = !producer.is_shut_down();

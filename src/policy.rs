@@ -181,8 +181,8 @@ impl Policies {
     pub(crate) fn plain_path(&self, level: Level, clock: TickSource) -> Path {
         match clock.source() {
             _ if self.write_through(level).is_some() => Path::Outlined,
-            ClockSource::Counter => Path::First,
-            ClockSource::Coarse => Path::Second,
+            ClockSource::Counter => Path::Counter,
+            ClockSource::Coarse => Path::Coarse,
             ClockSource::Monotonic | ClockSource::Custom => Path::Outlined,
         }
     }

@@ -13,12 +13,14 @@
 <kymo::export::shared3>:
 	mov    $0xffffffffffffff18,%rax
 	mov    %fs:(%rax),%r8
-	movabs $0x100000000000000,%r9
-	xadd   %r9,(%r8)
+	incq   (%r8)
+	jne    <kymo::export::shared3+0x5c>
+	mov    0x8(%r8),%r9
 	lea    0x28(%r9),%r10
-	mov    0x28(%r8),%rax
+	mov    0x30(%r8),%rax
 	cmp    %r10,%rax
-	jb     <kymo::export::second3>
+	jae    <kymo::export::shared3+0x26>
+	jmp    <kymo::export::coarse3>
 	mov    %rdx,%r11
 	rdtsc
 	mov    %eax,0x8(%r9)
@@ -28,9 +30,9 @@
 	mov    %rdi,0x10(%r9)
 	mov    %rsi,0x18(%r9)
 	mov    %r11,0x20(%r9)
-	mov    0x8(%r8),%rax
-	mov    0x10(%r8),%rcx
-	add    %r10,%rcx
-	mov    %rcx,(%rax)
-	mov    %r10,(%r8)
+	mov    0x10(%r8),%rax
+	mov    %r10,(%rax)
+	mov    %r10,0x8(%r8)
+	movq   $0xffffffffffffffff,(%r8)
 	ret
+	jmp    <kymo::export::outlined3>

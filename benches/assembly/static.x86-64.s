@@ -13,22 +13,23 @@
 <kymo::export::shared0>:
 	mov    $0xffffffffffffff18,%rax
 	mov    %fs:(%rax),%rsi
-	movabs $0x100000000000000,%rcx
-	xadd   %rcx,(%rsi)
+	incq   (%rsi)
+	jne    <kymo::export::shared0+0x4d>
+	mov    0x8(%rsi),%rcx
 	lea    0x10(%rcx),%r8
-	mov    0x28(%rsi),%rax
+	mov    0x30(%rsi),%rax
 	cmp    %r8,%rax
-	jae    <kymo::export::shared0+0x2e>
+	jae    <kymo::export::shared0+0x29>
 	mov    %rcx,%rdx
-	jmp    <kymo::export::second0>
+	jmp    <kymo::export::coarse0>
 	rdtsc
 	mov    %eax,0x8(%rcx)
 	mov    %edx,0xc(%rcx)
 	mov    %rdi,(%rcx)
 	movw   $0x10,0x6(%rcx)
-	mov    0x8(%rsi),%rax
-	mov    0x10(%rsi),%rcx
-	add    %r8,%rcx
-	mov    %rcx,(%rax)
-	mov    %r8,(%rsi)
+	mov    0x10(%rsi),%rax
+	mov    %r8,(%rax)
+	mov    %r8,0x8(%rsi)
+	movq   $0xffffffffffffffff,(%rsi)
 	ret
+	jmp    *0xff275(%rip)        # <_DYNAMIC+0x240>

@@ -38,7 +38,7 @@ fn a_record_arrives_whole_twins() {
     must_fail(a_record_arrives_whole_twins, publish_and_consume, &twins);
 }
 
-/// Three records through a ring that holds two: the third one waits.
+/// Three records through a ring that holds one, so that each waits for the one before.
 fn ring_full() {
     let (mut producer, mut consumer) = ring(4);
     assert_eq!(producer.capacity(), 4);
@@ -127,7 +127,7 @@ fn try_log(producer: &mut WordProducer, words: usize, number: u64) -> bool {
     if behind <= end {
         write(next, words, number);
         // SAFETY: All words have been written, and the header says how many there are.
-        unsafe { publisher.publish(next, behind) };
+        unsafe { publisher.publish(next, behind, true) };
         // SAFETY: So far they have been published.
         unsafe { producer.take_back(behind) };
         return true;

@@ -11,7 +11,7 @@ use crate::argument::Arguments;
 use crate::call_site::{AtAny, CallSite, Location};
 use crate::clock::{Clock, TickSource};
 use crate::format::header::{ClockSource, Header};
-use crate::hot::{First, log_outlined, try_log};
+use crate::hot::{Counter, log_outlined, try_log};
 use crate::level::Level;
 use crate::policy::{Overflow, Policies};
 use crate::producer::Producer;
@@ -213,7 +213,7 @@ fn fill(producer: &mut Producer) -> u64 {
     let (cursor, site) = (&producer.state.cursor, site::<(u64, ())>());
     let logged = (1_u64..).take_while(|number| {
         // SAFETY: the producer is this thread's, and lives.
-        unsafe { try_log::<First, AtAny, _>(cursor, site, (*number, ())) }
+        unsafe { try_log::<Counter, AtAny, _>(cursor, site, (*number, ())) }
     });
     let logged = 1 + logged.count() as u64;
     producer.take_back();

@@ -58,15 +58,10 @@ pub const MAX_RECORD_WORDS: usize = MAX_RECORD_BYTES / WORD_BYTES;
 pub const ADDRESS_BITS: u32 = 48;
 
 /// No words that are lent lie behind this address: who borrows words may take a higher one for a
-/// sign, and add the length of a record to it. Programs of x86-64 Linux end there.
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
-pub const LENT_END: usize = 1 << 56;
-/// No words that are lent lie behind this address: who borrows words may take a higher one for a
 /// sign, and add the length of a record to it.
-#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64", not(miri))))]
 pub const LENT_END: usize = (usize::MAX - 2 * MAX_RECORD_BYTES) & !(WORD_BYTES - 1);
 
-/// The bits above them that are the length in bytes.
+/// The bits above the address that are the length in bytes.
 const LENGTH_MASK: u64 = (1 << 15) - 1;
 
 /// The bit of a header that is for whoever writes and reads records.

@@ -8,7 +8,7 @@
 //!
 //! See `ring` for the invariants.
 
-use super::recorder::bounded::{Publisher, Run, Writer};
+use super::recorder::bounded::{Publisher, Run, SPARE_WORDS, Writer};
 use super::{LENT_END, MAX_RECORD_WORDS, WORD_BYTES};
 use crate::twin::{self, Twin};
 
@@ -128,7 +128,7 @@ impl Producer {
     pub fn is_drained(&mut self) -> bool {
         assert!(self.lent.is_none(), "words are lent");
         let [ahead, beginning] = self.writer.free();
-        ahead.words + beginning.words == self.capacity()
+        (ahead.words + beginning.words) as u64 == self.capacity() as u64 - SPARE_WORDS
     }
 
     /// The longest record in words that this ring takes, however empty (INV-4).

@@ -4,6 +4,11 @@
 //! While words are lent, their addresses stand for positions: the difference is a constant, the
 //! [`Publisher`]'s bias.
 //!
+//! Of the tail as it is published, the consumer believes only where in the ring it is; how often the
+//! producer has been round follows from the head. So the ring is never quite full: full, it would
+//! look empty. And so a ring on the heap publishes plain addresses, without a bias: nobody else reads
+//! its tail. The tail of a ring in a file says its position, for who recovers it.
+//!
 //! Under loom, which does not see plain words, each half has a copy of the words that are its own,
 //! and moves them to and from the ring's atomic words. That each word has one owner at a time, loom
 //! sees by cells that are touched when it becomes a half's own, and before that gives it away: see
@@ -30,18 +35,26 @@ pub struct Run {
 /// Makes a storage of a ring.
 pub fn storage(ring: Arc<Ring>) -> (Writer, Reader) {
     assert_mode(&ring, Mode::Bounded);
-    let writer =
-        Writer { shared: NonNull::from(ring.shared()), tail: 0, plain: Plain::new(&ring), ring };
+    let origin = if ring.publishes_addresses() { ring.words().addr().get() as u64 } else { 0 };
+    // Relaxed: nobody else knows the ring yet.
+    ring.shared().tail.store(origin, Ordering::Relaxed);
+    let shared = NonNull::from(ring.shared());
+    let writer = Writer { shared, origin, tail: 0, plain: Plain::new(&ring), ring };
     let ring = Arc::clone(&writer.ring);
     let plain = Plain::new(&ring);
-    (writer, Reader { ring, plain, head: 0, tail: 0 })
+    (writer, Reader { ring, plain, origin, head: 0, tail: 0 })
 }
+
+/// How many words of a ring stay free.
+pub const SPARE_WORDS: u64 = 1;
 
 /// The producer's half.
 #[derive(Debug)]
 pub struct Writer {
     /// Points into `ring`: one indirection less where a record is published.
     shared: NonNull<Shared>,
+    /// What is published for position zero.
+    origin: u64,
     /// The tail, which nobody else moves.
     tail: u64,
     plain: Plain,
@@ -76,7 +89,8 @@ impl Writer {
         let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderHeadLoad);
         let head = self.shared().consumer.head.load(acquire);
         let capacity = self.ring.capacity();
-        let free = capacity.saturating_sub(self.tail.wrapping_sub(head));
+        let most = capacity - SPARE_WORDS;
+        let free = most.saturating_sub(self.tail.wrapping_sub(head));
         self.plain.claim(&self.ring, self.tail, self.tail + free);
         let ahead = free.min(capacity - (self.tail & (capacity - 1)));
         let behind = self.tail + ahead;
@@ -94,7 +108,8 @@ impl Writer {
     /// since.
     pub unsafe fn commit(&mut self, words: usize) {
         let tail = self.tail + words as u64;
-        publish(self.shared(), tail_at(tail), || self.plain.give(&self.ring, self.tail, tail));
+        let published = self.origin.wrapping_add(tail_at(tail));
+        publish(self.shared(), published, || self.plain.give(&self.ring, self.tail, tail));
         self.tail = tail;
     }
 
@@ -102,8 +117,9 @@ impl Writer {
     /// of that.
     pub fn publisher(&self) -> Publisher {
         let start = self.plain.run(&self.ring, self.tail, 0).start;
+        let bias = tail_at(self.tail).wrapping_sub(start.addr() as u64);
         Publisher {
-            bias: tail_at(self.tail).wrapping_sub(start.addr() as u64),
+            bias: if self.ring.publishes_addresses() { 0 } else { bias },
             shared: self.shared,
             #[cfg(kymo_loom)]
             ring: Arc::as_ptr(&self.ring),
@@ -151,7 +167,7 @@ impl Drop for Writer {
 /// Publishes words that are lent, by their addresses: one addition and one store.
 #[derive(Clone, Copy, Debug)]
 pub struct Publisher {
-    /// What an address is short of the tail there.
+    /// What an address is short of the tail that is published there.
     bias: u64,
     shared: NonNull<Shared>,
     #[cfg(kymo_loom)]
@@ -161,17 +177,20 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Gives the consumer the lent words from one address to another.
+    /// Gives the consumer the lent words from one address to another. `on_heap`: the ring is on the
+    /// heap.
     ///
     /// # Safety
     ///
     /// The ring lives, and the words are lent, have been written, and follow on those that were
     /// given before.
     #[inline(always)]
-    pub unsafe fn publish(&self, from: *mut u64, to: *mut u64) {
+    pub unsafe fn publish(&self, from: *mut u64, to: *mut u64, on_heap: bool) {
         // SAFETY: the caller's promise: the ring lives.
         let shared = unsafe { self.shared.as_ref() };
-        publish(shared, self.tail(to), || {
+        let tail = if on_heap && !cfg!(kymo_loom) { to.addr() as u64 } else { self.tail(to) };
+        debug_assert_eq!(tail, self.tail(to));
+        publish(shared, tail, || {
             #[cfg(kymo_loom)]
             {
                 // SAFETY: the caller's promise: the ring lives.
@@ -196,6 +215,8 @@ impl Publisher {
 pub struct Reader {
     ring: Arc<Ring>,
     plain: Plain,
+    /// What is published for position zero.
+    origin: u64,
     /// The head, which nobody else moves.
     head: u64,
     /// The tail as of the last look.
@@ -208,10 +229,12 @@ impl Reader {
     pub fn look(&mut self) {
         // Acquire: pairs with the store in `commit`.
         let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderTailLoad);
-        let tail = position_of(self.ring.shared().tail.load(acquire));
-        // It is what it should be as long as no other process writes to the file. Nobody may be
-        // made to read outside of the ring.
-        self.tail = tail.clamp(self.head, self.head + self.ring.capacity());
+        let published = self.ring.shared().tail.load(acquire);
+        let tail = position_of(published.wrapping_sub(self.origin));
+        // Less than the capacity, so that nobody is made to read outside of the ring, whatever
+        // other processes write to its file.
+        let words = tail.wrapping_sub(self.head) & (self.ring.capacity() - 1);
+        self.tail = self.head + words;
         self.plain.take(&self.ring, self.head, self.tail);
     }
 

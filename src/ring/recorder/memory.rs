@@ -23,7 +23,6 @@ pub struct Ring {
     identity: Identity,
     shared: NonNull<Shared>,
     words: NonNull<AtomicU64>,
-    #[cfg_attr(not(kymo_loom), expect(dead_code, reason = "it is kept, not looked at"))]
     memory: Memory,
 }
 
@@ -178,6 +177,15 @@ impl Ring {
     #[inline]
     pub(super) fn capacity(&self) -> u64 {
         self.identity.capacity_words
+    }
+
+    /// Whether its tail is published as an address: no other process reads it. (Under loom nothing
+    /// has the address that it would have.)
+    pub(super) fn publishes_addresses(&self) -> bool {
+        #[cfg(not(kymo_loom))]
+        return matches!(self.memory, Memory::Heap { .. });
+        #[cfg(kymo_loom)]
+        return false;
     }
 
     /// How many words a block has.
