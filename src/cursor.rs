@@ -323,6 +323,21 @@ impl<'a> Taken<'a> {
         Ok(Room { cursor, start, end })
     }
 
+    /// Whether words are lent to the level, but not as many bytes.
+    pub(crate) fn lacks_room(&self, level: usize, bytes: usize) -> bool {
+        let path = self.cursor.paths[level];
+        // Relaxed: see `room`.
+        let limit = |path| self.cursor.limits[path as usize][level].load(Ordering::Relaxed);
+        path.lends()
+            && limit(path) > CLOSED
+            && self.next.wrapping_byte_add(bytes).addr() > limit(path)
+    }
+
+    /// The address behind the last record, of a cursor that stays taken.
+    pub(crate) fn into_next(self) -> *mut u64 {
+        self.next
+    }
+
     /// Leaves the cursor as it was.
     #[inline(always)]
     pub(crate) fn put_back(self) {

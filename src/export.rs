@@ -108,8 +108,11 @@ macro_rules! log {
         ) {
             let arguments: $list = $value;
             if let Err(taken) = hot::lent::<InFile, V, _>(taken, site, arguments) {
-                taken.put_back();
-                $recorded::<V, $($ty),*>($($name,)* site);
+                if hot::refill::<V, _>(taken, site, arguments) {
+                    $shared::<V, $($ty),*>($($name,)* site);
+                } else {
+                    $recorded::<V, $($ty),*>($($name,)* site);
+                }
             }
         }
 
@@ -154,15 +157,18 @@ pub fn log_many_at<S: Statement, L: Arguments>(_statement: S, level: Level, argu
 
 #[inline(never)]
 fn shared_many<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: L) {
-    let logged = match hot::counter::<V, L>(site, arguments) {
-        Ok(()) => true,
-        Err(Other::Way(taken)) => {
-            let lent = hot::lent::<Coarse, V, L>(taken, site, arguments)
-                .or_else(|taken| hot::lent::<InFile, V, L>(taken, site, arguments))
-                .map_err(Taken::put_back);
-            lent.is_ok() || recorded::log::<V, L>(site, arguments)
+    let logged = loop {
+        let taken = match hot::counter::<V, L>(site, arguments) {
+            Ok(()) => break true,
+            Err(Other::Nested) => break false,
+            Err(Other::Way(taken)) => taken,
+        };
+        let lent = hot::lent::<Coarse, V, L>(taken, site, arguments)
+            .or_else(|taken| hot::lent::<InFile, V, L>(taken, site, arguments));
+        let Err(taken) = lent else { break true };
+        if !hot::refill::<V, L>(taken, site, arguments) {
+            break recorded::log::<V, L>(site, arguments);
         }
-        Err(Other::Nested) => false,
     };
     if !logged {
         hot::log_slow(site, arguments);

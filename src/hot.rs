@@ -211,6 +211,17 @@ pub(crate) fn lent<P: Lent, V: AtLevel, L: Arguments>(
     unsafe { log_taken::<P, V, L>(taken, site, arguments) }
 }
 
+/// Puts the cursor back; says whether there is room for the record now, which there was not.
+#[inline(always)]
+pub(crate) fn refill<V: AtLevel, L: Arguments>(
+    taken: Taken<'static>,
+    site: &'static CallSite,
+    arguments: L,
+) -> bool {
+    let bytes = (HEADER_BYTES + arguments.bytes()).next_multiple_of(WORD_BYTES);
+    thread::refill(taken, V::index(site), bytes)
+}
+
 /// Logs a record on one path; returns false, having done nothing, where something is out of the
 /// ordinary.
 ///

@@ -90,6 +90,17 @@ impl Producer {
         }
     }
 
+    /// Lends the cursor, which has been taken with this next address, what has become free meanwhile,
+    /// and lets calls use it. Whether there is room for a record of so many bytes now.
+    pub(crate) fn lend_again(&mut self, next: *mut u64, bytes: usize) -> bool {
+        // SAFETY: INV-2 of `cursor`.
+        unsafe { self.ring.take_back(next) };
+        self.ring.skip_to_room(bytes / WORD_BYTES);
+        let lent = self.ring.lend();
+        self.state.cursor.give(&lent);
+        lent.end.addr() - lent.next.addr() >= bytes
+    }
+
     /// Lends the cursor what is free of the ring, and lets calls use it.
     pub(crate) fn lend(&mut self) {
         let cursor = &self.state.cursor;

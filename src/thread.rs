@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::argument;
 use crate::clock::{monotonic_ns, nanoseconds};
+use crate::cursor::Taken;
 use crate::drop_reason::DropReason;
 use crate::hot::{CURSOR, GATE, NO_CURSOR};
 use crate::level::Level;
@@ -239,6 +240,22 @@ fn make() -> Option<Lease> {
         OWNED.set(producer);
     }
     Some(Lease { producer, last: ending })
+}
+
+/// Puts the cursor back, with what has become free of the ring if that is what a record of this level
+/// and of so many bytes lacks. Whether it may be tried again.
+///
+/// The shortest of what is out of the ordinary, because it comes each time the ring has gone round.
+#[inline(never)]
+pub(crate) fn refill(taken: Taken<'_>, level: usize, bytes: usize) -> bool {
+    if !taken.lacks_room(level, bytes) {
+        taken.put_back();
+        return false;
+    }
+    // SAFETY: INV-1 of `hot`: the cursor of a thread with a producer is taken. (Words are lent to no
+    // other.)
+    let producer = unsafe { &mut *OWNED.get() };
+    producer.lend_again(taken.into_next(), bytes)
 }
 
 /// Gives up this thread's producer, if it has one.

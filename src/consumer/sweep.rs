@@ -64,7 +64,8 @@ impl Sweep {
 
     /// The ticks of the first and of the last record.
     pub(super) fn range(&self) -> Option<(u64, u64)> {
-        self.took().then_some((self.first_ticks, self.last_ticks))
+        // What it took may be a filler.
+        (self.count() != 0).then_some((self.first_ticks, self.last_ticks))
     }
 
     /// Whether it took something.

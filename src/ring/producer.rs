@@ -64,6 +64,23 @@ impl Producer {
         Lent { next: start, end, publisher: self.writer.publisher() }
     }
 
+    /// Moves the tail to the ring's beginning if there is room for a record of this many words, but
+    /// not up to the ring's end. The rest of the ring is skipped.
+    ///
+    /// # Panics
+    ///
+    /// When words are lent.
+    pub fn skip_to_room(&mut self, words: usize) {
+        assert!(self.lent.is_none(), "words are lent");
+        let [ahead, beginning] = self.writer.free();
+        if words > ahead.words && words <= beginning.words.min(self.longest()) {
+            // SAFETY: as in `reserve`.
+            unsafe { ahead.start.write(super::filler(ahead.words)) };
+            // SAFETY: these words are free, and the filler is written.
+            unsafe { self.writer.commit(ahead.words) };
+        }
+    }
+
     /// Takes the words back that were lent, of which those before `next` have been published. To be
     /// called before anything else is.
     ///
