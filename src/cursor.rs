@@ -1,4 +1,5 @@
-//! Where a thread's next record goes: all that a log call needs to know, in one cache line.
+//! Where a thread's next record goes: all that a log call needs to know, in a cache line (and, of the
+//! least urgent level, the first word of the one behind it, which processors fetch along with it).
 //!
 //! The thread's [`Producer`](crate::producer::Producer) lends the words of the ring that are known
 //! to be free to the cursor; calls write into them until there are too few left, or something is
@@ -119,7 +120,9 @@ pub(crate) struct Cursor {
 
 // SAFETY: INV-1.
 unsafe impl Send for Cursor {}
-// SAFETY: INV-1. Of `NOWHERE` nothing is written but `next`.
+// SAFETY: INV-1. Of `NOWHERE` nothing is written but `taken`, and `next`, always with null; both are
+// atomics. Where two threads count at once there, it may stay taken for ever, which does not matter:
+// calls of a thread without a ring take the outlined path either way.
 unsafe impl Sync for Cursor {}
 
 /// The cursor of threads that have no ring.

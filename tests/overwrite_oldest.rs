@@ -153,3 +153,24 @@ fn a_flush_waits_for_records_that_may_be_overwritten() {
     }
     logger.shutdown();
 }
+
+/// More than the consumer takes at once goes round in a ring while an older copy of it is still being
+/// written to the file, and then the thread ends.
+#[test]
+fn what_a_thread_logs_before_it_ends_is_accounted_for_behind_an_older_copy() {
+    let turn = Turn::take();
+    let logger = turn.builder().overflow(Overflow::OverwriteOldest).start().unwrap();
+    const ROUNDS: u64 = 40;
+    let mut logged = 0;
+    for round in 0..ROUNDS {
+        let records = 5_000 + round * 997;
+        logged += records;
+        let run = move || (0..records).for_each(|number| info!("{number}"));
+        thread::spawn(run).join().unwrap();
+    }
+    let report = logger.shutdown();
+    assert_eq!(report.written + report.dropped, logged);
+    let (records, written, overwritten) = read(&turn);
+    assert_eq!(records.len() as u64, report.written);
+    assert_eq!(written.0[2] + overwritten.0[2], logged);
+}

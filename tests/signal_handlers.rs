@@ -125,3 +125,16 @@ fn a_call_with_a_clock_that_takes_longer() {
 fn a_call_whose_record_takes_the_place_of_the_oldest() {
     interrupted_at_each_instruction(|builder| builder.overflow(Overflow::OverwriteOldest), 0);
 }
+
+#[test]
+fn a_call_whose_ring_is_in_a_file() {
+    let rings = tempfile::tempdir().unwrap();
+    interrupted_at_each_instruction(|builder| builder.crash_proof(rings.path()), 0);
+}
+
+#[test]
+fn a_call_that_looks_for_room_in_a_file() {
+    let rings = tempfile::tempdir().unwrap();
+    let choose = |builder: Builder| builder.crash_proof(rings.path()).ring_capacity(4096);
+    interrupted_at_each_instruction(choose, 1_000);
+}

@@ -130,7 +130,7 @@ pub(super) enum Next<'a> {
     Followed(&'a [u64]),
     /// Something of the ordinary ring, which was published behind the first look and has to wait.
     Held,
-    /// Something of the ordinary ring, which has to wait until an older copy is used up.
+    /// An older copy is used up: what comes next waits until there is another one.
     Waiting,
     Nothing,
 }
@@ -164,17 +164,30 @@ impl<'a> Merge<'a> {
             }
             (Some((one, position)), _) => {
                 if position >= self.first_look && ticks_of(one) > self.until {
-                    return if self.is_new { Next::Held } else { Next::Waiting };
+                    return self.next_of_copy(
+                        followed,
+                        if self.is_new { Next::Held } else { Next::Waiting },
+                    );
                 }
                 let [first, second] = &mut self.ordinary;
                 let _ = first.next().or_else(|| second.next());
                 Next::Ordinary(one)
             }
-            (None, Some(other)) => {
-                self.followed.next();
-                Next::Followed(other)
+            (None, followed) => {
+                // Behind an older copy there may be more.
+                self.next_of_copy(followed, if self.is_new { Next::Nothing } else { Next::Waiting })
             }
-            (None, None) => Next::Nothing,
+        }
+    }
+
+    /// Goes on in the copy, in its own order, where stamps do not decide (or a clock was set back).
+    fn next_of_copy(&mut self, followed: Option<&'a [u64]>, otherwise: Next<'a>) -> Next<'a> {
+        match followed {
+            Some(record) => {
+                self.followed.next();
+                Next::Followed(record)
+            }
+            None => otherwise,
         }
     }
 
@@ -254,5 +267,15 @@ mod tests {
     #[test]
     fn nothing_overtakes_what_came_behind_an_older_copy() {
         assert_eq!(merged(&[1, 4, 9], 3, &[2, 5], false), (vec![1, 2, 4, 5], Some("waiting")));
+        // There may be more in the ring that was copied.
+        assert_eq!(merged(&[1, 4], 2, &[2, 5], false), (vec![1, 2, 4, 5], Some("waiting")));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nothing_waiting() {
+        let set_back = [990, 1_000, 500, 600];
+        assert_eq!(merged(&[700], 0, &set_back, false), (set_back.to_vec(), Some("waiting")));
+        assert_eq!(merged(&[5], 0, &[10, 3], true), (vec![10, 3], Some("held")));
+        assert_eq!(merged(&[5], 1, &[10, 3], true), (vec![5, 10, 3], None));
     }
 }

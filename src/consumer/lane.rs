@@ -16,6 +16,7 @@ use crate::record::Record;
 use crate::registry::NewRing;
 use crate::ring::consumer::records;
 use crate::ring::recorder::LogMark;
+use crate::ring::recorder::bounded::SPARE_WORDS;
 use crate::ring::recorder::overwriting::Follower;
 use crate::ring::{WORD_BYTES, WordConsumer, WordProducer, ring};
 use crate::state::{DropCounts, Drops, RingState};
@@ -174,7 +175,7 @@ impl Lane {
             self.state.taken.high_water_words.store(found as u64, Ordering::Relaxed);
         }
         if let Some(gap) = &mut self.gap {
-            let words_before = if fresh { found + copied } else { gap.words_before };
+            let words_before = if fresh { first_look + copied } else { gap.words_before };
             let taken = self.sweep.words + self.sweep.followed_words;
             gap.words_before = words_before.saturating_sub(taken);
         }
@@ -215,7 +216,7 @@ impl Lane {
     /// reached before, or since it was half as full.
     pub(super) fn passed_high_water(&mut self, share: f64) -> Option<usize> {
         let found = std::mem::take(&mut self.recent_high_water);
-        let mark = self.state.ring_words as f64 * share;
+        let mark = (self.state.ring_words as u64 - SPARE_WORDS) as f64 * share;
         let was_high = self.is_high;
         let low = if was_high { mark / 2.0 } else { mark };
         self.is_high = found as f64 >= low;

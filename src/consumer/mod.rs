@@ -109,7 +109,7 @@ pub(crate) struct Consumer<O> {
     watermark: u64,
     /// The watermark that the last sweep reached, written or not.
     complete: u64,
-    /// Whether that sweep left records in a ring because there were too many.
+    /// Whether that sweep left records in a ring that it could have taken, but for their number.
     left: bool,
     /// The account of the threads that have ended.
     ended: Ended,

@@ -57,8 +57,8 @@ pub const MAX_RECORD_WORDS: usize = MAX_RECORD_BYTES / WORD_BYTES;
 /// How many lower bits of a header are the address.
 pub const ADDRESS_BITS: u32 = 48;
 
-/// No words that are lent lie behind this address: who borrows words may take a higher one for a
-/// sign, and add the length of a record to it.
+/// No words that are lent lie behind this address: who borrows words may add the length of a record to
+/// any.
 pub const LENT_END: usize = (usize::MAX - 2 * MAX_RECORD_BYTES) & !(WORD_BYTES - 1);
 
 /// The bits above the address that are the length in bytes.

@@ -113,11 +113,11 @@ impl Mapping {
         self.entry.cut.load(Ordering::Relaxed)
     }
 
-    /// Has the kernel take pages of megabytes from `from` on, where it can.
-    pub(super) fn prefer_large_pages(&self, from: usize) {
+    /// Has the kernel take pages of megabytes from `from` to `to`, where it can.
+    pub(super) fn prefer_large_pages(&self, from: usize, to: usize) {
         // Fails where the kernel has none.
         #[cfg(target_os = "linux")]
-        let _ = self.map.advise_range(memmap2::Advice::HugePage, from, self.map.len() - from);
+        let _ = self.map.advise_range(memmap2::Advice::HugePage, from, to - from);
     }
 
     /// Makes the pages from `from` to `to` ready to be written.

@@ -43,10 +43,13 @@ use crate::sync::statics::{AtomicU64, Ordering};
 /// How far ahead of the writing position pages are populated, in bytes.
 const POPULATE_BYTES: usize = 256 << 10;
 
-/// Where [`POPULATE_BYTES`] are filled in less than this, the pages behind them may be
-/// large ones: they are full before the system writes them to the disk. Of a program that logs less,
-/// it would write megabytes for each few bytes.
+/// Where [`POPULATE_BYTES`] are filled in less than this, the pages behind them may be large ones: they
+/// are full before the system writes them to the disk. Of a program that logs less, it would write
+/// megabytes for each few bytes.
 const LARGE_PAGES_WITHIN: Duration = Duration::from_millis(100);
+
+/// For how many bytes that is decided at once: some large pages.
+const LARGE_PAGES_BYTES: usize = 8 << 20;
 
 /// A segment file.
 #[derive(Debug)]
@@ -101,8 +104,8 @@ struct Window {
     populated: usize,
     /// When that was done last.
     populated_at: Option<Instant>,
-    /// Whether the kernel was told to take large pages for the rest.
-    has_large_pages: bool,
+    /// Up to where the kernel was told to take large pages.
+    large_pages_end: usize,
 }
 
 impl MappedFile {
@@ -376,7 +379,7 @@ impl Window {
     /// Maps the file from `offset` to `end`, to be written from `position` in it.
     fn map(file: &File, offset: u64, end: u64, position: usize) -> io::Result<Self> {
         let map = Mapping::new(file, offset, (end - offset) as usize)?;
-        Ok(Self { map, offset, position, populated: 0, populated_at: None, has_large_pages: false })
+        Ok(Self { map, offset, position, populated: 0, populated_at: None, large_pages_end: 0 })
     }
 
     /// Where in the file it ends.
@@ -407,9 +410,10 @@ impl Window {
         let target = (end + POPULATE_BYTES).min(self.map.len());
         let now = Instant::now();
         let last = self.populated_at.replace(now);
-        if !self.has_large_pages && last.is_some_and(|last| now - last < LARGE_PAGES_WITHIN) {
-            self.map.prefer_large_pages(self.populated);
-            self.has_large_pages = true;
+        let is_fast = last.is_some_and(|last| now - last < LARGE_PAGES_WITHIN);
+        if is_fast && target > self.large_pages_end {
+            self.large_pages_end = (self.populated + LARGE_PAGES_BYTES).min(self.map.len());
+            self.map.prefer_large_pages(self.populated, self.large_pages_end);
         }
         self.map.populate(self.populated, target);
         self.populated = target;

@@ -164,7 +164,8 @@ impl Drop for Writer {
     }
 }
 
-/// Publishes words that are lent, by their addresses: one addition and one store.
+/// Publishes words that are lent, by their addresses: one store, and before it an addition where the ring
+/// is in a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Publisher {
     /// What an address is short of the tail that is published there.

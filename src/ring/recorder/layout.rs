@@ -201,7 +201,8 @@ pub enum CopyError {
 #[repr(C, align(128))]
 pub struct Shared {
     /// Up to where records are published, in bytes: a position times [`WORD_BYTES`]. What publishes
-    /// has an address, and to divide it would take an instruction more in each log call.
+    /// has an address, and to divide it would take an instruction more in each log call. (A bounded
+    /// ring on the heap has the address itself here: see `bounded`.)
     pub tail: AtomicU64,
     /// Overwriting: see INV-R3.
     pub reserved: AtomicU64,
