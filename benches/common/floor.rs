@@ -1,9 +1,13 @@
 //! The floor: the least that a logger of this kind has to do, and nothing else.
 //!
-//! A call reads the counter, writes a record of 40 bytes (2 words where there are no arguments)
-//! into a ring of fixed slots, and publishes it with a release store. A consumer looks at the rings
-//! at kymo's pace and copies the records out, if asked to into a file. No levels, no call sites, no
-//! thread-local, no lengths, no strings but those of 8 bytes; where the ring is full it spins.
+//! A call reads the counter, writes a record into a ring of fixed slots (2 words where there are no
+//! arguments), and publishes it with a release store. A consumer looks at the rings at kymo's pace and
+//! copies the records out, if asked to into a file. No levels, no call sites, no thread-local, no
+//! lengths, no strings but those of 8 and of 64 bytes; where the ring is full it spins.
+//!
+//! A slot has 5 words, as a record of three arguments, unless it is told otherwise: 10 for a string of
+//! 64 bytes, or 3 for one argument alone. (Of more only the first is copied: as much as kymo's records
+//! take in the file.)
 //!
 //! What a call of kymo costs beyond this is the price of being a logger.
 
@@ -18,31 +22,29 @@ use std::time::{Duration, Instant};
 use super::messages::Producer;
 use super::{counter, place};
 
-const SLOT_WORDS: usize = 5;
-
-/// As many as fit into a ring of kymo's default capacity.
-const SLOTS: usize = (1 << 20) / (SLOT_WORDS * 8);
-
-type Slot = [AtomicU64; SLOT_WORDS];
+/// As many slots as fit into a ring of kymo's default capacity.
+const fn slots(words: usize) -> usize {
+    (1 << 20) / (words * 8)
+}
 
 /// Keeps what one thread writes off the cache lines that the other one writes.
 #[repr(align(128))]
 struct Padded(AtomicU64);
 
-struct Ring {
-    slots: Box<[Slot]>,
+struct Ring<const WORDS: usize> {
+    slots: Box<[[AtomicU64; WORDS]]>,
     /// How many records were published. Written by the producer.
     tail: Padded,
     /// How many were taken. Written by the consumer.
     head: Padded,
 }
 
-impl Ring {
+impl<const WORDS: usize> Ring<WORDS> {
     fn new() -> Self {
         // Ones, not zeros: the pages are touched here.
         let slot = || std::array::from_fn(|_| AtomicU64::new(1));
         Self {
-            slots: std::iter::repeat_with(slot).take(SLOTS).collect(),
+            slots: std::iter::repeat_with(slot).take(slots(WORDS)).collect(),
             tail: Padded(AtomicU64::new(0)),
             head: Padded(AtomicU64::new(0)),
         }
@@ -50,8 +52,8 @@ impl Ring {
 }
 
 /// A running floor program.
-pub struct Floor {
-    rings: Arc<Mutex<Vec<Arc<Ring>>>>,
+pub struct Floor<const WORDS: usize = 5> {
+    rings: Arc<Mutex<Vec<Arc<Ring<WORDS>>>>>,
     stop: Arc<AtomicBool>,
     consumer: JoinHandle<io::Result<Written>>,
 }
@@ -63,12 +65,12 @@ pub struct Written {
     pub file_bytes: u64,
 }
 
-impl Floor {
+impl<const WORDS: usize> Floor<WORDS> {
     /// The name of the consumer's thread.
     pub const CONSUMER: &str = "floor-consumer";
 
     /// Bytes of a record in the ring, and in the file.
-    pub const RECORD_BYTES: u64 = SLOT_WORDS as u64 * 8;
+    pub const RECORD_BYTES: u64 = WORDS as u64 * 8;
 
     /// Starts the consumer. Without a file it only empties the rings.
     pub fn start(
@@ -82,7 +84,7 @@ impl Floor {
             rings: rings.clone(),
             stop: stop.clone(),
             poll_interval,
-            copied: Vec::with_capacity(SLOTS * SLOT_WORDS * 8),
+            copied: Vec::with_capacity(slots(WORDS) * WORDS * 8),
             file: file.map(File::create).transpose()?,
             written: Written::default(),
         };
@@ -96,10 +98,10 @@ impl Floor {
         Ok(Self { rings, stop, consumer })
     }
 
-    pub fn producer(&self) -> FloorProducer {
+    pub fn producer(&self) -> FloorProducer<WORDS> {
         let ring = Arc::new(Ring::new());
         self.rings.lock().expect("nothing panics under it").push(ring.clone());
-        FloorProducer { ring, index: 0, tail: 0, free_until: SLOTS as u64 }
+        FloorProducer { ring, index: 0, tail: 0, free_until: slots(WORDS) as u64 }
     }
 
     /// Ends the consumer when it has drained the rings.
@@ -110,8 +112,8 @@ impl Floor {
     }
 }
 
-pub struct FloorProducer {
-    ring: Arc<Ring>,
+pub struct FloorProducer<const WORDS: usize = 5> {
+    ring: Arc<Ring<WORDS>>,
     /// The next slot.
     index: usize,
     /// How many records were published.
@@ -120,9 +122,9 @@ pub struct FloorProducer {
     free_until: u64,
 }
 
-impl FloorProducer {
+impl<const WORDS: usize> FloorProducer<WORDS> {
     #[inline(always)]
-    fn log<const WORDS: usize>(&mut self, arguments: [u64; WORDS]) {
+    fn log<const ARGUMENTS: usize>(&mut self, arguments: [u64; ARGUMENTS]) {
         let ticks = counter::read();
         if self.tail == self.free_until {
             self.wait_for_room();
@@ -151,7 +153,7 @@ impl FloorProducer {
     fn wait_for_room(&mut self) {
         loop {
             // Acquire: pairs with the consumer's release store: it has read the slots.
-            self.free_until = self.ring.head.0.load(Ordering::Acquire) + SLOTS as u64;
+            self.free_until = self.ring.head.0.load(Ordering::Acquire) + slots(WORDS) as u64;
             if self.free_until != self.tail {
                 return;
             }
@@ -163,7 +165,7 @@ impl FloorProducer {
 /// Stands for the address of a call site.
 const SITE: u64 = 0x5555_1234_5678;
 
-impl Producer for FloorProducer {
+impl<const WORDS: usize> Producer for FloorProducer<WORDS> {
     #[inline(always)]
     fn mixed(&mut self, id: u64, px: f64, who: &str) {
         let who = who.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -180,9 +182,12 @@ impl Producer for FloorProducer {
         self.log([]);
     }
 
-    /// Not what its name says: the slots are too short. No measure asks for it.
-    fn str64(&mut self, _text: &str) {
-        unreachable!("the floor has no long records");
+    #[inline(always)]
+    fn str64(&mut self, text: &str) {
+        assert!(WORDS >= 10, "the slots are too short");
+        let (words, _) = text.as_bytes().as_chunks::<8>();
+        let words = words.first_chunk::<8>().expect("64 bytes");
+        self.log(words.map(u64::from_le_bytes));
     }
 
     #[inline(always)]
@@ -196,8 +201,8 @@ impl Producer for FloorProducer {
     }
 }
 
-struct Consumer {
-    rings: Arc<Mutex<Vec<Arc<Ring>>>>,
+struct Consumer<const WORDS: usize> {
+    rings: Arc<Mutex<Vec<Arc<Ring<WORDS>>>>>,
     stop: Arc<AtomicBool>,
     poll_interval: Duration,
     copied: Vec<u8>,
@@ -205,7 +210,7 @@ struct Consumer {
     written: Written,
 }
 
-impl Consumer {
+impl<const WORDS: usize> Consumer<WORDS> {
     fn run(&mut self) -> io::Result<Written> {
         loop {
             // Acquire: pairs with the release store in `stop`.
@@ -224,7 +229,7 @@ impl Consumer {
         }
     }
 
-    fn drain(&mut self, ring: &Ring) -> io::Result<()> {
+    fn drain(&mut self, ring: &Ring<WORDS>) -> io::Result<()> {
         let head = ring.head.0.load(Ordering::Relaxed);
         // Acquire: pairs with the producer's release store.
         let tail = ring.tail.0.load(Ordering::Acquire);
@@ -232,12 +237,12 @@ impl Consumer {
             return Ok(());
         }
         self.copied.clear();
-        let mut index = (head % SLOTS as u64) as usize;
+        let mut index = (head % slots(WORDS) as u64) as usize;
         for _ in head..tail {
             for word in &ring.slots[index] {
                 self.copied.extend_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
             }
-            index = if index + 1 == SLOTS { 0 } else { index + 1 };
+            index = if index + 1 == slots(WORDS) { 0 } else { index + 1 };
         }
         if let Some(file) = &mut self.file {
             file.write_all(&self.copied)?;

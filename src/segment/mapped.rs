@@ -51,6 +51,9 @@ const LARGE_PAGES_WITHIN: Duration = Duration::from_millis(100);
 /// For how many bytes that is decided at once: some large pages.
 const LARGE_PAGES_BYTES: usize = 8 << 20;
 
+/// What the end of those is a multiple of: the size of a large page.
+const LARGE_PAGE_BYTES: usize = 2 << 20;
+
 /// A segment file.
 #[derive(Debug)]
 pub(crate) struct MappedFile {
@@ -412,8 +415,11 @@ impl Window {
         let last = self.populated_at.replace(now);
         let is_fast = last.is_some_and(|last| now - last < LARGE_PAGES_WITHIN);
         if is_fast && target > self.large_pages_end {
-            self.large_pages_end = (self.populated + LARGE_PAGES_BYTES).min(self.map.len());
-            self.map.prefer_large_pages(self.populated, self.large_pages_end);
+            let from = self.populated.max(self.large_pages_end);
+            let start = self.map.as_mut_ptr().addr();
+            let end = (start + from + LARGE_PAGES_BYTES) / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
+            self.large_pages_end = (end - start).min(self.map.len());
+            self.map.prefer_large_pages(from, self.large_pages_end);
         }
         self.map.populate(self.populated, target);
         self.populated = target;

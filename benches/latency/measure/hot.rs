@@ -36,7 +36,7 @@ struct Row {
     run: Run,
 }
 
-const ROWS: [Row; 13] = [
+const ROWS: [Row; 14] = [
     row::<Floor, Mixed>("floor"),
     row::<Kymo<Counter>, Mixed>("kymo"),
     row::<Kymo<Coarse>, Mixed>("kymo, coarse clock"),
@@ -46,6 +46,7 @@ const ROWS: [Row; 13] = [
     row::<Floor, Static>("floor"),
     row::<Kymo<Counter>, Static>("kymo"),
     row::<Kymo<Coarse>, Static>("kymo, coarse clock"),
+    row::<Floor<10>, Str64>("floor"),
     row::<Kymo<Counter>, Str64>("kymo"),
     row::<Kymo<Coarse>, Str64>("kymo, coarse clock"),
     row::<Kymo<Counter>, Disabled>("kymo"),

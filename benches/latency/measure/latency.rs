@@ -17,7 +17,7 @@ struct Row {
     run: fn(&Options, &str) -> Result<Vec<f64>>,
 }
 
-const ROWS: [Row; 13] = [
+const ROWS: [Row; 14] = [
     row::<Empty, Mixed>("empty pair"),
     row::<Floor, Mixed>("floor"),
     row::<Kymo<Counter>, Mixed>("kymo"),
@@ -28,6 +28,7 @@ const ROWS: [Row; 13] = [
     row::<Floor, Static>("floor"),
     row::<Kymo<Counter>, Static>("kymo"),
     row::<Kymo<Coarse>, Static>("kymo, coarse clock"),
+    row::<Floor<10>, Str64>("floor"),
     row::<Kymo<Counter>, Str64>("kymo"),
     row::<Kymo<Coarse>, Str64>("kymo, coarse clock"),
     row::<Kymo<Counter>, Disabled>("kymo"),

@@ -5,16 +5,16 @@ use crate::Result;
 pub use crate::common::floor::Floor;
 use crate::common::floor::FloorProducer;
 
-impl Subject for Floor {
-    type Producer<'s> = FloorProducer;
-    const CONSUMER: Option<&'static str> = Some(Floor::CONSUMER);
+impl<const WORDS: usize> Subject for Floor<WORDS> {
+    type Producer<'s> = FloorProducer<WORDS>;
+    const CONSUMER: Option<&'static str> = Some(Floor::<WORDS>::CONSUMER);
 
     fn start(setup: &Setup) -> Result<Self> {
         let file = setup.floor_writes.then(|| setup.file.path());
         Ok(Floor::start(setup.consumer_core, setup.poll_interval, file)?)
     }
 
-    fn producer(&self) -> FloorProducer {
+    fn producer(&self) -> FloorProducer<WORDS> {
         Floor::producer(self)
     }
 

@@ -15,7 +15,7 @@ impl Peer for Program {
     fn start(setup: &Setup) -> Result<Self> {
         // kymo's pace.
         let poll_interval = Duration::from_micros(5);
-        Ok(Self(Floor::start(setup.consumer_core, poll_interval, Some(&setup.file()))?))
+        Ok(Self(<Floor>::start(setup.consumer_core, poll_interval, Some(&setup.file()))?))
     }
 
     fn producer(&self) -> FloorProducer {
@@ -28,7 +28,7 @@ impl Peer for Program {
     }
 
     fn messages_in(file: &Path, _marker: &str) -> Result<u64> {
-        Ok(file.metadata()?.len() / Floor::RECORD_BYTES)
+        Ok(file.metadata()?.len() / <Floor>::RECORD_BYTES)
     }
 }
 
