@@ -3,11 +3,12 @@
 #
 # valgrind counts what is executed inside one function, on all of its way: once for COUNT calls, once for twice as many. The
 # difference, divided, is exact for calls, whatever the machine does meanwhile. It includes the `ret` of the function around the call.
-# What is decoded lies in blocks, whose number depends on the consumer's pace: those counts move in the last digit.
+# What is decoded lies in blocks, whose number depends on the consumer's pace: those counts, and that of the consumer, move in the
+# last digits.
 #
 # Usage: benches/instructions.sh            the table
 #        benches/instructions.sh NAME ...   a number for each, a line for each: mixed, "mixed coarse", "mixed overwriting",
-#                                           "mixed flight", decode_text
+#                                           "mixed flight", consumer, decode_text
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -33,14 +34,16 @@ executed() {
 
 # each MESSAGE [CHOICE]: instructions for one.
 each() {
+    message=$1
     case $1 in
+        consumer) function='*Lane*drain*' message=mixed ;;
         decode_*) function=kymo_$1 ;;
         *) function=kymo_call_$1 ;;
     esac
     # So many fit into the ring, so that none of them looks how far the consumer is.
     count=2000
-    once=$(executed "$function" "$1" $count "${2:-counter}")
-    twice=$(executed "$function" "$1" $((2 * count)) "${2:-counter}")
+    once=$(executed "$function" "$message" $count "${2:-counter}")
+    twice=$(executed "$function" "$message" $((2 * count)) "${2:-counter}")
     awk "BEGIN { printf \"%.10g\\n\", int(10 * ($twice - $once) / $count + 0.5) / 10 }"
 }
 
@@ -61,10 +64,11 @@ for message in disabled static ints mixed str64; do
     echo "| $message | $(each $message) | $(each $message coarse) | $(each $message overwriting) | $(each $message flight) |"
 done
 echo
-echo "| a record of the message mixed, decoded | instructions |"
+echo "| a record of the message mixed | instructions |"
 echo "| --- | --- |"
+echo "| put into a block of the file by the consumer | $(each consumer) |"
 for render in count text json; do
-    echo "| $render | $(each decode_$render) |"
+    echo "| decoded: $render | $(each decode_$render) |"
 done
 echo
 rustc --version --verbose | awk '/^rustc/ { version = $0 } /^host/ { print version ", " $2 }'

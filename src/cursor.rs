@@ -32,7 +32,7 @@ const FREE: u64 = u64::MAX;
 
 /// Which path of a log call the records of a level take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
+#[repr(u8)]
 pub(crate) enum Path {
     /// The processor's counter, and a ring on the heap.
     Counter,
@@ -73,7 +73,8 @@ impl Path {
     }
 
     /// Whether it leads to a ring that overwrites its oldest records.
-    fn records(self) -> bool {
+    #[inline(always)]
+    pub(crate) fn records(self) -> bool {
         self as usize > LENDING
     }
 }
@@ -298,6 +299,12 @@ impl<'a> Taken<'a> {
     #[inline(always)]
     pub(crate) fn cursor(&self) -> &'a Cursor {
         self.cursor
+    }
+
+    /// The path of a level, by its index.
+    #[inline(always)]
+    pub(crate) fn path(&self, level: usize) -> Path {
+        self.cursor.paths[level]
     }
 
     /// Takes words for a record of this level and of so many bytes. `Err` where there are none, or

@@ -7,7 +7,7 @@ pub use kymo_macros::statement;
 use crate::argument::{Argument, Arguments, Encode, Pointer, PointerArgument};
 pub use crate::call_site::{At, Location, Statement};
 use crate::call_site::{AtAny, AtLevel, CallSite};
-use crate::cursor::Taken;
+use crate::cursor::{Path, Taken};
 use crate::hot;
 pub use crate::hot::enabled;
 use crate::hot::{Coarse, InFile, Other};
@@ -49,12 +49,13 @@ pub(crate) fn site<S: Statement, L: Arguments>(_: S, _: L) -> &'static CallSite 
 
 /// Makes the functions for statements with a few arguments. The arguments are passed one by one so
 /// that they travel in registers, to functions that all statements with these types and of
-/// this level share, so that a statement is little code: `$shared` for the usual case, which calls nothing and so saves no
-/// register, `$long` where a string has to be copied by a loop, `$coarse` for the coarse clock, `$in_file` for rings in files,
-/// `$recorded` for levels whose records go round in a ring of their own, `$outlined` where anything else is out of the
-/// ordinary. The call site comes last, so that the arguments are in their registers already.
+/// this level share, so that a statement is little code. In the order in which they follow on each other: `$shared` for
+/// the usual case, which calls nothing and so saves no register, or `$long` where a string has to be copied by a loop;
+/// `$coarse` for the coarse clock; `$other` for rings in files; `$recorded` for levels whose records go round in a ring of
+/// their own; `$again` where the ring has gone round, or is full; `$outlined` where anything else is out of the ordinary. The
+/// call site comes last, so that the arguments are in their registers already.
 macro_rules! log {
-    ($log:ident $log_at:ident $shared:ident $long:ident $coarse:ident $in_file:ident $recorded:ident $outlined:ident: $list:ty,
+    ($log:ident $log_at:ident $shared:ident $long:ident $coarse:ident $other:ident $again:ident $recorded:ident $outlined:ident: $list:ty,
         $($name:ident: $ty:ident),* => $value:expr) => {
         #[inline(always)]
         pub fn $log<S: Statement, $($ty: Encode),*>(_statement: S, $($name: $ty),*) {
@@ -97,22 +98,39 @@ macro_rules! log {
         ) {
             let arguments: $list = $value;
             if let Err(taken) = hot::lent::<Coarse, V, _>(taken, site, arguments) {
-                $in_file::<V, $($ty),*>($($name,)* site, taken);
+                $other::<V, $($ty),*>($($name,)* site, taken);
             }
         }
 
         #[inline(never)]
         #[allow(clippy::too_many_arguments, reason = "one for each argument of the statement")]
-        fn $in_file<V: AtLevel, $($ty: Encode),*>(
+        fn $other<V: AtLevel, $($ty: Encode),*>(
             $($name: $ty,)* site: &'static CallSite, taken: Taken<'static>,
         ) {
             let arguments: $list = $value;
-            if let Err(taken) = hot::lent::<InFile, V, _>(taken, site, arguments) {
-                if hot::refill::<V, _>(taken, site, arguments) {
-                    $shared::<V, $($ty),*>($($name,)* site);
-                } else {
-                    $recorded::<V, $($ty),*>($($name,)* site);
+            let path = hot::path::<V>(&taken, site);
+            if path == Path::InFile {
+                if let Err(taken) = hot::lent::<InFile, V, _>(taken, site, arguments) {
+                    $again::<V, $($ty),*>($($name,)* site, taken);
                 }
+            } else if path.records() {
+                taken.put_back();
+                $recorded::<V, $($ty),*>($($name,)* site);
+            } else {
+                $again::<V, $($ty),*>($($name,)* site, taken);
+            }
+        }
+
+        #[inline(never)]
+        #[allow(clippy::too_many_arguments, reason = "one for each argument of the statement")]
+        fn $again<V: AtLevel, $($ty: Encode),*>(
+            $($name: $ty,)* site: &'static CallSite, taken: Taken<'static>,
+        ) {
+            let arguments: $list = $value;
+            if hot::refill::<V, _>(taken, site, arguments) {
+                $shared::<V, $($ty),*>($($name,)* site);
+            } else {
+                $outlined($($name,)* site);
             }
         }
 
@@ -133,14 +151,14 @@ macro_rules! log {
     };
 }
 
-log!(log0 log0_at shared0 long0 coarse0 in_file0 recorded0 outlined0: (), => ());
-log!(log1 log1_at shared1 long1 coarse1 in_file1 recorded1 outlined1: (A, ()), a: A => (a, ()));
-log!(log2 log2_at shared2 long2 coarse2 in_file2 recorded2 outlined2: (A, (B, ())), a: A, b: B => (a, (b, ())));
-log!(log3 log3_at shared3 long3 coarse3 in_file3 recorded3 outlined3: (A, (B, (C, ()))), a: A, b: B, c: C => (a, (b, (c, ()))));
-log!(log4 log4_at shared4 long4 coarse4 in_file4 recorded4 outlined4: (A, (B, (C, (D, ())))), a: A, b: B, c: C, d: D => (a, (b, (c, (d, ())))));
-log!(log5 log5_at shared5 long5 coarse5 in_file5 recorded5 outlined5: (A, (B, (C, (D, (E, ()))))), a: A, b: B, c: C, d: D, e: E =>
+log!(log0 log0_at shared0 long0 coarse0 other0 again0 recorded0 outlined0: (), => ());
+log!(log1 log1_at shared1 long1 coarse1 other1 again1 recorded1 outlined1: (A, ()), a: A => (a, ()));
+log!(log2 log2_at shared2 long2 coarse2 other2 again2 recorded2 outlined2: (A, (B, ())), a: A, b: B => (a, (b, ())));
+log!(log3 log3_at shared3 long3 coarse3 other3 again3 recorded3 outlined3: (A, (B, (C, ()))), a: A, b: B, c: C => (a, (b, (c, ()))));
+log!(log4 log4_at shared4 long4 coarse4 other4 again4 recorded4 outlined4: (A, (B, (C, (D, ())))), a: A, b: B, c: C, d: D => (a, (b, (c, (d, ())))));
+log!(log5 log5_at shared5 long5 coarse5 other5 again5 recorded5 outlined5: (A, (B, (C, (D, (E, ()))))), a: A, b: B, c: C, d: D, e: E =>
     (a, (b, (c, (d, (e, ()))))));
-log!(log6 log6_at shared6 long6 coarse6 in_file6 recorded6 outlined6: (A, (B, (C, (D, (E, (F, ())))))), a: A, b: B, c: C, d: D, e: E, f: F =>
+log!(log6 log6_at shared6 long6 coarse6 other6 again6 recorded6 outlined6: (A, (B, (C, (D, (E, (F, ())))))), a: A, b: B, c: C, d: D, e: E, f: F =>
     (a, (b, (c, (d, (e, (f, ())))))));
 
 /// A statement with more arguments than fit into registers: `(a, (b, (c, …)))`.
@@ -163,11 +181,16 @@ fn shared_many<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: L) 
             Err(Other::Nested) => break false,
             Err(Other::Way(taken)) => taken,
         };
+        let path = hot::path::<V>(&taken, site);
+        if path.records() {
+            taken.put_back();
+            break recorded::log::<V, L>(site, arguments);
+        }
         let lent = hot::lent::<Coarse, V, L>(taken, site, arguments)
             .or_else(|taken| hot::lent::<InFile, V, L>(taken, site, arguments));
         let Err(taken) = lent else { break true };
         if !hot::refill::<V, L>(taken, site, arguments) {
-            break recorded::log::<V, L>(site, arguments);
+            break false;
         }
     };
     if !logged {

@@ -211,6 +211,12 @@ pub(crate) fn lent<P: Lent, V: AtLevel, L: Arguments>(
     unsafe { log_taken::<P, V, L>(taken, site, arguments) }
 }
 
+/// Which path the record takes for which the cursor was taken.
+#[inline(always)]
+pub(crate) fn path<V: AtLevel>(taken: &Taken<'_>, site: &'static CallSite) -> Path {
+    taken.path(V::index(site))
+}
+
 /// Puts the cursor back; says whether there is room for the record now, which there was not.
 #[inline(always)]
 pub(crate) fn refill<V: AtLevel, L: Arguments>(

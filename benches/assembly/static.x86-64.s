@@ -32,4 +32,4 @@
 	mov    %r8,0x8(%rsi)
 	movq   $0xffffffffffffffff,(%rsi)
 	ret
-	jmp    *0xff275(%rip)        # <_DYNAMIC+0x240>
+	jmp    *0xff9cd(%rip)        # <_DYNAMIC+0x240>
