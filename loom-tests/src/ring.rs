@@ -84,6 +84,39 @@ fn a_record_does_not_wrap_twins() {
     must_fail(a_record_does_not_wrap_twins, wrap, &twins);
 }
 
+/// The same in words that are lent again when the ring has gone round: what is skipped is published by
+/// itself.
+fn wrap_lent() {
+    let (mut producer, mut consumer) = ring(8);
+    let logging = thread::spawn(move || {
+        for number in 1..=3 {
+            while !try_log_lent(&mut producer, 3, number) {
+                producer.skip_to_room(3);
+                thread::yield_now();
+            }
+        }
+        producer
+    });
+    assert_eq!(sweep_until(&mut consumer, 3), [1, 2, 3]);
+    logging.join().unwrap();
+}
+
+#[test]
+fn words_are_lent_again_behind_the_wrap() {
+    check("words_are_lent_again_behind_the_wrap", wrap_lent);
+}
+
+#[test]
+fn words_are_lent_again_behind_the_wrap_twins() {
+    let twins = [
+        (Twin::RecorderHeadStore, RACE),
+        (Twin::RecorderHeadLoad, RACE),
+        (Twin::RecorderTailStore, RACE),
+        (Twin::RecorderTailLoad, RACE),
+    ];
+    must_fail(words_are_lent_again_behind_the_wrap_twins, wrap_lent, &twins);
+}
+
 /// A thread logs and ends. The consumer, which learns of the end, must have all records by then.
 fn thread_exit() {
     let (mut producer, mut consumer) = ring(8);
@@ -122,6 +155,18 @@ fn log(producer: &mut WordProducer, words: usize, number: u64) {
 
 /// Into words that are lent, as a log call does, or else into a slot.
 fn try_log(producer: &mut WordProducer, words: usize, number: u64) -> bool {
+    if try_log_lent(producer, words, number) {
+        return true;
+    }
+    let Ok(mut slot) = producer.reserve(words) else { return false };
+    write(slot.as_mut_ptr(), words, number);
+    // SAFETY: All words have been written, and the header says how many there are.
+    unsafe { slot.publish() };
+    true
+}
+
+/// Into words that are lent.
+fn try_log_lent(producer: &mut WordProducer, words: usize, number: u64) -> bool {
     let Lent { next, end, publisher } = producer.lend();
     let behind = next.wrapping_add(words);
     if behind <= end {
@@ -134,11 +179,7 @@ fn try_log(producer: &mut WordProducer, words: usize, number: u64) -> bool {
     }
     // SAFETY: None has been published.
     unsafe { producer.take_back(next) };
-    let Ok(mut slot) = producer.reserve(words) else { return false };
-    write(slot.as_mut_ptr(), words, number);
-    // SAFETY: As above.
-    unsafe { slot.publish() };
-    true
+    false
 }
 
 /// Writes a record of `words` words, which are the producer's from `at` on.

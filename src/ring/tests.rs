@@ -259,8 +259,32 @@ fn record(words: usize, number: u64) -> Vec<u64> {
     std::iter::once(header).chain((1..words as u64).map(|index| (number << 32) | index)).collect()
 }
 
-/// Logs a record as the logger does: into words that are lent, or else into a slot.
+/// Logs a record as the logger does: into words that are lent, or are when the ring has gone round, or
+/// else into a slot.
 fn log(producer: &mut Producer, record: &[u64], publish: bool) -> Result<(), Refusal> {
+    if log_lent(producer, record, publish) {
+        return Ok(());
+    }
+    // A record that is forgone would leave a filler behind. And slots are to skip words, too.
+    if publish && record.len().is_multiple_of(2) {
+        producer.skip_to_room(record.len());
+        if log_lent(producer, record, publish) {
+            return Ok(());
+        }
+    }
+    let words = if publish { record.len() } else { record.len() / 2 };
+    let mut slot = producer.reserve(record.len())?;
+    // SAFETY: As many words were reserved, or more.
+    unsafe { std::ptr::copy_nonoverlapping(record.as_ptr(), slot.as_mut_ptr(), words) };
+    if publish {
+        // SAFETY: All of the record was written.
+        unsafe { slot.publish() };
+    }
+    Ok(())
+}
+
+/// Logs a record into words that are lent; says whether there are enough.
+fn log_lent(producer: &mut Producer, record: &[u64], publish: bool) -> bool {
     let words = if publish { record.len() } else { record.len() / 2 };
     let Lent { next, end, publisher } = producer.lend();
     let behind = next.wrapping_add(record.len());
@@ -273,18 +297,11 @@ fn log(producer: &mut Producer, record: &[u64], publish: bool) -> Result<(), Ref
         }
         // SAFETY: So far they have been published.
         unsafe { producer.take_back(if publish { behind } else { next }) };
-        return Ok(());
+        return true;
     }
     // SAFETY: None has been published.
     unsafe { producer.take_back(next) };
-    let mut slot = producer.reserve(record.len())?;
-    // SAFETY: As many words were reserved, or more.
-    unsafe { std::ptr::copy_nonoverlapping(record.as_ptr(), slot.as_mut_ptr(), words) };
-    if publish {
-        // SAFETY: All of the record was written.
-        unsafe { slot.publish() };
-    }
-    Ok(())
+    false
 }
 
 /// In an empty ring the longest record finds a place wherever the positions stand (INV-4).
