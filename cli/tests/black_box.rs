@@ -23,8 +23,8 @@ fn the_last_steps_before_the_crash_are_shown() {
 
     let shown = objects(&words[1..]);
     let steps = steps_of(&shown);
-    // A step takes a millisecond, or a bit more where the machine is busy.
-    assert!((2..=101).contains(&steps.len()), "{} steps", steps.len());
+    // Some hundred, as a step takes a millisecond; more where some that were late come at once.
+    assert!((2..=500).contains(&steps.len()), "{} steps", steps.len());
     assert!(steps.is_sorted() && steps.windows(2).all(|pair| pair[0] + 1 == pair[1]));
     assert_eq!(steps.last(), Some(&500));
     let position = |test: &dyn Fn(&Value) -> bool| shown.iter().position(test).unwrap();
