@@ -173,6 +173,7 @@ impl Cursor {
     }
 
     /// The path of a level, by its index.
+    #[inline(always)]
     pub(crate) fn path(&self, level: usize) -> Path {
         self.paths[level]
     }
@@ -301,12 +302,6 @@ impl<'a> Taken<'a> {
         self.cursor
     }
 
-    /// The path of a level, by its index.
-    #[inline(always)]
-    pub(crate) fn path(&self, level: usize) -> Path {
-        self.cursor.paths[level]
-    }
-
     /// Takes words for a record of this level and of so many bytes. `Err` where there are none, or
     /// where something else has to be done first: then there may be some for another path.
     ///
@@ -335,12 +330,13 @@ impl<'a> Taken<'a> {
 
     /// Whether words are lent to the level, but not as many bytes.
     pub(crate) fn lacks_room(&self, level: usize, bytes: usize) -> bool {
-        let path = self.cursor.paths[level];
+        let path = self.cursor.path(level);
+        if !path.lends() {
+            return false;
+        }
         // Relaxed: see `room`.
-        let limit = |path| self.cursor.limits[path as usize][level].load(Ordering::Relaxed);
-        path.lends()
-            && limit(path) > CLOSED
-            && self.next.wrapping_byte_add(bytes).addr() > limit(path)
+        let limit = self.cursor.limits[path as usize][level].load(Ordering::Relaxed);
+        limit > CLOSED && self.next.wrapping_byte_add(bytes).addr() > limit
     }
 
     /// The address behind the last record, of a cursor that stays taken.

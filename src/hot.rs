@@ -107,7 +107,10 @@ pub(crate) trait Lent {
     const PATH: Path;
 
     /// Whether a record of this call site may go this way.
-    fn knows(cursor: &Cursor, site: &'static CallSite) -> bool;
+    #[inline(always)]
+    fn knows(_: &Cursor, _: &'static CallSite) -> bool {
+        true
+    }
 
     /// Writes a time stamp.
     ///
@@ -123,11 +126,6 @@ impl Lent for Counter {
     const PATH: Path = Path::Counter;
 
     #[inline(always)]
-    fn knows(_: &Cursor, _: &'static CallSite) -> bool {
-        true
-    }
-
-    #[inline(always)]
     unsafe fn stamp(_: &Cursor, to: *mut u64) {
         // SAFETY: the caller's promise.
         unsafe { clock::write_counter(to) };
@@ -139,11 +137,6 @@ pub(crate) struct Coarse;
 
 impl Lent for Coarse {
     const PATH: Path = Path::Coarse;
-
-    #[inline(always)]
-    fn knows(_: &Cursor, _: &'static CallSite) -> bool {
-        true
-    }
 
     #[inline(always)]
     unsafe fn stamp(_: &Cursor, to: *mut u64) {
@@ -214,7 +207,7 @@ pub(crate) fn lent<P: Lent, V: AtLevel, L: Arguments>(
 /// Which path the record takes for which the cursor was taken.
 #[inline(always)]
 pub(crate) fn path<V: AtLevel>(taken: &Taken<'_>, site: &'static CallSite) -> Path {
-    taken.path(V::index(site))
+    taken.cursor().path(V::index(site))
 }
 
 /// Puts the cursor back; says whether there is room for the record now, which there was not.

@@ -157,7 +157,7 @@ impl Account<'_> {
     fn begin_block(&mut self, ticks: u64, staging: &mut Staging, block: &mut Block) {
         block.close(staging);
         announce(self.announced, self.thread, self.state, staging);
-        let taken = self.sweep.records.iter().sum::<u64>();
+        let taken = self.sweep.count();
         if taken == 0 {
             self.sweep.first_ticks = ticks;
         }

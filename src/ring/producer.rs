@@ -33,6 +33,26 @@ pub enum Refusal {
     TooLong,
 }
 
+/// Where a record goes.
+struct Place {
+    start: *mut u64,
+    /// The free run up to the ring's end, if that is too short for it. (It is not empty: where it is,
+    /// nothing is free.)
+    skipped: Option<Run>,
+}
+
+/// Makes a run one that the consumer skips.
+///
+/// # Safety
+///
+/// It is free, and not empty.
+unsafe fn write_filler(run: Run) {
+    // Less is skipped than the record that follows has.
+    debug_assert!((1..MAX_RECORD_WORDS).contains(&run.words));
+    // SAFETY: The first word of a free run that is not empty is the producer's to write (INV-1).
+    unsafe { run.start.write(super::filler(run.words)) };
+}
+
 /// Words that are lent.
 #[derive(Clone, Copy, Debug)]
 pub struct Lent {
@@ -71,13 +91,11 @@ impl Producer {
     ///
     /// When words are lent.
     pub fn skip_to_room(&mut self, words: usize) {
-        assert!(self.lent.is_none(), "words are lent");
-        let [ahead, beginning] = self.writer.free();
-        if words > ahead.words && words <= beginning.words.min(self.longest()) {
-            // SAFETY: as in `reserve`.
-            unsafe { ahead.start.write(super::filler(ahead.words)) };
+        if let Ok(Place { skipped: Some(skipped), .. }) = self.place(words) {
+            // SAFETY: it is free, and not empty: see `Place`.
+            unsafe { write_filler(skipped) };
             // SAFETY: these words are free, and the filler is written.
-            unsafe { self.writer.commit(ahead.words) };
+            unsafe { self.writer.commit(skipped.words) };
         }
     }
 
@@ -114,31 +132,35 @@ impl Producer {
     ///
     /// When words are lent.
     pub fn reserve(&mut self, words: usize) -> Result<Slot<'_>, Refusal> {
+        let Place { start, skipped } = self.place(words)?;
+        let mut commit = words;
+        if let Some(skipped) = skipped {
+            if twin::broken(Twin::FillerLate) {
+                // SAFETY: These words are free.
+                unsafe { self.writer.commit(skipped.words) };
+            } else {
+                commit += skipped.words;
+            }
+            // SAFETY: it is free, and not empty: see `Place`.
+            unsafe { write_filler(skipped) };
+        }
+        Ok(Slot { writer: &mut self.writer, start, commit })
+    }
+
+    /// Finds the place for a record of this many words.
+    fn place(&mut self, words: usize) -> Result<Place, Refusal> {
         assert!(self.lent.is_none(), "words are lent");
         if words > self.longest() {
             return Err(Refusal::TooLong);
         }
         let [ahead, beginning] = self.writer.free();
-        let (start, mut commit) = if words <= ahead.words {
-            (ahead.start, words)
+        if words <= ahead.words {
+            Ok(Place { start: ahead.start, skipped: None })
         } else if words <= beginning.words {
-            (beginning.start, ahead.words + words)
+            Ok(Place { start: beginning.start, skipped: Some(ahead) })
         } else {
-            return Err(Refusal::Full);
-        };
-        if commit > words {
-            if twin::broken(Twin::FillerLate) {
-                // SAFETY: These words are free.
-                unsafe { self.writer.commit(ahead.words) };
-                commit = words;
-            }
-            // Less is skipped than the record that follows has.
-            debug_assert!(ahead.words < MAX_RECORD_WORDS);
-            // SAFETY: The first word of a free run that is not empty is the producer's to write
-            // (INV-1).
-            unsafe { ahead.start.write(super::filler(ahead.words)) };
+            Err(Refusal::Full)
         }
-        Ok(Slot { writer: &mut self.writer, start, commit })
     }
 
     /// Whether the consumer has consumed all that was published.
