@@ -1,23 +1,23 @@
 #![no_main]
 
-#[path = "../../cli/src/argument.rs"]
+#[path = "../../crates/kymo-cli/src/argument.rs"]
 #[allow(dead_code, reason = "the command uses the rest")]
 mod argument;
-#[path = "../../cli/src/caret.rs"]
+#[path = "../../crates/kymo-cli/src/caret.rs"]
 mod caret;
 #[path = "../src/command.rs"]
 #[allow(dead_code, reason = "another target uses the rest")]
 mod command;
-#[path = "../../cli/src/expression/mod.rs"]
+#[path = "../../crates/kymo-cli/src/expression/mod.rs"]
 #[allow(dead_code, reason = "the command uses the rest")]
 mod expression;
-#[path = "../../cli/src/format/mod.rs"]
+#[path = "../../crates/kymo-cli/src/format/mod.rs"]
 #[allow(dead_code, reason = "the command uses the rest")]
 mod format;
-#[path = "../../cli/src/point.rs"]
+#[path = "../../crates/kymo-cli/src/point.rs"]
 #[allow(dead_code, reason = "the command uses the rest")]
 mod point;
-#[path = "../../cli/src/time.rs"]
+#[path = "../../crates/kymo-cli/src/time.rs"]
 #[allow(dead_code, reason = "the command uses the rest")]
 mod time;
 

@@ -1,7 +1,7 @@
 //! Ctrl-C ends a long work in order: nothing is left behind, and the exit code says so.
 
 mod common;
-#[path = "../../tests/common/segment.rs"]
+#[path = "../../../tests/common/segment.rs"]
 mod segment;
 
 use std::fs::File;

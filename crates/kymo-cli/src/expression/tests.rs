@@ -5,7 +5,7 @@ use kymo::reader::Reader;
 use num_rational::BigRational;
 use proptest::prelude::*;
 
-#[path = "../../../tests/common/segment.rs"]
+#[path = "../../../../tests/common/segment.rs"]
 mod segment;
 
 use super::*;

@@ -1,7 +1,7 @@
 //! Which records `kymo cat` prints.
 
 mod common;
-#[path = "../../tests/common/segment.rs"]
+#[path = "../../../tests/common/segment.rs"]
 mod segment;
 
 use std::path::{Path, PathBuf};

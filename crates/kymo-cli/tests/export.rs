@@ -1,7 +1,7 @@
 //! `kymo export`: what is exported parses back, and a trace is what the Trace Event Format says.
 
 mod common;
-#[path = "../../tests/common/segment.rs"]
+#[path = "../../../tests/common/segment.rs"]
 mod segment;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,7 +93,7 @@ fn a_trace_has_a_track_for_each_thread_and_an_event_for_each_record() {
     let last = instants.iter().find(|event| event["name"] == "last").unwrap();
     assert_eq!((&last["cat"], &last["args"]["target"]), (&"warn".into(), &"risk".into()));
     let at = last["args"]["at"].as_str().unwrap();
-    assert!(at.starts_with("cli/tests/export.rs:"), "{at}");
+    assert!(at.starts_with("crates/kymo-cli/tests/export.rs:"), "{at}");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
 #[test]
 fn json_and_csv_are_what_cat_prints() {
     let turn = Turn::take();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/v1.kymo");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/v1.kymo");
     for format in ["json", "csv"] {
         let out = turn.path(format);
         assert_eq!(run(&[&"export", &"--to", &format, &out, &golden]).fine(), "");

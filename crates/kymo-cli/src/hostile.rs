@@ -3,12 +3,12 @@
 //!
 //! Also the bodies of fuzz targets, which are in `fuzz`.
 
-#[path = "../../fuzz/src/command.rs"]
+#[path = "../../../fuzz/src/command.rs"]
 mod command;
-#[path = "../../fuzz/src/frames.rs"]
+#[path = "../../../fuzz/src/frames.rs"]
 #[allow(dead_code, reason = "other targets use the rest")]
 mod frames;
-#[path = "../../fuzz/src/segment.rs"]
+#[path = "../../../fuzz/src/segment.rs"]
 mod segment;
 
 use arbitrary::Unstructured;

@@ -103,7 +103,7 @@ fn rows() -> Vec<csv::StringRecord> {
 }
 
 fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 /// Builds the example as it is now (a test of another package is built without it) and says where

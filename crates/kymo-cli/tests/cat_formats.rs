@@ -1,7 +1,7 @@
 //! What `kymo cat` prints for a record, in each format.
 
 mod common;
-#[path = "../../tests/common/segment.rs"]
+#[path = "../../../tests/common/segment.rs"]
 mod segment;
 
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! `kymo stats`: the counts are those of what was logged, the bytes those of the file.
 
 mod common;
-#[path = "../../tests/common/segment.rs"]
+#[path = "../../../tests/common/segment.rs"]
 mod segment;
 
 use std::collections::BTreeMap;

@@ -54,7 +54,7 @@ fn objects(args: &[&str]) -> Vec<Value> {
 }
 
 fn example() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or(env!("CARGO").into()));
     cargo.current_dir(root).args(["build", "--workspace", "--example", "black_box"]);
     cargo.args(["--quiet", "--message-format", "json"]);

@@ -1,7 +1,7 @@
 //! What `kymo cat` prints.
 
 mod common;
-#[path = "../../tests/common/segment.rs"]
+#[path = "../../../tests/common/segment.rs"]
 mod segment;
 
 use std::io::{BufRead, BufReader, Read};
@@ -48,7 +48,7 @@ fn json_has_its_keys_in_order_and_values_with_all_their_digits() {
     let thread = "json_has_its_keys_in_order_and_values_with_all_their_digits";
     let expected = format!(
         concat!(
-            r#"","level":"info","target":"t","file":"cli/tests/cat.rs","line":{},"thread":"{}","#,
+            r#"","level":"info","target":"t","file":"crates/kymo-cli/tests/cat.rs","line":{},"thread":"{}","#,
             r#""message":"18446744073709551615 -170141183460469231731687303715884105728 [1, 2] "#,
             r#"true NoneNaNq\"\u001bx","fields":{{"0":18446744073709551615,"#,
             r#""id":-170141183460469231731687303715884105728,"a":[1,2],"b":true,"c":null,"#,

@@ -24,7 +24,7 @@ const FORMATS: [(&str, &str); 5] = [
 ];
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden")
 }
 
 /// What the command prints for a file of the folder, called from within it.

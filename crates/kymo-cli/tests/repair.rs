@@ -2,7 +2,7 @@
 //! read of it.
 
 mod common;
-#[path = "../../tests/common/segment.rs"]
+#[path = "../../../tests/common/segment.rs"]
 mod segment;
 
 use std::path::Path;
@@ -72,7 +72,7 @@ fn repaired(turn: &Turn, bytes: &[u8]) -> (Content, Content) {
 #[test]
 fn a_whole_file_is_copied_as_it_is() {
     let turn = Turn::take();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/v1.kymo");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/v1.kymo");
     let (before, after) = repaired(&turn, &std::fs::read(golden).unwrap());
     assert_eq!(before, after);
     let (before, after) = repaired(&turn, &sample().bytes);
@@ -263,7 +263,7 @@ proptest! {
         harms in prop::collection::vec(harm(), 1..6),
     ) {
         let file = match golden {
-            true => include_bytes!("../../tests/golden/v1.kymo").to_vec(),
+            true => include_bytes!("../../../tests/golden/v1.kymo").to_vec(),
             false => sample().bytes,
         };
         let (page, frames) = file.split_at(4096);

@@ -1,7 +1,7 @@
 //! `kymo verify`: whole files are whole, and whatever is done to one is found, with its place.
 
 mod common;
-#[path = "../../tests/common/segment.rs"]
+#[path = "../../../tests/common/segment.rs"]
 mod segment;
 
 use std::path::Path;
@@ -37,7 +37,7 @@ fn what_a_logger_wrote_is_whole_drops_and_cuts_included() {
     warn!("{}", "cut ".repeat(20_000));
     std::thread::spawn(|| info!("another thread")).join().unwrap();
     let report = logger.shutdown();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/v1.kymo");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/v1.kymo");
     let out = run(&[&"verify", &path, &golden]).fine();
     let lines: Vec<_> = out.lines().collect();
     assert_eq!(lines.len(), 2, "{out}");

@@ -2,7 +2,7 @@
 //! JSON that the command prints. So the specification says what a second reader needs.
 
 mod common;
-#[path = "../../tests/common/segment.rs"]
+#[path = "../../../tests/common/segment.rs"]
 mod segment;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 /// What the decoder makes of `file`, or nothing where there is no Python.
 fn decoded_by_python(file: &Path) -> Option<Output> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/kymo_decode.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/kymo_decode.py");
     let mut python = Command::new("python3");
     let python = python.arg("-B").arg(script).arg(file.file_name().unwrap());
     match python.current_dir(file.parent().unwrap()).output() {
@@ -50,7 +50,7 @@ fn compare(file: &Path) -> Result<(), TestCaseError> {
 
 #[test]
 fn golden_files_decode_alike() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "kymo");
     for file in paths.filter(is_log) {

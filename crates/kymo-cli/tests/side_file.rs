@@ -1,7 +1,7 @@
 //! A log with a side file beside it: each record is there once, wherever it stands.
 
 mod common;
-#[path = "../../tests/common/segment.rs"]
+#[path = "../../../tests/common/segment.rs"]
 mod segment;
 
 use common::{Turn, kymo, run};
