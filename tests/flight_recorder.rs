@@ -300,6 +300,39 @@ fn a_large_recorder_is_dumped_in_pieces() {
     }
 }
 
+/// A recorder that wraps between dumps, with records of several levels: each dump says how many
+/// records were overwritten since the last one.
+///
+/// The second dump of a wrapped recorder panicked the consumer in builds with overflow checks.
+#[test]
+fn a_wrapped_recorder_is_dumped_again() {
+    let turn = Turn::take();
+    let logger = turn.builder().flight_recorder(Level::Debug, 4 << 10).start().unwrap();
+    const RECORDS: u64 = 2_000;
+    let mut dumped = 0;
+    for dump in 0..4 {
+        for number in 0..RECORDS {
+            match number % 3 {
+                0 => debug!("{dump} {number}"),
+                _ => trace!("{dump} {number}"),
+            }
+        }
+        dumped += logger.dump_flight_recorder();
+    }
+    let report = logger.shutdown();
+    assert!(report.error.is_none(), "{report:?}");
+    let seen = read(&turn, Options::new());
+    let overwritten: u64 = dumps(&seen)
+        .into_iter()
+        .map(|dump| match dump {
+            Seen::Dump { overwritten, .. } => *overwritten,
+            _ => unreachable!("a dump"),
+        })
+        .sum();
+    assert_eq!(dumps(&seen).len(), 4);
+    assert_eq!(overwritten + dumped, 4 * RECORDS);
+}
+
 #[test]
 fn without_a_recorder_there_is_nothing_to_dump() {
     let turn = Turn::take();

@@ -57,8 +57,8 @@ impl Followed {
         let is_new = self.follower.left() == 0;
         // SAFETY: as in `Account::take`.
         let level = |record: &[u64]| class(unsafe { Record::new(record) }.site.level);
-        let copied = self.follower.look_by_class(level);
-        let overwritten = by_level(copied.overwritten_by_class());
+        let (_, by_class) = self.follower.look_by_class(level);
+        let overwritten = by_level(by_class);
         let words = self.follower.copied();
         let mut copy = Copy { words, is_new, last_ticks: 0, overwritten: None };
         if is_new {

@@ -356,7 +356,7 @@ pub struct Follower {
     position: u64,
     /// How many records were logged before that.
     records: u64,
-    /// How many of each class, as far as the caller tells.
+    /// How many of each class, where looks count by class.
     classes: [u64; CLASSES],
     by_class: Arc<ByClass>,
     /// The last copy: words that end at `position`.
@@ -388,31 +388,58 @@ impl Follower {
         self.copied.reserve_exact(self.ring.capacity() as usize);
     }
 
-    /// Copies all that was published since the last copy and has not been written over, if all of
-    /// that copy has been consumed; else returns what is left of it. The records are of one class.
+    /// Copies all that was published since the last copy and has not been overwritten, if all of that
+    /// copy has been consumed; else returns what is left of it.
+    ///
+    /// Counts what was overwritten, whatever the classes of the records are.
     pub fn look(&mut self) -> Copied<'_> {
-        self.look_by_class(|_| 0)
+        let overwritten = self.renew().map_or(0, |first| self.pass(&first));
+        Copied { follower: self, overwritten }
     }
 
-    /// The same where records are of several classes: `class` says of which one is.
-    pub fn look_by_class(&mut self, class: impl Fn(&[u64]) -> usize) -> Copied<'_> {
-        let mut overwritten = [0; CLASSES];
-        if self.consumed == self.copied.len() {
-            self.copied.clear();
-            self.consumed = 0;
-            // Acquire: pairs with the store in `Recorder::drop`. Before the tail: see
-            // `Consumer::look`.
-            let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderEndedLoad);
-            self.last = self.ring.shared().ended.load(acquire) != 0;
-            for _ in 0..ATTEMPTS {
-                if let Some(missed) = self.copy(&class) {
-                    overwritten = missed;
-                    break;
-                }
-                self.last = false;
+    /// As [`look`](Self::look), and returns how many records of each class were overwritten; `class`
+    /// returns the class of a record. Those of one follower are all counted by class, or none.
+    pub fn look_by_class(
+        &mut self,
+        class: impl Fn(&[u64]) -> usize,
+    ) -> (Copied<'_>, [u64; CLASSES]) {
+        let (mut overwritten, mut by_class) = (0, [0; CLASSES]);
+        if let Some(first) = self.renew() {
+            by_class = std::array::from_fn(|class| first.classes[class] - self.classes[class]);
+            overwritten = self.pass(&first);
+            self.classes = first.classes;
+            for record in records(&self.copied) {
+                self.classes[class(record)] += 1;
             }
         }
-        Copied { follower: self, overwritten }
+        debug_assert_eq!(overwritten, by_class.iter().sum(), "all looks count by class, or none");
+        (Copied { follower: self, overwritten }, by_class)
+    }
+
+    /// Makes a new copy if the last one is used up. Returns where it begins; `None` if there is none.
+    fn renew(&mut self) -> Option<First> {
+        if self.consumed != self.copied.len() {
+            return None;
+        }
+        self.copied.clear();
+        self.consumed = 0;
+        // Acquire: pairs with the store in `Recorder::drop`. Before the tail: see `Consumer::look`.
+        let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderEndedLoad);
+        self.last = self.ring.shared().ended.load(acquire) != 0;
+        for _ in 0..ATTEMPTS {
+            if let Some(first) = self.copy() {
+                return Some(first);
+            }
+            self.last = false;
+        }
+        None
+    }
+
+    /// Counts the records before and in a new copy. Returns how many were overwritten before it.
+    fn pass(&mut self, first: &First) -> u64 {
+        let overwritten = first.records - self.records;
+        self.records = first.records + records(&self.copied).count() as u64;
+        overwritten
     }
 
     /// Whether the ring is in a file. The four methods below do nothing for others.
@@ -484,9 +511,9 @@ impl Follower {
         self.position - self.left() as u64
     }
 
-    /// Returns how many records of each class were overwritten between the last copy and this one;
-    /// `None` when the producer has been all around the ring meanwhile.
-    fn copy(&mut self, class: impl Fn(&[u64]) -> usize) -> Option<[u64; CLASSES]> {
+    /// Returns the first record of the new copy; `None` when the producer has been all around the ring
+    /// meanwhile.
+    fn copy(&mut self) -> Option<First> {
         let ring = &*self.ring;
         let (shared, capacity) = (ring.shared(), ring.capacity());
         // Acquire: pairs with the store in `Recorder::push`.
@@ -520,15 +547,9 @@ impl Follower {
             first = found;
         }
         self.copied.drain(..(first.position - from) as usize);
-        let missed = std::array::from_fn(|class| first.classes[class] - self.classes[class]);
         self.accounts.skip_to(first.position, first.records);
         self.position = tail;
-        (self.records, self.classes) = (first.records, first.classes);
-        for record in records(&self.copied) {
-            self.records += 1;
-            self.classes[class(record)] += 1;
-        }
-        Some(missed)
+        Some(first)
     }
 }
 
@@ -568,18 +589,13 @@ impl Drop for Follower {
 #[must_use = "it stays in the copy until `consume`"]
 pub struct Copied<'a> {
     follower: &'a mut Follower,
-    overwritten: [u64; CLASSES],
+    overwritten: u64,
 }
 
 impl Copied<'_> {
     /// How many records were overwritten before they could be copied: exactly those between what
     /// was copied before and the first record of this copy. Told once.
     pub fn overwritten(&self) -> u64 {
-        self.overwritten.iter().sum()
-    }
-
-    /// The same by class.
-    pub fn overwritten_by_class(&self) -> [u64; CLASSES] {
         self.overwritten
     }
 
