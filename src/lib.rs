@@ -63,6 +63,8 @@ mod control;
 mod core;
 mod crash_proof;
 mod cursor;
+#[allow(dead_code, reason = "its callers come with the next commits")]
+mod derived;
 mod drop_reason;
 mod endings;
 mod error;
