@@ -53,22 +53,32 @@ pub(super) struct Raw {
     arguments: u32,
     /// How many records of the block stand before it.
     pub(super) index: u32,
-    /// How long the arguments are in bytes, times two, and whether the record is late.
-    length_and_late: u32,
+    /// From the lowest bit on: whether the record is late; in five bits, how many bytes its call
+    /// site's number and its ticks take; how many its arguments take.
+    lengths: u32,
 }
+
+/// How many bits of [`Raw::lengths`] are below the length of the arguments.
+const ARGUMENTS_SHIFT: u32 = 6;
 
 impl Raw {
     /// Where the arguments stand in the payload.
     #[inline]
     pub(super) fn arguments(&self) -> Range<usize> {
         let start = self.arguments as usize;
-        start..start + (self.length_and_late >> 1) as usize
+        start..start + (self.lengths >> ARGUMENTS_SHIFT) as usize
+    }
+
+    /// How many bytes of the payload stand before the arguments and belong to the record.
+    #[inline]
+    pub(super) fn head_bytes(&self) -> u8 {
+        (self.lengths >> 1 & 31) as u8
     }
 
     /// Whether it is older than a watermark that stands before it.
     #[inline]
     pub(super) fn is_late(&self) -> bool {
-        self.length_and_late & 1 == 1
+        self.lengths & 1 == 1
     }
 }
 
@@ -147,6 +157,7 @@ impl Block {
                 break Err(DamageKind::UnknownCallSite(number));
             };
             let arguments = (self.end - fields.0.len()) as u32;
+            let head = arguments - at as u32;
             if site.skip(&mut fields.0).is_err() {
                 break Err(DamageKind::Record);
             }
@@ -156,9 +167,10 @@ impl Block {
             let is_late = ticks < self.late_before;
             late += u64::from(is_late);
             if site.selected && self.is_wanted(ticks) {
-                let length_and_late = (at as u32 - arguments) << 1 | u32::from(is_late);
+                let length = at as u32 - arguments;
+                let lengths = length << ARGUMENTS_SHIFT | head << 1 | u32::from(is_late);
                 let (site, index) = (site.index, index - 1);
-                found.push(Raw { ticks, site, arguments, index, length_and_late });
+                found.push(Raw { ticks, site, arguments, index, lengths });
             }
         };
         let read = u64::from(index - self.read);
@@ -172,4 +184,5 @@ impl Block {
 }
 
 const _: () = assert!(size_of::<Raw>() == 24);
-const _: () = assert!(crate::format::MAX_PAYLOAD_BYTES < 1 << 31);
+const _: () = assert!(crate::format::MAX_PAYLOAD_BYTES < 1 << (32 - ARGUMENTS_SHIFT));
+const _: () = assert!(2 * crate::format::varint::MAX_BYTES < 32);

@@ -342,6 +342,7 @@ impl<'a> Reader<'a> {
             sequence: block.first.wrapping_add(raw.index.into()),
             arguments: &payload[raw.arguments()],
             block_offset: block.offset,
+            head_bytes: raw.head_bytes(),
             late: raw.is_late(),
         })
     }

@@ -21,6 +21,7 @@ pub struct Record<'r> {
     pub(super) sequence: u64,
     pub(super) arguments: &'r [u8],
     pub(super) block_offset: u64,
+    pub(super) head_bytes: u8,
     pub(super) late: bool,
 }
 
@@ -90,6 +91,12 @@ impl<'r> Record<'r> {
     /// How many records of its thread were written to the segment before it.
     pub fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// How many bytes it takes in the file: its call site's number, its ticks, and its arguments. The
+    /// rest of a file is frames, the dictionary, and marks.
+    pub fn encoded_bytes(&self) -> usize {
+        usize::from(self.head_bytes) + self.arguments.len()
     }
 
     /// Where the frame that it stands in begins in the file.

@@ -199,6 +199,7 @@ enum What {
         ticks: u64,
         sequence: u64,
         block_offset: u64,
+        head_bytes: u8,
         late: bool,
     },
     /// Its thread is an index of the batch's own list.
@@ -252,6 +253,7 @@ impl Batch {
             ticks: record.ticks,
             sequence: record.sequence,
             block_offset: record.block_offset,
+            head_bytes: record.head_bytes,
             late: record.late,
         };
         self.entries.push(Entry { file, what });
@@ -318,6 +320,7 @@ impl Batch {
                 ticks,
                 sequence,
                 block_offset,
+                head_bytes,
                 late,
             } => Event::Record(Record {
                 site: &self.sites[*site as usize],
@@ -327,6 +330,7 @@ impl Batch {
                 sequence: *sequence,
                 arguments: &self.bytes[arguments.start as usize..arguments.end as usize],
                 block_offset: *block_offset,
+                head_bytes: *head_bytes,
                 late: *late,
             }),
         }

@@ -227,14 +227,27 @@ impl Segment {
     }
 
     pub fn drops(&mut self, thread: u64, first: u64, last: u64, count: u64) -> &mut Self {
-        *self.dropped.entry(thread).or_default() += count;
+        self.drops_of_levels(thread, first, last, &[(3, count)])
+    }
+
+    /// A mark of records that were dropped because the ring was full, by level.
+    pub fn drops_of_levels(
+        &mut self,
+        thread: u64,
+        first: u64,
+        last: u64,
+        counts: &[(u8, u64)],
+    ) -> &mut Self {
         let mut out = Vec::new();
         varint::put(&mut out, thread);
         out.extend_from_slice(&first.to_le_bytes());
         out.extend_from_slice(&last.to_le_bytes());
-        varint::put(&mut out, 1);
-        out.extend_from_slice(&[1, 3]);
-        varint::put(&mut out, count);
+        varint::put(&mut out, counts.len() as u64);
+        for &(level, count) in counts {
+            *self.dropped.entry(thread).or_default() += count;
+            out.extend_from_slice(&[1, level]);
+            varint::put(&mut out, count);
+        }
         self.frame(Kind::Drops as u8, &out).note_ticks([first, last].into_iter())
     }
 

@@ -3,7 +3,7 @@
 //! One file or folder per command, and what they share beside them: `input` opens log files and
 //! judges what was found in them, `walk` goes through one frame by frame, `filter` says which records
 //! are wanted and `selection` how many of them, `format` turns them into lines, `output` is standard
-//! output and `fresh` a file that appears when it is complete, `outcome` is the exit code and the
+//! output, `machine` JSON for it, and `fresh` a file that appears when it is complete, `outcome` is the exit code and the
 //! lines on standard error, `interrupt` is Ctrl-C, `progress` the bar of a long work.
 //!
 //! Whatever comes out of a log file may be hostile, and goes to a terminal: it leaves only through
@@ -23,6 +23,7 @@ mod generate;
 mod hostile;
 mod input;
 mod interrupt;
+mod machine;
 mod outcome;
 mod output;
 mod point;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::input::Input;
 use crate::interrupt;
+use crate::machine::write_json;
 use crate::outcome::complain;
 use crate::output::{Closed, Output};
 use crate::progress::Progress;
@@ -130,7 +131,7 @@ impl Verify {
             };
             code = code.max(u8::from(!verdict.whole));
             if self.json {
-                output.buffer().push_str(&serde_json::to_string(&verdict).unwrap_or_default());
+                write_json(&verdict, output.buffer());
                 output.buffer().push('\n');
             } else if !self.quiet {
                 write_verdict(&verdict, output.buffer());

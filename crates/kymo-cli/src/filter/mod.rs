@@ -174,6 +174,19 @@ impl Filter {
         }
     }
 
+    /// Whether no mark is left out.
+    pub fn admits_all_marks(&self) -> bool {
+        !self.no_marks
+            && self.threads.is_empty()
+            && (self.since_ns, self.until_ns) == (None, None)
+            && self.sites.admits_level(Some(Level::Trace))
+    }
+
+    /// Whether records of a level are wanted; `None` is one that is not known.
+    pub fn admits_level(&self, level: Option<Level>) -> bool {
+        self.sites.admits_level(level)
+    }
+
     fn admits_thread(&self, thread: Option<&kymo::reader::Thread>) -> bool {
         self.threads.is_empty()
             || thread.is_none_or(|thread| self.threads.iter().any(|name| name.is(thread)))

@@ -19,6 +19,7 @@ use kymo::reader::{Event, Options, Order};
 use crate::filter;
 use crate::input::Inputs;
 use crate::interrupt;
+use crate::machine::write_json;
 use crate::outcome::{self, Outcome, complain};
 use crate::output::{Closed, Output};
 use crate::point::Reference;
@@ -82,28 +83,27 @@ impl Stats {
     pub fn run(self) -> ExitCode {
         interrupt::watch();
         let mut outcome = Outcome::Nothing;
-        // Records of several threads are compared only where it is asked for.
-        let order = if self.by.is_some() { Order::Time } else { Order::Written };
-        let options = || Options::new().order(order);
+        // Records are compared only where it is asked for. A thread's are in order as written too, but
+        // for those of a dump, which are older than what stands before them.
+        let order = if self.between.is_some() { Order::Time } else { Order::Written };
+        let mut filter = self.filter.build(&Reference::now(self.tz.clone()));
+        let options = || filter.push_down(Options::new().order(order));
         let mut inputs = Inputs::open(&self.files, options, &mut outcome);
         if inputs.names.is_empty() {
             return outcome.into();
         }
         let between = self.between.map(|places| Between::new(places, self.by));
         let mut tally = Tally::new(inputs.names.iter().cloned(), between);
-        let mut filter = self.filter.build(&Reference::now(self.tz.clone()));
         let progress = Progress::of("stats", inputs.files.readers());
         let mut events = 0_u64;
         loop {
             match inputs.files.next_event() {
                 Ok(Some((file, event))) => match &event {
-                    Event::Record(record) => {
-                        let size = tally.size(file, record);
-                        if filter.admits(file, record) {
-                            tally.record(file, record, size);
-                        }
+                    Event::Record(record) if filter.admits(file, record) => {
+                        tally.record(file, record);
                     }
-                    mark if filter.admits_mark(mark) => tally.mark(file, mark),
+                    Event::Record(_) => {}
+                    mark if filter.admits_mark(mark) => tally.mark(file, mark, &filter),
                     _ => {}
                 },
                 Ok(None) => break,
@@ -118,8 +118,9 @@ impl Stats {
             }
         }
         drop(progress);
+        let is_all = filter.admits_all_marks();
         for reader in inputs.files.readers() {
-            tally.file(reader.report());
+            tally.file(reader.report(), is_all);
         }
         inputs.complain(&mut outcome);
         let summary = tally.summary(self.sort);
@@ -132,7 +133,7 @@ impl Stats {
         }
         let mut output = Output::new();
         if self.json {
-            output.buffer().push_str(&serde_json::to_string(&summary).unwrap_or_default());
+            write_json(&summary, output.buffer());
             output.buffer().push('\n');
         } else {
             tables::write(&summary, self.top, self.tz, output.buffer());

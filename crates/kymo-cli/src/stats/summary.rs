@@ -26,7 +26,8 @@ pub struct Summary {
     /// Records that the program dropped.
     pub dropped: u64,
     pub drop_marks: u64,
-    /// Dumps of flight recorders, one for each thread, and the records that they brought.
+    /// Dumps of flight recorders, one for each thread, and the records that they brought, whether
+    /// or not these pass the filters.
     pub dumps: u64,
     pub dumped: u64,
     /// Records that are missing.

@@ -70,7 +70,7 @@ fn write_overview(summary: &Summary, times: &mut Times, out: &mut String) {
     );
     if summary.dumps > 0 {
         let (dumps, dumped) = (summary.dumps, summary.dumped);
-        let _ = writeln!(out, "{dumped} of them from {dumps} dumps of flight recorders");
+        let _ = writeln!(out, "{dumps} dumps of flight recorders, of {dumped} records in all");
     }
     let (Some(first), Some(last)) = (summary.first_ns, summary.last_ns) else { return };
     times.write(first, out);
@@ -153,11 +153,15 @@ fn write_latency(latency: &Latency, out: &mut String) {
     if latency.backwards > 0 {
         let _ = writeln!(out, "{:>12}  went back in time, and count as 0", latency.backwards);
     }
+    if latency.unwatched > 0 {
+        let unwatched = latency.unwatched;
+        let _ = writeln!(out, "{unwatched:>12}  were too many to look for their ends");
+    }
     if *pairs == 0 {
         return;
     }
     let _ = writeln!(out, "{:>12}  least", duration(latency.min_ns));
-    let _ = writeln!(out, "{:>12}  mean", duration(latency.mean_ns as u64));
+    let _ = writeln!(out, "{:>12}  mean", duration(latency.mean_ns.round() as u64));
     for percentile in &latency.percentiles {
         let what = match percentile.percent {
             100.0 => "most".to_owned(),

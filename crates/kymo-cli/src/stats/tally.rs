@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use kymo::Level;
-use kymo::format::varint;
 use kymo::reader::{CallSite, Drops, Event, Record, Report, Thread};
 
 use super::Sort;
 use super::between::{Between, Role};
 use super::histogram::Histogram;
 use super::summary::{Count, Dropped, SiteRow, Summary, ThreadRow};
+use crate::filter::Filter;
 
 /// What was counted so far.
 pub struct Tally {
@@ -31,8 +31,6 @@ struct FileTally {
     name: String,
     sites: Vec<Option<usize>>,
     threads: Vec<Option<usize>>,
-    /// By thread: where the block of its last record stands, and that record's ticks.
-    positions: Vec<(u64, u64)>,
 }
 
 /// A call site, whichever file names it.
@@ -62,12 +60,7 @@ struct ThreadTally {
 impl Tally {
     /// For files with these names.
     pub fn new(names: impl IntoIterator<Item = String>, between: Option<Between>) -> Self {
-        let file = |name| FileTally {
-            name,
-            sites: Vec::new(),
-            threads: Vec::new(),
-            positions: Vec::new(),
-        };
+        let file = |name| FileTally { name, sites: Vec::new(), threads: Vec::new() };
         let files: Vec<FileTally> = names.into_iter().map(file).collect();
         let summary = Summary { files: files.len(), ..Summary::default() };
         Self {
@@ -84,26 +77,10 @@ impl Tally {
         }
     }
 
-    /// How many bytes a record takes in the file: its call site's number, the ticks since the
-    /// record before in its block, its arguments. To be asked about every record.
+    /// Counts a record.
     #[inline]
-    pub fn size(&mut self, file: usize, record: &Record<'_>) -> u64 {
-        let positions = &mut self.files[file].positions;
-        let thread = record.thread().index();
-        if positions.len() <= thread {
-            positions.resize(thread + 1, (0, 0));
-        }
-        let here = (record.block_offset(), record.ticks());
-        let (block, ticks) = std::mem::replace(&mut positions[thread], here);
-        // The first record of a block is where its ticks begin.
-        let delta = if block == here.0 { here.1.wrapping_sub(ticks) } else { 0 };
-        let head = varint::len(record.call_site().number()) + varint::len(delta);
-        (head + record.argument_bytes().len()) as u64
-    }
-
-    /// Counts a record of this size.
-    #[inline]
-    pub fn record(&mut self, file: usize, record: &Record<'_>, bytes: u64) {
+    pub fn record(&mut self, file: usize, record: &Record<'_>) {
+        let bytes = record.encoded_bytes() as u64;
         let time = record.time_ns();
         self.histogram.add(time);
         let (first, last) = self.span.unwrap_or((time, time));
@@ -120,10 +97,10 @@ impl Tally {
         }
     }
 
-    /// Counts an event that is no record.
-    pub fn mark(&mut self, file: usize, event: &Event<'_>) {
+    /// Counts an event that is no record, and that `filter` admits.
+    pub fn mark(&mut self, file: usize, event: &Event<'_>, filter: &Filter) {
         match event {
-            Event::Drops(drops) => self.drops(file, drops),
+            Event::Drops(drops) => self.drops(file, drops, filter),
             Event::Gap(gap) => {
                 self.summary.gaps += 1;
                 self.summary.lost = self.summary.lost.saturating_add(gap.records);
@@ -146,23 +123,29 @@ impl Tally {
         }
     }
 
-    fn drops(&mut self, file: usize, drops: &Drops<'_>) {
+    /// A mark may count several levels, of which not all are wanted.
+    fn drops(&mut self, file: usize, drops: &Drops<'_>, filter: &Filter) {
         let thread = self.thread(file, drops.thread);
-        let dropped = &mut self.threads[thread].dropped;
-        *dropped = dropped.saturating_add(drops.total());
-        self.summary.dropped = self.summary.dropped.saturating_add(drops.total());
         self.summary.drop_marks += 1;
-        for count in drops.counts {
+        for count in drops.counts.iter().filter(|count| filter.admits_level(count.level)) {
+            let dropped = &mut self.threads[thread].dropped;
+            *dropped = dropped.saturating_add(count.count);
+            self.summary.dropped = self.summary.dropped.saturating_add(count.count);
             let key = (count.reason.to_string(), count.level);
             let sum = self.dropped.entry(key).or_default();
             *sum = sum.saturating_add(count.count);
         }
     }
 
-    /// Counts a file that was read to its end.
-    pub fn file(&mut self, report: &Report) {
+    /// Counts a file that was read to its end. `is_all` says that no mark was left out: then records
+    /// count as lost too that are missing without a gap, by the totals of the file.
+    pub fn file(&mut self, report: &Report, is_all: bool) {
         self.summary.file_bytes += report.length_bytes;
         self.summary.frames += report.frames;
+        if is_all {
+            let without_gap = report.lost().saturating_sub(report.missing);
+            self.summary.lost = self.summary.lost.saturating_add(without_gap);
+        }
     }
 
     /// The number of a call site among those of all files.
