@@ -12,8 +12,8 @@ use std::time::Duration;
 use common::place::Scratch;
 use common::values::{name, price};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kymo::reader::{Event, Files, Options, Order, Record, json};
 use kymo::{Level, Logger, Overflow};
+use kymo_reader::{Event, Files, Options, Order, Record, json};
 
 const MESSAGES: u64 = 500_000;
 

@@ -11,8 +11,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use kymo::reader::{Event, Files, Options, Order, Value};
 use kymo::{Logger, info};
+use kymo_reader::{Event, Files, Options, Order, Value};
 
 fn main() -> Result<(), Box<dyn Error>> {
     match std::env::args_os().nth(1) {

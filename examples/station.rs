@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::thread;
 
-use kymo::reader::{Options, Order};
+use kymo_reader::{Options, Order};
 
 const WEATHER: &str = include_str!("data/weather.csv");
 const AIRPORTS: [&str; 3] = ["EWR", "JFK", "LGA"];

@@ -65,24 +65,18 @@ mod crash_proof;
 mod cursor;
 #[allow(dead_code, reason = "its callers come with the next commits")]
 mod derived;
-mod drop_reason;
 mod endings;
 mod error;
 mod exit;
 #[doc(hidden)]
 pub mod export;
 mod fork;
-#[doc(hidden)]
-pub mod format;
 mod hot;
-mod level;
 mod logger;
 mod macros;
 mod orphans;
 mod policy;
 mod producer;
-#[cfg(feature = "reader")]
-pub mod reader;
 mod record;
 mod recorded;
 mod registry;
@@ -102,6 +96,8 @@ mod twin;
 #[doc(hidden)]
 pub mod loom_export;
 
+use kymo_format::{self as format, drop_reason, level};
+
 pub use argument::{Argument, Eager, PointerArgument, debug, display};
 pub use builder::Builder;
 pub use clock::Clock;
@@ -111,9 +107,11 @@ pub use crash_proof::recover::in_memory as recovery;
 pub use crash_proof::recover::{
     RecoverError, RecoveredThread, Recovery, RingDamage, recover, recoverable,
 };
-pub use drop_reason::DropReason;
 pub use error::{StartError, StartErrorKind};
-pub use level::{Level, ParseLevelError};
+pub use kymo_format::{DropReason, Level, ParseLevelError};
+/// Reads the files that kymo writes. A crate of its own, `kymo-reader`, for programs that do not log.
+#[cfg(feature = "reader")]
+pub use kymo_reader as reader;
 pub use logger::Logger;
 pub use policy::{Overflow, WriteThrough};
 pub use stats::{Account, Stats, ThreadStats};

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kymo::reader::{Event, Files, Options, Order};
 use kymo::{
     Builder, DropReason, Level, Logger, Notice, Overflow, WriteThrough, debug, error, info, warn,
 };
+use kymo_reader::{Event, Files, Options, Order};
 use logged::Turn;
 
 const FOREVER: Overflow = Overflow::Wait { timeout: None };

@@ -4,7 +4,7 @@
 #[path = "common/logged.rs"]
 mod logged;
 
-use kymo::reader::{Options, Order, Reader};
+use kymo_reader::{Options, Order, Reader};
 use logged::Turn;
 
 /// A record's message, and where in the file the block that holds it begins and ends.

@@ -6,8 +6,8 @@ mod logged;
 use std::thread;
 use std::time::Duration;
 
-use kymo::reader::{DumpReason, Event, Options, Order};
 use kymo::{Level, Logger, Overflow, debug, error, info, trace, warn};
+use kymo_reader::{DumpReason, Event, Options, Order};
 use logged::Turn;
 use proptest::prelude::*;
 

@@ -5,8 +5,8 @@
 mod fuzz;
 
 use fuzz::{check, frames, memory, ring, segment, target};
-use kymo::format::header::{ClockSource, Header};
-use kymo::format::varint;
+use kymo_format::header::{ClockSource, Header};
+use kymo_format::varint;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -137,7 +137,7 @@ fn hostile_segments_are_varied() {
     for _ in 0..200 {
         let data = strategy.new_tree(&mut runner).unwrap().current();
         let file = segment::hostile(&mut arbitrary::Unstructured::new(&data));
-        let Ok(mut reader) = kymo::reader::Reader::from_slice(&file) else { continue };
+        let Ok(mut reader) = kymo_reader::Reader::from_slice(&file) else { continue };
         while reader.next_event().unwrap().is_some() {}
         files += 1;
         records += u64::from(reader.report().records > 0);
@@ -165,7 +165,7 @@ fn hostile_rings_are_varied() {
 /// A file with one call site, whose arguments have these types, and a block of `records` records of
 /// it with these bytes as arguments.
 fn many_records(types: &[Vec<u8>], records: usize, arguments: &[u8]) -> Vec<u8> {
-    use kymo::format::frame::{Clock, Kind, put_str};
+    use kymo_format::frame::{Clock, Kind, put_str};
     let mut file = Header { salt: 0, ..Header::new(ClockSource::Counter) }.to_page();
     let mut clock = Vec::new();
     Clock { rate: 1 << 32, ..Clock::default() }.put(&mut clock);
@@ -192,7 +192,7 @@ fn many_records(types: &[Vec<u8>], records: usize, arguments: &[u8]) -> Vec<u8> 
 }
 
 fn count(file: &[u8]) -> u64 {
-    let mut reader = kymo::reader::Reader::from_slice(file).unwrap();
+    let mut reader = kymo_reader::Reader::from_slice(file).unwrap();
     while reader.next_event().unwrap().is_some() {}
     reader.report().records
 }
@@ -201,7 +201,7 @@ fn count(file: &[u8]) -> u64 {
 /// reader busy for minutes: with these, a reader that looked at each `()` would look at 10^10.
 #[test]
 fn nothing_takes_no_time() {
-    use kymo::format::types::code::{SEQUENCE, TUPLE};
+    use kymo_format::types::code::{SEQUENCE, TUPLE};
     // 31 times 31 of them.
     let inner = [&[TUPLE, 31][..], &[TUPLE, 0].repeat(31)].concat();
     let tuple = [&[TUPLE, 31][..], &inner.repeat(31)].concat();

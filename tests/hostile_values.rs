@@ -1,7 +1,7 @@
 //! Whatever the bytes, types, values and format strings are refused or accepted, without panic and
 //! in bounded time.
 
-use kymo::reader::{Malformed, Template, Type, Value, json, write_escaped};
+use kymo_reader::{Malformed, Template, Type, Value, json, write_escaped};
 use proptest::prelude::*;
 
 /// Looks at everything in a value. That nothing inside is damaged is asserted by the reader itself.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use encode::{Encode, encoded};
 use kymo::Logger;
-use kymo::reader::{Reader, Type, json};
+use kymo_reader::{Reader, Type, json};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use kymo::reader::{Ending, Reader};
+use kymo_reader::{Ending, Reader};
 
 /// Set for the child process: the path to log to.
 const CHILD: &str = "KYMO_KILLED_CHILD";

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use std::process::Command;
 use std::{env, fs};
 
-use kymo::reader::{Event, Files, Options, Order, json};
 use kymo::{Logger, Overflow};
+use kymo_reader::{Event, Files, Options, Order, json};
 
 /// What a process that turns a file into text may take at most: its code and its threads' stacks
 /// included.

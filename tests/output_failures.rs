@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
-use kymo::reader::{Ending, Event, Options, Order};
 use kymo::{Builder, Logger, Overflow, Report, StartErrorKind};
+use kymo_reader::{Ending, Event, Options, Order};
 use namespace::{Mount, mount_for, small_disk};
 
 /// Set for the child process: the story that it is.
@@ -151,7 +151,7 @@ struct Found {
     warnings: Vec<String>,
     /// How many of those were dropped.
     own_drops: u64,
-    report: kymo::reader::Report,
+    report: kymo_reader::Report,
 }
 
 impl Found {
@@ -409,7 +409,7 @@ mod story {
             }
             let it = &found.report;
             assert_eq!(it.ending, Ending::Closed, "{length}");
-            assert_eq!(it.header, kymo::reader::HeaderState::Good, "{length}");
+            assert_eq!(it.header, kymo_reader::HeaderState::Good, "{length}");
             let written = report.written + report.warnings;
             assert_eq!(it.records + it.lost(), written, "{length}: {it:?}");
             assert_eq!(it.dropped, report.dropped + found.own_drops, "{length}: {it:?}");

@@ -7,8 +7,8 @@ mod logged;
 use std::thread;
 use std::time::Duration;
 
-use kymo::reader::{Event, Options};
 use kymo::{DropReason, Level, Overflow, debug, info, trace, warn};
+use kymo_reader::{Event, Options};
 use logged::Turn;
 
 const FOREVER: Overflow = Overflow::Wait { timeout: None };

@@ -6,9 +6,9 @@ mod segment;
 use std::io::{self, Read};
 
 use kymo::Level;
-use kymo::format::header::Header;
-use kymo::format::types::Type;
-use kymo::reader::{Ending, Error, Event, HeaderState, Options, Order, Reader};
+use kymo_format::header::Header;
+use kymo_format::types::Type;
+use kymo_reader::{Ending, Error, Event, HeaderState, Options, Order, Reader};
 use segment::{Arg, Outcome, Rec, Segment, drain, read, read_with, sample};
 
 /// Gives out 1 to `most` bytes at a time, and is interrupted now and then.
@@ -267,7 +267,7 @@ fn a_fatal_signal_is_met_with_its_thread_at_its_time() {
 
 #[test]
 fn a_side_file_names_the_segment_that_it_belongs_to() {
-    let mut header = Header::new(kymo::reader::ClockSource::Counter);
+    let mut header = Header::new(kymo_reader::ClockSource::Counter);
     header.host = "h".repeat(200);
     header.side_of = *b"the log's number";
     let page = header.to_page();
@@ -296,7 +296,7 @@ fn what_is_no_kymo_file_says_so() {
     assert!(matches!(error(&[0; 100]), Error::Incomplete { offset: 100 }));
     assert!(matches!(error(&[0; 100_000]), Error::Incomplete { offset: 0 }));
 
-    let mut header = Header::new(kymo::reader::ClockSource::Counter);
+    let mut header = Header::new(kymo_reader::ClockSource::Counter);
     header.version = 2;
     let error = error(&header.to_page());
     assert!(matches!(error, Error::UnsupportedVersion { found: 2, supported: 1 }));

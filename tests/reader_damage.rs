@@ -5,9 +5,9 @@ mod segment;
 
 use std::time::{Duration, Instant};
 
-use kymo::format::header::COMMITTED_OFFSET;
-use kymo::format::types::Type;
-use kymo::reader::{DamageKind, Ending, Error, HeaderState, Options, Order, Reader};
+use kymo_format::header::COMMITTED_OFFSET;
+use kymo_format::types::Type;
+use kymo_reader::{DamageKind, Ending, Error, HeaderState, Options, Order, Reader};
 use proptest::prelude::*;
 use segment::{Arg, Outcome, Rec, Segment, drain, read, read_with, sample};
 

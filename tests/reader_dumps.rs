@@ -5,7 +5,7 @@ mod segment;
 
 use std::io::Cursor;
 
-use kymo::reader::{Options, Order};
+use kymo_reader::{Options, Order};
 use proptest::prelude::*;
 use segment::{Outcome, Rec, Segment, drain, read_with};
 

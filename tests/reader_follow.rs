@@ -6,7 +6,7 @@ mod segment;
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 
-use kymo::reader::{Ending, Options, Order};
+use kymo_reader::{Ending, Options, Order};
 use segment::{Segment, drain, read, sample};
 
 /// A file that is removed in the end.

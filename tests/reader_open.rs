@@ -9,7 +9,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use kymo::reader::{Directory, Ending, Error, Event, Files, Options, Order, Reader};
+use kymo_reader::{Directory, Ending, Error, Event, Files, Options, Order, Reader};
 use segment::{drain, read, sample};
 
 #[test]

@@ -5,8 +5,8 @@ mod segment;
 
 use std::collections::BTreeMap;
 
-use kymo::format::types::Type;
-use kymo::reader::{DamageKind, Event, Files, Options, Order, Reader};
+use kymo_format::types::Type;
+use kymo_reader::{DamageKind, Event, Files, Options, Order, Reader};
 use proptest::prelude::*;
 use segment::{Arg, Outcome, Rec, Segment, drain, note, read_with, sample};
 

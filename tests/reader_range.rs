@@ -6,8 +6,8 @@ mod segment;
 
 use std::io::Write;
 
-use kymo::format::types::Type;
-use kymo::reader::{Ending, Options, Order, Reader};
+use kymo_format::types::Type;
+use kymo_reader::{Ending, Options, Order, Reader};
 use proptest::prelude::*;
 use segment::{Arg, Outcome, Read, Rec, Segment, drain, read, read_with};
 
@@ -151,7 +151,7 @@ proptest! {
         prop_assert_eq!(&part.records, &filtered(&whole, range));
         prop_assert_eq!(part.report.skipped_bytes, 0);
 
-        let checksum = kymo::format::frame::checksum_of(&file.bytes[start..end], 9);
+        let checksum = kymo_format::frame::checksum_of(&file.bytes[start..end], 9);
         file.bytes[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
         let lied_to = read_with(within(range), &file.bytes);
         let ids = whole.ids();
@@ -206,7 +206,7 @@ fn an_index_cannot_make_a_reader_check_the_same_bytes_over_and_over() {
     let first = file.frames[1].0 as u64 + 8;
     index.frames = (0..50_000).map(|word| first + 8 * word).collect();
     let offset = file.bytes.len() as u64;
-    index.steps.push(kymo::format::index::Step { offset: offset - 8, ..index.steps[0] });
+    index.steps.push(kymo_format::index::Step { offset: offset - 8, ..index.steps[0] });
     let mut payload = Vec::new();
     index.put(offset, &mut payload);
     file.frame(10, &payload).close();

@@ -9,8 +9,8 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kymo::format::types::Type;
-use kymo::reader::{Event, Files, Options, Order, Reader};
+use kymo_format::types::Type;
+use kymo_reader::{Event, Files, Options, Order, Reader};
 use segment::{Arg, Rec, Segment, sample};
 
 /// A file with many records, threads, call sites and drops, and some damage.

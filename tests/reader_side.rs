@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use kymo::format::types::Type;
-use kymo::reader::{Error, Event, Files, Options, Order};
+use kymo_format::types::Type;
+use kymo_reader::{Error, Event, Files, Options, Order};
 use proptest::prelude::*;
 use segment::{Arg, Rec, Segment};
 

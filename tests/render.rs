@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::time::Duration;
 
 use encode::{Encode, Encoded, encoded, put_str};
-use kymo::reader::{Template, Type};
+use kymo_reader::{Template, Type};
 use proptest::prelude::*;
 
 /// A value that the program formatted itself.

@@ -12,8 +12,8 @@ use std::hint::black_box;
 
 use common::place::Scratch;
 use common::values::{name, price, text};
-use kymo::reader::{Reader, Record, json};
 use kymo::{Clock, Level, Logger, Overflow};
+use kymo_reader::{Reader, Record, json};
 
 #[inline(never)]
 #[unsafe(no_mangle)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use kymo::Level;
-use kymo::reader::{Event, Files, Options, Order, Record, Report};
+use kymo_reader::{Event, Files, Options, Order, Record, Report};
 
 use crate::configuration::{Configuration, index};
 use crate::payload::Payload;
@@ -45,7 +45,7 @@ pub struct Entry {
 
 impl Log {
     /// What the log holds by itself.
-    pub fn read(path: &Path, configuration: &Configuration) -> Result<Self, kymo::reader::Error> {
+    pub fn read(path: &Path, configuration: &Configuration) -> Result<Self, kymo_reader::Error> {
         let mut log = Self::default();
         let mut reader = Options::new().order(Order::Written).open(path)?;
         let mut message = String::new();

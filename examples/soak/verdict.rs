@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use kymo::Level;
-use kymo::reader::{Ending as FileEnding, HeaderState};
+use kymo_reader::{Ending as FileEnding, HeaderState};
 
 use crate::child::log_name;
 use crate::configuration::{Configuration, Ending, Fault, index};

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kymo::format::HEADER_BYTES;
-use kymo::format::header::COMMITTED_OFFSET;
-use kymo::reader::{Ending, Error, Event, Options, Order, Reader, Record, Report, Value};
-use kymo::reader::{json, write_escaped};
+use kymo_format::HEADER_BYTES;
+use kymo_format::header::COMMITTED_OFFSET;
+use kymo_reader::{Ending, Error, Event, Options, Order, Reader, Record, Report, Value};
+use kymo_reader::{json, write_escaped};
 
 use super::memory;
 

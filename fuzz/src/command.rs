@@ -5,7 +5,7 @@
 //! `caret`, `expression`, `format`, `point` and `time` in its root.
 
 use clap::Parser;
-use kymo::reader::{Options, Order, Reader};
+use kymo_reader::{Options, Order, Reader};
 
 use crate::expression::{Expression, Scratch};
 use crate::format;

@@ -1,8 +1,8 @@
 //! Files in a notation without checksums: kind, length (16 bits, little-endian), payload.
 
-use kymo::format::frame::{self, FrameHeader, Kind};
-use kymo::format::header::{COMMITTED_OFFSET, ClockSource, Header};
-use kymo::format::{ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES};
+use kymo_format::frame::{self, FrameHeader, Kind};
+use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header};
+use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES};
 
 /// The file with these frames.
 pub fn sealed(mut data: &[u8]) -> Vec<u8> {

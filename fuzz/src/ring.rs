@@ -1,14 +1,14 @@
 //! Rings as a dead process may leave them, and worse.
 
 use arbitrary::{Result, Unstructured};
-use kymo::format::frame::{Clock, put_str};
-use kymo::format::header::{ClockSource, Header};
-use kymo::format::types::code;
-use kymo::format::varint;
 use kymo::ring::header;
 use kymo::ring::recorder::layout::{
     Account, HEADER_BYTES, Identity, Mode, Purpose, SHARED_OFFSET, account_offset, tail_at,
 };
+use kymo_format::frame::{Clock, put_str};
+use kymo_format::header::{ClockSource, Header};
+use kymo_format::types::code;
+use kymo_format::varint;
 
 use super::frames;
 

@@ -1,9 +1,9 @@
 //! Files whose checksums are right and whose content is not: what the rules of the format are for.
 
 use arbitrary::{Result, Unstructured};
-use kymo::format::header::{COMMITTED_OFFSET, ClockSource, Header};
-use kymo::format::types::code;
-use kymo::format::{MAX_PAYLOAD_BYTES, varint};
+use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header};
+use kymo_format::types::code;
+use kymo_format::{MAX_PAYLOAD_BYTES, varint};
 
 use super::frames;
 
@@ -149,7 +149,7 @@ fn site(u: &mut Unstructured<'_>, out: &mut Vec<u8>) -> Result<(u64, Vec<u8>)> {
     for _ in 0..u.int_in_range(0..=12)? {
         format.push_str(u.choose(PIECES)?);
     }
-    kymo::format::frame::put_str(out, &format);
+    kymo_format::frame::put_str(out, &format);
     let arguments = u.int_in_range(0..=4)?;
     varint::put(out, arguments);
     let mut types = Vec::new();
@@ -402,6 +402,6 @@ fn fixed(u: &mut Unstructured<'_>, out: &mut Vec<u8>) -> Result<()> {
 
 fn text(u: &mut Unstructured<'_>, out: &mut Vec<u8>) -> Result<()> {
     let text = *u.choose(&["", "a", "b", "main", "\u{1b}]0;\u{7}", "\u{2066}"])?;
-    kymo::format::frame::put_str(out, text);
+    kymo_format::frame::put_str(out, text);
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! The targets: from any bytes to something hostile, and what must hold of it.
 
 use arbitrary::Unstructured;
-use kymo::format::MAX_TEXT_BYTES;
-use kymo::reader::{Template, Text, Type, Value};
+use kymo_format::MAX_TEXT_BYTES;
+use kymo_reader::{Template, Text, Type, Value};
 
 use super::{check, frames, ring, segment};
 

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::hot::log_outlined;
 use crate::level::Level;
 use crate::producer::Producer;
-use crate::reader::{DropReason, Ending, Event, Options, Order};
+use kymo_reader::{DropReason, Ending, Event, Options, Order};
 
 type Number = (u64, ());
 
@@ -196,7 +196,7 @@ struct Found {
     /// Records and drops, by thread and level.
     counts: BTreeMap<String, [u64; 5]>,
     numbers: HashSet<u64>,
-    report: crate::reader::Report,
+    report: kymo_reader::Report,
 }
 
 impl Found {

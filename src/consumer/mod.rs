@@ -10,7 +10,7 @@ mod compact;
 mod dictionary;
 pub(crate) mod dump;
 mod failure;
-#[cfg(all(test, feature = "reader", not(kymo_loom)))]
+#[cfg(all(test, not(kymo_loom)))]
 mod faults;
 mod flight;
 mod followed;
@@ -23,7 +23,7 @@ pub(crate) mod side;
 mod staging;
 mod sweep;
 mod takeover;
-#[cfg(all(test, feature = "reader", not(kymo_loom)))]
+#[cfg(all(test, not(kymo_loom)))]
 mod tests;
 mod watch;
 

@@ -15,9 +15,9 @@ use crate::hot::{Counter, log_outlined, try_log};
 use crate::level::Level;
 use crate::policy::{Overflow, Policies};
 use crate::producer::Producer;
-use crate::reader::{DropReason, Event, Options, Order, Reader};
 use crate::state::ThreadInfo;
 use crate::sync::atomic::Ordering;
+use kymo_reader::{DropReason, Event, Options, Order, Reader};
 
 /// A file in memory, of which some operations fail.
 #[derive(Clone, Default)]

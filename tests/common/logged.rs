@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kymo::reader::{Event, Options, Order, Reader, Report};
 use kymo::{Builder, Level, Logger};
+use kymo_reader::{Event, Options, Order, Reader, Report};
 
 /// There is one logger in a process: the tests of a file take turns.
 static TURN: Mutex<()> = Mutex::new(());

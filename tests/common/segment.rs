@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use kymo::format::dump::{self, Dump};
-use kymo::format::frame::{self, Clock, Kind};
-use kymo::format::header::{COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET};
-use kymo::format::index::{Index, Step};
-use kymo::format::types::Type;
-use kymo::format::varint;
-use kymo::reader::{Event, Options, Reader, Report};
+use kymo_format::dump::{self, Dump};
+use kymo_format::frame::{self, Clock, Kind};
+use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET};
+use kymo_format::index::{Index, Step};
+use kymo_format::types::Type;
+use kymo_format::varint;
+use kymo_reader::{Event, Options, Reader, Report};
 
 /// A segment that is being built.
 pub struct Segment {

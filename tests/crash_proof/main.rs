@@ -18,8 +18,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use child::{AS_OF_STOP, Counters, THREADS, text};
-use kymo::reader::{Event, Files, Options, Order};
 use kymo::{Logger, RecoverError, Recovery, info, recoverable};
+use kymo_reader::{Event, Files, Options, Order};
 
 #[path = "../common/namespace.rs"]
 mod namespace;

@@ -2,8 +2,8 @@
 
 use super::*;
 use child::{DUMP_AT, ROUND_BYTES};
-use kymo::reader::DumpReason;
 use kymo::{DropReason, Level, Overflow, debug};
+use kymo_reader::DumpReason;
 
 /// Kills a process, and recovers what it left.
 fn killed(scene: &str, round: u64, wait: impl FnOnce(&mut Child, &Counters)) -> Dead {

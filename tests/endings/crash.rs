@@ -3,7 +3,7 @@
 use super::Named;
 use super::process::{Dir, assert_code, read, spawn, wait};
 
-use kymo::reader::Ending;
+use kymo_reader::Ending;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Output;
 

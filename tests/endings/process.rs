@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use kymo::reader::{Ending, Event, Options, Order, Report};
+use kymo_reader::{Ending, Event, Options, Order, Report};
 
 /// Set for the processes that end: which one it is to be.
 pub const CHILD: &str = "KYMO_ENDINGS_CHILD";

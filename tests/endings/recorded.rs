@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
-use kymo::reader::{DumpReason, Event, Options, Order};
+use kymo_reader::{DumpReason, Event, Options, Order};
 
 use super::Named;
 use super::process::{Dir, Log, read_by, send, spawn, until_ready, wait};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kymo::reader::CallSite;
+use kymo_reader::CallSite;
 
 /// The name of an argument, or its position.
 #[derive(Clone, Debug, PartialEq, Eq)]

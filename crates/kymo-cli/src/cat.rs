@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use kymo::reader::{Ending, Event, Files, Options, Reader};
+use kymo_reader::{Ending, Event, Files, Options, Reader};
 
 use crate::argument::Argument;
 use crate::filter::{self, Filter};
@@ -168,7 +168,7 @@ fn complain_about_names(asked: &[Asked], files: &Files<'_>) {
     }
 }
 
-impl From<Order> for kymo::reader::Order {
+impl From<Order> for kymo_reader::Order {
     fn from(order: Order) -> Self {
         match order {
             Order::Time => Self::Time,

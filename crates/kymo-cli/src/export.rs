@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
-use kymo::reader::{Event, Options, Order, Reader};
+use kymo_reader::{Event, Options, Order, Reader};
 
 use crate::filter;
 use crate::format::Lines;

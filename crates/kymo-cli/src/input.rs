@@ -7,7 +7,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kymo::reader::{
+use kymo_reader::{
     Directory, Ending, Error, FileError, Files, HeaderState, Options, Reader, Report,
 };
 

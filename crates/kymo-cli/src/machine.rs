@@ -6,7 +6,7 @@
 
 use std::io;
 
-use kymo::reader::json::write_string;
+use kymo_reader::json::write_string;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 

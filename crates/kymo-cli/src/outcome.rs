@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
-use kymo::reader::write_escaped;
+use kymo_reader::write_escaped;
 
 /// The exit codes, as every help text shows them.
 pub const HELP: &str = "\

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use kymo::reader::Reader;
+use kymo_reader::Reader;
 
 /// Work that is done sooner shows no bar.
 const SILENT: Duration = Duration::from_millis(500);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use kymo::reader::Options;
+use kymo_reader::Options;
 
 use crate::fresh::Fresh;
 use crate::input::Input;

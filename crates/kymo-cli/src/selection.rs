@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use clap::Args;
-use kymo::reader::Event;
+use kymo_reader::Event;
 
 use crate::format::{Line, Lines};
 use crate::output::{Closed, Output};

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
-use kymo::reader::Directory;
+use kymo_reader::Directory;
 
 use crate::filter;
 use crate::format;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use kymo::reader::{Ending, Options, write_escaped};
+use kymo_reader::{Ending, Options, write_escaped};
 use serde::Serialize;
 
 use crate::input::Input;

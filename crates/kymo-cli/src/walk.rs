@@ -13,8 +13,8 @@ mod frames;
 use std::path::Path;
 use std::{fmt, io};
 
-use kymo::format::frame::Kind;
-use kymo::reader::{Damage, Event, Gap, Record, Report, ThreadEnd, Totals, open_file};
+use kymo_format::frame::Kind;
+use kymo_reader::{Damage, Event, Gap, Record, Report, ThreadEnd, Totals, open_file};
 
 use crate::input::Input;
 use crate::interrupt;
@@ -76,7 +76,7 @@ pub struct Readable {
 #[derive(Debug)]
 pub enum Error {
     /// It cannot be read.
-    Read(kymo::reader::Error),
+    Read(kymo_reader::Error),
     /// The same, of the frames.
     Frames(u64, io::Error),
     /// There is something else in it than there was a moment ago.

@@ -9,8 +9,8 @@ use std::process::Stdio;
 use std::thread;
 
 use common::{Turn, cat, finished, kymo, run};
-use kymo::format::types::Type;
 use kymo::{error, info, trace, warn};
+use kymo_format::types::Type;
 use serde_json::Value;
 
 #[test]

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Turn, run};
-use kymo::format::types::Type;
 use kymo::{debug, error, info, warn};
+use kymo_format::types::Type;
 use segment::{Arg, Rec, Segment};
 
 /// The messages of what is printed, with spaces between them.
@@ -74,7 +74,7 @@ fn filters_choose_by_level_target_thread_place_and_message() {
         ("--grep ^[ei]", &[e, i].join(" ")),
         ("--grep '(?i)acme$'", w),
         (&format!("--at cat_filters.rs:{line}"), d),
-        (&format!("--at cli/tests/cat_filters.rs:{} --at other.rs:{line}", line - 1), i),
+        (&format!("--at kymo-cli/tests/cat_filters.rs:{} --at other.rs:{line}", line - 1), i),
         ("--at filters.rs", ""),
         ("--level warn --target net --thread feed --grep e", e),
         ("--since -5m", &all),

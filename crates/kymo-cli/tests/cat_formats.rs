@@ -9,7 +9,7 @@ use std::thread;
 
 use common::{Turn, kymo, run};
 use kymo::error;
-use kymo::format::types::Type;
+use kymo_format::types::Type;
 use segment::{Arg, Rec, Segment};
 
 const EVIL: &str = "\u{1b}[2J\nmore, \"quoted\"\r\u{202e}\u{7f}\u{9b} level=info =1+1 \\ {x}\t";

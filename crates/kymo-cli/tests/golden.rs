@@ -115,7 +115,7 @@ fn log_everything() {
     flush();
     // More than the ring holds.
     for record in 0..1_000 {
-        kymo::log!(kymo::Level::ALL[record % 5], "record {record}");
+        kymo::log!(kymo_reader::Level::ALL[record % 5], "record {record}");
     }
     flush();
 }

@@ -5,7 +5,7 @@ mod common;
 mod segment;
 
 use common::{Turn, run};
-use kymo::format::types::Type;
+use kymo_format::types::Type;
 use segment::{Arg, Rec, Segment};
 
 /// What controls a terminal, or turns the direction of writing.

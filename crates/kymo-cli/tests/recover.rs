@@ -26,7 +26,7 @@ fn child_process() {
     let builder = kymo::Logger::builder(dir.join("app.kymo")).crash_proof(dir.join("rings"));
     let flies = dir.join("flight").exists();
     let builder =
-        if flies { builder.flight_recorder(kymo::Level::Debug, 64 << 10) } else { builder };
+        if flies { builder.flight_recorder(kymo_reader::Level::Debug, 64 << 10) } else { builder };
     let _logger = builder.high_water(0.0).on_notice(stop).start().unwrap();
     kymo::info!("first");
     while !STOPPED.load(Ordering::Relaxed) {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::{Turn, run};
 use kymo::info;
-use kymo::reader::{Event, Options, Reader};
+use kymo_reader::{Event, Options, Reader};
 use proptest::prelude::*;
 use segment::{Rec, Segment, sample};
 
@@ -160,7 +160,7 @@ fn a_signal_stands_in_the_copy_and_an_index_does_not() {
     let mut at = 4096;
     while at < bytes.len() {
         let header = bytes[at..].first_chunk().unwrap();
-        let header = kymo::format::frame::FrameHeader::from_bytes(header);
+        let header = kymo_format::frame::FrameHeader::from_bytes(header);
         assert_ne!(header.kind, 10);
         at += header.frame_bytes();
     }

@@ -5,7 +5,7 @@ mod common;
 mod segment;
 
 use common::{Turn, kymo, run};
-use kymo::format::types::Type;
+use kymo_format::types::Type;
 use segment::{Arg, Rec, Segment};
 
 /// A file in which a thread logged these numbers at these ticks.

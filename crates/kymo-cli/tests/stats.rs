@@ -7,10 +7,10 @@ mod segment;
 use std::collections::BTreeMap;
 
 use common::{Turn, run};
-use kymo::format::frame::{FrameHeader, Kind};
-use kymo::format::types::Type;
-use kymo::format::varint;
 use kymo::{debug, info, warn};
+use kymo_format::frame::{FrameHeader, Kind};
+use kymo_format::types::Type;
+use kymo_format::varint;
 use segment::{Arg, Rec, Segment};
 use serde_json::Value;
 

@@ -10,8 +10,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use common::{Turn, run};
-use kymo::format::types::Type;
-use kymo::format::varint;
+use kymo_format::types::Type;
+use kymo_format::varint;
 use segment::{Arg, Rec, Segment};
 use serde_json::Value;
 

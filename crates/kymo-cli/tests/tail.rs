@@ -243,7 +243,7 @@ fn a_writer_that_was_killed_has_gone() {
 
 #[test]
 fn what_a_dead_writer_did_not_come_to_commit_is_printed_once() {
-    use kymo::format::header::COMMITTED_OFFSET;
+    use kymo_format::header::COMMITTED_OFFSET;
     let turn = Turn::take();
     let whole = turn.logged("whole.kymo", || {
         for number in 0..10 {
@@ -255,7 +255,7 @@ fn what_a_dead_writer_did_not_come_to_commit_is_printed_once() {
     let mut bytes = std::fs::read(whole).unwrap();
     let mut ends = vec![4096];
     while let Some(header) = bytes[ends[ends.len() - 1]..].first_chunk() {
-        let header = kymo::format::frame::FrameHeader::from_bytes(header);
+        let header = kymo_format::frame::FrameHeader::from_bytes(header);
         ends.push(ends[ends.len() - 1] + header.frame_bytes());
     }
     bytes.truncate(ends[ends.len() - 2]);

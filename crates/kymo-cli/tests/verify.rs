@@ -7,8 +7,8 @@ mod segment;
 use std::path::Path;
 
 use common::{Turn, run};
-use kymo::format::frame::Kind;
 use kymo::{info, warn};
+use kymo_format::frame::Kind;
 use segment::{Rec, Segment, sample};
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use kymo::reader::Reader;
+use kymo_reader::Reader;
 use kymo::{Clock, Logger, Overflow};
 use kymo_peers::peer::{Peer, Producer, Setup};
 use kymo_peers::{Result, driver};

@@ -8,8 +8,8 @@
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
-use kymo::reader::json::{write_string, write_value};
-use kymo::reader::{CallSite, Drops, Event, Header, Record, Thread};
+use kymo_reader::json::{write_string, write_value};
+use kymo_reader::{CallSite, Drops, Event, Header, Record, Thread};
 
 use super::tracks::Tracks;
 use crate::format::sites::Sites;
@@ -163,7 +163,7 @@ impl Perfetto {
         Times::new(TimeZone::UTC).write(drops.last_ns, out);
         out.push('"');
         for count in drops.counts {
-            let level = count.level.map_or("unknown level", kymo::Level::name);
+            let level = count.level.map_or("unknown level", kymo_reader::Level::name);
             out.push(',');
             write_string(&format!("{} ({level})", count.reason), out);
             let _ = write!(out, ":{}", count.count);

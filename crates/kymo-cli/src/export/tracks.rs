@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use kymo::reader::{Header, Thread};
+use kymo_reader::{Header, Thread};
 
 /// Linux gives no number as high as this to a process or a thread.
 const FIRST_MADE_UP: u32 = 1 << 22;

@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-use kymo::reader::{CallSite, Record, Value};
+use kymo_reader::{CallSite, Record, Value};
 
 use super::number::Number;
 use super::{Comparison, Expression, Field, Operand};

@@ -31,7 +31,7 @@ mod write;
 
 use std::str::FromStr;
 
-use kymo::Level;
+use kymo_reader::Level;
 use regex::Regex;
 
 pub use evaluate::Scratch;

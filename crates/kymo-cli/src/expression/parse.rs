@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use kymo::Level;
+use kymo_reader::Level;
 use regex::RegexBuilder;
 
 use super::lexer::{Lexer, Token};

@@ -1,7 +1,7 @@
 //! Properties of expressions, and what is said about wrong ones.
 
-use kymo::format::types::Type;
-use kymo::reader::Reader;
+use kymo_format::types::Type;
+use kymo_reader::Reader;
 use num_rational::BigRational;
 use proptest::prelude::*;
 

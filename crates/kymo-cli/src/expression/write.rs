@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use kymo::reader::write_escaped;
+use kymo_reader::write_escaped;
 
 use super::lexer::{is_name, is_name_start};
 use super::{Comparison, Expression, Field, Operand};

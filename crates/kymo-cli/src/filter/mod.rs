@@ -12,8 +12,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use clap::Args;
-use kymo::Level;
-use kymo::reader::{Event, Options, Record};
+use kymo_reader::Level;
+use kymo_reader::{Event, Options, Record};
 use regex::Regex;
 
 use crate::argument::Argument;
@@ -187,7 +187,7 @@ impl Filter {
         self.sites.admits_level(level)
     }
 
-    fn admits_thread(&self, thread: Option<&kymo::reader::Thread>) -> bool {
+    fn admits_thread(&self, thread: Option<&kymo_reader::Thread>) -> bool {
         self.threads.is_empty()
             || thread.is_none_or(|thread| self.threads.iter().any(|name| name.is(thread)))
     }

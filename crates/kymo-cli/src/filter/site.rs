@@ -1,7 +1,7 @@
 //! What depends only on the call site.
 
-use kymo::Level;
-use kymo::reader::CallSite;
+use kymo_reader::CallSite;
+use kymo_reader::Level;
 
 use super::Verdict;
 use super::place::Place;

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::str::FromStr;
 
-use kymo::reader::Thread;
+use kymo_reader::Thread;
 
 /// The name of a thread, or its number.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
-use kymo::reader::json::write_fields;
-use kymo::reader::{Event, Record, Thread, write_escaped};
+use kymo_reader::json::write_fields;
+use kymo_reader::{Event, Record, Thread, write_escaped};
 
 use super::elapsed::{Blank, Form, Since};
 use super::json::Json;

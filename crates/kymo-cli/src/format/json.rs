@@ -7,8 +7,8 @@
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
-use kymo::reader::json::{write_fields, write_string};
-use kymo::reader::{
+use kymo_reader::json::{write_fields, write_string};
+use kymo_reader::{
     CallSite, Damage, DamageKind, DropReason, Drops, Dump, DumpEnd, DumpReason, Event, Gap, Record,
     Signal, Thread,
 };

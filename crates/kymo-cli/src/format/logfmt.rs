@@ -8,8 +8,8 @@
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
-use kymo::reader::json::{write_string, write_value};
-use kymo::reader::{CallSite, Event, Record, Thread, Value};
+use kymo_reader::json::{write_string, write_value};
+use kymo_reader::{CallSite, Event, Record, Thread, Value};
 
 use super::elapsed::{Blank, Form, Since};
 use super::mark::Mark;

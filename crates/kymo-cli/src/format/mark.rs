@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use kymo::Level;
-use kymo::reader::{Drops, Dump, DumpEnd, Event, Gap, Signal, Thread};
+use kymo_reader::Level;
+use kymo_reader::{Drops, Dump, DumpEnd, Event, Gap, Signal, Thread};
 
 use crate::time::Times;
 

@@ -14,7 +14,7 @@ mod text;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
-use kymo::reader::Event;
+use kymo_reader::Event;
 
 use crate::argument::Argument;
 use crate::time;

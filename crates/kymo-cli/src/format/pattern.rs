@@ -11,8 +11,8 @@ use std::fmt::Write;
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
-use kymo::reader::json::write_fields;
-use kymo::reader::{Event, Record, Value, write_escaped};
+use kymo_reader::json::write_fields;
+use kymo_reader::{Event, Record, Value, write_escaped};
 
 use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;

@@ -1,6 +1,6 @@
 //! What a format makes once for each call site of a file, and not for each record.
 
-use kymo::reader::CallSite;
+use kymo_reader::CallSite;
 
 /// What was made so far, by [`CallSite::index`].
 pub struct Sites<S>(Vec<Option<S>>);

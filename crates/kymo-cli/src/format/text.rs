@@ -7,8 +7,8 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
-use kymo::Level;
-use kymo::reader::{Event, Record, write_escaped};
+use kymo_reader::Level;
+use kymo_reader::{Event, Record, write_escaped};
 
 use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;

@@ -17,12 +17,12 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use kymo::DropReason;
-use kymo::format::dump::Dump;
-use kymo::format::frame::{self, Clock, Kind};
-use kymo::format::header::{COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET};
-use kymo::format::{HEADER_BYTES, VERSION, varint};
-use kymo::reader::{Gap, ThreadEnd, Totals};
+use kymo_format::dump::Dump;
+use kymo_format::frame::{self, Clock, Kind};
+use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET};
+use kymo_format::{HEADER_BYTES, VERSION, varint};
+use kymo_reader::DropReason;
+use kymo_reader::{Gap, ThreadEnd, Totals};
 
 use crate::input::Input;
 use crate::progress::Progress;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use hdrhistogram::Histogram;
-use kymo::reader::json::write_value;
-use kymo::reader::{CallSite, Record, Value};
+use kymo_reader::json::write_value;
+use kymo_reader::{CallSite, Record, Value};
 use serde::Serialize;
 
 use crate::filter::Place;

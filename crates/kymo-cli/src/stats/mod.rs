@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
-use kymo::reader::{Event, Options, Order};
+use kymo_reader::{Event, Options, Order};
 
 use crate::filter;
 use crate::input::Inputs;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
-use kymo::reader::write_escaped;
+use kymo_reader::write_escaped;
 use terminal_size::{Width, terminal_size};
 
 use super::between::Latency;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
-use kymo::Level;
-use kymo::reader::{CallSite, Drops, Event, Record, Report, Thread};
+use kymo_reader::Level;
+use kymo_reader::{CallSite, Drops, Event, Record, Report, Thread};
 
 use super::Sort;
 use super::between::{Between, Role};

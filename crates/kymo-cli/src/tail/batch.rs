@@ -1,7 +1,7 @@
 //! Lines that arrived together, on their way to the output: sorted by time, each thread's in its
 //! order.
 
-use kymo::reader::{Event, Thread};
+use kymo_reader::{Event, Thread};
 
 use crate::filter::Filter;
 use crate::format::{Line, Lines};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use kymo::reader::{Ending, Error, Options, Reader, is_locked, open_file};
+use kymo_reader::{Ending, Error, Options, Reader, is_locked, open_file};
 
 use super::batch::Batch;
 use crate::filter::Filter;

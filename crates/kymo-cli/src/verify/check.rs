@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use kymo::format::dump::Dump;
-use kymo::format::frame::Kind;
-use kymo::format::varint;
-use kymo::reader::{CallSite, Damage, Gap, HeaderState, Report, Thread, ThreadEnd, Totals};
+use kymo_format::dump::Dump;
+use kymo_format::frame::Kind;
+use kymo_format::varint;
+use kymo_reader::{CallSite, Damage, Gap, HeaderState, Report, Thread, ThreadEnd, Totals};
 
 use super::{Problem, State};
 use crate::walk::{BlockHead, Frame, Readable, Visit};

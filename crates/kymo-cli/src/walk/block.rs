@@ -1,7 +1,7 @@
 //! The head of a block, and where its watermark stands.
 
-use kymo::format::frame::Kind;
-use kymo::format::varint;
+use kymo_format::frame::Kind;
+use kymo_format::varint;
 
 /// The fields of a block before its first record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

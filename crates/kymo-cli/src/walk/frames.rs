@@ -6,8 +6,8 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-use kymo::format::frame::{self, FrameHeader};
-use kymo::format::{FRAME_HEADER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES};
+use kymo_format::frame::{self, FrameHeader};
+use kymo_format::{FRAME_HEADER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES};
 
 /// A valid frame.
 #[derive(Clone, Copy, Debug)]

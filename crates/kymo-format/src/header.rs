@@ -1,0 +1,151 @@
+//! The header page of a segment.
+//!
+//! Everything that is known when the segment is opened stands twice, at offset 0 and at offset
+//! 2048, each copy with a checksum of its own, so that no single flipped byte takes the file with
+//! it. The committed length, the one number that changes while the file grows, has a cache line to
+//! itself at [`COMMITTED_OFFSET`].
+
+use crate::{HEADER_BYTES, MAGIC, VERSION};
+
+/// Where the two copies of the header begin.
+pub const COPY_OFFSETS: [usize; 2] = [0, 2048];
+
+/// The length of one copy of the header in bytes, checksum included.
+pub const COPY_BYTES: usize = 192;
+
+/// Where the committed length stands: the number of bytes from the beginning of the file that are
+/// complete.
+pub const COMMITTED_OFFSET: usize = 1024;
+
+/// Where the offset of the last dump mark stands; 0 where there is none.
+pub const LAST_DUMP_OFFSET: usize = 1088;
+
+/// The longest host name that is kept, in bytes.
+pub const MAX_HOST_BYTES: usize = 64;
+
+/// Where a copy of the header names the segment that a side file belongs to.
+const SIDE_OF_OFFSET: usize = 132;
+
+/// How the tick counts of a segment were made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ClockSource {
+    /// The processor's counter: `rdtsc`, `cntvct_el0`.
+    #[default]
+    Counter = 1,
+    /// The operating system's monotonic clock, chosen, or taken because the counter could not be
+    /// trusted.
+    Monotonic = 2,
+    /// A counter that the consumer reads now and then for everybody.
+    Coarse = 3,
+    /// A function of the program's own that returns nanoseconds since the epoch.
+    Custom = 4,
+}
+
+impl ClockSource {
+    /// The source with this code.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            1 => Self::Counter,
+            2 => Self::Monotonic,
+            3 => Self::Coarse,
+            4 => Self::Custom,
+            _ => return None,
+        })
+    }
+}
+
+/// Who wrote a segment, where and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// The version of the format.
+    pub version: u32,
+    /// What the checksums of the frames are exclusive-or'ed with.
+    pub salt: u32,
+    /// The process that wrote it.
+    pub process: u32,
+    /// How its tick counts were made.
+    pub clock: ClockSource,
+    /// When it was opened, in nanoseconds since the epoch.
+    pub opened_ns: i64,
+    /// An identifier of the boot of the machine: 16 bytes, zero where there is none.
+    pub boot: [u8; 16],
+    /// A number that no other segment has.
+    pub segment: [u8; 16],
+    /// Of a side file: the number of the segment that it belongs to. Zeros in a log.
+    pub side_of: [u8; 16],
+    /// The name of the host.
+    pub host: String,
+}
+
+impl Header {
+    /// The header page, committed length included.
+    pub fn to_page(&self) -> Vec<u8> {
+        let mut copy = Vec::with_capacity(COPY_BYTES);
+        copy.extend_from_slice(&MAGIC);
+        copy.extend_from_slice(&self.version.to_le_bytes());
+        copy.extend_from_slice(&(HEADER_BYTES as u32).to_le_bytes());
+        copy.extend_from_slice(&self.salt.to_le_bytes());
+        copy.extend_from_slice(&self.process.to_le_bytes());
+        copy.extend_from_slice(&self.opened_ns.to_le_bytes());
+        copy.extend_from_slice(&self.boot);
+        copy.extend_from_slice(&self.segment);
+        copy.push(self.clock as u8);
+        let mut host = self.host.len().min(MAX_HOST_BYTES);
+        while !self.host.is_char_boundary(host) {
+            host -= 1;
+        }
+        copy.push(host as u8);
+        copy.extend_from_slice(&self.host.as_bytes()[..host]);
+        copy.resize(SIDE_OF_OFFSET, 0);
+        copy.extend_from_slice(&self.side_of);
+        copy.resize(COPY_BYTES - 4, 0);
+        copy.extend_from_slice(&crc32c::crc32c(&copy).to_le_bytes());
+
+        let mut page = vec![0; HEADER_BYTES];
+        for offset in COPY_OFFSETS {
+            page[offset..offset + COPY_BYTES].copy_from_slice(&copy);
+        }
+        page[COMMITTED_OFFSET..COMMITTED_OFFSET + 8]
+            .copy_from_slice(&(HEADER_BYTES as u64).to_le_bytes());
+        page
+    }
+
+    /// Decodes one copy of the header; `None` where its magic, its checksum or a field is not
+    /// right. The version is not looked at.
+    pub fn from_copy(copy: &[u8]) -> Option<Self> {
+        let copy: &[u8; COPY_BYTES] = copy.first_chunk()?;
+        let (body, checksum) = copy.split_at(COPY_BYTES - 4);
+        if copy[..8] != MAGIC || crc32c::crc32c(body).to_le_bytes() != checksum {
+            return None;
+        }
+        let u32_at =
+            |at: usize| u32::from_le_bytes(copy[at..at + 4].try_into().unwrap_or_default());
+        let host_bytes = usize::from(copy[65]).min(MAX_HOST_BYTES);
+        Some(Self {
+            version: u32_at(8),
+            salt: u32_at(16),
+            process: u32_at(20),
+            opened_ns: i64::from(u32_at(24)) | i64::from(u32_at(28)) << 32,
+            boot: copy[32..48].try_into().ok()?,
+            segment: copy[48..64].try_into().ok()?,
+            side_of: copy[SIDE_OF_OFFSET..SIDE_OF_OFFSET + 16].try_into().ok()?,
+            // A source of a later version is a counter to this one: the clock frames say what it
+            // counts.
+            clock: ClockSource::from_code(copy[64]).unwrap_or_default(),
+            host: String::from_utf8_lossy(&copy[66..66 + host_bytes]).into_owned(),
+        })
+    }
+
+    /// A header of this version, for the writer to fill in.
+    pub fn new(clock: ClockSource) -> Self {
+        Self { version: VERSION, clock, ..Self::default() }
+    }
+}
+
+const _: () = assert!(66 + MAX_HOST_BYTES <= SIDE_OF_OFFSET);
+const _: () = assert!(SIDE_OF_OFFSET + 16 + 4 <= COPY_BYTES);
+const _: () = assert!(COPY_OFFSETS[0] + COPY_BYTES <= COMMITTED_OFFSET);
+const _: () = assert!(COMMITTED_OFFSET + 64 <= LAST_DUMP_OFFSET);
+const _: () = assert!(LAST_DUMP_OFFSET + 64 <= COPY_OFFSETS[1]);
+const _: () = assert!(COPY_OFFSETS[1] + COPY_BYTES <= HEADER_BYTES);

@@ -1,0 +1,50 @@
+//! The layout of a segment file, shared by the writer and the reader.
+//!
+//! `docs/format.md` is the specification; this module is its constants and its smallest parts. All
+//! numbers in a file are little-endian, and no machine-sized integer ever reaches it.
+
+pub mod drop_reason;
+pub mod dump;
+pub mod frame;
+pub mod header;
+pub mod index;
+pub mod level;
+pub mod types;
+pub mod varint;
+
+pub use drop_reason::DropReason;
+pub use level::{Level, ParseLevelError};
+
+/// The version of the file format that this release writes. It reads this one and all earlier ones.
+pub const VERSION: u32 = 1;
+
+/// The first bytes of a segment. The high bit, the line endings and the end-of-file character make
+/// the damage that text-mode transfers do to a file visible at once.
+pub const MAGIC: [u8; 8] = *b"\x89KYMO\r\n\x1a";
+
+/// Where the frames begin: the length of the header page in bytes.
+pub const HEADER_BYTES: usize = 4096;
+
+/// Every frame begins at a multiple of this many bytes from the beginning of the file.
+pub const ALIGNMENT: usize = 8;
+
+/// The length of a frame's header in bytes.
+pub const FRAME_HEADER_BYTES: usize = 8;
+
+/// The longest payload of a frame in bytes. A longer one is damage.
+pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
+
+/// The longest record in bytes as it stands in a ring, its header of 16 bytes included.
+pub const MAX_RECORD_BYTES: usize = 32_760;
+
+/// The most arguments that one statement may have.
+pub const MAX_ARGUMENTS: usize = 64;
+
+/// The longest text in an entry of the dictionary, in bytes: format string, target, file.
+pub const MAX_TEXT_BYTES: usize = 16 << 10;
+
+/// Of how many types the type of one argument may be made.
+pub const MAX_TYPE_MEMBERS: usize = 1024;
+
+/// How deep argument types may nest: `Option<Vec<(u8, u8)>>` is four deep.
+pub const MAX_TYPE_DEPTH: usize = 16;

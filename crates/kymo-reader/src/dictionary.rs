@@ -1,0 +1,424 @@
+//! The call sites and the threads that a segment has named so far.
+//!
+//! INV-1: entries are never removed or changed once a record can refer to them, so that an index
+//! stays right for records that are held back. An entry that replaces another gets an index of its
+//! own.
+//!
+//! INV-2: memory is proportional to the bytes of the entries, not to the numbers that they name.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use super::event::DropCount;
+use super::fields::Fields;
+use super::json;
+use super::template::{Template, TemplateError};
+use super::text::line::Literal;
+use super::types::Type;
+use super::value::Malformed;
+use crate::Level;
+use kymo_format::MAX_ARGUMENTS;
+
+/// Numbers below this are looked up in a table.
+const MAX_DIRECT: u64 = 1 << 16;
+
+/// A place in a program at which records are logged.
+#[derive(Clone, Debug)]
+pub struct CallSite {
+    pub(super) index: u32,
+    number: u64,
+    level: Level,
+    line: u64,
+    column: u64,
+    target: Box<str>,
+    module: Box<str>,
+    file: Box<str>,
+    format: Box<str>,
+    names: Box<[Box<str>]>,
+    /// The names as keys of JSON, with what stands before each.
+    pub(super) keys: Box<[Literal]>,
+    types: Box<[Type]>,
+    /// The types of the arguments that take bytes, where some take none: a record of those alone
+    /// takes two bytes, and may not take the time of a thousand.
+    measured: Option<Box<[Type]>>,
+    template: Template,
+    template_error: Option<TemplateError>,
+    /// Whether the filter lets its records through.
+    pub(super) selected: bool,
+}
+
+/// A thread that logged.
+#[derive(Clone, Debug, Default)]
+pub struct Thread {
+    pub(super) index: u32,
+    number: u64,
+    os_id: u64,
+    name: Box<str>,
+    /// How often it was named.
+    pub(super) version: u32,
+    /// How many of its records have been written, by what was read of it so far.
+    pub(super) written: u64,
+    /// `written` is not known: what stands before was not read.
+    uncounted: bool,
+}
+
+/// What a segment has named so far.
+#[derive(Default)]
+pub(super) struct Dictionary {
+    sites: Vec<CallSite>,
+    numbers: Numbers,
+    /// The index of the call site that has the number where something was read ahead.
+    ahead: HashMap<u64, u32>,
+    threads: Vec<Thread>,
+    thread_numbers: HashMap<u64, u32>,
+    /// The index of the thread that was last named with an id of the operating system.
+    os_threads: HashMap<u64, u32>,
+    last_thread: (u64, u32),
+    /// Something was skipped: of a thread that has not been met, it is not known how many records
+    /// stand before.
+    uncounted: bool,
+}
+
+/// Which call site has which number.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    /// Index plus one by number, zero where there is none.
+    direct: Vec<u32>,
+    others: HashMap<u64, u32>,
+}
+
+impl Numbers {
+    /// The index plus one of the call site with this number, zero where there is none.
+    #[inline]
+    fn slot(&self, number: u64) -> u32 {
+        match self.direct.get(usize::try_from(number).unwrap_or(usize::MAX)) {
+            Some(&slot) if slot != 0 => slot,
+            _ => self.other_slot(number),
+        }
+    }
+
+    #[cold]
+    fn other_slot(&self, number: u64) -> u32 {
+        self.others.get(&number).copied().unwrap_or(0)
+    }
+
+    /// `known`: how many call sites were met.
+    fn set_slot(&mut self, number: u64, slot: u32, known: usize) {
+        // A table entry costs less than the frame that names it, so long as numbers are given from
+        // 0 on.
+        let direct = number < MAX_DIRECT && number <= 2 * known as u64 + 64;
+        let place = usize::try_from(number).unwrap_or(usize::MAX);
+        if direct && self.direct.len() <= place {
+            self.direct.resize(place + 1, 0);
+        }
+        match self.direct.get_mut(place) {
+            Some(direct) => {
+                *direct = slot;
+                self.others.remove(&number);
+            }
+            None => drop(self.others.insert(number, slot)),
+        }
+    }
+}
+
+impl Dictionary {
+    #[inline]
+    pub(super) fn site(&self, index: u32) -> &CallSite {
+        &self.sites[index as usize]
+    }
+
+    pub(super) fn sites(&self) -> &[CallSite] {
+        &self.sites
+    }
+
+    pub(super) fn threads(&self) -> &[Thread] {
+        &self.threads
+    }
+
+    pub(super) fn thread(&self, index: u32) -> &Thread {
+        &self.threads[index as usize]
+    }
+
+    pub(super) fn thread_mut(&mut self, index: u32) -> &mut Thread {
+        &mut self.threads[index as usize]
+    }
+
+    /// The call site that has this number now.
+    #[inline]
+    pub(super) fn site_numbered(&self, number: u64) -> Option<&CallSite> {
+        self.sites.get((self.numbers.slot(number) as usize).wrapping_sub(1))
+    }
+
+    /// Lets numbers mean what they do in a part that is read ahead, and back.
+    pub(super) fn swap_numbers(&mut self, numbers: &mut Numbers) {
+        std::mem::swap(&mut self.numbers, numbers);
+    }
+
+    /// The thread with this number, made up where no frame has named it.
+    pub(super) fn thread_numbered(&mut self, number: u64) -> &mut Thread {
+        if self.last_thread.0 != number || self.threads.is_empty() {
+            let next = self.threads.len() as u32;
+            let index = *self.thread_numbers.entry(number).or_insert(next);
+            if index == next {
+                let uncounted = self.uncounted;
+                self.threads.push(Thread { index, number, uncounted, ..Thread::default() });
+            }
+            self.last_thread = (number, index);
+        }
+        &mut self.threads[self.last_thread.1 as usize]
+    }
+
+    /// Notes that so many records of a thread have been written. Returns its index, and how many of
+    /// them were not met.
+    pub(super) fn count_to(&mut self, number: u64, written: u64) -> (u32, u64) {
+        let thread = self.thread_numbered(number);
+        let met = if std::mem::take(&mut thread.uncounted) { written } else { thread.written };
+        thread.written = met.max(written);
+        (thread.index, written.saturating_sub(met))
+    }
+
+    /// What follows does not stand behind what was met so far.
+    pub(super) fn forget_counts(&mut self) {
+        self.uncounted = true;
+        self.threads.iter_mut().for_each(|thread| thread.uncounted = true);
+    }
+
+    /// The thread that the operating system calls so, by its index. Of several, the last that was
+    /// named: ids are used again.
+    pub(super) fn thread_of_os(&self, os_id: u64) -> Option<u32> {
+        self.os_threads.get(&os_id).copied().filter(|_| os_id != 0)
+    }
+
+    /// Takes the payload of a thread frame; `None` where it breaks the format.
+    pub(super) fn add_thread(&mut self, payload: &[u8]) -> Option<()> {
+        let mut fields = Fields(payload);
+        let (number, os_id, name) = (fields.varint()?, fields.varint()?, fields.string()?);
+        let thread = self.thread_numbered(number);
+        thread.os_id = os_id;
+        thread.name = name.into();
+        thread.version = thread.version.wrapping_add(1);
+        let index = thread.index;
+        self.os_threads.insert(os_id, index);
+        Some(())
+    }
+
+    /// Takes the payload of a call site frame; `None` where it breaks the format, or has a type
+    /// that is not known. Then its number stands for nothing: its records cannot be measured.
+    pub(super) fn add_site(
+        &mut self,
+        payload: &[u8],
+        filter: &mut dyn FnMut(&CallSite) -> bool,
+    ) -> Option<()> {
+        let mut numbers = std::mem::take(&mut self.numbers);
+        let added = self.add_site_to(&mut numbers, payload, filter);
+        self.numbers = numbers;
+        added.map(drop)
+    }
+
+    /// The same for a part that is read ahead, where numbers are as `numbers` says.
+    pub(super) fn add_site_aside(
+        &mut self,
+        payload: &[u8],
+        filter: &mut dyn FnMut(&CallSite) -> bool,
+        numbers: &mut Numbers,
+    ) -> Option<()> {
+        let (number, index) = self.add_site_to(numbers, payload, filter)?;
+        self.ahead.insert(number, index);
+        Some(())
+    }
+
+    /// Returns the number and the index. A call site that was met under this number before, here or
+    /// elsewhere, keeps its index.
+    fn add_site_to(
+        &mut self,
+        numbers: &mut Numbers,
+        payload: &[u8],
+        filter: &mut dyn FnMut(&CallSite) -> bool,
+    ) -> Option<(u64, u32)> {
+        let mut fields = Fields(payload);
+        let number = fields.varint()?;
+        let known = self.sites.len();
+        let Some(mut site) = CallSite::parse(number, fields) else {
+            numbers.set_slot(number, 0, known);
+            return None;
+        };
+        let ahead = self.ahead.get(&number).map_or(0, |index| index + 1);
+        let slots = [numbers.slot(number), self.numbers.slot(number), ahead];
+        let same = |slot: &u32| {
+            let met = self.sites.get((*slot as usize).wrapping_sub(1));
+            met.is_some_and(|met| met.identity() == site.identity())
+        };
+        if let Some(slot) = slots.into_iter().find(same) {
+            numbers.set_slot(number, slot, known);
+            return Some((number, slot - 1));
+        }
+        site.index = u32::try_from(known).ok()?;
+        site.selected = filter(&site);
+        let index = site.index;
+        numbers.set_slot(number, index + 1, known);
+        self.sites.push(site);
+        Some((number, index))
+    }
+}
+
+impl CallSite {
+    fn parse(number: u64, mut fields: Fields<'_>) -> Option<Self> {
+        let level = Level::from_code(fields.u8()?)?;
+        let (line, column) = (fields.varint()?, fields.varint()?);
+        let target = fields.string()?.into();
+        let module = fields.string()?.into();
+        let file = fields.string()?.into();
+        let format: Box<str> = fields.string()?.into();
+        let count = usize::try_from(fields.varint()?).ok()?;
+        if count > MAX_ARGUMENTS {
+            return None;
+        }
+        let (mut names, mut types) = (Vec::<Box<str>>::new(), Vec::new());
+        for _ in 0..count {
+            names.push(fields.string()?.into());
+            types.push(Type::parse(fields.bytes()?)?);
+        }
+        let (template, template_error) = match Template::parse(&format, &names) {
+            Ok(template) => (template, None),
+            Err(error) => (Template::unparsed(&format, &names), Some(error)),
+        };
+        let sized = |ty: &&Type| !ty.is_zero_sized();
+        let measured = match types.iter().all(|ty| sized(&ty)) {
+            true => None,
+            false => Some(types.iter().filter(sized).cloned().collect()),
+        };
+        Some(Self {
+            index: 0,
+            number,
+            level,
+            line,
+            column,
+            target,
+            module,
+            file,
+            format,
+            keys: json::keys(&names),
+            names: names.into(),
+            types: types.into(),
+            measured,
+            template,
+            template_error,
+            selected: true,
+        })
+    }
+
+    /// All that the file says of it, but for its number.
+    pub(super) fn identity(&self) -> impl Hash + PartialEq + Copy {
+        let place = (&self.file, self.line, self.column);
+        let topic = (self.level as u8, &self.target, &self.module);
+        (place, topic, &self.format, &self.names, &self.types)
+    }
+
+    /// Moves `bytes` behind the arguments of a record, having checked them.
+    #[inline]
+    pub(super) fn skip(&self, bytes: &mut &[u8]) -> Result<(), Malformed> {
+        let types = self.measured.as_deref().unwrap_or(&self.types);
+        types.iter().try_for_each(|ty| ty.skip(bytes))
+    }
+
+    /// How many call sites the reader had met before this one. Unique within a reader, dense, and
+    /// never reused, so it can index a table.
+    pub fn index(&self) -> usize {
+        self.index as usize
+    }
+
+    /// Its number in the file. Another call site may have it later on.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How urgent its records are.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// What its records are about: the module path, unless the program says otherwise.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The path of the module that it stands in.
+    pub fn module(&self) -> &str {
+        &self.module
+    }
+
+    /// The source file that it stands in.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Its line, from 1.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Its column, from 1.
+    pub fn column(&self) -> u64 {
+        self.column
+    }
+
+    /// Its format string.
+    pub fn format(&self) -> &str {
+        &self.format
+    }
+
+    /// The names of its arguments, in order, empty where one has none.
+    pub fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    /// The types of its arguments, in order.
+    pub fn types(&self) -> &[Type] {
+        &self.types
+    }
+
+    /// Its format string, parsed; where that fails, something that shows the string and the
+    /// arguments.
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// Why its format string could not be parsed.
+    pub fn template_error(&self) -> Option<&TemplateError> {
+        self.template_error.as_ref()
+    }
+}
+
+impl Thread {
+    /// How many threads the reader had met before this one.
+    pub fn index(&self) -> usize {
+        self.index as usize
+    }
+
+    /// Its number in the file.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Its name, empty where it has none.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the operating system calls it, where that is known.
+    pub fn os_id(&self) -> Option<u64> {
+        (self.os_id != 0).then_some(self.os_id)
+    }
+}
+
+/// Takes the entries of a drop mark.
+pub(super) fn drop_counts(fields: &mut Fields<'_>) -> Option<Box<[DropCount]>> {
+    let count = fields.varint()?;
+    let mut counts = Vec::new();
+    for _ in 0..count {
+        let reason = crate::DropReason::from_code(fields.u8()?);
+        let level = Level::from_code(fields.u8()?);
+        counts.push(DropCount { reason, level, count: fields.varint()? });
+    }
+    Some(counts.into())
+}

@@ -1,0 +1,313 @@
+//! Several files as one, by time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use super::event::Event;
+use super::open::{Directory, OpenError};
+use super::side::{self, Copies};
+use super::{Options, Reader};
+
+/// Reads several files at once and hands out their events by time.
+///
+/// The readers should each read in the order of time. What an event without a time of its own
+/// stands behind in its file, it stands behind here. While files are followed, the order between
+/// them is that in which they grow.
+///
+/// ```no_run
+/// use kymo_reader::{Event, Files, Options, Order};
+///
+/// let open = |path| Options::new().order(Order::Time).open(path);
+/// let mut files = Files::new([open("server.kymo")?, open("client.kymo")?]);
+/// let mut message = String::new();
+/// while let Some((file, event)) = files.next_event()? {
+///     if let Event::Record(record) = event {
+///         message.clear();
+///         record.message(&mut message);
+///         println!("{file}: {message}");
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Files<'a> {
+    readers: Vec<Reader<'a>>,
+    /// The time of the event that each reader has at hand, and the reader.
+    heap: BinaryHeap<Reverse<(i64, usize)>>,
+    /// Readers that have none.
+    idle: Vec<usize>,
+    /// The reader on top of the heap has handed its event out.
+    handed_out: bool,
+    /// Every reader was asked.
+    primed: bool,
+    /// For each log, what is to be left out of it because it stands in its side file.
+    copies: Vec<Option<Copies>>,
+    /// For each reader, the log that it belongs to: itself, or that of which it was recovered.
+    log_of: Vec<usize>,
+    left_out: u64,
+    /// Side files that could not be read, by their log.
+    failed: Vec<(usize, OpenError)>,
+}
+
+/// Reading one of several files failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FileError {
+    /// Which of them, from 0.
+    pub file: usize,
+    /// Its path, if it was opened by one.
+    pub path: Option<PathBuf>,
+    /// Why.
+    pub error: Error,
+}
+
+impl<'a> Files<'a> {
+    /// Reads what `readers` read.
+    pub fn new(readers: impl IntoIterator<Item = Reader<'a>>) -> Self {
+        let readers: Vec<_> = readers.into_iter().collect();
+        let idle = (0..readers.len()).rev().collect();
+        Self {
+            readers,
+            heap: BinaryHeap::new(),
+            idle,
+            handed_out: false,
+            primed: false,
+            copies: Vec::new(),
+            log_of: Vec::new(),
+            left_out: 0,
+            failed: Vec::new(),
+        }
+    }
+
+    /// Opens logs together with their side files.
+    ///
+    /// Beside a log `app.kymo` there may lie `app.kymo.rescue`, with records that their threads
+    /// wrote there themselves because the logger's own thread did not answer. Each record is handed
+    /// out once, also where it stands in both. And there may be `app.kymo.recovered`, with what was
+    /// recovered of the log's dead process: see `kymo::recover`. Either is a reader of
+    /// its own behind those of the logs; what happens to lie there and belongs to another log is not looked at. It is
+    /// looked for now, and not again while the log is followed.
+    ///
+    /// ```no_run
+    /// use kymo_reader::{Event, Files, Options, Order};
+    ///
+    /// let mut files = Files::open(["app.kymo"], || Options::new().order(Order::Time))?;
+    /// while let Some((_, event)) = files.next_event()? {
+    ///     if let Event::Record(record) = event {
+    ///         println!("{record:?}");
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a log cannot be read. A side file that cannot be is an error of the first call of
+    /// [`Files::next_event`].
+    pub fn open(
+        paths: impl IntoIterator<Item = impl AsRef<Path>>,
+        options: impl Fn() -> Options<'a>,
+    ) -> Result<Self, OpenError> {
+        let mut logs = Vec::new();
+        for path in paths {
+            let path = path.as_ref();
+            let log = options().open(path);
+            logs.push(log.map_err(|error| OpenError { path: path.to_owned(), error })?);
+        }
+        Ok(Self::with_side_files(logs, options))
+    }
+
+    /// As [`Files::new`], with the side files of those readers that were opened by path. `options`
+    /// should be those with which they were. See [`Files::open`].
+    pub fn with_side_files(
+        logs: impl IntoIterator<Item = Reader<'a>>,
+        options: impl Fn() -> Options<'a>,
+    ) -> Self {
+        let mut readers: Vec<_> = logs.into_iter().collect();
+        let mut log_of: Vec<_> = (0..readers.len()).collect();
+        let (mut copies, mut sides, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for (log, reader) in readers.iter().enumerate() {
+            // What was recovered may have been rescued, too: it is the rest of the log.
+            match side::open_recovered(reader, &options) {
+                Ok(recovered) => sides.extend(recovered.map(|reader| (reader, log))),
+                Err(error) => failed.push((log, error)),
+            }
+            let side = side::open(reader, &options).unwrap_or_else(|error| {
+                failed.push((log, error));
+                None
+            });
+            let (side, in_both) = side.unzip();
+            copies.push(in_both);
+            sides.extend(side.map(|reader| (reader, usize::MAX)));
+        }
+        for (reader, log) in sides {
+            readers.push(reader);
+            log_of.push(log);
+        }
+        Self { copies, log_of, failed, ..Self::new(readers) }
+    }
+
+    /// How many records were not handed out because a side file had them.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Opens all logs in a directory, as [`Directory`] finds them, sorted by name, with their side
+    /// files. Which file an
+    /// event is from is then [`Reader::path`] of [`Files::readers`].
+    ///
+    /// ```
+    /// use kymo_reader::{Event, Files, Options, Order};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path();
+    /// let mut files = Files::open_dir(path, || Options::new().order(Order::Time))?;
+    /// while let Some((_, event)) = files.next_event()? {
+    ///     if let Event::Damage(damage) = event {
+    ///         eprintln!("{damage}");
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the directory or one of the logs cannot be read, or if something is named like a log and
+    /// is no regular file.
+    pub fn open_dir(
+        path: impl AsRef<Path>,
+        options: impl Fn() -> Options<'a>,
+    ) -> Result<Self, OpenError> {
+        let directory = Directory::read(path)?;
+        if let Some(error) = directory.refused.into_iter().next() {
+            return Err(error);
+        }
+        Self::open(directory.logs, options)
+    }
+
+    /// Goes on to the next event; returns it and which file it comes from. `None` where there are
+    /// no more, or, while following, none yet.
+    ///
+    /// # Errors
+    /// If reading one of them fails. That one is given up; the next call goes on with the others.
+    pub fn next_event(&mut self) -> Result<Option<(usize, Event<'_>)>, FileError> {
+        let Some(file) = self.go_on()? else { return Ok(None) };
+        Ok(self.readers[file].event().map(|event| (file, event)))
+    }
+
+    /// Goes on to the next event, and says which reader has it at hand.
+    #[inline]
+    pub(super) fn go_on(&mut self) -> Result<Option<usize>, FileError> {
+        if self.readers.len() == 1 && self.failed.is_empty() {
+            return self.go_on_with_one();
+        }
+        self.go_on_by_time()
+    }
+
+    fn go_on_by_time(&mut self) -> Result<Option<usize>, FileError> {
+        if let Some((file, OpenError { path, error })) = self.failed.pop() {
+            return Err(FileError { file, path: Some(path), error });
+        }
+        self.leave_current()?;
+        if self.heap.is_empty() || !self.primed {
+            self.ask_idle()?;
+            self.primed = true;
+        }
+        let Some(&Reverse((_, file))) = self.heap.peek() else { return Ok(None) };
+        self.handed_out = true;
+        Ok(Some(file))
+    }
+
+    /// The readers, for their reports and headers.
+    pub fn readers(&self) -> &[Reader<'a>] {
+        &self.readers
+    }
+
+    /// Of one file there is nothing to put in order.
+    #[inline]
+    fn go_on_with_one(&mut self) -> Result<Option<usize>, FileError> {
+        // It is idle until it fails.
+        if self.idle.is_empty() {
+            return Ok(None);
+        }
+        match self.advance(0) {
+            Ok(more) => Ok(more.then_some(0)),
+            Err(error) => {
+                self.idle.clear();
+                Err(self.error(0, error))
+            }
+        }
+    }
+
+    /// Goes on to a reader's next event that its side file does not have.
+    #[inline]
+    fn advance(&mut self, file: usize) -> Result<bool, Error> {
+        let reader = &mut self.readers[file];
+        let log = self.log_of.get(file).copied().unwrap_or(file);
+        let mut copies = self.copies.get_mut(log).and_then(Option::as_mut);
+        while reader.advance()? {
+            let (Some(copies), true) = (&mut copies, reader.is_record()) else { return Ok(true) };
+            if !reader.record().is_some_and(|record| copies.take(&record)) {
+                return Ok(true);
+            }
+            self.left_out += 1;
+        }
+        Ok(false)
+    }
+
+    fn error(&self, file: usize, error: Error) -> FileError {
+        FileError { file, path: self.readers[file].path.clone(), error }
+    }
+
+    fn leave_current(&mut self) -> Result<(), FileError> {
+        if !std::mem::take(&mut self.handed_out) {
+            return Ok(());
+        }
+        let Some(&Reverse((_, file))) = self.heap.peek() else { return Ok(()) };
+        let more = self.advance(file);
+        let Some(mut top) = self.heap.peek_mut() else { return Ok(()) };
+        match more {
+            Ok(true) => top.0.0 = self.readers[file].time_ns(),
+            Ok(false) => {
+                PeekMut::pop(top);
+                self.idle.push(file);
+            }
+            Err(error) => {
+                PeekMut::pop(top);
+                return Err(self.error(file, error));
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_idle(&mut self) -> Result<(), FileError> {
+        let mut still_idle = Vec::new();
+        let mut result = Ok(());
+        while let (Ok(()), Some(file)) = (&result, self.idle.pop()) {
+            match self.advance(file) {
+                Ok(true) => self.heap.push(Reverse((self.readers[file].time_ns(), file))),
+                Ok(false) => still_idle.push(file),
+                Err(error) => result = Err(self.error(file, error)),
+            }
+        }
+        still_idle.append(&mut self.idle);
+        self.idle = still_idle;
+        result
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "{}: {}", path.display(), self.error),
+            None => write!(f, "file {}: {}", self.file, self.error),
+        }
+    }
+}
+
+impl std::error::Error for FileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}

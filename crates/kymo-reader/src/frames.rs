@@ -1,0 +1,269 @@
+//! Finds the valid frames of a segment, one behind the other, and says what lies between them.
+//!
+//! A frame that is not valid is skipped by trying every following multiple of 8. Whatever the
+//! bytes, this takes time in proportion to their number ([`Checker`]), and holds no more of them
+//! than one frame.
+//!
+//! INV-1: a frame is never handed out twice, and every byte behind the header page belongs to
+//! exactly one frame handed out, one skipped range, the rest behind the last of them, or what was
+//! jumped over because nobody wants it.
+
+use super::checksum::Checker;
+use super::error::Error;
+use super::source::{Kept, Source};
+use kymo_format::frame::FrameHeader;
+use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES};
+
+/// The frames of a segment.
+pub(super) struct Frames<'a> {
+    source: Source<'a>,
+    checker: Checker,
+    /// The committed length, as last read.
+    committed: u64,
+    /// Nothing is read from beyond this offset.
+    limit: u64,
+    /// The limit is the committed length, and moves with it.
+    follow: bool,
+    /// The length of the frame that was handed out last, with padding.
+    current_bytes: usize,
+    payload_bytes: usize,
+    /// Where the bytes began that are being skipped.
+    skipped_from: Option<u64>,
+    /// Bytes that were skipped behind the committed length are not all zero.
+    torn: bool,
+}
+
+/// How far is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// To the last valid frame.
+    All,
+    /// To the committed length as it was when the file was opened.
+    Snapshot,
+    /// To the committed length as it is now.
+    Follow,
+}
+
+/// What was found next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A valid frame. Its payload is at hand until the next call.
+    Frame { kind: u8, offset: u64 },
+    /// Bytes before the committed length, or before a valid frame, that are none.
+    /// `cut`: they end where the file does, which is before the committed length.
+    Skipped { offset: u64, bytes: u64, cut: bool },
+    /// The committed bytes end here, for now.
+    Pending,
+    /// The bytes end. Behind the last frame there are `rest_bytes` that are not one, `torn` where
+    /// they are not all zero.
+    End { length: u64, rest_bytes: u64, torn: bool },
+}
+
+impl<'a> Frames<'a> {
+    /// The frames that `source` stands before.
+    pub(super) fn new(mut source: Source<'a>, salt: u32, committed: u64, extent: Extent) -> Self {
+        let limit = if extent == Extent::All { u64::MAX } else { committed };
+        source.set_limit(limit);
+        Self {
+            limit,
+            source,
+            checker: Checker::new(salt),
+            committed,
+            follow: extent == Extent::Follow,
+            current_bytes: 0,
+            payload_bytes: 0,
+            skipped_from: None,
+            torn: false,
+        }
+    }
+
+    pub(super) fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// The offset of the first byte that was not yet looked at.
+    pub(super) fn offset(&self) -> u64 {
+        self.source.offset() + self.current_bytes as u64
+    }
+
+    /// The payload of the frame that was found last.
+    #[inline]
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.source.window()[FRAME_HEADER_BYTES..][..self.payload_bytes]
+    }
+
+    /// The same, to be kept.
+    pub(super) fn keep_payload(&self, spare: Vec<u8>) -> Kept<'a> {
+        self.source.keep(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + self.payload_bytes, spare)
+    }
+
+    /// Looks for the next frame.
+    pub(super) fn next(&mut self) -> Result<Found, Error> {
+        self.leave_current();
+        loop {
+            let offset = self.source.offset();
+            let Some(header) = self.header_here()? else {
+                match self.at_end()? {
+                    Some(found) => return Ok(found),
+                    None => continue,
+                }
+            };
+            if self.is_valid(header, offset)? {
+                if let Some(from) = self.skipped_from.take() {
+                    return Ok(Found::Skipped { offset: from, bytes: offset - from, cut: false });
+                }
+                self.torn = false;
+                self.payload_bytes = header.payload_bytes;
+                self.current_bytes = header.frame_bytes();
+                return Ok(Found::Frame { kind: header.kind, offset });
+            }
+            self.skipped_from.get_or_insert(offset);
+            self.skip();
+        }
+    }
+
+    /// Whether the bytes can be read in any order.
+    pub(super) fn can_jump(&self) -> bool {
+        self.source.can_jump()
+    }
+
+    /// Goes on at `offset`, where a frame begins.
+    pub(super) fn jump(&mut self, offset: u64) -> Result<(), Error> {
+        self.source.set_limit(self.limit);
+        self.move_to(offset)
+    }
+
+    fn move_to(&mut self, offset: u64) -> Result<(), Error> {
+        (self.current_bytes, self.payload_bytes) = (0, 0);
+        (self.skipped_from, self.torn) = (None, false);
+        self.checker.forget();
+        self.source.jump(offset).map_err(|error| Error::Io { offset, error })
+    }
+
+    /// Looks at the frame at `offset`, which ends at `end` or before; its payload is then at hand.
+    /// `None` where there is none that is valid. [`Frames::jump`] must follow.
+    pub(super) fn frame_at(&mut self, offset: u64, end: u64) -> Result<Option<u8>, Error> {
+        /// Most are that short, and stand alone.
+        const PROBE_BYTES: u64 = 4096;
+        self.source.set_limit(offset.saturating_add(PROBE_BYTES).min(self.limit));
+        self.move_to(offset)?;
+        let Some(header) = self.header_here()? else { return Ok(None) };
+        let bytes = header.frame_bytes();
+        if header.payload_bytes > MAX_PAYLOAD_BYTES || offset.saturating_add(bytes as u64) > end {
+            return Ok(None);
+        }
+        let behind = offset.saturating_add((bytes as u64).max(PROBE_BYTES));
+        self.source.set_limit(behind.min(self.limit));
+        let valid = self.is_valid(header, offset)?;
+        self.payload_bytes = if valid { header.payload_bytes } else { 0 };
+        Ok(valid.then_some(header.kind))
+    }
+
+    /// The next `len` bytes, or as many as there are. [`Frames::jump`] must follow.
+    pub(super) fn peek(&mut self, len: usize) -> Result<&[u8], Error> {
+        self.fill(len)?;
+        let window = self.source.window();
+        Ok(&window[..window.len().min(len)])
+    }
+
+    /// Says what stands behind the frame that closes the segment: nothing, zeros, or bytes that
+    /// nobody will read.
+    pub(super) fn behind_end(&mut self) -> Result<Found, Error> {
+        self.leave_current();
+        let offset = *self.skipped_from.get_or_insert(self.source.offset());
+        loop {
+            self.fill(1)?;
+            let window = self.source.window();
+            if window.is_empty() {
+                break;
+            }
+            self.torn |= window.iter().any(|&byte| byte != 0);
+            self.source.advance(window.len());
+        }
+        let length = self.source.offset();
+        Ok(Found::End { length, rest_bytes: length - offset, torn: self.torn })
+    }
+
+    fn leave_current(&mut self) {
+        // The padding of the last frame may be missing.
+        let bytes = self.current_bytes.min(self.source.window().len());
+        self.source.advance(bytes);
+        self.current_bytes = 0;
+        self.payload_bytes = 0;
+    }
+
+    /// The header at the current position; `None` where the bytes end before it does.
+    fn header_here(&mut self) -> Result<Option<FrameHeader>, Error> {
+        self.fill(FRAME_HEADER_BYTES)?;
+        if self.allowed() < FRAME_HEADER_BYTES {
+            return Ok(None);
+        }
+        Ok(self.source.window().first_chunk().map(FrameHeader::from_bytes))
+    }
+
+    fn is_valid(&mut self, header: FrameHeader, offset: u64) -> Result<bool, Error> {
+        if header.kind == 0 || header.payload_bytes > MAX_PAYLOAD_BYTES {
+            return Ok(false);
+        }
+        self.fill(header.frame_bytes())?;
+        // At the end of a file the padding may be missing; what is committed is whole.
+        let bytes = match self.follow {
+            true => header.frame_bytes(),
+            false => FRAME_HEADER_BYTES + header.payload_bytes,
+        };
+        let window = self.source.window();
+        let whole = self.allowed() >= bytes && window.len() >= bytes;
+        Ok(whole && self.checker.check(header, window, offset))
+    }
+
+    /// How many bytes from here may be looked at.
+    fn allowed(&self) -> usize {
+        if !self.follow {
+            return usize::MAX;
+        }
+        let bytes = self.committed.saturating_sub(self.source.offset());
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    fn fill(&mut self, len: usize) -> Result<(), Error> {
+        self.source.fill(len).map_err(|error| Error::Io { offset: self.source.offset(), error })
+    }
+
+    /// Steps over a word that begins no frame, and over the zeros behind it.
+    fn skip(&mut self) {
+        let behind = self.source.offset() >= self.committed;
+        let window = self.source.window();
+        self.torn |= behind && window.iter().take(ALIGNMENT).any(|&byte| byte != 0);
+        let end = window.len().min(self.allowed());
+        let mut words = window[..end].chunks_exact(ALIGNMENT).skip(1);
+        let zeros = words.by_ref().take_while(|word| **word == [0; ALIGNMENT]).count();
+        self.source.advance((1 + zeros) * ALIGNMENT);
+    }
+
+    /// The bytes end here: looks whether there are more by now, and otherwise says so. `None`: look
+    /// on.
+    fn at_end(&mut self) -> Result<Option<Found>, Error> {
+        let end = self.source.offset() + self.source.window().len().min(self.allowed()) as u64;
+        if self.follow {
+            let error = |error| Error::Io { offset: end, error };
+            let committed = self.source.committed().map_err(error)?;
+            self.committed = self.committed.max(committed.unwrap_or(0));
+            let before = self.source.window().len();
+            self.limit = self.committed;
+            self.source.set_limit(self.limit);
+            self.fill(FRAME_HEADER_BYTES)?;
+            let more = self.source.window().len() > before;
+            return Ok((!more || self.allowed() < FRAME_HEADER_BYTES).then_some(Found::Pending));
+        }
+        let from = self.skipped_from.unwrap_or(self.source.offset());
+        // What is behind the committed length is the end, not damage.
+        let lost_until = self.committed.min(end);
+        if from < lost_until {
+            self.skipped_from = Some(lost_until);
+            let cut = self.committed > end;
+            return Ok(Some(Found::Skipped { offset: from, bytes: lost_until - from, cut }));
+        }
+        self.torn |= self.source.window().iter().any(|&byte| byte != 0);
+        Ok(Some(Found::End { length: end, rest_bytes: end - from, torn: self.torn }))
+    }
+}

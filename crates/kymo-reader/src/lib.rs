@@ -1,0 +1,360 @@
+//! Reads the files that kymo writes.
+//!
+//! A [`Reader`] turns a file into records and whatever else is to be known: drops, gaps, damage. It
+//! never fails because of what is in a file: damage is skipped, reported in its place as an
+//! [`Event`], and summed up in a [`Report`]. Whatever the bytes, it does not panic, its time is
+//! linear in their number, and its memory is bounded by one frame, the dictionary, and the records
+//! that the [`Order`] holds back.
+//!
+//! ```no_run
+//! use kymo_reader::Reader;
+//!
+//! let mut reader = Reader::open("app.kymo")?;
+//! let mut message = String::new();
+//! while let Some(record) = reader.next_record()? {
+//!     message.clear();
+//!     record.message(&mut message);
+//!     println!("{} {:5} {}: {message}", record.time_ns(), record.level(), record.target());
+//! }
+//! if !reader.report().is_whole() {
+//!     eprintln!("{} records are lost", reader.report().lost());
+//! }
+//! # Ok::<(), kymo_reader::Error>(())
+//! ```
+//!
+//! # Writing a tool
+//!
+//! | to | take |
+//! | --- | --- |
+//! | read one file, bytes in memory, an open file, a stream | [`Reader`], [`Options`] |
+//! | read some call sites only; the others' records are skipped without being decoded | [`Options::filter`] |
+//! | read a range of time, by the index of the file where it has one | [`Options::since`], [`Options::until`] |
+//! | have the records by time, over all threads | [`Options::order`] |
+//! | read several files, or all in a directory, by time, with what lies beside them | [`Files`], [`Directory`] |
+//! | see what the program dropped, what is damaged or missing, which signal ended it | [`Event`] |
+//! | follow a file while it grows; or read it as it is now | [`Options::follow`], [`Options::snapshot`] |
+//! | get at an argument's value | [`Record::argument`], [`Value`] |
+//! | write text, or JSON, that is safe to show | [`Record::message`], [`write_escaped`], [`json`] |
+//! | do that with several threads | [`Files::render`] |
+//! | say at the end what was lost | [`Report`] |
+//!
+//! A small tool: the slowest request of each thread, from typed values.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use kymo_reader::Level;
+//! use kymo_reader::Options;
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("app.kymo");
+//! # let logger = kymo::Logger::builder(&path).start()?;
+//! # for took_us in [120u64, 950, 300] {
+//! #     kymo::info!(target: "http", "request {} took {took_us}", "GET /");
+//! # }
+//! # kymo::info!("something else");
+//! # logger.shutdown();
+//! // Records of other call sites cost a few nanoseconds.
+//! let mut reader = Options::new()
+//!     .filter(|site| site.target() == "http" && site.level() <= Level::Info)
+//!     .open(&path)?;
+//! let mut slowest = BTreeMap::new();
+//! while let Some(record) = reader.next_record()? {
+//!     let Some(took_us) = record.argument("took_us").and_then(|value| value.as_u128()) else {
+//!         continue;
+//!     };
+//!     let thread = slowest.entry(record.thread().index()).or_insert(0);
+//!     *thread = took_us.max(*thread);
+//! }
+//! assert_eq!(slowest.values().copied().collect::<Vec<_>>(), [950]);
+//! assert_eq!(reader.report().lost(), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Another: follow a file and tell what is dropped as it happens.
+//!
+//! ```
+//! use kymo_reader::{Ending, Event, Options, write_escaped};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("app.kymo");
+//! # kymo::Logger::builder(&path).start()?.shutdown();
+//! let mut reader = Options::new().follow(true).open(&path)?;
+//! while reader.report().ending != Ending::Closed {
+//!     while let Some(event) = reader.next_event()? {
+//!         if let Event::Drops(drops) = event {
+//!             // A thread's name comes from the file, and may hold anything.
+//!             let mut name = String::new();
+//!             write_escaped(drops.thread.name(), &mut name);
+//!             println!("{name} dropped {}", drops.total());
+//!         }
+//!     }
+//!     std::thread::sleep(std::time::Duration::from_millis(5));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The way of a record through this module: `source` (bytes) → `frames` (valid frames) → `segment`
+//! (blocks and marks) → `block` (records, in the order of the file) → `merge` (in the order of
+//! time). The alternative of a tree of iterators was rejected: a record borrows from the bytes, so
+//! that nothing is allocated for it, and that only a lending interface can do.
+#![forbid(unsafe_code)]
+
+mod ahead;
+mod block;
+mod checksum;
+mod dictionary;
+mod error;
+mod event;
+mod fields;
+mod files;
+mod frames;
+mod head;
+pub mod json;
+mod mark;
+mod merge;
+mod open;
+mod options;
+mod record;
+mod render;
+mod report;
+mod seek;
+mod segment;
+mod side;
+mod source;
+mod template;
+mod text;
+mod timeline;
+mod types;
+mod value;
+mod written;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+pub use dictionary::{CallSite, Thread};
+pub use error::Error;
+pub use event::{
+    Damage, DamageKind, DropCount, Drops, Dump, DumpEnd, DumpReason, Event, Gap, Signal, ThreadEnd,
+    Totals,
+};
+pub use files::{FileError, Files};
+pub use json::write_escaped;
+pub use open::{Directory, OpenError};
+#[doc(hidden)]
+pub use open::{is_locked, open as open_file};
+pub use options::{Options, Order};
+pub use record::{Arguments, Record};
+pub use report::{Ending, HeaderState, Report};
+pub use template::{Template, TemplateError};
+pub use types::Type;
+pub use value::{Lazy, Malformed, Sequence, Text, Tuple, Value, Values};
+
+pub use kymo_format::header::{ClockSource, Header};
+pub use kymo_format::{DropReason, Level};
+
+use mark::Mark;
+use merge::{Current, Merger};
+use record::Time;
+use segment::Segment;
+use written::Written;
+
+/// Reads one file.
+///
+/// ```
+/// use kymo_format::header::{ClockSource, Header};
+/// use kymo_reader::{Ending, Reader};
+///
+/// // A file that was opened, and in which nothing was logged.
+/// let bytes = Header::new(ClockSource::Counter).to_page();
+/// let mut reader = Reader::from_slice(&bytes)?;
+/// assert!(reader.next_record()?.is_none());
+/// assert_eq!(reader.report().ending, Ending::Open);
+/// # Ok::<(), kymo_reader::Error>(())
+/// ```
+pub struct Reader<'a> {
+    segment: Segment<'a>,
+    mode: Mode<'a>,
+    state: State,
+    path: Option<PathBuf>,
+    /// The time of the last event that had one.
+    last_ns: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// An event is at hand.
+    Event,
+    /// None is, for now or for good.
+    Nothing,
+}
+
+enum Mode<'a> {
+    Written(Box<Written>),
+    Merged(Box<Merger<'a>>),
+}
+
+impl<'a> Reader<'a> {
+    /// Opens the file at `path`. See [`Options`] for more choice.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not a file that this version can read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Options::new().open(path)
+    }
+
+    /// Reads a file that is in memory, or mapped into it. Nothing of it is copied.
+    ///
+    /// # Errors
+    /// If it is not a file that this version can read.
+    pub fn from_slice(bytes: &'a [u8]) -> Result<Self, Error> {
+        Options::new().from_slice(bytes)
+    }
+
+    /// Reads a file from anything that can be read.
+    ///
+    /// # Errors
+    /// If `read` fails, or is not a file that this version can read.
+    pub fn from_read(read: impl Read + Send + 'a) -> Result<Self, Error> {
+        Options::new().from_read(read)
+    }
+
+    fn new(segment: Segment<'a>, mode: Mode<'a>) -> Self {
+        Self { segment, mode, state: State::Nothing, path: None, last_ns: i64::MIN }
+    }
+
+    /// Goes on to the next record and returns it, passing over all other events; [`Reader::report`]
+    /// sums them up. `None` where there are no more, or, while [following](Options::follow), none
+    /// yet.
+    ///
+    /// # Errors
+    /// If reading fails. It may be tried again.
+    #[inline]
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>, Error> {
+        while self.advance()? {
+            if self.is_record() {
+                return Ok(self.record());
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes on to the next event and returns it. `None` where there are no more, or, while
+    /// [following](Options::follow), none yet.
+    ///
+    /// # Errors
+    /// If reading fails. It may be tried again.
+    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, Error> {
+        self.advance()?;
+        Ok(self.event())
+    }
+
+    /// The event that was returned last.
+    pub fn event(&self) -> Option<Event<'_>> {
+        if self.state == State::Nothing {
+            return None;
+        }
+        match self.mark() {
+            Some(mark) => Some(mark.event(self.threads())),
+            None => self.record().map(Event::Record),
+        }
+    }
+
+    /// The path that it was opened by, if it was.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// What the file says about its writer.
+    pub fn header(&self) -> &Header {
+        &self.segment.header
+    }
+
+    /// What was read so far and what could not be. Complete once `None` was returned.
+    pub fn report(&self) -> &Report {
+        &self.segment.report
+    }
+
+    /// The call sites met so far, by [`CallSite::index`].
+    pub fn call_sites(&self) -> &[CallSite] {
+        self.segment.dictionary.sites()
+    }
+
+    /// The threads met so far, by [`Thread::index`].
+    pub fn threads(&self) -> &[Thread] {
+        self.segment.dictionary.threads()
+    }
+
+    /// The offset in the file of the first byte that was not read yet, to show progress.
+    pub fn offset(&self) -> u64 {
+        self.segment.frames.offset()
+    }
+
+    /// Goes on to the next event; `false` where there is none.
+    #[inline]
+    fn advance(&mut self) -> Result<bool, Error> {
+        self.state = State::Nothing;
+        let more = match &mut self.mode {
+            Mode::Written(written) => written.advance(&mut self.segment)?,
+            Mode::Merged(merger) => merger.advance(&mut self.segment)?,
+        };
+        if more {
+            self.state = State::Event;
+        }
+        Ok(more)
+    }
+
+    #[inline]
+    fn is_record(&self) -> bool {
+        match &self.mode {
+            Mode::Written(written) => written.mark().is_none(),
+            Mode::Merged(merger) => matches!(merger.current(), Some(Current::Record(..))),
+        }
+    }
+
+    /// What is at hand, if it is no record.
+    fn mark(&self) -> Option<&Mark> {
+        match &self.mode {
+            Mode::Written(written) => written.mark(),
+            Mode::Merged(merger) => match merger.current() {
+                Some(Current::Mark(mark)) => Some(mark),
+                _ => None,
+            },
+        }
+    }
+
+    #[inline(always)]
+    fn record(&self) -> Option<Record<'_>> {
+        let (block, raw, payload) = match &self.mode {
+            Mode::Written(written) => {
+                let (block, raw) = written.record()?;
+                (block, raw, self.segment.frames.payload())
+            }
+            Mode::Merged(merger) => match merger.current()? {
+                Current::Record(block, raw, payload) => (block, raw, payload),
+                Current::Mark(_) => return None,
+            },
+        };
+        Some(Record {
+            site: self.segment.dictionary.site(raw.site),
+            thread: self.segment.dictionary.thread(block.thread),
+            time: Time::Of(&block.timeline),
+            ticks: raw.ticks,
+            sequence: block.first.wrapping_add(raw.index.into()),
+            arguments: &payload[raw.arguments()],
+            block_offset: block.offset,
+            head_bytes: raw.head_bytes(),
+            late: raw.is_late(),
+        })
+    }
+
+    /// When the event happened that is at hand; for one without a time of its own, when the last
+    /// one did.
+    fn time_ns(&mut self) -> i64 {
+        let time = match self.mark() {
+            Some(mark) => mark.time_ns(),
+            None => self.record().map(|record| record.time_ns()),
+        };
+        self.last_ns = time.unwrap_or(self.last_ns);
+        self.last_ns
+    }
+}

@@ -1,0 +1,157 @@
+//! Files and directories: what may be opened, and whether somebody is writing to it.
+
+use std::fmt;
+use std::fs::{self, File, FileType};
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+
+/// Opens the file at `path`, if it is a regular one. A symbolic link is followed.
+///
+/// # Errors
+/// If it cannot be opened, or is something else. Never waits for the other end of a pipe.
+pub fn open(path: &Path) -> Result<File, Error> {
+    // Before it is opened: opening a device may be enough to make it do something.
+    refuse_special(fs::metadata(path).map_err(Error::Open)?.file_type())?;
+    open_at_once(path)
+}
+
+/// The same, of what was a regular file a moment ago, and may be another one by now.
+fn open_at_once(path: &Path) -> Result<File, Error> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // Regular files do not know the difference.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path).map_err(Error::Open)?;
+    refuse_special(file.metadata().map_err(Error::Open)?.file_type())?;
+    Ok(file)
+}
+
+fn refuse_special(kind: FileType) -> Result<(), Error> {
+    match kind {
+        kind if kind.is_dir() => Err(Error::Directory),
+        kind if kind.is_symlink() => Err(Error::Link),
+        kind if !kind.is_file() => Err(Error::Special),
+        _ => Ok(()),
+    }
+}
+
+/// Whether somebody writes to the file: a writer holds a lock on it. One that starts within the
+/// microsecond in which this holds the lock itself would be turned away, so it is not asked without
+/// need.
+#[cfg(unix)]
+pub fn is_locked(file: &File) -> bool {
+    use rustix::fs::{FlockOperation, flock};
+    match flock(file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => {
+            // Where this fails, closing the file does it.
+            let _ = flock(file, FlockOperation::Unlock);
+            false
+        }
+        Err(error) => error == rustix::io::Errno::WOULDBLOCK,
+    }
+}
+
+#[cfg(not(unix))]
+pub fn is_locked(_file: &File) -> bool {
+    false
+}
+
+/// The logs in a directory: all regular files named `*.kymo`, sorted by name, and what is named so
+/// and is none. Directories in it are not looked into.
+///
+/// ```
+/// use kymo_reader::{Directory, Options, Order};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path();
+/// let directory = Directory::read(path)?;
+/// for error in &directory.refused {
+///     eprintln!("{error}");
+/// }
+/// for log in &directory.logs {
+///     match Options::new().order(Order::Time).open(log) {
+///         Ok(reader) => println!("{}: process {}", log.display(), reader.header().process),
+///         Err(error) => eprintln!("{}: {error}", log.display()),
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Directory {
+    /// The paths of the logs.
+    pub logs: Vec<PathBuf>,
+    /// Symbolic links, which may lead anywhere, directories, devices, pipes and sockets.
+    pub refused: Vec<OpenError>,
+}
+
+/// A file or directory could not be opened. It says which, and why.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OpenError {
+    /// Which.
+    pub path: PathBuf,
+    /// Why.
+    pub error: Error,
+}
+
+impl Directory {
+    /// Looks for logs in the directory at `path`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let fail = |error| OpenError { path: path.to_owned(), error: Error::Open(error) };
+        let mut found = Vec::new();
+        for entry in fs::read_dir(path).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            if Path::new(&entry.file_name()).extension().is_some_and(|it| it == "kymo") {
+                found.push((entry.path(), entry.file_type().map_err(fail)?));
+            }
+        }
+        found.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        let mut directory = Self::default();
+        for (path, kind) in found {
+            match refuse_special(kind) {
+                Ok(()) => directory.logs.push(path),
+                Err(error) => directory.refused.push(OpenError { path, error }),
+            }
+        }
+        Ok(directory)
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.error)
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_that_takes_the_place_of_a_file_is_refused_at_once() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let dir = tempfile::tempdir().expect("a directory");
+        let pipe = dir.path().join("app.kymo");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("room");
+        assert!(matches!(open_at_once(&pipe), Err(Error::Special)));
+        fs::remove_file(&pipe).expect("it is there");
+        fs::create_dir(&pipe).expect("room");
+        assert!(matches!(open_at_once(&pipe), Err(Error::Directory)));
+    }
+}

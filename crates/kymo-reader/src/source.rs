@@ -1,0 +1,317 @@
+//! Where the bytes of a segment come from: a slice, or anything that can be read.
+//!
+//! Either is seen through a *window*: the bytes from the current position on, as far as they were
+//! asked for. A slice is its own window, and nothing of it is copied. What is read comes through a
+//! buffer that holds one frame and grows only as bytes arrive, so a file that claims to hold a lot
+//! makes nobody allocate a lot.
+//!
+//! INV-1: the buffer holds nothing from beyond `limit`. In a file that grows, those bytes are still
+//! to change.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+
+use kymo_format::header::COMMITTED_OFFSET;
+
+/// How much is read at a time, at least, in bytes.
+const CHUNK_BYTES: usize = 128 * 1024;
+
+/// A position in the bytes of a segment.
+pub(super) enum Source<'a> {
+    Slice { bytes: &'a [u8], at: usize },
+    Stream(Stream<'a>),
+}
+
+/// Bytes that outlive the window: those of a slice stay where they are, others are copied.
+pub(super) enum Kept<'a> {
+    Slice(&'a [u8]),
+    Copy(Vec<u8>),
+}
+
+/// What a [`Source`] reads from.
+pub(super) trait Input: Read + Send {
+    /// The committed length as it is now; `None` where it cannot be read a second time.
+    fn committed(&mut self) -> io::Result<Option<u64>>;
+
+    /// Whether `jump` works.
+    fn can_jump(&self) -> bool;
+
+    /// Goes on reading at `offset`.
+    fn jump(&mut self, offset: u64) -> io::Result<()>;
+}
+
+/// A reader that knows only forward.
+pub(super) struct Forward<R>(pub(super) R);
+
+/// Bytes that are read through a buffer.
+pub(super) struct Stream<'a> {
+    input: Box<dyn Input + 'a>,
+    buffer: Vec<u8>,
+    /// Where the window begins in `buffer`.
+    start: usize,
+    /// Where the bytes that were read end in `buffer`.
+    filled: usize,
+    /// The offset of the window in the file.
+    offset: u64,
+    /// Nothing is read from beyond this offset in the file.
+    limit: u64,
+    ended: bool,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn slice(bytes: &'a [u8]) -> Self {
+        Self::Slice { bytes, at: 0 }
+    }
+
+    pub(super) fn stream(input: Box<dyn Input + 'a>) -> Self {
+        Self::Stream(Stream {
+            input,
+            buffer: Vec::new(),
+            start: 0,
+            filled: 0,
+            offset: 0,
+            limit: u64::MAX,
+            ended: false,
+        })
+    }
+
+    /// The offset of the window in the file.
+    pub(super) fn offset(&self) -> u64 {
+        match self {
+            Self::Slice { at, .. } => *at as u64,
+            Self::Stream(stream) => stream.offset,
+        }
+    }
+
+    /// The bytes from the current position on, as far as they are at hand.
+    #[inline]
+    pub(super) fn window(&self) -> &[u8] {
+        match self {
+            Self::Slice { bytes, at } => &bytes[*at..],
+            Self::Stream(stream) => &stream.buffer[stream.start..stream.filled],
+        }
+    }
+
+    /// Sees to it that the window holds `len` bytes, or all there are.
+    pub(super) fn fill(&mut self, len: usize) -> io::Result<()> {
+        match self {
+            Self::Slice { .. } => Ok(()),
+            Self::Stream(stream) if stream.filled - stream.start >= len => Ok(()),
+            Self::Stream(stream) => stream.fill(len),
+        }
+    }
+
+    /// Moves the window forward by `len` bytes, which it must hold.
+    pub(super) fn advance(&mut self, len: usize) {
+        debug_assert!(len <= self.window().len());
+        match self {
+            Self::Slice { at, .. } => *at += len,
+            Self::Stream(stream) => {
+                stream.start += len;
+                stream.offset += len as u64;
+            }
+        }
+    }
+
+    /// Keeps bytes of the window, in `spare` where they have to be copied.
+    pub(super) fn keep(&self, range: Range<usize>, mut spare: Vec<u8>) -> Kept<'a> {
+        match self {
+            Self::Slice { bytes, at } => Kept::Slice(&bytes[*at..][range]),
+            Self::Stream(_) => {
+                spare.clear();
+                spare.extend_from_slice(&self.window()[range]);
+                Kept::Copy(spare)
+            }
+        }
+    }
+
+    /// Whether the window can be moved anywhere.
+    pub(super) fn can_jump(&self) -> bool {
+        match self {
+            Self::Slice { .. } => true,
+            Self::Stream(stream) => stream.input.can_jump(),
+        }
+    }
+
+    /// Moves the window to `offset`. Only where it [can](Source::can_jump).
+    pub(super) fn jump(&mut self, offset: u64) -> io::Result<()> {
+        match self {
+            Self::Slice { bytes, at } => {
+                *at = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+            }
+            Self::Stream(stream) => {
+                let ahead = offset.checked_sub(stream.offset);
+                let ahead = ahead.and_then(|ahead| usize::try_from(ahead).ok());
+                match ahead.filter(|&ahead| ahead <= stream.filled - stream.start) {
+                    Some(ahead) => stream.start += ahead,
+                    None => {
+                        stream.input.jump(offset)?;
+                        (stream.start, stream.filled, stream.ended) = (0, 0, false);
+                    }
+                }
+                stream.offset = offset;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads nothing from beyond `limit`, and asks again where the end was met before.
+    pub(super) fn set_limit(&mut self, limit: u64) {
+        if let Self::Stream(stream) = self {
+            stream.limit = limit;
+            stream.ended = false;
+        }
+    }
+
+    /// The committed length as it is now, where it can be read again.
+    pub(super) fn committed(&mut self) -> io::Result<Option<u64>> {
+        match self {
+            Self::Slice { .. } => Ok(None),
+            Self::Stream(stream) => stream.input.committed(),
+        }
+    }
+}
+
+impl Stream<'_> {
+    #[cold]
+    fn fill(&mut self, len: usize) -> io::Result<()> {
+        while self.filled - self.start < len && !self.ended {
+            let end = self.offset + (self.filled - self.start) as u64;
+            let allowed = usize::try_from(self.limit.saturating_sub(end)).unwrap_or(usize::MAX);
+            if allowed == 0 {
+                return Ok(());
+            }
+            self.make_room();
+            let room = (self.buffer.len() - self.filled).min(allowed);
+            match self.input.read(&mut self.buffer[self.filled..self.filled + room]) {
+                Ok(0) => self.ended = true,
+                // A reader that claims more than it was given room for is wrong, but must do no
+                // harm.
+                Ok(read) => self.filled += read.min(room),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room for a read: by moving the window to the beginning of the buffer, and where it
+    /// fills that, by growing.
+    fn make_room(&mut self) {
+        if self.buffer.len() - self.filled >= CHUNK_BYTES / 2 {
+            return;
+        }
+        self.buffer.copy_within(self.start..self.filled, 0);
+        self.filled -= self.start;
+        self.start = 0;
+        if self.buffer.len() - self.filled < CHUNK_BYTES / 2 {
+            let len = (self.buffer.len() * 2).max(CHUNK_BYTES);
+            self.buffer.resize(len, 0);
+        }
+    }
+}
+
+impl Kept<'_> {
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Slice(bytes) => bytes,
+            Self::Copy(bytes) => bytes,
+        }
+    }
+}
+
+impl<R: Read> Read for Forward<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into)
+    }
+}
+
+impl<R: Read + Send> Input for Forward<R> {
+    fn committed(&mut self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
+    fn can_jump(&self) -> bool {
+        false
+    }
+
+    fn jump(&mut self, _offset: u64) -> io::Result<()> {
+        Err(io::ErrorKind::NotSeekable.into())
+    }
+}
+
+impl Input for File {
+    fn committed(&mut self) -> io::Result<Option<u64>> {
+        let position = self.stream_position()?;
+        let mut last = None;
+        // The writer stores the number in one piece; nobody promises that `read` copies it in one.
+        for _ in 0..4 {
+            let mut word = [0; 8];
+            self.seek(SeekFrom::Start(COMMITTED_OFFSET as u64))?;
+            let read = self.read_exact(&mut word);
+            self.seek(SeekFrom::Start(position))?;
+            read?;
+            let now = u64::from_le_bytes(word);
+            if last == Some(now) {
+                return Ok(last);
+            }
+            last = Some(now);
+        }
+        Ok(None)
+    }
+
+    fn can_jump(&self) -> bool {
+        self.metadata().is_ok_and(|metadata| metadata.is_file())
+    }
+
+    fn jump(&mut self, offset: u64) -> io::Result<()> {
+        self.seek(SeekFrom::Start(offset)).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffer_len(source: &Source<'_>) -> usize {
+        match source {
+            Source::Slice { .. } => 0,
+            Source::Stream(stream) => stream.buffer.len(),
+        }
+    }
+
+    #[test]
+    fn the_buffer_grows_with_what_arrives_not_with_what_is_asked_for() -> io::Result<()> {
+        let mut source = Source::stream(Box::new(Forward(&[7u8; 5000][..])));
+        source.fill(1 << 20)?;
+        assert_eq!(source.window().len(), 5000);
+        assert_eq!(buffer_len(&source), CHUNK_BYTES);
+        Ok(())
+    }
+
+    #[test]
+    fn the_buffer_stays_within_a_few_windows_however_long_the_file() -> io::Result<()> {
+        let mut source = Source::stream(Box::new(Forward(io::repeat(7).take(20 << 20))));
+        while source.offset() < 20 << 20 {
+            source.fill(1 << 20)?;
+            source.advance(1000.min(source.window().len()));
+            assert!(buffer_len(&source) <= 4 << 20);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_read_from_beyond_the_limit_until_it_moves() -> io::Result<()> {
+        let mut source = Source::stream(Box::new(Forward(&[7u8; 100][..])));
+        source.set_limit(10);
+        source.fill(50)?;
+        assert_eq!(source.window().len(), 10);
+        source.advance(10);
+        source.set_limit(30);
+        source.fill(50)?;
+        assert_eq!((source.window().len(), source.offset()), (20, 10));
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+//! The type of an argument, as the dictionary of a file states it.
+//!
+//! The writer's types are statics of its program; these are owned, because they come from a file.
+//! Whatever the bytes, parsing takes time and memory in proportion to their number, and recursion
+//! ends at [`MAX_TYPE_DEPTH`].
+
+use std::fmt;
+
+use kymo_format::types::code;
+use kymo_format::{MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS};
+
+/// The type of an argument.
+///
+/// ```
+/// use kymo_reader::Type;
+/// let ty = Type::parse(&[0x80, 0x81, 0x13]).expect("prefix notation");
+/// assert_eq!(ty, Type::Option(Box::new(Type::Sequence(Box::new(Type::U64)))));
+/// assert_eq!(ty.to_string(), "Option<[u64]>");
+/// assert_eq!(Type::parse(&[0x80]), None);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each is the Rust type of its name")]
+pub enum Type {
+    Bool,
+    Char,
+    U8,
+    U16,
+    U32,
+    U64,
+    U128,
+    Usize,
+    I8,
+    I16,
+    I32,
+    I64,
+    I128,
+    Isize,
+    F32,
+    F64,
+    /// A string.
+    Str,
+    /// A value that the logging program formatted itself, because only it could.
+    Text,
+    /// An address in memory.
+    Pointer,
+    Duration,
+    Ipv4Addr,
+    Ipv6Addr,
+    IpAddr,
+    SocketAddrV4,
+    SocketAddrV6,
+    SocketAddr,
+    Option(Box<Type>),
+    /// A slice, an array or a `Vec`.
+    Sequence(Box<Type>),
+    Tuple(Box<[Type]>),
+}
+
+impl Type {
+    /// Decodes the dictionary's notation; `None` where `bytes` is not exactly one type, nests
+    /// deeper or is made of more types than the format allows, or uses a code that this version
+    /// does not know.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let ty = Self::parse_prefix(&mut rest, MAX_TYPE_DEPTH, &mut { MAX_TYPE_MEMBERS })?;
+        rest.is_empty().then_some(ty)
+    }
+
+    /// `left` is of how many types it may yet be made.
+    fn parse_prefix(bytes: &mut &[u8], depth: usize, left: &mut usize) -> Option<Self> {
+        let depth = depth.checked_sub(1)?;
+        *left = left.checked_sub(1)?;
+        Some(match next(bytes)? {
+            code::OPTION => Self::Option(Box::new(Self::parse_prefix(bytes, depth, left)?)),
+            code::SEQUENCE => Self::Sequence(Box::new(Self::parse_prefix(bytes, depth, left)?)),
+            code::TUPLE => {
+                let members = next(bytes)?;
+                Self::Tuple(
+                    (0..members)
+                        .map(|_| Self::parse_prefix(bytes, depth, left))
+                        .collect::<Option<_>>()?,
+                )
+            }
+            code => Self::scalar(code)?,
+        })
+    }
+
+    /// The type with this code, if it is one without types inside.
+    fn scalar(code: u8) -> Option<Self> {
+        Some(match code {
+            code::BOOL => Self::Bool,
+            code::CHAR => Self::Char,
+            code::U8 => Self::U8,
+            code::U16 => Self::U16,
+            code::U32 => Self::U32,
+            code::U64 => Self::U64,
+            code::U128 => Self::U128,
+            code::USIZE => Self::Usize,
+            code::I8 => Self::I8,
+            code::I16 => Self::I16,
+            code::I32 => Self::I32,
+            code::I64 => Self::I64,
+            code::I128 => Self::I128,
+            code::ISIZE => Self::Isize,
+            code::F32 => Self::F32,
+            code::F64 => Self::F64,
+            code::STR => Self::Str,
+            code::TEXT => Self::Text,
+            code::POINTER => Self::Pointer,
+            code::DURATION => Self::Duration,
+            code::IPV4_ADDR => Self::Ipv4Addr,
+            code::IPV6_ADDR => Self::Ipv6Addr,
+            code::IP_ADDR => Self::IpAddr,
+            code::SOCKET_ADDR_V4 => Self::SocketAddrV4,
+            code::SOCKET_ADDR_V6 => Self::SocketAddrV6,
+            code::SOCKET_ADDR => Self::SocketAddr,
+            _ => return None,
+        })
+    }
+}
+
+fn next(bytes: &mut &[u8]) -> Option<u8> {
+    let (&first, rest) = bytes.split_first()?;
+    *bytes = rest;
+    Some(first)
+}
+
+/// Writes the type as Rust would: `Option<[u64]>`.
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bool => "bool",
+            Self::Char => "char",
+            Self::U8 => "u8",
+            Self::U16 => "u16",
+            Self::U32 => "u32",
+            Self::U64 => "u64",
+            Self::U128 => "u128",
+            Self::Usize => "usize",
+            Self::I8 => "i8",
+            Self::I16 => "i16",
+            Self::I32 => "i32",
+            Self::I64 => "i64",
+            Self::I128 => "i128",
+            Self::Isize => "isize",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::Str => "str",
+            Self::Text => "text",
+            Self::Pointer => "pointer",
+            Self::Duration => "Duration",
+            Self::Ipv4Addr => "Ipv4Addr",
+            Self::Ipv6Addr => "Ipv6Addr",
+            Self::IpAddr => "IpAddr",
+            Self::SocketAddrV4 => "SocketAddrV4",
+            Self::SocketAddrV6 => "SocketAddrV6",
+            Self::SocketAddr => "SocketAddr",
+            Self::Option(inner) => return write!(f, "Option<{inner}>"),
+            Self::Sequence(element) => return write!(f, "[{element}]"),
+            Self::Tuple(members) => return fmt_tuple(members, f),
+        })
+    }
+}
+
+fn fmt_tuple(members: &[Type], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("(")?;
+    for (i, member) in members.iter().enumerate() {
+        let separator = if i == 0 { "" } else { ", " };
+        write!(f, "{separator}{member}")?;
+    }
+    f.write_str(if members.len() == 1 { ",)" } else { ")" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kymo_format::types::Type as Written;
+
+    fn parsed(ty: Written) -> Option<Type> {
+        let mut bytes = Vec::new();
+        ty.put(&mut bytes);
+        Type::parse(&bytes)
+    }
+
+    #[test]
+    fn what_the_writer_puts_is_what_the_reader_parses() {
+        const PAIR: Written = Written::Tuple(&[Written::U8, Written::Option(&Written::Str)]);
+        assert_eq!(
+            parsed(Written::Sequence(&PAIR)).map(|ty| ty.to_string()).as_deref(),
+            Some("[(u8, Option<str>)]")
+        );
+        assert_eq!(
+            parsed(Written::Tuple(&[Written::F32])).map(|ty| ty.to_string()).as_deref(),
+            Some("(f32,)")
+        );
+        assert_eq!(parsed(Written::Tuple(&[])), Some(Type::Tuple([].into())));
+    }
+
+    #[test]
+    fn every_known_code_is_known_to_both_sides() {
+        for code in 0..=u8::MAX {
+            assert_eq!(Type::scalar(code), Type::parse(&[code]), "{code:#x}");
+        }
+        assert_eq!((0..=u8::MAX).filter(|&code| Type::scalar(code).is_some()).count(), 26);
+    }
+
+    #[test]
+    fn nesting_ends_where_the_format_says() {
+        let mut bytes = vec![code::OPTION; MAX_TYPE_DEPTH - 1];
+        bytes.push(code::U8);
+        assert!(Type::parse(&bytes).is_some());
+        bytes.insert(0, code::OPTION);
+        assert_eq!(Type::parse(&bytes), None);
+        assert_eq!(Type::parse(&vec![code::OPTION; 1 << 20]), None);
+        assert_eq!(Type::parse(&[code::TUPLE, 255].repeat(1000)), None);
+    }
+
+    #[test]
+    fn nothing_may_stand_behind_a_type() {
+        assert_eq!(Type::parse(&[code::U8, code::U8]), None);
+        assert_eq!(Type::parse(&[]), None);
+    }
+}

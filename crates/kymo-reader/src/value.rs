@@ -1,0 +1,304 @@
+//! The value of an argument, borrowed from the bytes of its record.
+//!
+//! Decoding a value copies at most 16 bytes and never allocates: strings point into the record, and
+//! compound values decode their members when they are iterated. What makes that possible is that
+//! decoding a compound value first skips over it, and skipping validates everything but UTF-8; so
+//! iteration never meets damage.
+
+pub(super) mod decode;
+mod text;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::time::Duration;
+
+pub use decode::Malformed;
+pub use text::Text;
+
+use super::text::{Spec, write_value};
+use super::types::Type;
+
+/// The value of an argument.
+///
+/// ```
+/// use kymo_reader::{Type, Value};
+/// let ty = Type::Option(Box::new(Type::U8));
+/// let mut bytes: &[u8] = &[1, 42, 0];
+/// let some = ty.decode(&mut bytes)?;
+/// assert_eq!(some.to_string(), "Some(42)");
+/// assert_eq!(ty.decode(&mut bytes)?, Value::Option(None));
+/// assert!(ty.decode(&mut bytes).is_err());
+/// # Ok::<(), kymo_reader::Malformed>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each is the Rust type of its name")]
+pub enum Value<'a> {
+    Bool(bool),
+    Char(char),
+    U8(u8),
+    U16(u16),
+    U32(u32),
+    /// A `u64` or a `usize`.
+    U64(u64),
+    U128(u128),
+    I8(i8),
+    I16(i16),
+    I32(i32),
+    /// An `i64` or an `isize`.
+    I64(i64),
+    I128(i128),
+    F32(f32),
+    F64(f64),
+    /// A string.
+    Str(Text<'a>),
+    /// What the logging program formatted itself: printed as it is, whether by `{}` or by `{:?}`.
+    Text(Text<'a>),
+    /// An address in memory.
+    Pointer(u64),
+    Duration(Duration),
+    Ipv4Addr(Ipv4Addr),
+    Ipv6Addr(Ipv6Addr),
+    IpAddr(IpAddr),
+    SocketAddrV4(SocketAddrV4),
+    SocketAddrV6(SocketAddrV6),
+    SocketAddr(SocketAddr),
+    Option(Option<Lazy<'a>>),
+    /// A slice, an array or a `Vec`.
+    Sequence(Sequence<'a>),
+    Tuple(Tuple<'a>),
+}
+
+impl<'a> Value<'a> {
+    /// The string, where the value is one (or text) and all of it is UTF-8. Whether it was cut,
+    /// [`Text::is_cut`] tells.
+    pub fn as_str(&self) -> Option<&'a str> {
+        match self {
+            Self::Str(text) | Self::Text(text) => text.as_str(),
+            _ => None,
+        }
+    }
+
+    /// The truth value, where the value is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match *self {
+            Self::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The number as an `f64`, where the value is a number: the nearest one, if it has more digits
+    /// than that.
+    pub fn as_f64(&self) -> Option<f64> {
+        match *self {
+            Self::F32(value) => Some(value.into()),
+            Self::F64(value) => Some(value),
+            Self::U128(value) => Some(value as f64),
+            _ => self.as_i128().map(|value| value as f64),
+        }
+    }
+
+    /// The number, where the value is an integer of this range.
+    pub fn as_i128(&self) -> Option<i128> {
+        match *self {
+            Self::I8(value) => Some(value.into()),
+            Self::I16(value) => Some(value.into()),
+            Self::I32(value) => Some(value.into()),
+            Self::I64(value) => Some(value.into()),
+            Self::I128(value) => Some(value),
+            _ => self.as_u128()?.try_into().ok(),
+        }
+    }
+
+    /// The number, where the value is an integer and not negative.
+    pub fn as_u128(&self) -> Option<u128> {
+        match *self {
+            Self::U8(value) => Some(value.into()),
+            Self::U16(value) => Some(value.into()),
+            Self::U32(value) => Some(value.into()),
+            Self::U64(value) => Some(value.into()),
+            Self::U128(value) => Some(value),
+            Self::I8(value) => value.try_into().ok(),
+            Self::I16(value) => value.try_into().ok(),
+            Self::I32(value) => value.try_into().ok(),
+            Self::I64(value) => value.try_into().ok(),
+            Self::I128(value) => value.try_into().ok(),
+            _ => None,
+        }
+    }
+}
+
+/// Writes the value as `{}` does, a compound one or a duration as `{:?}` does. Width and precision
+/// apply to the whole. It allocates; [`Template`](super::Template) renders without.
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        write_value(self, &Spec::PLAIN, &mut text);
+        f.pad(&text)
+    }
+}
+
+/// A value inside an `Option`, decoded when asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lazy<'a> {
+    ty: &'a Type,
+    bytes: &'a [u8],
+}
+
+impl<'a> Lazy<'a> {
+    /// Decodes the value.
+    pub fn get(&self) -> Value<'a> {
+        decode::validated(self.ty, &mut { self.bytes })
+    }
+}
+
+/// The elements of a slice, an array or a `Vec`.
+///
+/// ```
+/// use kymo_reader::{Type, Value};
+/// let ty = Type::Sequence(Box::new(Type::U8));
+/// let mut bytes = [0b1001, 7, 9].as_slice();
+/// let Value::Sequence(sequence) = ty.decode(&mut bytes)? else { unreachable!() };
+/// assert_eq!((sequence.len(), sequence.is_cut()), (2, false));
+/// assert_eq!(sequence.iter().collect::<Vec<_>>(), [Value::U8(7), Value::U8(9)]);
+/// # Ok::<(), kymo_reader::Malformed>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sequence<'a> {
+    element: &'a Type,
+    bytes: &'a [u8],
+    len: u32,
+    cut: bool,
+}
+
+impl<'a> Sequence<'a> {
+    /// The number of elements that were logged.
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether no element was logged.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether there were more elements than were logged.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// The type of the elements.
+    pub fn element_type(&self) -> &'a Type {
+        self.element
+    }
+
+    /// Decodes the elements one by one.
+    pub fn iter(&self) -> Values<'a> {
+        Values { types: Types::Same(self.element, self.len), bytes: self.bytes }
+    }
+}
+
+/// The members of a tuple.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tuple<'a> {
+    members: &'a [Type],
+    bytes: &'a [u8],
+}
+
+impl<'a> Tuple<'a> {
+    /// The number of members.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether this is `()`.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Decodes the members one by one.
+    pub fn iter(&self) -> Values<'a> {
+        Values { types: Types::Each(self.members), bytes: self.bytes }
+    }
+}
+
+impl<'a> IntoIterator for Sequence<'a> {
+    type Item = Value<'a>;
+    type IntoIter = Values<'a>;
+
+    fn into_iter(self) -> Values<'a> {
+        self.iter()
+    }
+}
+
+impl<'a> IntoIterator for Tuple<'a> {
+    type Item = Value<'a>;
+    type IntoIter = Values<'a>;
+
+    fn into_iter(self) -> Values<'a> {
+        self.iter()
+    }
+}
+
+/// An iterator over the values in a compound one.
+#[derive(Clone, Debug)]
+pub struct Values<'a> {
+    types: Types<'a>,
+    bytes: &'a [u8],
+}
+
+#[derive(Clone, Debug)]
+enum Types<'a> {
+    Same(&'a Type, u32),
+    Each(&'a [Type]),
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = Value<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Value<'a>> {
+        let ty = match &mut self.types {
+            Types::Same(ty, left) => {
+                *left = left.checked_sub(1)?;
+                *ty
+            }
+            Types::Each(types) => {
+                let (first, rest) = types.split_first()?;
+                *types = rest;
+                first
+            }
+        };
+        Some(decode::validated(ty, &mut self.bytes))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = match self.types {
+            Types::Same(_, left) => left as usize,
+            Types::Each(types) => types.len(),
+        };
+        (len, Some(len))
+    }
+}
+
+impl ExactSizeIterator for Values<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_stays_small_enough_to_pass_by_value() {
+        assert!(size_of::<Value<'_>>() <= 48, "{}", size_of::<Value<'_>>());
+    }
+
+    #[test]
+    fn numbers_convert_where_their_range_allows() {
+        assert_eq!(Value::I8(-1).as_u128(), None);
+        assert_eq!(Value::I8(-1).as_i128(), Some(-1));
+        assert_eq!(Value::U128(u128::MAX).as_i128(), None);
+        assert_eq!(Value::U128(1 << 100).as_f64(), Some((1u128 << 100) as f64));
+        assert_eq!(Value::U8(3).as_f64(), Some(3.0));
+        assert_eq!(Value::Bool(true).as_u128(), None);
+    }
+}

@@ -1,0 +1,358 @@
+//! From a type and bytes to a value.
+//!
+//! Nothing here trusts the bytes. The work that a value can cause is bounded: everything it
+//! consists of takes at least one byte, except for `()` and tuples of it, of which a value may hold
+//! [`MAX_ZERO_SIZED`]. Recursion follows the type, whose depth is bounded where it is parsed.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::time::Duration;
+
+use super::{Lazy, Sequence, Text, Tuple, Value};
+use crate::types::Type;
+use kymo_format::varint;
+
+/// How many values that take no bytes one value may hold. The writer stops at 32,767 elements of a
+/// sequence; two such members in each are still accepted.
+const MAX_ZERO_SIZED: usize = 1 << 16;
+
+/// The most elements that a sequence of zero-sized elements may have.
+const MAX_ZERO_SIZED_ELEMENTS: u64 = 32_767;
+
+/// Why bytes are not a value of their type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// The bytes end before the value does.
+    Truncated,
+    /// The bytes are none of the type's values: a bool of 2, a `u8` of 300.
+    Invalid,
+    /// A sequence claims more elements than the bytes can hold.
+    TooManyElements,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => "the bytes end before the value does",
+            Self::Invalid => "the bytes are not a value of the type",
+            Self::TooManyElements => "a sequence claims more elements than its bytes can hold",
+        })
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl Type {
+    /// Decodes a value of this type from the beginning of `bytes` and advances `bytes` behind it.
+    /// After an error `bytes` stands anywhere.
+    #[inline]
+    pub fn decode<'a>(&'a self, bytes: &mut &'a [u8]) -> Result<Value<'a>, Malformed> {
+        Ok(match self {
+            Self::U64 | Self::Usize => Value::U64(take_varint(bytes)?),
+            Self::F64 => Value::F64(f64::from_le_bytes(take(bytes)?)),
+            Self::Str => Value::Str(take_text(bytes)?),
+            Self::U32 => Value::U32(take_small(bytes)?),
+            Self::I64 | Self::Isize => Value::I64(take_zigzag(bytes)?),
+            Self::I32 => Value::I32(narrow(take_zigzag(bytes)?)?),
+            _ => return self.decode_rarer(bytes),
+        })
+    }
+
+    fn decode_rarer<'a>(&'a self, bytes: &mut &'a [u8]) -> Result<Value<'a>, Malformed> {
+        Ok(match self {
+            Self::Bool => Value::Bool(take_bool(bytes)?),
+            Self::Char => {
+                Value::Char(char::from_u32(take_small(bytes)?).ok_or(Malformed::Invalid)?)
+            }
+            Self::U8 => Value::U8(u8::from_le_bytes(take(bytes)?)),
+            Self::U16 => Value::U16(take_small(bytes)?),
+            Self::U32 => Value::U32(take_small(bytes)?),
+            Self::U64 | Self::Usize => Value::U64(take_varint(bytes)?),
+            Self::U128 => Value::U128(u128::from_le_bytes(take(bytes)?)),
+            Self::I8 => Value::I8(i8::from_le_bytes(take(bytes)?)),
+            Self::I16 => Value::I16(narrow(take_zigzag(bytes)?)?),
+            Self::I32 => Value::I32(narrow(take_zigzag(bytes)?)?),
+            Self::I64 | Self::Isize => Value::I64(take_zigzag(bytes)?),
+            Self::I128 => Value::I128(i128::from_le_bytes(take(bytes)?)),
+            Self::F32 => Value::F32(f32::from_le_bytes(take(bytes)?)),
+            Self::F64 => Value::F64(f64::from_le_bytes(take(bytes)?)),
+            Self::Str => Value::Str(take_text(bytes)?),
+            Self::Text => Value::Text(take_text(bytes)?),
+            Self::Pointer => Value::Pointer(take_varint(bytes)?),
+            Self::Duration => Value::Duration(take_duration(bytes)?),
+            Self::Ipv4Addr => Value::Ipv4Addr(take_v4(bytes)?),
+            Self::Ipv6Addr => Value::Ipv6Addr(take_v6(bytes)?),
+            Self::IpAddr => Value::IpAddr(match take(bytes)? {
+                [4] => IpAddr::V4(take_v4(bytes)?),
+                [6] => IpAddr::V6(take_v6(bytes)?),
+                _ => return Err(Malformed::Invalid),
+            }),
+            Self::SocketAddrV4 => Value::SocketAddrV4(take_socket_v4(bytes)?),
+            Self::SocketAddrV6 => Value::SocketAddrV6(take_socket_v6(bytes)?),
+            Self::SocketAddr => Value::SocketAddr(match take(bytes)? {
+                [4] => SocketAddr::V4(take_socket_v4(bytes)?),
+                [6] => SocketAddr::V6(take_socket_v6(bytes)?),
+                _ => return Err(Malformed::Invalid),
+            }),
+            Self::Option(ty) => {
+                let mut body = self.skipped(bytes)?;
+                let some = take_bool(&mut body)?;
+                Value::Option(some.then_some(Lazy { ty, bytes: body }))
+            }
+            Self::Sequence(element) => {
+                let mut body = self.skipped(bytes)?;
+                let count = take_varint(&mut body)?;
+                let len = u32::try_from(count >> 1).map_err(|_| Malformed::TooManyElements)?;
+                Value::Sequence(Sequence { element, bytes: body, len, cut: count & 1 == 1 })
+            }
+            Self::Tuple(members) => Value::Tuple(Tuple { members, bytes: self.skipped(bytes)? }),
+        })
+    }
+
+    /// Advances `bytes` behind a value, and returns the value's own bytes.
+    fn skipped<'a>(&self, bytes: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+        let whole = *bytes;
+        self.skip(bytes)?;
+        Ok(&whole[..whole.len() - bytes.len()])
+    }
+
+    /// Advances `bytes` behind the value of this type that they begin with. It fails exactly where
+    /// [`decode`](Self::decode) does, and is faster.
+    #[inline]
+    pub fn skip(&self, bytes: &mut &[u8]) -> Result<(), Malformed> {
+        match self {
+            Self::U64 | Self::Usize | Self::I64 | Self::Isize => take_varint(bytes).map(drop),
+            Self::F64 => take::<8>(bytes).map(drop),
+            Self::Str | Self::Text => take_bytes(bytes).map(drop),
+            _ => self.skip_within(bytes, &mut { MAX_ZERO_SIZED }),
+        }
+    }
+
+    /// [`skip`](Self::skip) for a value within another. `zero_sized` is how many values without
+    /// bytes it may yet hold.
+    fn skip_within(&self, bytes: &mut &[u8], zero_sized: &mut usize) -> Result<(), Malformed> {
+        match self {
+            Self::Option(inner) => match take_bool(bytes)? {
+                true => inner.skip_within(bytes, zero_sized),
+                false => Ok(()),
+            },
+            Self::Sequence(element) => skip_sequence(element, bytes, zero_sized),
+            Self::Tuple(members) if members.is_empty() => {
+                *zero_sized = zero_sized.checked_sub(1).ok_or(Malformed::TooManyElements)?;
+                Ok(())
+            }
+            Self::Tuple(members) => {
+                members.iter().try_for_each(|member| member.skip_within(bytes, zero_sized))
+            }
+            Self::Str | Self::Text => take_bytes(bytes).map(drop),
+            _ => {
+                // A copy of the slice, which may live as short as `self` does.
+                let mut rest = *bytes;
+                self.decode_rarer(&mut rest)?;
+                let left = rest.len();
+                *bytes = &bytes[bytes.len() - left..];
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether values of this type take no bytes.
+    pub(crate) fn is_zero_sized(&self) -> bool {
+        matches!(self, Self::Tuple(members) if members.iter().all(Self::is_zero_sized))
+    }
+
+    /// How many `()` a value of this type consists of, which takes no bytes.
+    fn units(&self) -> usize {
+        match self {
+            Self::Tuple(members) if members.is_empty() => 1,
+            Self::Tuple(members) => members.iter().map(Self::units).sum(),
+            _ => 0,
+        }
+    }
+
+    /// The length of every value in bytes, where it is fixed and any bytes will do.
+    fn fixed_bytes(&self) -> Option<usize> {
+        Some(match self {
+            Self::U8 | Self::I8 => 1,
+            Self::F32 | Self::Ipv4Addr => 4,
+            Self::SocketAddrV4 => 6,
+            Self::F64 => 8,
+            Self::U128 | Self::I128 | Self::Ipv6Addr => 16,
+            Self::SocketAddrV6 => 26,
+            _ => return None,
+        })
+    }
+}
+
+/// Decodes a value that was skipped before, and so is known to be one.
+#[inline]
+pub(super) fn validated<'a>(ty: &'a Type, bytes: &mut &'a [u8]) -> Value<'a> {
+    let value = ty.decode(bytes);
+    debug_assert!(value.is_ok(), "what was skipped decodes");
+    value.unwrap_or(Value::Option(None))
+}
+
+fn skip_sequence(
+    element: &Type,
+    bytes: &mut &[u8],
+    zero_sized: &mut usize,
+) -> Result<(), Malformed> {
+    let count = take_varint(bytes)? >> 1;
+    if let Some(each) = element.fixed_bytes() {
+        let len = usize::try_from(count).ok().and_then(|count| count.checked_mul(each));
+        let len = len.filter(|&len| len <= bytes.len()).ok_or(Malformed::TooManyElements)?;
+        *bytes = &bytes[len..];
+        return Ok(());
+    }
+    if count > MAX_ZERO_SIZED_ELEMENTS && (count > bytes.len() as u64 || element.is_zero_sized()) {
+        return Err(Malformed::TooManyElements);
+    }
+    if count > 0 && element.is_zero_sized() {
+        let units = (count as usize).saturating_mul(element.units());
+        *zero_sized = zero_sized.checked_sub(units).ok_or(Malformed::TooManyElements)?;
+        return Ok(());
+    }
+    (0..count).try_for_each(|_| element.skip_within(bytes, zero_sized))
+}
+
+#[inline]
+pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Malformed> {
+    let (first, rest) = bytes.split_first_chunk().ok_or(Malformed::Truncated)?;
+    *bytes = rest;
+    Ok(*first)
+}
+
+#[inline]
+pub(crate) fn take_varint(bytes: &mut &[u8]) -> Result<u64, Malformed> {
+    let (value, len) = varint::get(bytes).ok_or(Malformed::Truncated)?;
+    *bytes = bytes.get(len..).ok_or(Malformed::Truncated)?;
+    Ok(value)
+}
+
+#[inline]
+pub(crate) fn take_zigzag(bytes: &mut &[u8]) -> Result<i64, Malformed> {
+    Ok(varint::unzigzag(take_varint(bytes)?))
+}
+
+#[inline]
+fn take_small<T: TryFrom<u64>>(bytes: &mut &[u8]) -> Result<T, Malformed> {
+    T::try_from(take_varint(bytes)?).map_err(|_| Malformed::Invalid)
+}
+
+#[inline]
+fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T, Malformed> {
+    T::try_from(value).map_err(|_| Malformed::Invalid)
+}
+
+fn take_bool(bytes: &mut &[u8]) -> Result<bool, Malformed> {
+    match take(bytes)? {
+        [0] => Ok(false),
+        [1] => Ok(true),
+        _ => Err(Malformed::Invalid),
+    }
+}
+
+/// The bytes of a string, and whether it was cut.
+#[inline]
+pub(crate) fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Result<(&'a [u8], bool), Malformed> {
+    let head = take_varint(bytes)?;
+    let len = usize::try_from(head >> 1).map_err(|_| Malformed::Truncated)?;
+    let (text, rest) = bytes.split_at_checked(len).ok_or(Malformed::Truncated)?;
+    *bytes = rest;
+    Ok((text, head & 1 == 1))
+}
+
+#[inline]
+fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<Text<'a>, Malformed> {
+    let (text, cut) = take_bytes(bytes)?;
+    Ok(Text::from_bytes(text, cut))
+}
+
+fn take_duration(bytes: &mut &[u8]) -> Result<Duration, Malformed> {
+    let seconds = take_varint(bytes)?;
+    let nanoseconds: u32 = take_small(bytes)?;
+    if nanoseconds >= 1_000_000_000 {
+        return Err(Malformed::Invalid);
+    }
+    Ok(Duration::new(seconds, nanoseconds))
+}
+
+fn take_v4(bytes: &mut &[u8]) -> Result<Ipv4Addr, Malformed> {
+    Ok(Ipv4Addr::from(take::<4>(bytes)?))
+}
+
+fn take_v6(bytes: &mut &[u8]) -> Result<Ipv6Addr, Malformed> {
+    Ok(Ipv6Addr::from(take::<16>(bytes)?))
+}
+
+fn take_socket_v4(bytes: &mut &[u8]) -> Result<SocketAddrV4, Malformed> {
+    Ok(SocketAddrV4::new(take_v4(bytes)?, u16::from_le_bytes(take(bytes)?)))
+}
+
+fn take_socket_v6(bytes: &mut &[u8]) -> Result<SocketAddrV6, Malformed> {
+    let address = take_v6(bytes)?;
+    let port = u16::from_le_bytes(take(bytes)?);
+    let flow_info = u32::from_le_bytes(take(bytes)?);
+    Ok(SocketAddrV6::new(address, port, flow_info, u32::from_le_bytes(take(bytes)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sequence(ty: Type) -> Type {
+        Type::Sequence(Box::new(ty))
+    }
+
+    fn unit() -> Type {
+        Type::Tuple([].into())
+    }
+
+    fn count(elements: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        varint::put(&mut bytes, elements << 1);
+        bytes
+    }
+
+    #[test]
+    fn what_is_no_value_of_its_type_is_refused() {
+        let invalid: &[(Type, &[u8])] = &[
+            (Type::Bool, &[2]),
+            (Type::Option(Box::new(Type::U8)), &[2, 0]),
+            (Type::IpAddr, &[5, 0, 0, 0, 0]),
+            (Type::U16, &[0b100, 0, 0b1000]),
+            (Type::Char, &[0b100, 0xC0, 0x06]),
+            (Type::Duration, &[1, 0b1_0000, 0, 0, 0, 0xFF]),
+        ];
+        for (ty, bytes) in invalid {
+            assert_eq!(ty.decode(&mut { *bytes }), Err(Malformed::Invalid), "{ty}");
+            assert_eq!(ty.skip(&mut { *bytes }), Err(Malformed::Invalid), "{ty}");
+        }
+    }
+
+    #[test]
+    fn a_sequence_claims_no_more_elements_than_its_bytes_can_hold() {
+        for ty in [Type::U8, Type::U64, Type::Bool, Type::U128, Type::Str] {
+            for elements in [1, 40_000, u64::MAX >> 1] {
+                assert!(sequence(ty.clone()).skip(&mut &count(elements)[..]).is_err(), "{ty}");
+            }
+        }
+    }
+
+    #[test]
+    fn elements_without_bytes_are_limited_singly_and_nested() {
+        assert_eq!(sequence(unit()).skip(&mut &count(32_767)[..]), Ok(()));
+        let refused = Err(Malformed::TooManyElements);
+        let mut more = count(32_768);
+        more.resize(1 << 20, 0);
+        assert_eq!(sequence(unit()).skip(&mut &more[..]), refused);
+        let pair = Type::Tuple([unit(), unit()].into());
+        assert_eq!(sequence(pair).skip(&mut &count(32_767)[..]), Ok(()));
+        let triple = Type::Tuple([unit(), unit(), unit()].into());
+        assert_eq!(sequence(triple).skip(&mut &count(32_767)[..]), refused);
+        let mut nested = count(1000);
+        (0..1000).for_each(|_| nested.extend(count(32_767)));
+        assert_eq!(sequence(sequence(unit())).skip(&mut &nested[..]), refused);
+    }
+}
