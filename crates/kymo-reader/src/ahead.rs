@@ -187,11 +187,11 @@ impl<'a> Segment<'a> {
         };
         block.window = (!self.window.is_all()).then_some(self.window);
         let mut records = Vec::new();
-        self.dictionary.swap_numbers(&mut part.numbers);
+        self.dictionary.enter_part(&mut part.numbers);
         let payload = self.frames.payload();
         let mut unsaid = Report::default();
         let read = block.read(payload, &self.dictionary, &mut unsaid, &mut records, usize::MAX);
-        self.dictionary.swap_numbers(&mut part.numbers);
+        self.dictionary.leave_part(&mut part.numbers);
         // The rest is lost, and the main reading will say so.
         let _ = read;
         let payload = self.frames.keep_payload(Vec::new());

@@ -67,6 +67,8 @@ pub struct Thread {
 pub(super) struct Dictionary {
     sites: Vec<CallSite>,
     numbers: Numbers,
+    /// While a part of a dump is read ahead: the numbers as they are in the main reading.
+    outside: Option<Numbers>,
     /// The index of the call site that has the number where something was read ahead.
     ahead: HashMap<u64, u32>,
     threads: Vec<Thread>,
@@ -146,12 +148,32 @@ impl Dictionary {
     /// The call site that has this number now.
     #[inline]
     pub(super) fn site_numbered(&self, number: u64) -> Option<&CallSite> {
-        self.sites.get((self.numbers.slot(number) as usize).wrapping_sub(1))
+        let slot = match self.numbers.slot(number) {
+            0 => self.slot_outside(number),
+            slot => slot,
+        };
+        self.sites.get((slot as usize).wrapping_sub(1))
     }
 
-    /// Lets numbers mean what they do in a part that is read ahead, and back.
-    pub(super) fn swap_numbers(&mut self, numbers: &mut Numbers) {
-        std::mem::swap(&mut self.numbers, numbers);
+    /// The slot of a number that the part of a dump that is being read does not name, because its
+    /// entry is damaged. Another part or the main reading may have named it. Zero if none has, and
+    /// outside such a part.
+    #[cold]
+    fn slot_outside(&self, number: u64) -> u32 {
+        let Some(outside) = &self.outside else { return 0 };
+        self.ahead.get(&number).map_or_else(|| outside.slot(number), |index| index + 1)
+    }
+
+    /// Begins to read in a part of a dump, whose call sites have these numbers.
+    pub(super) fn enter_part(&mut self, numbers: &mut Numbers) {
+        self.outside = Some(std::mem::replace(&mut self.numbers, std::mem::take(numbers)));
+    }
+
+    /// Ends that, and gives the part its numbers back.
+    pub(super) fn leave_part(&mut self, numbers: &mut Numbers) {
+        if let Some(outside) = self.outside.take() {
+            *numbers = std::mem::replace(&mut self.numbers, outside);
+        }
     }
 
     /// The thread with this number, made up where no frame has named it.
