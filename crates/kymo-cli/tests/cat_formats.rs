@@ -116,6 +116,41 @@ fn patterns_are_harmless_and_fit_what_is_in_them() {
     assert_eq!(out, "    ||\n");
 }
 
+/// `{arg.n:.2}` printed `13` for 1301, `{arg.n:08}` padded with blanks, and numbers kept to the left:
+/// a value was formatted as if it were text.
+#[test]
+fn a_pattern_formats_values_as_rust_does() {
+    let turn = Turn::take();
+    let (n, px, name, none, list) = (1301_i64, 99.456_f64, "ACME", None::<u8>, [1_u64, 20]);
+    let log = turn.logged("values.kymo", || {
+        kymo::info!("{n} {px} {name} {none:?} {list:?}", none = none);
+    });
+    macro_rules! check {
+        ($($name:ident $spec:literal)*) => {
+            for (pattern, expected) in [$((
+                concat!("{arg.", stringify!($name), ":", $spec, "}"),
+                format!(concat!("{:", $spec, "}"), $name),
+            )),*] {
+                let shown = run(&[&"cat", &log, &"--format", &pattern]).fine();
+                assert_eq!(shown, expected + "\n", "{pattern}");
+            }
+        };
+    }
+    check! {
+        n "" n ".2" n "08" n "8" n "<8" n "^8" n "*>+8" n "+" n "x" n "#X" n "#012b" n "o" n "e"
+        px ".1" px "8.1" px "08.2" px "+" px "-^12.0" px "e" px ".1E"
+        name ".2" name "8" name ">8.3" name "08" name "?" name "10?"
+        list "?" list ".1?" list "04x?"
+    }
+    // A `Some` is its value, and `None` a word, whatever the precision.
+    let _ = none;
+    assert_eq!(run(&[&"cat", &log, &"--format", &"{arg.none:>6.2}|"]).fine(), "  None|\n");
+    let line = run(&[&"cat", &log, &"--format", &"{line}"]).fine();
+    let line: u64 = line.trim().parse().unwrap();
+    let shown = run(&[&"cat", &log, &"--format", &"{line:7}|{line:07}"]).fine();
+    assert_eq!(shown, format!("{line:7}|{line:07}\n"));
+}
+
 #[test]
 fn a_pattern_has_the_time_as_one_likes_in_the_zone_that_one_likes() {
     let turn = Turn::take();

@@ -36,7 +36,8 @@ pub struct Arguments {
     ///
     /// A pattern has the fields time, relative, delta, level, thread, target, module, file, line,
     /// message, fields, log, and arg.NAME or arg0. Behind a colon stands, as in Rust,
-    /// `[[fill]align][width][.most]`, and for the time strftime's notation. `{{` and `}}` are braces.
+    /// `[[fill]align][sign][#][0][width][.precision][type]` ({arg.px:.2}, {arg.id:08x}), and for the
+    /// time strftime's notation. `{{` and `}}` are braces.
     #[arg(long, default_value = "text", value_parser = FormatParser)]
     format: Format,
 

@@ -1,8 +1,9 @@
 //! Lines as the user wants them: `{time:%H:%M:%S%.6f} {level:5} {message}`.
 //!
-//! Braces hold a field, and behind a colon how it is fitted, as in `format!`: `[[fill]align][width]
-//! [.most]`. For `time`, what stands behind the colon is the notation of `strftime`. `{{` and `}}`
-//! are braces. What is in a field is escaped as in text; a field that a record does not have is
+//! Braces hold a field, and behind a colon how it is formatted, as in `format!`:
+//! `[[fill]align][sign][#][0][width][.precision][type]`. A value is rendered by the same code as in a
+//! message, so that `{arg.px:.2}` is what `{px:.2}` is. For `time`, what stands behind the colon is
+//! the notation of `strftime`. `{{` and `}}` are braces. What is in a field is escaped as in text; a field that a record does not have is
 //! empty. What is no record is printed as in text.
 
 mod parse;
@@ -12,7 +13,7 @@ use std::str::FromStr;
 
 use jiff::tz::TimeZone;
 use kymo_reader::json::write_fields;
-use kymo_reader::{Event, Record, Value, write_escaped};
+use kymo_reader::{Event, Record, Template, Value, write_escaped};
 
 use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;
@@ -33,6 +34,32 @@ enum Piece {
     Time(Option<String>),
     Elapsed(Since, Layout),
     Field(Field, Layout),
+    Value(Operand, Fit),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Operand {
+    Line,
+    Argument(Argument),
+}
+
+/// How a value is rendered.
+#[derive(Clone, Debug, PartialEq)]
+struct Fit {
+    /// One placeholder.
+    template: Template,
+    /// It is one for `Debug`.
+    is_debug: bool,
+    /// For what is text: that is escaped, and fitted then.
+    layout: Layout,
+}
+
+/// What is still to be done with a value that was rendered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Pad,
+    CutAndPad,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -42,13 +69,11 @@ enum Field {
     Target,
     Module,
     File,
-    Line,
     Message,
     /// All arguments, as a JSON object.
     Fields,
     /// The name of the log file.
     Log,
-    Argument(Argument),
 }
 
 impl Pattern {
@@ -60,7 +85,7 @@ impl Pattern {
     /// The arguments that it shows.
     pub fn arguments(&self) -> impl Iterator<Item = &Argument> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Field(Field::Argument(argument), _) => Some(argument),
+            Piece::Value(Operand::Argument(argument), _) => Some(argument),
             _ => None,
         })
     }
@@ -146,6 +171,18 @@ impl Patterned {
                     write_escaped(layout.cut(&self.raw), &mut self.escaped);
                     layout.pad(&self.escaped, out);
                 }
+                Piece::Value(operand, fit) => {
+                    self.raw.clear();
+                    let left = operand.write(record, fit, &mut self.raw);
+                    self.escaped.clear();
+                    let cut = left == Left::CutAndPad;
+                    let shown = if cut { fit.layout.cut(&self.raw) } else { &self.raw };
+                    write_escaped(shown, &mut self.escaped);
+                    match left {
+                        Left::Nothing => out.push_str(&self.escaped),
+                        Left::Pad | Left::CutAndPad => fit.layout.pad(&self.escaped, out),
+                    }
+                }
             }
         }
         out.push('\n');
@@ -157,7 +194,6 @@ impl Field {
     fn write(&self, log: &str, record: &Record<'_>, out: &mut String) {
         let _ = match self {
             Self::Level => write!(out, "{}", record.level()),
-            Self::Line => write!(out, "{}", record.line()),
             Self::Thread => match record.thread().name() {
                 "" => write!(out, "{}", record.thread().number()),
                 name => write!(out, "{name}"),
@@ -174,22 +210,38 @@ impl Field {
                 write_fields(record, out);
                 Ok(())
             }
-            Self::Argument(argument) => {
-                let value = match argument {
-                    Argument::Named(name) => record.argument(name),
-                    Argument::At(position) => record.argument_at(*position),
-                };
-                value.map_or(Ok(()), |value| write_argument(&value, out))
-            }
         };
     }
 }
 
-/// Appends a value as `{}` does; a `Some` is its value.
-fn write_argument(value: &Value<'_>, out: &mut String) -> std::fmt::Result {
-    match value {
-        Value::Option(Some(inner)) => write_argument(&inner.get(), out),
-        Value::Str(text) | Value::Text(text) if !text.is_cut() => out.write_str(&text.to_str()),
-        value => write!(out, "{value}"),
+impl Operand {
+    /// Appends what a record has there, not escaped. A `Some` is its value; what is not there is
+    /// a column of blanks.
+    fn write(&self, record: &Record<'_>, fit: &Fit, out: &mut String) -> Left {
+        let mut value = match self {
+            Self::Line => Some(Value::U64(record.line())),
+            Self::Argument(Argument::Named(name)) => record.argument(name),
+            Self::Argument(Argument::At(position)) => record.argument_at(*position),
+        };
+        while let Some(Value::Option(Some(inner))) = value {
+            value = Some(inner.get());
+        }
+        match value {
+            None => return Left::Pad,
+            Some(Value::Option(None)) => {
+                out.push_str("None");
+                return Left::Pad;
+            }
+            Some(Value::Str(text) | Value::Text(text)) if !fit.is_debug => {
+                out.push_str(&text.to_str());
+                out.push_str(if text.is_cut() { "…" } else { "" });
+            }
+            Some(Value::Char(c)) if !fit.is_debug => out.push(c),
+            Some(value) => {
+                fit.template.render(&[value], out);
+                return Left::Nothing;
+            }
+        }
+        Left::CutAndPad
     }
 }

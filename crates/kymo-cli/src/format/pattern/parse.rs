@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use jiff::tz::TimeZone;
+use kymo_reader::Template;
 
-use super::{Field, Pattern, Piece};
+use super::{Field, Fit, Operand, Pattern, Piece};
 use crate::argument::Argument;
 use crate::caret::CaretError;
 use crate::format::elapsed::Since;
@@ -69,22 +70,28 @@ fn piece(text: &str, span: Range<usize>) -> Result<Piece, CaretError> {
         }
         return Ok(Piece::Time(spec.map(str::to_owned)));
     }
-    let layout = layout(spec.unwrap_or_default())
-        .map_err(|message| CaretError::new(text, spec_span, message))?;
+    let spec = Spec::parse(spec.unwrap_or_default())
+        .map_err(|message| CaretError::new(text, spec_span.clone(), message))?;
     let field = match name {
-        "relative" => return Ok(Piece::Elapsed(Since::First, layout)),
-        "delta" => return Ok(Piece::Elapsed(Since::Previous, layout)),
         "level" => Field::Level,
         "thread" => Field::Thread,
         "target" => Field::Target,
         "module" => Field::Module,
         "file" => Field::File,
-        "line" => Field::Line,
         "message" => Field::Message,
         "fields" => Field::Fields,
         "log" => Field::Log,
+        "line" => return Ok(Piece::Value(Operand::Line, spec.fit())),
+        "relative" | "delta" if spec.style.is_empty() => {
+            let since = if name == "delta" { Since::Previous } else { Since::First };
+            return Ok(Piece::Elapsed(since, spec.layout));
+        }
+        "relative" | "delta" => return Err(CaretError::new(text, spec_span, spec.no_style(name))),
         name => match argument(name) {
-            Some(argument) => Field::Argument(argument),
+            Some(argument) => {
+                let operand = Operand::Argument(argument);
+                return Ok(Piece::Value(operand, spec.fit()));
+            }
             None => {
                 let message = format!("no such field; there are {FIELDS}");
                 let span = if name.is_empty() { span } else { name_span };
@@ -92,7 +99,10 @@ fn piece(text: &str, span: Range<usize>) -> Result<Piece, CaretError> {
             }
         },
     };
-    Ok(Piece::Field(field, layout))
+    if !spec.style.is_empty() {
+        return Err(CaretError::new(text, spec_span, spec.no_style(name)));
+    }
+    Ok(Piece::Field(field, spec.layout))
 }
 
 /// `arg.NAME`, `arg.0` or `arg0`
@@ -110,43 +120,88 @@ fn digits(text: &str) -> Option<usize> {
     text.parse().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// `[[fill]align][width][.most]`
-fn layout(spec: &str) -> Result<Layout, String> {
-    let align = |c: char| match c {
-        '<' => Some(Align::Left),
-        '^' => Some(Align::Center),
-        '>' => Some(Align::Right),
-        _ => None,
-    };
-    let mut layout = Layout::NONE;
-    let mut chars = spec.chars();
-    let (first, second) = (chars.next(), chars.next());
-    let mut rest = spec;
-    if let (Some(fill), Some(side)) = (first, second.and_then(align)) {
-        if fill.is_control() {
-            return Err("a control character cannot fill a column".to_owned());
+/// What stands behind a field's colon: `[[fill]align][sign][#][0][width][.precision][type]`.
+struct Spec<'t> {
+    text: &'t str,
+    layout: Layout,
+    /// `x`, `?` and the like.
+    style: &'t str,
+}
+
+/// The traits that a specification may name.
+const STYLES: [&str; 10] = ["", "?", "x?", "X?", "x", "X", "o", "b", "e", "E"];
+
+impl<'t> Spec<'t> {
+    /// Takes it apart, as far as text needs it.
+    fn parse(text: &'t str) -> Result<Self, String> {
+        let align = |c: char| match c {
+            '<' => Some(Align::Left),
+            '^' => Some(Align::Center),
+            '>' => Some(Align::Right),
+            _ => None,
+        };
+        let mut layout = Layout::NONE;
+        let mut chars = text.chars();
+        let (first, second) = (chars.next(), chars.next());
+        let mut rest = text;
+        if let (Some(fill), Some(side)) = (first, second.and_then(align)) {
+            if fill.is_control() {
+                return Err("a control character cannot fill a column".to_owned());
+            }
+            (layout.fill, layout.align) = (fill, side);
+            rest = &text[fill.len_utf8() + 1..];
+        } else if let Some(side) = first.and_then(align) {
+            layout.align = side;
+            rest = &text[1..];
         }
-        (layout.fill, layout.align) = (fill, side);
-        rest = &spec[fill.len_utf8() + 1..];
-    } else if let Some(side) = first.and_then(align) {
-        layout.align = side;
-        rest = &spec[1..];
+        rest = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+        rest = rest.strip_prefix('#').unwrap_or(rest);
+        rest = rest.strip_prefix('0').unwrap_or(rest);
+        let mut number = || {
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let (digits, behind) = rest.split_at(end);
+            rest = behind;
+            match digits {
+                "" => Ok(None),
+                digits => match digits.parse().ok().filter(|&number| number <= MAX_WIDTH) {
+                    Some(number) => Ok(Some(number)),
+                    None => Err(expected()),
+                },
+            }
+        };
+        layout.width = number()?.unwrap_or(0);
+        if let Some(behind) = rest.strip_prefix('.') {
+            rest = behind;
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let most = rest[..end].parse().ok().filter(|&most| most <= MAX_WIDTH);
+            layout.most = Some(most.ok_or_else(expected)?);
+            rest = &rest[end..];
+        }
+        if !STYLES.contains(&rest) {
+            return Err(expected());
+        }
+        Ok(Self { text, layout, style: rest })
     }
-    let (width, most) = match rest.split_once('.') {
-        Some((width, most)) => (width, Some(most)),
-        None => (rest, None),
-    };
-    let number = |text: &str| {
-        let number = digits(text).filter(|&number| number <= MAX_WIDTH);
-        number.ok_or_else(|| {
-            format!("expected [[fill]align][width][.most], as in {{level:>5}}, up to {MAX_WIDTH}")
-        })
-    };
-    if !width.is_empty() {
-        layout.width = number(width)?;
+
+    /// What renders a value, as `format!` would.
+    fn fit(&self) -> Fit {
+        let format = format!("{{:{}}}", self.text);
+        // It was taken apart by the same grammar.
+        let template = Template::parse(&format, &[""]);
+        let template = template.unwrap_or_else(|_| Template::unparsed("", &[""]));
+        Fit { template, is_debug: self.style.ends_with('?'), layout: self.layout }
     }
-    layout.most = most.map(number).transpose()?;
-    Ok(layout)
+
+    fn no_style(&self, field: &str) -> String {
+        format!("{field} is text, which has no `{}`", self.style)
+    }
+}
+
+fn expected() -> String {
+    format!(
+        "expected [[fill]align][sign][#][0][width][.precision][type], as in {{level:>5}} or \
+         {{arg.px:.2}}, numbers up to {MAX_WIDTH}"
+    )
 }
 
 #[cfg(test)]
@@ -167,15 +222,38 @@ mod tests {
             ("{px}", "no such field; there are time, relative, "),
             ("{}", "no such field; there are "),
             ("{arg.}", "no such field; there are "),
-            ("{level:x}", "expected [[fill]align][width][.most], as in {level:>5}, up to 1000\n"),
-            ("{level:5000}", "expected [[fill]align][width][.most]"),
+            ("{level:x}", "level is text, which has no `x`\n"),
+            ("{delta:?}", "delta is text, which has no `?`\n"),
+            ("{level:5000}", "expected [[fill]align][sign][#][0][width][.precision][type], as in"),
+            ("{arg0:.*}", "expected [[fill]align]"),
+            ("{arg0:w$}", "expected [[fill]align]"),
+            ("{arg0:1$}", "expected [[fill]align]"),
+            ("{arg0:y}", "expected [[fill]align]"),
             ("{time:%!}", "not a notation of time: "),
             (
-                "ä{line:+5}",
-                "expected [[fill]align][width][.most], as in {level:>5}, up to 1000\n  ä{line:+5}\n         ^^",
+                "ä{line:y}",
+                "expected [[fill]align][sign][#][0][width][.precision][type], as in {level:>5} or \
+                 {arg.px:.2}, numbers up to 1000\n  ä{line:y}\n         ^",
             ),
         ] {
             assert!(error(text).starts_with(expected), "{text}:\n{}", error(text));
+        }
+    }
+
+    /// Any specification that Rust has for one value is one here.
+    #[test]
+    fn a_specification_is_as_in_rust() {
+        for fill in ["", "<", "*>", "ä^"] {
+            for flags in ["", "+", "#", "0", "+#0", "-"] {
+                for size in ["", "8", "8.2", ".0"] {
+                    for style in STYLES {
+                        let spec = format!("{fill}{flags}{size}{style}");
+                        let template = Template::parse(&format!("{{:{spec}}}"), &[""]).unwrap();
+                        let parsed = Spec::parse(&spec).unwrap_or_else(|it| panic!("{spec}: {it}"));
+                        assert_eq!(parsed.fit().template, template, "{spec}");
+                    }
+                }
+            }
         }
     }
 
@@ -183,7 +261,8 @@ mod tests {
     fn braces_fields_and_layouts_are_told_apart() {
         let Pattern(pieces) = parse("{{{level:*>5.3}}} {arg.px}{arg0}{time:%H:%M}").unwrap();
         let layout = Layout { fill: '*', align: Align::Right, width: 5, most: Some(3) };
-        let argument = |argument| Piece::Field(Field::Argument(argument), Layout::NONE);
+        let fit = || Spec::parse("").unwrap().fit();
+        let argument = |argument| Piece::Value(Operand::Argument(argument), fit());
         let expected = [
             Piece::Literal("{".to_owned()),
             Piece::Field(Field::Level, layout),
