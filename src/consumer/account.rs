@@ -13,8 +13,12 @@ use crate::state::{DropCounts, RingState};
 
 /// How much of one ring a sweep takes, in words: so much, or a single record. Bounded, so that a
 /// thread that floods its ring does not starve the others. (The models have a record in each batch,
-/// to see what is left of rings.)
-const BATCH_WORDS: usize = if cfg!(kymo_loom) { 1 } else { 8 << 10 };
+/// and the unit tests a few, to see what is left of rings.)
+const BATCH_WORDS: usize = match () {
+    () if cfg!(kymo_loom) => 1,
+    () if cfg!(test) => 16,
+    () => 8 << 10,
+};
 
 /// What a sweep left of a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

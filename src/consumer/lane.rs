@@ -177,7 +177,8 @@ impl Lane {
         if let Some(gap) = &mut self.gap {
             let words_before = if fresh { first_look + copied } else { gap.words_before };
             let taken = self.sweep.words + self.sweep.followed_words;
-            gap.words_before = words_before.saturating_sub(taken);
+            self.sweep.gap_words = if all { words_before } else { words_before.min(taken) };
+            gap.words_before = words_before - self.sweep.gap_words;
         }
         if ended && all && !twin::broken(Twin::MarkBeforeLook) {
             // Of a thread that has ended this finds all drops; what it logged has just been taken.
@@ -228,14 +229,16 @@ impl Lane {
         self.seen + self.failed.total()
     }
 
-    /// What was dropped, of a lane without a gap.
+    /// What was dropped, as far as it was seen. Adds up to [`dropped`](Self::dropped).
     pub(super) fn drops(&self) -> DropCounts {
-        self.marked[0].plus(&self.failed)
+        let by_producer = self.gap.as_ref().map_or(self.marked[0], |gap| gap.counts);
+        by_producer.plus(&self.failed)
     }
 
     /// The ticks of the first and of the last record that it accounts for.
     pub(super) fn range(&self) -> Option<(u64, u64)> {
-        join(self.in_file, self.failed_range)
+        let gap = self.gap.as_ref().map(|gap| gap.range);
+        join(self.in_file, join(self.failed_range, gap))
     }
 
     /// Whether the sweep took something.
@@ -388,6 +391,9 @@ impl Lane {
     /// Nothing of the current sweep was written: what it took is still in the ring.
     pub(super) fn restart(&mut self) {
         self.retract();
+        if let Some(gap) = &mut self.gap {
+            gap.words_before += self.sweep.gap_words;
+        }
         self.sweep = Sweep::default();
         self.announced = false;
     }
@@ -513,7 +519,7 @@ impl Lane {
     }
 
     /// The time for shutting down is over: counts what is left in the ring as dropped, and returns
-    /// how many that are.
+    /// how many of them are the program's own records.
     pub(super) fn give_up(&mut self) -> u64 {
         let mut left = [0; 5];
         let mut range = None;
@@ -544,7 +550,11 @@ impl Lane {
             self.failed_range = join(self.failed_range, range);
             self.say_failed();
         }
-        left.iter().sum()
+        if let Some(gap) = &mut self.gap {
+            // Nothing is left that precedes it.
+            gap.words_before = 0;
+        }
+        if self.state.is_own { 0 } else { left.iter().sum() }
     }
 
     /// Both ends of the ring of a thread that has ended, empty.

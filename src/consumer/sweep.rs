@@ -13,6 +13,8 @@ pub(super) struct Sweep {
     /// How many records came from these two.
     pub(super) other_records: u64,
     pub(super) records: [u64; 5],
+    /// How many words were taken that precede the gap.
+    pub(super) gap_words: usize,
     pub(super) cut: u64,
     pub(super) first_ticks: u64,
     pub(super) last_ticks: u64,

@@ -131,6 +131,12 @@ impl Output for Memory {
         Ok(file.salt)
     }
 
+    fn rewind(&mut self) {
+        let mut file = self.0.borrow_mut();
+        let committed = file.committed;
+        file.bytes.truncate(committed);
+    }
+
     fn len(&self) -> u64 {
         self.0.borrow().bytes.len() as u64
     }
@@ -152,7 +158,7 @@ impl File {
 pub(super) struct Rig {
     pub(super) consumer: Consumer<Memory>,
     pub(super) file: Memory,
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
 }
 
 pub(super) const LOCATION: Location = Location {
@@ -175,8 +181,12 @@ fn site<L: Arguments>() -> &'static CallSite {
 
 impl Rig {
     pub(super) fn new(clock: Clock) -> Self {
-        let clock = TickSource::new(clock);
         let policies = Policies::new(Overflow::Wait { timeout: Some(Duration::ZERO) });
+        Self::with_policies(clock, policies)
+    }
+
+    pub(super) fn with_policies(clock: Clock, policies: Policies) -> Self {
+        let clock = TickSource::new(clock);
         let core = Arc::new(Core::new(clock, policies, 1));
         let discipline = Discipline::new(clock, clock.observe(), clock.observe());
         let file = Memory::default();
