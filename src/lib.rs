@@ -63,8 +63,6 @@ mod control;
 mod core;
 mod crash_proof;
 mod cursor;
-#[allow(dead_code, reason = "its callers come with the next commits")]
-mod derived;
 mod endings;
 mod error;
 mod exit;
@@ -96,7 +94,7 @@ mod twin;
 #[doc(hidden)]
 pub mod loom_export;
 
-use kymo_format::{self as format, drop_reason, level};
+use kymo_format::{self as format, beside, derived, drop_reason, level};
 
 pub use argument::{Argument, Eager, PointerArgument, debug, display};
 pub use builder::Builder;

@@ -203,3 +203,123 @@ fn of_a_directory_the_side_files_are_read_with_their_logs() {
     assert_eq!(found, [(1, 1_005, "one 7".to_owned()), (1, 1_006, "one 8".to_owned())]);
     assert_eq!(files.left_out(), 1);
 }
+
+/// A log, its side file and what was recovered of it, each with the records of its own number.
+fn family(first: u64, id: u8) -> [(Vec<u8>, u64); 3] {
+    let file = |segment: Segment, numbers: [u64; 2]| {
+        let mut segment = prepared(segment, false);
+        for number in numbers {
+            segment.last_block(0, &[Rec(0, number, &[Arg::Unsigned(number)])], number);
+        }
+        segment.close();
+        (segment.bytes, numbers[1])
+    };
+    [
+        file(Segment::of(id, 0), [first, first + 1]),
+        file(Segment::of(id + 1, id), [first + 1, first + 2]),
+        file(Segment::of(id + 2, id), [first + 3, first + 4]),
+    ]
+}
+
+fn numbers(files: &mut Files<'_>) -> Vec<String> {
+    let mut found: Vec<_> = records(files).into_iter().map(|it| it.2).collect();
+    found.sort_by_key(|text| (text.len(), text.clone()));
+    found
+}
+
+fn expected(first: u64) -> Vec<String> {
+    (first..first + 5).map(|number| format!("one {number}")).collect()
+}
+
+/// Side files were found by the name of their log: one that was renamed alone, by hand or by a start
+/// that was killed half way, had lost them.
+#[test]
+fn side_files_are_found_by_their_segment_whatever_the_files_are_called() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| dir.path().join(name);
+    let names = [
+        ["app.kymo", "app.kymo.rescue", "app.kymo.recovered"],
+        // The log was renamed alone; with one of them; and another log has the old name.
+        ["app.1.kymo", "app.kymo.rescue", "app.kymo.recovered"],
+        ["app.1.kymo", "app.1.kymo.rescue", "app.kymo.recovered"],
+        ["moved away.kymo", "app.kymo.rescue.7", "other.kymo.recovered.12"],
+        ["app.kymo.recovered", "app.kymo.rescue", "x.recovered"],
+    ];
+    for names in names {
+        let ours = family(1, 1);
+        for (name, (bytes, _)) in names.iter().zip(&ours) {
+            fs::write(at(name), bytes).expect("room");
+        }
+        let other = ["other.kymo", "z.kymo.rescue", "z.kymo.recovered"];
+        for (name, (bytes, _)) in other.iter().zip(&family(100, 11)) {
+            fs::write(at(name), bytes).expect("room");
+        }
+        let open = |name: &str| Files::open([at(name)], by_time).expect("a log");
+        assert_eq!(numbers(&mut open(names[0])), expected(1), "{names:?}");
+        assert_eq!(numbers(&mut open(other[0])), expected(100), "{names:?}");
+        if names[0].ends_with(".kymo") {
+            let mut all = Files::open_dir(dir.path(), by_time).expect("a directory");
+            assert_eq!(numbers(&mut all).len(), 10, "{names:?}");
+        }
+        // Named with their log they are read once, in any order.
+        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+            let mut files = Files::open(order.map(|it| at(names[it])), by_time).expect("files");
+            assert_eq!(numbers(&mut files), expected(1), "{names:?} {order:?}");
+        }
+        for name in names.iter().chain(&other) {
+            fs::remove_file(at(name)).expect("it is there");
+        }
+    }
+}
+
+/// A log that was moved to another directory is read with its side files where these are named too;
+/// and a copy of a side file changes nothing.
+#[test]
+fn side_files_may_be_named_and_copied() {
+    let [here, there] = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+    let [log, rescue, recovered] = family(1, 1).map(|(bytes, _)| bytes);
+    let paths = [
+        there.path().join("app.kymo"),
+        here.path().join("a.rescue"),
+        here.path().join("b.recovered"),
+    ];
+    for (path, bytes) in paths.iter().zip([log, rescue, recovered]) {
+        fs::write(path, bytes).expect("room");
+    }
+    let mut files = Files::open(&paths, by_time).expect("files");
+    assert_eq!(numbers(&mut files), expected(1));
+    for path in &paths[1..] {
+        fs::copy(path, there.path().join(path.file_name().expect("a name"))).expect("room");
+    }
+    fs::copy(&paths[1], there.path().join("copy.rescue")).expect("room");
+    fs::copy(&paths[2], there.path().join("copy.recovered")).expect("room");
+    let mut files = Files::open([&paths[0]], by_time).expect("a log");
+    assert_eq!(numbers(&mut files), expected(1));
+}
+
+/// A process that died between making its side file and writing the header leaves an empty one, or
+/// a page of zeros: that was an error of the whole log.
+#[test]
+fn a_side_file_without_a_header_is_no_error() {
+    let place = Place::new(&prepared(Segment::new(1), false), &Segment::side(2));
+    let [(log, _), ..] = family(1, 1);
+    fs::write(place.log(), &log).expect("room");
+    for ending in ["rescue", "recovered"] {
+        for bytes in [0, 1, 100, 4_095, 4_096] {
+            fs::write(place.log().with_extension(format!("kymo.{ending}")), vec![0; bytes])
+                .expect("room");
+            assert_eq!(numbers(&mut place.open(by_time)), ["one 1", "one 2"], "{ending} {bytes}");
+        }
+    }
+}
+
+/// A start that was killed while it renamed a log may leave it with both names.
+#[test]
+fn a_log_with_two_names_is_read_once_from_a_directory() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let [(log, _), ..] = family(1, 1);
+    fs::write(dir.path().join("app.kymo"), log).expect("room");
+    fs::hard_link(dir.path().join("app.kymo"), dir.path().join("app.1.kymo")).expect("room");
+    let mut files = Files::open_dir(dir.path(), by_time).expect("a directory");
+    assert_eq!(numbers(&mut files), ["one 1", "one 2"]);
+}

@@ -2,11 +2,13 @@
 
 mod allocate;
 pub(crate) mod guard;
+pub(crate) mod lock;
 pub(crate) mod mapped;
 mod open;
 pub(crate) mod plain;
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use crate::fork::Private;
@@ -21,6 +23,16 @@ pub(crate) struct LogFile {
     /// The segment id.
     pub(crate) id: [u8; 16],
     pub(crate) file: Private,
+}
+
+impl LogFile {
+    /// The path that the file has now: somebody may have renamed it.
+    fn path_now(&self) -> PathBuf {
+        let name = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let renamed = std::fs::read_link(name).ok();
+        let renamed = renamed.filter(|path| lock::is_at(&self.file, path).unwrap_or(false));
+        renamed.unwrap_or_else(|| self.path.clone())
+    }
 }
 
 /// Where the consumer puts frames. One implementation maps a file; tests have others, which fail on

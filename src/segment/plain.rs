@@ -7,7 +7,10 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::allocate::allocate;
+use super::lock::{Locked, is_at, lock};
 use super::{LogFile, Output, open};
+use crate::beside::Kind;
+use crate::derived;
 use crate::fork::Private;
 use crate::format::HEADER_BYTES;
 use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
@@ -22,12 +25,10 @@ pub(crate) struct PlainFile {
 }
 
 impl PlainFile {
-    /// Makes the side file of a log, in place of what is there. It refuses to become longer than
-    /// `max_bytes`.
+    /// Makes the side file of a log. What has such a name already belongs to another log, or to
+    /// nobody, and stays. The file refuses to become longer than `max_bytes`.
     pub(crate) fn create(log: &LogFile, clock: ClockSource, max_bytes: u64) -> io::Result<Self> {
-        let mut options = File::options();
-        let path = open::side_path(&log.path);
-        let file = options.read(true).write(true).create(true).truncate(true).open(path)?;
+        let file = create_locked(&log.path_now())?;
         let header = Header { side_of: log.id, ..open::header(clock) };
         let this = Self { file: Private::new(file), header, len: HEADER_BYTES as u64, max_bytes };
         this.write_header()?;
@@ -87,6 +88,26 @@ impl PlainFile {
         page[COMMITTED_OFFSET..COMMITTED_OFFSET + 8].copy_from_slice(&self.len.to_le_bytes());
         self.file.write_all_at(&page, 0)
     }
+}
+
+/// How many side files of others may lie beside a log.
+const MAX_NAMES: usize = 1_000;
+
+/// Makes a file for the side file of the log at `log`, under the first name that is free, and locks
+/// it: a start removes one without a header that nobody has locked.
+fn create_locked(log: &Path) -> io::Result<File> {
+    for path in Kind::Rescue.paths(log).take(MAX_NAMES) {
+        match derived::create_new(&path, 0o666) {
+            // A start that came before the lock has removed it: the next name will do.
+            Ok(file) if lock(&file)? != Locked::Elsewhere && is_at(&file, &path)? => {
+                return Ok(file);
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 impl Output for PlainFile {

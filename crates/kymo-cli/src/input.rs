@@ -65,7 +65,7 @@ impl Inputs {
             outcome.add(Outcome::Failed);
         });
         let (mut readers, mut names, mut live) = (Vec::new(), Vec::new(), Vec::new());
-        for log in without_side_files(logs) {
+        for log in logs {
             readers.push(log.reader);
             names.push(log.name);
             live.push(log.is_live);
@@ -147,28 +147,6 @@ fn open_all(
         }
     }
     inputs
-}
-
-/// Leaves out the side files that will be read with their logs.
-fn without_side_files(mut inputs: Vec<Input>) -> Vec<Input> {
-    let is_read_twice: Vec<bool> = inputs
-        .iter()
-        .map(|side| inputs.iter().any(|log| lies_beside(&side.reader, &log.reader)))
-        .collect();
-    let mut is_read_twice = is_read_twice.into_iter();
-    inputs.retain(|_| !is_read_twice.next().unwrap_or(false));
-    inputs
-}
-
-/// Whether a file is the side file of a log: its header says so, and it lies beside it.
-fn lies_beside(side: &Reader<'_>, log: &Reader<'_>) -> bool {
-    let (Some(side_path), Some(log_path)) = (side.path(), log.path()) else { return false };
-    let is_named_like = |ending| {
-        let mut expected = log_path.as_os_str().to_owned();
-        expected.push(ending);
-        side_path.as_os_str() == expected
-    };
-    [".rescue", ".recovered"].into_iter().any(is_named_like) && belongs_to(side, log)
 }
 
 fn belongs_to(side: &Reader<'_>, log: &Reader<'_>) -> bool {

@@ -11,6 +11,7 @@ use super::event::Event;
 use super::open::{Directory, OpenError};
 use super::side::{self, Copies};
 use super::{Options, Reader};
+use kymo_format::beside::Kind;
 
 /// Reads several files at once and hands out their events by time.
 ///
@@ -87,9 +88,11 @@ impl<'a> Files<'a> {
     /// Beside a log `app.kymo` there may lie `app.kymo.rescue`, with records that their threads
     /// wrote there themselves because the logger's own thread did not answer. Each record is handed
     /// out once, also where it stands in both. And there may be `app.kymo.recovered`, with what was
-    /// recovered of the log's dead process: see `kymo::recover`. Either is a reader of
-    /// its own behind those of the logs; what happens to lie there and belongs to another log is not looked at. It is
-    /// looked for now, and not again while the log is followed.
+    /// recovered of the log's dead process: see `kymo::recover`. Their headers say to
+    /// which log they belong, so they are found in the log's directory whatever the log is called
+    /// now (their own names end in `.rescue` or `.recovered`, or in one of these and a number), and
+    /// in other directories where they are among `paths`. Either is a reader of its own, behind
+    /// those of the logs. They are looked for now, and not again while the log is followed.
     ///
     /// ```no_run
     /// use kymo_reader::{Event, Files, Options, Order};
@@ -128,19 +131,32 @@ impl<'a> Files<'a> {
         let mut readers: Vec<_> = logs.into_iter().collect();
         let mut log_of: Vec<_> = (0..readers.len()).collect();
         let (mut copies, mut sides, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-        for (log, reader) in readers.iter().enumerate() {
+        let given: Vec<_> = readers.iter().map(|reader| reader.header().segment).collect();
+        let mut directories = side::Directories::default();
+        for log in 0..readers.len() {
+            let mut found = side::open(&readers[log], &given, &mut directories, &options);
             // What was recovered may have been rescued, too: it is the rest of the log.
-            match side::open_recovered(reader, &options) {
-                Ok(recovered) => sides.extend(recovered.map(|reader| (reader, log))),
-                Err(error) => failed.push((log, error)),
+            sides.extend(found.recovered.drain(..).map(|reader| (reader, log)));
+            sides.extend(found.rescues.drain(..).map(|reader| (reader, usize::MAX)));
+            for side in given_side_files(&readers, log) {
+                if readers[side].path().and_then(Path::file_name).and_then(Kind::of)
+                    == Some(Kind::Recovered)
+                {
+                    log_of[side] = log;
+                    continue;
+                }
+                let Some(path) = readers[side].path().map(Path::to_owned) else { continue };
+                // It was named by the user.
+                let file = super::open::open(&path);
+                match file.and_then(|file| found.add_rescue(file, &path, &options)) {
+                    // What it has was read once, with what is remembered of it.
+                    Ok(()) => readers[side] = found.rescues.remove(0),
+                    Err(error) => found.failed.push(OpenError { path, error }),
+                }
+                log_of[side] = usize::MAX;
             }
-            let side = side::open(reader, &options).unwrap_or_else(|error| {
-                failed.push((log, error));
-                None
-            });
-            let (side, in_both) = side.unzip();
-            copies.push(in_both);
-            sides.extend(side.map(|reader| (reader, usize::MAX)));
+            copies.push(found.copies);
+            failed.extend(found.failed.into_iter().map(|error| (log, error)));
         }
         for (reader, log) in sides {
             readers.push(reader);
@@ -295,6 +311,13 @@ impl<'a> Files<'a> {
         self.idle = still_idle;
         result
     }
+}
+
+/// Which of the readers read side files of the log that `log` reads, or what was recovered of it.
+fn given_side_files(readers: &[Reader<'_>], log: usize) -> Vec<usize> {
+    let id = readers[log].header().segment;
+    let belongs = |reader: &Reader<'_>| id != [0; 16] && reader.header().side_of == id;
+    (0..readers.len()).filter(|&side| side != log && belongs(&readers[side])).collect()
 }
 
 impl fmt::Display for FileError {

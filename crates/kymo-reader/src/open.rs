@@ -1,5 +1,6 @@
 //! Files and directories: what may be opened, and whether somebody is writing to it.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, File, FileType};
 use std::path::{Path, PathBuf};
@@ -61,8 +62,20 @@ pub fn is_locked(_file: &File) -> bool {
     false
 }
 
-/// The logs in a directory: all regular files named `*.kymo`, sorted by name, and what is named so
-/// and is none. Directories in it are not looked into.
+/// What tells a file from others, whatever its names.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let it = fs::metadata(path).ok()?;
+        Some((it.dev(), it.ino()))
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// The logs in a directory: all regular files named `*.kymo`, sorted by name (of several names of one
+/// file the first), and what is named so and is none. Directories in it are not looked into.
 ///
 /// ```
 /// use kymo_reader::{Directory, Options, Order};
@@ -117,9 +130,14 @@ impl Directory {
         }
         found.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         let mut directory = Self::default();
+        let mut files = HashSet::new();
         for (path, kind) in found {
             match refuse_special(kind) {
-                Ok(()) => directory.logs.push(path),
+                // A start that was killed may have left a log with its old name and its new one.
+                Ok(()) if identity(&path).is_none_or(|file| files.insert(file)) => {
+                    directory.logs.push(path);
+                }
+                Ok(()) => {}
                 Err(error) => directory.refused.push(OpenError { path, error }),
             }
         }

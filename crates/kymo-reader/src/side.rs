@@ -1,7 +1,7 @@
 //! Side files: records that their threads wrote themselves, because the consumer did not answer.
 //!
 //! Beside a log `app.kymo` there may lie a side file `app.kymo.rescue`, a segment like any other
-//! whose header names the log's. Most of its records stand in the log too: the consumer came back,
+//! whose header names the log's; it is found by that, whatever either is called. Most of its records stand in the log too: the consumer came back,
 //! or what it had taken was written after all. Each is to be handed out once. So the side file is
 //! read before the log, and all its records are; what the log has of the same is left out.
 //!
@@ -13,14 +13,16 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::Error;
-use super::open::{self, OpenError};
+use super::open::OpenError;
 use super::record::Record;
 use super::{Options, Reader};
+use kymo_format::beside::{self, Beside, Kind};
+use kymo_format::derived::{self, Owner};
 
 /// The longest side file, in bytes. It is held in memory.
 const MAX_BYTES: u64 = 64 << 20;
@@ -43,6 +45,16 @@ impl Copies {
         let (oldest, newest) = self.ticks.unwrap_or((record.ticks, record.ticks));
         self.ticks = Some((oldest.min(record.ticks), newest.max(record.ticks)));
         *self.left.entry(self.identity(record)).or_default() += 1;
+    }
+
+    fn add_all(&mut self, others: Self) {
+        if let Some((oldest, newest)) = others.ticks {
+            let (least, greatest) = self.ticks.unwrap_or((oldest, newest));
+            self.ticks = Some((oldest.min(least), newest.max(greatest)));
+        }
+        for (identity, count) in others.left {
+            *self.left.entry(identity).or_default() += count;
+        }
     }
 
     /// Whether the record is one of them. Each is found as often as it was added.
@@ -69,66 +81,144 @@ impl Copies {
     }
 }
 
-/// The path of the file with this ending beside the log at `log`: beside the file behind a link.
-fn beside(log: &Path, ending: &str) -> PathBuf {
-    let behind = if log.is_symlink() { log.canonicalize().ok() } else { None };
-    let mut path = behind.unwrap_or_else(|| log.to_owned()).into_os_string();
-    path.push(ending);
-    path.into()
+/// What was found of a log beside it.
+#[derive(Default)]
+pub(super) struct Found<'a> {
+    /// The readers of its side files and of what was recovered of it.
+    pub(super) rescues: Vec<Reader<'a>>,
+    pub(super) recovered: Vec<Reader<'a>>,
+    /// What stands in its side files; `None` where it has none.
+    pub(super) copies: Option<Copies>,
+    /// What could not be read.
+    pub(super) failed: Vec<OpenError>,
 }
 
-/// Opens the side file of a log, if it has one: how to read it, and what is in it.
+/// The files beside logs, each directory looked at once for each owner of logs in it.
+#[derive(Default)]
+pub(super) struct Directories(Vec<(PathBuf, Owner, Vec<Beside>)>);
+
+impl Directories {
+    /// The files in the directory of a log that belong to its segment. Of copies of one file, one.
+    fn of_log(&mut self, log: &Path, owner: Owner, id: [u8; 16]) -> Vec<Beside> {
+        let directory = beside::directory_of(log);
+        let known = self.0.iter().position(|it| (&*it.0, it.1) == (directory, owner));
+        let index = known.unwrap_or_else(|| {
+            // A directory that cannot be listed is as one with nothing in it.
+            let files = beside::in_directory(directory, owner).unwrap_or_default();
+            self.0.push((directory.to_owned(), owner, files));
+            self.0.len() - 1
+        });
+        let mut found: Vec<Beside> = Vec::new();
+        for file in &self.0[index].2 {
+            let is_known = found.iter().any(|it| it.header.segment == file.header.segment);
+            if file.header.side_of == id && !is_known {
+                found.push(file.clone());
+            }
+        }
+        found
+    }
+}
+
+/// Opens what belongs to a log: what lies in its directory, and is not among `given`, the segment
+/// ids of files that are read anyway.
 pub(super) fn open<'a>(
     log: &Reader<'a>,
+    given: &[[u8; 16]],
+    directories: &mut Directories,
     options: &impl Fn() -> Options<'a>,
-) -> Result<Option<(Reader<'a>, Copies)>, OpenError> {
-    let Some(path) = log.path().map(|log| beside(log, ".rescue")) else { return Ok(None) };
-    let read = || -> Result<_, Error> {
-        let file = match open::open(&path) {
-            Ok(file) => file,
-            Err(Error::Open(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
+) -> Found<'a> {
+    let mut found = Found::default();
+    let Some(path) = log.path() else { return found };
+    let behind = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    let path = behind.as_deref().unwrap_or(path);
+    let Ok(metadata) = path.metadata() else { return found };
+    let (id, owner) = (log.header().segment, Owner::of(&metadata));
+    let files = if id == [0; 16] { Vec::new() } else { directories.of_log(path, owner, id) };
+    for Beside { path, kind, header } in files {
+        if given.contains(&header.segment) {
+            continue;
+        }
+        let result = derived::open(&path, owner).map_err(refused).and_then(|file| match kind {
+            Kind::Rescue => found.add_rescue(file, &path, options),
+            Kind::Recovered => found.add_recovered(file, &path, options),
+        });
+        found.failed.extend(result.err().map(|error| OpenError { path, error }));
+    }
+    for kind in [Kind::Rescue, Kind::Recovered] {
+        found.check_unreadable(kind.path(path), owner, options);
+    }
+    found
+}
+
+fn refused(error: derived::OpenError) -> Error {
+    Error::Open(match error {
+        derived::OpenError::Io(error) => error,
+        derived::OpenError::Refused(refused) => io::Error::other(refused),
+    })
+}
+
+impl<'a> Found<'a> {
+    /// Opens a side file, and remembers what is in it.
+    pub(super) fn add_rescue(
+        &mut self,
+        file: File,
+        path: &Path,
+        options: &impl Fn() -> Options<'a>,
+    ) -> Result<(), Error> {
         let bytes = Bytes(load(file)?);
         let reader = || options().follow(false).from_read(Cursor::new(bytes.clone()));
         let mut first = reader()?;
-        let belongs = first.header().side_of == log.header().segment;
-        if !belongs || log.header().segment == [0; 16] {
-            // It is that of another log which had this name before.
-            return Ok(None);
-        }
-        let mut copies = Copies::default();
+        let copies = self.copies.get_or_insert_default();
+        // What cannot be read to its end leaves nothing out of the log.
+        let mut copies_here = Copies { keys: copies.keys.clone(), ..Copies::default() };
         let mut records = 0;
         while let Some(record) = first.next_record()? {
-            copies.add(&record);
+            copies_here.add(&record);
             records += 1;
             if records > MAX_RECORDS {
                 return Err(Error::SideFileTooLong);
             }
         }
-        Ok(Some((reader()?, copies)))
-    };
-    let opened = read().map_err(|error| OpenError { path: path.clone(), error })?;
-    Ok(opened.map(|(mut reader, copies)| {
-        reader.path = Some(path);
-        (reader, copies)
-    }))
-}
+        let mut reader = reader()?;
+        copies.add_all(copies_here);
+        reader.path = Some(path.to_owned());
+        self.rescues.push(reader);
+        Ok(())
+    }
 
-/// Opens what was recovered of a log from the rings of its dead process, if something was. None of
-/// it is in the log.
-pub(super) fn open_recovered<'a>(
-    log: &Reader<'a>,
-    options: &impl Fn() -> Options<'a>,
-) -> Result<Option<Reader<'a>>, OpenError> {
-    let Some(log_path) = log.path() else { return Ok(None) };
-    let path = beside(log_path, ".recovered");
-    match options().follow(false).open(&path) {
-        Ok(reader) => Ok(Some(reader).filter(|it| it.header().side_of == log.header().segment)),
-        Err(Error::Open(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(OpenError { path, error }),
+    fn add_recovered(
+        &mut self,
+        file: File,
+        path: &Path,
+        options: &impl Fn() -> Options<'a>,
+    ) -> Result<(), Error> {
+        let mut reader = options().follow(false).from_file(file)?;
+        reader.path = Some(path.to_owned());
+        self.recovered.push(reader);
+        Ok(())
+    }
+
+    /// Something may have the name of such a file and no header that can be read. Where a process
+    /// died before it wrote one, nothing is missing; anything else is told.
+    fn check_unreadable(
+        &mut self,
+        path: PathBuf,
+        owner: Owner,
+        options: &impl Fn() -> Options<'a>,
+    ) {
+        let opened = || -> Result<(), Error> {
+            let mut file = derived::open(&path, owner).map_err(refused)?;
+            if beside::header_of(&mut file).is_some() {
+                // It belongs to another log, or was read.
+                return Ok(());
+            }
+            options().follow(false).from_read(Cursor::new(Bytes(load(file)?))).map(|_| ())
+        };
+        match opened() {
+            Ok(()) | Err(Error::Empty | Error::Incomplete { .. }) => {}
+            Err(Error::Open(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.failed.push(OpenError { path, error }),
+        }
     }
 }
 
