@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use super::column;
 use super::event::DropCount;
 use super::fields::Fields;
 use super::json;
@@ -26,6 +27,8 @@ const MAX_DIRECT: u64 = 1 << 16;
 #[derive(Clone, Debug)]
 pub struct CallSite {
     pub(super) index: u32,
+    /// No other call site has it, whichever reader met it.
+    pub(super) id: u64,
     number: u64,
     level: Level,
     line: u64,
@@ -311,6 +314,7 @@ impl CallSite {
         };
         Some(Self {
             index: 0,
+            id: column::new_id(),
             number,
             level,
             line,

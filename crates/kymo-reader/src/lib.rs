@@ -15,6 +15,9 @@
 //!     message.clear();
 //!     record.message(&mut message);
 //!     println!("{} {:5} {}: {message}", record.time_ns(), record.level(), record.target());
+//!     if record.passed_over().dropped > 0 {
+//!         println!("(the program dropped {} before)", record.passed_over().dropped);
+//!     }
 //! }
 //! if !reader.report().is_whole() {
 //!     eprintln!("{} records are lost", reader.report().lost());
@@ -33,7 +36,8 @@
 //! | read several files, or all in a directory, by time, with what lies beside them | [`Files`], [`Directory`] |
 //! | see what the program dropped, what is damaged or missing, which signal ended it | [`Event`] |
 //! | follow a file while it grows; or read it as it is now | [`Options::follow`], [`Options::snapshot`] |
-//! | get at an argument's value | [`Record::argument`], [`Value`] |
+//! | get at an argument's value | [`Record::get`], [`Record::argument`], [`Value`] |
+//! | get at that of many records, its place looked up once for each call site | [`Column`] |
 //! | write text, or JSON, that is safe to show | [`Record::message`], [`write_escaped`], [`json`] |
 //! | do that with several threads | [`Files::render`] |
 //! | say at the end what was lost | [`Report`] |
@@ -102,6 +106,7 @@
 mod ahead;
 mod block;
 mod checksum;
+mod column;
 mod dictionary;
 mod error;
 mod event;
@@ -131,6 +136,7 @@ mod written;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+pub use column::{ArgumentError, Column};
 pub use dictionary::{CallSite, Thread};
 pub use error::Error;
 pub use event::{
@@ -143,11 +149,11 @@ pub use open::{Directory, OpenError};
 #[doc(hidden)]
 pub use open::{is_locked, open as open_file};
 pub use options::{Options, Order};
-pub use record::{Arguments, Record};
+pub use record::{Arguments, PassedOver, Record};
 pub use report::{Ending, HeaderState, Report};
 pub use template::{Template, TemplateError};
 pub use types::Type;
-pub use value::{Lazy, Malformed, Sequence, Text, Tuple, Value, Values};
+pub use value::{FromValue, Lazy, Malformed, Sequence, Text, Tuple, Value, ValueError, Values};
 
 pub use kymo_format::header::{ClockSource, Header};
 pub use kymo_format::{DropReason, Level};
@@ -178,6 +184,10 @@ pub struct Reader<'a> {
     path: Option<PathBuf>,
     /// The time of the last event that had one.
     last_ns: i64,
+    /// Of what was passed over since the record before.
+    passed_over: PassedOver,
+    /// The last thing that [`Reader::next_record`] returned is a record.
+    is_record_at_hand: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -219,23 +229,91 @@ impl<'a> Reader<'a> {
     }
 
     fn new(segment: Segment<'a>, mode: Mode<'a>) -> Self {
-        Self { segment, mode, state: State::Nothing, path: None, last_ns: i64::MIN }
+        Self {
+            segment,
+            mode,
+            state: State::Nothing,
+            path: None,
+            last_ns: i64::MIN,
+            passed_over: PassedOver::default(),
+            is_record_at_hand: false,
+        }
     }
 
-    /// Goes on to the next record and returns it, passing over all other events; [`Reader::report`]
-    /// sums them up. `None` where there are no more, or, while [following](Options::follow), none
-    /// yet.
+    /// Goes on to the next record and returns it, passing over all other events. `None` where there
+    /// are no more, or, while [following](Options::follow), none yet.
+    ///
+    /// What was dropped, is missing or damaged between two records is not returned as an event, but
+    /// told: [`Record::passed_over`] says what came before the record, [`Reader::passed_over`] what
+    /// came since the last one, and [`Reader::report`] sums it all up. [`Reader::next_event`] returns
+    /// each in its place.
+    ///
+    /// ```
+    /// use kymo_reader::Reader;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// # let logger = kymo::Logger::builder(&path).start()?;
+    /// # kymo::info!("tick");
+    /// # logger.shutdown();
+    /// let mut reader = Reader::open(&path)?;
+    /// while let Some(record) = reader.next_record()? {
+    ///     let before = record.passed_over();
+    ///     if before.dropped + before.missing > 0 {
+    ///         println!("{} records were here", before.dropped + before.missing);
+    ///     }
+    ///     println!("{record:?}");
+    /// }
+    /// assert!(reader.passed_over().is_nothing());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If reading fails. It may be tried again.
     #[inline]
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>, Error> {
+        if self.is_record_at_hand {
+            // Said with the last record.
+            self.passed_over = PassedOver::default();
+            self.is_record_at_hand = false;
+        }
         while self.advance()? {
             if self.is_record() {
-                return Ok(self.record());
+                self.is_record_at_hand = true;
+                let passed_over = (!self.passed_over.is_nothing()).then_some(&self.passed_over);
+                return Ok(self.record().map(|record| Record { passed_over, ..record }));
             }
+            self.pass_over();
         }
         Ok(None)
+    }
+
+    /// What [`Reader::next_record`] has passed over since the record that it returned last; to be
+    /// asked when it has returned `None`.
+    pub fn passed_over(&self) -> PassedOver {
+        if self.is_record_at_hand { PassedOver::default() } else { self.passed_over }
+    }
+
+    /// Counts the mark that is at hand as passed over.
+    #[cold]
+    fn pass_over(&mut self) {
+        let passed = match self.mark() {
+            Some(Mark::Drops { counts, .. }) => {
+                let sum = |sum: u64, count: &DropCount| sum.saturating_add(count.count);
+                PassedOver { dropped: counts.iter().fold(0, sum), ..PassedOver::default() }
+            }
+            Some(Mark::Gap { records, .. }) => {
+                PassedOver { missing: *records, ..PassedOver::default() }
+            }
+            Some(Mark::Damage(damage)) => {
+                PassedOver { damaged_bytes: damage.bytes, ..PassedOver::default() }
+            }
+            _ => return,
+        };
+        let sum = &mut self.passed_over;
+        sum.dropped = sum.dropped.saturating_add(passed.dropped);
+        sum.missing = sum.missing.saturating_add(passed.missing);
+        sum.damaged_bytes = sum.damaged_bytes.saturating_add(passed.damaged_bytes);
     }
 
     /// Goes on to the next event and returns it. `None` where there are no more, or, while
@@ -344,6 +422,7 @@ impl<'a> Reader<'a> {
             block_offset: block.offset,
             head_bytes: raw.head_bytes(),
             late: raw.is_late(),
+            passed_over: None,
         })
     }
 

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use super::column::ArgumentError;
 use super::dictionary::{CallSite, Thread};
 use super::timeline::Timeline;
 use super::types::Type;
-use super::value::Value;
 use super::value::decode::take_bytes;
+use super::value::{FromValue, Value};
 use crate::Level;
 
 /// A record. It borrows from the reader, and costs nothing to copy.
@@ -23,6 +24,28 @@ pub struct Record<'r> {
     pub(super) block_offset: u64,
     pub(super) head_bytes: u8,
     pub(super) late: bool,
+    /// `None` where nothing was passed over.
+    pub(super) passed_over: Option<&'r PassedOver>,
+}
+
+/// Events that were passed over, summed up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PassedOver {
+    /// Records that the program dropped, by [`Event::Drops`](crate::Event::Drops).
+    pub dropped: u64,
+    /// Records that are missing, by [`Event::Gap`](crate::Event::Gap).
+    pub missing: u64,
+    /// Bytes that could not be read, by [`Event::Damage`](crate::Event::Damage). Records that were in
+    /// them are missing, and count as that where it shows.
+    pub damaged_bytes: u64,
+}
+
+impl PassedOver {
+    /// Whether there was neither a drop nor a gap nor damage.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// When a record was logged.
@@ -125,14 +148,53 @@ impl<'r> Record<'r> {
         Arguments { names: self.site.names(), types: self.site.types(), bytes: self.arguments }
     }
 
+    /// The value of the argument with this name, as a Rust type. For the same argument of many
+    /// records, a [`Column`](crate::Column) looks for the name once for each call site.
+    ///
+    /// ```
+    /// use kymo_reader::Reader;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// # let logger = kymo::Logger::builder(&path).start()?;
+    /// # kymo::info!("{user} paid {fee:?}", user = "ann", fee = Some(1.5));
+    /// # logger.shutdown();
+    /// let mut reader = Reader::open(&path)?;
+    /// let record = reader.next_record()?.expect("a record");
+    /// assert_eq!(record.get::<&str>("user")?, "ann");
+    /// assert_eq!(record.get::<Option<f64>>("fee")?, Some(1.5));
+    /// let error = record.get::<u8>("user").unwrap_err();
+    /// assert_eq!(error.to_string(), "argument user: expected u8, found a string");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If its call site has no argument with this name, or the value is of another type; see
+    /// [`FromValue`].
+    pub fn get<T: FromValue<'r>>(&self, name: &str) -> Result<T, ArgumentError> {
+        let value = self.argument(name).ok_or_else(|| ArgumentError::missing(name, self.site))?;
+        T::from_value(value).map_err(|error| ArgumentError::Value { name: name.into(), error })
+    }
+
+    /// What [`Reader::next_record`](crate::Reader::next_record) passed over between the record
+    /// before and this one: drops, gaps and damage. Of a record that is an event, nothing.
+    pub fn passed_over(&self) -> PassedOver {
+        self.passed_over.copied().unwrap_or_default()
+    }
+
     /// The value of the argument with this name.
     pub fn argument(&self, name: &str) -> Option<Value<'r>> {
         self.arguments().find(|(given, _)| *given == name).map(|(_, value)| value)
     }
 
-    /// The value of the argument at this position, from 0.
+    /// The value of the argument at this position, from 0. Those before it are skipped without being
+    /// decoded.
     pub fn argument_at(&self, position: usize) -> Option<Value<'r>> {
-        self.arguments().nth(position).map(|(_, value)| value)
+        let mut bytes = self.arguments;
+        let (before, rest) = self.site.types().split_at_checked(position)?;
+        // The record was checked when it was found, so that this does not fail.
+        before.iter().try_for_each(|ty| ty.skip(&mut bytes)).ok()?;
+        rest.first()?.decode(&mut bytes).ok()
     }
 
     /// The bytes of its arguments, as they stand in the file.

@@ -332,6 +332,7 @@ impl Batch {
                 block_offset: *block_offset,
                 head_bytes: *head_bytes,
                 late: *late,
+                passed_over: None,
             }),
         }
     }

@@ -5,6 +5,7 @@
 //! decoding a compound value first skips over it, and skipping validates everything but UTF-8; so
 //! iteration never meets damage.
 
+mod convert;
 pub(super) mod decode;
 mod text;
 
@@ -12,6 +13,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
 
+pub use convert::{FromValue, ValueError};
 pub use decode::Malformed;
 pub use text::Text;
 
@@ -69,12 +71,15 @@ pub enum Value<'a> {
     Tuple(Tuple<'a>),
 }
 
+/// Each sees through a `Some`: the value of an `Option` is what it holds, and `None` is nothing of all
+/// this.
 impl<'a> Value<'a> {
     /// The string, where the value is one (or text) and all of it is UTF-8. Whether it was cut,
     /// [`Text::is_cut`] tells.
     pub fn as_str(&self) -> Option<&'a str> {
         match self {
             Self::Str(text) | Self::Text(text) => text.as_str(),
+            Self::Option(Some(inner)) => inner.get().as_str(),
             _ => None,
         }
     }
@@ -83,6 +88,16 @@ impl<'a> Value<'a> {
     pub fn as_bool(&self) -> Option<bool> {
         match *self {
             Self::Bool(value) => Some(value),
+            Self::Option(Some(inner)) => inner.get().as_bool(),
+            _ => None,
+        }
+    }
+
+    /// The duration, where the value is one.
+    pub fn as_duration(&self) -> Option<Duration> {
+        match *self {
+            Self::Duration(value) => Some(value),
+            Self::Option(Some(inner)) => inner.get().as_duration(),
             _ => None,
         }
     }
@@ -94,6 +109,7 @@ impl<'a> Value<'a> {
             Self::F32(value) => Some(value.into()),
             Self::F64(value) => Some(value),
             Self::U128(value) => Some(value as f64),
+            Self::Option(Some(inner)) => inner.get().as_f64(),
             _ => self.as_i128().map(|value| value as f64),
         }
     }
@@ -106,6 +122,7 @@ impl<'a> Value<'a> {
             Self::I32(value) => Some(value.into()),
             Self::I64(value) => Some(value.into()),
             Self::I128(value) => Some(value),
+            Self::Option(Some(inner)) => inner.get().as_i128(),
             _ => self.as_u128()?.try_into().ok(),
         }
     }
@@ -123,6 +140,7 @@ impl<'a> Value<'a> {
             Self::I32(value) => value.try_into().ok(),
             Self::I64(value) => value.try_into().ok(),
             Self::I128(value) => value.try_into().ok(),
+            Self::Option(Some(inner)) => inner.get().as_u128(),
             _ => None,
         }
     }

@@ -1,0 +1,142 @@
+//! An argument that is asked of many records, found once for each call site.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::dictionary::CallSite;
+use super::record::Record;
+use super::value::{FromValue, ValueError};
+
+/// The argument with a name, wherever it is among those of a call site. It looks for the name once
+/// for each call site, and not for each record; records may come from several readers.
+///
+/// ```
+/// use kymo_reader::{Column, Reader};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.kymo");
+/// # let logger = kymo::Logger::builder(&path).start()?;
+/// # kymo::info!("sold {qty} at {px:?}", qty = 3_u64, px = Some(99.5));
+/// # kymo::info!("sold {qty} at {px:?}", qty = 4_u64, px = None::<f64>);
+/// # kymo::info!("closed");
+/// # logger.shutdown();
+/// let (mut px, mut qty) = (Column::new("px"), Column::new("qty"));
+/// let (mut turnover, mut reader) = (0.0, Reader::open(&path)?);
+/// while let Some(record) = reader.next_record()? {
+///     // A record of another statement has no price.
+///     if px.is_in(&record) && let Some(px) = px.get::<Option<f64>>(&record)? {
+///         turnover += px * qty.get::<f64>(&record)?;
+///     }
+/// }
+/// assert_eq!(turnover, 298.5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Column {
+    name: Box<str>,
+    /// By [`CallSite::index`]: which call site that was, and the position there.
+    found: Vec<(u64, Option<u16>)>,
+}
+
+/// An argument of a record is not there, or not what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ArgumentError {
+    /// The call site has no argument with this name.
+    Missing {
+        /// The name that was asked for.
+        name: Box<str>,
+        /// The call site: file, line and column.
+        at: Box<str>,
+    },
+    /// Its value is of another type.
+    Value {
+        /// The name that was asked for.
+        name: Box<str>,
+        /// What was expected and found.
+        error: ValueError,
+    },
+}
+
+impl Column {
+    /// The argument with this name.
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self { name: name.into(), found: Vec::new() }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the record's call site has it.
+    pub fn is_in(&mut self, record: &Record<'_>) -> bool {
+        self.position(record.call_site()).is_some()
+    }
+
+    /// The value in a record.
+    ///
+    /// # Errors
+    /// If the record's call site has no argument with this name, or its value is of another type;
+    /// see [`FromValue`].
+    pub fn get<'r, T: FromValue<'r>>(&mut self, record: &Record<'r>) -> Result<T, ArgumentError> {
+        let position = self.position(record.call_site());
+        let value = position.and_then(|position| record.argument_at(position.into()));
+        let value = value.ok_or_else(|| ArgumentError::missing(&self.name, record.call_site()))?;
+        T::from_value(value)
+            .map_err(|error| ArgumentError::Value { name: self.name.clone(), error })
+    }
+
+    #[inline]
+    fn position(&mut self, site: &CallSite) -> Option<u16> {
+        match self.found.get(site.index()) {
+            Some(&(id, position)) if id == site.id => position,
+            _ => self.find(site),
+        }
+    }
+
+    #[cold]
+    fn find(&mut self, site: &CallSite) -> Option<u16> {
+        let position = site.names().iter().position(|given| *given == self.name);
+        let position = position.and_then(|position| position.try_into().ok());
+        if self.found.len() <= site.index() {
+            self.found.resize(site.index() + 1, (0, None));
+        }
+        self.found[site.index()] = (site.id, position);
+        position
+    }
+}
+
+impl ArgumentError {
+    pub(super) fn missing(name: &str, site: &CallSite) -> Self {
+        let at = format!("{}:{}:{}", site.file(), site.line(), site.column());
+        Self::Missing { name: name.into(), at: at.into() }
+    }
+}
+
+impl fmt::Display for ArgumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { name, at } => {
+                write!(f, "the statement at {at} has no argument {name}")
+            }
+            Self::Value { name, error } => write!(f, "argument {name}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ArgumentError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Missing { .. } => None,
+            Self::Value { error, .. } => Some(error),
+        }
+    }
+}
+
+/// A number that no other call site of this process has, whichever reader met it; never 0.
+pub(super) fn new_id() -> u64 {
+    // Relaxed: the numbers need be different, and order nothing.
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
