@@ -10,6 +10,7 @@ use crate::endings::Endings;
 use crate::level::Level;
 use crate::policy::{DumpAt, FlightRecorder, Overflow, Policies, WriteThrough};
 use crate::ring::WORD_BYTES;
+use crate::ring::recorder::layout::MAX_CAPACITY_WORDS;
 use crate::ring::recorder::memory::capacity_for;
 use crate::sync::Arc;
 
@@ -38,7 +39,7 @@ pub struct Builder {
 const MIN_RING_BYTES: usize = 4 << 10;
 
 /// The largest ring, in bytes.
-const MAX_RING_BYTES: usize = 4 << 30;
+const MAX_RING_BYTES: usize = MAX_CAPACITY_WORDS as usize * WORD_BYTES;
 
 /// The smallest part of a file that is mapped at a time, in bytes: more than a sweep writes at
 /// once.

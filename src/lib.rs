@@ -103,9 +103,11 @@ pub use consumer::{Notice, Report};
 #[doc(hidden)]
 pub use crash_proof::recover::in_memory as recovery;
 pub use crash_proof::recover::{
-    RecoverError, RecoveredThread, Recovery, RingDamage, recover, recoverable,
+    RecoverError, Recoverable, RecoveredThread, Recovery, RefusedFile, RingDamage, recover,
+    recoverable,
 };
 pub use error::{StartError, StartErrorKind};
+pub use kymo_format::derived::Refused;
 pub use kymo_format::{DropReason, Level, ParseLevelError};
 /// Reads the files that kymo writes. A crate of its own, `kymo-reader`, for programs that do not log.
 #[cfg(feature = "reader")]

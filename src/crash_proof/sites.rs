@@ -16,9 +16,9 @@ use crate::consumer::put_call_site;
 use crate::fork;
 use crate::format::frame::{self, Kind};
 use crate::format::header::Header;
+use crate::ring::recorder::mapping;
 use crate::segment::Output;
 use crate::segment::plain::PlainFile;
-use crate::sync::statics::{AtomicU64, Ordering};
 
 /// The ending of its name.
 pub(crate) const EXTENSION: &str = "kymosites";
@@ -33,7 +33,7 @@ pub(crate) const CLOCKS: usize = 4;
 pub(crate) const CLOCK_FRAME_BYTES: usize = 56;
 
 /// How long the file may become.
-const MAX_BYTES: u64 = 1 << 30;
+pub(super) const MAX_BYTES: u64 = 1 << 30;
 
 /// How much of it is allocated when it is made: room for some thousand call sites, so that a
 /// directory without room is noticed when the logger starts.
@@ -54,14 +54,15 @@ pub(crate) struct SiteFile {
 
 impl SiteFile {
     pub(crate) fn create(place: &Place, header: Header) -> io::Result<Self> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        // Relaxed: it only has to be another one each time.
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let (process, start) = (header.process, place.process_start);
-        let name = format!("kymo-{process}-{start}-{number}.{EXTENSION}");
-        let path = place.directory.join(name);
+        let owner = (header.process, place.process_start);
+        let (path, file) = mapping::create_numbered(&place.directory, owner, EXTENSION)?;
         let salt = header.salt;
-        let file = PlainFile::create_private(&path, header, FIRST_BYTES, MAX_BYTES)?;
+        let made = PlainFile::on(file, header, FIRST_BYTES, MAX_BYTES);
+        if made.is_err() {
+            // It is of no use; the error that led here is the one to be told.
+            let _ = std::fs::remove_file(&path);
+        }
+        let file = made?;
         Ok(Self {
             file,
             salt,

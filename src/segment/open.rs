@@ -2,7 +2,6 @@
 //! says.
 
 use std::fs::{self, File};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::clock::wall_ns;
+use crate::derived;
 use crate::endings::with_infix;
 use crate::error::{StartError, StartErrorKind};
 use crate::format::header::{ClockSource, Header};
@@ -91,10 +91,12 @@ impl Target {
         name.push(path.file_name().unwrap_or_default());
         name.push(format!(".{}.new", std::process::id()));
         let name = path.with_file_name(name);
-        // One that a process with the same number left behind.
-        let _ = fs::remove_file(&name);
-        let (new, _) = open_locked(&name)?;
-        Ok(Self { path, file: new, how: How::Beside { name, _old: file } })
+        let made = derived::create_temporary(&name, 0o666);
+        let (new, name) = made.map_err(|error| StartError::file(&name, error))?;
+        let beside = Self { path, file: new, how: How::Beside { name, _old: file } };
+        // Nobody else knows of it yet.
+        lock(&beside.file, &beside.path)?;
+        Ok(beside)
     }
 
     /// The file, and whether something is in it.
@@ -169,15 +171,7 @@ fn open_locked(path: &Path) -> Result<(File, bool), StartError> {
             }
             Err(error) => return Err(fail(error)),
         };
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(StartErrorKind::InUse(path.to_owned()).into());
-            }
-            // A file system without locks: nobody else can be kept away.
-            Err(rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK) => {}
-            Err(error) => return Err(fail(error.into())),
-        }
+        lock(&file, path)?;
         // Another process may have renamed it before it was locked.
         let locked = file.metadata().map_err(fail)?;
         match fs::metadata(path) {
@@ -191,11 +185,22 @@ fn open_locked(path: &Path) -> Result<(File, bool), StartError> {
     Err(fail(io::Error::other("somebody else replaces this file all the time")))
 }
 
+/// Locks the file, which is that at `path`, or is going to be.
+fn lock(file: &File, path: &Path) -> Result<(), StartError> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StartErrorKind::InUse(path.to_owned()).into()),
+        // A file system without locks: nobody else can be kept away.
+        Err(rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK) => Ok(()),
+        Err(error) => Err(StartError::file(path, error.into())),
+    }
+}
+
 /// `app.kymo`, `app.1.kymo`, …: the first that does not exist.
 fn free_name(path: &Path) -> io::Result<PathBuf> {
     for number in 1..u32::MAX {
         let candidate = with_infix(path, number);
-        if !candidate.try_exists()? {
+        if !derived::exists(&candidate)? {
             return Ok(candidate);
         }
     }
@@ -220,9 +225,7 @@ fn beside(log: &Path, ending: &str) -> PathBuf {
 
 /// The header of a new segment.
 pub(crate) fn header(clock: ClockSource) -> Header {
-    // The standard library seeds its hash maps from the system's random numbers; nothing here is a
-    // secret.
-    let random = || RandomState::new().build_hasher().finish();
+    let random = derived::random;
     let mut segment = [0; 16];
     segment[..8].copy_from_slice(&random().to_le_bytes());
     segment[8..].copy_from_slice(&random().to_le_bytes());

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::allocate::allocate;
@@ -35,27 +35,19 @@ impl PlainFile {
         Ok(this)
     }
 
-    /// Makes a segment that only its user may read, where there is nothing, with so many bytes
-    /// allocated. It refuses to become longer than `max_bytes`.
-    pub(crate) fn create_private(
-        path: &Path,
+    /// Makes an empty file a segment, with so many bytes allocated. It refuses to become longer than
+    /// `max_bytes`.
+    pub(crate) fn on(
+        file: File,
         header: Header,
         first_bytes: u64,
         max_bytes: u64,
     ) -> io::Result<Self> {
-        let mut options = File::options();
-        let file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
-        let made = allocate(&file, 0, first_bytes).and_then(|()| {
-            let len = HEADER_BYTES as u64;
-            let this = Self { file: Private::new(file), header, len, max_bytes };
-            this.write_header()?;
-            Ok(this)
-        });
-        if made.is_err() {
-            // It is of no use; the error that led here is the one to be told.
-            let _ = std::fs::remove_file(path);
-        }
-        made
+        allocate(&file, 0, first_bytes)?;
+        let len = HEADER_BYTES as u64;
+        let this = Self { file: Private::new(file), header, len, max_bytes };
+        this.write_header()?;
+        Ok(this)
     }
 
     /// Writes over a part of the header page.

@@ -44,7 +44,7 @@ fn look(dir: &Path) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !ended.load(Ordering::Relaxed) {
-                assert_eq!(kymo::recoverable(&log), 0);
+                assert_eq!(kymo::recoverable(&log).records, 0);
             }
         });
         for _ in 0..30 {

@@ -100,7 +100,9 @@ impl Inputs {
                 complain(format_args!("{name}: {complaint}"));
                 outcome.add(Outcome::Failed);
             }
-            let waiting = reader.path().map_or(0, kymo::recoverable);
+            let waiting = reader.path().map(kymo::recoverable).unwrap_or_default();
+            complain_about_refused(&waiting.refused);
+            let waiting = waiting.records;
             if waiting > 0 {
                 complain(format_args!(
                     "{name}: its process was killed, and {waiting} records more are left in its \
@@ -108,6 +110,14 @@ impl Inputs {
                 ));
             }
         }
+    }
+}
+
+/// Says what was left alone that has the name of a file of kymo's. It is somebody else's, so that it
+/// makes no difference to the exit code.
+pub fn complain_about_refused(refused: &[kymo::RefusedFile]) {
+    for file in refused {
+        complain(format_args!("{}: {}", file.path.display(), file.reason));
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::input::complain_about_refused;
 use crate::outcome::{Outcome, complain};
 
 const AFTER_HELP: &str = "\
@@ -45,6 +46,7 @@ fn recover(log: &std::path::Path) -> Outcome {
             return Outcome::Failed;
         }
     };
+    complain_about_refused(&recovery.refused);
     let Some(file) = &recovery.file else {
         complain(format_args!("{}: there is nothing to recover", log.display()));
         return Outcome::Nothing;

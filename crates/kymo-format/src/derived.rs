@@ -9,8 +9,10 @@
 //! 4. no more is read than the kind of file may have, and holes are not taken for bytes ([`Room`]),
 //! 5. a file is made only if the name is free, so that nothing that is there is written to.
 //!
-//! No other function may open such a name; `tests/derived_names.rs` searches the sources. A name that
-//! a user gives is followed, and does not come here.
+//! No other function may open such a name; kymo's `tests/derived_names.rs` searches the sources. A
+//! name that a user gives is followed, and does not come here.
+//!
+//! Not an interface for other programs.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -24,7 +26,7 @@ use std::{error, fmt};
 pub struct Owner(Option<u32>);
 
 /// Why something is not opened, or not read.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refused {
     /// It is a symbolic link.
@@ -294,7 +296,7 @@ impl error::Error for OpenError {
     }
 }
 
-#[cfg(all(test, unix, not(kymo_loom)))]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt, symlink};

@@ -8,14 +8,17 @@ use std::path::{Path, PathBuf};
 use super::dictionary::Dictionary;
 use super::log::Log;
 use super::thread::{Contents, threads};
-use super::{RecoverError, RingDamage, check};
+use super::{RecoverError, RefusedFile, RingDamage, check};
 use crate::consumer::recovered::{Recovered, Thread};
 use crate::crash_proof::place::Place;
 use crate::crash_proof::{Name, sites};
+use crate::derived::{self, OpenError, Owner, Room};
+use crate::format::HEADER_BYTES;
 use crate::format::frame::Clock;
 use crate::ring;
 use crate::ring::recorder::layout::{self, Identity};
 use crate::ring::recorder::mapping;
+use crate::ring::recorder::memory::ring_bytes;
 use crate::ring::recorder::recovery::{Fit, Image, Part, RingError};
 use crate::segment::boot_id;
 use crate::state::ThreadInfo;
@@ -26,6 +29,8 @@ pub(super) struct LeftOver {
     rings: Vec<Ring>,
     sites: Vec<Sites>,
     dictionary: Dictionary,
+    /// What has such a name, and is left alone.
+    refused: Vec<RefusedFile>,
 }
 
 /// The file of a ring.
@@ -74,15 +79,40 @@ impl LeftOver {
         if !(rings.is_empty() && sites.is_empty()) && is_alive() {
             return Err(RecoverError::InUse(log.path.clone()));
         }
-        let read = |path: &Path| fs::read(path).map_err(|error| RecoverError::file(path, error));
+        let owner = log.owner()?;
         let mut left = Self::default();
+        let mut room = Room::default();
         for path in rings {
-            left.rings.extend(Ring::of(&read(&path)?, &path, place));
+            let ring = left.unless_refused(&path, Ring::open(&path, owner, place, &mut room))?;
+            left.rings.extend(ring);
         }
         for path in sites {
-            left.sites.extend(Sites::of(read(&path)?, &path, place));
+            let found = left.unless_refused(&path, Sites::open(&path, owner, place, &mut room))?;
+            left.sites.extend(found);
         }
         Ok(left)
+    }
+
+    /// Notes what was refused; what is gone is nothing.
+    fn unless_refused<T>(
+        &mut self,
+        path: &Path,
+        opened: Result<Option<T>, OpenError>,
+    ) -> Result<Option<T>, RecoverError> {
+        match opened {
+            Ok(opened) => Ok(opened),
+            Err(OpenError::Refused(reason)) => {
+                self.refused.push(RefusedFile { path: path.to_owned(), reason });
+                Ok(None)
+            }
+            Err(error) if error.is_missing() => Ok(None),
+            Err(OpenError::Io(error)) => Err(RecoverError::file(path, error)),
+        }
+    }
+
+    /// What has the name of such a file, and was left alone.
+    pub(super) fn take_refused(&mut self) -> Vec<RefusedFile> {
+        std::mem::take(&mut self.refused)
     }
 
     /// Whether there are none.
@@ -194,6 +224,22 @@ fn put_aside(path: PathBuf) -> PathBuf {
 
 impl Sites {
     /// `None` where it is of another logger of the same process.
+    fn open(
+        path: &Path,
+        owner: Owner,
+        place: &Place,
+        room: &mut Room,
+    ) -> Result<Option<Self>, OpenError> {
+        let mut file = derived::open(path, owner)?;
+        let page = derived::read(&mut file, HEADER_BYTES as u64, u64::MAX, room)?;
+        if Self::of(page, path, place).is_none() {
+            return Ok(None);
+        }
+        let bytes = derived::read(&mut file, u64::MAX, sites::MAX_BYTES, room)?;
+        Ok(Self::of(bytes, path, place))
+    }
+
+    /// `None` where it is of another logger of the same process.
     fn of(bytes: Vec<u8>, path: &Path, place: &Place) -> Option<Self> {
         let header = Dictionary::header(&bytes);
         let is_ours = header.is_none_or(|header| header.segment == place.logger);
@@ -202,6 +248,22 @@ impl Sites {
 }
 
 impl Ring {
+    /// `None` where it is of another logger of the same process.
+    fn open(
+        path: &Path,
+        owner: Owner,
+        place: &Place,
+        room: &mut Room,
+    ) -> Result<Option<Self>, OpenError> {
+        let mut file = derived::open(path, owner)?;
+        let most = ring_bytes(layout::MAX_CAPACITY_WORDS);
+        let page = derived::read(&mut file, layout::HEADER_BYTES as u64, most, room)?;
+        let Some(ring) = Self::of(&page, path, place) else { return Ok(None) };
+        let Some(image) = &ring.image else { return Ok(Some(ring)) };
+        let bytes = ring_bytes(image.identity().capacity_words);
+        Ok(Self::of(&derived::read(&mut file, bytes, most, room)?, path, place))
+    }
+
     /// `None` where it is of another logger of the same process.
     fn of(bytes: &[u8], path: &Path, place: &Place) -> Option<Self> {
         let path = path.to_owned();

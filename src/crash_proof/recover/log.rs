@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::RecoverError;
 use super::dictionary::frame_at;
 use crate::crash_proof::place::Place;
+use crate::derived::{self, Owner};
 use crate::format::frame::Kind;
 use crate::format::header::{COMMITTED_OFFSET, COPY_OFFSETS, Header};
 use crate::format::{ALIGNMENT, HEADER_BYTES};
@@ -69,10 +70,20 @@ impl Log {
     /// Whether what was recovered of it is there.
     pub(super) fn has_recovered(&self, path: &Path) -> bool {
         let mut page = Vec::new();
-        let read =
-            File::open(path).and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut page));
+        let Some(file) = self.owner().ok().and_then(|owner| derived::open(path, owner).ok()) else {
+            return false;
+        };
+        let read = file.take(HEADER_BYTES as u64).read_to_end(&mut page);
         let header = COPY_OFFSETS.iter().find_map(|at| Header::from_copy(page.get(*at..)?));
         read.is_ok() && header.is_some_and(|header| header.side_of == self.header.segment)
+    }
+
+    /// Whose files beside it are believed.
+    pub(super) fn owner(&self) -> Result<Owner, RecoverError> {
+        let metadata = self.file.metadata();
+        metadata
+            .map(|metadata| Owner::of(&metadata))
+            .map_err(|error| RecoverError::file(&self.path, error))
     }
 
     /// Who may read and write it.

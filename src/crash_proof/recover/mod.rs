@@ -23,7 +23,6 @@ mod thread;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -32,6 +31,7 @@ use left_over::LeftOver;
 use log::Log;
 
 use crate::consumer::recovered::{self, Thread};
+use crate::derived::{self, Refused};
 use crate::format::header::Header;
 use crate::segment::{recovered_path, resolve};
 use crate::state::ThreadInfo;
@@ -52,6 +52,30 @@ pub struct Recovery {
     pub threads: Vec<RecoveredThread>,
     /// What could not be read.
     pub damage: Vec<RingDamage>,
+    /// What was left alone.
+    pub refused: Vec<RefusedFile>,
+}
+
+/// What a dead process left that is not in its log.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Recoverable {
+    /// How many records [`recover`] would find; 0 where there is nothing to do, or where that cannot
+    /// be told.
+    pub records: u64,
+    /// What it would leave alone.
+    pub refused: Vec<RefusedFile>,
+}
+
+/// Something that has the name of a file that a dead process left, and that kymo would not have put
+/// there: others may write to the directory too. It is neither read nor removed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RefusedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why it is not read.
+    pub reason: Refused,
 }
 
 /// What was recovered of a thread.
@@ -124,6 +148,7 @@ pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
     let Some(place) = log.place.clone() else { return Ok(Recovery::default()) };
     let mut recovery = Recovery { directory: Some(place.directory.clone()), ..Default::default() };
     let mut left = LeftOver::find(&log, &place)?;
+    recovery.refused = left.take_refused();
     if left.is_nothing() {
         return Ok(recovery);
     }
@@ -147,7 +172,9 @@ pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
         let now_ns = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as i64);
         let bytes = recovered::segment(&header, &left.clocks(), &threads, signal, now_ns);
         let new = new_path(&beside);
-        let placed = write_new(&new, &bytes, log.mode()?)
+        let made = derived::create_temporary(&new, log.mode()?);
+        let (file, new) = made.map_err(|error| RecoverError::file(&new, error))?;
+        let placed = write_new(file, &bytes)
             .map_err(|error| RecoverError::file(&new, error))
             .and_then(|()| log.cut())
             .and_then(|()| place_new(&new, &beside));
@@ -161,10 +188,10 @@ pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
     Ok(recovery)
 }
 
-/// How many records the rings of a log's dead process still hold that are not in it; 0 where there
-/// is nothing for [`recover`] to do, or where that cannot be told.
-pub fn recoverable(log: impl AsRef<Path>) -> u64 {
-    discardable(log.as_ref()).records()
+/// What the rings of a log's dead process still hold that is not in it. Nothing is changed.
+pub fn recoverable(log: impl AsRef<Path>) -> Recoverable {
+    let mut found = discardable(log.as_ref());
+    Recoverable { records: found.records, refused: found.left.take_refused() }
 }
 
 impl RecoveredThread {
@@ -230,9 +257,7 @@ fn new_path(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut options = File::options();
-    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(path)?;
+fn write_new(mut file: File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -241,13 +266,13 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// with a number behind its name.
 fn place_new(new: &Path, path: &Path) -> Result<(), RecoverError> {
     let fail = |error| RecoverError::file(path, error);
-    if path.try_exists().map_err(fail)? {
+    if derived::exists(path).map_err(fail)? {
         let numbered = |number: u32| {
             let mut free = path.to_owned();
             free.as_mut_os_string().push(format!(".{number}"));
             free
         };
-        let free = (1..).map(numbered).find(|free| !free.exists());
+        let free = (1..).map(numbered).find(|free| !derived::exists(free).unwrap_or(true));
         free.map_or(Ok(()), |free| fs::rename(path, free)).map_err(fail)?;
     }
     fs::rename(new, path).map_err(fail)

@@ -31,8 +31,8 @@ pub const SHARED_OFFSET: usize = 1024;
 /// How many blocks a ring has. (The models' rings are too small for as many.)
 pub const BLOCKS: u64 = if cfg!(kymo_loom) { 4 } else { 16 };
 
-/// The most words that a ring may have.
-pub const MAX_CAPACITY_WORDS: u64 = 1 << 40;
+/// The most words that a ring may have: 4 GiB.
+pub const MAX_CAPACITY_WORDS: u64 = 1 << 29;
 
 /// The longest thread name that is kept, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;

@@ -3,13 +3,13 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use memmap2::MmapOptions;
 
 use super::layout::Identity;
 use super::memory::{Ring, ring_bytes};
+use crate::derived;
 use crate::segment::allocate;
 use crate::sync::statics::{AtomicU64, Ordering};
 
@@ -29,12 +29,8 @@ pub const EXTENSION: &str = "kymoring";
 /// What the system says. Then the file is removed again.
 #[cfg(not(kymo_loom))]
 pub fn create(directory: &Path, identity: Identity) -> io::Result<(Ring, PathBuf)> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    // Relaxed: it only has to be another one each time.
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let Identity { process, process_start, .. } = identity;
-    let path = directory.join(format!("kymo-{process}-{process_start}-{number}.{EXTENSION}"));
-    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    let owner = (identity.process, identity.process_start);
+    let (path, file) = create_numbered(directory, owner, EXTENSION)?;
     match map(&file, identity) {
         Ok(ring) => Ok((ring, path)),
         Err(error) => {
@@ -43,6 +39,35 @@ pub fn create(directory: &Path, identity: Identity) -> io::Result<(Ring, PathBuf
             Err(error)
         }
     }
+}
+
+/// Makes a file `kymo-PID-START-NUMBER.EXTENSION` of this process, for its user alone. The numbers
+/// grow. Returns the file's path, too.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn create_numbered(
+    directory: &Path,
+    (process, start): (u32, u64),
+    extension: &str,
+) -> io::Result<(PathBuf, File)> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    /// One is enough, unless somebody takes the names away that are next.
+    const ATTEMPTS: usize = 16;
+    let mut step = 1;
+    for _ in 0..ATTEMPTS {
+        // Relaxed: it only has to be another one each time.
+        let number = NUMBER.fetch_add(step, Ordering::Relaxed) + step;
+        let path = directory.join(format!("kymo-{process}-{start}-{number}.{extension}"));
+        match derived::create_new(&path, 0o600) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|file| (path, file)),
+        }
+        // To where nobody can have been.
+        step = derived::random() >> 24;
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 /// Models have no files.
