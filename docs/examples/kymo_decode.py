@@ -253,6 +253,8 @@ class Segment:
                     yield self.drops(at, Bytes(payload))
                 elif kind == 11:
                     yield self.signal(at, Bytes(payload))
+                elif kind == 14:
+                    yield self.clock_set(at, Bytes(payload))
                 elif kind == 12:
                     yield self.dump(at, Bytes(payload))
                 elif kind == 13:
@@ -318,6 +320,10 @@ class Segment:
         return (f'{{"event":"signal","time":"{self.time(ticks)}","signal":{signal},"name":{name},"thread":{thread}'
                 f',"os_thread":{system},"log":{quoted(self.path)},"offset":{at}}}')
 
+    def clock_set(self, at, data):
+        _ticks, time, by = data.number("Q"), data.number("q"), data.number("q")
+        return (f'{{"event":"clock_set","time":"{time_text(time)}","by_ns":{by}'
+                f',"log":{quoted(self.path)},"offset":{at}}}')
 
     def dump(self, at, data):
         _previous, _oldest, _newest, first, last, dumped = *(data.number("Q") for _ in range(3)), *(

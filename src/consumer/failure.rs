@@ -94,8 +94,10 @@ impl<O: Output> Consumer<O> {
     /// Stages, and nothing else, what has to be written behind a failure before anything that
     /// relies on it.
     fn stage_first_frames(&mut self) {
-        self.staging.clear();
-        frames::put_clock(&mut self.staging, &self.discipline.line());
+        let mut staging = std::mem::replace(&mut self.staging, Staging::new(0));
+        staging.clear();
+        self.put_clocks(&mut staging);
+        self.staging = staging;
         if self.segment == Segment::Renewed {
             self.ended.put(&mut self.staging);
         }

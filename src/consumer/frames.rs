@@ -4,7 +4,7 @@ use super::dictionary::clip;
 use super::staging::Staging;
 use crate::drop_reason::DropReason;
 use crate::format::dump::Dump;
-use crate::format::frame::{Clock, Kind, put_str};
+use crate::format::frame::{Clock, ClockSet, Kind, put_str};
 use crate::format::varint;
 use crate::state::{DropCounts, ThreadInfo};
 
@@ -18,6 +18,11 @@ pub(super) struct Totals {
 
 pub(super) fn put_clock(staging: &mut Staging, clock: &Clock) {
     staging.frame(Kind::Clock, |payload| clock.put(payload));
+}
+
+/// The wall clock has jumped.
+pub(super) fn put_clock_set(staging: &mut Staging, set: &ClockSet) {
+    staging.frame(Kind::ClockSet, |payload| set.put(payload));
 }
 
 pub(super) fn put_watermark(staging: &mut Staging, ticks: u64) {

@@ -44,8 +44,9 @@ use staging::Staging;
 pub use watch::Notice;
 pub(crate) use watch::{Hook, Watch};
 
-use crate::clock::discipline::Discipline;
+use crate::clock::discipline::{Discipline, Observed};
 use crate::core::Core;
+use crate::format::frame::ClockSet;
 use crate::orphans::Orphan;
 use crate::registry::NewRing;
 use crate::ring::recorder::LogMark;
@@ -96,6 +97,8 @@ const STAGING_BYTES: usize = 1 << 20;
 pub(crate) struct Consumer<O> {
     core: Arc<Core>,
     discipline: Discipline,
+    /// The wall clock has jumped, and the mark that says so is not committed yet.
+    clock_set: Option<ClockSet>,
     clock_interval_ns: u64,
     next_clock_ns: u64,
     output: O,
@@ -142,6 +145,7 @@ impl<O: Output> Consumer<O> {
             clock_interval_ns: FIRST_CLOCK_INTERVAL_NS,
             next_clock_ns: discipline.line().monotonic_ns + FIRST_CLOCK_INTERVAL_NS,
             discipline,
+            clock_set: None,
             output,
             staging,
             dictionary: Dictionary::new(),
@@ -332,6 +336,7 @@ impl<O: Output> Consumer<O> {
             Ok(()) => {
                 self.index.note(self.staging.as_slice(), offset, ticks);
                 self.staging.clear();
+                self.clock_set = None;
                 self.segment = Segment::Begun;
                 self.failing = false;
                 self.core.counters.file_bytes.set(self.output.len());
@@ -358,11 +363,27 @@ impl<O: Output> Consumer<O> {
         self.next_thread += 1;
     }
 
+    /// What the clocks show, for what is staged anew: the clock frame that counts, and that the wall
+    /// clock has jumped, if the file does not say so yet.
+    fn put_clocks(&self, staging: &mut Staging) {
+        frames::put_clock(staging, &self.discipline.line());
+        if let Some(set) = &self.clock_set {
+            frames::put_clock_set(staging, set);
+        }
+    }
+
     /// Writes what the clocks show, and how far the file is complete.
     fn compare_clocks(&mut self, now_ns: u64) {
         let seen = self.core.clock.observe();
-        let line = self.discipline.observe(seen, self.clock_interval_ns);
+        let Observed { line, set } = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
+        if let Some(set) = set {
+            frames::put_clock_set(&mut self.staging, &set);
+            // What is not committed yet may have to be written again, as one.
+            let before_ns = self.clock_set.map_or(0, |before| before.by_ns);
+            let by_ns = set.by_ns.saturating_add(before_ns);
+            self.clock_set = Some(ClockSet { by_ns, ..set });
+        }
         if self.core.policies.flight.is_some() {
             self.dumps.note_line(line);
         }

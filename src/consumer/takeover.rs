@@ -60,7 +60,7 @@ impl<O: Output> Consumer<O> {
         // Whatever is half made is left as it is, without a destructor: it may be broken.
         let mut fresh = Staging::new(self.staging.salt());
         // The last one may have been among what is thrown away.
-        frames::put_clock(&mut fresh, &self.discipline.line());
+        self.put_clocks(&mut fresh);
         std::mem::forget(std::mem::replace(&mut self.staging, fresh));
         let fresh = Dictionary::behind(&self.dictionary);
         std::mem::forget(std::mem::replace(&mut self.dictionary, fresh));

@@ -438,3 +438,38 @@ fn a_failing_output_and_its_recovery_are_told_once_each() {
     assert_eq!((report.written, report.dropped), (2, 3));
     assert!(report.warnings > 0);
 }
+
+/// A wall clock that is set is marked in the file, also if the output fails just then.
+#[test]
+fn a_clock_that_was_set_is_marked_once() {
+    for failures in [0, 1, 3] {
+        let mut rig = Rig::new(Clock::Counter);
+        let mut producer = rig.producer(1 << 10);
+        log(&mut producer, 1);
+        rig.consumer.sweep();
+        let hour_ns = 3_600_000_000_000;
+        rig.file.0.borrow_mut().fail_next(failures);
+        for by_ns in [hour_ns, 2 * hour_ns] {
+            rig.consumer.discipline.set_wall_clock(by_ns);
+            rig.consumer.compare_clocks(0);
+            rig.consumer.sweep();
+        }
+        for round in 0..5 {
+            log(&mut producer, round);
+            rig.consumer.sweep();
+        }
+        let (_, bytes) = rig.close();
+        let mut reader = Options::new().order(Order::Time).from_slice(&bytes).unwrap();
+        let mut by_ns = Vec::new();
+        while let Some(event) = reader.next_event().unwrap() {
+            by_ns.extend(match event {
+                Event::ClockSet(set) => Some(set.by_ns),
+                _ => None,
+            });
+        }
+        let off = by_ns.iter().sum::<i64>() - 3 * hour_ns;
+        assert!(off.abs() < 1_000_000_000, "{failures} failures: {by_ns:?}");
+        assert!(by_ns.len() <= 2, "{failures} failures: {by_ns:?}");
+        assert_eq!(reader.report().unknown_frames, 0);
+    }
+}

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use kymo_format::dump::{self, Dump};
-use kymo_format::frame::{self, Clock, Kind};
+use kymo_format::frame::{self, Clock, ClockSet, Kind};
 use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET};
 use kymo_format::index::{Index, Step};
 use kymo_format::types::Type;
@@ -184,6 +184,13 @@ impl Segment {
         Clock { ticks, time_ns, wall_ns: time_ns, rate: 1 << 32, ..Clock::default() }.put(&mut out);
         self.lines.push(out.clone());
         self.frame(Kind::Clock as u8, &out)
+    }
+
+    /// The wall clock was set at `ticks`, which are at `time_ns`.
+    pub fn clock_set(&mut self, ticks: u64, time_ns: i64, by_ns: i64) -> &mut Self {
+        let mut out = Vec::new();
+        ClockSet { ticks, time_ns, by_ns }.put(&mut out);
+        self.frame(Kind::ClockSet as u8, &out).note_ticks([ticks].into_iter())
     }
 
     pub fn block(&mut self, thread: u64, records: &[Rec<'_>]) -> &mut Self {
@@ -492,6 +499,7 @@ pub fn note(outcome: &mut Outcome, event: Event<'_>) {
         Event::Signal(signal) => {
             format!("{signal} in {:?}", signal.thread.map(|thread| thread.name()))
         }
+        Event::ClockSet(set) => format!("clock set by {} at {}", set.by_ns, set.time_ns),
         Event::Dump(dump) => {
             format!("dump of {} of {}: {}", dump.records, dump.thread.name(), dump.reason)
         }

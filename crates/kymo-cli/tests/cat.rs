@@ -168,6 +168,43 @@ fn dropped_records_are_shown_in_their_place() {
     assert_eq!((&drops["records"], &drops["thread"]), (&12.into(), &"feed".into()));
 }
 
+/// Where the wall clock was set, nothing said so.
+#[test]
+fn a_clock_that_was_set_is_shown_in_its_place() {
+    let turn = Turn::take();
+    let mut segment = segment::Segment::new(7);
+    segment.clock(0).thread(0, "feed").site(0, 3, "x", &[]);
+    segment.block(0, &[segment::Rec(0, 1, &[])]);
+    segment.clock_set(2, 2, -3_600_000_000_001).clock_set(3, 3, 1_500_000_000).close();
+    let log = turn.file("a.kymo", &segment.bytes);
+    let out = cat(&log).fine();
+    let time = "1970-01-01T00:00:00.00000000";
+    let expected = [
+        format!("{time}1Z INFO  [feed] target: x"),
+        format!(
+            "{time}2Z -- the wall clock was set back by 3600.000000001 s, from here on, times are \
+             ahead of it"
+        ),
+        format!("{time}3Z -- the wall clock was set forward by 1.500000000 s, the times with it"),
+    ];
+    assert_eq!(out.lines().collect::<Vec<_>>(), expected);
+    let shown = |format: &str| run(&[&"cat", &"--format", &format, &log]).fine();
+    let json = shown("json");
+    let set: Value = serde_json::from_str(json.lines().nth(1).unwrap()).unwrap();
+    assert_eq!((&set["event"], &set["time"]), (&"clock_set".into(), &format!("{time}2Z").into()));
+    assert_eq!(set["by_ns"], -3_600_000_000_001_i64);
+    for format in ["logfmt", "csv"] {
+        assert!(shown(format).contains("clock_set"), "{format}");
+    }
+    let trace = run(&[&"export", &"--to", &"perfetto", &"-", &log]).fine();
+    assert!(trace.contains("\"the wall clock was set by 1500000000 ns\""), "{trace}");
+    assert!(run(&[&"verify", &log]).fine().contains("whole"));
+    // A repaired copy has the marks, too.
+    let copy = turn.path("copy.kymo");
+    assert_eq!(run(&[&"repair", &log, &copy]).code, Some(0));
+    assert_eq!(cat(&copy).fine(), out);
+}
+
 #[test]
 fn a_fatal_signal_is_shown_in_its_place() {
     let turn = Turn::take();

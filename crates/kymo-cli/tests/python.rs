@@ -74,7 +74,11 @@ fn marks_decode_alike() {
     let turn = Turn::take();
     let mut file = segment::sample();
     file.bytes.truncate(file.frames[file.frames.len() - 4].0);
-    file.signal(1000, 11, 90).signal(9, 99, 91).thread(7, "again").watermark(92);
+    file.signal(1000, 11, 90)
+        .signal(9, 99, 91)
+        .clock_set(91, 7, -8)
+        .thread(7, "again")
+        .watermark(92);
     for reason in 1..=8 {
         // Thread 7, ticks from 93 to 94, one entry: the reason, level error, 300 records.
         let mut mark = vec![15];

@@ -39,6 +39,8 @@ pub enum Kind {
     Dump = 12,
     /// It ends.
     DumpEnd = 13,
+    /// The wall clock has jumped.
+    ClockSet = 14,
 }
 
 impl Kind {
@@ -58,6 +60,7 @@ impl Kind {
             11 => Self::Signal,
             12 => Self::Dump,
             13 => Self::DumpEnd,
+            14 => Self::ClockSet,
             _ => return None,
         })
     }
@@ -201,5 +204,35 @@ impl Clock {
         let elapsed = ticks.wrapping_sub(self.ticks) as i64;
         let elapsed_ns = (i128::from(elapsed) * i128::from(self.rate)) >> 32;
         self.time_ns.saturating_add(elapsed_ns.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
+    }
+}
+
+/// The wall clock has jumped: the payload of a [`Kind::ClockSet`] frame, 24 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClockSet {
+    /// The tick count when that was noticed.
+    pub ticks: u64,
+    /// The time of `ticks`, in nanoseconds since the epoch.
+    pub time_ns: i64,
+    /// By how much the wall clock has jumped, in nanoseconds; less than 0 if it was set back.
+    pub by_ns: i64,
+}
+
+impl ClockSet {
+    /// Appends the payload.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        for word in [self.ticks, self.time_ns as u64, self.by_ns as u64] {
+            out.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    /// Decodes the payload; `None` if it is too short. A later version may append to it.
+    pub fn from_payload(payload: &[u8]) -> Option<Self> {
+        let mut words = payload.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+        Some(Self {
+            ticks: words.next()?,
+            time_ns: words.next()? as i64,
+            by_ns: words.next()? as i64,
+        })
     }
 }

@@ -23,6 +23,8 @@ pub enum Event<'r> {
     ThreadEnd(ThreadEnd<'r>),
     /// The process received a fatal signal.
     Signal(Signal<'r>),
+    /// The wall clock has jumped.
+    ClockSet(ClockSet),
     /// What a dump of the flight recorder wrote of a thread begins.
     Dump(Dump<'r>),
     /// It ends.
@@ -97,6 +99,23 @@ pub struct Signal<'r> {
     /// When, in nanoseconds since the epoch.
     pub time_ns: i64,
     /// Where the mark stands in the file.
+    pub offset: u64,
+}
+
+/// The wall clock has jumped: somebody set it, or the machine slept.
+///
+/// Times within a file never run backwards. If the wall clock jumped forward, time has jumped with
+/// it. If it was set back, time went on from where it was: from here on it is ahead of the wall clock
+/// by as much as that was set back, less half a millisecond a second, until the wall clock has caught
+/// up. A wall clock that is slewed, however fast, is followed without a jump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClockSet {
+    /// When this was noticed, in nanoseconds since the epoch: the time that holds from here on.
+    pub time_ns: i64,
+    /// By how many nanoseconds the wall clock has jumped; less than 0 if it was set back.
+    pub by_ns: i64,
+    /// The byte offset of the mark in the file.
     pub offset: u64,
 }
 

@@ -140,8 +140,8 @@ pub use column::{ArgumentError, Column};
 pub use dictionary::{CallSite, Thread};
 pub use error::Error;
 pub use event::{
-    Damage, DamageKind, DropCount, Drops, Dump, DumpEnd, DumpReason, Event, Gap, Signal, ThreadEnd,
-    Totals,
+    ClockSet, Damage, DamageKind, DropCount, Drops, Dump, DumpEnd, DumpReason, Event, Gap, Signal,
+    ThreadEnd, Totals,
 };
 pub use files::{FileError, Files};
 pub use json::write_escaped;

@@ -2,9 +2,11 @@
 
 use super::dictionary::Thread;
 use super::event::{
-    self, Damage, DropCount, Drops, DumpEnd, DumpReason, Event, Gap, Signal, ThreadEnd, Totals,
+    self, ClockSet, Damage, DropCount, Drops, DumpEnd, DumpReason, Event, Gap, Signal, ThreadEnd,
+    Totals,
 };
 use kymo_format::dump::Dump;
+use kymo_format::frame;
 
 /// Something that is no record.
 #[derive(Clone, Debug)]
@@ -36,6 +38,10 @@ pub(super) enum Mark {
         signal: u8,
         ticks: u64,
         time_ns: i64,
+        offset: u64,
+    },
+    ClockSet {
+        set: frame::ClockSet,
         offset: u64,
     },
     Dump {
@@ -71,7 +77,7 @@ impl Mark {
             | Self::Dump { thread, .. }
             | Self::DumpEnd { thread, .. } => Some(*thread),
             Self::Gap { thread, .. } | Self::Signal { thread, .. } => *thread,
-            Self::Damage(_) | Self::End(_) => None,
+            Self::Damage(_) | Self::ClockSet { .. } | Self::End(_) => None,
         }
     }
 
@@ -83,7 +89,7 @@ impl Mark {
             | Self::Dump { thread, .. }
             | Self::DumpEnd { thread, .. } => Some(thread),
             Self::Gap { thread, .. } | Self::Signal { thread, .. } => thread.as_mut(),
-            Self::Damage(_) | Self::End(_) => None,
+            Self::Damage(_) | Self::ClockSet { .. } | Self::End(_) => None,
         }
     }
 
@@ -91,6 +97,7 @@ impl Mark {
     pub(super) fn ticks(&self) -> Option<u64> {
         match self {
             Self::Drops { ticks, .. } | Self::Signal { ticks, .. } => Some(*ticks),
+            Self::ClockSet { set, .. } => Some(set.ticks),
             Self::Dump { dump, .. } => Some(dump.oldest),
             _ => None,
         }
@@ -101,6 +108,7 @@ impl Mark {
         match self {
             Self::Drops { first_ns, .. } => Some(*first_ns),
             Self::Signal { time_ns, .. } => Some(*time_ns),
+            Self::ClockSet { set, .. } => Some(set.time_ns),
             Self::Dump { dump, .. } => Some(dump.oldest_ns),
             Self::End(totals) => Some(totals.time_ns),
             _ => None,
@@ -146,6 +154,11 @@ impl Mark {
                     offset: *offset,
                 })
             }
+            Self::ClockSet { set, offset } => Event::ClockSet(ClockSet {
+                time_ns: set.time_ns,
+                by_ns: set.by_ns,
+                offset: *offset,
+            }),
             Self::Dump { thread, dump, offset } => Event::Dump(event::Dump {
                 thread: &threads[*thread as usize],
                 reason: DumpReason::from_codes(dump.reason, dump.detail),

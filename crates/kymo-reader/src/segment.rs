@@ -15,7 +15,7 @@ use super::report::{Ending, Report};
 use super::seek::{Skip, Window};
 use super::timeline::Timeline;
 use kymo_format::dump::Dump;
-use kymo_format::frame::{Clock, Kind};
+use kymo_format::frame::{Clock, ClockSet, Kind};
 use kymo_format::header::{ClockSource, Header};
 use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES};
 
@@ -180,6 +180,7 @@ impl<'a> Segment<'a> {
             // Whoever has come here by reading has no use for it.
             Kind::Index => Some(()),
             Kind::Signal => self.signal(offset),
+            Kind::ClockSet => self.clock_set(offset),
             Kind::Dump => self.dump(offset),
             Kind::DumpEnd => self.dump_end(dump, offset),
             Kind::End => self.totals(offset),
@@ -304,6 +305,14 @@ impl<'a> Segment<'a> {
         let thread = self.dictionary.thread_of_os(os_thread);
         let mark = Mark::Signal { os_thread, thread, signal, ticks, time_ns, offset };
         self.queue.push_back(Step::Mark(mark));
+        Some(())
+    }
+
+    fn clock_set(&mut self, offset: u64) -> Option<()> {
+        let set = ClockSet::from_payload(self.frames.payload())?;
+        if self.window.contains(set.time_ns) {
+            self.queue.push_back(Step::Mark(Mark::ClockSet { set, offset }));
+        }
         Some(())
     }
 

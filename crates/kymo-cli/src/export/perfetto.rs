@@ -93,6 +93,7 @@ impl Perfetto {
                 Event::Record(record) => record.time_ns(),
                 Event::Drops(drops) => drops.first_ns,
                 Event::Signal(signal) => signal.time_ns,
+                Event::ClockSet(set) => set.time_ns,
                 Event::Dump(dump) => dump.first_ns,
                 _ => self.last_ns,
             };
@@ -112,6 +113,11 @@ impl Perfetto {
                 self.last_ns = signal.time_ns;
                 let text = signal.to_string();
                 self.mark(file, signal.thread, "signal", &text, (log, signal.offset), out);
+            }
+            Event::ClockSet(set) => {
+                self.last_ns = set.time_ns;
+                let text = format!("the wall clock was set by {} ns", set.by_ns);
+                self.mark(file, None, "clock", &text, (log, set.offset), out);
             }
             Event::Dump(dump) => {
                 self.last_ns = dump.first_ns;

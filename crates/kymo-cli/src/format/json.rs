@@ -1,7 +1,7 @@
 //! Events as JSON, one object a line, for programs.
 //!
 //! A record has no key `event`; whatever else was met has one, so that nothing is lost silently:
-//! "drops", "gap", "damage" or "signal". What a call site's records have in common is written once
+//! "drops", "gap", "damage", "signal" or "clock_set". What a call site's records have in common is written once
 //! and kept.
 
 use std::fmt::Write;
@@ -9,8 +9,8 @@ use std::fmt::Write;
 use jiff::tz::TimeZone;
 use kymo_reader::json::{write_fields, write_string};
 use kymo_reader::{
-    CallSite, Damage, DamageKind, DropReason, Drops, Dump, DumpEnd, DumpReason, Event, Gap, Record,
-    Signal, Thread,
+    CallSite, ClockSet, Damage, DamageKind, DropReason, Drops, Dump, DumpEnd, DumpReason, Event,
+    Gap, Record, Signal, Thread,
 };
 
 use super::elapsed::{Blank, Form, Since};
@@ -62,6 +62,7 @@ impl Json {
             Event::Gap(gap) => write_gap(log, gap, out),
             Event::Damage(damage) => write_damage(log, damage, out),
             Event::Signal(signal) => self.signal(log, signal, out, blanks),
+            Event::ClockSet(set) => self.clock_set(log, set, out, blanks),
             Event::Dump(dump) => self.dump(log, dump, out, blanks),
             Event::DumpEnd(end) => write_dump_end(log, end, out),
             // Totals are not for reading along.
@@ -148,6 +149,15 @@ impl Json {
         write_thread(dump.thread, out);
         let _ = write!(out, ",\"records\":{},\"overwritten\":{}", dump.records, dump.overwritten);
         write_place(log, dump.offset, out);
+    }
+
+    fn clock_set(&mut self, log: &str, set: &ClockSet, out: &mut String, blanks: &mut Vec<Blank>) {
+        out.push_str("{\"event\":\"clock_set\",\"time\":\"");
+        self.times.write(set.time_ns, out);
+        out.push('"');
+        self.elapsed(out, blanks);
+        let _ = write!(out, ",\"by_ns\":{}", set.by_ns);
+        write_place(log, set.offset, out);
     }
 
     fn signal(

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use kymo_reader::Level;
-use kymo_reader::{Drops, Dump, DumpEnd, Event, Gap, Signal, Thread};
+use kymo_reader::{ClockSet, Drops, Dump, DumpEnd, Event, Gap, Signal, Thread};
 
 use crate::time::Times;
 
@@ -41,6 +41,9 @@ impl<'e> Mark<'e> {
                 thread: signal.thread,
                 ..mark("signal", signal.offset)
             },
+            Event::ClockSet(set) => {
+                Self { time_ns: Some(set.time_ns), ..mark("clock_set", set.offset) }
+            }
             Event::Dump(dump) => Self {
                 time_ns: Some(dump.first_ns),
                 thread: Some(dump.thread),
@@ -63,6 +66,7 @@ impl<'e> Mark<'e> {
             Event::Gap(gap) => write_gap(log, gap, out),
             Event::Damage(damage) => write!(out, "{log}: {damage}").unwrap_or_default(),
             Event::Signal(signal) => write_signal(signal, out),
+            Event::ClockSet(set) => write_clock_set(set, out),
             Event::Dump(dump) => write_dump(dump, times, out),
             Event::DumpEnd(end) => write_dump_end(end, out),
             _ => {}
@@ -117,6 +121,16 @@ fn write_signal(signal: &Signal<'_>, out: &mut String) {
             let _ = write!(out, "a thread that logged nothing ({})", signal.os_thread);
         }
     }
+}
+
+fn write_clock_set(set: &ClockSet, out: &mut String) {
+    let (to, then) = match set.by_ns {
+        0.. => ("forward", "the times with it"),
+        _ => ("back", "from here on, times are ahead of it"),
+    };
+    let by_ns = set.by_ns.unsigned_abs();
+    let (s, ns) = (by_ns / 1_000_000_000, by_ns % 1_000_000_000);
+    let _ = write!(out, "the wall clock was set {to} by {s}.{ns:09} s, {then}");
 }
 
 fn write_dump(dump: &Dump<'_>, times: &mut Times, out: &mut String) {

@@ -121,6 +121,7 @@ impl File {
             Event::Record(record) => (Some(record.thread()), Some(record.time_ns())),
             Event::Drops(drops) => (Some(drops.thread), Some(drops.first_ns)),
             Event::Signal(signal) => (signal.thread, Some(signal.time_ns)),
+            Event::ClockSet(set) => (None, Some(set.time_ns)),
             Event::Gap(gap) => (gap.thread, None),
             // Those of a dump are older than what the thread had logged before.
             Event::Dump(dump) => (None, Some(dump.first_ns)),
