@@ -41,75 +41,112 @@ impl Expression {
             Operand::Field(field) => of_site(field).map(|field| settled(field, site)),
             literal => Some(literal.clone()),
         };
+        // Where there is no such argument, the answer is unknown.
+        let unknown = Self::Constant(None);
         match self {
             Self::Or(parts) => join(parts.iter().map(|part| part.specialize(site)), true, Self::Or),
             Self::And(parts) => {
                 join(parts.iter().map(|part| part.specialize(site)), false, Self::And)
             }
             Self::Not(part) => match part.specialize(site) {
-                Self::Constant(value) => Self::Constant(!value),
+                Self::Constant(value) => Self::Constant(value.map(|value| !value)),
                 part => Self::Not(Box::new(part)),
             },
-            Self::Truth(field) => of_site(field).map_or(Self::Constant(false), Self::Truth),
+            Self::Truth(field) => of_site(field).map_or(unknown, Self::Truth),
+            Self::IsNone(field) => of_site(field).map_or(unknown, Self::IsNone),
             Self::Matches(field, pattern) => match of_site(field).map(|f| settled(f, site)) {
                 Some(Operand::Field(field)) => Self::Matches(field, pattern.clone()),
-                Some(Operand::String(text)) => Self::Constant(pattern.0.is_match(&text)),
-                _ => Self::Constant(false),
+                Some(Operand::String(text)) => Self::Constant(Some(pattern.0.is_match(&text))),
+                Some(_) => Self::Constant(Some(false)),
+                None => unknown,
             },
             Self::Compare(left, comparison, right) => match (operand(left), operand(right)) {
                 (Some(left), Some(right)) => {
                     settle(&left, &right, |left, right| compare(left, *comparison, right))
                         .unwrap_or(Self::Compare(left, *comparison, right))
                 }
-                _ => Self::Constant(false),
+                _ => unknown,
             },
             Self::Contains(left, right) => match (operand(left), operand(right)) {
                 (Some(left), Some(right)) => {
                     settle(&left, &right, contains).unwrap_or(Self::Contains(left, right))
                 }
-                _ => Self::Constant(false),
+                _ => unknown,
             },
             Self::Level(comparison, level) => {
                 // The more urgent level is the lesser in code.
-                Self::Constant(comparison.holds(Some(level.cmp(&site.level()))))
+                Self::Constant(Some(comparison.holds(Some(level.cmp(&site.level())))))
             }
             Self::Constant(_) | Self::Time(..) => self.clone(),
         }
     }
 
+    /// Whether there may be a record of which it is true, by what is constant in it.
+    pub fn can_be_true(&self) -> bool {
+        match self {
+            Self::Constant(value) => *value == Some(true),
+            Self::Or(parts) => parts.iter().any(Self::can_be_true),
+            Self::And(parts) => parts.iter().all(Self::can_be_true),
+            _ => true,
+        }
+    }
+
     /// Whether it is true of a record for whose call site it was specialised.
     pub fn is_true(&self, record: &Record<'_>, scratch: &mut Scratch) -> bool {
+        self.evaluate(record, scratch) == Some(true)
+    }
+
+    /// `None`: it is unknown.
+    fn evaluate(&self, record: &Record<'_>, scratch: &mut Scratch) -> Option<bool> {
         let Scratch([left_text, right_text]) = scratch;
         match self {
             Self::Constant(value) => *value,
-            Self::Or(parts) => parts.iter().any(|part| part.is_true(record, scratch)),
-            Self::And(parts) => parts.iter().all(|part| part.is_true(record, scratch)),
-            Self::Not(part) => !part.is_true(record, scratch),
-            Self::Truth(field) => {
-                matches!(field.scalar(record, left_text), Some(Scalar::Bool(true)))
-            }
+            Self::Or(parts) => first(parts, true, |part| part.evaluate(record, scratch)),
+            Self::And(parts) => first(parts, false, |part| part.evaluate(record, scratch)),
+            Self::Not(part) => part.evaluate(record, scratch).map(|value| !value),
+            Self::Truth(field) => match field.scalar(record, left_text)? {
+                Scalar::None => None,
+                value => Some(matches!(value, Scalar::Bool(true))),
+            },
+            Self::IsNone(field) => Some(matches!(field.scalar(record, left_text)?, Scalar::None)),
             Self::Compare(left, comparison, right) => {
-                match (left.scalar(record, left_text), right.scalar(record, right_text)) {
-                    (Some(left), Some(right)) => compare(&left, *comparison, &right),
-                    _ => false,
-                }
+                let left = left.scalar(record, left_text)?;
+                compare(&left, *comparison, &right.scalar(record, right_text)?)
             }
             Self::Contains(left, right) => {
-                match (left.scalar(record, left_text), right.scalar(record, right_text)) {
-                    (Some(left), Some(right)) => contains(&left, &right),
-                    _ => false,
-                }
+                let left = left.scalar(record, left_text)?;
+                contains(&left, &right.scalar(record, right_text)?)
             }
-            Self::Matches(field, pattern) => match field.scalar(record, left_text) {
-                Some(Scalar::String(text)) => pattern.0.is_match(text),
-                _ => false,
+            Self::Matches(field, pattern) => match field.scalar(record, left_text)? {
+                Scalar::String(text) => Some(pattern.0.is_match(text)),
+                Scalar::None => None,
+                _ => Some(false),
             },
-            Self::Level(comparison, level) => comparison.holds(Some(level.cmp(&record.level()))),
+            Self::Level(comparison, level) => {
+                Some(comparison.holds(Some(level.cmp(&record.level()))))
+            }
             Self::Time(comparison, moment) => {
-                comparison.holds(Some(record.time_ns().cmp(&moment.time_ns)))
+                Some(comparison.holds(Some(record.time_ns().cmp(&moment.time_ns))))
             }
         }
     }
+}
+
+/// What parts come to of which one that is `dominant` decides: that, or unknown where one is.
+fn first(
+    parts: &[Expression],
+    dominant: bool,
+    mut evaluate: impl FnMut(&Expression) -> Option<bool>,
+) -> Option<bool> {
+    let mut result = Some(!dominant);
+    for part in parts {
+        match evaluate(part) {
+            Some(value) if value == dominant => return Some(dominant),
+            Some(_) => {}
+            None => result = None,
+        }
+    }
+    result
 }
 
 /// A field that the call site knows becomes its value.
@@ -126,7 +163,7 @@ fn settled(field: Field, site: &CallSite) -> Operand {
 fn settle(
     left: &Operand,
     right: &Operand,
-    decide: impl Fn(&Scalar<'_>, &Scalar<'_>) -> bool,
+    decide: impl Fn(&Scalar<'_>, &Scalar<'_>) -> Option<bool>,
 ) -> Option<Expression> {
     Some(Expression::Constant(decide(&left.literal()?, &right.literal()?)))
 }
@@ -138,16 +175,21 @@ fn join(
     dominant: bool,
     combine: fn(Vec<Expression>) -> Expression,
 ) -> Expression {
-    let mut left = Vec::new();
+    let (mut left, mut is_unknown) = (Vec::new(), false);
     for part in parts {
         match part {
-            Expression::Constant(value) if value == dominant => return part,
-            Expression::Constant(_) => {}
+            Expression::Constant(Some(value)) if value == dominant => return part,
+            Expression::Constant(Some(_)) => {}
+            Expression::Constant(None) => is_unknown = true,
             part => left.push(part),
         }
     }
+    let rest = if is_unknown { None } else { Some(!dominant) };
+    if is_unknown && !left.is_empty() {
+        left.push(Expression::Constant(None));
+    }
     match left.len() {
-        0 => Expression::Constant(!dominant),
+        0 => Expression::Constant(rest),
         1 => left.swap_remove(0),
         _ => combine(left),
     }
@@ -165,7 +207,6 @@ impl Operand {
     fn literal(&self) -> Option<Scalar<'_>> {
         Some(match self {
             Self::Field(_) => return None,
-            Self::None => Scalar::None,
             Self::Bool(value) => Scalar::Bool(*value),
             Self::Integer(value) => Scalar::Number(Number::Integer(*value)),
             Self::Decimal(value) => Scalar::Number(Number::Decimal(*value)),
@@ -249,28 +290,33 @@ impl Comparison {
     }
 }
 
-fn compare(left: &Scalar<'_>, comparison: Comparison, right: &Scalar<'_>) -> bool {
-    comparison.holds(match (left, right) {
+/// `None` where one of them is none: then it is unknown.
+fn compare(left: &Scalar<'_>, comparison: Comparison, right: &Scalar<'_>) -> Option<bool> {
+    Some(comparison.holds(match (left, right) {
+        (Scalar::None, _) | (_, Scalar::None) => return None,
         (Scalar::Number(left), Scalar::Number(right)) => left.compare(*right),
         (Scalar::String(left), Scalar::String(right)) => Some(left.cmp(right)),
         (Scalar::Duration(left), Scalar::Duration(right)) => Some(left.cmp(right)),
         (Scalar::Bool(left), Scalar::Bool(right)) => Some(left.cmp(right)),
-        (Scalar::None, Scalar::None) => Some(Ordering::Equal),
         (Scalar::Compound(left), Scalar::Compound(right)) => {
             (left == right).then_some(Ordering::Equal)
         }
         _ => None,
-    })
+    }))
 }
 
-fn contains(whole: &Scalar<'_>, part: &Scalar<'_>) -> bool {
+/// `None` where one of them is none. A none within a sequence is not equal to anything.
+fn contains(whole: &Scalar<'_>, part: &Scalar<'_>) -> Option<bool> {
     let is_part = |value: Value<'_>| {
-        compare(&Scalar::new(value, &mut String::new()), Comparison::Equal, part)
+        let mut text = String::new();
+        let value = Scalar::new(value, &mut text);
+        compare(&value, Comparison::Equal, part) == Some(true)
     };
-    match (whole, part) {
+    Some(match (whole, part) {
+        (Scalar::None, _) | (_, Scalar::None) => return None,
         (Scalar::String(whole), Scalar::String(part)) => whole.contains(part),
         (Scalar::Compound(Value::Sequence(sequence)), _) => sequence.iter().any(is_part),
         (Scalar::Compound(Value::Tuple(tuple)), _) => tuple.iter().any(is_part),
         _ => false,
-    }
+    })
 }

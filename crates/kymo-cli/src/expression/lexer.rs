@@ -38,7 +38,13 @@ const UNITS: [(&str, u128); 9] = [
 ];
 
 /// What other languages write, and what is written here.
-const FOREIGN: [(&str, &str); 8] = [
+const FOREIGN: [(&str, &str); 14] = [
+    ("===", "=="),
+    ("!==", "!="),
+    ("=>", ">="),
+    ("=<", "<="),
+    ("<>", "!="),
+    ("!~", "not … matches"),
     ("&&", "and"),
     ("||", "or"),
     ("=~", "matches"),
@@ -71,9 +77,11 @@ impl<'t> Lexer<'t> {
     fn token(&mut self, start: usize) -> Result<Token, CaretError> {
         let rest = self.rest();
         let Some(first) = rest.chars().next() else { return Ok(Token::End) };
+        let foreign = FOREIGN.iter().find(|(foreign, _)| rest.starts_with(foreign));
+        // What looks like one of ours may be longer.
+        let foreign_len = foreign.map_or(0, |(foreign, _)| foreign.len());
         for (text, comparison) in Comparison::ALL {
-            // The longer ones come first; what looks like one may be longer still.
-            if rest.starts_with(text) && !rest.starts_with("=~") {
+            if rest.starts_with(text) && text.len() >= foreign_len {
                 self.at += text.len();
                 return Ok(Token::Comparison(comparison));
             }
@@ -85,19 +93,16 @@ impl<'t> Lexer<'t> {
             '"' | '\'' => self.string(start, first),
             '-' | '0'..='9' => self.number(start),
             _ if is_name_start(first) => self.word(start),
-            _ => {
-                let foreign = FOREIGN.iter().find(|(foreign, _)| rest.starts_with(foreign));
-                match foreign {
-                    Some((text, ours)) => {
-                        self.at += text.len();
-                        Err(self.error(start, format!("write `{ours}` for `{text}`")))
-                    }
-                    None => {
-                        self.at += first.len_utf8();
-                        Err(self.error(start, "this character has no meaning here"))
-                    }
+            _ => match foreign {
+                Some((text, ours)) => {
+                    self.at += text.len();
+                    Err(self.error(start, format!("write `{ours}` for `{text}`")))
                 }
-            }
+                None => {
+                    self.at += first.len_utf8();
+                    Err(self.error(start, "this character has no meaning here"))
+                }
+            },
         }
     }
 

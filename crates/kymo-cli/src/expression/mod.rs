@@ -5,15 +5,17 @@
 //! and        = not, { "and", not } ;
 //! not        = "not", not | "(", expression, ")" | "true" | "false" | field | comparison ;
 //! comparison = value, ( "==" | "!=" | "<" | "<=" | ">" | ">=" | "contains" ), value
-//!            | field, "matches", string ;
-//! value      = field | number | duration | string | "true" | "false" | "none" ;
+//!            | field, "matches", string | field, "is", [ "not" ], "none" ;
+//! value      = field | number | duration | string | "true" | "false" ;
 //! field      = name | "arg.", name | "arg", digits | "[", digits, "]"
 //!            | "level" | "target" | "thread" | "file" | "line" | "message" | "time" ;
 //! ```
 //!
-//! What it means is told to users in the README. In short: a comparison with an argument that a
-//! record does not have is false, whatever the comparison; values of different kinds are unequal
-//! and in no order; numbers are compared exactly, whatever their types.
+//! What it means is told to users in the README. In short: it is true, false or unknown, as in SQL. A
+//! test of an argument that is none, or that a record does not have, is unknown; `not` leaves that so,
+//! and only records are shown of which the whole is true. (With two values, `x != 0` would be true of
+//! none, and `not x > 0` of every record without an `x`.) `is none` alone tells. Values of different
+//! kinds are unequal and in no order; numbers are compared exactly, whatever their types.
 //!
 //! Lexer, parser and evaluation are written by hand. Each is a page, an error needs the place and a
 //! word of advice, and nesting needs a limit; with a parser library (winnow was considered) the
@@ -52,12 +54,15 @@ const MAX_PATTERN_BYTES: usize = 4 << 20;
 /// What is true or false of a record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
-    Constant(bool),
+    /// `None`: it is unknown.
+    Constant(Option<bool>),
     Or(Vec<Expression>),
     And(Vec<Expression>),
     Not(Box<Expression>),
-    /// The field is there, and is true.
+    /// The field is true.
     Truth(Field),
+    /// The argument is there, and is none.
+    IsNone(Field),
     Compare(Operand, Comparison, Operand),
     /// A string contains another, or a sequence a value.
     Contains(Operand, Operand),
@@ -72,7 +77,6 @@ pub enum Expression {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operand {
     Field(Field),
-    None,
     Bool(bool),
     Integer(Integer),
     /// A number with a point or an exponent.
@@ -140,7 +144,7 @@ impl Expression {
                 parts.iter().for_each(|part| part.arguments(visit));
             }
             Self::Not(part) => part.arguments(visit),
-            Self::Truth(of) | Self::Matches(of, _) => field(of),
+            Self::Truth(of) | Self::IsNone(of) | Self::Matches(of, _) => field(of),
             Self::Compare(left, _, right) | Self::Contains(left, right) => {
                 for operand in [left, right] {
                     if let Operand::Field(of) = operand {

@@ -29,8 +29,34 @@ pub fn parse(text: &str) -> Result<Expression, CaretError> {
         Token::Close => Err(parser.unexpected("this parenthesis was not opened")),
         Token::Comparison(_) => Err(parser
             .unexpected("a comparison has two sides; to combine two, write `x > 1 and x < 5`")),
+        Token::Word(ref word) => {
+            let advice = foreign_operator(word).unwrap_or("expected `and` or `or`");
+            Err(parser.unexpected(advice))
+        }
         _ => Err(parser.unexpected("expected `and` or `or`")),
     }
+}
+
+/// What to write for an operator of another language.
+fn foreign_operator(word: &str) -> Option<&'static str> {
+    Some(match word.to_ascii_lowercase().as_str() {
+        _ if matches!(word, "and" | "or" | "is") => return None,
+        "in" => "there is no `in`: write `x == 1 or x == 2`, or `list contains x`",
+        "like" | "ilike" | "rlike" | "regexp" => "write `matches` with a regular expression",
+        "has" | "includes" => "write `contains`",
+        "between" => "write `x >= 1 and x <= 5`",
+        "equals" | "eq" => "write `==`",
+        "ne" => "write `!=`",
+        "and" => "write `and` in lower case",
+        "or" => "write `or` in lower case",
+        "is" => "write `is` in lower case",
+        _ => return None,
+    })
+}
+
+/// What other languages call `none`.
+fn is_foreign_none(word: &str) -> bool {
+    ["null", "nil", "none", "undefined"].iter().any(|name| name.eq_ignore_ascii_case(word))
 }
 
 struct Parser<'t> {
@@ -120,7 +146,13 @@ impl Parser<'_> {
             };
         }
         let operator = match &self.token {
-            Token::Word(word) if word == "contains" || word == "matches" => word.clone(),
+            Token::Word(word) if matches!(word.as_str(), "contains" | "matches" | "is") => {
+                word.clone()
+            }
+            Token::Word(word) => match foreign_operator(word) {
+                Some(advice) => return Err(self.unexpected(advice)),
+                None => return self.alone(left, left_span),
+            },
             _ => return self.alone(left, left_span),
         };
         let Side::Operand(left) = left else { return Err(self.special(&left, left_span)) };
@@ -131,16 +163,47 @@ impl Parser<'_> {
             return Ok(Expression::Contains(left, right));
         }
         let Operand::Field(field) = left else {
-            return Err(CaretError::new(self.text, left_span, "expected a field before `matches`"));
+            let message = format!("expected a field before `{operator}`");
+            return Err(CaretError::new(self.text, left_span, message));
         };
+        if operator == "is" {
+            return self.is_none(field, left_span);
+        }
         Ok(Expression::Matches(field, self.pattern()?))
+    }
+
+    /// What follows `is`: `none`, or `not none`.
+    fn is_none(
+        &mut self,
+        field: Field,
+        field_span: Range<usize>,
+    ) -> Result<Expression, CaretError> {
+        let is_not = self.is_word("not");
+        if is_not {
+            self.advance()?;
+        }
+        match &self.token {
+            Token::Word(word) if word == "none" => {}
+            Token::Word(word) if is_foreign_none(word) => {
+                return Err(self.unexpected(format!("write `none` for `{word}`")));
+            }
+            _ if is_not => return Err(self.unexpected("expected `none`; else write `!=`")),
+            _ => return Err(self.unexpected("expected `none`; else write `==`")),
+        }
+        self.advance()?;
+        if !matches!(field, Field::Argument(_)) {
+            let message = "every record has this: only an argument can be none";
+            return Err(CaretError::new(self.text, field_span, message));
+        }
+        let is_none = Expression::IsNone(field);
+        Ok(if is_not { Expression::Not(Box::new(is_none)) } else { is_none })
     }
 
     /// A value with which nothing is compared.
     fn alone(&self, side: Side, span: Range<usize>) -> Result<Expression, CaretError> {
         match side {
             Side::Operand(Operand::Field(field)) => Ok(Expression::Truth(field)),
-            Side::Operand(Operand::Bool(value)) => Ok(Expression::Constant(value)),
+            Side::Operand(Operand::Bool(value)) => Ok(Expression::Constant(Some(value))),
             Side::Operand(_) => {
                 let message = "this alone is neither true nor false: compare it with something";
                 Err(CaretError::new(self.text, span, message))
@@ -152,7 +215,7 @@ impl Parser<'_> {
     fn side(&mut self) -> Result<(Side, Range<usize>), CaretError> {
         let operand = match &self.token {
             Token::Word(word) => match word.as_str() {
-                "and" | "or" | "not" | "contains" | "matches" => {
+                "and" | "or" | "not" | "contains" | "matches" | "is" | "in" => {
                     let message = format!("expected a value; the argument is `arg.{word}`");
                     return Err(self.unexpected(message));
                 }
@@ -160,7 +223,16 @@ impl Parser<'_> {
                 "time" => return Ok((Side::Time, self.advance()?.1)),
                 "true" => Operand::Bool(true),
                 "false" => Operand::Bool(false),
-                "none" => Operand::None,
+                "none" => {
+                    return Err(self.unexpected(
+                        "nothing is equal to none: write `x is none` or `x is not none`",
+                    ));
+                }
+                "null" | "NULL" | "None" | "nil" => {
+                    return Err(self.unexpected(format!(
+                        "write `x is none`; the argument of this name is `arg.{word}`"
+                    )));
+                }
                 name => Operand::Field(Field::named(name)),
             },
             Token::Argument(argument) => Operand::Field(Field::Argument(argument.clone())),

@@ -48,6 +48,26 @@ fn an_error_says_what_and_shows_where() {
         ("a == \"\\d\"", "expected \\n, \\r, \\t, \\0, \\\\, \\\", \\' or \\u{…}; for a backslash"),
         ("a == \"\\u{d800}\"", "expected a character such as \\u{1b}\n"),
         ("and > 5", "expected a value; the argument is `arg.and`\n"),
+        ("px => 5", "write `>=` for `=>`\n  px => 5\n     ^^"),
+        ("px =< 5", "write `<=` for `=<`\n"),
+        ("px <> 5", "write `!=` for `<>`\n  px <> 5\n     ^^"),
+        ("px === 5", "write `==` for `===`\n"),
+        ("px in (1, 2)", "there is no `in`: write `x == 1 or x == 2`, or `list contains x`\n"),
+        ("a and px in [1]", "there is no `in`: "),
+        ("px > 1 in x", "there is no `in`: "),
+        ("name like \"a%\"", "write `matches` with a regular expression\n"),
+        ("a > 1 AND b > 2", "write `and` in lower case\n"),
+        ("px == none", "nothing is equal to none: write `x is none` or `x is not none`\n"),
+        ("px == null", "write `x is none`; the argument of this name is `arg.null`\n"),
+        ("px is null", "write `none` for `null`\n  px is null\n        ^^^^"),
+        ("px is not NULL", "write `none` for `NULL`\n"),
+        ("px is 5", "expected `none`; else write `==`\n  px is 5\n        ^"),
+        ("px is not 5", "expected `none`; else write `!=`\n"),
+        (
+            "target is none",
+            "every record has this: only an argument can be none\n  target is none\n  ^^^^^^",
+        ),
+        ("5 is none", "expected a field before `is`\n"),
         ("a == #", "this character has no meaning here\n  a == #\n       ^"),
     ] {
         assert!(error(text).starts_with(expected), "{text}:\n{}", error(text));
@@ -79,11 +99,12 @@ fn words_bind_as_in_other_languages() {
         "a and (b and c) and d",
         "arg.level == \"x\" and [2] >= -1.5 and level >= warn",
         "target contains \"\\u{1b}\\\\\\\"\" or message matches \"\\\\d+\"",
-        "time < \"-PT5M\" and took >= 5000000ns and x != none",
+        "time < \"-PT5M\" and took >= 5000000ns and x is none",
     ] {
         assert_eq!(written(text), text);
     }
     assert_eq!(written("not a == 1"), "not a == 1");
+    assert_eq!(written("a is not none"), "not a is none");
     assert_eq!(written("arg0 > 1_000 and arg.1 == 0xFF"), "[0] > 1000 and [1] == 255");
     assert_eq!(written("warn <= level"), "level >= warn");
     assert_eq!(
@@ -114,7 +135,6 @@ fn fields() -> impl Strategy<Value = Field> {
 /// Mostly such as are equal now and then.
 fn literals() -> impl Strategy<Value = Operand> {
     prop_oneof![
-        1 => Just(Operand::None),
         2 => any::<bool>().prop_map(Operand::Bool),
         4 => (-2_i128..3).prop_map(|value| Operand::Integer(value.into())),
         4 => prop::sample::select(vec![0.0, -2.0, 1.0, 2.5]).prop_map(Operand::Decimal),
@@ -135,8 +155,9 @@ fn expressions() -> impl Strategy<Value = Expression> {
     let operand = || prop_oneof![fields().prop_map(Operand::Field), literals()];
     let patterns = prop::sample::select(vec!["a", r"\d+", "[\"\\\\]", "a|b", "\u{1b}"]);
     let leaf = prop_oneof![
-        1 => any::<bool>().prop_map(Expression::Constant),
+        1 => any::<bool>().prop_map(|value| Expression::Constant(Some(value))),
         2 => fields().prop_map(Expression::Truth),
+        2 => names().prop_map(|name| Expression::IsNone(Field::Argument(Argument::Named(name)))),
         9 => (operand(), comparisons(), operand())
             .prop_map(|(left, comparison, right)| Expression::Compare(left, comparison, right)),
         2 => (operand(), operand()).prop_map(|(left, right)| Expression::Contains(left, right)),
@@ -161,6 +182,7 @@ fn expressions() -> impl Strategy<Value = Expression> {
 /// What an argument may be, in the test of evaluation.
 #[derive(Clone, Debug)]
 enum Given {
+    None,
     Bool(bool),
     Unsigned(u64),
     Signed(i64),
@@ -170,6 +192,7 @@ enum Given {
 
 fn given() -> impl Strategy<Value = Given> {
     prop_oneof![
+        Just(Given::None),
         any::<bool>().prop_map(Given::Bool),
         prop_oneof![4 => 0..3_u64, 1 => any::<u64>()].prop_map(Given::Unsigned),
         prop_oneof![4 => -2..3_i64, 1 => any::<i64>()].prop_map(Given::Signed),
@@ -185,6 +208,7 @@ fn given() -> impl Strategy<Value = Given> {
 /// A record with arguments `a`, `b`…, at level warn, in a file.
 fn file(given: &[Given]) -> Vec<u8> {
     let typed = |value: &Given| match value {
+        Given::None => (Type::Option(&Type::U64), Arg::Byte(0)),
         Given::Bool(value) => (Type::Bool, Arg::Bool(*value)),
         Given::Unsigned(value) => (Type::U64, Arg::Unsigned(*value)),
         Given::Signed(value) => (Type::I64, Arg::Signed(*value)),
@@ -226,6 +250,7 @@ mod naive {
     pub fn field(field: &Field, given: &[Given]) -> Option<Meaning> {
         let argument = |position: usize| {
             Some(match given.get(position)? {
+                Given::None => Meaning::None,
                 Given::Bool(value) => Meaning::Bool(*value),
                 Given::Unsigned(value) => {
                     Meaning::Number(BigRational::from_integer((*value).into()))
@@ -255,7 +280,6 @@ mod naive {
     fn operand(operand: &Operand, given: &[Given]) -> Option<Meaning> {
         Some(match operand {
             Operand::Field(of) => return field(of, given),
-            Operand::None => Meaning::None,
             Operand::Bool(value) => Meaning::Bool(*value),
             Operand::Integer(value) => {
                 let magnitude = BigRational::from_integer(value.magnitude.into());
@@ -268,9 +292,7 @@ mod naive {
     }
 
     fn order(left: &Meaning, right: &Meaning) -> Option<std::cmp::Ordering> {
-        use std::cmp::Ordering;
         match (left, right) {
-            (Meaning::None, Meaning::None) => Some(Ordering::Equal),
             (Meaning::Bool(left), Meaning::Bool(right)) => Some(left.cmp(right)),
             (Meaning::Number(left), Meaning::Number(right)) => Some(left.cmp(right)),
             (Meaning::String(left), Meaning::String(right)) => Some(left.cmp(right)),
@@ -294,43 +316,47 @@ mod naive {
         }
     }
 
-    pub fn is_true(expression: &Expression, given: &[Given]) -> bool {
+    /// SQL's rules: false, unknown and true are 0, 1/2 and 1; `and` is the least of its parts, `or`
+    /// the greatest, `not` the rest to 1. Twice that is returned.
+    pub fn truth(expression: &Expression, given: &[Given]) -> u8 {
+        let of = |value: Option<bool>| value.map_or(1, |value| 2 * u8::from(value));
+        let known = |meaning: Option<Meaning>| meaning.filter(|it| *it != Meaning::None);
         match expression {
-            Expression::Constant(value) => *value,
-            Expression::Or(parts) => {
-                parts.iter().map(|part| is_true(part, given)).fold(false, |a, b| a | b)
+            Expression::Constant(value) => of(*value),
+            Expression::Or(parts) => parts.iter().map(|part| truth(part, given)).max().unwrap(),
+            Expression::And(parts) => parts.iter().map(|part| truth(part, given)).min().unwrap(),
+            Expression::Not(part) => 2 - truth(part, given),
+            Expression::Truth(name) => {
+                of(known(field(name, given)).map(|value| value == Meaning::Bool(true)))
             }
-            Expression::And(parts) => {
-                parts.iter().map(|part| is_true(part, given)).fold(true, |a, b| a & b)
-            }
-            Expression::Not(part) => !is_true(part, given),
-            Expression::Truth(of) => field(of, given) == Some(Meaning::Bool(true)),
+            Expression::IsNone(name) => of(field(name, given).map(|value| value == Meaning::None)),
             Expression::Compare(left, comparison, right) => {
-                let (left, right) = (operand(left, given), operand(right, given));
-                left.zip(right).is_some_and(|(left, right)| compare(&left, *comparison, &right))
+                let (left, right) = (known(operand(left, given)), known(operand(right, given)));
+                of(left.zip(right).map(|(left, right)| compare(&left, *comparison, &right)))
             }
             Expression::Contains(left, right) => {
-                match (operand(left, given), operand(right, given)) {
-                    (Some(Meaning::String(whole)), Some(Meaning::String(part))) => {
-                        whole.contains(&part)
-                    }
+                let (left, right) = (known(operand(left, given)), known(operand(right, given)));
+                of(left.zip(right).map(|both| match both {
+                    (Meaning::String(whole), Meaning::String(part)) => whole.contains(&part),
                     _ => false,
-                }
+                }))
             }
-            Expression::Matches(of, pattern) => match field(of, given) {
-                Some(Meaning::String(text)) => pattern.0.is_match(&text),
-                _ => false,
-            },
+            Expression::Matches(name, pattern) => {
+                of(known(field(name, given)).map(|value| match value {
+                    Meaning::String(text) => pattern.0.is_match(&text),
+                    _ => false,
+                }))
+            }
             Expression::Level(comparison, level) => {
                 // The record's is warn; the more urgent, the greater.
                 let rank = |level: Level| BigRational::from_integer((-(level as i64)).into());
                 let [own, other] = [Level::Warn, *level].map(|level| Meaning::Number(rank(level)));
-                compare(&own, *comparison, &other)
+                of(Some(compare(&own, *comparison, &other)))
             }
             Expression::Time(comparison, moment) => {
                 let [own, other] = [1_005, moment.time_ns]
                     .map(|time| Meaning::Number(BigRational::from_integer(time.into())));
-                compare(&own, *comparison, &other)
+                of(Some(compare(&own, *comparison, &other)))
             }
         }
     }
@@ -362,12 +388,16 @@ proptest! {
         let mut reader = Reader::from_slice(&bytes).unwrap();
         let record = reader.next_record().unwrap().expect("a record");
         let special = expression.specialize(record.call_site());
-        let expected = naive::is_true(&expression, given);
+        let expected = naive::truth(&expression, given);
         let mut scratch = Scratch::default();
-        prop_assert_eq!(special.is_true(&record, &mut scratch), expected, "{}", special);
+        prop_assert_eq!(special.is_true(&record, &mut scratch), expected == 2, "{}", special);
+        prop_assert!(special.can_be_true() || expected < 2, "{}", special);
+        let inverse = Expression::Not(Box::new(expression.clone()));
+        let inverse = inverse.specialize(record.call_site()).is_true(&record, &mut scratch);
+        prop_assert_eq!(inverse, expected == 0, "{}", special);
         // Where nothing is left to ask a record, that is the answer.
         if let Expression::Constant(value) = special {
-            prop_assert_eq!(value, expected);
+            prop_assert_eq!(value, [Some(false), None, Some(true)][usize::from(expected)]);
         }
     }
 

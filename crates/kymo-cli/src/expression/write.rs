@@ -9,15 +9,16 @@ use super::{Comparison, Expression, Field, Operand};
 use crate::argument::Argument;
 
 /// Names that mean something else than the argument of that name.
-const RESERVED: [&str; 15] = [
-    "and", "arg", "contains", "false", "file", "level", "line", "matches", "message", "none",
-    "not", "or", "target", "thread", "time",
+const RESERVED: [&str; 21] = [
+    "None", "NULL", "and", "arg", "contains", "false", "file", "in", "is", "level", "line",
+    "matches", "message", "nil", "none", "not", "null", "or", "target", "thread", "time",
 ];
 
 impl Display for Expression {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Constant(value) => value.fmt(f),
+            Self::Constant(Some(value)) => value.fmt(f),
+            Self::Constant(None) => f.write_str("unknown"),
             Self::Or(parts) => list(parts, " or ", |part| matches!(part, Self::Or(_)), f),
             Self::And(parts) => {
                 list(parts, " and ", |part| matches!(part, Self::Or(_) | Self::And(_)), f)
@@ -27,6 +28,7 @@ impl Display for Expression {
                 list(&[&**part], "", |part| matches!(part, Self::Or(_) | Self::And(_)), f)
             }
             Self::Truth(field) => field.fmt(f),
+            Self::IsNone(field) => write!(f, "{field} is none"),
             Self::Compare(left, comparison, right) => write!(f, "{left} {comparison} {right}"),
             Self::Contains(left, right) => write!(f, "{left} contains {right}"),
             Self::Matches(field, pattern) => {
@@ -60,7 +62,6 @@ impl Display for Operand {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Field(field) => field.fmt(f),
-            Self::None => f.write_str("none"),
             Self::Bool(value) => value.fmt(f),
             Self::Integer(value) => {
                 write!(f, "{}{}", if value.is_negative { "-" } else { "" }, value.magnitude)

@@ -60,10 +60,15 @@ pub struct Arguments {
     /// Records of which this is true, such as 'px > 100 and account == "ACME"'
     ///
     /// Operands are arguments (`px`, `arg.px`, or `[0]` by position), `level`, `time`, `target`,
-    /// `thread`, `file`, `line`, `message`, and values: 100, 0xff, 99.5, "text", 5ms, true, none.
-    /// Operators are == != < <= > >=, `contains`, `matches` "REGEX", `not`, `and`, `or`, ( ). A
-    /// level is the greater the more urgent it is (`level >= warn`), a time is as for --since
-    /// (`time > "-5m"`). A comparison with an argument that a record does not have is false.
+    /// `thread`, `file`, `line`, `message`, and values: 100, 0xff, 99.5, "text", 5ms, true.
+    /// Operators are == != < <= > >=, `contains`, `matches` "REGEX", `is none`, `is not none`, `not`,
+    /// `and`, `or`, ( ). A level is the greater the more urgent it is (`level >= warn`), a time is as
+    /// for --since (`time > "-5m"`).
+    ///
+    /// As in SQL, a test of an argument that is none, or that a record does not have, is neither true
+    /// nor false, and neither is its `not`: both `px != 0` and `not px == 0` choose records that have
+    /// a px, and `px is none` those that have none there. So no record is shown for a value that it
+    /// does not have.
     #[arg(long = "where", value_name = "EXPRESSION", allow_hyphen_values = true)]
     expression: Option<Expression>,
 

@@ -50,9 +50,9 @@ impl Sites {
             return Verdict::Unwanted;
         }
         match self.expression.as_ref().map(|expression| expression.specialize(site)) {
-            None => Verdict::If(Expression::Constant(true)),
-            Some(Expression::Constant(false)) => Verdict::Unwanted,
-            Some(expression) => Verdict::If(expression),
+            None => Verdict::If(Expression::Constant(Some(true))),
+            Some(expression) if expression.can_be_true() => Verdict::If(expression),
+            Some(_) => Verdict::Unwanted,
         }
     }
 
