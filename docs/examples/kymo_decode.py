@@ -224,11 +224,16 @@ class Segment:
     def frames(self):
         """The valid frames: offset, kind and payload."""
         at, good = 4096, 4096
+        # From there on, the first frame that is not valid is the end.
+        believed = self.committed if self.committed >= 4096 else len(self.data)
         while at + 8 <= len(self.data):
             checksum, kind = struct.unpack_from("<IB", self.data, at)
             end = at + 8 + int.from_bytes(self.data[at + 5:at + 8], "little")
             if (kind == 0 or end > min(len(self.data), at + 8 + (1 << 20))
-                    or crc32c(self.data[at + 4:end]) != checksum ^ self.salt):
+                    or crc32c(self.data[at + 4:end]) != checksum ^ self.salt
+                    or at > max(good, believed)):
+                if at >= believed:
+                    break
                 at += 8
                 continue
             if at > good:
@@ -238,7 +243,7 @@ class Segment:
             if kind == 9:
                 return
         if good < min(self.committed, len(self.data)) or self.committed > len(self.data):
-            self.damage(good, "the end is damaged or missing")
+            self.damage(good, "the end of what was committed is damaged or missing")
 
     def objects(self):
         """The lines of the output."""

@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use common::Turn;
+use kymo_format::header::COMMITTED_OFFSET;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -90,6 +91,27 @@ fn marks_decode_alike() {
     file.commit();
     let path = turn.file("marks.kymo", &file.bytes);
     compare(&path).unwrap();
+}
+
+/// Past the committed length both end at the first frame that is not whole, and call nothing damage.
+#[test]
+fn torn_files_decode_alike() {
+    let turn = Turn::take();
+    let mut file = segment::sample();
+    let last = file.frames.len() - 1;
+    file.bytes.truncate(file.frames[last].0);
+    for torn in 3..last {
+        let mut bytes = file.bytes.clone();
+        let (start, end) = file.frames[torn];
+        let committed = file.frames[torn - 1].0 as u64;
+        bytes[COMMITTED_OFFSET..COMMITTED_OFFSET + 8].copy_from_slice(&committed.to_le_bytes());
+        bytes[(start + end) / 2] ^= 0x55;
+        let path = turn.file("torn.kymo", &bytes);
+        let Some(python) = decoded_by_python(&path) else { return };
+        let command = common::run(&[&"cat", &"--order", &"written", &"--format", &"json", &path]);
+        assert!(command.err.contains("its writer died"), "{command:?}");
+        assert_eq!(common::finished(python).fine(), command.out, "frame {torn}");
+    }
 }
 
 fn config() -> ProptestConfig {

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use common::{Turn, run};
 use kymo::info;
+use kymo_format::header::COMMITTED_OFFSET;
 use kymo_reader::{Event, Options, Reader};
 use proptest::prelude::*;
 use segment::{Rec, Segment, sample};
@@ -67,6 +68,28 @@ fn repaired(turn: &Turn, bytes: &[u8]) -> (Content, Content) {
     let written = after.records.len() as u64;
     assert_eq!(after.totals, Some((written, after.dropped)));
     (before, after)
+}
+
+/// A copy has what precedes the first torn frame past the committed length, and no drops for the rest:
+/// it was never in the file.
+#[test]
+fn a_torn_end_is_left_out() {
+    let turn = Turn::take();
+    let mut file = sample();
+    let last = file.frames.len() - 1;
+    file.bytes.truncate(file.frames[last].0);
+    let (whole, _) = repaired(&turn, &file.bytes);
+    for torn in 3..last {
+        let mut bytes = file.bytes.clone();
+        let (start, end) = file.frames[torn];
+        let committed = file.frames[torn - 1].0 as u64;
+        bytes[COMMITTED_OFFSET..COMMITTED_OFFSET + 8].copy_from_slice(&committed.to_le_bytes());
+        bytes[(start + end) / 2] ^= 0x55;
+        let (from, to) = repaired(&turn, &bytes);
+        assert_eq!(from.records, to.records);
+        assert_eq!(from.dropped, to.dropped);
+        assert!(whole.records.starts_with(&from.records), "up to frame {torn}");
+    }
 }
 
 #[test]

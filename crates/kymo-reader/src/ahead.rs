@@ -90,7 +90,8 @@ impl<'a> Segment<'a> {
             let skipped = self.skip.as_ref().is_some_and(|skip| skip.covers(offset));
             offset >= begin && !skipped
         };
-        let (mut offset, mut limit) = (self.last_dump, u64::MAX);
+        // Past the committed length a frame counts only if those before it do.
+        let (mut offset, mut limit) = (self.last_dump, self.frames.believed_end());
         let is_place =
             |offset: u64| offset >= HEADER_BYTES as u64 && offset.is_multiple_of(ALIGNMENT as u64);
         while is_place(offset) && offset < limit {

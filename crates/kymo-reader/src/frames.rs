@@ -4,6 +4,10 @@
 //! bytes, this takes time in proportion to their number ([`Checker`]), and holds no more of them
 //! than one frame.
 //!
+//! Past the committed length, the first frame that is not valid is the end: the writer died while
+//! it copied frames there, and a copy does not go from front to back. A valid frame that follows
+//! may hold records whose predecessors are lost, or which the writer has written again.
+//!
 //! INV-1: a frame is never handed out twice, and every byte behind the header page belongs to
 //! exactly one frame handed out, one skipped range, the rest behind the last of them, or what was
 //! jumped over because nobody wants it.
@@ -12,7 +16,7 @@ use super::checksum::Checker;
 use super::error::Error;
 use super::source::{Kept, Source};
 use kymo_format::frame::FrameHeader;
-use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES};
+use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES};
 
 /// The frames of a segment.
 pub(super) struct Frames<'a> {
@@ -36,7 +40,8 @@ pub(super) struct Frames<'a> {
 /// How far is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// To the last valid frame.
+    /// To the last valid frame before the committed length, and from there to the first one that is
+    /// not valid.
     All,
     /// To the committed length as it was when the file was opened.
     Snapshot,
@@ -108,6 +113,10 @@ impl<'a> Frames<'a> {
                     None => continue,
                 }
             };
+            let committed = self.believed_end();
+            if offset > committed && self.skipped_from.is_some() {
+                return self.end_at(committed);
+            }
             if self.is_valid(header, offset)? {
                 if let Some(from) = self.skipped_from.take() {
                     return Ok(Found::Skipped { offset: from, bytes: offset - from, cut: false });
@@ -117,8 +126,29 @@ impl<'a> Frames<'a> {
                 self.current_bytes = header.frame_bytes();
                 return Ok(Found::Frame { kind: header.kind, offset });
             }
+            if offset >= committed {
+                return self.end_at(committed);
+            }
             self.skipped_from.get_or_insert(offset);
             self.skip();
+        }
+    }
+
+    /// From where on frames count only as long as all of them are valid: the committed length. If
+    /// that is damaged (it is less than the header page), none is doubted.
+    pub(super) fn believed_end(&self) -> u64 {
+        if self.committed < HEADER_BYTES as u64 { u64::MAX } else { self.committed }
+    }
+
+    /// Ends at a frame past the committed length that is not valid. What was skipped before that is
+    /// handed out first.
+    fn end_at(&mut self, committed: u64) -> Result<Found, Error> {
+        match self.skipped_from {
+            Some(from) if from < committed => {
+                self.skipped_from = Some(committed);
+                Ok(Found::Skipped { offset: from, bytes: committed - from, cut: false })
+            }
+            _ => self.behind_end(),
         }
     }
 
@@ -166,8 +196,7 @@ impl<'a> Frames<'a> {
         Ok(&window[..window.len().min(len)])
     }
 
-    /// Says what stands behind the frame that closes the segment: nothing, zeros, or bytes that
-    /// nobody will read.
+    /// Says what follows the last frame that counts: nothing, zeros, or bytes that nobody will read.
     pub(super) fn behind_end(&mut self) -> Result<Found, Error> {
         self.leave_current();
         let offset = *self.skipped_from.get_or_insert(self.source.offset());
