@@ -3,6 +3,7 @@
 //! A file that is still being written is read as it was when it was opened, any other to the last
 //! valid frame.
 
+use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -121,20 +122,22 @@ pub fn complain_about_refused(refused: &[kymo::RefusedFile]) {
     }
 }
 
-/// Opens all files, and those in directories, that can be opened; `complain` is told about the
-/// others.
+/// Opens all files, and those in directories, that can be opened, each of them once, by whatever
+/// names it is given; `complain` is told about the others.
 fn open_all(
     paths: &[PathBuf],
     options: impl Fn() -> Options<'static>,
     mut complain: impl FnMut(&Path, OpenError),
 ) -> Vec<Input> {
-    let mut inputs = Vec::new();
-    let mut open = |path: &Path, complain: &mut dyn FnMut(&Path, OpenError)| match Input::open(
-        path,
-        options(),
-    ) {
-        Ok(input) => inputs.push(input),
-        Err(error) => complain(path, error),
+    let (mut inputs, mut opened) = (Vec::new(), HashSet::new());
+    let mut open = |path: &Path, complain: &mut dyn FnMut(&Path, OpenError)| {
+        if identity(path).is_some_and(|identity| !opened.insert(identity)) {
+            return;
+        }
+        match Input::open(path, options()) {
+            Ok(input) => inputs.push(input),
+            Err(error) => complain(path, error),
+        }
     };
     for path in paths {
         if !path.is_dir() {
@@ -157,6 +160,21 @@ fn open_all(
         }
     }
     inputs
+}
+
+/// What tells the file at `path` from all others, whatever its names: a directory, a pattern of the
+/// shell and a link may lead to the same one.
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    // Standard input is none; it can be read only once in any case.
+    let metadata = path.metadata().ok().filter(|_| path.as_os_str() != "-")?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok().filter(|_| path.as_os_str() != "-")
 }
 
 fn belongs_to(side: &Reader<'_>, log: &Reader<'_>) -> bool {

@@ -286,6 +286,12 @@ impl Work {
         if is_known || is_busy && !target.is_directory {
             return;
         }
+        // Two things that the user named may lead to the same file.
+        let is_this = |source: &Source| source.identity() == identity.as_ref();
+        if identity.is_some() && self.sources.iter().any(is_this) {
+            target.known.extend(identity);
+            return;
+        }
         let number = self.next_number;
         match Source::open(path, index, number, self.follow, self.batch.filter()) {
             Ok(source) => {

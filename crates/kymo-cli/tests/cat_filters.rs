@@ -276,6 +276,18 @@ fn a_directory_is_the_log_files_in_it() {
         std::fs::copy(&log, directory.join(name)).unwrap();
     }
     assert_eq!(messages(&directory, "--grep ^7$ --no-marks"), "7 7");
+    // A file is read once, whatever names lead to it: the directory, a pattern of the shell, a hard
+    // link. Each record was printed once for each name.
+    std::fs::hard_link(directory.join("a.kymo"), directory.join("a-again.kymo")).unwrap();
+    let (a, b) = (directory.join("a.kymo"), directory.join("b.kymo"));
+    for command in ["cat", "tail"] {
+        let args: [&dyn AsRef<std::ffi::OsStr>; 7] =
+            [&command, &directory, &a, &b, &"--grep=^7$", &"--no-marks", &"--format={message}"];
+        assert_eq!(run(&args).fine(), "7\n7\n", "{command}");
+    }
+    let stats = run(&[&"stats", &directory, &a, &b, &"--json"]).fine();
+    let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+    assert_eq!((&stats["files"], &stats["records"]), (&2.into(), &60.into()));
     std::os::unix::fs::symlink("a.kymo", directory.join("latest.kymo")).unwrap();
     let ran = run(&[&"cat", &directory, &"--grep=^7$", &"--no-marks"]);
     ran.complains(2, &["latest.kymo: is a symbolic link"]);

@@ -3,8 +3,10 @@
 //! There is no specification; this is what the parsers that people use agree on. A value is bare
 //! unless it is empty or has a space, `"`, `=`, `\` or a character outside of ASCII's printable
 //! ones in it: then it stands in quotes, with the escapes of JSON. A key has `_` for what would
-//! need quotes. Arguments that would take another key's name have `arg.` before theirs.
+//! need quotes. Arguments that would take another key's name have `arg.` before theirs, so that no key
+//! comes twice.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
@@ -131,19 +133,33 @@ impl Site {
         middle.push_str(" file=");
         write_text(site.file(), &mut middle);
         let _ = write!(middle, " line={} thread=", site.line());
-        let names = site.names().iter().map(|name| &**name).enumerate();
-        Self { middle, keys: names.map(|(position, name)| key(position, name)).collect() }
+        let keys = keys(site.names()).into_iter().map(|key| format!(" {key}=")).collect();
+        Self { middle, keys }
     }
 }
 
-/// The key of an argument, with what stands around it.
-fn key(position: usize, name: &str) -> String {
-    if name.is_empty() {
-        return format!(" arg{position}=");
-    }
-    let replaced: String = name.chars().map(|c| if is_bare(c) { c } else { '_' }).collect();
-    let prefix = if KEYS.contains(&replaced.as_str()) { "arg." } else { "" };
-    format!(" {prefix}{replaced}=")
+/// The keys of arguments with these names, no two of them the same: `arg0` for one without a name,
+/// and for one whose name is another key `arg.NAME`, or that with a number behind it.
+fn keys(names: &[impl AsRef<str>]) -> Vec<String> {
+    let mut taken: HashSet<String> = KEYS.map(str::to_owned).into();
+    let unnamed = |(at, name): (usize, &str)| name.is_empty().then(|| format!("arg{at}"));
+    let named = || names.iter().map(AsRef::as_ref).enumerate();
+    taken.extend(named().filter_map(unnamed));
+    let key = |(at, name)| {
+        if let Some(key) = unnamed((at, name)) {
+            return key;
+        }
+        let name: String = name.chars().map(|c| if is_bare(c) { c } else { '_' }).collect();
+        let mut key = name.clone();
+        for number in 1_u64.. {
+            if taken.insert(key.clone()) {
+                break;
+            }
+            key = if number == 1 { format!("arg.{name}") } else { format!("arg.{name}.{number}") };
+        }
+        key
+    };
+    named().map(key).collect()
 }
 
 fn write_thread(thread: &Thread, out: &mut String) {
@@ -189,4 +205,35 @@ fn write_text(text: &str, out: &mut String) {
 
 fn is_bare(c: char) -> bool {
     c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// `{} {arg0}` printed `arg0=` twice.
+    #[test]
+    fn an_argument_named_like_another_key() {
+        assert_eq!(keys(&["", "arg0"]), ["arg0", "arg.arg0"]);
+        assert_eq!(keys(&["arg1", "", "px"]), ["arg.arg1", "arg1", "px"]);
+        assert_eq!(
+            keys(&["level", "arg.level", "level"]),
+            ["arg.level", "arg.arg.level", "arg.level.2"]
+        );
+        assert_eq!(keys(&["a b", "a=b", "a_b"]), ["a_b", "arg.a_b", "arg.a_b.2"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_key_comes_twice(names in prop::collection::vec(
+            prop_oneof!["(arg[.]?)?[ab0-3=]{0,2}", Just("time".to_owned()), Just(String::new())],
+            0..8,
+        )) {
+            let keys = keys(&names);
+            let all: HashSet<&str> = keys.iter().map(|key| &**key).chain(KEYS).collect();
+            prop_assert_eq!(all.len(), names.len() + KEYS.len(), "{:?}", keys);
+        }
+    }
 }
