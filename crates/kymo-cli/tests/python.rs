@@ -29,19 +29,19 @@ fn decoded_by_python(file: &Path) -> Option<Output> {
     }
 }
 
-fn decoded_by_the_command(file: &Path) -> String {
+fn decoded_by_the_command(file: &Path) -> common::Ran {
     let name = file.file_name().unwrap();
     let args: [&dyn AsRef<std::ffi::OsStr>; 6] =
         [&"cat", &"--order", &"written", &"--format", &"json", &name];
     let output = common::kymo(&args).current_dir(file.parent().unwrap()).output().unwrap();
-    common::finished(output).fine()
+    common::finished(output)
 }
 
 /// Compares line by line: a difference is then one record, and not a file.
 fn compare(file: &Path) -> Result<(), TestCaseError> {
     let Some(output) = decoded_by_python(file) else { return Ok(()) };
     let python = common::finished(output).fine();
-    let command = decoded_by_the_command(file);
+    let command = decoded_by_the_command(file).fine();
     for (python, command) in python.lines().zip(command.lines()) {
         prop_assert_eq!(python, command);
     }
@@ -108,7 +108,7 @@ fn torn_files_decode_alike() {
         bytes[(start + end) / 2] ^= 0x55;
         let path = turn.file("torn.kymo", &bytes);
         let Some(python) = decoded_by_python(&path) else { return };
-        let command = common::run(&[&"cat", &"--order", &"written", &"--format", &"json", &path]);
+        let command = decoded_by_the_command(&path);
         assert!(command.err.contains("its writer died"), "{command:?}");
         assert_eq!(common::finished(python).fine(), command.out, "frame {torn}");
     }
