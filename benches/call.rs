@@ -3,16 +3,14 @@
 //! Batches that fit into the ring are timed; between them, untimed, the ring is drained. The
 //! consumer runs on another core all the while.
 
-mod common;
-
 use std::hint::black_box;
 use std::time::Duration;
 
-use common::batches::bench;
-use common::place::{PRODUCER_CORE, Scratch, consumer_core, pin};
-use common::values::{BATCH, name, price, text};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kymo::{Clock, Level, Logger};
+use kymo_bench::batches::bench;
+use kymo_bench::place::{PRODUCER_CORE, Scratch, consumer_core, pin};
+use kymo_bench::values::{BATCH, name, price, text};
 
 fn calls(c: &mut Criterion) {
     pin(PRODUCER_CORE).expect("the producer's core");
@@ -36,7 +34,7 @@ fn with_clock(c: &mut Criterion, title: &str, clock: Clock) {
     let mut group = c.benchmark_group(title);
     group.throughput(Throughput::Elements(1));
     bench(&mut group, &logger, BATCH, "bare counter read", |_| {
-        black_box(common::counter::read());
+        black_box(kymo_bench::counter::read());
     });
     bench(&mut group, &logger, BATCH, "disabled", |i| {
         kymo::trace!("order {} filled at {} for {}", i, price(i), name(i));

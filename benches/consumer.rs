@@ -3,15 +3,13 @@
 //! The producers log as fast as the waiting policy lets them, and flush: the consumer is what is
 //! measured.
 
-mod common;
-
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use common::place::{Scratch, consumer_core};
-use common::values::{name, price};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kymo::{Logger, Overflow};
+use kymo_bench::place::{Scratch, consumer_core};
+use kymo_bench::values::{name, price};
 
 /// Messages in one measurement, of all producers together.
 const MESSAGES: u64 = 400_000;

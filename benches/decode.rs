@@ -2,17 +2,15 @@
 //!
 //! The file is in memory: what the device does is not measured.
 
-mod common;
-
 use std::hint::black_box;
 use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use common::place::Scratch;
-use common::values::{name, price};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kymo::{Level, Logger, Overflow};
+use kymo_bench::place::Scratch;
+use kymo_bench::values::{name, price};
 use kymo_reader::{Event, Files, Options, Order, Record, json};
 
 const MESSAGES: u64 = 500_000;

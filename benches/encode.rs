@@ -3,15 +3,13 @@
 //! A whole call is measured, with the coarse clock, so that the time stamp (15 ns) does not hide
 //! what is looked for: the difference to `nothing`.
 
-mod common;
-
 use std::time::Duration;
 
-use common::batches::{Group, bench};
-use common::place::{PRODUCER_CORE, Scratch, consumer_core, pin};
-use common::values::{name, price, text};
 use criterion::{Criterion, criterion_group, criterion_main};
 use kymo::{Clock, Logger};
+use kymo_bench::batches::{Group, bench};
+use kymo_bench::place::{PRODUCER_CORE, Scratch, consumer_core, pin};
+use kymo_bench::values::{name, price, text};
 
 /// Calls in a batch: the longest record here takes 550 bytes.
 const BATCH: u64 = 1_024;

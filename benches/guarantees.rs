@@ -4,9 +4,6 @@
 //! is drained in between; the options take turns, so that the machine's moods strike all alike. In
 //! the second each call is timed by itself, because each waits for the consumer.
 
-#[path = "common/mod.rs"]
-mod common;
-
 use std::error::Error;
 use std::hint::black_box;
 use std::thread;
@@ -15,7 +12,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use kymo::{Builder, Level, Logger, Overflow, WriteThrough, error, info};
 
-use common::place::{PRODUCER_CORE, Scratch, consumer_core, pin};
+use kymo_bench::place::{PRODUCER_CORE, Scratch, consumer_core, pin};
 
 /// Calls of a batch: they fit into a ring of 1 MiB.
 const BATCH: u64 = 4_096;

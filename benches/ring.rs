@@ -11,14 +11,10 @@
 //! all. What counts is the median of the batches, and of their ratios to the batch of rtrb's ring
 //! just before.
 
-mod common;
-
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use common::counter;
-use common::place::{PRODUCER_CORE, consumer_core, pin};
 use kymo::ring::producer::{Lent, Producer};
 use kymo::ring::recorder::layout::{Identity, Mode};
 use kymo::ring::recorder::mapping::{self, DEFAULT_DIRECTORY};
@@ -26,6 +22,8 @@ use kymo::ring::recorder::memory::Ring;
 use kymo::ring::recorder::overwriting::{Follower, Recorder};
 use kymo::ring::recorder::{bounded, overwriting};
 use kymo::ring::{WORD_BYTES, WordConsumer};
+use kymo_bench::counter;
+use kymo_bench::place::{PRODUCER_CORE, consumer_core, pin};
 
 /// The words of a record: a header, a time stamp, three arguments.
 const WORDS: usize = 5;

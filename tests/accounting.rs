@@ -1,8 +1,7 @@
 //! What became of each record, and who is told: policies by level, statistics, notices, critical
 //! records, and shutdown with a time limit.
 
-#[path = "common/logged.rs"]
-mod logged;
+use kymo_testing::logged;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};

@@ -1,8 +1,7 @@
 //! A wall clock that jumps while a program logs: times in the file do not run backwards, and a mark
 //! says by how much the clock was set.
 
-#[path = "common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use kymo_reader::{Event, Options, Order};
 use segment::{Rec, Segment};

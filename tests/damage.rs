@@ -1,8 +1,7 @@
 //! A file that a logger wrote, cut off at every byte and flipped in every byte: the reader goes on,
 //! and loses nothing that stands before the damage.
 
-#[path = "common/logged.rs"]
-mod logged;
+use kymo_testing::logged;
 
 use kymo_reader::{Options, Order, Reader};
 use logged::Turn;

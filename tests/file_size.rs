@@ -1,7 +1,6 @@
 //! How many bytes of file a record takes, everything included, at a million records.
 
-#[path = "common/logged.rs"]
-mod logged;
+use kymo_testing::logged;
 
 use logged::Turn;
 

@@ -1,7 +1,6 @@
 //! The flight recorder: what goes round, when it is dumped, and where a reader finds it.
 
-#[path = "common/logged.rs"]
-mod logged;
+use kymo_testing::logged;
 
 use std::thread;
 use std::time::Duration;

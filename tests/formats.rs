@@ -1,8 +1,7 @@
 //! What the reader prints is what `format!` prints: for every type, through the whole way of a
 //! record.
 
-#[path = "common/logged.rs"]
-mod logged;
+use kymo_testing::logged;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};

@@ -1,12 +1,9 @@
 //! The bodies of the fuzz targets under proptest, so that they run on stable Rust and with every
 //! `cargo test`. Longer: `PROPTEST_CASES=1000000 cargo test --release --test hostile_files`.
 
-#[path = "../fuzz/src/lib.rs"]
-mod fuzz;
-
-use fuzz::{check, frames, memory, ring, segment, target};
 use kymo_format::header::{ClockSource, Header};
 use kymo_format::varint;
+use kymo_testing::hostile::{check, frames, memory, ring, segment, target};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;

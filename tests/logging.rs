@@ -1,7 +1,6 @@
 //! Log statements, threads, and the life of a logger: what is logged is what is read.
 
-#[path = "common/logged.rs"]
-mod logged;
+use kymo_testing::logged;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

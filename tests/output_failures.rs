@@ -3,10 +3,7 @@
 //! system of their own.
 #![cfg(target_os = "linux")]
 
-#[path = "common/logged.rs"]
-mod logged;
-#[path = "common/namespace.rs"]
-mod namespace;
+use kymo_testing::namespace;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -1,8 +1,7 @@
 //! Levels that overwrite their oldest records: nobody waits, what is overwritten is counted exactly,
 //! and what is left is in order.
 
-#[path = "common/logged.rs"]
-mod logged;
+use kymo_testing::logged;
 
 use std::thread;
 use std::time::Duration;

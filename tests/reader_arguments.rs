@@ -1,7 +1,6 @@
 //! Arguments as Rust types, and what `next_record` says of what it passes over.
 
-#[path = "common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::net::IpAddr;
 use std::time::Duration;

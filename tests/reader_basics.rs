@@ -1,7 +1,6 @@
 //! What is written is what is read, from a slice and from anything that can be read.
 
-#[path = "common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::io::{self, Read};
 

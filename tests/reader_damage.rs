@@ -1,7 +1,6 @@
 //! Damage is local, is reported, and never takes what stands before it.
 
-#[path = "common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::time::{Duration, Instant};
 

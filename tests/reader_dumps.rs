@@ -1,7 +1,6 @@
 //! Dumps of flight recorders in a file: their place in time, in all ways of reading.
 
-#[path = "common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::io::Cursor;
 

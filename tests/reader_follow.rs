@@ -1,7 +1,6 @@
 //! Following a file while it is being written.
 
-#[path = "common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};

@@ -1,8 +1,7 @@
 //! Files and directories: what is opened, what is refused, and what of a file that is being written
 //! is read.
 
-#[path = "common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};

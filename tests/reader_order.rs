@@ -1,7 +1,6 @@
 //! Records of several threads and files in the order of time.
 
-#[path = "common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::collections::BTreeMap;
 

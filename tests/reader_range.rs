@@ -1,8 +1,7 @@
 //! A range of time: the records are those that reading everything finds, whether the index helps,
 //! is damaged, lies, or is missing.
 
-#[path = "common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::io::Write;
 

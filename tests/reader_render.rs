@@ -1,7 +1,6 @@
 //! Text made by several threads is that which one makes, in the same order.
 
-#[path = "common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::convert::Infallible;
 use std::fmt::Write;

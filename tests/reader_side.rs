@@ -1,7 +1,6 @@
 //! A log and its side file: each record is handed out once, wherever it stands.
 
-#[path = "common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -5,8 +5,7 @@
 //! log at each of these places, one after the other, instead of by chance.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-#[path = "common/logged.rs"]
-mod logged;
+use kymo_testing::logged;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

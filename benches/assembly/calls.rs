@@ -5,14 +5,11 @@
 //! twice and divides the difference. Each function below is one call as a user writes it. They are
 //! not inlined so that a tool can find them; that costs a `ret`.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 use std::hint::black_box;
 
-use common::place::Scratch;
-use common::values::{name, price, text};
 use kymo::{Clock, Level, Logger, Overflow};
+use kymo_bench::place::Scratch;
+use kymo_bench::values::{name, price, text};
 use kymo_reader::{Reader, Record, json};
 
 #[inline(never)]

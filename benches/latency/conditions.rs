@@ -1,7 +1,7 @@
 //! What a reader of the figures has to know about the machine and the run.
 
-use crate::common::machine;
 use crate::options::Options;
+use kymo_bench::machine;
 
 /// Names and values, in the order in which they are shown.
 pub fn collect(options: &Options) -> Vec<(&'static str, String)> {

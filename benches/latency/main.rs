@@ -12,8 +12,6 @@
 //! what the machine does meanwhile hits all of them; the tables show medians over the rounds.
 //! Before the tables stand the conditions.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod conditions;
 mod cpu;
 mod measure;
@@ -24,7 +22,7 @@ mod subject;
 use std::error::Error;
 use std::process::ExitCode;
 
-use common::table::{Report, Table};
+use kymo_bench::table::{Report, Table};
 use options::{Command, Options};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -51,7 +49,7 @@ fn run() -> Result<()> {
 
 fn measure_all(options: &Options) -> Result<()> {
     let conditions = conditions::collect(options);
-    common::place::pin(options.producer_core)?;
+    kymo_bench::place::pin(options.producer_core)?;
     let mut report = Report::new(conditions);
     report.print_conditions();
     for measure in measure::ALL {

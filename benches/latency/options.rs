@@ -6,8 +6,8 @@ use std::time::Duration;
 use lexopt::prelude::*;
 
 use crate::Result;
-use crate::common::place;
 use crate::measure;
+use kymo_bench::place;
 
 pub const HELP: &str = "\
 Usage: cargo bench --bench latency -- [options] [measure ...]

@@ -1,7 +1,7 @@
 //! A thousand log statements, for the measure `first`: each with its own code and its own call
 //! site.
 
-use crate::common::values::{name, price};
+use kymo_bench::values::{name, price};
 
 /// A function that runs one log statement.
 pub type Statement = fn(u64);

@@ -1,6 +1,6 @@
 #![no_main]
 
-use kymo_fuzz::{memory, target};
+use kymo_testing::hostile::{memory, target};
 
 #[global_allocator]
 static ALLOCATOR: memory::Counting = memory::Counting;

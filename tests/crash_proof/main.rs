@@ -21,8 +21,7 @@ use child::{AS_OF_STOP, Counters, THREADS, text};
 use kymo::{Logger, RecoverError, Recovery, info, recoverable};
 use kymo_reader::{Event, Files, Options, Order};
 
-#[path = "../common/namespace.rs"]
-mod namespace;
+use kymo_testing::namespace;
 
 fn spawn(scene: &str, dir: &Path) -> Child {
     command(scene, dir).spawn().unwrap()

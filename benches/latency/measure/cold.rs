@@ -4,14 +4,14 @@ use std::hint::black_box;
 
 use super::nothing_lost;
 use crate::Result;
-use crate::common::counter;
-use crate::common::statistics::{COLUMNS, Distribution, summarise};
-use crate::common::table::Table;
 use crate::options::Options;
 use crate::subject::bare::Empty;
 use crate::subject::floor::Floor;
 use crate::subject::logger::{Coarse, Counter, Kymo};
 use crate::subject::{Message, Mixed, Producer, Setup, Subject};
+use kymo_bench::counter;
+use kymo_bench::statistics::{COLUMNS, Distribution, summarise};
+use kymo_bench::table::Table;
 
 /// What is walked between two calls: more than the caches hold.
 const WALK_BYTES: usize = 64 << 20;

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use super::nothing_lost;
 use crate::Result;
-use crate::common::place;
-use crate::common::statistics::median;
-use crate::common::table::Table;
 use crate::cpu;
 use crate::options::Options;
 use crate::subject::floor::Floor;
 use crate::subject::logger::{Counter, Kymo};
 use crate::subject::{Message, Mixed, Outcome, Producer, Setup, Subject};
+use kymo_bench::place;
+use kymo_bench::statistics::median;
+use kymo_bench::table::Table;
 
 /// Messages/s, bytes per message in the file, seconds of the consumer on a processor, and
 /// nanoseconds of these per message.

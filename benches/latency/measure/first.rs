@@ -5,13 +5,13 @@
 
 use super::nothing_lost;
 use crate::Result;
-use crate::common::statistics::{COLUMNS, Distribution, summarise};
-use crate::common::table::Table;
-use crate::common::{counter, place};
 use crate::options::{FirstThread, Options};
 use crate::sites::{Statement, statements};
 use crate::subject::logger::{Counter, Kymo};
 use crate::subject::{Setup, Subject};
+use kymo_bench::statistics::{COLUMNS, Distribution, summarise};
+use kymo_bench::table::Table;
+use kymo_bench::{counter, place};
 
 pub fn run(options: &Options) -> Result<Vec<Table>> {
     let mut rounds = FirstThread::ALL.map(|_| Vec::new());

@@ -7,12 +7,6 @@ use std::time::Duration;
 
 use super::nothing_lost;
 use crate::Result;
-use crate::common::counter;
-use crate::common::instructions;
-use crate::common::statistics::median;
-use crate::common::table::Table;
-use crate::common::timing::batch;
-use crate::common::values::BATCH;
 use crate::options::Options;
 use crate::subject::bare::CounterRead;
 use crate::subject::floor::Floor;
@@ -20,6 +14,12 @@ use crate::subject::logger::{Coarse, Counter, Kymo};
 use crate::subject::{
     Disabled, Ints, Message, Mixed, Producer as _, Setup, Static, Str64, Subject,
 };
+use kymo_bench::counter;
+use kymo_bench::instructions;
+use kymo_bench::statistics::median;
+use kymo_bench::table::Table;
+use kymo_bench::timing::batch;
+use kymo_bench::values::BATCH;
 
 /// Median nanoseconds of a call, and of a bare counter read beside it; instructions of a call.
 struct Figures {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::nothing_lost;
 use crate::Result;
-use crate::common::statistics::median;
-use crate::common::table::Table;
 use crate::cpu;
 use crate::options::Options;
 use crate::subject::logger::{Counter, Kymo};
 use crate::subject::{Message, Mixed, Producer, Setup, Subject};
+use kymo_bench::statistics::median;
+use kymo_bench::table::Table;
 
 pub fn run(options: &Options) -> Result<Vec<Table>> {
     let figures = (0..options.rounds).map(|_| one_round(options)).collect::<Result<Vec<_>>>()?;

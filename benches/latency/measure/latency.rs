@@ -2,14 +2,14 @@
 
 use super::nothing_lost;
 use crate::Result;
-use crate::common::statistics::{COLUMNS, Distribution, summarise};
-use crate::common::table::Table;
-use crate::common::timing::{BURST, bursts_of};
 use crate::options::Options;
 use crate::subject::bare::Empty;
 use crate::subject::floor::Floor;
 use crate::subject::logger::{Coarse, Counter, Kymo};
 use crate::subject::{Disabled, Ints, Message, Mixed, Producer, Setup, Static, Str64, Subject};
+use kymo_bench::statistics::{COLUMNS, Distribution, summarise};
+use kymo_bench::table::Table;
+use kymo_bench::timing::{BURST, bursts_of};
 
 struct Row {
     message: &'static str,

@@ -7,12 +7,12 @@ use std::sync::Barrier;
 
 use super::nothing_lost;
 use crate::Result;
-use crate::common::machine::{self, Resident};
-use crate::common::statistics::median;
-use crate::common::table::Table;
 use crate::options::Options;
 use crate::subject::logger::{Counter, Kymo};
 use crate::subject::{Message, Mixed, Producer, Setup, Subject};
+use kymo_bench::machine::{self, Resident};
+use kymo_bench::statistics::median;
+use kymo_bench::table::Table;
 
 const THREADS: [usize; 2] = [1, 64];
 

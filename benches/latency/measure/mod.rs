@@ -10,9 +10,9 @@ pub mod memory;
 mod saturation;
 
 use crate::Result;
-use crate::common::table::Table;
 use crate::options::Options;
 use crate::subject::Outcome;
+use kymo_bench::table::Table;
 
 /// A measure.
 pub struct Measure {

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::common::counter;
-use crate::common::statistics::{COLUMNS, Distribution, median};
-use crate::common::table::Table;
-use crate::common::values::BATCH;
 use crate::options::Options;
 use crate::subject::logger::{Counter, Kymo, Prepared};
 use crate::subject::{Message, Mixed, Outcome, Producer, Setup, Subject};
+use kymo_bench::counter;
+use kymo_bench::statistics::{COLUMNS, Distribution, median};
+use kymo_bench::table::Table;
+use kymo_bench::values::BATCH;
 
 const POLICIES: [(&str, kymo::Overflow); 2] = [
     ("wait", kymo::Overflow::Wait { timeout: None }),

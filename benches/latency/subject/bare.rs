@@ -2,7 +2,7 @@
 
 use super::{Outcome, Setup, Subject};
 use crate::Result;
-pub use crate::common::bare::{CounterRead, Empty};
+pub use kymo_bench::bare::{CounterRead, Empty};
 
 macro_rules! bare {
     ($subject:ident) => {

@@ -2,8 +2,8 @@
 
 use super::{Outcome, Setup, Subject};
 use crate::Result;
-pub use crate::common::floor::Floor;
-use crate::common::floor::FloorProducer;
+pub use kymo_bench::floor::Floor;
+use kymo_bench::floor::FloorProducer;
 
 impl<const WORDS: usize> Subject for Floor<WORDS> {
     type Producer<'s> = FloorProducer<WORDS>;

@@ -7,9 +7,9 @@ pub mod logger;
 use std::time::Duration;
 
 use crate::Result;
-pub use crate::common::messages::{Disabled, Ints, Message, Mixed, Producer, Static, Str64};
-use crate::common::place::Scratch;
 use crate::options::Options;
+pub use kymo_bench::messages::{Disabled, Ints, Message, Mixed, Producer, Static, Str64};
+use kymo_bench::place::Scratch;
 
 /// How a subject is to be set up.
 pub struct Setup {

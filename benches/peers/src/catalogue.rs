@@ -56,10 +56,10 @@ pub const ALL: &[Entry] = &[
         program: "floor",
         multiple: 4,
         configuration: "kymo's poll interval of 5 µs, a ring of 1 MiB, `write` to the file",
-        recommended: "benches/common/floor.rs",
+        recommended: "crates/kymo-bench/src/floor.rs",
         lacks: &[lack(
             "is no logger: one kind of record, no levels, no call sites, no strings, no reader",
-            "benches/common/floor.rs",
+            "crates/kymo-bench/src/floor.rs",
         )],
         ..USUAL
     },

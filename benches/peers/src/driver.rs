@@ -10,14 +10,14 @@ use lexopt::prelude::*;
 use serde_json::{Value, json};
 
 use crate::Result;
-use crate::common::bare::{CounterRead, Empty};
-use crate::common::counter;
-use crate::common::messages::{Disabled, Ints, Message, Mixed, Producer, Static, Str64};
-use crate::common::place;
-use crate::common::statistics::{COLUMNS, Distribution, median};
-use crate::common::timing::{BURST, batch, bursts_of};
-use crate::common::values::BATCH;
 use crate::peer::{Peer, Setup};
+use kymo_bench::bare::{CounterRead, Empty};
+use kymo_bench::counter;
+use kymo_bench::messages::{Disabled, Ints, Message, Mixed, Producer, Static, Str64};
+use kymo_bench::place;
+use kymo_bench::statistics::{COLUMNS, Distribution, median};
+use kymo_bench::timing::{BURST, batch, bursts_of};
+use kymo_bench::values::BATCH;
 
 /// Bursts between two pauses in which the queue is drained: their calls fit into every queue.
 const BURSTS: usize = BATCH as usize / BURST;

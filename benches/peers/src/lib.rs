@@ -1,7 +1,6 @@
 //! Other loggers, measured as kymo is: what their programs share.
 
 pub mod catalogue;
-pub mod common;
 pub mod driver;
 pub mod peer;
 

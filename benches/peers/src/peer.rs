@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-pub use crate::common::messages::Producer;
+pub use kymo_bench::messages::Producer;
 
 /// How a logger is to be set up.
 pub struct Setup {

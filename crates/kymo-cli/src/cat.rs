@@ -6,16 +6,17 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use kymo_reader::{Ending, Event, Files, Options, Reader};
 
-use crate::argument::Argument;
-use crate::filter::{self, Filter};
+use crate::filter;
 use crate::format;
 use crate::input::Inputs;
 use crate::interrupt;
 use crate::outcome::{self, Outcome, complain};
 use crate::output::{Closed, Output};
-use crate::point::Reference;
 use crate::progress::Progress;
 use crate::selection::{self, Selection};
+use kymo_query::Argument;
+use kymo_query::Filter;
+use kymo_query::Reference;
 
 /// Prints the records of log files, several files merged by time.
 ///

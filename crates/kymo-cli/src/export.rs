@@ -17,9 +17,9 @@ use crate::input::Inputs;
 use crate::interrupt;
 use crate::outcome::{self, Outcome};
 use crate::output::Closed;
-use crate::point::Reference;
 use crate::progress::Progress;
 use destination::Destination;
+use kymo_query::Reference;
 use perfetto::Perfetto;
 
 /// Writes log files, merged by time, in the format of another tool.

@@ -31,7 +31,7 @@ impl Formatter for Escaping {
     {
         let mut escaped = String::with_capacity(fragment.len() + 2);
         write_string(fragment, &mut escaped);
-        writer.write_all(escaped[1..escaped.len() - 1].as_bytes())
+        writer.write_all(&escaped.as_bytes()[1..escaped.len() - 1])
     }
 }
 

@@ -21,9 +21,9 @@ use crate::format;
 use crate::interrupt;
 use crate::outcome::{Outcome, complain};
 use crate::output::{Closed, Output};
-use crate::point::Reference;
 use crate::progress::Progress;
 use batch::Batch;
+use kymo_query::Reference;
 use source::{Ended, Identity, NotYet, Source};
 
 /// How long the command sleeps when there is nothing new. A writer that has nothing to do sleeps

@@ -1,8 +1,7 @@
 //! What `kymo cat` prints.
 
 mod common;
-#[path = "../../../tests/common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;

@@ -1,8 +1,7 @@
 //! Which records `kymo cat` prints.
 
 mod common;
-#[path = "../../../tests/common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::path::{Path, PathBuf};
 use std::thread;

@@ -1,8 +1,7 @@
 //! What `kymo cat` prints for a record, in each format.
 
 mod common;
-#[path = "../../../tests/common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::path::PathBuf;
 use std::thread;

@@ -1,8 +1,7 @@
 //! `kymo export`: what is exported parses back, and a trace is what the Trace Event Format says.
 
 mod common;
-#[path = "../../../tests/common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

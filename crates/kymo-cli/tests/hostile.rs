@@ -1,10 +1,6 @@
 //! The command itself on hostile files, and on what is no file.
 
-#[path = "../../../fuzz/src/frames.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
-mod frames;
-#[path = "../../../fuzz/src/segment.rs"]
-mod segment;
+use kymo_testing::hostile::segment;
 
 mod common;
 

@@ -1,8 +1,7 @@
 //! Ctrl-C ends a long work in order: nothing is left behind, and the exit code says so.
 
 mod common;
-#[path = "../../../tests/common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::fs::File;
 use std::io::Write;

@@ -1,8 +1,7 @@
 //! Output for machines is as safe to show as text.
 
 mod common;
-#[path = "../../../tests/common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use common::{Turn, run};
 use kymo_format::types::Type;

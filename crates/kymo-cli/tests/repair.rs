@@ -2,8 +2,7 @@
 //! read of it.
 
 mod common;
-#[path = "../../../tests/common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::path::Path;
 

@@ -1,8 +1,7 @@
 //! A log with a side file beside it: each record is there once, wherever it stands.
 
 mod common;
-#[path = "../../../tests/common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use common::{Turn, kymo, run};
 use kymo_format::types::Type;

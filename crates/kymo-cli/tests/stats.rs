@@ -1,8 +1,7 @@
 //! `kymo stats`: the counts are those of what was logged, the bytes those of the file.
 
 mod common;
-#[path = "../../../tests/common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::collections::BTreeMap;
 

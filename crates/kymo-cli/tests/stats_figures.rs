@@ -2,8 +2,7 @@
 //! with times from a nanosecond to days.
 
 mod common;
-#[path = "../../../tests/common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -342,7 +341,9 @@ fn every_figure_is_right_over_twelve_decades() {
 fn rfc3339(ns: u64) -> String {
     let (days, rest) = (ns / 86_400_000_000_000, ns % 86_400_000_000_000);
     let (mut year, mut left) = (1970, days);
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     while left >= 365 + u64::from(is_leap(year)) {
         left -= 365 + u64::from(is_leap(year));
         year += 1;

@@ -1,8 +1,7 @@
 //! `kymo verify`: whole files are whole, and whatever is done to one is found, with its place.
 
 mod common;
-#[path = "../../../tests/common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use std::path::Path;
 

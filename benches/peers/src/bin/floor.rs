@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use kymo_peers::common::floor::{Floor, FloorProducer};
+use kymo_bench::floor::{Floor, FloorProducer};
 use kymo_peers::peer::{Peer, Setup};
 use kymo_peers::{Result, driver};
 

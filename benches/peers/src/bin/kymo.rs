@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use kymo_reader::Reader;
 use kymo::{Clock, Logger, Overflow};
 use kymo_peers::peer::{Peer, Producer, Setup};
 use kymo_peers::{Result, driver};
+use kymo_reader::Reader;
 
 struct Kymo(Logger);
 

@@ -11,8 +11,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use kymo_bench::table::readable;
 use kymo_peers::Result;
-use kymo_peers::common::table::readable;
 use lexopt::prelude::*;
 use plotters::prelude::*;
 use serde_json::Value;

@@ -13,7 +13,7 @@ use kymo_reader::{CallSite, Drops, Event, Header, Record, Thread};
 
 use super::tracks::Tracks;
 use crate::format::sites::Sites;
-use crate::time::Times;
+use kymo_query::time::Times;
 
 /// Writes events.
 pub struct Perfetto {

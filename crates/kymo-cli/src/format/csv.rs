@@ -12,7 +12,7 @@ use kymo_reader::{Event, Record, Thread, write_escaped};
 use super::elapsed::{Blank, Form, Since};
 use super::json::Json;
 use super::mark::Mark;
-use crate::time::Times;
+use kymo_query::time::Times;
 
 /// Writes events as CSV.
 pub struct Csv {

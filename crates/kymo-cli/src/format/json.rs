@@ -15,7 +15,7 @@ use kymo_reader::{
 
 use super::elapsed::{Blank, Form, Since};
 use super::sites::Sites;
-use crate::time::Times;
+use kymo_query::time::Times;
 
 /// Writes events as JSON.
 pub struct Json {

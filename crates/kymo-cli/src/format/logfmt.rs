@@ -16,7 +16,7 @@ use kymo_reader::{CallSite, Event, Record, Thread, Value};
 use super::elapsed::{Blank, Form, Since};
 use super::mark::Mark;
 use super::sites::Sites;
-use crate::time::Times;
+use kymo_query::time::Times;
 
 /// The keys that are not arguments.
 const KEYS: [&str; 14] = [

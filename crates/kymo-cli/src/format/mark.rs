@@ -5,7 +5,7 @@ use std::fmt::Write;
 use kymo_reader::Level;
 use kymo_reader::{ClockSet, Drops, Dump, DumpEnd, Event, Gap, Signal, Thread};
 
-use crate::time::Times;
+use kymo_query::time::Times;
 
 /// An event that is no record, and is shown in its place.
 pub struct Mark<'e> {

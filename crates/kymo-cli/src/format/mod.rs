@@ -8,7 +8,7 @@ mod logfmt;
 mod mark;
 mod parser;
 mod pattern;
-pub mod sites;
+pub(crate) mod sites;
 mod text;
 
 use anstream::{AutoStream, ColorChoice};
@@ -16,11 +16,11 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use kymo_reader::Event;
 
-use crate::argument::Argument;
-use crate::time;
 use csv::Csv;
 use elapsed::{Blank, Elapsed, Since};
 use json::Json;
+use kymo_query::Argument;
+use kymo_query::time;
 use logfmt::Logfmt;
 use mark::Mark;
 use parser::FormatParser;

@@ -18,9 +18,9 @@ use kymo_reader::{Event, Record, Template, Value, write_escaped};
 use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;
 use super::text::{Text, shown};
-use crate::argument::Argument;
-use crate::caret::CaretError;
-use crate::time::Times;
+use kymo_query::Argument;
+use kymo_query::CaretError;
+use kymo_query::time::Times;
 
 /// What the user wants a line to be.
 #[derive(Clone, Debug, PartialEq)]

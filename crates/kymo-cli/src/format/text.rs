@@ -13,7 +13,7 @@ use kymo_reader::{Event, Record, write_escaped};
 use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;
 use super::mark::Mark;
-use crate::time::Times;
+use kymo_query::time::Times;
 
 /// How wide a span of time is shown, so that those below a day stand below each other.
 const ELAPSED_WIDTH: usize = 15;

@@ -9,7 +9,7 @@ use kymo_reader::json::write_value;
 use kymo_reader::{CallSite, Record, Value};
 use serde::Serialize;
 
-use crate::filter::Place;
+use kymo_query::Place;
 
 /// How many records may wait for their counterpart.
 const MAX_OPEN: usize = 1 << 20;

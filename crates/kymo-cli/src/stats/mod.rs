@@ -22,10 +22,10 @@ use crate::interrupt;
 use crate::machine::write_json;
 use crate::outcome::{self, Outcome, complain};
 use crate::output::{Closed, Output};
-use crate::point::Reference;
 use crate::progress::Progress;
-use crate::time;
 use between::{Between, Places};
+use kymo_query::Reference;
+use kymo_query::time;
 use tally::Tally;
 
 /// Says what logs most and what it costs.

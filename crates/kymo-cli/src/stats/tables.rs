@@ -9,7 +9,7 @@ use terminal_size::{Width, terminal_size};
 use super::between::Latency;
 use super::histogram::Histogram;
 use super::summary::{Count, Summary};
-use crate::time::Times;
+use kymo_query::time::Times;
 
 /// How wide output is that goes to no terminal.
 const DEFAULT_WIDTH: usize = 80;

@@ -10,7 +10,7 @@ use super::Sort;
 use super::between::{Between, Role};
 use super::histogram::Histogram;
 use super::summary::{Count, Dropped, SiteRow, Summary, ThreadRow};
-use crate::filter::Filter;
+use kymo_query::Filter;
 
 /// What was counted so far.
 pub struct Tally {

@@ -3,9 +3,9 @@
 
 use kymo_reader::{Event, Thread};
 
-use crate::filter::Filter;
 use crate::format::{Line, Lines};
 use crate::output::{Closed, Output};
+use kymo_query::Filter;
 
 /// How many lines more than wanted are held before those that are not wanted are let go.
 const SLACK: usize = 4 << 10;

@@ -7,10 +7,10 @@ use std::path::Path;
 use kymo_reader::{Ending, Error, Options, Reader, is_locked, open_file};
 
 use super::batch::Batch;
-use crate::filter::Filter;
 use crate::input;
 use crate::interrupt;
 use crate::progress::Progress;
+use kymo_query::Filter;
 
 /// How many events are taken from a file before others have their turn.
 const TURN: u64 = 8 << 10;

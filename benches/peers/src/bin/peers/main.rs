@@ -18,10 +18,10 @@ mod rounds;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use kymo_bench::machine;
+use kymo_bench::table::Report;
 use kymo_peers::Result;
 use kymo_peers::catalogue::{self, Entry};
-use kymo_peers::common::machine;
-use kymo_peers::common::table::Report;
 use options::Options;
 use program::Logger;
 use rounds::{Measurement, Rounds};

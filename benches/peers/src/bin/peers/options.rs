@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use kymo_bench::place;
 use kymo_peers::Result;
 use kymo_peers::catalogue;
-use kymo_peers::common::place;
 use lexopt::prelude::*;
 
 pub const HELP: &str = "\

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
+use kymo_bench::statistics::COLUMNS;
+use kymo_bench::table::{Table, readable};
 use kymo_peers::catalogue::Entry;
-use kymo_peers::common::statistics::COLUMNS;
-use kymo_peers::common::table::{Table, readable};
 
 use crate::options::Options;
 use crate::program::Logger;

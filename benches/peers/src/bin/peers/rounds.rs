@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use kymo_bench::statistics::median;
 use kymo_peers::Result;
 use kymo_peers::catalogue::Entry;
-use kymo_peers::common::statistics::median;
 use serde_json::Value;
 
 use crate::options::Options;

@@ -6,11 +6,11 @@ use jiff::tz::TimeZone;
 use kymo_reader::Template;
 
 use super::{Field, Fit, Operand, Pattern, Piece};
-use crate::argument::Argument;
-use crate::caret::CaretError;
 use crate::format::elapsed::Since;
 use crate::format::layout::{Align, Layout};
-use crate::time::Times;
+use kymo_query::Argument;
+use kymo_query::CaretError;
+use kymo_query::time::Times;
 
 /// How wide a field can be made, in characters.
 const MAX_WIDTH: usize = 1_000;

@@ -1,8 +1,5 @@
 //! Builds segment files in memory, for tests: a small writer that does what it is told, wrong
 //! things included.
-//!
-//! Include it with `#[path = "common/segment.rs"] mod segment;`.
-#![allow(dead_code, reason = "each test file uses its own part of it")]
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,6 @@ mod thread;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use clap::Args;
 use kymo_reader::Level;
 use kymo_reader::{Event, Options, Record};
 use regex::Regex;
@@ -21,60 +20,44 @@ use crate::expression::{Expression, Scratch};
 use crate::point::{Point, Reference};
 pub use place::Place;
 use site::Sites;
-use thread::ThreadName;
+pub use thread::ThreadName;
 
-/// The options that say which records are wanted.
-#[derive(Args)]
-#[group(skip)]
-#[command(next_help_heading = "Filters")]
-pub struct Arguments {
-    /// Records of this level and of more urgent ones: error, warn, info, debug or trace
-    #[arg(long, value_name = "LEVEL")]
-    level: Option<Level>,
-
-    /// Records whose target begins with this; may be given several times
-    #[arg(long, value_name = "PREFIX")]
-    target: Vec<String>,
-
-    /// Records of the thread with this name or number; may be given several times
-    #[arg(long, value_name = "NAME|NUMBER")]
-    thread: Vec<ThreadName>,
-
-    /// Records from this time on: RFC 3339, a date, or how long ago (-5m)
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    since: Option<Point>,
-
-    /// Records from before this time
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    until: Option<Point>,
-
-    /// Records whose message matches this regular expression
-    #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
-    grep: Option<Regex>,
-
-    /// Records logged there: the end of the source file's path, and the line; may be given several
-    /// times
-    #[arg(long, value_name = "FILE[:LINE]")]
-    at: Vec<Place>,
-
-    /// Records of which this is true, such as 'px > 100 and account == "ACME"'
-    ///
-    /// Operands are arguments (`px`, `arg.px`, or `[0]` by position), `level`, `time`, `target`,
-    /// `thread`, `file`, `line`, `message`, and values: 100, 0xff, 99.5, "text", 5ms, true.
-    /// Operators are == != < <= > >=, `contains`, `matches` "REGEX", `is none`, `is not none`, `not`,
-    /// `and`, `or`, ( ). A level is the greater the more urgent it is (`level >= warn`), a time is as
-    /// for --since (`time > "-5m"`).
-    ///
-    /// As in SQL, a test of an argument that is none, or that a record does not have, is neither true
-    /// nor false, and neither is its `not`: both `px != 0` and `not px == 0` choose records that have
-    /// a px, and `px is none` those that have none there. So no record is shown for a value that it
-    /// does not have.
-    #[arg(long = "where", value_name = "EXPRESSION", allow_hyphen_values = true)]
-    expression: Option<Expression>,
-
-    /// Hide what was dropped, lost or damaged
-    #[arg(long)]
-    no_marks: bool,
+/// What is asked of records. Each criterion that is given narrows the choice; none leaves all.
+///
+/// ```
+/// use kymo_query::{Criteria, Reference};
+/// use kymo_reader::Level;
+///
+/// let reference = Reference::now(jiff::tz::TimeZone::UTC);
+/// let filter = Criteria {
+///     level: Some(Level::Warn),
+///     targets: vec!["net".to_owned()],
+///     expression: Some("px > 100".parse()?),
+///     ..Criteria::default()
+/// }
+/// .build(&reference);
+/// # Ok::<(), kymo_query::CaretError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Criteria {
+    /// This level and more urgent ones.
+    pub level: Option<Level>,
+    /// Prefixes of targets, any of which will do.
+    pub targets: Vec<String>,
+    /// Threads, any of which will do.
+    pub threads: Vec<ThreadName>,
+    /// From this time on.
+    pub since: Option<Point>,
+    /// Before this time.
+    pub until: Option<Point>,
+    /// Records whose message matches.
+    pub grep: Option<Regex>,
+    /// Places in the source, any of which will do.
+    pub places: Vec<Place>,
+    /// Records of which this is true.
+    pub expression: Option<Expression>,
+    /// Leaves out marks of drops, gaps and damage.
+    pub no_marks: bool,
 }
 
 /// Decides which records and marks are wanted.
@@ -101,8 +84,8 @@ enum Verdict {
     If(Expression),
 }
 
-impl Arguments {
-    /// The filter that these options describe.
+impl Criteria {
+    /// The filter that asks all this. Points in time are measured by `reference`.
     pub fn build(self, reference: &Reference) -> Filter {
         let resolve = |point: Point| point.resolve(reference);
         let mut expression = self.expression;
@@ -110,10 +93,10 @@ impl Arguments {
             expression.resolve(reference);
         }
         Filter {
-            sites: Arc::new(Sites::new(self.level, self.target, self.at, expression)),
+            sites: Arc::new(Sites::new(self.level, self.targets, self.places, expression)),
             verdicts: Vec::new(),
             is_pushed_down: Cell::new(false),
-            threads: self.thread,
+            threads: self.threads,
             since_ns: self.since.map(resolve),
             until_ns: self.until.map(resolve),
             grep: self.grep,

@@ -1,5 +1,4 @@
 //! Logs to a file of its own and reads it back.
-#![allow(dead_code, reason = "not every test that includes this uses all of it")]
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -13,6 +13,7 @@ pub struct ThreadName {
 }
 
 impl ThreadName {
+    /// Whether this is the name or the number of `thread`.
     pub fn is(&self, thread: &Thread) -> bool {
         thread.name() == self.name || self.number == Some(thread.number())
     }

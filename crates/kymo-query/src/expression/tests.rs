@@ -5,8 +5,7 @@ use kymo_reader::Reader;
 use num_rational::BigRational;
 use proptest::prelude::*;
 
-#[path = "../../../../tests/common/segment.rs"]
-mod segment;
+use kymo_testing::segment;
 
 use super::*;
 use segment::{Arg, Rec, Segment};

@@ -1,15 +1,11 @@
 //! What the command does with hostile bytes: a file goes through all formats, an expression through
 //! the parser, and is asked about records.
-//!
-//! The command is no library: whoever includes this file has the command's modules `argument`,
-//! `caret`, `expression`, `format`, `point` and `time` in its root.
 
 use clap::Parser;
 use kymo_reader::{Options, Order, Reader};
 
-use crate::expression::{Expression, Scratch};
-use crate::format;
-use crate::point::Reference;
+use kymo_cli::format;
+use kymo_query::{CaretError, Expression, Reference, Scratch};
 
 /// Once so much text came of one file, the rest of it is not printed.
 const ENOUGH_TEXT: usize = 1 << 18;
@@ -67,7 +63,7 @@ pub fn ask(expression: &str, file: &[u8]) {
     let mut expression: Expression = match expression.parse() {
         Ok(expression) => expression,
         Err(error) => {
-            let error: crate::caret::CaretError = error;
+            let error: CaretError = error;
             assert_eq!(error.to_string().lines().count(), 3, "{error}");
             return;
         }

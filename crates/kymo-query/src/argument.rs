@@ -7,8 +7,9 @@ use kymo_reader::CallSite;
 /// The name of an argument, or its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Argument {
+    /// By its name.
     Named(Box<str>),
-    /// From 0, counting those with names too.
+    /// By its position from 0, counting those with names too.
     At(usize),
 }
 

@@ -8,7 +8,7 @@ use kymo_format::{MAX_PAYLOAD_BYTES, varint};
 use super::frames;
 
 /// A file with one of everything, from the first version.
-const GOLDEN: &[u8] = include_bytes!("../../tests/golden/v1.kymo");
+const GOLDEN: &[u8] = include_bytes!("../../../../tests/golden/v1.kymo");
 
 /// What format strings are made of, here.
 const PIECES: &[&str] = &[

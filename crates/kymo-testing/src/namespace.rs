@@ -1,5 +1,4 @@
 //! Child processes of a test that have a file system of their own.
-#![allow(dead_code, reason = "not every test that includes this uses all of it")]
 
 use std::ffi::CString;
 use std::io;

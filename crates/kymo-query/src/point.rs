@@ -21,7 +21,9 @@ pub enum Point {
 /// What a [`Point`] is measured by.
 #[derive(Clone)]
 pub struct Reference {
+    /// The zone of points without an offset.
     pub zone: TimeZone,
+    /// What points relative to the present count from.
     pub now: Timestamp,
 }
 

@@ -54,18 +54,23 @@ const MAX_PATTERN_BYTES: usize = 4 << 20;
 /// What is true or false of a record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
-    /// `None`: it is unknown.
+    /// True or false of every record; `None` where that is unknown.
     Constant(Option<bool>),
+    /// One of these is true.
     Or(Vec<Expression>),
+    /// All of these are true.
     And(Vec<Expression>),
+    /// This is not true.
     Not(Box<Expression>),
     /// The field is true.
     Truth(Field),
     /// The argument is there, and is none.
     IsNone(Field),
+    /// Two operands compare so.
     Compare(Operand, Comparison, Operand),
     /// A string contains another, or a sequence a value.
     Contains(Operand, Operand),
+    /// The text of a field matches a regular expression.
     Matches(Field, Pattern),
     /// The record's level, the more urgent the greater, compared with this one.
     Level(Comparison, Level),

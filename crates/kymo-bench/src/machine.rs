@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::counter;
-use super::statistics::median;
+use crate::counter;
+use crate::statistics::median;
 
 /// Names and values, in the order in which they are shown.
 pub fn describe(cores: &[usize], directory: &Path) -> Vec<(&'static str, String)> {

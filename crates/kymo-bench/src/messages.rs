@@ -1,6 +1,6 @@
 //! The messages that are measured, and what has to be able to log them.
 
-use super::values::{name, price, text};
+use crate::values::{name, price, text};
 
 /// A thread's way to the logger.
 pub trait Producer {

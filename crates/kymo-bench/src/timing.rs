@@ -1,9 +1,9 @@
 //! Timed calls: loops that are compiled for each message and each logger.
 
-use super::counter;
-use super::messages::{Message, Producer};
-use super::statistics::Distribution;
-use super::values::BATCH;
+use crate::counter;
+use crate::messages::{Message, Producer};
+use crate::statistics::Distribution;
+use crate::values::BATCH;
 
 /// Calls in a burst.
 pub const BURST: usize = 20;

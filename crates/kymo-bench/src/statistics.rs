@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::counter;
+use crate::counter;
 
 /// The median; not a number where there is nothing.
 pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {

@@ -3,8 +3,8 @@
 
 use std::hint::black_box;
 
-use super::counter;
-use super::messages::Producer;
+use crate::counter;
+use crate::messages::Producer;
 
 /// Does nothing: what remains is what measuring costs.
 pub struct Empty;

@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::messages::Producer;
-use super::{counter, place};
+use crate::messages::Producer;
+use crate::{counter, place};
 
 /// As many slots as fit into a ring of kymo's default capacity.
 const fn slots(words: usize) -> usize {

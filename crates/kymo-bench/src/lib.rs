@@ -1,10 +1,11 @@
 //! What the benches share: the values that are logged, the counter, the cores, the files.
-#![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub mod bare;
+#[cfg(feature = "own")]
 pub mod batches;
 pub mod counter;
 pub mod floor;
+#[cfg(feature = "own")]
 pub mod instructions;
 pub mod machine;
 pub mod messages;

@@ -1,15 +1,8 @@
 //! Tests: what is printed of a hostile file is lines of text, and nothing that controls a terminal.
-//! Longer: `PROPTEST_CASES=1000000 cargo test --release -p kymo-cli --bin kymo hostile`.
-//!
-//! Also the bodies of fuzz targets, which are in `fuzz`.
+//! Longer: `PROPTEST_CASES=1000000 cargo test --release -p kymo-cli --test hostile_lines`.
 
-#[path = "../../../fuzz/src/command.rs"]
-mod command;
-#[path = "../../../fuzz/src/frames.rs"]
-#[allow(dead_code, reason = "other targets use the rest")]
-mod frames;
-#[path = "../../../fuzz/src/segment.rs"]
-mod segment;
+use kymo_testing::hostile::command;
+use kymo_testing::hostile::segment;
 
 use arbitrary::Unstructured;
 use proptest::collection::vec;

@@ -1,0 +1,83 @@
+//! The `kymo` command: reads the log files that kymo writes.
+//!
+//! One file or folder per command, and what they share beside them: `input` opens log files and
+//! judges what was found in them, `walk` goes through one frame by frame, `filter` says which records
+//! are wanted and `selection` how many of them, `format` turns them into lines, `output` is standard
+//! output, `machine` JSON for it, and `fresh` a file that appears when it is complete, `outcome` is the exit code and the
+//! lines on standard error, `interrupt` is Ctrl-C, `progress` the bar of a long work.
+//!
+//! Whatever comes out of a log file may be hostile, and goes to a terminal: it leaves only through
+//! the reader's escaping functions.
+#![forbid(unsafe_code)]
+
+mod cat;
+mod export;
+mod filter;
+#[doc(hidden)]
+pub mod format;
+mod fresh;
+mod generate;
+mod input;
+mod interrupt;
+mod machine;
+mod outcome;
+mod output;
+mod progress;
+mod recover;
+mod repair;
+mod selection;
+mod stats;
+mod tail;
+mod verify;
+mod walk;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Reads the log files that kymo writes.
+#[derive(Parser)]
+#[command(name = "kymo", version, arg_required_else_help = true, after_help = outcome::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Cat(cat::Cat),
+    Export(export::Export),
+    Recover(recover::Recover),
+    Repair(repair::Repair),
+    Stats(stats::Stats),
+    Tail(tail::Tail),
+    Verify(verify::Verify),
+    Completions(generate::Completions),
+    #[command(name = "man")]
+    Manual(generate::Manual),
+}
+
+/// Runs the command with the arguments of this process.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Cat(command) => command.run(),
+        Command::Export(command) => command.run(),
+        Command::Recover(command) => command.run().into(),
+        Command::Repair(command) => command.run(),
+        Command::Stats(command) => command.run(),
+        Command::Tail(command) => command.run(),
+        Command::Verify(command) => command.run(),
+        Command::Completions(command) => command.run(&mut Cli::command()).into(),
+        Command::Manual(command) => command.run(Cli::command()).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_options_are_in_each_others_way() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,14 @@
+//! What the tests, benches and fuzz targets of this repository share.
+//!
+//! | module | for |
+//! | --- | --- |
+//! | [`logged`] | a test that logs to a file of its own and reads it back |
+//! | [`segment`] | a segment built frame by frame, wrong ones included |
+//! | [`namespace`] | child processes with a file system of their own: small, slow or read-only disks |
+//! | [`hostile`] | bytes that mean harm, and what must hold whatever they are: the bodies of the fuzz targets |
+
+pub mod hostile;
+pub mod logged;
+#[cfg(unix)]
+pub mod namespace;
+pub mod segment;
