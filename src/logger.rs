@@ -14,7 +14,9 @@ use crate::clock::{TickSource, monotonic_ns, nanoseconds};
 use crate::consumer::{Consumer, Pacing, Report, Watch};
 use crate::core::Core;
 use crate::crash_proof::CrashProof;
-use crate::crash_proof::recover::{Discardable, RecoverError, Recovery, discardable, recover};
+use crate::crash_proof::recover::{
+    Discardable, RecoverError, Recovery, discardable, recover_locked,
+};
 use crate::endings::with_infix;
 use crate::error::{StartError, StartErrorKind};
 use crate::exit;
@@ -22,9 +24,9 @@ use crate::fork;
 use crate::hot::GATE;
 use crate::level::Level;
 use crate::orphans::{self, Orphan};
-use crate::segment::Output;
 use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
+use crate::segment::{Output, Target};
 use crate::signals::{self, standby};
 use crate::stats::{Counters, Stats};
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
@@ -282,23 +284,26 @@ impl Builder {
             self.path = with_infix(&self.path, std::process::id());
         }
         let ring_words = self.ring_words();
-        let recovered = self.recover_last()?;
+        // From now on nobody else writes there, or renames what is there.
+        let target = Target::lock(&self.path)?;
+        let recovered = self.recover_last(&target)?;
         if recovered.as_ref().is_some_and(|it| it.records() > 0) {
             // Whoever wants it recovered does not want it written over.
             self.overwrite = false;
         }
-        let discarded =
-            if self.overwrite { discardable(&self.path) } else { Discardable::default() };
+        let discarded = match target.found() {
+            Some(log) if target.loses_content(self.overwrite) => discardable(target.path(), log),
+            _ => Discardable::default(),
+        };
         let clock = TickSource::new(self.clock);
         let crash_proof = self.make_crash_proof(clock)?;
         let core = Core::new(clock, self.policies, ring_words).with_crash_proof(crash_proof);
         let core = Arc::new(core);
-        let begun = self.begin(&core, discarded.records());
+        let begun = self.begin(&core, target, discarded);
         if let (Err(_), Some(crash_proof)) = (&begun, core.crash_proof()) {
             crash_proof.end();
         }
         let (consumer, standby) = begun?;
-        discarded.discard();
         exit::end_at_exit(&core, self.endings.exit_timeout);
         let thread = consumer.thread().clone();
         signals::install(self.endings.signals, &core.emergency, thread, standby);
@@ -312,31 +317,29 @@ impl Builder {
     }
 
     /// Recovers what is there already, if that is wanted.
-    fn recover_last(&self) -> Result<Option<Recovery>, StartError> {
-        let is_there = || std::fs::metadata(&self.path).is_ok_and(|it| it.len() > 0);
-        if !self.recover || !is_there() {
-            return Ok(None);
-        }
-        match recover(&self.path) {
+    fn recover_last(&self, target: &Target) -> Result<Option<Recovery>, StartError> {
+        let Some(log) = target.found().filter(|_| self.recover) else { return Ok(None) };
+        match recover_locked(target.path(), log) {
             Ok(recovery) => Ok(Some(recovery)),
             // Something else lies there, which is renamed, or written over. Or a process has that log
-            // still: if it writes to it, opening the file will fail; if not, it is this one, and what
-            // its last logger left can be recovered when it has ended.
+            // still, and does not write to it: it is this one, and what its last logger left can be
+            // recovered when it has ended.
             Err(RecoverError::NotALog(_) | RecoverError::InUse(_)) => Ok(None),
             Err(RecoverError::File(path, error)) => Err(StartError::file(&path, error)),
         }
     }
 
     /// Opens the segment, and starts the consumer.
-    /// `discarded`: so many records are going to be discarded with what is there.
+    /// `discarded`: what is going to be discarded with what is there.
     fn begin(
         &self,
         core: &Arc<Core>,
-        discarded: u64,
+        target: Target,
+        discarded: Discardable,
     ) -> Result<(JoinHandle<Report>, Standby), StartError> {
         // Before the file is touched: a consumer that cannot be pinned leaves no trace.
-        let consumer = self.spawn_consumer(core.clone(), discarded)?;
-        let segment = self.open_segment(core)?;
+        let consumer = self.spawn_consumer(core.clone(), discarded.records())?;
+        let segment = self.open_segment(core, target, discarded)?;
         // Now, and not by the consumer: critical records may need it before that is ready.
         core.set_log(segment.output.log_file());
         let standby = consumer.standby.clone();
@@ -353,11 +356,17 @@ impl Builder {
         self.crash_proof.as_ref().map(make).transpose()
     }
 
-    fn open_segment(&self, core: &Core) -> Result<Segment, StartError> {
+    fn open_segment(
+        &self,
+        core: &Core,
+        target: Target,
+        discarded: Discardable,
+    ) -> Result<Segment, StartError> {
         let window = self.window_bytes();
         let (source, rings) = (core.clock.source(), core.crash_proof());
         let rings = rings.map(|crash_proof| crash_proof.place().clone());
-        let output = MappedFile::create(&self.path, self.overwrite, source, window, rings)?;
+        let discard = || discarded.discard();
+        let output = MappedFile::create_at(target, self.overwrite, discard, source, window, rings)?;
         Ok(Segment { salt: output.salt(), output })
     }
 

@@ -162,3 +162,45 @@ fn marks_that_lead_in_a_circle_or_nowhere_lead_nowhere() {
         assert_eq!(read.records.len(), expected.len());
     }
 }
+
+/// A process that was killed between the words of the header that name the last dump and the commit of
+/// that dump left a file in which no dump was found, and an earlier one was shown where it stands.
+#[test]
+fn marks_are_found_whatever_word_of_the_header_the_writer_came_to() {
+    let first = [
+        Part::Block { thread: 0, records: 3 },
+        Part::Dump { thread: 1, blocks: vec![2, 2], back: 300 },
+        Part::Block { thread: 0, records: 3 },
+    ];
+    let second = Part::Dump { thread: 2, blocks: vec![3], back: 350 };
+    let (before, expected) = file(&first);
+    let (whole, with_second) = file(&[&first[..], &[second]].concat());
+    let mark = |file: &Segment| {
+        u64::from_le_bytes(*file.bytes[1088..].first_chunk().expect("a header page"))
+    };
+    let marks = (mark(&before), mark(&whole));
+    assert!(0 < marks.0 && marks.0 < marks.1, "{marks:?}");
+    // What the words 1088 and 1096 are, and whether the second dump is committed, at each step.
+    for (last, next, is_committed) in [
+        (marks.0, marks.0, false),
+        (marks.0, marks.1, false),
+        (marks.0, marks.1, true),
+        (marks.1, marks.1, true),
+        // A writer of an earlier release, or one that failed.
+        (marks.0, 0, false),
+        (marks.1, 0, true),
+    ] {
+        let mut bytes = whole.bytes.clone();
+        bytes[1088..1096].copy_from_slice(&last.to_le_bytes());
+        bytes[1096..1104].copy_from_slice(&next.to_le_bytes());
+        if !is_committed {
+            bytes.truncate(marks.1 as usize);
+            bytes.resize(bytes.len() + 4_096, 0);
+        }
+        let committed = if is_committed { bytes.len() as u64 } else { marks.1 };
+        bytes[1024..1032].copy_from_slice(&committed.to_le_bytes());
+        let read = read_with(Options::new().order(Order::Time), &bytes);
+        let expected = if is_committed { &with_second } else { &expected };
+        assert_eq!(times(&read), *expected, "{last} {next} {is_committed}");
+    }
+}

@@ -250,7 +250,7 @@ impl<O: Output> Consumer<O> {
         if let Some(flight) = &lane.flight {
             put_sites(flight.words(), &mut self.dictionary, &mut self.staging);
         }
-        self.output.set_last_dump(offset);
+        self.output.set_next_dump(offset);
         let mut written = 0;
         loop {
             let lane = &mut self.lanes[index];
@@ -272,8 +272,11 @@ impl<O: Output> Consumer<O> {
             if !self.append_late(index..index + 1) {
                 self.want_again(reason);
                 self.lanes[index].forgo();
-                self.output.set_last_dump(if written > 0 { offset } else { part.previous });
+                self.output.set_next_dump(self.dumps.last_offset);
                 return written;
+            }
+            if self.dumps.last_offset != offset {
+                self.output.set_last_dump(offset);
             }
             let lane = &mut self.lanes[index];
             written += lane.took();
@@ -344,5 +347,57 @@ fn put_sites(words: &[u64], dictionary: &mut Dictionary, staging: &mut Staging) 
         if met.insert(ptr::from_ref(site).addr()) {
             dictionary.put_again(site, staging);
         }
+    }
+}
+
+#[cfg(all(test, not(kymo_loom)))]
+mod tests {
+    use super::*;
+    use crate::argument::Arguments;
+    use crate::call_site::CallSite;
+    use crate::clock::Clock;
+    use crate::consumer::tests::{LOCATION, Rig};
+    use crate::hot::log_outlined;
+    use crate::policy::{FlightRecorder, Overflow, Policies};
+    use kymo_reader::{Options, Order};
+
+    const fn site(level: Level) -> CallSite {
+        CallSite::new(level, LOCATION, <(u64, ()) as Arguments>::TYPES)
+    }
+
+    static RECORDED: CallSite = site(Level::Debug);
+    static LOGGED: CallSite = site(Level::Info);
+
+    /// The header named a dump before that was committed: of a process that was killed in between, all
+    /// dumps were shown where they stand, and not where they belong.
+    #[test]
+    fn dumps_are_in_their_place_in_time_wherever_the_writer_was_killed() {
+        let mut policies = Policies::new(Overflow::DropNewest);
+        policies.flight = Some(FlightRecorder { level: Level::Debug, words: 1 << 10 });
+        let mut rig = Rig::with_policies(Clock::Counter, policies);
+        rig.file.0.borrow_mut().left = Some(Vec::new());
+        let mut producer = rig.thread("feed", 1 << 10);
+        for number in 0..3_u64 {
+            for _ in 0..5 {
+                log_outlined(&mut producer, &RECORDED, (number, ()));
+                log_outlined(&mut producer, &LOGGED, (number, ()));
+                rig.consumer.sweep();
+            }
+            assert_eq!(rig.consumer.dump(Reason::Call), 5);
+        }
+        let left = rig.file.0.borrow_mut().left.take().expect("it was wanted");
+        let mut dumped = 0;
+        for (operation, bytes) in left.iter().enumerate() {
+            let mut reader = Options::new().order(Order::Time).from_slice(bytes).expect("a log");
+            let (mut last, mut recorded) = (0, 0);
+            while let Some(record) = reader.next_record().expect("memory can be read") {
+                assert!(record.time_ns() >= last, "operation {operation}");
+                last = record.time_ns();
+                recorded += usize::from(record.level() == Level::Debug);
+            }
+            assert!(recorded >= dumped, "operation {operation}");
+            dumped = recorded;
+        }
+        assert_eq!(dumped, 15);
     }
 }

@@ -10,7 +10,9 @@ use super::*;
 use crate::argument::Arguments;
 use crate::call_site::{AtAny, CallSite, Location};
 use crate::clock::{Clock, TickSource};
-use crate::format::header::{ClockSource, Header};
+use crate::format::header::{
+    COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET,
+};
 use crate::hot::{Counter, log_outlined, try_log};
 use crate::level::Level;
 use crate::policy::{Overflow, Policies};
@@ -35,6 +37,8 @@ pub(super) struct File {
     /// Whether the file was removed, and whether the output knows.
     removed: Option<bool>,
     salt: u32,
+    /// The file as a process would have left it that was killed behind each operation, if wanted.
+    pub(super) left: Option<Vec<Vec<u8>>>,
 }
 
 /// What happens at an operation that fails.
@@ -101,6 +105,7 @@ impl Output for Memory {
         let may_notice = file.operations.is_multiple_of(4);
         file.operate(may_notice)?;
         file.bytes.extend_from_slice(frames);
+        file.note_left();
         Ok(())
     }
 
@@ -108,7 +113,18 @@ impl Output for Memory {
         let mut file = self.0.borrow_mut();
         file.operate(false)?;
         file.committed = file.bytes.len();
+        file.note_left();
         Ok(())
+    }
+
+    fn set_next_dump(&mut self, offset: u64) {
+        self.0.borrow_mut().set_hint(NEXT_DUMP_OFFSET, offset);
+    }
+
+    fn set_last_dump(&mut self, offset: u64) {
+        let mut file = self.0.borrow_mut();
+        assert!(offset < file.committed as u64, "it is not committed");
+        file.set_hint(LAST_DUMP_OFFSET, offset);
     }
 
     fn check(&mut self) -> io::Result<()> {
@@ -147,6 +163,18 @@ impl Output for Memory {
 }
 
 impl File {
+    fn set_hint(&mut self, at: usize, offset: u64) {
+        self.bytes[at..at + 8].copy_from_slice(&offset.to_le_bytes());
+        self.note_left();
+    }
+
+    fn note_left(&mut self) {
+        let Some(left) = &mut self.left else { return };
+        let mut bytes = self.bytes.clone();
+        bytes[COMMITTED_OFFSET..][..8].copy_from_slice(&(self.committed as u64).to_le_bytes());
+        left.push(bytes);
+    }
+
     fn begin(&mut self, salt: u32) {
         self.salt = salt;
         self.bytes = Header { salt, ..Header::new(ClockSource::Counter) }.to_page();

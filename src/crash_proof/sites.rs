@@ -5,19 +5,23 @@
 //! the process: an entry, and then the committed length.
 
 use std::collections::HashSet;
+use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr;
 
+use super::Name;
 use super::known::key;
 use super::place::Place;
 use crate::call_site::CallSite;
 use crate::consumer::put_call_site;
+use crate::derived::{self, Owner};
 use crate::fork;
 use crate::format::frame::{self, Kind};
 use crate::format::header::Header;
 use crate::ring::recorder::mapping;
 use crate::segment::Output;
+use crate::segment::lock::{Locked, is_at, lock};
 use crate::segment::plain::PlainFile;
 
 /// The ending of its name.
@@ -39,6 +43,55 @@ pub(super) const MAX_BYTES: u64 = 1 << 30;
 /// directory without room is noticed when the logger starts.
 const FIRST_BYTES: u64 = 256 << 10;
 
+/// Makes the file, and locks it for as long as it is open: so others know that the logger runs.
+fn create_locked(place: &Place, process: u32) -> io::Result<(PathBuf, File)> {
+    for _ in 0..100 {
+        let owner = (process, place.process_start);
+        let (path, file) = mapping::create_numbered(&place.directory, owner, EXTENSION)?;
+        // Who looks for files that nobody uses may have come before the lock.
+        if lock(&file)? != Locked::Elsewhere && is_at(&file, &path)? {
+            return Ok((path, file));
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Removes the files of call sites of processes that have left no ring: they were killed while they
+/// started, or before they had logged. Without a ring there is nothing to recover.
+pub(crate) fn remove_unused(directory: &Path, owner: Owner) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    let (mut found, mut with_rings) = (Vec::new(), HashSet::new());
+    for entry in entries.flatten() {
+        let file = entry.file_name();
+        if let Some(name) = Name::parse(&file, EXTENSION) {
+            found.push((name, entry.path()));
+        }
+        // Whatever stands behind: damaged ones are kept.
+        let bytes = file.as_encoded_bytes();
+        let end = bytes.windows(RING.len()).position(|it| it == RING.as_bytes());
+        let ring = end.and_then(|end| std::str::from_utf8(&bytes[..end + RING.len()]).ok());
+        if let Some(ring) = ring.and_then(|ring| Name::parse(ring.as_ref(), mapping::EXTENSION)) {
+            with_rings.insert((ring.process, ring.start));
+        }
+    }
+    found.retain(|(name, _)| !with_rings.contains(&(name.process, name.start)));
+    for (name, path) in found {
+        let runs = mapping::process_start(name.process) == Some(name.start);
+        // Where files cannot be locked, another container's process may use it.
+        let is_unused = |file: &File| {
+            lock(file).is_ok_and(|locked| locked == Locked::Here)
+                && is_at(file, &path).unwrap_or(false)
+        };
+        if !runs && derived::open(&path, owner).is_ok_and(|file| is_unused(&file)) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// The ending of a ring's name.
+const RING: &str = ".kymoring";
+const _: () = assert!(RING.len() == mapping::EXTENSION.len() + 1);
+
 /// The file of the call sites of this process.
 pub(crate) struct SiteFile {
     file: PlainFile,
@@ -54,8 +107,10 @@ pub(crate) struct SiteFile {
 
 impl SiteFile {
     pub(crate) fn create(place: &Place, header: Header) -> io::Result<Self> {
-        let owner = (header.process, place.process_start);
-        let (path, file) = mapping::create_numbered(&place.directory, owner, EXTENSION)?;
+        let (path, file) = create_locked(place, header.process)?;
+        if let Ok(metadata) = file.metadata() {
+            remove_unused(&place.directory, Owner::of(&metadata));
+        }
         let salt = header.salt;
         let made = PlainFile::on(file, header, FIRST_BYTES, MAX_BYTES);
         if made.is_err() {

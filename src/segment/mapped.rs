@@ -37,7 +37,9 @@ use crate::crash_proof::place::Place as RingPlace;
 use crate::error::StartError;
 use crate::fork::Private;
 use crate::format::HEADER_BYTES;
-use crate::format::header::{COMMITTED_OFFSET, COPY_BYTES, ClockSource, LAST_DUMP_OFFSET};
+use crate::format::header::{
+    COMMITTED_OFFSET, COPY_BYTES, ClockSource, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET,
+};
 use crate::sync::statics::{AtomicU64, Ordering};
 
 /// How far ahead of the writing position pages are populated, in bytes.
@@ -126,24 +128,37 @@ impl MappedFile {
         window_bytes: u64,
         rings: Option<RingPlace>,
     ) -> Result<Self, StartError> {
-        let path = open::resolve(path)?;
-        let place = Place { path, clock, window_bytes, rings };
-        let (this, target) = Self::begin(place, overwrite)?;
-        target.keep_with_side_file()?;
+        Self::create_at(Target::lock(path)?, overwrite, || {}, clock, window_bytes, rings)
+    }
+
+    /// As [`MappedFile::create`], at a target that is locked already. `discard` is called where what is
+    /// there is written over, before that happens, and when nothing can fail any more.
+    pub(crate) fn create_at(
+        mut target: Target,
+        overwrite: bool,
+        discard: impl FnOnce(),
+        clock: ClockSource,
+        window_bytes: u64,
+        rings: Option<RingPlace>,
+    ) -> Result<Self, StartError> {
+        let path = target.path().to_owned();
+        target.decide(overwrite)?;
+        let place = Place { path: path.clone(), clock, window_bytes, rings };
+        let made = target.file().and_then(|(file, is_used)| {
+            let discard = || {
+                target.discard_beside();
+                discard();
+            };
+            Self::on(file, is_used, discard, place)
+        });
+        let this = made.map_err(|error| StartError::file(&path, error))?;
+        target.keep(overwrite)?;
         Ok(this)
     }
 
-    /// A segment, and its file, which is to be kept.
-    fn begin(place: Place, overwrite: bool) -> Result<(Self, Target), StartError> {
-        let target = Target::open(&place.path, overwrite)?;
-        let path = place.path.clone();
-        let this = target.file().and_then(|(file, is_used)| Self::on(file, is_used, place));
-        let this = this.map_err(|error| StartError::file(&path, error))?;
-        Ok((this, target))
-    }
-
-    /// Makes a file a segment. Where something is in it, that goes when nothing can fail any more.
-    fn on(file: File, is_used: bool, place: Place) -> io::Result<Self> {
+    /// Makes a file a segment. Where something is in it, that goes when nothing can fail any more, and
+    /// `discard` is called before.
+    fn on(file: File, is_used: bool, discard: impl FnOnce(), place: Place) -> io::Result<Self> {
         guard::install()?;
         let header = open::header(place.clock);
         let (mut page, salt, id) = (header.to_page(), header.salt, header.segment);
@@ -155,6 +170,7 @@ impl MappedFile {
         let mapped = Mapping::new(&file, 0, HEADER_BYTES)?;
         let window = Window::map(&file, 0, allocated, HEADER_BYTES)?;
         if is_used {
+            discard();
             file.set_len(0)?;
             allocate(&file, 0, allocated)?;
         }
@@ -173,6 +189,18 @@ impl MappedFile {
             state: State::Sound,
             backoff: Backoff::default(),
         })
+    }
+
+    /// Stores a word of the header page that says where a dump mark stands.
+    fn set_hint(&mut self, at: usize, offset: u64) {
+        self.page[at..at + 8].copy_from_slice(&offset.to_le_bytes());
+        let hint = self.header.as_mut_ptr().wrapping_add(at).cast::<AtomicU64>();
+        // SAFETY: as in `commit`.
+        let hint = unsafe { &*hint };
+        // Release: in the order of the program with the committed length, whoever is left to read it
+        // when this process is killed in between. Pairs with nothing else: whoever follows the hint
+        // looks whether there is such a mark.
+        hint.store(offset.to_le(), Ordering::Release);
     }
 
     /// What the checksums of its frames are exclusive-or'ed with.
@@ -305,14 +333,12 @@ impl Output for MappedFile {
         Ok(())
     }
 
+    fn set_next_dump(&mut self, offset: u64) {
+        self.set_hint(NEXT_DUMP_OFFSET, offset);
+    }
+
     fn set_last_dump(&mut self, offset: u64) {
-        let word = &mut self.page[LAST_DUMP_OFFSET..LAST_DUMP_OFFSET + 8];
-        word.copy_from_slice(&offset.to_le_bytes());
-        let last = self.header.as_mut_ptr().wrapping_add(LAST_DUMP_OFFSET).cast::<AtomicU64>();
-        // SAFETY: as in `commit`.
-        let last = unsafe { &*last };
-        // Relaxed: a hint; whoever follows it looks whether there is such a mark.
-        last.store(offset.to_le(), Ordering::Relaxed);
+        self.set_hint(LAST_DUMP_OFFSET, offset);
     }
 
     fn check(&mut self) -> io::Result<()> {
@@ -331,10 +357,9 @@ impl Output for MappedFile {
 
     fn reopen(&mut self) -> io::Result<u32> {
         self.backoff.ask()?;
-        // The side file stays: it is this logger's, and has what the old segment may not have had.
-        let result = Self::begin(self.place.clone(), false)
-            .and_then(|(this, target)| target.keep().map(|_| this))
-            .map_err(io::Error::other);
+        let Place { path, clock, window_bytes, rings } = self.place.clone();
+        let result =
+            Self::create(&path, false, clock, window_bytes, rings).map_err(io::Error::other);
         self.backoff.note(&result);
         *self = result?;
         Ok(self.salt)

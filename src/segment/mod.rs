@@ -13,7 +13,10 @@ use std::path::PathBuf;
 
 use crate::fork::Private;
 pub(crate) use allocate::allocate;
-pub(crate) use open::{boot_id, header, recovered_path, resolve};
+pub(crate) use open::{
+    Target, boot_id, create_temporary, header, of_segment, remove_left_over, rename_new, resolve,
+    trim,
+};
 
 /// The file of a log, for others than the consumer.
 #[derive(Debug)]
@@ -48,7 +51,13 @@ pub(crate) trait Output {
     /// lost.
     fn commit(&mut self) -> io::Result<()>;
 
-    /// Says in the header where the last dump mark stands, for readers that look for it.
+    /// Says in the header where a dump mark is going to be, for readers that look for the last one: to
+    /// be called before it is committed. If that fails, to be called with the one before.
+    fn set_next_dump(&mut self, offset: u64) {
+        let _ = offset;
+    }
+
+    /// Says in the header where the last dump mark stands: to be called when it has been committed.
     fn set_last_dump(&mut self, offset: u64) {
         let _ = offset;
     }

@@ -1,18 +1,21 @@
 //! Opening a segment's file: what is there already, who else writes to it, and what its header
 //! says.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-
+use super::lock::{Locked, is_at, lock};
+use crate::beside::{self, Beside, Kind};
 use crate::clock::wall_ns;
-use crate::derived;
+use crate::derived::{self, Owner};
 use crate::endings::with_infix;
 use crate::error::{StartError, StartErrorKind};
-use crate::format::header::{ClockSource, Header};
+use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
+use crate::format::{ALIGNMENT, HEADER_BYTES};
 
 /// The file that `path` means: absolute, so that it stays the same when the program changes its
 /// directory, and behind all symbolic links, so that these stay when files are renamed.
@@ -54,7 +57,11 @@ fn not_a_file() -> io::Error {
 
 /// The file of a segment that is about to be made, for this process alone. Unless it is kept,
 /// everything is put back as it was.
-pub(super) struct Target {
+///
+/// Whatever the system call at which the process is killed, each record that was in a file before is
+/// still in one, or was to be written over; the log has its old name, its new one, or both; and a
+/// file that belongs to it is found by its header, whatever it is called ([`beside`]).
+pub(crate) struct Target {
     path: PathBuf,
     file: File,
     how: How,
@@ -63,81 +70,113 @@ pub(super) struct Target {
 enum How {
     /// It was not there before.
     Made,
-    /// It was there, and is written over.
-    Over { bytes: u64 },
-    /// What is there is to be renamed. Until then this has another name.
-    Beside { name: PathBuf, _old: File },
+    /// It was there, and is left alone.
+    Found { bytes: u64 },
+    /// It was there, and is written over. `id`: of the segment.
+    Over { bytes: u64, id: Option<[u8; 16]> },
+    /// What is there loses this name. Until then the new file has another one, `name`.
+    Beside { name: PathBuf, old: File },
     /// There is nothing more to do.
     Kept,
 }
 
 impl Target {
-    /// Opens what is to become the segment at `path`.
-    pub(super) fn open(path: &Path, overwrite: bool) -> Result<Self, StartError> {
-        let fail = |error| StartError::file(path, error);
-        let (file, made) = open_locked(path)?;
+    /// Opens what is to become the segment at `path`, or makes it, and keeps all others away from it.
+    /// What is there already is left as it is.
+    pub(crate) fn lock(path: &Path) -> Result<Self, StartError> {
+        let path = resolve(path)?;
+        let fail = |error| StartError::file(&path, error);
+        let (file, made) = open_locked(&path)?;
         let it = file.metadata().map_err(fail)?;
         if !it.is_file() {
             return Err(fail(not_a_file()));
         }
-        let path = path.to_owned();
-        if made {
-            return Ok(Self { path, file, how: How::Made });
-        }
-        if overwrite || it.len() == 0 {
-            return Ok(Self { path, file, how: How::Over { bytes: it.len() } });
+        let how = if made { How::Made } else { How::Found { bytes: it.len() } };
+        Ok(Self { path, file, how })
+    }
+
+    /// Where the segment is going to be.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is there already; `None` where that is nothing.
+    pub(crate) fn found(&self) -> Option<&File> {
+        matches!(self.how, How::Found { bytes: 1.. }).then_some(&self.file)
+    }
+
+    /// Whether what is there already is lost where `overwrite` is wanted. A file that has other names,
+    /// too, only loses this one.
+    pub(crate) fn loses_content(&self, overwrite: bool) -> bool {
+        let has_one_name = || self.file.metadata().is_ok_and(|it| it.nlink() == 1);
+        overwrite && self.found().is_some() && has_one_name()
+    }
+
+    /// Decides what becomes of what is there: it is renamed, unless it is empty or `overwrite` is
+    /// wanted.
+    pub(super) fn decide(&mut self, overwrite: bool) -> Result<(), StartError> {
+        let How::Found { bytes } = self.how else { return Ok(()) };
+        if bytes == 0 || self.loses_content(overwrite) {
+            let id = segment_id(&self.file);
+            self.how = How::Over { bytes, id };
+            return Ok(());
         }
         let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
+        name.push(self.path.file_name().unwrap_or_default());
         name.push(format!(".{}.new", std::process::id()));
-        let name = path.with_file_name(name);
-        let made = derived::create_temporary(&name, 0o666);
-        let (new, name) = made.map_err(|error| StartError::file(&name, error))?;
-        let beside = Self { path, file: new, how: How::Beside { name, _old: file } };
-        // Nobody else knows of it yet.
-        lock(&beside.file, &beside.path)?;
-        Ok(beside)
+        let (new, name) = create_temporary(&self.path.with_file_name(name), 0o666)
+            .map_err(|error| StartError::file(&self.path, error))?;
+        let old = std::mem::replace(&mut self.file, new);
+        self.how = How::Beside { name, old };
+        Ok(())
     }
 
     /// The file, and whether something is in it.
     pub(super) fn file(&self) -> io::Result<(File, bool)> {
-        Ok((self.file.try_clone()?, matches!(self.how, How::Over { bytes: 1.. })))
+        Ok((self.file.try_clone()?, matches!(self.how, How::Over { bytes: 1.., .. })))
     }
 
-    /// Gives it its name. What stands beside the file that was there before goes with that.
-    pub(super) fn keep_with_side_file(self) -> Result<(), StartError> {
-        let path = self.path.clone();
-        let is_over = matches!(self.how, How::Over { .. });
-        let old = self.keep()?;
-        // Mostly there is nothing.
-        let _ = match &old {
-            Some(old) => fs::rename(side_path(&path), side_path(old)),
-            None => fs::remove_file(side_path(&path)),
+    /// Removes what belongs to the segment that is about to be written over, and to no other.
+    pub(super) fn discard_beside(&self) {
+        let (How::Over { id: Some(id), .. }, Ok(owner)) = (&self.how, owner(&self.file)) else {
+            return;
         };
-        let _ = match &old {
-            Some(old) => fs::rename(recovered_path(&path), recovered_path(old)),
-            None if is_over => fs::remove_file(recovered_path(&path)),
-            // Somebody moved the log away, and may want the rest of it.
-            None => Ok(()),
-        };
-        Ok(())
+        for file in of_segment(&self.path, owner, *id) {
+            // What stays belongs to a segment that is gone.
+            let _ = fs::remove_file(file.path);
+        }
     }
 
-    /// Gives it its name. Returns which one the file has now that was there before, if that is kept.
-    pub(super) fn keep(mut self) -> Result<Option<PathBuf>, StartError> {
-        let mut old = None;
+    /// Gives it its name. What is there gets another one, with all that belongs to it, unless it
+    /// was to be written over.
+    pub(super) fn keep(mut self, overwrite: bool) -> Result<(), StartError> {
         let fail = |error| StartError::file(&self.path, error);
-        if let How::Beside { name, .. } = &self.how {
-            let free = free_name(&self.path).map_err(fail)?;
-            fs::rename(&self.path, &free).map_err(fail)?;
-            if let Err(error) = fs::rename(name, &self.path) {
-                let _ = fs::rename(free, &self.path);
-                return Err(fail(error));
+        if let How::Beside { name, old } = &self.how {
+            trim(old);
+            // Where it is not renamed it has another name already.
+            let kept =
+                if overwrite { None } else { Some(add_name(&self.path, old).map_err(fail)?) };
+            let placed = match &kept {
+                // Its old name is gone: somebody else may have made a file there since.
+                Some(Name { is_other: true, .. }) => rename_new(name, &self.path),
+                _ => fs::rename(name, &self.path),
+            };
+            if let Err(error) = placed {
+                if let Some(kept) = kept {
+                    kept.take_back(&self.path);
+                }
+                return Err(match error.kind() {
+                    io::ErrorKind::AlreadyExists => StartErrorKind::InUse(self.path.clone()).into(),
+                    _ => fail(error),
+                });
             }
-            old = Some(free);
+            if let Some(kept) = &kept {
+                move_beside(old, &self.path, &kept.path);
+            }
         }
         self.how = How::Kept;
-        Ok(old)
+        remove_left_over(&self.path, &self.file);
+        Ok(())
     }
 }
 
@@ -145,15 +184,18 @@ impl Drop for Target {
     fn drop(&mut self) {
         // Whatever fails here, the error that led here is the one to be told.
         let _ = match &self.how {
-            How::Kept => Ok(()),
-            How::Made => fs::remove_file(&self.path),
-            How::Over { bytes } => self.file.set_len(*bytes),
+            How::Kept | How::Found { .. } => Ok(()),
+            How::Made if is_at(&self.file, &self.path).unwrap_or(false) => {
+                fs::remove_file(&self.path)
+            }
+            How::Made => Ok(()),
+            How::Over { bytes, .. } => self.file.set_len(*bytes),
             How::Beside { name, .. } => fs::remove_file(name),
         };
     }
 }
 
-/// Opens the file, or makes it, which is also told.
+/// Opens the file, or makes it, and locks it; says whether it was made.
 fn open_locked(path: &Path) -> Result<(File, bool), StartError> {
     let fail = |error| StartError::file(path, error);
     for _ in 0..100 {
@@ -171,56 +213,201 @@ fn open_locked(path: &Path) -> Result<(File, bool), StartError> {
             }
             Err(error) => return Err(fail(error)),
         };
-        lock(&file, path)?;
-        // Another process may have renamed it before it was locked.
-        let locked = file.metadata().map_err(fail)?;
-        match fs::metadata(path) {
-            Ok(it) if (it.dev(), it.ino()) == (locked.dev(), locked.ino()) => {
-                return Ok((file, made));
-            }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
-            _ => {}
+        if lock(&file).map_err(fail)? == Locked::Elsewhere {
+            return Err(StartErrorKind::InUse(path.to_owned()).into());
+        }
+        if is_at(&file, path).map_err(fail)? {
+            return Ok((file, made));
         }
     }
     Err(fail(io::Error::other("somebody else replaces this file all the time")))
 }
 
-/// Locks the file, which is that at `path`, or is going to be.
-fn lock(file: &File, path: &Path) -> Result<(), StartError> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StartErrorKind::InUse(path.to_owned()).into()),
-        // A file system without locks: nobody else can be kept away.
-        Err(rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK) => Ok(()),
-        Err(error) => Err(StartError::file(path, error.into())),
-    }
-}
-
-/// `app.kymo`, `app.1.kymo`, …: the first that does not exist.
-fn free_name(path: &Path) -> io::Result<PathBuf> {
-    for number in 1..u32::MAX {
-        let candidate = with_infix(path, number);
-        if !derived::exists(&candidate)? {
-            return Ok(candidate);
+/// Makes a file that is to get its proper name later, and locks it: nobody removes it meanwhile
+/// ([`remove_left_over`]).
+pub(crate) fn create_temporary(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
+    for _ in 0..100 {
+        let (file, name) = derived::create_temporary(path, mode)?;
+        if lock(&file)? != Locked::Elsewhere && is_at(&file, &name)? {
+            return Ok((file, name));
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Where the side file of a log is.
-pub(super) fn side_path(log: &Path) -> PathBuf {
-    beside(log, ".rescue")
+/// A name that a file got.
+struct Name {
+    path: PathBuf,
+    /// The file has lost its old one.
+    is_other: bool,
+    /// It had this one before.
+    is_old: bool,
 }
 
-/// Where what was recovered of a log is.
-pub(crate) fn recovered_path(log: &Path) -> PathBuf {
-    beside(log, ".recovered")
+impl Name {
+    fn take_back(self, path: &Path) {
+        let _ = match self {
+            Self { is_old: true, .. } => Ok(()),
+            Self { is_other: true, path: from, .. } => rename_new(&from, path),
+            Self { path, .. } => fs::remove_file(path),
+        };
+    }
 }
 
-fn beside(log: &Path, ending: &str) -> PathBuf {
-    let mut path = log.to_path_buf().into_os_string();
-    path.push(ending);
-    path.into()
+/// Gives the file at `path` the first of the names `app.1.kymo`, `app.2.kymo`, … that is free. It
+/// keeps its old one, too, so that at no moment somebody else finds it free; but on a file system on
+/// which a file has only one name it loses it.
+fn add_name(path: &Path, file: &File) -> io::Result<Name> {
+    for number in 1..u32::MAX {
+        let name = with_infix(path, number);
+        let (made, is_other) = match fs::hard_link(path, &name) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                (rename_new(path, &name), true)
+            }
+            linked => (linked, false),
+        };
+        match made {
+            Ok(()) => return Ok(Name { path: name, is_other, is_old: false }),
+            // A start that was killed may have come so far.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if is_at(file, &name)? {
+                    return Ok(Name { path: name, is_other: false, is_old: true });
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Renames a file, unless the new name is taken.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // A file system that cannot do both at once.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match derived::exists(to)? {
+            true => Err(io::ErrorKind::AlreadyExists.into()),
+            false => fs::rename(from, to),
+        },
+        renamed => Ok(renamed?),
+    }
+}
+
+/// Renames what belongs to a log that was renamed. What is not renamed is found all the same.
+fn move_beside(log: &File, from: &Path, to: &Path) {
+    let (Some(id), Ok(owner)) = (segment_id(log), owner(log)) else { return };
+    for file in of_segment(from, owner, id) {
+        for name in file.kind.paths(to).take(MAX_NAMES) {
+            match rename_new(&file.path, &name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                _ => break,
+            }
+        }
+    }
+}
+
+/// How many files of others may have the names that a file beside a log is to get.
+pub(super) const MAX_NAMES: usize = 1_000;
+
+/// The files in the directory of a log that belong to the segment of this id.
+pub(crate) fn of_segment(log: &Path, owner: Owner, id: [u8; 16]) -> Vec<Beside> {
+    // A directory that cannot be listed is as one with nothing in it.
+    let mut found = beside::in_directory(beside::directory_of(log), owner).unwrap_or_default();
+    found.retain(|file| id != [0; 16] && file.header.side_of == id);
+    found
+}
+
+/// Whose files beside a log are believed.
+fn owner(log: &File) -> io::Result<Owner> {
+    Ok(Owner::of(&log.metadata()?))
+}
+
+fn segment_id(file: &File) -> Option<[u8; 16]> {
+    Some(beside::header_of(&mut file.try_clone().ok()?)?.segment)
+}
+
+/// Cuts off what was allocated for a file and never written, behind what is committed.
+pub(crate) fn trim(log: &File) {
+    let end = || -> io::Result<Option<u64>> {
+        let mut word = [0; 8];
+        log.read_exact_at(&mut word, COMMITTED_OFFSET as u64)?;
+        let (committed, length) = (u64::from_le_bytes(word), log.metadata()?.len());
+        if !(HEADER_BYTES as u64..length).contains(&committed) || segment_id(log).is_none() {
+            return Ok(None);
+        }
+        Ok(Some(end_of_bytes(log, committed, length)?))
+    };
+    // It is longer than it need be, no more.
+    if let Ok(Some(end)) = end() {
+        let _ = log.set_len(end);
+    }
+}
+
+/// Where the last byte is that is not zero, from `from` on; rounded up to where a frame may begin.
+fn end_of_bytes(file: &File, from: u64, length: u64) -> io::Result<u64> {
+    use rustix::fs::{SeekFrom, seek};
+    let (mut at, mut end) = (from, from);
+    let mut buffer = vec![0; 64 << 10];
+    while at < length {
+        // What was never written need not be read. A file system that does not know says that all was.
+        at = match seek(file, SeekFrom::Data(at)) {
+            Ok(data) => data.max(at),
+            Err(rustix::io::Errno::NXIO) => break,
+            Err(_) => at,
+        };
+        let hole = seek(file, SeekFrom::Hole(at)).unwrap_or(length).clamp(at, length);
+        while at < hole {
+            let part = buffer.len().min((hole - at) as usize);
+            let read = file.read_at(&mut buffer[..part], at)?;
+            if read == 0 {
+                return Ok(end);
+            }
+            if let Some(last) = buffer[..read].iter().rposition(|byte| *byte != 0) {
+                end = at + last as u64 + 1;
+            }
+            at += read as u64;
+        }
+    }
+    Ok(end.next_multiple_of(ALIGNMENT as u64).min(length))
+}
+
+/// Removes what processes left that were killed while they made a file beside the log at `path`:
+/// files without their proper names, and side files without a header. What is locked is in use.
+pub(crate) fn remove_left_over(path: &Path, log: &File) {
+    let (Ok(owner), Some(name)) = (owner(log), path.file_name()) else { return };
+    let Ok(entries) = fs::read_dir(beside::directory_of(path)) else { return };
+    for entry in entries.flatten() {
+        let found = entry.file_name();
+        let is_temporary = is_temporary(&found, name);
+        let is_side = Kind::of(&found).is_some() && {
+            found.as_bytes().starts_with(Kind::Rescue.path(name.as_ref()).as_os_str().as_bytes())
+        };
+        if !is_temporary && !is_side {
+            continue;
+        }
+        let path = entry.path();
+        let Ok(mut file) = derived::open(&path, owner) else { continue };
+        let is_short = || file.metadata().is_ok_and(|it| it.len() <= HEADER_BYTES as u64);
+        let is_unused = lock(&file).is_ok_and(|locked| locked == Locked::Here)
+            && is_at(&file, &path).unwrap_or(false);
+        let is_short = is_short();
+        if is_unused && (is_temporary || is_short && beside::header_of(&mut file).is_none()) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Whether a file is one that was to become the log of this name, or what was recovered of it:
+/// `.NAME.PID.new`, `.NAME.recovered.PID.new`.
+fn is_temporary(file: &OsStr, log: &OsStr) -> bool {
+    let middle = || {
+        let rest = file.as_bytes().strip_prefix(b".")?.strip_prefix(log.as_bytes())?;
+        let rest = rest.strip_prefix(b".recovered").unwrap_or(rest).strip_prefix(b".")?;
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        (digits > 0).then_some(&rest[digits..])
+    };
+    middle().is_some_and(|rest| rest == b".new" || rest.starts_with(b".new."))
 }
 
 /// The header of a new segment.
@@ -245,4 +432,58 @@ pub(crate) fn boot_id() -> Option<[u8; 16]> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     u128::from_str_radix(&digits, 16).ok().map(u128::to_be_bytes)
+}
+
+#[cfg(all(test, not(kymo_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_files_of_a_log_are_known_by_their_names() {
+        let is = |file: &str| is_temporary(OsStr::new(file), OsStr::new("app.kymo"));
+        for name in [".app.kymo.7.new", ".app.kymo.recovered.12.new", ".app.kymo.7.new.0f"] {
+            assert!(is(name), "{name}");
+        }
+        for name in [
+            "app.kymo.7.new",
+            ".app.kymo.new",
+            ".app.kymo.x.new",
+            ".b.kymo.7.new",
+            ".app.kymo.7.old",
+        ] {
+            assert!(!is(name), "{name}");
+        }
+    }
+
+    /// A killed process left what was allocated for it: 64 MiB for each.
+    #[test]
+    fn what_was_never_written_is_cut_off_and_nothing_else() {
+        let path = std::env::temp_dir().join(format!("kymo-trim-{}", std::process::id()));
+        let file =
+            File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+        for (committed, behind, expected) in [
+            (5_000, None, 5_000),
+            (4_096, None, 4_096),
+            (4_096, Some(9_000), 9_008),
+            (5_000, Some(700_001), 700_008),
+            // These say nothing that could be believed.
+            (1, None, 1 << 20),
+            (1 << 30, None, 1 << 20),
+        ] {
+            file.set_len(0).unwrap();
+            super::super::allocate(&file, 0, 1 << 20).unwrap();
+            let mut page = header(ClockSource::Counter).to_page();
+            page[COMMITTED_OFFSET..][..8].copy_from_slice(&u64::to_le_bytes(committed));
+            file.write_all_at(&page, 0).unwrap();
+            if let Some(behind) = behind {
+                file.write_all_at(&[1], behind).unwrap();
+            }
+            trim(&file);
+            assert_eq!(file.metadata().unwrap().len(), expected, "{committed} {behind:?}");
+        }
+        file.set_len(100).unwrap();
+        trim(&file);
+        assert_eq!(file.metadata().unwrap().len(), 100);
+        fs::remove_file(path).unwrap();
+    }
 }

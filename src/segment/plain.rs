@@ -82,13 +82,10 @@ impl PlainFile {
     }
 }
 
-/// How many side files of others may lie beside a log.
-const MAX_NAMES: usize = 1_000;
-
 /// Makes a file for the side file of the log at `log`, under the first name that is free, and locks
 /// it: a start removes one without a header that nobody has locked.
 fn create_locked(log: &Path) -> io::Result<File> {
-    for path in Kind::Rescue.paths(log).take(MAX_NAMES) {
+    for path in Kind::Rescue.paths(log).take(open::MAX_NAMES) {
         match derived::create_new(&path, 0o666) {
             // A start that came before the lock has removed it: the next name will do.
             Ok(file) if lock(&file)? != Locked::Elsewhere && is_at(&file, &path)? => {

@@ -17,8 +17,10 @@ Exit codes:
 /// Saves what a killed process had logged and not yet written to its log.
 ///
 /// Where a program logs crash-proof, its threads' rings are in files that outlive it. What they
-/// still hold is put into a file beside the log, named like it with `.recovered` behind, which `kymo
-/// cat` of the log shows in its place; then the rings are removed. A second time does nothing.
+/// still hold is put into a file beside the log, named like it with `.recovered` behind (and a number
+/// where another log's file has that name), which `kymo cat` of the log shows in its place; then the
+/// rings are removed. A second time does nothing. Space that was allocated for the log and never
+/// written is given back.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Recover {
@@ -67,6 +69,10 @@ fn recover(log: &std::path::Path) -> Outcome {
         complain(format_args!("{}: {}", damage.path.display(), damage.problem));
         outcome.add(Outcome::Failed);
     }
-    complain(format_args!("{}: {} records recovered", file.display(), recovery.records()));
+    let found = recovery.records();
+    match recovery.threads.is_empty() {
+        true => complain(format_args!("{}: recovered before", file.display())),
+        false => complain(format_args!("{}: {found} records recovered", file.display())),
+    }
     outcome
 }

@@ -20,6 +20,10 @@ pub const COMMITTED_OFFSET: usize = 1024;
 /// Where the offset of the last dump mark stands; 0 where there is none.
 pub const LAST_DUMP_OFFSET: usize = 1088;
 
+/// Where the offset stands of the dump mark that is being written, or was written last; 0 where there
+/// is none. It is stored before the mark is committed, the other one after that.
+pub const NEXT_DUMP_OFFSET: usize = LAST_DUMP_OFFSET + 8;
+
 /// The longest host name that is kept, in bytes.
 pub const MAX_HOST_BYTES: usize = 64;
 

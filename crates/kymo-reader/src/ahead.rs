@@ -82,7 +82,7 @@ impl<'a> Segment<'a> {
     /// The parts of dumps in what is to be read, those with the oldest records last.
     pub(super) fn find_parts(&mut self) -> Result<Vec<Found>, Error> {
         let mut parts = Vec::new();
-        if self.last_dump == 0 || !self.frames.can_jump() {
+        if self.last_dumps == [0; 2] || !self.frames.can_jump() {
             return Ok(parts);
         }
         let begin = self.frames.offset();
@@ -91,18 +91,25 @@ impl<'a> Segment<'a> {
             offset >= begin && !skipped
         };
         // Past the committed length a frame counts only if those before it do.
-        let (mut offset, mut limit) = (self.last_dump, self.frames.believed_end());
+        let end = self.frames.believed_end();
         let is_place =
             |offset: u64| offset >= HEADER_BYTES as u64 && offset.is_multiple_of(ALIGNMENT as u64);
-        while is_place(offset) && offset < limit {
-            if self.frames.frame_at(offset, limit)? != Some(Kind::Dump as u8) {
+        for last in self.last_dumps {
+            let (mut offset, mut limit) = (last, end);
+            while is_place(offset) && offset < limit {
+                if self.frames.frame_at(offset, limit)? != Some(Kind::Dump as u8) {
+                    break;
+                }
+                let Some(dump) = Dump::from_payload(self.frames.payload()) else { break };
+                if wanted(offset) {
+                    parts.push(Found { oldest: dump.oldest, offset, limit });
+                }
+                (offset, limit) = (dump.previous, offset);
+            }
+            if limit < end {
+                // There was a mark.
                 break;
             }
-            let Some(dump) = Dump::from_payload(self.frames.payload()) else { break };
-            if wanted(offset) {
-                parts.push(Found { oldest: dump.oldest, offset, limit });
-            }
-            (offset, limit) = (dump.previous, offset);
         }
         self.frames.jump(begin)?;
         parts.sort_unstable_by_key(|part| std::cmp::Reverse(part.oldest));

@@ -6,6 +6,7 @@ use super::source::Source;
 use kymo_format::frame::{self, FrameHeader, Kind};
 use kymo_format::header::{
     COMMITTED_OFFSET, COPY_BYTES, COPY_OFFSETS, ClockSource, Header, LAST_DUMP_OFFSET,
+    NEXT_DUMP_OFFSET,
 };
 use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAGIC, MAX_PAYLOAD_BYTES, VERSION};
 
@@ -21,8 +22,9 @@ pub(super) struct Head {
     pub(super) header: Header,
     pub(super) state: HeaderState,
     pub(super) committed: u64,
-    /// Where the last dump mark stands, as far as the page says; 0 where there is none.
-    pub(super) last_dump: u64,
+    /// Where the last dump mark may stand, as far as the page says: the first of these at which there
+    /// is one. 0 where there is none.
+    pub(super) last_dumps: [u64; 2],
 }
 
 /// Reads the header page and moves the source behind it. If `live`, nothing else is read: what is
@@ -53,10 +55,13 @@ pub(super) fn read(source: &mut Source<'_>, live: bool) -> Result<Head, Error> {
     }
     let window = source.window();
     let committed = committed_length(window);
-    let last_dump = window.get(LAST_DUMP_OFFSET..).and_then(|bytes| bytes.first_chunk());
-    let last_dump = last_dump.map_or(0, |word| u64::from_le_bytes(*word));
+    // The first may not have been committed, the second be older than one that was.
+    let last_dumps = [NEXT_DUMP_OFFSET, LAST_DUMP_OFFSET].map(|at| {
+        let word = window.get(at..).and_then(|bytes| bytes.first_chunk());
+        word.map_or(0, |word| u64::from_le_bytes(*word))
+    });
     source.advance(window.len().min(HEADER_BYTES));
-    Ok(Head { header, state, committed, last_dump })
+    Ok(Head { header, state, committed, last_dumps })
 }
 
 /// The committed length, where the file is long enough to say.

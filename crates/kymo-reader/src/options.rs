@@ -242,7 +242,7 @@ impl<'a> Options<'a> {
         let frames = Frames::new(source, head.header.salt, head.committed, extent);
         let mut segment = Segment::new(frames, head.header, report, self.filter, self.window);
         if !self.follow {
-            segment.last_dump = head.last_dump;
+            segment.last_dumps = head.last_dumps;
         }
         if !self.window.is_all() && !self.follow {
             segment.seek()?;

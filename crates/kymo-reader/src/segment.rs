@@ -34,8 +34,8 @@ pub(super) struct Segment<'a> {
     pub(super) window: Window,
     /// What need not be read because of that.
     pub(super) skip: Option<Skip>,
-    /// Where the header says that the last dump mark stands; 0 where it is not to be looked for.
-    pub(super) last_dump: u64,
+    /// Where the last dump mark may stand, as the header says; zeros where it is not to be looked for.
+    pub(super) last_dumps: [u64; 2],
     /// The part of a dump that is being read.
     dump: Option<Dumping>,
     pub(super) filter: Filter<'a>,
@@ -87,7 +87,7 @@ impl<'a> Segment<'a> {
             watermark: 0,
             window,
             skip: None,
-            last_dump: 0,
+            last_dumps: [0; 2],
             dump: None,
             filter,
             timeline: Timeline::default(),

@@ -119,11 +119,38 @@ impl Directories {
     }
 }
 
+/// What is read anyway, by segment ids.
+type Given = [[u8; 16]];
+
+/// A file beside a log that was opened.
+type Opened = (Beside, Result<File, derived::OpenError>);
+
+impl Directories {
+    /// Opens the files that belong to the segment of this id, but for those that are read anyway.
+    fn open(&mut self, log: &Path, owner: Owner, id: [u8; 16], given: &Given) -> Vec<Opened> {
+        if id == [0; 16] {
+            return Vec::new();
+        }
+        let mut files = self.of_log(log, owner, id);
+        files.retain(|file| !given.contains(&file.header.segment));
+        let open = |file: Beside| {
+            let opened = derived::open(&file.path, owner);
+            (file, opened)
+        };
+        files.into_iter().map(open).collect()
+    }
+
+    /// Looks at the directory of a log again when it is asked for.
+    fn forget(&mut self, log: &Path) {
+        self.0.retain(|it| it.0 != beside::directory_of(log));
+    }
+}
+
 /// Opens what belongs to a log: what lies in its directory, and is not among `given`, the segment
 /// ids of files that are read anyway.
 pub(super) fn open<'a>(
     log: &Reader<'a>,
-    given: &[[u8; 16]],
+    given: &Given,
     directories: &mut Directories,
     options: &impl Fn() -> Options<'a>,
 ) -> Found<'a> {
@@ -133,12 +160,15 @@ pub(super) fn open<'a>(
     let path = behind.as_deref().unwrap_or(path);
     let Ok(metadata) = path.metadata() else { return found };
     let (id, owner) = (log.header().segment, Owner::of(&metadata));
-    let files = if id == [0; 16] { Vec::new() } else { directories.of_log(path, owner, id) };
-    for Beside { path, kind, header } in files {
-        if given.contains(&header.segment) {
-            continue;
-        }
-        let result = derived::open(&path, owner).map_err(refused).and_then(|file| match kind {
+    let mut files = directories.open(path, owner, id, given);
+    // What was found may have been renamed before it was opened, with its log: then it is looked for
+    // once more.
+    if files.iter().any(|(_, file)| file.as_ref().is_err_and(|error| error.is_missing())) {
+        directories.forget(path);
+        files = directories.open(path, owner, id, given);
+    }
+    for (Beside { path, kind, .. }, file) in files {
+        let result = file.map_err(refused).and_then(|file| match kind {
             Kind::Rescue => found.add_rescue(file, &path, options),
             Kind::Recovered => found.add_recovered(file, &path, options),
         });

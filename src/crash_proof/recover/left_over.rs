@@ -1,7 +1,7 @@
 //! The files that a dead process left: its rings, and what its call sites are.
 #![forbid(unsafe_code)]
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,12 +15,14 @@ use crate::crash_proof::{Name, sites};
 use crate::derived::{self, OpenError, Owner, Room};
 use crate::format::HEADER_BYTES;
 use crate::format::frame::Clock;
+use crate::format::header::Header;
 use crate::ring;
 use crate::ring::recorder::layout::{self, Identity};
 use crate::ring::recorder::mapping;
 use crate::ring::recorder::memory::ring_bytes;
 use crate::ring::recorder::recovery::{Fit, Image, Part, RingError};
 use crate::segment::boot_id;
+use crate::segment::lock::{Locked, is_at, lock};
 use crate::state::ThreadInfo;
 
 /// The files that a dead process left.
@@ -29,6 +31,8 @@ pub(super) struct LeftOver {
     rings: Vec<Ring>,
     sites: Vec<Sites>,
     dictionary: Dictionary,
+    /// A ring of the process was damaged, and kept: so are the call sites.
+    has_put_aside: bool,
     /// What has such a name, and is left alone.
     refused: Vec<RefusedFile>,
 }
@@ -46,6 +50,8 @@ struct Ring {
 /// A file of call sites.
 struct Sites {
     path: PathBuf,
+    /// Locked, where the file is to be removed: by the logger that uses it, or by this.
+    _file: Option<File>,
     bytes: Vec<u8>,
     problems: Vec<String>,
 }
@@ -66,41 +72,66 @@ impl LeftOver {
         (left, threads)
     }
 
-    /// Finds the files of the logger that wrote the log, if its process has ended.
-    pub(super) fn find(log: &Log, place: &Place) -> Result<Self, RecoverError> {
-        let (rings, sites) = files_of(log.header.process, place)?;
-        let writer = Identity {
-            process: log.header.process,
-            process_start: place.process_start,
-            boot: log.header.boot,
-            ..Identity::default()
-        };
-        let is_alive = || mapping::is_alive(&writer, &boot_id().unwrap_or_default());
-        if !(rings.is_empty() && sites.is_empty()) && is_alive() {
-            return Err(RecoverError::InUse(log.path.clone()));
-        }
+    /// Finds the files of the logger that wrote the log, if its process has ended. That is judged by
+    /// what these files say of themselves: the log may say anything. `take`: they are going to be
+    /// removed, and other processes are to be kept away until then.
+    pub(super) fn find(log: &Log, place: &Place, take: bool) -> Result<Self, RecoverError> {
+        let in_use = || RecoverError::InUse(log.path.clone());
+        let files = files_of(log.header.process, place)?;
         let owner = log.owner()?;
-        let mut left = Self::default();
+        let boot = boot_id().unwrap_or_default();
+        let mut left = Self { has_put_aside: files.has_put_aside, ..Self::default() };
         let mut room = Room::default();
-        for path in rings {
-            let ring = left.unless_refused(&path, Ring::open(&path, owner, place, &mut room))?;
-            left.rings.extend(ring);
+        for path in files.sites {
+            let opened = Sites::open(&path, owner, place, take, &mut room);
+            match left.unless_refused(&path, opened)?.flatten() {
+                Some(Lookup::InUse) => return Err(in_use()),
+                Some(Lookup::Found(sites)) => left.sites.push(sites),
+                None => {}
+            }
         }
-        for path in sites {
-            let found = left.unless_refused(&path, Sites::open(&path, owner, place, &mut room))?;
-            left.sites.extend(found);
+        for path in files.rings {
+            let ring = left.unless_refused(&path, Ring::open(&path, owner, place, &mut room))?;
+            left.rings.extend(ring.flatten());
+        }
+        let is_alive = |identity: &Identity| mapping::is_alive(identity, &boot);
+        if left.writers(place, boot).any(|writer| is_alive(&writer)) {
+            return Err(in_use());
         }
         Ok(left)
+    }
+
+    /// The processes that made the files, as each file says it; of one that says nothing, that of the
+    /// name.
+    fn writers(&self, place: &Place, boot: [u8; 16]) -> impl Iterator<Item = Identity> {
+        let named = move |path: &Path, extension| {
+            let name = Name::parse(path.file_name()?, extension)?;
+            let (process, process_start) = (name.process, name.start);
+            Some(Identity { process, process_start, boot, ..Identity::default() })
+        };
+        let of_rings = self.rings.iter().filter_map(move |ring| match &ring.image {
+            Some(image) => Some(image.identity().clone()),
+            None => named(&ring.path, mapping::EXTENSION),
+        });
+        let process_start = place.process_start;
+        let of_sites =
+            self.sites.iter().filter_map(move |sites| match Dictionary::header(&sites.bytes) {
+                Some(Header { process, boot, .. }) => {
+                    Some(Identity { process, process_start, boot, ..Identity::default() })
+                }
+                None => named(&sites.path, sites::EXTENSION),
+            });
+        of_rings.chain(of_sites)
     }
 
     /// Notes what was refused; what is gone is nothing.
     fn unless_refused<T>(
         &mut self,
         path: &Path,
-        opened: Result<Option<T>, OpenError>,
+        opened: Result<T, OpenError>,
     ) -> Result<Option<T>, RecoverError> {
         match opened {
-            Ok(opened) => Ok(opened),
+            Ok(opened) => Ok(Some(opened)),
             Err(OpenError::Refused(reason)) => {
                 self.refused.push(RefusedFile { path: path.to_owned(), reason });
                 Ok(None)
@@ -151,9 +182,10 @@ impl LeftOver {
     }
 
     /// Removes the files. What is damaged gets another name, and so do, where anything is, the call
-    /// sites, without which a ring says nothing.
+    /// sites, without which a ring says nothing. They come last: if this is cut short, the next
+    /// recovery finds by them what is damaged.
     pub(super) fn remove(self) -> Vec<RingDamage> {
-        let keeps_sites = self.problems().next().is_some();
+        let keeps_sites = self.has_put_aside || self.problems().next().is_some();
         let mut damage = Vec::new();
         for Ring { path, problems, is_foreign, .. } in self.rings {
             match (problems.is_empty(), is_foreign) {
@@ -182,15 +214,25 @@ impl LeftOver {
     }
 }
 
-/// The files of rings, and those of call sites, of a process, each by their names.
-fn files_of(process: u32, place: &Place) -> Result<(Vec<PathBuf>, Vec<PathBuf>), RecoverError> {
+/// The files of a process in a directory.
+#[derive(Default)]
+struct FilesOfProcess {
+    rings: Vec<PathBuf>,
+    sites: Vec<PathBuf>,
+    /// There are rings that were damaged, and kept.
+    has_put_aside: bool,
+}
+
+/// The files of a process, by their names.
+fn files_of(process: u32, place: &Place) -> Result<FilesOfProcess, RecoverError> {
     let fail = |error| RecoverError::file(&place.directory, error);
-    let (mut rings, mut of_sites) = (Vec::new(), Vec::new());
+    let mut files = FilesOfProcess::default();
     let entries = match fs::read_dir(&place.directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((rings, of_sites)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
         Err(error) => return Err(fail(error)),
     };
+    let put_aside = format!("{}{ASIDE}", mapping::EXTENSION);
     for entry in entries {
         let entry = entry.map_err(fail)?;
         let is_of_process = |extension| {
@@ -198,17 +240,22 @@ fn files_of(process: u32, place: &Place) -> Result<(Vec<PathBuf>, Vec<PathBuf>),
             name.is_some_and(|name| (name.process, name.start) == (process, place.process_start))
         };
         if is_of_process(mapping::EXTENSION) {
-            rings.push(entry.path());
+            files.rings.push(entry.path());
         } else if is_of_process(sites::EXTENSION) {
-            of_sites.push(entry.path());
+            files.sites.push(entry.path());
         }
+        files.has_put_aside |= is_of_process(&put_aside);
     }
     // In the order in which they were made.
-    rings
+    files
+        .rings
         .sort_by_key(|path| Name::parse(path.file_name()?, mapping::EXTENSION).map(|it| it.number));
-    of_sites.sort();
-    Ok((rings, of_sites))
+    files.sites.sort();
+    Ok(files)
 }
+
+/// What stands behind the name of a damaged file.
+const ASIDE: &str = ".damaged";
 
 fn remove(path: &Path) {
     // What cannot be removed is found again, and what was recovered of it is there already.
@@ -218,8 +265,15 @@ fn remove(path: &Path) {
 /// Gives a damaged file a name by which it is not found again.
 fn put_aside(path: PathBuf) -> PathBuf {
     let mut aside = path.clone();
-    aside.as_mut_os_string().push(".damaged");
+    aside.as_mut_os_string().push(ASIDE);
     if fs::rename(&path, &aside).is_ok() { aside } else { path }
+}
+
+/// What became of looking for a file of call sites.
+enum Lookup {
+    Found(Sites),
+    /// A logger uses it, or another recovery.
+    InUse,
 }
 
 impl Sites {
@@ -228,22 +282,34 @@ impl Sites {
         path: &Path,
         owner: Owner,
         place: &Place,
+        take: bool,
         room: &mut Room,
-    ) -> Result<Option<Self>, OpenError> {
+    ) -> Result<Option<Lookup>, OpenError> {
         let mut file = derived::open(path, owner)?;
         let page = derived::read(&mut file, HEADER_BYTES as u64, u64::MAX, room)?;
         if Self::of(page, path, place).is_none() {
             return Ok(None);
         }
+        if take {
+            // An error: a file system without locks.
+            if lock(&file).is_ok_and(|locked| locked == Locked::Elsewhere) {
+                return Ok(Some(Lookup::InUse));
+            }
+            if !is_at(&file, path)? {
+                // Somebody else has recovered it meanwhile.
+                return Ok(None);
+            }
+        }
         let bytes = derived::read(&mut file, u64::MAX, sites::MAX_BYTES, room)?;
-        Ok(Self::of(bytes, path, place))
+        let found = Self::of(bytes, path, place);
+        Ok(found.map(|found| Lookup::Found(Self { _file: Some(file), ..found })))
     }
 
     /// `None` where it is of another logger of the same process.
     fn of(bytes: Vec<u8>, path: &Path, place: &Place) -> Option<Self> {
         let header = Dictionary::header(&bytes);
         let is_ours = header.is_none_or(|header| header.segment == place.logger);
-        is_ours.then(|| Self { path: path.to_owned(), bytes, problems: Vec::new() })
+        is_ours.then(|| Self { path: path.to_owned(), _file: None, bytes, problems: Vec::new() })
     }
 }
 

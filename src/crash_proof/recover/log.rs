@@ -2,19 +2,20 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::RecoverError;
 use super::dictionary::frame_at;
+use crate::beside::Kind as BesideKind;
 use crate::crash_proof::place::Place;
-use crate::derived::{self, Owner};
+use crate::derived::Owner;
 use crate::format::frame::Kind;
 use crate::format::header::{COMMITTED_OFFSET, COPY_OFFSETS, Header};
 use crate::format::{ALIGNMENT, HEADER_BYTES};
+use crate::segment::lock::{Locked, is_at, lock};
+use crate::segment::{of_segment, remove_left_over, trim};
 
 /// How much of the end of a log is searched for what it says of its end, in bytes: other threads may
 /// have gone on logging while the process died.
@@ -33,14 +34,26 @@ pub(super) struct Log {
 impl Log {
     /// Opens it, and keeps loggers and other recoveries away from it.
     pub(super) fn lock(path: &Path) -> Result<Self, RecoverError> {
-        let options = |write| File::options().read(true).write(write).open(path);
-        let file = options(true).or_else(|_| options(false));
-        let file = file.map_err(|error| RecoverError::file(path, error))?;
-        // Other errors: a file system without locks. Then the process's number has to do.
-        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
-        if locked == Err(rustix::io::Errno::WOULDBLOCK) {
-            return Err(RecoverError::InUse(path.to_owned()));
+        let fail = |error| RecoverError::file(path, error);
+        for _ in 0..100 {
+            let options = |write| File::options().read(true).write(write).open(path);
+            let file = options(true).or_else(|_| options(false)).map_err(fail)?;
+            // An error: a file system without locks. Then the process's number has to do.
+            if lock(&file).is_ok_and(|locked| locked == Locked::Elsewhere) {
+                return Err(RecoverError::InUse(path.to_owned()));
+            }
+            // A start may have renamed it before it was locked, and what was locked is not the log of
+            // that name any more.
+            if is_at(&file, path).map_err(fail)? {
+                return Self::read(path, file);
+            }
         }
+        Err(fail(io::Error::other("somebody else replaces this file all the time")))
+    }
+
+    /// Reads one that this process has locked.
+    pub(super) fn of_locked(path: &Path, file: &File) -> Result<Self, RecoverError> {
+        let file = file.try_clone().map_err(|error| RecoverError::file(path, error))?;
         Self::read(path, file)
     }
 
@@ -53,6 +66,7 @@ impl Log {
     fn read(path: &Path, mut file: File) -> Result<Self, RecoverError> {
         let fail = |error| RecoverError::file(path, error);
         let mut page = Vec::new();
+        file.rewind().map_err(fail)?;
         (&mut file).take(HEADER_BYTES as u64).read_to_end(&mut page).map_err(fail)?;
         let copy = COPY_OFFSETS.iter().find_map(|at| Header::from_copy(page.get(*at..)?));
         let header = copy.ok_or_else(|| RecoverError::NotALog(path.to_owned()))?;
@@ -67,15 +81,18 @@ impl Log {
         u64::from_le_bytes(*self.header.segment.first_chunk().unwrap_or(&[0; 8]))
     }
 
-    /// Whether what was recovered of it is there.
-    pub(super) fn has_recovered(&self, path: &Path) -> bool {
-        let mut page = Vec::new();
-        let Some(file) = self.owner().ok().and_then(|owner| derived::open(path, owner).ok()) else {
-            return false;
-        };
-        let read = file.take(HEADER_BYTES as u64).read_to_end(&mut page);
-        let header = COPY_OFFSETS.iter().find_map(|at| Header::from_copy(page.get(*at..)?));
-        read.is_ok() && header.is_some_and(|header| header.side_of == self.header.segment)
+    /// Where what was recovered of it is, if it is there.
+    pub(super) fn recovered(&self) -> Result<Option<PathBuf>, RecoverError> {
+        let found = of_segment(&self.path, self.owner()?, self.header.segment);
+        let mut recovered = found.into_iter().filter(|file| file.kind == BesideKind::Recovered);
+        Ok(recovered.next().map(|file| file.path))
+    }
+
+    /// Removes what killed processes left beside it that is of no use, and what was allocated for it
+    /// and never written.
+    pub(super) fn clean(&self) {
+        remove_left_over(&self.path, &self.file);
+        trim(&self.file);
     }
 
     /// Whose files beside it are believed.

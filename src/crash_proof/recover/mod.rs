@@ -5,11 +5,12 @@
 //! 1. The rings are read, each from where the log's committed length says (`ring::recorder::recovery`).
 //! 2. What they hold is written to a new file.
 //! 3. The log is cut at its committed length: what stands behind it is in the rings, too.
-//! 4. The new file gets its name, `NAME.recovered`.
+//! 4. The new file gets its name, `NAME.recovered`, or one with a number where another log has that.
 //! 5. The rings are removed.
 //!
 //! Where 4 is done, only 5 is left to do. A process that has died has all the rings that it will
-//! ever have; so the file has all of them, or is not there.
+//! ever have; so the file has all of them, or is not there. It is known by the segment that its
+//! header names, not by its name, so it may be renamed, and the log too.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -30,10 +31,13 @@ pub use error::RecoverError;
 use left_over::LeftOver;
 use log::Log;
 
+use super::place::Place;
+use super::sites;
+use crate::beside::Kind;
 use crate::consumer::recovered::{self, Thread};
-use crate::derived::{self, Refused};
+use crate::derived::Refused;
 use crate::format::header::Header;
-use crate::segment::{recovered_path, resolve};
+use crate::segment::{create_temporary, rename_new, resolve};
 use crate::state::ThreadInfo;
 
 /// The signal of which the process is taken to have died.
@@ -124,7 +128,8 @@ impl Recovery {
 /// removes the rings. The reader merges it into the log, as `kymo cat` does.
 ///
 /// Nothing happens where there is nothing to recover: the logger ended in order, was not started
-/// with [`Builder::crash_proof`](crate::Builder::crash_proof), or it was recovered before.
+/// with [`Builder::crash_proof`](crate::Builder::crash_proof), or it was recovered before. In each
+/// case what was allocated for the log and never written is cut off.
 ///
 /// It takes some memory for good: some hundred bytes for each call site of the dead process.
 ///
@@ -144,21 +149,42 @@ impl Recovery {
 /// ```
 pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
     let path = resolved(log.as_ref())?;
-    let mut log = Log::lock(&path)?;
-    let Some(place) = log.place.clone() else { return Ok(Recovery::default()) };
-    let mut recovery = Recovery { directory: Some(place.directory.clone()), ..Default::default() };
-    let mut left = LeftOver::find(&log, &place)?;
-    recovery.refused = left.take_refused();
+    recover_from(Log::lock(&path)?)
+}
+
+/// As [`recover`], of the log at `path`, which this process has locked.
+pub(crate) fn recover_locked(path: &Path, log: &File) -> Result<Recovery, RecoverError> {
+    recover_from(Log::of_locked(path, log)?)
+}
+
+fn recover_from(mut log: Log) -> Result<Recovery, RecoverError> {
+    let Some(place) = log.place.clone() else {
+        log.clean();
+        return Ok(Recovery::default());
+    };
+    let recovery = recover_left_over(&mut log, &place);
+    sites::remove_unused(&place.directory, log.owner()?);
+    recovery
+}
+
+fn recover_left_over(log: &mut Log, place: &Place) -> Result<Recovery, RecoverError> {
+    let mut left = LeftOver::find(log, place, true)?;
+    log.clean();
+    let mut recovery = Recovery {
+        directory: Some(place.directory.clone()),
+        file: log.recovered()?,
+        refused: left.take_refused(),
+        ..Default::default()
+    };
     if left.is_nothing() {
         return Ok(recovery);
     }
-    let beside = recovered_path(&path);
-    if log.has_recovered(&beside) {
-        recovery.file = Some(beside);
+    // Also what was recovered before: what is damaged is known by that.
+    let threads = left.read(log);
+    if recovery.file.is_some() {
         recovery.damage = left.remove();
         return Ok(recovery);
     }
-    let threads = left.read(&log);
     recovery.threads = threads.iter().map(RecoveredThread::of).collect();
     let tells_end = log.tells_end();
     // A process that noted of which signal it dies left nothing but its files.
@@ -171,18 +197,18 @@ pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
         let signal = (!tells_end).then_some(SIGKILL);
         let now_ns = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as i64);
         let bytes = recovered::segment(&header, &left.clocks(), &threads, signal, now_ns);
-        let new = new_path(&beside);
-        let made = derived::create_temporary(&new, log.mode()?);
+        let new = new_path(&Kind::Recovered.path(&log.path));
+        // It stays locked until it has its name.
+        let made = create_temporary(&new, log.mode()?);
         let (file, new) = made.map_err(|error| RecoverError::file(&new, error))?;
-        let placed = write_new(file, &bytes)
+        let placed = write_new(&file, &bytes)
             .map_err(|error| RecoverError::file(&new, error))
             .and_then(|()| log.cut())
-            .and_then(|()| place_new(&new, &beside));
+            .and_then(|()| place_new(&new, &log.path));
         if placed.is_err() {
             let _ = fs::remove_file(&new);
         }
-        placed?;
-        recovery.file = Some(beside);
+        recovery.file = Some(placed?);
     }
     recovery.damage = left.remove();
     Ok(recovery)
@@ -190,7 +216,11 @@ pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
 
 /// What the rings of a log's dead process still hold that is not in it. Nothing is changed.
 pub fn recoverable(log: impl AsRef<Path>) -> Recoverable {
-    let mut found = discardable(log.as_ref());
+    let look = || {
+        let log = Log::open(&resolved(log.as_ref())?)?;
+        find_discardable(&log, false)
+    };
+    let mut found = look().unwrap_or_default();
     Recoverable { records: found.records, refused: found.left.take_refused() }
 }
 
@@ -219,22 +249,21 @@ pub(crate) struct Discardable {
     records: u64,
 }
 
-/// Finds what the dead process of a log left, which goes with the log; nothing where the log's
-/// process has not ended, or the log cannot be read.
-pub(crate) fn discardable(log: &Path) -> Discardable {
-    let find = || -> Result<_, RecoverError> {
-        let log = Log::open(&resolved(log)?)?;
-        let Some(place) = &log.place else { return Ok(Discardable::default()) };
-        let mut left = LeftOver::find(&log, place)?;
-        let threads = if log.has_recovered(&recovered_path(&log.path)) {
-            Vec::new()
-        } else {
-            left.read(&log)
-        };
-        let records = threads.iter().map(Thread::count).sum();
-        Ok(Discardable { left, records })
-    };
-    find().unwrap_or_default()
+/// Finds what the dead process of a log left, which this process has locked, and which goes with the
+/// log; nothing where the log's process has not ended, or the log cannot be read.
+pub(crate) fn discardable(path: &Path, log: &File) -> Discardable {
+    let log = Log::of_locked(path, log);
+    log.and_then(|log| find_discardable(&log, true)).unwrap_or_default()
+}
+
+/// `take`: the files are going to be removed.
+fn find_discardable(log: &Log, take: bool) -> Result<Discardable, RecoverError> {
+    let Some(place) = &log.place else { return Ok(Discardable::default()) };
+    let mut left = LeftOver::find(log, place, take)?;
+    let is_recovered = log.recovered()?.is_some();
+    let threads = if is_recovered { Vec::new() } else { left.read(log) };
+    let records = threads.iter().map(Thread::count).sum();
+    Ok(Discardable { left, records })
 }
 
 impl Discardable {
@@ -257,23 +286,22 @@ fn new_path(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn write_new(mut file: File, bytes: &[u8]) -> io::Result<()> {
+fn write_new(mut file: &File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()
 }
 
-/// Gives a file its name. What bears that name is of another log, which was moved away: it is kept,
-/// with a number behind its name.
-fn place_new(new: &Path, path: &Path) -> Result<(), RecoverError> {
-    let fail = |error| RecoverError::file(path, error);
-    if derived::exists(path).map_err(fail)? {
-        let numbered = |number: u32| {
-            let mut free = path.to_owned();
-            free.as_mut_os_string().push(format!(".{number}"));
-            free
-        };
-        let free = (1..).map(numbered).find(|free| !derived::exists(free).unwrap_or(true));
-        free.map_or(Ok(()), |free| fs::rename(path, free)).map_err(fail)?;
+/// Gives what was recovered of the log at `log` the first name that is free, and returns it. What
+/// bears such a name belongs to another log, which was moved away.
+fn place_new(new: &Path, log: &Path) -> Result<PathBuf, RecoverError> {
+    /// More than anybody has.
+    const MAX_NAMES: usize = 1_000;
+    for path in Kind::Recovered.paths(log).take(MAX_NAMES) {
+        match rename_new(new, &path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(RecoverError::file(&path, error)),
+        }
     }
-    fs::rename(new, path).map_err(fail)
+    Err(RecoverError::file(&Kind::Recovered.path(log), io::ErrorKind::AlreadyExists.into()))
 }
