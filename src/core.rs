@@ -1,6 +1,7 @@
 //! What the threads that log and the consumer of one logger share.
 
 use crate::call_site::CallSite;
+use crate::clock::lines::Lines;
 use crate::clock::{Observation, TickSource};
 use crate::consumer::dump::DumpRequest;
 use crate::consumer::side::SideFile;
@@ -29,6 +30,8 @@ pub(crate) struct Core {
     /// What the clocks showed when the logger was made.
     pub(crate) started: Observation,
     pub(crate) side: SideFile,
+    /// How ticks become time in the log.
+    pub(crate) lines: Lines,
     pub(crate) emergency: Arc<Emergency>,
     pub(crate) dump_request: DumpRequest,
     /// Where rings are in files.
@@ -47,6 +50,7 @@ impl Core {
             ring_words,
             started: clock.observe(),
             side: SideFile::default(),
+            lines: Lines::default(),
             emergency: Arc::default(),
             dump_request: DumpRequest::default(),
             crash_proof: None,

@@ -92,6 +92,11 @@ impl Discipline {
         Self { first, last: second, rate, odd_rate: None, lead_ns: 0, line, custom }
     }
 
+    /// Takes over a line that another consumer has found.
+    pub(crate) fn set_line(&mut self, line: frame::Clock) {
+        self.line = line;
+    }
+
     /// As if the wall clock had been set by so much since the last observation.
     #[cfg(all(test, not(kymo_loom)))]
     pub(crate) fn set_wall_clock(&mut self, by_ns: i64) {

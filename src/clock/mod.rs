@@ -5,6 +5,7 @@
 //! times from that (`discipline`).
 
 pub(crate) mod discipline;
+pub(crate) mod lines;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -134,6 +134,7 @@ impl<O: Output> Consumer<O> {
     pub(crate) fn new(core: Arc<Core>, discipline: Discipline, output: O, salt: u32) -> Self {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
+        core.lines.note(discipline.line());
         if let Some(crash_proof) = core.crash_proof() {
             crash_proof.set_clock(&discipline.line());
         }
@@ -377,6 +378,7 @@ impl<O: Output> Consumer<O> {
         let seen = self.core.clock.observe();
         let Observed { line, set } = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
+        self.core.lines.note(line);
         if let Some(set) = set {
             frames::put_clock_set(&mut self.staging, &set);
             // What is not committed yet may have to be written again, as one.

@@ -6,9 +6,10 @@
 //! be, in the log too: the consumer may only have been late. Readers of the log hand each out once
 //! (`docs/format.md`, "Side files").
 
-use super::Consumer;
+use super::{Consumer, frames};
 use crate::clock::discipline::Discipline;
 use crate::core::Core;
+use crate::format::frame::Clock;
 use crate::policy::{Overflow, Policies};
 use crate::segment::plain::PlainFile;
 use crate::segment::{LogFile, Output};
@@ -29,7 +30,8 @@ enum State {
     /// It was not needed so far.
     #[default]
     None,
-    Open(Box<Consumer<PlainFile>>),
+    /// The file, and how many of the log's clock frames it has.
+    Open(Box<Consumer<PlainFile>>, u64),
     /// The logger has ended. (A call that is late must not begin the file anew.)
     Ended,
 }
@@ -46,11 +48,12 @@ impl SideFile {
     ) -> bool {
         let mut state = self.lock();
         if let State::None = *state
-            && let Some(consumer) = open(log, core)
+            && let Some((consumer, lines)) = open(log, core)
         {
-            *state = State::Open(Box::new(consumer));
+            *state = State::Open(Box::new(consumer), lines);
         }
-        let State::Open(consumer) = &mut *state else { return false };
+        let State::Open(consumer, lines) = &mut *state else { return false };
+        core.lines.since(lines).for_each(|line| consumer.follow(line));
         if consumer.output.belong_to(log).is_err() || !consumer.write_alone(record, thread) {
             return false;
         }
@@ -65,7 +68,7 @@ impl SideFile {
     /// The log goes on in another file, or begins: from now on the side file, if there is one, is
     /// that one's.
     pub(crate) fn belong_to(&self, log: &LogFile) {
-        if let State::Open(consumer) = &mut *self.lock() {
+        if let State::Open(consumer, _) = &mut *self.lock() {
             // Where it fails, the next record tries it again.
             let _ = consumer.output.belong_to(log);
         }
@@ -73,7 +76,7 @@ impl SideFile {
 
     /// Ends the file, if there is one. Nothing is written to it any more.
     pub(crate) fn close(&self) {
-        if let State::Open(mut consumer) = std::mem::replace(&mut *self.lock(), State::Ended) {
+        if let State::Open(mut consumer, _) = std::mem::replace(&mut *self.lock(), State::Ended) {
             consumer.close();
         }
     }
@@ -84,17 +87,30 @@ impl SideFile {
     }
 }
 
-fn open(log: &LogFile, core: &Core) -> Option<Consumer<PlainFile>> {
+/// Makes the file; returns also how many of the log's clock frames it has.
+fn open(log: &LogFile, core: &Core) -> Option<(Consumer<PlainFile>, u64)> {
     let clock = core.clock;
     let output = PlainFile::create(log, clock.source(), MAX_BYTES).ok()?;
     let own = Core::new(clock, Policies::new(Overflow::DropNewest), 0);
-    // Over so long a time that the rate is exact.
-    let discipline = Discipline::new(clock, core.started, clock.observe());
+    // What it makes of the clocks counts only where the log's own clock frames are not to be had: over
+    // so long a time that the rate is exact.
+    let mut discipline = Discipline::new(clock, core.started, clock.observe());
+    let mut known = 0;
+    let mut lines = core.lines.since(&mut known);
+    lines.next().into_iter().for_each(|line| discipline.set_line(line));
     let salt = output.salt();
-    Some(Consumer::new(Arc::new(own), discipline, output, salt))
+    let mut consumer = Consumer::new(Arc::new(own), discipline, output, salt);
+    lines.for_each(|line| consumer.follow(line));
+    Some((consumer, known))
 }
 
 impl<O: Output> Consumer<O> {
+    /// From now on, ticks become time as another consumer has found.
+    fn follow(&mut self, line: Clock) {
+        self.discipline.set_line(line);
+        frames::put_clock(&mut self.staging, &line);
+    }
+
     /// Writes one record of a thread; says whether that worked.
     fn write_alone(&mut self, record: &[u64], thread: &ThreadInfo) -> bool {
         let Some(mut producer) = self.core.make_producer(2 * record.len(), thread.clone()) else {
@@ -118,14 +134,14 @@ impl<O: Output> Consumer<O> {
 #[cfg(all(test, not(kymo_loom)))]
 mod tests {
     use super::*;
-    use crate::clock::{Clock, TickSource};
+    use crate::clock::{self, TickSource};
     use crate::ring::filler;
     use crate::segment::mapped::MappedFile;
 
     #[test]
     fn who_comes_when_it_is_closed_does_not_write_over_it() {
         let path = std::env::temp_dir().join(format!("kymo-side-{}.kymo", std::process::id()));
-        let clock = TickSource::new(Clock::Monotonic);
+        let clock = TickSource::new(clock::Clock::Monotonic);
         let output = MappedFile::create(&path, true, clock.source(), 4 << 20, None).unwrap();
         let log = output.log_file().unwrap();
         let core = Core::new(clock, Policies::new(Overflow::DropNewest), 512);

@@ -1,17 +1,21 @@
 //! Several files as one, by time.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use super::event::Event;
 use super::open::{Directory, OpenError};
+use super::rescued::{AtHand, Rescued};
 use super::side::{self, Copies};
 use super::{Options, Reader};
 use kymo_format::beside::Kind;
+
+/// How far the times of a side file may be off from those of its log, in nanoseconds: a minute.
+const MARGIN_NS: i64 = 60_000_000_000;
 
 /// Reads several files at once and hands out their events by time.
 ///
@@ -44,8 +48,10 @@ pub struct Files<'a> {
     handed_out: bool,
     /// Every reader was asked.
     primed: bool,
-    /// For each log, what is to be left out of it because it stands in its side file.
+    /// For each log, what stands in its side files, so that each record is handed out once.
     copies: Vec<Option<Copies>>,
+    /// What side files have besides.
+    rescued: Option<Box<Rescued>>,
     /// For each reader, the log that it belongs to: itself, or that of which it was recovered.
     log_of: Vec<usize>,
     left_out: u64,
@@ -77,6 +83,7 @@ impl<'a> Files<'a> {
             handed_out: false,
             primed: false,
             copies: Vec::new(),
+            rescued: None,
             log_of: Vec::new(),
             left_out: 0,
             failed: Vec::new(),
@@ -131,13 +138,14 @@ impl<'a> Files<'a> {
         let mut readers: Vec<_> = logs.into_iter().collect();
         let mut log_of: Vec<_> = (0..readers.len()).collect();
         let (mut copies, mut sides, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rescues, mut side_of) = (Vec::new(), Vec::new());
         let given: Vec<_> = readers.iter().map(|reader| reader.header().segment).collect();
         let mut directories = side::Directories::default();
         for log in 0..readers.len() {
             let mut found = side::open(&readers[log], &given, &mut directories, &options);
             // What was recovered may have been rescued, too: it is the rest of the log.
             sides.extend(found.recovered.drain(..).map(|reader| (reader, log)));
-            sides.extend(found.rescues.drain(..).map(|reader| (reader, usize::MAX)));
+            rescues.extend(found.rescues.drain(..).map(|reader| (reader, log)));
             for side in given_side_files(&readers, log) {
                 if readers[side].path().and_then(Path::file_name).and_then(Kind::of)
                     == Some(Kind::Recovered)
@@ -154,6 +162,7 @@ impl<'a> Files<'a> {
                     Err(error) => found.failed.push(OpenError { path, error }),
                 }
                 log_of[side] = usize::MAX;
+                side_of.push((side, log));
             }
             copies.push(found.copies);
             failed.extend(found.failed.into_iter().map(|error| (log, error)));
@@ -162,10 +171,49 @@ impl<'a> Files<'a> {
             readers.push(reader);
             log_of.push(log);
         }
-        Self { copies, log_of, failed, ..Self::new(readers) }
+        for (reader, log) in rescues {
+            side_of.push((readers.len(), log));
+            readers.push(reader);
+            log_of.push(usize::MAX);
+        }
+        let mut files = Self { copies, log_of, failed, ..Self::new(readers) };
+        if !side_of.is_empty() {
+            files.place_rescued(&side_of, options);
+        }
+        files
     }
 
-    /// How many records were not handed out because a side file had them.
+    /// Finds out what of the side files stands in their logs too, and where the rest belongs. Of
+    /// each side file, `side_of` has the reader, and the log to which it belongs.
+    fn place_rescued(&mut self, side_of: &[(usize, usize)], options: impl Fn() -> Options<'a>) {
+        let mut rescued = Rescued::default();
+        let mut spans: HashMap<usize, (i64, i64)> = HashMap::new();
+        for &(side, log) in side_of {
+            let Some((first, last)) = rescued.add(log, side, &mut self.readers[side]) else {
+                continue;
+            };
+            let span = spans.entry(log).or_insert((first, last));
+            *span = (span.0.min(first), span.1.max(last));
+        }
+        for (index, &log) in self.log_of.iter().enumerate() {
+            let (Some(&(first, last)), Some(Some(copies))) =
+                (spans.get(&log), self.copies.get_mut(log))
+            else {
+                continue;
+            };
+            let span = (first.saturating_sub(MARGIN_NS), last.saturating_add(MARGIN_NS));
+            // What cannot be read now is told when it is read.
+            if let Some(mut survey) = self.readers[index].survey(span, &options) {
+                let _ = rescued.anchor(log, index, &mut survey, copies);
+            }
+        }
+        self.left_out += rescued.begin(&mut self.readers, &mut self.copies);
+        self.idle.retain(|&reader| !side_of.iter().any(|&(side, _)| side == reader));
+        self.rescued = Some(Box::new(rescued));
+    }
+
+    /// How many records were not handed out because they stand in two files, and the other one's was:
+    /// the log's, or, if that has grown since it was opened, the side file's.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
@@ -230,9 +278,20 @@ impl<'a> Files<'a> {
             self.ask_idle()?;
             self.primed = true;
         }
-        let Some(&Reverse((_, file))) = self.heap.peek() else { return Ok(None) };
-        self.handed_out = true;
-        Ok(Some(file))
+        let top = self.heap.peek().map(|&Reverse((time_ns, reader))| AtHand { time_ns, reader });
+        if let Some(rescued) = &mut self.rescued {
+            let log_of = |file: usize| self.log_of.get(file).copied().unwrap_or(file);
+            let log = top.as_ref().map_or(0, |top| log_of(top.reader));
+            if let Some((file, item)) = rescued.next(log, top.as_ref(), &self.readers) {
+                self.readers[file].hold_item(item);
+                return Ok(Some(file));
+            }
+            if let Some(AtHand { reader, .. }) = top {
+                rescued.hand_out(log, reader, &self.readers[reader]);
+            }
+        }
+        self.handed_out = top.is_some();
+        Ok(top.map(|top| top.reader))
     }
 
     /// The readers, for their reports and headers.
@@ -256,9 +315,18 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// Goes on to a reader's next event that its side file does not have.
+    /// Goes on to a reader's next event that its side file does not hand out.
     #[inline]
     fn advance(&mut self, file: usize) -> Result<bool, Error> {
+        let more = self.advance_past_copies(file);
+        if let (Some(rescued), false) = (&mut self.rescued, matches!(more, Ok(true))) {
+            rescued.release(file);
+        }
+        more
+    }
+
+    #[inline]
+    fn advance_past_copies(&mut self, file: usize) -> Result<bool, Error> {
         let reader = &mut self.readers[file];
         let log = self.log_of.get(file).copied().unwrap_or(file);
         let mut copies = self.copies.get_mut(log).and_then(Option::as_mut);

@@ -82,6 +82,11 @@ impl<'a> Frames<'a> {
         }
     }
 
+    /// Nothing is read from beyond this offset, for now.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
     pub(super) fn committed(&self) -> u64 {
         self.committed
     }

@@ -114,6 +114,7 @@ mod fields;
 mod files;
 mod frames;
 mod head;
+mod held;
 pub mod json;
 mod mark;
 mod merge;
@@ -122,6 +123,7 @@ mod options;
 mod record;
 mod render;
 mod report;
+mod rescued;
 mod seek;
 mod segment;
 mod side;
@@ -158,6 +160,7 @@ pub use value::{FromValue, Lazy, Malformed, Sequence, Text, Tuple, Value, ValueE
 pub use kymo_format::header::{ClockSource, Header};
 pub use kymo_format::{DropReason, Level};
 
+use held::Held;
 use mark::Mark;
 use merge::{Current, Merger};
 use record::Time;
@@ -201,6 +204,8 @@ enum State {
 enum Mode<'a> {
     Written(Box<Written>),
     Merged(Box<Merger<'a>>),
+    /// Whoever holds it says what is at hand.
+    Held(Box<Held<'a>>),
 }
 
 impl<'a> Reader<'a> {
@@ -374,6 +379,7 @@ impl<'a> Reader<'a> {
         let more = match &mut self.mode {
             Mode::Written(written) => written.advance(&mut self.segment)?,
             Mode::Merged(merger) => merger.advance(&mut self.segment)?,
+            Mode::Held(_) => false,
         };
         if more {
             self.state = State::Event;
@@ -381,11 +387,58 @@ impl<'a> Reader<'a> {
         Ok(more)
     }
 
+    /// Reads all that is left, to be handed out in any order.
+    fn hold(&mut self) -> Result<(), Error> {
+        self.mode = Mode::Held(Box::new(Held::read(&mut self.segment)?));
+        Ok(())
+    }
+
+    /// Another reader for the same file, which reads what this one will hand out between two times,
+    /// in the order of the file; `None` if it cannot be opened.
+    fn survey(&self, span: (i64, i64), options: &impl Fn() -> Options<'a>) -> Option<Reader<'a>> {
+        let options = options().survey(span, self.segment.frames.limit());
+        let reader = options.open(self.path.as_ref()?).ok()?;
+        (reader.header().segment == self.header().segment).then_some(reader)
+    }
+
+    /// How many events are held.
+    fn held_items(&self) -> usize {
+        match &self.mode {
+            Mode::Held(held) => held.items.len(),
+            _ => 0,
+        }
+    }
+
+    /// Puts one of the events that are held at hand; returns the watermark that held for it.
+    fn hold_item(&mut self, index: usize) -> u64 {
+        let Mode::Held(held) = &mut self.mode else { return 0 };
+        held.current = Some(index);
+        self.state = State::Event;
+        held.items.get(index).map_or(0, |item| item.until)
+    }
+
+    /// Of the record at hand, unless it is one of a dump: the index of its thread, and its place in
+    /// the order of that: the thread's number, and how many of its records were written before.
+    fn place(&self) -> Option<(usize, (u64, u64))> {
+        let (block, raw) = match &self.mode {
+            Mode::Written(written) => written.record()?,
+            Mode::Merged(merger) => match merger.current()? {
+                Current::Record(block, raw, _) => (block, raw),
+                Current::Mark(_) => return None,
+            },
+            Mode::Held(_) => return None,
+        };
+        let thread = self.segment.dictionary.thread(block.thread);
+        let before = block.first.wrapping_add(raw.index.into());
+        block.part.is_none().then(|| (thread.index(), (thread.number(), before)))
+    }
+
     #[inline]
     fn is_record(&self) -> bool {
         match &self.mode {
             Mode::Written(written) => written.mark().is_none(),
             Mode::Merged(merger) => matches!(merger.current(), Some(Current::Record(..))),
+            Mode::Held(held) => held.record().is_some(),
         }
     }
 
@@ -397,6 +450,7 @@ impl<'a> Reader<'a> {
                 Some(Current::Mark(mark)) => Some(mark),
                 _ => None,
             },
+            Mode::Held(held) => held.mark(),
         }
     }
 
@@ -411,6 +465,7 @@ impl<'a> Reader<'a> {
                 Current::Record(block, raw, payload) => (block, raw, payload),
                 Current::Mark(_) => return None,
             },
+            Mode::Held(held) => held.record()?,
         };
         Some(Record {
             site: self.segment.dictionary.site(raw.site),

@@ -15,6 +15,8 @@ pub(super) enum Mark {
         thread: u32,
         /// When the first record was dropped.
         ticks: u64,
+        /// When the last one was.
+        last_ticks: u64,
         first_ns: i64,
         last_ns: i64,
         counts: Box<[DropCount]>,

@@ -50,6 +50,8 @@ pub struct Options<'a> {
     snapshot: bool,
     limit_bytes: usize,
     window: Window,
+    /// Nothing is read from beyond this offset.
+    end: Option<u64>,
     filter: Filter<'a>,
 }
 
@@ -68,6 +70,7 @@ impl<'a> Options<'a> {
             snapshot: false,
             limit_bytes: 64 << 20,
             window: Window::ALL,
+            end: None,
             filter: Box::new(|_| true),
         }
     }
@@ -161,6 +164,15 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// Reads nothing but what is also between these times, both included, in the order of the file,
+    /// and up to this offset.
+    pub(super) fn survey(mut self, (first_ns, last_ns): (i64, i64), end: u64) -> Self {
+        let Window { first_ns: since, last_ns: until } = self.window;
+        self.window = Window { first_ns: first_ns.max(since), last_ns: last_ns.min(until) };
+        self.end = Some(end).filter(|&end| end < u64::MAX);
+        self.order(Order::Written).follow(false)
+    }
+
     /// Opens the file at `path`. A symbolic link is followed.
     ///
     /// # Errors
@@ -227,7 +239,7 @@ impl<'a> Options<'a> {
     }
 
     fn source(self, mut source: Source<'a>, live: bool) -> Result<Reader<'a>, Error> {
-        let extent = match (self.follow, live) {
+        let extent = match (self.follow, live || self.end.is_some()) {
             (true, _) => Extent::Follow,
             (false, true) => Extent::Snapshot,
             (false, false) => Extent::All,
@@ -239,7 +251,8 @@ impl<'a> Options<'a> {
             live,
             ..Report::default()
         };
-        let frames = Frames::new(source, head.header.salt, head.committed, extent);
+        let end = self.end.unwrap_or(head.committed);
+        let frames = Frames::new(source, head.header.salt, end, extent);
         let mut segment = Segment::new(frames, head.header, report, self.filter, self.window);
         if !self.follow {
             segment.last_dumps = head.last_dumps;

@@ -270,6 +270,7 @@ impl<'a> Segment<'a> {
         self.queue.push_back(Step::Mark(Mark::Drops {
             thread,
             ticks: first,
+            last_ticks: last,
             first_ns,
             last_ns,
             counts,

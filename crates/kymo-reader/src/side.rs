@@ -2,8 +2,8 @@
 //!
 //! Beside a log `app.kymo` there may lie a side file `app.kymo.rescue`, a segment like any other
 //! whose header names the log's; it is found by that, whatever either is called. Most of its records stand in the log too: the consumer came back,
-//! or what it had taken was written after all. Each is to be handed out once. So the side file is
-//! read before the log, and all its records are; what the log has of the same is left out.
+//! or what it had taken was written after all. Each is to be handed out once: where the log has it,
+//! by the log, so that the records of a thread stay in order (`rescued`).
 //!
 //! Records are the same if they are of the same thread of the operating system, and have the same
 //! ticks, call site and arguments. What is remembered of a record is a hash of that, with keys that
@@ -30,48 +30,87 @@ const MAX_BYTES: u64 = 64 << 20;
 /// The most records of a side file that are remembered.
 const MAX_RECORDS: u64 = 1 << 20;
 
-/// What stands in a side file, and so need not be handed out again.
+/// What stands in the side files of a log, and how often it stands elsewhere.
 #[derive(Default)]
 pub(super) struct Copies {
     keys: [RandomState; 2],
-    /// How many there are of each that the log has not had yet.
-    left: HashMap<[u64; 2], u32>,
+    copies: HashMap<[u64; 2], Copy>,
     /// The least and the greatest ticks of them.
     ticks: Option<(u64, u64)>,
 }
 
+/// How often the same record is to be met yet.
+#[derive(Clone, Copy, Default)]
+struct Copy {
+    /// In the log, or in what was recovered of it, by what was seen there beforehand.
+    elsewhere: u32,
+    /// In the side files, so often that they have more of them.
+    left: u32,
+    /// In the side files at all.
+    here: u32,
+}
+
 impl Copies {
     fn add(&mut self, record: &Record<'_>) {
-        let (oldest, newest) = self.ticks.unwrap_or((record.ticks, record.ticks));
-        self.ticks = Some((oldest.min(record.ticks), newest.max(record.ticks)));
-        *self.left.entry(self.identity(record)).or_default() += 1;
+        self.widen((record.ticks, record.ticks));
+        let copy = self.copies.entry(self.identity(record)).or_default();
+        (copy.left, copy.here) = (copy.left + 1, copy.here + 1);
     }
 
     fn add_all(&mut self, others: Self) {
-        if let Some((oldest, newest)) = others.ticks {
-            let (least, greatest) = self.ticks.unwrap_or((oldest, newest));
-            self.ticks = Some((oldest.min(least), newest.max(greatest)));
-        }
-        for (identity, count) in others.left {
-            *self.left.entry(identity).or_default() += count;
+        others.ticks.into_iter().for_each(|ticks| self.widen(ticks));
+        for (identity, other) in others.copies {
+            let copy = self.copies.entry(identity).or_default();
+            (copy.left, copy.here) = (copy.left + other.left, copy.here + other.here);
         }
     }
 
-    /// Whether the record is one of them. Each is found as often as it was added.
+    fn widen(&mut self, (oldest, newest): (u64, u64)) {
+        let (least, greatest) = self.ticks.unwrap_or((oldest, newest));
+        self.ticks = Some((oldest.min(least), newest.max(greatest)));
+    }
+
     #[inline]
-    pub(super) fn take(&mut self, record: &Record<'_>) -> bool {
+    fn copy(&mut self, record: &Record<'_>) -> Option<&mut Copy> {
         match self.ticks {
             Some((oldest, newest)) if (oldest..=newest).contains(&record.ticks) => {
                 let identity = self.identity(record);
-                let Some(left) = self.left.get_mut(&identity) else { return false };
-                *left -= 1;
-                if *left == 0 {
-                    self.left.remove(&identity);
-                }
-                true
+                self.copies.get_mut(&identity)
             }
-            _ => false,
+            _ => None,
         }
+    }
+
+    /// The log, or what was recovered of it, has this record, and will hand it out. Returns whether
+    /// a side file has it, too.
+    pub(super) fn note_elsewhere(&mut self, record: &Record<'_>) -> bool {
+        let Some(copy) = self.copy(record) else { return false };
+        copy.elsewhere += 1;
+        let is_copy = copy.left > 0;
+        copy.left -= u32::from(is_copy);
+        is_copy
+    }
+
+    /// Whether a record of a side file is handed out elsewhere: of the same ones, as many as are.
+    pub(super) fn is_elsewhere(&mut self, record: &Record<'_>) -> bool {
+        let Some(copy) = self.copy(record) else { return false };
+        let is_elsewhere = copy.here > copy.left;
+        copy.here -= u32::from(is_elsewhere);
+        is_elsewhere
+    }
+
+    /// Whether a record of the log is handed out by a side file. (What was seen beforehand is not.
+    /// But a log may grow, and a side file may be older than what it has by then.)
+    #[inline]
+    pub(super) fn take(&mut self, record: &Record<'_>) -> bool {
+        let Some(copy) = self.copy(record) else { return false };
+        if copy.elsewhere > 0 {
+            copy.elsewhere -= 1;
+            return false;
+        }
+        let is_copy = copy.left > 0;
+        copy.left -= u32::from(is_copy);
+        is_copy
     }
 
     fn identity(&self, record: &Record<'_>) -> [u64; 2] {
@@ -210,6 +249,7 @@ impl<'a> Found<'a> {
             }
         }
         let mut reader = reader()?;
+        reader.hold()?;
         copies.add_all(copies_here);
         reader.path = Some(path.to_owned());
         self.rescues.push(reader);
