@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use kymo_reader::{Ending, Event, Files, Options, Reader};
+use kymo_reader::{Event, Options, Reader};
 
 use crate::filter;
 use crate::format;
@@ -84,10 +84,7 @@ impl Cat {
                 return Outcome::Failed;
             }
         };
-        let asked: Vec<Asked> = (filter.arguments().into_iter().map(|it| ("--where", it)))
-            .chain(lines.arguments().into_iter().map(|it| ("--format", it)))
-            .map(|(option, argument)| (option, argument.clone()))
-            .collect();
+        let shown: Vec<Argument> = lines.arguments().into_iter().cloned().collect();
         let selection = self.selection.build(lines, Output::new());
         match print(&mut inputs, &mut filter, selection) {
             Ok(printed) => outcome.add(printed),
@@ -100,7 +97,9 @@ impl Cat {
         if interrupt::requested() {
             return outcome;
         }
-        complain_about_names(&asked, &inputs.files);
+        filter::complain_about_names(&filter, inputs.files.readers(), |catalog| {
+            format::hints(&shown, catalog)
+        });
         inputs.complain(&mut outcome);
         outcome
     }
@@ -146,27 +145,6 @@ fn print(
     }
     selection.finish()?;
     Ok(outcome)
-}
-
-/// An option, and an argument that it names.
-type Asked = (&'static str, Argument);
-
-/// Names arguments that occur nowhere in the input, which are likely misspelt. Where not all of it
-/// was read, they may yet occur.
-fn complain_about_names(asked: &[Asked], files: &Files<'_>) {
-    let readers = files.readers();
-    if readers.iter().any(|reader| reader.report().ending == Ending::Unread) {
-        return;
-    }
-    for (index, (option, argument)) in asked.iter().enumerate() {
-        let mut sites = readers.iter().flat_map(Reader::call_sites);
-        let is_known = sites.any(|site| argument.position(site).is_some());
-        if !is_known && !asked[..index].contains(&asked[index]) {
-            complain(format_args!(
-                "{option}: no statement in the input has an argument {argument}"
-            ));
-        }
-    }
 }
 
 impl From<Order> for kymo_reader::Order {

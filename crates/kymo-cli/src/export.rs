@@ -127,6 +127,7 @@ impl Export {
             }
         }
         drop(progress);
+        filter::complain_about_names(&filter, inputs.files.readers(), |_| Vec::new());
         inputs.complain(&mut outcome);
         if let Writer::Perfetto(perfetto) = writer {
             perfetto.end(destination.buffer());

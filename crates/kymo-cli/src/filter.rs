@@ -1,9 +1,11 @@
 //! The options that say which records are wanted.
 
 use clap::Args;
-use kymo_query::{Criteria, Expression, Filter, Place, Point, Reference, ThreadName};
-use kymo_reader::Level;
+use kymo_query::{Catalog, Criteria, Expression, Filter, Place, Point, Reference, ThreadName};
+use kymo_reader::{Level, Reader};
 use regex::Regex;
+
+use crate::outcome::complain;
 
 /// The options that say which records are wanted.
 #[derive(Args)]
@@ -75,4 +77,13 @@ impl Arguments {
         }
         .build(reference)
     }
+}
+
+/// Says what is asked for in `filter`, and by `others`, that is nowhere in the files.
+pub fn complain_about_names<'r>(
+    filter: &Filter,
+    readers: impl IntoIterator<Item = &'r Reader<'static>> + Clone,
+    others: impl Fn(&Catalog) -> Vec<String>,
+) {
+    filter.hints_about(readers, others).iter().for_each(complain);
 }

@@ -12,6 +12,7 @@
 
 mod cat;
 mod export;
+mod fields;
 mod filter;
 #[doc(hidden)]
 pub mod format;
@@ -47,6 +48,7 @@ struct Cli {
 enum Command {
     Cat(cat::Cat),
     Export(export::Export),
+    Fields(fields::Fields),
     Recover(recover::Recover),
     Repair(repair::Repair),
     Stats(stats::Stats),
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Cat(command) => command.run(),
         Command::Export(command) => command.run(),
+        Command::Fields(command) => command.run(),
         Command::Recover(command) => command.run().into(),
         Command::Repair(command) => command.run(),
         Command::Stats(command) => command.run(),

@@ -156,6 +156,8 @@ impl Work {
     fn run(&mut self) -> Result<(), Closed> {
         self.look_for_files(true);
         self.read_what_is_there();
+        let readers = self.sources.iter().map(Source::reader);
+        self.batch.complain_about_names(readers);
         self.batch.print(&mut self.output)?;
         self.batch.want_all();
         let mut looked = Instant::now();

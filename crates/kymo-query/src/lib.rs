@@ -13,6 +13,7 @@
 
 mod argument;
 mod caret;
+mod catalog;
 mod expression;
 mod filter;
 mod point;
@@ -20,6 +21,7 @@ pub mod time;
 
 pub use argument::Argument;
 pub use caret::CaretError;
+pub use catalog::{Catalog, Described, Kind};
 pub use expression::{Expression, Scratch};
 pub use filter::{Criteria, Filter, Place, ThreadName};
 pub use point::{NoPoint, Point, Reference};

@@ -19,8 +19,8 @@ use kymo_reader::Event;
 use csv::Csv;
 use elapsed::{Blank, Elapsed, Since};
 use json::Json;
-use kymo_query::Argument;
 use kymo_query::time;
+use kymo_query::{Argument, Catalog};
 use logfmt::Logfmt;
 use mark::Mark;
 use parser::FormatParser;
@@ -193,6 +193,16 @@ impl Lines {
             Style::Json(_) | Style::Logfmt(_) | Style::Csv(_) => {}
         }
     }
+}
+
+/// What is to be said about arguments of a pattern that no statement has.
+pub fn hints(shown: &[Argument], catalog: &Catalog) -> Vec<String> {
+    let mut hints = Vec::new();
+    for argument in shown {
+        let hint = catalog.hint_of_argument(argument).map(|hint| format!("--format: {hint}"));
+        hints.extend(hint.filter(|hint| !hints.contains(hint)));
+    }
+    hints
 }
 
 impl Style {

@@ -122,6 +122,7 @@ impl Stats {
         for reader in inputs.files.readers() {
             tally.file(reader.report(), is_all);
         }
+        filter::complain_about_names(&filter, inputs.files.readers(), |_| Vec::new());
         inputs.complain(&mut outcome);
         let summary = tally.summary(self.sort);
         for place in summary.unmet_places() {

@@ -1,11 +1,12 @@
 //! Lines that arrived together, on their way to the output: sorted by time, each thread's in its
 //! order.
 
-use kymo_reader::{Event, Thread};
+use kymo_reader::{Event, Reader, Thread};
 
-use crate::format::{Line, Lines};
+use crate::filter;
+use crate::format::{self, Line, Lines};
 use crate::output::{Closed, Output};
-use kymo_query::Filter;
+use kymo_query::{Argument, Filter};
 
 /// How many lines more than wanted are held before those that are not wanted are let go.
 const SLACK: usize = 4 << 10;
@@ -64,6 +65,17 @@ impl Batch {
 
     pub fn filter(&self) -> &Filter {
         &self.filter
+    }
+
+    /// Says which names that the user asked for are likely misspelt, by what was read so far.
+    pub fn complain_about_names<'r>(
+        &self,
+        readers: impl IntoIterator<Item = &'r Reader<'static>> + Clone,
+    ) {
+        let shown: Vec<Argument> = self.lines.arguments().into_iter().cloned().collect();
+        filter::complain_about_names(&self.filter, readers, |catalog| {
+            format::hints(&shown, catalog)
+        });
     }
 
     /// How many records were printed.

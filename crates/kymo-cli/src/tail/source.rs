@@ -111,6 +111,10 @@ impl Source {
         })
     }
 
+    pub fn reader(&self) -> &Reader<'static> {
+        &self.reader
+    }
+
     /// Takes what is new, or a part of it; `true` if there is more.
     pub fn read(&mut self, batch: &mut Batch, progress: Option<&Progress>) -> Result<bool, Error> {
         if let State::Ended(_) = self.state {

@@ -40,6 +40,7 @@ pub use evaluate::Scratch;
 
 use crate::argument::Argument;
 use crate::caret::CaretError;
+use crate::catalog::Kind;
 use crate::point::{Point, Reference};
 use number::Integer;
 
@@ -158,6 +159,41 @@ impl Expression {
                 }
             }
             Self::Constant(_) | Self::Level(..) | Self::Time(..) => {}
+        }
+    }
+}
+
+impl Expression {
+    /// Calls `visit` with each argument that is compared with something that is no field, and the
+    /// kinds of which it would have to be for that to make sense.
+    pub fn kinds<'e>(&'e self, visit: &mut dyn FnMut(&'e Argument, &[Kind])) {
+        let of = |operand: &Operand| match operand {
+            Operand::Field(Field::Target | Field::File | Field::Message) => Some(Kind::String),
+            Operand::Field(Field::Line) => Some(Kind::Number),
+            Operand::Field(_) => None,
+            Operand::Bool(_) => Some(Kind::Bool),
+            Operand::Integer(_) | Operand::Decimal(_) => Some(Kind::Number),
+            Operand::String(_) => Some(Kind::String),
+            Operand::Duration { .. } => Some(Kind::Duration),
+        };
+        match self {
+            Self::Or(parts) | Self::And(parts) => parts.iter().for_each(|part| part.kinds(visit)),
+            Self::Not(part) => part.kinds(visit),
+            Self::Truth(Field::Argument(argument)) => visit(argument, &[Kind::Bool]),
+            Self::Matches(Field::Argument(argument), _) => visit(argument, &[Kind::String]),
+            Self::Compare(left, _, right) => {
+                for (one, other) in [(left, right), (right, left)] {
+                    if let (Operand::Field(Field::Argument(argument)), Some(kind)) =
+                        (one, of(other))
+                    {
+                        visit(argument, &[kind]);
+                    }
+                }
+            }
+            Self::Contains(Operand::Field(Field::Argument(argument)), _) => {
+                visit(argument, &[Kind::String, Kind::Compound]);
+            }
+            _ => {}
         }
     }
 }

@@ -12,10 +12,10 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use kymo_reader::Level;
-use kymo_reader::{Event, Options, Record};
+use kymo_reader::{Event, Options, Reader, Record};
 use regex::Regex;
 
-use crate::argument::Argument;
+use crate::catalog::Catalog;
 use crate::expression::{Expression, Scratch};
 use crate::point::{Point, Reference};
 pub use place::Place;
@@ -206,12 +206,31 @@ impl Filter {
         self.grep.as_ref().is_none_or(|grep| grep.is_match(&self.message))
     }
 
-    /// The arguments that the expression is about.
-    pub fn arguments(&self) -> Vec<&Argument> {
-        let mut arguments = Vec::new();
-        if let Some(expression) = self.sites.expression() {
-            expression.arguments(&mut |argument| arguments.push(argument));
+    /// What is to be said about threads, targets, places and arguments that are asked for and that
+    /// are nowhere: they are likely misspelt.
+    pub fn hints(&self, catalog: &Catalog) -> Vec<String> {
+        let mut hints = Vec::new();
+        for thread in &self.threads {
+            let hint = catalog.hint_of_thread(thread.as_str());
+            hints.extend(hint.map(|hint| format!("--thread: {hint}")));
         }
-        arguments
+        self.sites.hints(catalog, &mut hints);
+        hints
+    }
+
+    /// The hints about what was met in the files; where that is not all of them, about all that there
+    /// is. `others` are hints that do not come from the filter.
+    pub fn hints_about<'r>(
+        &self,
+        readers: impl IntoIterator<Item = &'r Reader<'static>> + Clone,
+        others: impl Fn(&Catalog) -> Vec<String>,
+    ) -> Vec<String> {
+        let hints = |catalog: &Catalog| {
+            let mut hints = self.hints(catalog);
+            hints.extend(others(catalog));
+            hints
+        };
+        let met = hints(&Catalog::met(readers.clone()));
+        if met.is_empty() { met } else { hints(&Catalog::of(readers)) }
     }
 }

@@ -1,6 +1,7 @@
 //! A place in the source code.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::str::FromStr;
 
 /// A source file by the end of its path, and perhaps a line of it.
@@ -17,6 +18,14 @@ impl Place {
             && file.strip_suffix(&self.file).is_some_and(|rest| {
                 rest.is_empty() || rest.ends_with(['/', '\\']) || self.file.starts_with(['/', '\\'])
             })
+    }
+}
+
+/// As it was written.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        self.line.map_or(Ok(()), |line| write!(f, ":{line}"))
     }
 }
 

@@ -5,6 +5,7 @@ use kymo_reader::Level;
 
 use super::Verdict;
 use super::place::Place;
+use crate::catalog::Catalog;
 use crate::expression::Expression;
 
 /// Which call sites are wanted.
@@ -25,6 +26,27 @@ impl Sites {
         expression: Option<Expression>,
     ) -> Self {
         Self { level, targets, places, expression }
+    }
+
+    /// What is to be said about names in it that are nowhere.
+    pub fn hints(&self, catalog: &Catalog, hints: &mut Vec<String>) {
+        let targets = self.targets.iter().map(|it| ("--target", catalog.hint_of_target(it)));
+        let places = self.places.iter().map(|place| {
+            let is = |file: &str, line| place.is(file, line);
+            ("--at", catalog.hint_of_place(&place.to_string(), is))
+        });
+        let mut say = |option: &str, hint: Option<String>| {
+            let hint = hint.map(|hint| format!("{option}: {hint}"));
+            hints.extend(hint.filter(|hint| !hints.contains(hint)));
+        };
+        targets.chain(places).for_each(|(option, hint)| say(option, hint));
+        if let Some(expression) = &self.expression {
+            expression
+                .arguments(&mut |argument| say("--where", catalog.hint_of_argument(argument)));
+            expression.kinds(&mut |argument, kinds| {
+                say("--where", catalog.hint_of_kind(argument, kinds));
+            });
+        }
     }
 
     pub fn expression(&self) -> Option<&Expression> {

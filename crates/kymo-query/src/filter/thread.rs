@@ -13,6 +13,11 @@ pub struct ThreadName {
 }
 
 impl ThreadName {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
     /// Whether this is the name or the number of `thread`.
     pub fn is(&self, thread: &Thread) -> bool {
         thread.name() == self.name || self.number == Some(thread.number())

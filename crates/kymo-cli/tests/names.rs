@@ -1,0 +1,126 @@
+//! Names that are nowhere: what is said about them, and `kymo fields`.
+
+mod common;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use common::{Ran, Turn, run};
+
+fn flights(turn: &Turn) -> PathBuf {
+    turn.logged("flights.kymo", || {
+        let thread = std::thread::Builder::new().name("feed".to_owned());
+        let log = || {
+            for number in 0..2_000_u64 {
+                kymo::info!(target: "net::tcp", "{carrier} {number}", carrier = "AA");
+            }
+            kymo::warn!(target: "disk", "{late:?} {}", 7, late = Some(1.5));
+        };
+        thread.spawn(log).unwrap().join().unwrap();
+    })
+}
+
+fn command(command: &str, log: &Path, args: &[&str]) -> Ran {
+    let mut all: Vec<&dyn AsRef<OsStr>> = vec![&command];
+    if command == "export" {
+        all.extend([&"--to=json" as &dyn AsRef<OsStr>, &"-"]);
+    }
+    all.push(&log);
+    args.iter().for_each(|arg| all.push(arg));
+    run(&all)
+}
+
+/// A misspelt field in a pattern with `-n 1`, `--thread nobody`, `--target ZZ` and a comparison of a
+/// string with a number printed nothing, and said nothing.
+#[test]
+fn what_is_nowhere_is_not_silence() {
+    let turn = Turn::take();
+    let log = flights(&turn);
+    let said = "kymo: --thread: no thread nobody in the input; there are feed\n";
+    for name in ["cat", "tail", "stats", "export"] {
+        let ran = command(name, &log, &["--thread", "nobody"]);
+        assert_eq!((ran.err.as_str(), ran.code), (said, Some(1)), "{name}");
+    }
+    for (args, code, parts) in [
+        (
+            &["--target", "nett"][..],
+            1,
+            &["--target: no target", "begins with nett; did you mean net::tcp?"][..],
+        ),
+        (
+            &["--at", "nmes.rs:1"],
+            1,
+            &["--at: no statement in the input is at nmes.rs:1;", "names.rs:"],
+        ),
+        (
+            &["--where", "carrier == 5"],
+            1,
+            &["--where: carrier is a string in the input, not a number"],
+        ),
+        (&["--where", "not carrier == 5"], 0, &["carrier is a string in the input, not a number"]),
+        (&["--where", "carrier"], 1, &["carrier is a string in the input, not a boolean"]),
+        (
+            &["--where", "number contains 5"],
+            1,
+            &["number is a number in the input, not a string or a sequence"],
+        ),
+        (&["--where", "late > \"x\""], 1, &["late is a number in the input, not a string"]),
+        (
+            &["--where", "carier == \"AA\""],
+            1,
+            &["has an argument carier;", "did you mean carrier? There are carrier"],
+        ),
+        (
+            &["-n1", "--format", "{arg.carier}"],
+            0,
+            &["--format:", "argument carier; did you mean carrier?"],
+        ),
+        (
+            &["-n1", "--format", "{arg5}"],
+            0,
+            &["--format: no statement in the input has an argument [5]; they have at most 2"],
+        ),
+    ] {
+        let ran = command("cat", &log, args);
+        ran.complains(code, parts);
+    }
+    // What is there only where nothing was read is there; the index says so.
+    for args in [
+        &["-n1", "--format", "{arg.late}"][..],
+        &["-n1", "--where", "late > 1 or number == 0"],
+        &["-n1", "--where", "late >= 1.5 or carrier == \"AA\""],
+        &["--target", "net", "--thread", "0", "--at", "names.rs", "-n1"],
+    ] {
+        assert_eq!(command("cat", &log, args).err, "", "{args:?}");
+    }
+}
+
+#[test]
+fn fields_are_listed_with_their_types() {
+    let turn = Turn::take();
+    let log = flights(&turn);
+    let text = run(&[&"fields", &log]).fine();
+    for line in [
+        "[0]      i32          ",
+        "carrier  str          ",
+        "late     Option<f64>  ",
+        "number   u64          ",
+        "targets: disk net::tcp",
+        "threads: feed",
+    ] {
+        assert!(text.lines().any(|found| found.starts_with(line)), "no {line:?} in\n{text}");
+    }
+    assert!(text.contains("names.rs:") && text.contains("\"{carrier} {number}\""), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_str(&run(&[&"fields", &"--json", &log]).fine()).unwrap();
+    let names: Vec<&str> = (json["fields"].as_array().unwrap().iter())
+        .map(|field| field["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["[0]", "carrier", "late", "number"]);
+    assert_eq!(json["fields"][2]["types"][0], "Option<f64>");
+    assert_eq!(json["threads"][0], "feed");
+    // As a stream, which has no index.
+    let input = std::fs::File::open(&log).unwrap();
+    let output = common::kymo(&[&"fields", &"-"]).stdin(input).output().unwrap();
+    assert_eq!(common::finished(output).fine(), text);
+    assert_eq!(run(&[&"fields", &turn.path("nowhere.kymo")]).code, Some(2));
+}

@@ -1,0 +1,282 @@
+//! What there is in files that one can ask for: arguments, threads, targets and places. So that a
+//! name that is likely misspelt is not answered by silence.
+//!
+//! The dictionary of a closed file is found by its index, without reading the records. A file without
+//! an index is gone through if it is short, else it is known as far as it was read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kymo_reader::{CallSite, Ending, Options, Reader, Type};
+
+use crate::argument::Argument;
+
+/// How many names a hint lists.
+const LISTED: usize = 8;
+
+/// What there is.
+#[derive(Default)]
+pub struct Catalog {
+    /// The statements' arguments by name, or by position where they have none.
+    pub arguments: BTreeMap<String, Described>,
+    /// How many arguments a statement has, at most.
+    pub most_arguments: usize,
+    /// The types of those at a position, named or not.
+    positions: Vec<BTreeSet<Kind>>,
+    /// The names, or where there is none the numbers, of threads.
+    pub threads: BTreeSet<String>,
+    thread_numbers: BTreeSet<u64>,
+    /// The statements' targets.
+    pub targets: BTreeSet<String>,
+    /// Source files and lines.
+    pub places: BTreeSet<(String, u64)>,
+    /// There may be more that was not read.
+    pub is_partial: bool,
+}
+
+/// What is known of the arguments of a name.
+#[derive(Default)]
+pub struct Described {
+    /// Their types, in words.
+    pub types: BTreeSet<String>,
+    kinds: BTreeSet<Kind>,
+    /// The statements that have one: where they are, and what they say.
+    pub statements: BTreeSet<(String, String)>,
+}
+
+/// What decides with which values one can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// True or false.
+    Bool,
+    /// An integer or a float.
+    Number,
+    /// A string, a character, or an address.
+    String,
+    /// A span of time.
+    Duration,
+    /// A sequence or a tuple.
+    Compound,
+}
+
+impl Catalog {
+    /// What is in the dictionaries of these files. Of those that were not read to their ends, it is
+    /// looked up by the index.
+    pub fn of<'r>(readers: impl IntoIterator<Item = &'r Reader<'static>>) -> Self {
+        let mut catalog = Self::default();
+        for reader in readers {
+            catalog.add(reader);
+            let report = reader.report();
+            if report.ending != Ending::Unread && report.skipped_bytes == 0 {
+                continue;
+            }
+            match reader.path().and_then(|path| dictionary(path).ok()).flatten() {
+                Some(other) => catalog.add(&other),
+                None => catalog.is_partial = true,
+            }
+        }
+        catalog
+    }
+
+    /// What was met of these files so far.
+    pub fn met<'r>(readers: impl IntoIterator<Item = &'r Reader<'static>>) -> Self {
+        let mut catalog = Self::default();
+        readers.into_iter().for_each(|reader| catalog.add(reader));
+        catalog
+    }
+
+    /// Adds what a reader has met.
+    pub fn add(&mut self, reader: &Reader<'_>) {
+        for thread in reader.threads() {
+            self.thread_numbers.insert(thread.number());
+            self.threads.insert(match thread.name() {
+                "" => thread.number().to_string(),
+                name => name.to_owned(),
+            });
+        }
+        reader.call_sites().iter().for_each(|site| self.add_site(site));
+    }
+
+    fn add_site(&mut self, site: &CallSite) {
+        self.targets.insert(site.target().to_owned());
+        self.places.insert((site.file().to_owned(), site.line()));
+        self.most_arguments = self.most_arguments.max(site.names().len());
+        if self.positions.len() < site.names().len() {
+            self.positions.resize(site.names().len(), BTreeSet::new());
+        }
+        for (position, (name, ty)) in site.names().iter().zip(site.types()).enumerate() {
+            let key = match &**name {
+                "" => format!("[{position}]"),
+                name => name.to_owned(),
+            };
+            let described = self.arguments.entry(key).or_default();
+            described.types.insert(ty.to_string());
+            described.kinds.insert(Kind::of(ty));
+            let at = format!("{}:{}", site.file(), site.line());
+            described.statements.insert((at, site.format().to_owned()));
+            self.positions[position].insert(Kind::of(ty));
+        }
+    }
+
+    /// What is to be said of an argument that no statement has.
+    pub fn hint_of_argument(&self, argument: &Argument) -> Option<String> {
+        match argument {
+            Argument::At(position) if *position < self.most_arguments => None,
+            Argument::At(_) => Some(format!(
+                "no statement in {} has an argument {argument}; they have at most {}",
+                self.extent(),
+                self.most_arguments
+            )),
+            Argument::Named(name) if self.arguments.contains_key(&**name) => None,
+            Argument::Named(name) => {
+                let named = self.arguments.keys().filter(|name| !name.starts_with('['));
+                Some(format!(
+                    "no statement in {} has an argument {name}{}",
+                    self.extent(),
+                    suggestion(name, named.map(|name| &**name))
+                ))
+            }
+        }
+    }
+
+    /// What is to be said of an argument that is of none of these kinds wherever it is.
+    pub fn hint_of_kind(&self, argument: &Argument, wanted: &[Kind]) -> Option<String> {
+        let kinds = match argument {
+            Argument::Named(name) => &self.arguments.get(&**name)?.kinds,
+            Argument::At(position) => self.positions.get(*position)?,
+        };
+        if kinds.is_empty() || wanted.iter().any(|kind| kinds.contains(kind)) {
+            return None;
+        }
+        let names = |kinds: &mut dyn Iterator<Item = &Kind>| {
+            kinds.map(|kind| kind.name()).collect::<Vec<_>>().join(" or ")
+        };
+        Some(format!(
+            "{argument} is {} in {}, not {}",
+            names(&mut kinds.iter()),
+            self.extent(),
+            names(&mut wanted.iter())
+        ))
+    }
+
+    /// What is to be said of a thread that there is not.
+    pub fn hint_of_thread(&self, name: &str) -> Option<String> {
+        let is_number = |number: &u64| name.parse::<u64>().is_ok_and(|parsed| parsed == *number);
+        if self.threads.contains(name) || self.thread_numbers.iter().any(is_number) {
+            return None;
+        }
+        let known = self.threads.iter().map(|name| &**name);
+        Some(format!("no thread {name} in {}{}", self.extent(), suggestion(name, known)))
+    }
+
+    /// What is to be said of the beginning of a target with which none begins.
+    pub fn hint_of_target(&self, prefix: &str) -> Option<String> {
+        if self.targets.iter().any(|target| target.starts_with(prefix)) {
+            return None;
+        }
+        let known = self.targets.iter().map(|target| &**target);
+        let suggestion = suggestion(prefix, known);
+        Some(format!("no target in {} begins with {prefix}{suggestion}", self.extent()))
+    }
+
+    /// What is to be said of a place at which there is no statement; `is` says whether it is one.
+    pub fn hint_of_place(&self, place: &str, is: impl Fn(&str, u64) -> bool) -> Option<String> {
+        if self.places.iter().any(|(file, line)| is(file, *line)) {
+            return None;
+        }
+        let known: Vec<String> =
+            self.places.iter().map(|(file, line)| format!("{file}:{line}")).collect();
+        let suggestion = suggestion(place, known.iter().map(|place| &**place));
+        Some(format!("no statement in {} is at {place}{suggestion}", self.extent()))
+    }
+
+    fn extent(&self) -> &'static str {
+        if self.is_partial { "what was read of the input" } else { "the input" }
+    }
+}
+
+impl Kind {
+    fn of(ty: &Type) -> Self {
+        match ty {
+            Type::Bool => Self::Bool,
+            Type::Str | Type::Text | Type::Char => Self::String,
+            Type::Duration => Self::Duration,
+            Type::Option(inner) => Self::of(inner),
+            Type::Sequence(_) | Type::Tuple(_) => Self::Compound,
+            ty if ty.to_string().contains("Addr") => Self::String,
+            _ => Self::Number,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "a boolean",
+            Self::Number => "a number",
+            Self::String => "a string",
+            Self::Duration => "a duration",
+            Self::Compound => "a sequence",
+        }
+    }
+}
+
+/// The longest file without an index that is gone through for its dictionary, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// A reader that has met the dictionary of a file; `None` where this would take long, because the file
+/// has no index.
+fn dictionary(path: &std::path::Path) -> Result<Option<Reader<'static>>, kymo_reader::Error> {
+    let options = Options::new().snapshot(true).filter(|_| false);
+    let mut reader = options.since(i64::MAX).open(path)?;
+    if reader.report().skipped_bytes == 0 && path.metadata().is_ok_and(|it| it.len() > MAX_BYTES) {
+        return Ok(None);
+    }
+    while reader.next_event()?.is_some() {}
+    Ok(Some(reader))
+}
+
+/// What there is in place of `name`: the nearest, or the first few.
+fn suggestion<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> String {
+    let mut known: Vec<(f64, &str)> = known.map(|known| (similarity(name, known), known)).collect();
+    if known.is_empty() {
+        return String::new();
+    }
+    known.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let (best, nearest) = known[0];
+    let mut text = match best > 0.75 {
+        true => format!("; did you mean {nearest}? There are "),
+        false => String::from("; there are "),
+    };
+    let rest: Vec<&str> = known.iter().map(|(_, known)| *known).collect();
+    text += &rest[..rest.len().min(LISTED)].join(", ");
+    match rest.len().saturating_sub(LISTED) {
+        0 => {}
+        more => text += &format!(", and {more} more"),
+    }
+    text
+}
+
+/// From 0, nothing in common, to 1, the same.
+fn similarity(one: &str, other: &str) -> f64 {
+    // What is far longer than names are is not worth the time.
+    if one.len() > 256 || other.len() > 256 {
+        return 0.0;
+    }
+    strsim::jaro_winkler(&one.to_lowercase(), &other.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_is_named_first() {
+        let known = ["carrier", "price", "qty"];
+        let suggest = |name| suggestion(name, known.into_iter());
+        assert!(suggest("carier").starts_with("; did you mean carrier? There are carrier, "));
+        assert!(suggest("Price").starts_with("; did you mean price?"));
+        assert!(suggest("zzz").starts_with("; there are "));
+        assert_eq!(suggestion("x", [].into_iter()), "");
+        let many: Vec<String> = (0..20).map(|number| format!("n{number}")).collect();
+        let text = suggestion("n3", many.iter().map(|name| &**name));
+        assert!(text.ends_with(", and 12 more") && text.contains("mean n3?"), "{text}");
+    }
+}
