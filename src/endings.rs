@@ -81,6 +81,11 @@ impl Builder {
     /// effect: `SIGSEGV`, `SIGBUS`, `SIGILL`, `SIGFPE`, `SIGABRT` (`abort`, and a panic where panics
     /// abort). Default: no.
     ///
+    /// What is left in the rings when the limit is reached is counted and marked as dropped
+    /// ([`DropReason::ShutdownTimedOut`](crate::DropReason)), for which the signal is delayed by up to
+    /// a second more. Rings in files keep it, for whoever recovers them
+    /// ([`Builder::crash_proof`]).
+    ///
     /// The file is marked with the signal and the thread; it is left as it is, without an end. The
     /// exit status and the core file are what they would have been: what was there before the logger
     /// started, the program's handler or that of Rust's standard library (which reports stack

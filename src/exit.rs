@@ -44,7 +44,7 @@ extern "C" fn at_exit() {
     }
     if core.emergency.is_consumer_thread(signals::os_thread_id()) {
         // It would wait for itself. `exit` does not return to it, so it may be taken over here.
-        return core.emergency.takeover.run(None);
+        return core.emergency.takeover.run(None, deadline_ns);
     }
     core.control.stop_without_waiting();
     while !core.emergency.mailbox.has_ended() && monotonic_ns() < deadline_ns {

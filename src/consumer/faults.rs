@@ -43,7 +43,37 @@ enum End {
     Shutdown,
     /// The same, and the time for that is over at once.
     Overdue,
+    /// A thread crashes, and its handler asks for a drain.
+    Crash,
+    /// The same, and the time for that is over at once.
+    OverdueCrash,
+    /// The consumer crashes, and another thread takes over.
+    OwnCrash,
+    /// The same, and the time for that is over at once.
+    OverdueOwnCrash,
+    /// The consumer calls `exit`, and takes over from itself.
+    OwnExit,
 }
+
+impl End {
+    const ALL: [Self; 7] = [
+        Self::Shutdown,
+        Self::Overdue,
+        Self::Crash,
+        Self::OverdueCrash,
+        Self::OwnCrash,
+        Self::OverdueOwnCrash,
+        Self::OwnExit,
+    ];
+
+    /// Whether the process dies, so that the file is not closed and nobody reports.
+    fn is_crash(self) -> bool {
+        matches!(self, Self::Crash | Self::OverdueCrash | Self::OwnCrash | Self::OverdueOwnCrash)
+    }
+}
+
+/// The signal of a crash.
+const SIGNAL: u8 = 11;
 
 /// A thread of the story.
 struct Thread {
@@ -162,8 +192,30 @@ impl Story {
         if end == End::Overdue {
             self.rig.core.control.stop(Some(0));
         }
-        let (report, bytes) = self.rig.close();
         let logged: u64 = self.threads.iter().flat_map(|thread| thread.logged).sum();
+        if !matches!(end, End::Shutdown | End::Overdue) {
+            self.crash(end);
+            let operations = file.0.borrow().operations;
+            let found = Found::read(&file.0.borrow().bytes);
+            let whole = found.report.damages == 0;
+            assert!(whole || fault == Fault::Cut, "{what}: {:?}", found.report);
+            // With an output that fails twice in a row, nothing can be promised, nor that a file that
+            // has gone comes back.
+            if matches!(fault, Fault::Full | Fault::FullForAWhile)
+                && (once || faults.start >= operations)
+            {
+                self.threads.iter().for_each(|it| it.compare(&found, fault, overwrites, what));
+                let all: u64 = found.counts.values().flatten().sum();
+                assert_eq!(all, logged, "{what}");
+                assert_eq!(
+                    found.signals,
+                    if end.is_crash() { vec![SIGNAL] } else { vec![] },
+                    "{what}"
+                );
+            }
+            return operations;
+        }
+        let (report, bytes) = self.rig.close();
         let dropped = report.dropped + report.unwritten;
         assert_eq!(report.written + dropped, logged, "{what}: {report:?}");
         let operations = file.0.borrow().operations;
@@ -194,6 +246,28 @@ impl Story {
     }
 }
 
+impl Story {
+    /// Ends the process while threads log.
+    fn crash(&mut self, end: End) {
+        let (consumer, core) = (&mut self.rig.consumer, &self.rig.core);
+        let request = Request::drain(SIGNAL, 4_711).marked();
+        let overdue = matches!(end, End::OverdueCrash | End::OverdueOwnCrash);
+        let deadline_ns = if overdue { 0 } else { u64::MAX };
+        match end {
+            End::Shutdown | End::Overdue => unreachable!("no crash"),
+            End::OwnCrash | End::OverdueOwnCrash => consumer.take_over(Some(request), deadline_ns),
+            End::OwnExit => consumer.take_over(None, deadline_ns),
+            End::Crash | End::OverdueCrash => {
+                let mailbox = &core.emergency.mailbox;
+                mailbox.set_deadline(SIGNAL, deadline_ns);
+                let (request, _) = mailbox.request(request);
+                consumer.serve();
+                assert!(mailbox.is_served(request));
+            }
+        }
+    }
+}
+
 impl Thread {
     fn compare(&self, found: &Found, fault: Fault, overwrites: bool, what: &str) {
         let name = &self.name;
@@ -221,6 +295,7 @@ struct Found {
     /// Records and drops, by thread and level.
     counts: BTreeMap<String, [u64; 5]>,
     numbers: HashSet<u64>,
+    signals: Vec<u8>,
     report: kymo_reader::Report,
 }
 
@@ -229,7 +304,7 @@ impl Found {
         let mut reader = Options::new().order(Order::Written).from_slice(bytes).unwrap();
         let mut counts = BTreeMap::<String, [u64; 5]>::new();
         let mut last = BTreeMap::<String, u64>::new();
-        let mut numbers = HashSet::new();
+        let (mut numbers, mut signals) = (HashSet::new(), Vec::new());
         while let Some(event) = reader.next_event().unwrap() {
             match event {
                 Event::Record(record) => {
@@ -262,10 +337,11 @@ impl Found {
                         counts[count.level.unwrap() as usize - 1] += count.count;
                     }
                 }
+                Event::Signal(signal) => signals.push(signal.signal),
                 _ => {}
             }
         }
-        Self { counts, numbers, report: reader.report().clone() }
+        Self { counts, numbers, signals, report: reader.report().clone() }
     }
 }
 
@@ -281,8 +357,7 @@ fn tell(seed: u64, fault: Fault, faults: Range<u64>, end: End) -> u64 {
 
 /// Tells stories in which each operation fails, alone, with those behind it, and for ever.
 fn tell_all(fault: Fault) {
-    for (seed, end) in (0..8).zip([End::Shutdown, End::Overdue].into_iter().cycle()) {
-        let seed = seed / 2;
+    for (seed, end) in (0..).zip(End::ALL) {
         let operations = tell(seed, fault, u64::MAX..u64::MAX, end);
         assert!(operations > 20, "{operations}");
         for first in 0..operations {
@@ -317,4 +392,54 @@ fn a_file_that_is_cut_at_any_operation_goes_on() {
 #[test]
 fn a_file_that_is_removed_at_any_operation_leaves_a_file_that_accounts_for_everything() {
     tell_all(Fault::Removed);
+}
+
+/// A crash drain goes on until its time is up, however long that is, and whatever was in the rings is
+/// in the file.
+///
+/// It ended after half a second, in the middle of large rings, without a mark.
+#[test]
+fn a_crash_drains_large_rings() {
+    for end in [End::Crash, End::OwnCrash] {
+        let mut story = Story::new(2, Fault::Full, u64::MAX..u64::MAX);
+        let large = story.rig.thread("large", 1 << 20);
+        story.threads[0].producer = Some(large);
+        story.threads[0].name = "large".to_owned();
+        for _ in 0..200_000 {
+            story.log(0);
+        }
+        let logged: u64 = story.threads[0].logged.iter().sum();
+        story.crash(end);
+        let found = Found::read(&story.rig.file.0.borrow().bytes);
+        assert_eq!(found.counts["large"].iter().sum::<u64>(), logged, "{end:?}");
+        assert_eq!(found.report.dropped, 0, "{end:?}");
+        assert_eq!(found.signals, [SIGNAL], "{end:?}");
+    }
+}
+
+/// What a crash drain leaves when its time is up is marked and counted.
+#[test]
+fn a_crash_drain_marks_what_it_leaves() {
+    for seed in 0..400 {
+        let end = if seed % 2 == 0 { End::OverdueCrash } else { End::OverdueOwnCrash };
+        tell(seed, Fault::Full, u64::MAX..u64::MAX, end);
+    }
+}
+
+/// A crash while the output fails, and waits before it tries again: the output is tried at once, and
+/// the mark of the crash and those of what was lost are in the file.
+///
+/// `serve` tried the output only when a thread had asked for a sweep, so that what the crash drained
+/// was lost without a word, and the mark of the crash with it.
+#[test]
+fn a_crash_is_marked_when_the_output_works_again() {
+    for end in [End::Crash, End::OwnCrash, End::OwnExit] {
+        for seed in 0..20 {
+            let operations = tell(seed, Fault::Full, u64::MAX..u64::MAX, end);
+            for back in 1..operations.min(30) {
+                let failing = operations - back..operations - back + 1;
+                tell(seed, Fault::FullForAWhile, failing, end);
+            }
+        }
+    }
 }

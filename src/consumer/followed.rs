@@ -83,6 +83,16 @@ impl Followed {
         &mut self.follower
     }
 
+    /// Whether the ring is in a file.
+    pub(super) fn is_in_file(&self) -> bool {
+        self.follower.is_in_file()
+    }
+
+    /// How many words the ring has.
+    pub(super) fn capacity(&self) -> usize {
+        self.follower.capacity()
+    }
+
     /// The first `words` words of the copy are accounted for.
     pub(super) fn consume(&mut self, words: usize) {
         self.follower.consume(words);

@@ -241,6 +241,16 @@ impl Lane {
         join(self.in_file, join(self.failed_range, gap))
     }
 
+    /// How many words the sweep took.
+    pub(super) fn taken_words(&self) -> usize {
+        self.sweep.words + self.sweep.followed_words
+    }
+
+    /// How many words its rings have, but for the flight recorder.
+    pub(super) fn capacity_words(&self) -> usize {
+        self.state.ring_words + self.followed.as_ref().map_or(0, Followed::capacity)
+    }
+
     /// Whether the sweep took something.
     pub(super) fn took_records(&self) -> bool {
         self.sweep.took()
@@ -520,7 +530,8 @@ impl Lane {
 
     /// The time for shutting down is over: counts what is left in the ring as dropped, and returns
     /// how many of them are the program's own records.
-    pub(super) fn give_up(&mut self) -> u64 {
+    /// If not `recoverable_too`, rings in files stay as they are.
+    pub(super) fn give_up(&mut self, recoverable_too: bool) -> u64 {
         let mut left = [0; 5];
         let mut range = None;
         let mut count = |run: &[u64]| {
@@ -531,12 +542,15 @@ impl Lane {
                 range = join(range, Some((record.ticks, record.ticks)));
             }
         };
-        let committed = self.ring.look();
-        let (first, second) = committed.runs();
-        count(first);
-        count(second);
-        committed.consume_all();
-        if let Some(followed) = &mut self.followed {
+        if recoverable_too || !self.ring.is_in_file() {
+            let committed = self.ring.look();
+            let (first, second) = committed.runs();
+            count(first);
+            count(second);
+            committed.consume_all();
+        }
+        let followed = self.followed.as_mut();
+        if let Some(followed) = followed.filter(|it| recoverable_too || !it.is_in_file()) {
             followed.drain(|copy| {
                 count(copy.words());
                 if let Some((counts, gap)) = copy.overwritten {

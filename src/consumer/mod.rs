@@ -204,8 +204,10 @@ impl<O: Output> Consumer<O> {
     /// One sweep, with what was asked for before it. Whether it took records, and whether to stop.
     pub(crate) fn serve(&mut self) -> (bool, bool) {
         let (mut request, stop) = self.core.control.begin_sweep();
-        if request != self.served || stop {
-            // Whoever waits for it is not to be told of a file that is not there.
+        let has_signal = self.core.emergency.mailbox.pending().is_some();
+        if request != self.served || stop || has_signal {
+            // Whoever waits for it is not to be told of a file that is not there. And an output that
+            // has just failed is tried at once, and not after a while.
             self.check_output();
         }
         // Behind the request, which is acknowledged below.
@@ -412,7 +414,7 @@ impl<O: Output> Consumer<O> {
         let mut unwritten = 0;
         while self.sweep() {
             if self.core.control.is_overdue() {
-                unwritten = self.lanes.iter_mut().map(Lane::give_up).sum();
+                unwritten = self.give_up(true);
                 break;
             }
         }
@@ -454,11 +456,18 @@ impl<O: Output> Consumer<O> {
         self.report(unwritten)
     }
 
-    /// Ends the threads that are left; says whether that worked.
-    fn append_thread_ends(&mut self) -> bool {
+    /// Stages marks for all drops that are not marked yet.
+    fn stage_drop_marks(&mut self) {
         for lane in &mut self.lanes {
             lane.see_last_drops();
             lane.mark_drops(&mut self.staging, &mut self.block);
+        }
+    }
+
+    /// Ends the threads that are left; says whether that worked.
+    fn append_thread_ends(&mut self) -> bool {
+        self.stage_drop_marks();
+        for lane in &self.lanes {
             if lane.has_account() && !lane.end_in_file {
                 let (written, dropped) = (lane.written(), lane.dropped());
                 frames::put_thread_end(&mut self.staging, lane.number, written, dropped);

@@ -3,15 +3,13 @@
 use super::account::Left;
 use super::dictionary::Dictionary;
 use super::dump::Reason;
+use super::lane::Lane;
 use super::staging::Staging;
 use super::{Consumer, frames};
 use crate::clock::monotonic_ns;
 use crate::segment::Output;
 use crate::signals::mailbox::Request;
 use crate::twin::{self, Twin};
-
-/// How long threads that go on logging may keep a drain from ending, in nanoseconds.
-const DRAIN_NS: u64 = 500_000_000;
 
 impl<O: Output> Consumer<O> {
     /// Serves what a signal handler asks for, if one does: drains the rings of all that was in them
@@ -25,18 +23,60 @@ impl<O: Output> Consumer<O> {
         if twin::broken(Twin::SignalServedEarly) {
             self.core.emergency.mailbox.acknowledge(request);
         }
+        let deadline_ns = self.core.emergency.mailbox.deadline_ns(request);
+        // An output that has just failed is tried at once, and not after a while.
+        self.check_output();
         let as_of = self.core.clock.now();
-        let deadline_ns = monotonic_ns().saturating_add(DRAIN_NS);
-        // Empty, or there is only what was logged since.
-        while self.sweep() && self.complete <= as_of && monotonic_ns() < deadline_ns {}
+        // Until the rings are empty, or there is only what was logged since.
+        let mut in_time = true;
+        while self.sweep() && self.complete <= as_of && in_time {
+            if self.failing {
+                self.check_output();
+            }
+            in_time = monotonic_ns() < deadline_ns;
+        }
         if request.is_marked() {
-            self.dump(Reason::Signal(request.signal()));
-            self.mark_signal(request);
-            self.append();
-            self.released_bytes = self.output.len();
+            if !in_time {
+                self.give_up(false);
+            }
+            self.insist(|this| {
+                this.dump(Reason::Signal(request.signal()));
+            });
+            self.insist(|this| this.append_last_marks(Some(request)));
         }
         self.core.emergency.mailbox.acknowledge(request);
         false
+    }
+
+    /// Writes something; if the output fails at it, once more. There is no later for it.
+    fn insist(&mut self, write: impl Fn(&mut Self)) {
+        for _ in 0..2 {
+            write(self);
+            if !self.failing {
+                break;
+            }
+            self.check_output();
+            self.renew_segment();
+        }
+    }
+
+    /// Marks all drops that are not marked yet, and the signal of which the process is going to die.
+    fn append_last_marks(&mut self, request: Option<Request>) {
+        self.stage_drop_marks();
+        if let Some(request) = request {
+            self.mark_signal(request);
+        }
+        if self.append() {
+            self.lanes.iter_mut().for_each(Lane::commit);
+            self.released_bytes = self.output.len();
+        }
+    }
+
+    /// The time for draining is over: counts what is left in the rings as dropped, to be marked.
+    /// Returns how many of the program's records that are. If not `recoverable_too`, rings in files
+    /// stay as they are, for whoever recovers them.
+    pub(super) fn give_up(&mut self, recoverable_too: bool) -> u64 {
+        self.lanes.iter_mut().map(|lane| lane.give_up(recoverable_too)).sum()
     }
 
     /// The tick count now.
@@ -56,11 +96,13 @@ impl<O: Output> Consumer<O> {
     /// What had been made of records and was not committed is thrown away and made again, from the
     /// rings, which still have it. What was committed, and whose room was not given back yet, is
     /// told by the length of the output, and not written again.
-    pub(crate) fn take_over(&mut self, request: Option<Request>) {
+    ///
+    /// `deadline_ns`: when to give up what is left in the rings, on the monotonic clock.
+    pub(crate) fn take_over(&mut self, request: Option<Request>, deadline_ns: u64) {
         // Whatever is half made is left as it is, without a destructor: it may be broken.
         let mut fresh = Staging::new(self.staging.salt());
         // The last one may have been among what is thrown away.
-        self.put_clocks(&mut fresh);
+        frames::put_clock(&mut fresh, &self.discipline.line());
         std::mem::forget(std::mem::replace(&mut self.staging, fresh));
         let fresh = Dictionary::behind(&self.dictionary);
         std::mem::forget(std::mem::replace(&mut self.dictionary, fresh));
@@ -81,31 +123,50 @@ impl<O: Output> Consumer<O> {
         }
         // A custom clock may be what crashed.
         self.frozen = self.core.clock.is_custom().then_some(self.complete);
-        let deadline_ns = monotonic_ns().saturating_add(DRAIN_NS);
+        // An output that has just failed is tried at once, and not after a while.
+        self.check_output();
+        self.renew_segment();
         // Each ring by itself, so that what is read from one is safe before the next one is.
+        let mut in_time = true;
         for index in 0..self.lanes.len() {
-            loop {
-                let left = self.drain(index);
-                let took = self.lanes[index].took_records();
-                self.block.close(&mut self.staging);
-                self.commit(index..index + 1);
-                let more = left == Left::Held || left != Left::Nothing && took;
-                if !more || monotonic_ns() >= deadline_ns {
-                    break;
-                }
-            }
+            in_time &= self.take_over_lane(index, deadline_ns);
+        }
+        if !in_time {
+            self.give_up(request.is_none());
         }
         match request {
             Some(request) => {
-                self.dump_last(Reason::Signal(request.signal()));
-                self.mark_signal(request);
-                self.append();
+                self.insist(|this| this.dump_last(Reason::Signal(request.signal())));
+                self.insist(|this| this.append_last_marks(Some(request)));
             }
             None => {
                 if let Some(level) = self.wants_dump() {
                     self.dump_last(Reason::Record(level));
                 }
                 std::mem::forget(self.end_segment(0));
+            }
+        }
+    }
+
+    /// Drains a ring of what was in it. Whether the time sufficed.
+    fn take_over_lane(&mut self, index: usize, deadline_ns: u64) -> bool {
+        // More was not in it: what comes then was logged since.
+        let mut words_left = self.lanes[index].capacity_words();
+        loop {
+            let left = self.drain(index);
+            let (took, words) = (self.lanes[index].took_records(), self.lanes[index].taken_words());
+            self.block.close(&mut self.staging);
+            self.commit(index..index + 1);
+            words_left = words_left.saturating_sub(words);
+            let more = left == Left::Held || left != Left::Nothing && took;
+            if !more || words_left == 0 {
+                return true;
+            }
+            if self.failing {
+                self.check_output();
+            }
+            if monotonic_ns() >= deadline_ns {
+                return false;
             }
         }
     }

@@ -34,6 +34,8 @@ pub(super) struct File {
     /// Those of them that fail.
     pub(super) faults: Range<u64>,
     pub(super) fault: Fault,
+    /// Whether an operation failed, and none is tried before the consumer asks for a check.
+    waits: bool,
     /// Whether the file was removed, and whether the output knows.
     removed: Option<bool>,
     salt: u32,
@@ -47,6 +49,8 @@ pub(super) enum Fault {
     /// It does, and that is all.
     #[default]
     Full,
+    /// The same, and then appends fail for a while that the consumer does not ask for a check.
+    FullForAWhile,
     /// The file is cut in half, at the first of them.
     Cut,
     /// The file is removed, at the first of them, and cannot be made again before the last. What is
@@ -69,6 +73,11 @@ impl File {
         self.operations += 1;
         let fails = self.faults.contains(&operation);
         match self.fault {
+            Fault::FullForAWhile if !fails && !self.waits => {}
+            Fault::FullForAWhile => {
+                self.waits = true;
+                return self.roll_back(io::ErrorKind::StorageFull);
+            }
             Fault::Full if !fails => {}
             Fault::Cut if operation != self.faults.start => {}
             Fault::Full => return self.roll_back(io::ErrorKind::StorageFull),
@@ -128,7 +137,9 @@ impl Output for Memory {
     }
 
     fn check(&mut self) -> io::Result<()> {
-        self.0.borrow_mut().operate(true)
+        let mut file = self.0.borrow_mut();
+        file.waits = false;
+        file.operate(true)
     }
 
     fn is_removed(&self) -> bool {

@@ -13,6 +13,7 @@
 //! crash at once are one crash.)
 
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::statics;
 use crate::twin::{self, Twin};
 
 /// What a handler asks for, in one word.
@@ -80,15 +81,35 @@ pub struct Mailbox {
     requested: AtomicU64,
     /// The last one that was served.
     acknowledged: AtomicU64,
+    /// By signal: when the drain for it is to end, on the monotonic clock.
+    deadlines_ns: [statics::AtomicU64; SIGNALS],
     /// Whether nothing will be served any more.
     ended: AtomicBool,
 }
+
+/// How many signals may have handlers: those below this number.
+const SIGNALS: usize = 32;
 
 impl Mailbox {
     /// An empty one.
     pub(crate) fn new() -> Self {
         let [requested, acknowledged] = [(); 2].map(|()| AtomicU64::new(0));
-        Self { requested, acknowledged, ended: AtomicBool::new(false) }
+        let deadlines_ns = [const { statics::AtomicU64::new(u64::MAX) }; SIGNALS];
+        Self { requested, acknowledged, deadlines_ns, ended: AtomicBool::new(false) }
+    }
+
+    /// The handler's side, before it asks because of `signal`: when the drain is to end, on the
+    /// monotonic clock. What is then left in the rings is marked and counted.
+    pub fn set_deadline(&self, signal: u8, deadline_ns: u64) {
+        // Relaxed: the store in `request` publishes it. Of two threads that receive one signal at
+        // once, either time will do.
+        self.deadlines_ns[signal as usize % SIGNALS].store(deadline_ns, Ordering::Relaxed);
+    }
+
+    /// The consumer's side: when the drain for a request is to end; never, if nobody said.
+    pub(crate) fn deadline_ns(&self, request: Request) -> u64 {
+        // Relaxed: ordered by the load in `pending`.
+        self.deadlines_ns[request.signal() as usize % SIGNALS].load(Ordering::Relaxed)
     }
 
     /// The handler's side: asks, unless somebody has asked before and still waits. Returns what to

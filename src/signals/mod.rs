@@ -36,6 +36,10 @@ use crate::segment::guard;
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
+/// How long past its limit a handler waits for a drain, in nanoseconds: the consumer has the limit for
+/// draining, and then marks and counts what is left in the rings.
+pub(crate) const GRACE_NS: u64 = 1_000_000_000;
+
 /// Which signals are handled, and for how long each may be delayed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Handled {
@@ -204,7 +208,8 @@ impl Target {
             && !self.emergency.is_consumer_thread(this_thread)
             && !self.emergency.is_standby_thread(this_thread)
         {
-            let deadline_ns = monotonic_ns().saturating_add(signal.limit_ns);
+            let deadline_ns =
+                monotonic_ns().saturating_add(signal.limit_ns).saturating_add(GRACE_NS);
             // Acquire: pairs with the release below.
             while !self.crash_drained.load(Ordering::Acquire) && monotonic_ns() < deadline_ns {
                 nap();
@@ -233,6 +238,7 @@ impl Target {
             }
             return;
         }
+        self.mailbox().set_deadline(request.signal(), deadline_ns);
         let (request, _) = self.mailbox().request(request);
         if by_consumer {
             // Nobody else uses what is the consumer's, as long as it waits here.
@@ -246,6 +252,7 @@ impl Target {
         } else {
             self.consumer.unpark();
         }
+        let deadline_ns = deadline_ns.saturating_add(GRACE_NS);
         while !self.mailbox().is_served(request) && monotonic_ns() < deadline_ns {
             nap();
         }

@@ -64,9 +64,10 @@ impl Takeover {
 
     /// Drains the rings for a consumer that will not. To be called where its thread waits for this
     /// call, or on that thread itself, which must not return to it.
-    pub(crate) fn run(&self, request: Option<Request>) {
+    /// `deadline_ns`: when to give up what is left in the rings, on the monotonic clock.
+    pub(crate) fn run(&self, request: Option<Request>, deadline_ns: u64) {
         if let Some(consumer) = self.take() {
-            consumer.take_over(request);
+            consumer.take_over(request, deadline_ns);
         }
     }
 }
@@ -80,7 +81,8 @@ pub(crate) fn stand_by(emergency: Arc<Emergency>) -> io::Result<std::thread::Thr
             // Acquire: pairs with the release in `ask`.
             if emergency.takeover.asked.load(Ordering::Acquire) {
                 let request = emergency.mailbox.pending();
-                emergency.takeover.run(request);
+                let deadline_ns = request.map_or(0, |it| emergency.mailbox.deadline_ns(it));
+                emergency.takeover.run(request, deadline_ns);
                 request.into_iter().for_each(|request| emergency.mailbox.acknowledge(request));
                 return;
             }

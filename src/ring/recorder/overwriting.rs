@@ -494,6 +494,11 @@ impl Follower {
         self.ring.shared().consumer.head.store(self.first_left(), Ordering::Release);
     }
 
+    /// How many words the ring has.
+    pub fn capacity(&self) -> usize {
+        self.ring.capacity() as usize
+    }
+
     /// How many words of the last copy are not consumed.
     pub fn left(&self) -> usize {
         self.copied.len() - self.consumed
