@@ -1,6 +1,5 @@
 //! `kymo completions` and `kymo man`: made from the same table of commands and options as the help.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+use crate::fresh::{self, Fresh};
 use crate::outcome::{Outcome, complain};
 
 /// Prints a script that completes kymo's commands and options in a shell.
@@ -72,10 +72,17 @@ fn write_pages(mut kymo: Command, directory: &Path) -> Result<(), (PathBuf, io::
     for command in [kymo].into_iter().chain(commands) {
         let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
         let path = directory.join(format!("{name}.1"));
-        let written = page(command).and_then(|page| File::create(&path)?.write_all(&page));
-        written.map_err(|error| (path, error))?;
+        let page = page(command).map_err(|error| (path.clone(), error))?;
+        write_page(&path, &page).map_err(|error| (path, io::Error::other(error)))?;
     }
     Ok(())
+}
+
+/// Writes a page. Its name is known to all: no link is followed.
+fn write_page(path: &Path, page: &[u8]) -> Result<(), fresh::Error> {
+    let mut fresh = Fresh::create(path, true, [])?;
+    fresh.file().write_all(page).map_err(fresh::Error::Io)?;
+    fresh.complete()
 }
 
 fn print(bytes: &[u8]) -> Outcome {

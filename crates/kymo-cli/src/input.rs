@@ -94,6 +94,8 @@ impl Inputs {
 
     /// Complains about what is wrong with the files, once they were read.
     pub fn complain(&self, outcome: &mut Outcome) {
+        // It is somebody else's, so that it makes no difference to the exit code.
+        self.files.refused().iter().for_each(complain);
         for ((reader, name), is_live) in
             self.files.readers().iter().zip(&self.names).zip(&self.live)
         {

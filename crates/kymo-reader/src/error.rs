@@ -5,6 +5,8 @@
 
 use std::{fmt, io};
 
+use kymo_format::derived::Refused;
+
 /// What keeps a file from being read. Each says at which byte of the file.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -17,6 +19,9 @@ pub enum Error {
     Link,
     /// It is a device, a pipe or a socket.
     Special,
+    /// It has the name of a file of kymo's, which others can know, and kymo would not have put it
+    /// there.
+    Refused(Refused),
     /// It is a side file of more than 64 MiB, or of more than 1,048,576 records.
     SideFileTooLong,
     /// The file holds no bytes.
@@ -48,7 +53,7 @@ impl Error {
     /// The byte of the file at which reading failed.
     pub fn offset(&self) -> u64 {
         match self {
-            Self::Open(_) | Self::Directory | Self::Link | Self::Special => 0,
+            Self::Open(_) | Self::Directory | Self::Link | Self::Special | Self::Refused(_) => 0,
             Self::SideFileTooLong | Self::Empty | Self::Foreign => 0,
             Self::UnsupportedVersion { .. } => 8,
             Self::Incomplete { offset } | Self::Io { offset, .. } => *offset,
@@ -63,6 +68,7 @@ impl fmt::Display for Error {
             Self::Directory => f.write_str("is a directory; name the log files in it"),
             Self::Link => f.write_str("is a symbolic link; name the log that it leads to"),
             Self::Special => f.write_str("is not a regular file; copy what comes from it to one"),
+            Self::Refused(refused) => refused.fmt(f),
             Self::SideFileTooLong => f.write_str(
                 "is too long for a side file, and was left out; read it as a log of its own",
             ),

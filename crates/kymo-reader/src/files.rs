@@ -57,6 +57,7 @@ pub struct Files<'a> {
     left_out: u64,
     /// Side files that could not be read, by their log.
     failed: Vec<(usize, OpenError)>,
+    refused: Vec<OpenError>,
 }
 
 /// Reading one of several files failed.
@@ -87,6 +88,7 @@ impl<'a> Files<'a> {
             log_of: Vec::new(),
             left_out: 0,
             failed: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -139,6 +141,7 @@ impl<'a> Files<'a> {
         let mut log_of: Vec<_> = (0..readers.len()).collect();
         let (mut copies, mut sides, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         let (mut rescues, mut side_of) = (Vec::new(), Vec::new());
+        let mut refused = Vec::new();
         let given: Vec<_> = readers.iter().map(|reader| reader.header().segment).collect();
         let mut directories = side::Directories::default();
         for log in 0..readers.len() {
@@ -165,6 +168,7 @@ impl<'a> Files<'a> {
                 side_of.push((side, log));
             }
             copies.push(found.copies);
+            refused.append(&mut found.refused);
             failed.extend(found.failed.into_iter().map(|error| (log, error)));
         }
         for (reader, log) in sides {
@@ -176,11 +180,18 @@ impl<'a> Files<'a> {
             readers.push(reader);
             log_of.push(usize::MAX);
         }
-        let mut files = Self { copies, log_of, failed, ..Self::new(readers) };
+        let mut files = Self { copies, log_of, failed, refused, ..Self::new(readers) };
         if !side_of.is_empty() {
             files.place_rescued(&side_of, options);
         }
         files
+    }
+
+    /// Lists what lies beside the logs under the name of a side file and was not read: a link, a pipe,
+    /// a file that belongs to somebody else. Others may write to a log's directory too, so this is no
+    /// error.
+    pub fn refused(&self) -> &[OpenError] {
+        &self.refused
     }
 
     /// Finds out what of the side files stands in their logs too, and where the rest belongs. Of

@@ -130,6 +130,8 @@ pub(super) struct Found<'a> {
     pub(super) copies: Option<Copies>,
     /// What could not be read.
     pub(super) failed: Vec<OpenError>,
+    /// What was left alone.
+    pub(super) refused: Vec<OpenError>,
 }
 
 /// The files beside logs, each directory looked at once for each owner of logs in it.
@@ -211,7 +213,7 @@ pub(super) fn open<'a>(
             Kind::Rescue => found.add_rescue(file, &path, options),
             Kind::Recovered => found.add_recovered(file, &path, options),
         });
-        found.failed.extend(result.err().map(|error| OpenError { path, error }));
+        found.note(path, result);
     }
     for kind in [Kind::Rescue, Kind::Recovered] {
         found.check_unreadable(kind.path(path), owner, options);
@@ -220,13 +222,22 @@ pub(super) fn open<'a>(
 }
 
 fn refused(error: derived::OpenError) -> Error {
-    Error::Open(match error {
-        derived::OpenError::Io(error) => error,
-        derived::OpenError::Refused(refused) => io::Error::other(refused),
-    })
+    match error {
+        derived::OpenError::Io(error) => Error::Open(error),
+        derived::OpenError::Refused(refused) => Error::Refused(refused),
+    }
 }
 
 impl<'a> Found<'a> {
+    /// Notes what came of reading a file.
+    fn note(&mut self, path: PathBuf, result: Result<(), Error>) {
+        match result {
+            Ok(()) => {}
+            Err(error @ Error::Refused(_)) => self.refused.push(OpenError { path, error }),
+            Err(error) => self.failed.push(OpenError { path, error }),
+        }
+    }
+
     /// Opens a side file, and remembers what is in it.
     pub(super) fn add_rescue(
         &mut self,
@@ -287,7 +298,7 @@ impl<'a> Found<'a> {
         match opened() {
             Ok(()) | Err(Error::Empty | Error::Incomplete { .. }) => {}
             Err(Error::Open(error)) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => self.failed.push(OpenError { path, error }),
+            result => self.note(path, result),
         }
     }
 }
