@@ -128,6 +128,9 @@ fn ring(turn: &Turn) -> PathBuf {
     files.into_iter().find(|path| path.extension().is_some_and(|it| it == "kymoring")).unwrap()
 }
 
+/// Puts something at a path.
+type Maker<'m> = &'m dyn Fn(&Path);
+
 fn fifo(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }
@@ -152,7 +155,7 @@ fn plant(turn: &Turn, stem: &str) -> Vec<PathBuf> {
     let at = |name: &str| turn.path("rings").join(format!("{stem}{name}"));
     let ring = ring(turn);
     let mut planted = Vec::new();
-    let mut add = |name: &str, make: &dyn Fn(&Path)| {
+    let mut add = |name: &str, make: Maker<'_>| {
         let path = at(name);
         make(&path);
         planted.push(path);
@@ -249,7 +252,7 @@ fn what_is_named_like_a_side_file_is_left_alone() {
         [&["cat", log][..], &["stats", log], &["tail", log], &["verify", log], &["recover", log]];
     let alone = commands.map(limited);
     let stranger = turn.logged("other.kymo", || info!("in another"));
-    let makers: [(&str, &dyn Fn(&Path)); 5] = [
+    let makers: [(&str, Maker<'_>); 5] = [
         ("not a regular file", &|path| fifo(path)),
         ("not a regular file", &|path| fs::create_dir(path).unwrap()),
         ("a symbolic link", &|path| symlink("/dev/zero", path).unwrap()),
