@@ -119,35 +119,23 @@ impl CallSite {
 
 /// How deep a type is nested.
 const fn depth(ty: &Type) -> usize {
-    match ty {
-        Type::Option(inner) | Type::Sequence(inner) => 1 + depth(inner),
-        Type::Tuple(members) => {
-            let (mut deepest, mut index) = (0, 0);
-            while index < members.len() {
-                let depth = depth(&members[index]);
-                deepest = if depth > deepest { depth } else { deepest };
-                index += 1;
-            }
-            1 + deepest
-        }
-        _ => 1,
+    let (mut inside, mut deepest) = (ty.inside(), 0);
+    while let Some((first, rest)) = inside.split_first() {
+        let depth = depth(first);
+        deepest = if depth > deepest { depth } else { deepest };
+        inside = rest;
     }
+    1 + deepest
 }
 
 /// Of how many types a type is made, itself included.
 const fn members(ty: &Type) -> usize {
-    match ty {
-        Type::Option(inner) | Type::Sequence(inner) => 1 + members(inner),
-        Type::Tuple(parts) => {
-            let (mut sum, mut index) = (1, 0);
-            while index < parts.len() {
-                sum += members(&parts[index]);
-                index += 1;
-            }
-            sum
-        }
-        _ => 1,
+    let (mut inside, mut sum) = (ty.inside(), 1);
+    while let Some((first, rest)) = inside.split_first() {
+        sum += members(first);
+        inside = rest;
     }
+    sum
 }
 
 /// FNV-1a, 64 bits (Fowler, Noll and Vo), taken eight bytes at a time: constant evaluation pays for
@@ -174,20 +162,18 @@ const fn hash_bytes(mut hash: u64, mut bytes: &[u8]) -> u64 {
 }
 
 const fn hash_type(hash: u64, ty: &Type) -> u64 {
-    let hash = hash_word(hash, ty.code() as u64);
+    let mut hash = hash_word(hash, ty.code() as u64);
     match ty {
-        Type::Option(inner) | Type::Sequence(inner) => hash_type(hash, inner),
-        Type::Tuple(members) => {
-            let mut hash = hash_word(hash, members.len() as u64);
-            let mut index = 0;
-            while index < members.len() {
-                hash = hash_type(hash, &members[index]);
-                index += 1;
-            }
-            hash
-        }
-        _ => hash,
+        Type::Tuple(members) => hash = hash_word(hash, members.len() as u64),
+        Type::Formatted(texts) => hash = hash_word(hash, *texts as u64),
+        _ => {}
     }
+    let mut inside = ty.inside();
+    while let Some((first, rest)) = inside.split_first() {
+        hash = hash_type(hash, first);
+        inside = rest;
+    }
+    hash
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 
 pub use kymo_macros::statement;
 
-use crate::argument::{Argument, Arguments, Encode, Pointer, PointerArgument};
+use std::fmt;
+
+use crate::argument::{Arguments, Capture, Encode, Pointer, PointerArgument, Shown};
 pub use crate::call_site::{At, Location, Statement};
 use crate::call_site::{AtAny, AtLevel, CallSite};
 use crate::cursor::{Path, Taken};
@@ -14,10 +16,21 @@ use crate::hot::{Coarse, InFile, Other};
 use crate::level::Level;
 use crate::recorded;
 
-/// Captures an argument.
+/// Captures an argument of `{}` and `{:?}`.
 #[inline(always)]
-pub fn capture<T: Argument + ?Sized>(value: &T) -> T::Captured<'_> {
+pub fn capture<T: Capture + ?Sized>(value: &T) -> T::Captured<'_> {
     value.capture()
+}
+
+/// Captures an argument of other placeholders: `format` writes it as the placeholder of this number
+/// asks.
+#[inline(always)]
+pub fn capture_formatted<T: Capture + ?Sized, const N: usize>(
+    value: &T,
+    _: [(); N],
+    format: impl Fn(usize, Shown<'_>, &mut dyn fmt::Write) -> fmt::Result,
+) -> T::Formatted<'_, N> {
+    value.capture_formatted::<N>(format)
 }
 
 /// Captures an argument of a `{:p}`.
@@ -60,12 +73,14 @@ macro_rules! log {
         #[inline(always)]
         pub fn $log<S: Statement, $($ty: Encode),*>(_statement: S, $($name: $ty),*) {
             $shared::<S::At, $($ty),*>($($name,)* SiteOf::<S, $list>::SITE);
+            $( $name.release(); )*
         }
 
         #[inline(always)]
         #[allow(clippy::too_many_arguments, reason = "one for each argument of the statement")]
         pub fn $log_at<S: Statement, $($ty: Encode),*>(_statement: S, level: Level, $($name: $ty),*) {
             $shared::<AtAny, $($ty),*>($($name,)* &SiteOf::<S, $list>::BY_LEVEL[level.index()]);
+            $( $name.release(); )*
         }
 
         #[inline(never)]
@@ -165,12 +180,14 @@ log!(log6 log6_at shared6 long6 coarse6 other6 again6 recorded6 outlined6: (A, (
 #[inline(always)]
 pub fn log_many<S: Statement, L: Arguments>(_statement: S, arguments: L) {
     shared_many::<S::At, L>(SiteOf::<S, L>::SITE, arguments);
+    arguments.release();
 }
 
 /// The same for statements whose level is known when they run.
 #[inline(always)]
 pub fn log_many_at<S: Statement, L: Arguments>(_statement: S, level: Level, arguments: L) {
     shared_many::<AtAny, L>(&SiteOf::<S, L>::BY_LEVEL[level.index()], arguments);
+    arguments.release();
 }
 
 #[inline(never)]

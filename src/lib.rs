@@ -96,7 +96,7 @@ pub mod loom_export;
 
 use kymo_format::{self as format, beside, derived, drop_reason, level};
 
-pub use argument::{Argument, Eager, PointerArgument, debug, display};
+pub use argument::{Argument, Debugged, Displayed, PointerArgument, debug, display};
 pub use builder::Builder;
 pub use clock::Clock;
 pub use consumer::{Notice, Report};

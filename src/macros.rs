@@ -12,6 +12,7 @@
 /// kymo::error!("{venue} rejected the order: code {code}");
 /// ```
 #[macro_export]
+#[clippy::format_args]
 macro_rules! error {
     ($($statement:tt)*) => { $crate::export::statement!($crate (Error) $($statement)*) };
 }
@@ -25,6 +26,7 @@ macro_rules! error {
 /// kymo::warn!("tick late by {late:?}");
 /// ```
 #[macro_export]
+#[clippy::format_args]
 macro_rules! warn {
     ($($statement:tt)*) => { $crate::export::statement!($crate (Warn) $($statement)*) };
 }
@@ -41,7 +43,7 @@ macro_rules! warn {
 /// ```
 ///
 /// A leading `target:` takes the place of the module path by which records are filtered. It has to
-/// be a constant.
+/// be a constant, and is written without `Self`: `Order::TARGET`, not `Self::TARGET`.
 ///
 /// ```
 /// const FILLS: &str = "fills";
@@ -53,15 +55,15 @@ macro_rules! warn {
 /// # What differs from `format!`
 ///
 /// - Nothing is formatted here. The arguments' bytes are copied, and whoever reads the log formats
-///   them. So an argument must be of a type that the reader knows: a number, `bool`, `char`, a
-///   string, a `Duration`, an address, or an `Option`, slice or tuple of them. Other values can be
-///   formatted on the spot, at the price of formatting: wrap them in `kymo::display(&value)` or
-///   `kymo::debug(&value)`.
+///   them. So an argument must be of a type that the reader knows (see
+///   [`Argument`](crate::Argument)). Other values can be formatted on the spot, at the price of
+///   formatting: wrap them in `kymo::display(&value)` or `kymo::debug(&value)`.
 /// - Where the level is disabled, the arguments are not evaluated.
 /// - There can be at most 64 arguments.
 /// - An argument that is printed with `{:p}` cannot be printed otherwise too: pass it twice.
 /// - The format string is a literal, and not a macro such as `concat!`.
 #[macro_export]
+#[clippy::format_args]
 macro_rules! info {
     ($($statement:tt)*) => { $crate::export::statement!($crate (Info) $($statement)*) };
 }
@@ -75,6 +77,7 @@ macro_rules! info {
 /// kymo::debug!("{} levels: {book:?}", book.len());
 /// ```
 #[macro_export]
+#[clippy::format_args]
 macro_rules! debug {
     ($($statement:tt)*) => { $crate::export::statement!($crate (Debug) $($statement)*) };
 }
@@ -88,6 +91,7 @@ macro_rules! debug {
 /// kymo::trace!("step {step}");
 /// ```
 #[macro_export]
+#[clippy::format_args]
 macro_rules! trace {
     ($($statement:tt)*) => { $crate::export::statement!($crate (Trace) $($statement)*) };
 }
@@ -109,6 +113,7 @@ macro_rules! trace {
 /// costs the same as the macro of its name. Any other expression is evaluated once, whether or not
 /// the level is enabled. For the rest see [`info!`](crate::info).
 #[macro_export]
+#[clippy::format_args]
 macro_rules! log {
     ($($statement:tt)*) => { $crate::export::statement!($crate () $($statement)*) };
 }

@@ -133,6 +133,8 @@ fn text_is_printed_as_format_does() {
                 say!(expected, "{:?} {:?}", text.as_bytes(), Vec::from(text.as_str()));
                 say!(expected, "{} {:?}", kymo::display(text), kymo::debug(text));
                 say!(expected, "{:>9}| {}", kymo::display(letter), text);
+                say_each!(expected, kymo::debug(text), "{}" "{:?}" "{:#?}" "{:>12}|" "{:.2?}");
+                say_each!(expected, kymo::display(text), "{:?}" "{:>12.3}|" "{:ä^9?}|");
             }
             expected
         })?;
@@ -237,4 +239,138 @@ fn statements_may_have_many_arguments() {
         expected
     })
     .unwrap();
+}
+
+/// Gives what its placeholder asks for to the `f64` in it, as most `Display`s do.
+#[derive(Clone, Copy, Debug)]
+struct Price(f64);
+
+impl std::fmt::Display for Price {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A precision on `display()` once cut the finished text: `10` for 1012.35.
+#[test]
+fn wrapped_values_are_given_the_flags() {
+    let value = prop_oneof![any::<f64>(), -2000.0..2000.0];
+    proptest!(config(), |(values in vec((value, 0..20_usize, 0..9_usize), 1..20))| {
+        check(|| {
+            let mut expected = Vec::new();
+            for &(number, width, precision) in &values {
+                let price = Price(number);
+                say_each!(expected, kymo::display(price), "{}" "{:?}" "{:.2}" "{:8.1}|" "{:+}" "{:#}" "{:*^+20.3}|" "{:012}"
+                    "{:.0?}" "{:{>9.1}|" "{:-<9.1?}|");
+                say_each!(expected, kymo::debug(&price), "{}" "{:#?}" "{:.1?}" "{:+.3}" "{:9.2?}|");
+                say_each!(expected, kymo::debug(Some(number as i32)), "{:#?}" "{:x?}" "{:#X?}" "{:08?}" "{:+?}");
+                say!(expected, "{:.*} {:w$}| {:w$.p$}|", precision, kymo::display(price), kymo::display(price),
+                    kymo::display(price), w = width, p = precision);
+                say!(expected, "{:0$} {1:2$.0$}| {0}", width, kymo::display(price), precision);
+                let wrapped = kymo::display(&price);
+                say!(expected, "{wrapped:.1} {wrapped:.1?} {wrapped:.1}");
+                say!(expected, "{wrapped} {wrapped:.1} {wrapped:>width$}| {wrapped:+} {number:.3} {number}");
+                say!(expected, "{0} {1:.2} {1} {0:.3} {2}", wrapped, kymo::debug(price), number);
+                say!(expected, "{:.1} {} {} {} {} {:?} {wrapped:.2} {wrapped}", &wrapped, 1, 2, 3, 4, 5);
+                say!(expected, "{:?} {:#?}", kymo::debug(Some(wrapped)), kymo::debug([wrapped, wrapped]));
+            }
+            expected
+        })?;
+    });
+}
+
+/// A value that is formatted in two ways may log, too: each record is whole and in its place.
+#[test]
+fn wrapped_values_that_log_are_given_the_flags() {
+    struct Chatty;
+    impl std::fmt::Display for Chatty {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            kymo::info!("{:.1} {:>3}", kymo::display(1.25), kymo::display(7));
+            write!(f, "<{:?}>", f.precision())
+        }
+    }
+    check(|| {
+        kymo::info!("{0:.1} {0:.2} {1:5.1}|", kymo::display(Chatty), kymo::display(2.25));
+        ["1.2   7", "1.2   7", "<Some(1)> <Some(2)>   2.2|"].map(str::to_owned).to_vec()
+    })
+    .unwrap();
+}
+
+/// They could once not be logged as they are.
+#[test]
+fn types_of_the_standard_library_are_printed() {
+    use std::cell::RefCell;
+    use std::cmp::Ordering;
+    use std::collections::*;
+    use std::num::{Saturating, Wrapping};
+    use std::path::Path;
+    use std::sync::atomic::*;
+    use std::sync::{Mutex, RwLock};
+
+    let strategy = (vec((any::<i16>(), any::<String>()), 0..6), any::<Option<u64>>());
+    proptest!(config(), |(cases in vec(strategy, 1..12))| {
+        check(|| {
+            let mut expected = Vec::new();
+            for (pairs, number) in &cases {
+                let numbers = || pairs.iter().map(|pair| pair.0);
+                say_each!(expected, numbers().collect::<VecDeque<_>>(), "{:?}" "{:#?}" "{:5x?}");
+                say_each!(expected, numbers().collect::<LinkedList<_>>(), "{:?}" "{:#?}");
+                let heap = numbers().collect::<BinaryHeap<_>>();
+                say_each!(expected, heap, "{:?}" "{:#?}");
+                say_each!(expected, numbers().collect::<BTreeSet<_>>(), "{:?}" "{:#?}" "{:04?}");
+                let set = numbers().collect::<HashSet<_>>();
+                say_each!(expected, set, "{:?}" "{:#?}");
+                let map = pairs.iter().cloned().collect::<BTreeMap<_, _>>();
+                say_each!(expected, map, "{:?}" "{:#?}" "{:>7?}");
+                let map = pairs.iter().map(|pair| (pair.1.as_str(), [pair.0; 2])).collect::<HashMap<_, _>>();
+                say_each!(expected, map, "{:?}" "{:#?}" "{:#x?}");
+                say_each!(expected, BTreeMap::from([(1, Some(&map)), (2, None)]), "{:?}" "{:#?}");
+                let result = number.ok_or("none");
+                say_each!(expected, result, "{:?}" "{:#?}" "{:30?}");
+                say_each!(expected, [result.map(|_| ()), Err("x")], "{:?}" "{:#?}");
+                let (low, high) = (number.map(|number| number / 2), *number);
+                say_each!(expected, low..high, "{:?}" "{:#?}" "{:5?}");
+                let mut range = -1..=i64::from(pairs.len() as u32);
+                say_each!(expected, range, "{:?}" "{:#?}" "{:+?}");
+                range.by_ref().for_each(drop);
+                say_each!(expected, range, "{:?}");
+                say!(expected, "{:?} {:?}", 5..=3, (1.5..=f64::NAN));
+                say_each!(expected, high.cmp(&Some(7)), "{:?}" "{:9?}|" "{:#?}");
+                say!(expected, "{:?}", [Ordering::Less, Ordering::Equal, Ordering::Greater]);
+                for (wrapped, text) in pairs {
+                    say_each!(expected, Wrapping(*wrapped), "{}" "{:?}" "{:x}" "{:+05}");
+                    say_each!(expected, Saturating(*wrapped), "{}" "{:?}" "{:>9}");
+                    say_each!(expected, AtomicI16::new(*wrapped), "{:?}" "{:+?}" "{:#x?}");
+                    say_each!(expected, Path::new(text), "{:?}" "{:#?}" "{:>20?}");
+                    say!(expected, "{:?} {:?}", Path::new(text).to_owned(), Some(std::ffi::OsStr::new(text)));
+                    let (cell, mutex, lock) = (RefCell::new(text), Mutex::new(text), RwLock::new(*wrapped));
+                    say!(expected, "{} {:>5} {}", cell.borrow(), mutex.lock().unwrap(), lock.read().unwrap());
+                    say!(expected, "{:?} {} {:?}", cell.borrow_mut(), mutex.lock().unwrap().len(), lock.write().unwrap());
+                }
+                let truth = AtomicBool::new(pairs.is_empty());
+                let pointer = AtomicPtr::new(std::ptr::without_provenance_mut::<u8>(pairs.len()));
+                say!(expected, "{truth:?} {:?} {pointer:?}", AtomicU64::new(number.unwrap_or(3)));
+                let borrowed = Cow::Borrowed(&pairs[..]);
+                say!(expected, "{:?} {:?}", borrowed, Cow::<Path>::Borrowed(Path::new("a'\"b")));
+            }
+            expected
+        })?;
+    });
+}
+
+/// Paths are bytes, and not always UTF-8.
+#[test]
+fn paths_that_are_not_text_are_printed() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    proptest!(config(), |(names in vec(vec(any::<u8>(), 0..20), 1..30))| {
+        check(|| {
+            let mut expected = Vec::new();
+            for name in &names {
+                say_each!(expected, OsStr::from_bytes(name), "{:?}" "{:#?}");
+                say!(expected, "{:?}", [std::path::Path::new(OsStr::from_bytes(name))]);
+            }
+            expected
+        })?;
+    });
 }

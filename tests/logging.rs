@@ -302,16 +302,44 @@ fn a_value_behind_a_string_that_is_cut_stays_what_it_is() {
     );
 }
 
+/// A wrapped value once held its text, and with it the thread, across an `await` in the statement.
 #[test]
-fn wrappers_may_be_dropped_in_any_order() {
+fn wrapped_values_leave_a_future_send() {
+    async fn wait() -> u32 {
+        std::future::ready(7).await
+    }
+    async fn log(name: &str) {
+        let kept = kymo::display(name);
+        info!("{:>6} {}", kymo::display(name), wait().await);
+        wait().await;
+        info!("{kept:.1} {:?}", kymo::debug(wait().await));
+    }
+    let turn = Turn::take();
+    let logger = turn.builder().start().unwrap();
+    let future = Box::pin(log("name"));
+    // A thread of its own polls it: it is `Send`.
+    let polled = thread::scope(|scope| {
+        let poll = move || {
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let mut future = future;
+            future.as_mut().poll(&mut context).is_ready()
+        };
+        scope.spawn(poll).join().unwrap()
+    });
+    assert!(polled);
+    logger.shutdown();
+    assert_eq!(turn.read().messages(), ["  name 7", "n 7"]);
+}
+
+#[test]
+fn wrapped_values_may_be_empty_and_kept() {
     let turn = Turn::take();
     let logger = turn.builder().start().unwrap();
     let (first, empty) = (kymo::display("first"), kymo::display(""));
-    drop(first);
-    info!("<{empty}>");
-    info!("and on");
+    info!("<{empty}> {first}");
+    info!("and {first:.2}");
     logger.shutdown();
-    assert_eq!(turn.read().messages(), ["<>", "and on"]);
+    assert_eq!(turn.read().messages(), ["<> first", "and fi"]);
 }
 
 #[test]

@@ -296,13 +296,13 @@ fn what_is_no_kymo_file_says_so() {
     assert!(matches!(error(&[0; 100_000]), Error::Incomplete { offset: 0 }));
 
     let mut header = Header::new(kymo_reader::ClockSource::Counter);
-    header.version = 2;
+    header.version = 3;
     let error = error(&header.to_page());
-    assert!(matches!(error, Error::UnsupportedVersion { found: 2, supported: 1 }));
+    assert!(matches!(error, Error::UnsupportedVersion { found: 3, supported: 2 }));
     assert_eq!(error.offset(), 8);
     assert_eq!(
         error.to_string(),
-        "the file has version 2 of the format, at byte 8; this reader knows those up to 1: \
+        "the file has version 3 of the format, at byte 8; this reader knows those up to 2: \
          take that of a later release"
     );
 }

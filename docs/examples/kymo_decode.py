@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Decodes log files of kymo, version 1: python3 kymo_decode.py FILE…
+"""Decodes log files of kymo, versions 1 and 2: python3 kymo_decode.py FILE…
 
 A second reader, written from docs/format.md. It prints what `kymo cat --order written --format json` prints of files
 that are whole, byte for byte, and says on standard error what is damaged (exit code 1). It needs Python 3.8.
@@ -13,7 +13,7 @@ from collections import namedtuple
 from datetime import datetime, timedelta
 from math import isinf, isnan
 
-from rust_format import WIDTHS, exponential, render, shortest
+from rust_format import WIDTHS, exponential, plain, render, shortest
 
 LEVELS = (None, "error", "warn", "info", "debug", "trace")
 REASONS = (None, "full", "too_large", "timed_out", "output_failed", "after_shutdown", "in_signal_handler",
@@ -84,13 +84,17 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-# Types and values. A type is (code, the types that it is made of); a value (code, what it is).
+# Types and values. A type is (code, the types that it is made of, or how many texts); a value (code, what it is).
+
+INSIDE = {0x80: 1, 0x81: 1, 0x83: 1, 0x84: 2, 0x85: 2, 0x86: 1, 0x87: 1}
 
 def read_type(data, depth=1):
     code = data.number("B")
     if depth > 16:
         raise Damage("a type is nested too deep")
-    members = data.number("B") if code == 0x82 else 1 if code in (0x80, 0x81) else 0
+    if code == 0x32:
+        return code, data.number("B")
+    members = data.number("B") if code == 0x82 else INSIDE.get(code, 0)
     return code, [read_type(data, depth + 1) for _ in range(members)]
 
 
@@ -100,6 +104,8 @@ def read_value(data, type):
         return code, data.flag()
     if code == 0x02:
         return code, chr(data.varint())
+    if code == 0x03:
+        return code, ("Less", "Equal", "Greater")[data.number("B")]
     if code in (0x10, 0x18):
         return code, data.number("B" if code == 0x10 else "b")
     if code in (0x14, 0x1C):
@@ -113,20 +119,38 @@ def read_value(data, type):
     if code in (0x20, 0x21):
         return code, data.number("f" if code == 0x20 else "d")
     if code in (0x30, 0x31):
+        return code, read_text(data)
+    if code == 0x32:
+        return code, [read_text(data) for _ in range(members)]
+    if code == 0x33:
         length = data.varint()
-        return code, (data.take(length >> 1).decode("utf-8", "replace"), length & 1)
+        return code, (data.take(length >> 1), length & 1)
     if code == 0x40:
         return code, (data.varint(), data.varint())
     if 0x48 <= code <= 0x4D:
         return code, read_address(data, code)
     if code == 0x80:
         return code, read_value(data, members[0]) if data.flag() else None
-    if code == 0x81:
+    if code == 0x84:
+        length = data.varint()
+        return code, ([[read_value(data, type) for type in members] for _ in range(length >> 1)], length & 1)
+    if code == 0x85:
+        error = data.flag()
+        return code, (error, read_value(data, members[error]))
+    if code in (0x86, 0x87):
+        bounds = [read_value(data, members[0]) for _ in range(2)]
+        return code, (bounds, code == 0x87 and data.flag())
+    if code in (0x81, 0x83):
         length = data.varint()
         return code, ([read_value(data, members[0]) for _ in range(length >> 1)], length & 1)
     if code == 0x82:
         return code, ([read_value(data, member) for member in members], 0)
     raise Damage(f"type {code:02X} is not known")
+
+
+def read_text(data):
+    length = data.varint()
+    return data.take(length >> 1).decode("utf-8", "replace"), length & 1
 
 
 def read_address(data, code):
@@ -156,7 +180,18 @@ def to_json(value):
         return "null"
     if code == 0x80:
         return to_json(inner)
-    if code in (0x81, 0x82):
+    if code == 0x32:
+        return to_json((0x31, inner[0]))
+    if code == 0x33:
+        return to_json((0x31, (inner[0].decode("utf-8", "replace"), inner[1])))
+    if code == 0x84:
+        members = [f"{quoted(plain(key))}:{to_json(value)}" for key, value in inner[0]]
+        return "{" + ",".join(members + ['"…":"…"'] * inner[1]) + "}"
+    if code == 0x85:
+        return f'{{"{("Ok", "Err")[inner[0]]}":{to_json(inner[1])}}}'
+    if code in (0x86, 0x87):
+        return '{"start":%s,"end":%s}' % tuple(map(to_json, inner[0]))
+    if code in (0x81, 0x82, 0x83):
         return "[" + ",".join([to_json(member) for member in inner[0]] + ['"…"'] * inner[1]) + "]"
     if code == 0x01:
         return "true" if inner else "false"
@@ -175,6 +210,14 @@ def is_cut(value):
     code, inner = value
     if code == 0x80:
         return inner is not None and is_cut(inner)
+    if code == 0x32:
+        return any(cut for _, cut in inner)
+    if code == 0x84:
+        return inner[1] or any(is_cut(part) for entry in inner[0] for part in entry)
+    if code == 0x85:
+        return is_cut(inner[1])
+    if code in (0x86, 0x87):
+        return any(map(is_cut, inner[0]))
     return isinstance(inner, tuple) and code != 0x40 and (inner[1] or code > 0x80 and any(map(is_cut, inner[0])))
 
 
@@ -213,8 +256,8 @@ class Segment:
         else:
             sys.exit(f"{path}: is no log file of kymo, or its header page is damaged")
         version, first, self.salt, _, self.opened = struct.unpack_from("<IIIIq", page, 8)
-        if version > 1:
-            sys.exit(f"{path}: is of version {version} of the format; this program knows version 1")
+        if version > 2:
+            sys.exit(f"{path}: is of version {version} of the format; this program knows versions 1 and 2")
         self.committed = int.from_bytes(self.data[1024:1032], "little")
 
     def damage(self, at, what):

@@ -21,9 +21,13 @@ PIECE = re.compile(r"""\{\{ | \}\} | \{ \s* (?P<arg>\w*) \s* (?: : (?:(?P<fill>.
 def render(format, names, values):
     """The message of a format string and its arguments."""
     following = iter(range(len(values)))
+    places = [0] * len(values)
+
+    def index(name):
+        return next(following) if not name else int(name) if name.isdigit() else names.index(name)
 
     def argument(name):
-        return values[next(following) if not name else int(name) if name.isdigit() else names.index(name)]
+        return values[index(name)]
 
     def count(text):
         return argument(text.rstrip("*$"))[1] if text and text[-1] in "*$" else int(text) if text else None
@@ -34,9 +38,21 @@ def render(format, names, values):
         precision = count(match["precision"])
         spec = Spec(match["fill"] or " ", match["align"], match["sign"] == "+", match["alternate"], match["zero"],
                     count(match["width"]), precision, match["type"] or "")
-        return format_value(argument(match["arg"]), spec)
+        at = index(match["arg"])
+        code, inner = values[at]
+        places[at] += 1
+        if code == 0x32:
+            # The program has formatted it, for each placeholder.
+            text, cut = inner[min(places[at], len(inner)) - 1]
+            return text + "…" * cut
+        return format_value((code, inner), spec)
 
     return PIECE.sub(piece, format)
+
+
+def plain(value):
+    """What `{}` prints."""
+    return format_value(value, Spec(" ", None, False, None, None, None, None, ""))
 
 
 def format_value(value, spec):
@@ -54,6 +70,25 @@ def format_value(value, spec):
         if debug and code == 0x30:
             return f'"{escape(inner[0], chr(34))}"' + "…" * inner[1]
         return pad_text(inner[0] + "…" * inner[1], spec)
+    if code == 0x32:
+        return inner[0][0] + "…" * inner[0][1]
+    if code == 0x33:
+        if not debug:
+            return pad_text(inner[0].decode("utf-8", "replace") + "…" * inner[1], spec)
+        text = escape(inner[0].decode("utf-8", "surrogateescape"), chr(34))
+        return '"' + re.sub(r"\\u\{dc(..)\}", lambda match: "\\x" + match[1].upper(), text) + '"' + "…" * inner[1]
+    if code == 0x03:
+        return inner
+    if code == 0x85:
+        return group(("Ok(", "Err(")[inner[0]], [format_value(inner[1], spec)], ")", spec)
+    if code in (0x86, 0x87):
+        between = ".." if code == 0x86 else "..="
+        return between.join(format_value(bound, spec) for bound in inner[0]) + " (exhausted)" * inner[1]
+    if code == 0x83:
+        return group("{", [format_value(member, spec) for member in inner[0]], "}", spec, inner[1])
+    if code == 0x84:
+        parts = [": ".join(format_value(part, spec) for part in entry) for entry in inner[0]]
+        return group("{", parts, "}", spec, inner[1])
     if code == 0x38:
         if spec.alternate:
             spec = spec._replace(zero=True, width=18 if spec.width is None else spec.width)

@@ -99,8 +99,12 @@ impl Worker {
                 take()
             ),
             Payload::Eager { px } => {
-                let text = display(format_args!("at {px:8.2}!"));
-                at_level!(level, "{} {thread} {number} {sure}: {text}", take());
+                at_level!(
+                    level,
+                    "{} {thread} {number} {sure}: {}",
+                    take(),
+                    display(format_args!("at {px:8.2}!"))
+                );
             }
             Payload::Long { text } | Payload::Huge { text } => {
                 at_level!(level, "{} {thread} {number} {sure}: {text}", take());

@@ -1,6 +1,8 @@
-//! `Option`, slices, arrays, `Vec` and tuples.
+//! `Option`, `Result`, ranges and tuples.
 
-use super::encode::{CUT, MAX_LEN, put};
+use std::ops::{Range, RangeInclusive};
+
+use super::encode::put;
 use super::{Argument, Encode, Sealed};
 use crate::format::types::Type;
 
@@ -47,88 +49,150 @@ unsafe impl<T: Encode> Encode for Option<T> {
     }
 }
 
-/// The length in bytes of what is certainly too long. The sum over all arguments must not overflow.
-const TOO_LONG: usize = usize::MAX >> 16;
-
-/// A captured slice.
-pub struct Sequence<'a, T>(&'a [T]);
-
-impl<T> Clone for Sequence<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Sequence<'_, T> {}
-
-impl<'a, T: Argument> Sequence<'a, T> {
-    /// How many elements fit, taking them out of `spare`, and how many bytes they take.
-    fn cut_elements(self, spare: &mut usize) -> (usize, usize) {
-        let mut bytes = 0;
-        for (index, element) in self.0.iter().enumerate() {
-            let min = T::Captured::<'a>::BASE_BYTES;
-            if index == MAX_LEN || *spare < min {
-                return (index, bytes);
-            }
-            *spare -= min;
-            bytes += element.capture().cut_bytes(spare);
-        }
-        (self.0.len(), bytes)
-    }
-}
-
-// SAFETY: two bytes of length, and the elements' own encodings; where `PLAIN`, those are the
-// slice's memory.
-unsafe impl<'a, T: Argument> Encode for Sequence<'a, T> {
-    const TYPE: Type = Type::Sequence(&T::Captured::<'a>::TYPE);
-    const BASE_BYTES: usize = 2;
+// SAFETY: one byte, and the encoding of the value or of the error.
+unsafe impl<T: Encode, E: Encode> Encode for Result<T, E> {
+    const TYPE: Type = Type::Result(&[T::TYPE, E::TYPE]);
+    const BASE_BYTES: usize =
+        1 + if T::BASE_BYTES > E::BASE_BYTES { T::BASE_BYTES } else { E::BASE_BYTES };
     const FIXED: bool = false;
 
-    #[inline]
+    #[inline(always)]
     fn bytes(self) -> usize {
-        if self.0.len() > MAX_LEN {
-            TOO_LONG
-        } else if T::Captured::<'a>::FIXED {
-            2 + self.0.len() * T::Captured::<'a>::BASE_BYTES
-        } else {
-            let elements = self.0.iter().map(|element| element.capture().bytes());
-            2 + elements.fold(0, usize::saturating_add).min(TOO_LONG)
+        1 + match self {
+            Ok(value) => value.bytes(),
+            Err(error) => error.bytes(),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn write(self, to: *mut u8) -> *mut u8 {
-        // SAFETY: the caller's promise: at least two bytes.
-        let mut to = unsafe { put(to, self.0.len() as u16) };
-        if T::PLAIN {
-            let bytes = size_of_val(self.0);
-            // SAFETY: the caller's promise; a record's memory is not the slice's.
-            unsafe { self.0.as_ptr().cast::<u8>().copy_to_nonoverlapping(to, bytes) };
-            // SAFETY: just behind what the caller promised.
-            return unsafe { to.add(bytes) };
+        // SAFETY: the caller's promise: at least one byte.
+        let to = unsafe { put(to, u8::from(self.is_err())) };
+        match self {
+            // SAFETY: the caller's promise: the value's bytes follow the first.
+            Ok(value) => unsafe { value.write(to) },
+            // SAFETY: as for the value.
+            Err(error) => unsafe { error.write(to) },
         }
-        for element in self.0 {
-            // SAFETY: the caller's promise, of which each element takes what it counted.
-            to = unsafe { element.capture().write(to) };
-        }
-        to
     }
 
     fn cut_bytes(self, spare: &mut usize) -> usize {
-        2 + self.cut_elements(spare).1
+        1 + match self {
+            Ok(value) => value.cut_bytes(spare),
+            Err(error) => error.cut_bytes(spare),
+        }
     }
 
     unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
-        let (count, _) = self.cut_elements(&mut { *spare });
-        let cut = if count < self.0.len() { CUT } else { 0 };
-        // SAFETY: the caller's promise: at least two bytes.
-        let mut to = unsafe { put(to, count as u16 | cut) };
-        for element in &self.0[..count] {
-            *spare -= T::Captured::<'a>::BASE_BYTES;
+        // SAFETY: the caller's promise: at least one byte.
+        let to = unsafe { put(to, u8::from(self.is_err())) };
+        match self {
             // SAFETY: the caller's promise, and `spare` is what it was when it was measured.
-            to = unsafe { element.capture().write_cut(spare, to) };
+            Ok(value) => unsafe { value.write_cut(spare, to) },
+            // SAFETY: as for the value.
+            Err(error) => unsafe { error.write_cut(spare, to) },
         }
-        to
+    }
+}
+
+/// The bounds of a captured range; `R` is [`Open`] or [`Closed`].
+#[derive(Clone, Copy)]
+pub struct Bounds<T, R> {
+    start: T,
+    end: T,
+    rest: R,
+}
+
+/// `start..end` has nothing but its bounds.
+#[derive(Clone, Copy)]
+pub struct Open;
+
+/// Whether a `start..=end` was iterated over to its end.
+#[derive(Clone, Copy)]
+pub struct Closed(bool);
+
+macro_rules! bounds {
+    ($rest:ident $kind:ident $rest_bytes:literal, |$closed:ident, $to:ident| $put:expr) => {
+        // SAFETY: the encodings of the bounds, one after the other, and what `$put` writes.
+        unsafe impl<T: Encode> Encode for Bounds<T, $rest> {
+            const TYPE: Type = Type::$kind(&T::TYPE);
+            const BASE_BYTES: usize = 2 * T::BASE_BYTES + $rest_bytes;
+            const FIXED: bool = T::FIXED;
+
+            #[inline(always)]
+            fn bytes(self) -> usize {
+                self.start.bytes() + self.end.bytes() + $rest_bytes
+            }
+
+            #[inline(always)]
+            unsafe fn write(self, to: *mut u8) -> *mut u8 {
+                // SAFETY: the caller's promise, of which each bound takes what it counted.
+                let to = unsafe { self.start.write(to) };
+                // SAFETY: as above.
+                let $to = unsafe { self.end.write(to) };
+                let $closed = self.rest;
+                $put
+            }
+
+            fn cut_bytes(self, spare: &mut usize) -> usize {
+                self.start.cut_bytes(spare) + self.end.cut_bytes(spare) + $rest_bytes
+            }
+
+            unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
+                // SAFETY: the caller's promise, and `spare` is what it was when it was measured.
+                let to = unsafe { self.start.write_cut(spare, to) };
+                // SAFETY: as above.
+                let $to = unsafe { self.end.write_cut(spare, to) };
+                let $closed = self.rest;
+                $put
+            }
+        }
+    };
+}
+
+bounds!(Open Range 0, |_open, to| to);
+// SAFETY: the caller's promise: one byte more than the bounds take.
+bounds!(Closed RangeInclusive 1, |closed, to| unsafe { put(to, u8::from(closed.0)) });
+
+impl<T: Argument> Sealed for Range<T> {}
+impl<T: Argument> Argument for Range<T> {
+    type Captured<'a>
+        = Bounds<T::Captured<'a>, Open>
+    where
+        T: 'a;
+
+    #[inline(always)]
+    fn capture(&self) -> Self::Captured<'_> {
+        Bounds { start: self.start.capture(), end: self.end.capture(), rest: Open }
+    }
+}
+
+impl<T: Argument + PartialOrd> Sealed for RangeInclusive<T> {}
+impl<T: Argument + PartialOrd> Argument for RangeInclusive<T> {
+    type Captured<'a>
+        = Bounds<T::Captured<'a>, Closed>
+    where
+        T: 'a;
+
+    #[inline(always)]
+    fn capture(&self) -> Self::Captured<'_> {
+        let (start, end) = (self.start(), self.end());
+        // There is no other way to ask.
+        let exhausted = self.is_empty() && start <= end;
+        Bounds { start: start.capture(), end: end.capture(), rest: Closed(exhausted) }
+    }
+}
+
+impl<T: Argument, E: Argument> Sealed for Result<T, E> {}
+impl<T: Argument, E: Argument> Argument for Result<T, E> {
+    type Captured<'a>
+        = Result<T::Captured<'a>, E::Captured<'a>>
+    where
+        Self: 'a;
+
+    #[inline(always)]
+    fn capture(&self) -> Self::Captured<'_> {
+        self.as_ref().map(T::capture).map_err(E::capture)
     }
 }
 
@@ -144,22 +208,6 @@ impl<T: Argument> Argument for Option<T> {
         self.as_ref().map(T::capture)
     }
 }
-
-macro_rules! sequence {
-    ($([$($generics:tt)*] $ty:ty),*) => {$(
-        impl<T: Argument, $($generics)*> Sealed for $ty {}
-        impl<T: Argument, $($generics)*> Argument for $ty {
-            type Captured<'a> = Sequence<'a, T> where T: 'a;
-
-            #[inline(always)]
-            fn capture(&self) -> Sequence<'_, T> {
-                Sequence(self)
-            }
-        }
-    )*};
-}
-
-sequence!([] [T], [const N: usize] [T; N], [] Vec<T>);
 
 macro_rules! tuple {
     ($($name:ident $index:tt),*) => {

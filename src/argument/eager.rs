@@ -1,41 +1,96 @@
 //! Values that only the program can format: `display` and `debug`.
 //!
-//! The text is made when the wrapper is made, before anything is reserved in the ring, so that a
-//! `Display` which itself logs leaves whole records in the right order. It is kept in a scratch
-//! buffer that each thread has, used as a stack: what lies there is released when the last wrapper
-//! of the thread is dropped.
+//! The text is made in the statement, as its placeholder asks, before anything is reserved in the
+//! ring, so that a `Display` which itself logs leaves whole records in the right order. It is kept
+//! in a scratch buffer that each thread has, used as a stack:
+//!
+//! ```text
+//! | texts of a statement | the text that is being made | texts of a statement within that | …
+//! ```
+//!
+//! - INV-1: a statement gives its texts up when it has logged. So whatever follows a text that is
+//!   being made is gone when more of it is written.
+//! - INV-2: what a statement had made when a `Display` panicked is given up by the unwinding.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write};
-use std::marker::PhantomData;
+use std::mem::{self, ManuallyDrop};
 
 use super::encode::{CUT, copy, put};
 use super::text::boundary;
-use super::{Argument, Encode, Sealed};
+use super::{Argument, Encode};
 use crate::format::MAX_RECORD_BYTES;
 use crate::format::types::Type;
 
 /// The length of a thread's scratch buffer in bytes: one record's worth of text, and as much for
-/// what is logged meanwhile.
+/// what is logged meanwhile. It grows where that is not enough, and shrinks again.
 const SCRATCH_BYTES: usize = 2 * MAX_RECORD_BYTES;
 
-/// Where the texts of a thread lie.
+/// Where the texts of a thread are.
 struct Scratch {
-    texts: RefCell<String>,
-    /// How many wrappers have their text there.
-    live: Cell<usize>,
+    texts: RefCell<ManuallyDrop<String>>,
+    /// Where the texts of the running statement begin.
+    base: Cell<usize>,
+}
+
+/// Frees the scratch buffer when its thread ends.
+struct Freed;
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        SCRATCH.with(Scratch::free);
+    }
 }
 
 thread_local! {
-    static SCRATCH: Scratch = Scratch {
-        texts: RefCell::new(String::with_capacity(SCRATCH_BYTES)),
-        live: const { Cell::new(0) },
+    // Without a destructor, so that it is there for what other destructors log.
+    static SCRATCH: Scratch = const {
+        Scratch {
+            texts: RefCell::new(ManuallyDrop::new(String::new())),
+            base: Cell::new(0),
+        }
     };
+    static FREED: Freed = const { Freed };
+}
+
+impl Scratch {
+    /// Allocates the buffer where there is none.
+    fn allocate(&self) {
+        if let Ok(mut texts) = self.texts.try_borrow_mut()
+            && texts.capacity() == 0
+        {
+            texts.reserve_exact(SCRATCH_BYTES);
+        }
+        // Registers the destructor; it fails if that has run.
+        let _ = FREED.try_with(|_| ());
+    }
+
+    fn free(&self) {
+        if let Ok(mut texts) = self.texts.try_borrow_mut() {
+            drop(mem::take(&mut **texts));
+        }
+    }
+
+    /// Gives up what was written from `start` on.
+    fn truncate(&self, start: usize) {
+        let Ok(mut texts) = self.texts.try_borrow_mut() else { return };
+        texts.truncate(start);
+        if texts.is_empty() {
+            if texts.capacity() > SCRATCH_BYTES {
+                texts.shrink_to(SCRATCH_BYTES);
+            }
+            drop(texts);
+            if FREED.try_with(|_| ()).is_err() {
+                self.free();
+            }
+        }
+    }
 }
 
 /// Makes this thread's scratch buffer now rather than when the first value is formatted.
 pub(crate) fn prepare() {
-    let _ = SCRATCH.try_with(|scratch| {
+    SCRATCH.with(|scratch| {
+        scratch.allocate();
         if let Ok(mut texts) = scratch.texts.try_borrow_mut()
             && texts.is_empty()
         {
@@ -46,224 +101,255 @@ pub(crate) fn prepare() {
     });
 }
 
-/// A value that was formatted when it was wrapped. Made by [`display`] and [`debug`].
-pub struct Eager {
-    place: Place,
-    cut: bool,
-    /// The text lies with the thread that made it.
-    not_send: PhantomData<*const u8>,
-}
+/// A value that the log statement formats with its `Display`. Made by [`display`].
+#[derive(Clone, Copy)]
+pub struct Displayed<T>(T);
 
-/// Where a text is.
-enum Place {
-    Scratch {
-        start: usize,
-        len: usize,
-    },
-    /// Where the scratch buffer is full or gone, or is being read.
-    Heap(String),
-}
+/// A value that the log statement formats with its `Debug`. Made by [`debug`].
+#[derive(Clone, Copy)]
+pub struct Debugged<T>(T);
 
-/// Formats `value` with its `Display`, now, for a log statement.
+/// Lets the log statement format `value` with its `Display`, in the calling thread.
 ///
-/// The way for all types that are not an [`Argument`](crate::Argument) themselves. It costs what
-/// `write!` costs, see `cargo bench --bench encode`, but never an allocation of kymo's (unless a thread holds
-/// more than 64 KB of such texts at once, or ends). What goes beyond 32 KB is cut off and marked.
+/// For all types that are not an [`Argument`](crate::Argument) themselves. Flags, width and
+/// precision of the placeholder are given to the value's own `Display`, so the text is what
+/// [`format!`](std::format) prints. `{:?}` prints the same text as `{}`.
+///
+/// The value is formatted when all arguments have been evaluated, and once for all placeholders
+/// that ask for the same. It costs what `write!` costs (`cargo bench --bench encode`), but no
+/// allocation of kymo's (unless a thread has more than 64 KB of such texts at once). What exceeds
+/// 32 KB is cut off and marked; so is the text of a signal handler that interrupted the making of
+/// another one.
+///
+/// It cannot be part of an `Option`, a slice or a tuple: wrap the whole, `kymo::debug(&list)`.
 ///
 /// ```
-/// let version = std::format_args!("{}.{}", 1, 2).to_string();
 /// let path = std::path::Path::new("/etc/hosts");
-/// kymo::info!("version {version}, reading {}", kymo::display(path.display()));
+/// kymo::info!("reading {:>20}", kymo::display(path.display()));
 /// ```
-pub fn display<T: fmt::Display>(value: T) -> Eager {
-    Eager::new(format_args!("{value}"))
+pub fn display<T: fmt::Display>(value: T) -> Displayed<T> {
+    Displayed(value)
 }
 
-/// Formats `value` with its `Debug`, now, for a log statement. As [`display`].
+/// Lets the log statement format `value` with its `Debug`, in the calling thread. See [`display`].
 ///
 /// ```
 /// #[derive(Debug)]
 /// struct Order { id: u64 }
-/// kymo::info!("filled {:?}", kymo::debug(&Order { id: 7 }));
+/// let order = Order { id: 7 };
+/// kymo::info!("filled {:?}", kymo::debug(&order));
+/// kymo::info!("filled {:#?}", kymo::debug(&order));
 /// ```
-///
-/// For `{:#?}` and other flags wrap the formatted arguments:
-/// ```
-/// let map = std::collections::BTreeMap::from([(1, 2)]);
-/// kymo::info!("{}", kymo::display(format_args!("{map:#?}")));
-/// ```
-pub fn debug<T: fmt::Debug>(value: T) -> Eager {
-    Eager::new(format_args!("{value:?}"))
+pub fn debug<T: fmt::Debug>(value: T) -> Debugged<T> {
+    Debugged(value)
 }
 
-impl Eager {
-    fn new(arguments: fmt::Arguments<'_>) -> Self {
-        let mut eager = Self { place: Place::begin(), cut: false, not_send: PhantomData };
-        if eager.write_fmt(arguments).is_err() {
-            // A `Display` that fails: what it wrote until then is what there is to say.
-            eager.cut = true;
-        }
-        eager
-    }
-
-    fn len(&self) -> usize {
-        match &self.place {
-            Place::Scratch { len, .. } => *len,
-            Place::Heap(text) => text.len(),
-        }
-    }
-
-    fn with_text<R>(&self, f: impl FnOnce(&str) -> R) -> R {
-        self.place.with_text(f)
-    }
-}
-
-impl Place {
-    fn begin() -> Self {
-        SCRATCH
-            .try_with(|scratch| {
-                let start = scratch.texts.try_borrow_mut().ok()?.len();
-                scratch.live.set(scratch.live.get() + 1);
-                Some(Self::Scratch { start, len: 0 })
-            })
-            .ok()
-            .flatten()
-            .unwrap_or_else(|| Self::Heap(String::new()))
-    }
-
-    fn with_text<R>(&self, f: impl FnOnce(&str) -> R) -> R {
-        match self {
-            // What lies below it in the buffer may have been released, and its place with that.
-            Self::Scratch { len: 0, .. } => f(""),
-            Self::Scratch { start, len } => {
-                SCRATCH.with(|scratch| f(&scratch.texts.borrow()[*start..*start + *len]))
+macro_rules! wrapper {
+    ($wrapper:ident: $bound:path) => {
+        impl<T: $bound> fmt::Display for $wrapper<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                <T as $bound>::fmt(&self.0, f)
             }
-            Self::Heap(text) => f(text),
         }
+
+        /// The text of `Display`: how the value is formatted was chosen when it was wrapped.
+        impl<T: $bound> fmt::Debug for $wrapper<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                <T as $bound>::fmt(&self.0, f)
+            }
+        }
+
+        wrapper!(@capture [] $wrapper<T>: $bound);
+        wrapper!(@capture ['r] &'r $wrapper<T>: $bound);
+    };
+    (@capture [$($lifetime:lifetime)?] $ty:ty: $bound:path) => {
+        impl<$($lifetime,)? T: $bound> sealed::Sealed for $ty {}
+        impl<$($lifetime,)? T: $bound> Capture for $ty {
+            type Captured<'a> = Text where Self: 'a;
+            type Formatted<'a, const N: usize> = Texts<N> where Self: 'a;
+
+            #[inline]
+            fn capture(&self) -> Text {
+                make(|out| write!(out, "{self}"))
+            }
+
+            #[inline]
+            fn capture_formatted<'a, const N: usize>(
+                &'a self,
+                format: impl Fn(usize, Shown<'_>, &mut dyn Write) -> fmt::Result,
+            ) -> Texts<N> {
+                Texts(std::array::from_fn(|way| make(|out| format(way, Shown(self), out))))
+            }
+        }
+    };
+}
+
+wrapper!(Displayed: fmt::Display);
+wrapper!(Debugged: fmt::Debug);
+
+mod sealed {
+    pub trait Sealed {}
+    impl<T: super::Argument + ?Sized> Sealed for T {}
+}
+
+/// What a placeholder takes: an [`Argument`], or a value that is formatted on the spot.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be logged as it is: write `kymo::display(&value)` or `kymo::debug(&value)`",
+    label = "not a type that the reader knows"
+)]
+pub trait Capture: sealed::Sealed {
+    /// What is copied into the record for `{}` and `{:?}`.
+    type Captured<'a>: Encode
+    where
+        Self: 'a;
+
+    /// What is copied where `N` placeholders differ, or have flags, a width or a precision.
+    type Formatted<'a, const N: usize>: Encode
+    where
+        Self: 'a;
+
+    /// Captures it for `{}` and `{:?}`.
+    fn capture(&self) -> Self::Captured<'_>;
+
+    /// Captures it for other placeholders, of which `format` formats one.
+    fn capture_formatted<'a, const N: usize>(
+        &'a self,
+        format: impl Fn(usize, Shown<'_>, &mut dyn Write) -> fmt::Result,
+    ) -> Self::Formatted<'a, N>;
+}
+
+impl<T: Argument + ?Sized> Capture for T {
+    type Captured<'a>
+        = T::Captured<'a>
+    where
+        T: 'a;
+    type Formatted<'a, const N: usize>
+        = T::Captured<'a>
+    where
+        T: 'a;
+
+    #[inline(always)]
+    fn capture(&self) -> Self::Captured<'_> {
+        Argument::capture(self)
     }
 
-    /// Appends `piece`, up to the longest text that a record can hold; says how many bytes that
-    /// was.
-    fn push(&mut self, piece: &str) -> usize {
-        let taken = boundary(piece, MAX_RECORD_BYTES.saturating_sub(self.len()));
-        let piece = &piece[..taken];
-        if !self.push_to_scratch(piece) {
-            self.push_to_heap(piece);
-        }
-        taken
+    #[inline(always)]
+    fn capture_formatted<'a, const N: usize>(
+        &'a self,
+        _: impl Fn(usize, Shown<'_>, &mut dyn Write) -> fmt::Result,
+    ) -> Self::Captured<'a> {
+        Argument::capture(self)
     }
+}
 
-    fn push_to_scratch(&mut self, piece: &str) -> bool {
-        let Self::Scratch { start, len } = self else { return false };
+/// A wrapped value without its type: what a placeholder formats.
+pub struct Shown<'a>(&'a dyn fmt::Display);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Writes a text to the scratch buffer.
+struct Writer {
+    start: usize,
+    len: usize,
+    cut: bool,
+    /// Where the texts of the statement begin that this one is for.
+    base: usize,
+}
+
+/// Makes a text.
+fn make(format: impl FnOnce(&mut Writer) -> fmt::Result) -> Text {
+    let Some(mut writer) = Writer::new() else { return Text::new(0, 0, true) };
+    if format(&mut writer).is_err() {
+        // A `Display` that fails: what it wrote until then is what there is to say.
+        writer.cut = true;
+    }
+    writer.finish()
+}
+
+impl Writer {
+    /// `None` in a signal handler that interrupted the writing of another text.
+    fn new() -> Option<Self> {
         SCRATCH.with(|scratch| {
-            let Ok(mut texts) = scratch.texts.try_borrow_mut() else { return false };
-            if *len == 0 {
-                *start = texts.len();
-            }
-            // A wrapper that the `Display` made, and still holds, may stand behind what was written
-            // so far. Then this one begins again behind that.
-            let moved = if texts.len() == *start + *len { 0 } else { *len };
-            if texts.capacity() - texts.len() < moved + piece.len() {
-                return false;
-            }
-            if moved > 0 {
-                let begin = texts.len();
-                texts.extend_from_within(*start..*start + *len);
-                *start = begin;
-            }
-            texts.push_str(piece);
-            *len += piece.len();
-            true
+            scratch.allocate();
+            let start = scratch.texts.try_borrow().ok()?.len();
+            Some(Self { start, len: 0, cut: false, base: scratch.base.replace(start) })
         })
     }
 
-    /// For when the scratch buffer is full, gone, or being read because another wrapper is being
-    /// printed into this one.
-    fn push_to_heap(&mut self, piece: &str) {
-        if let Self::Scratch { .. } = self {
-            let text = self.with_text(str::to_owned);
-            self.leave_scratch();
-            *self = Self::Heap(text);
-        }
-        if let Self::Heap(text) = self {
-            text.push_str(piece);
-        }
+    fn finish(self) -> Text {
+        SCRATCH.with(|scratch| scratch.base.set(self.base));
+        let text = Text::new(self.start, self.len, self.cut);
+        mem::forget(self);
+        text
     }
+}
 
-    /// Gives up the place in the scratch buffer.
-    fn leave_scratch(&self) {
-        let Self::Scratch { start, len } = *self else { return };
-        let _ = SCRATCH.try_with(|scratch| {
-            let live = scratch.live.get() - 1;
-            scratch.live.set(live);
-            let Ok(mut texts) = scratch.texts.try_borrow_mut() else { return };
-            if live == 0 {
-                texts.clear();
-            } else if len > 0 && texts.len() == start + len {
-                texts.truncate(start);
-            }
+impl Write for Writer {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        if self.cut {
+            return Ok(());
+        }
+        let taken = boundary(piece, MAX_RECORD_BYTES - self.len);
+        self.cut = taken < piece.len();
+        SCRATCH.with(|scratch| {
+            let Ok(mut texts) = scratch.texts.try_borrow_mut() else {
+                self.cut = true;
+                return;
+            };
+            texts.push_str(&piece[..taken]);
+            self.len += taken;
+            scratch.base.set(self.start + self.len);
+        });
+        Ok(())
+    }
+}
+
+/// Unwinding ends the statement.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        SCRATCH.with(|scratch| {
+            scratch.truncate(self.base);
+            scratch.base.set(self.base);
         });
     }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Scratch { len, .. } => *len,
-            Self::Heap(text) => text.len(),
-        }
-    }
 }
 
-impl Write for Eager {
-    fn write_str(&mut self, piece: &str) -> fmt::Result {
-        if !self.cut && self.place.push(piece) < piece.len() {
-            self.cut = true;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Eager {
-    fn drop(&mut self) {
-        self.place.leave_scratch();
-    }
-}
-
-/// The text, with width and precision applied to it as to a string.
-impl fmt::Display for Eager {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.width().is_some() || f.precision().is_some() {
-            return self.with_text(|text| f.pad(text));
-        }
-        // Piece by piece, so that the scratch buffer is not borrowed while `f` writes: it may be
-        // writing there.
-        let mut printed = 0;
-        while printed < self.len() {
-            let mut piece = [0; 256];
-            let len = self.with_text(|text| {
-                let rest = &text[printed..];
-                let len = boundary(rest, piece.len());
-                piece[..len].copy_from_slice(&rest.as_bytes()[..len]);
-                len
-            });
-            f.write_str(std::str::from_utf8(&piece[..len]).unwrap_or_default())?;
-            printed += len;
-        }
-        Ok(())
-    }
-}
-
-/// The same text as `Display`: it was chosen when the value was wrapped.
-impl fmt::Debug for Eager {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// A captured wrapper.
+/// A text in the scratch buffer.
 #[derive(Clone, Copy)]
-pub struct Text<'a>(&'a Eager);
+pub struct Text {
+    start: u32,
+    /// Shifted left by one; bit 0 says that it was cut.
+    len: u32,
+}
 
-impl Text<'_> {
+impl Text {
+    fn new(start: usize, len: usize, cut: bool) -> Self {
+        Self { start: start as u32, len: (len as u32) << 1 | u32::from(cut) }
+    }
+
+    fn len(self) -> usize {
+        self.len as usize >> 1
+    }
+
+    fn is_cut(self) -> bool {
+        self.len & 1 != 0
+    }
+
+    fn with<R>(self, f: impl FnOnce(&str) -> R) -> R {
+        let start = self.start as usize;
+        SCRATCH.with(|scratch| f(&scratch.texts.borrow()[start..start + self.len()]))
+    }
+
     /// Writes the first `len` bytes of the text.
     ///
     /// # Safety
@@ -272,30 +358,32 @@ impl Text<'_> {
         let cut = if cut { CUT } else { 0 };
         // SAFETY: the caller's promise: two bytes and `len`.
         let to = unsafe { put(to, len as u16 | cut) };
-        // SAFETY: the caller's promise; a record's memory is not the text's.
-        self.0.with_text(|text| unsafe { copy(text.as_ptr(), to, len) });
-        // SAFETY: just behind what the caller promised.
+        if len > 0 {
+            // SAFETY: the caller's promise; a record's memory is not the text's.
+            self.with(|text| unsafe { copy(text.as_ptr(), to, len) });
+        }
+        // SAFETY: just past what the caller promised.
         unsafe { to.add(len) }
     }
 }
 
 // SAFETY: two bytes of length and the bytes of the text, whole or up to `boundary`.
-unsafe impl Encode for Text<'_> {
+unsafe impl Encode for Text {
     const TYPE: Type = Type::Text;
     const BASE_BYTES: usize = 2;
     const FIXED: bool = false;
 
     fn bytes(self) -> usize {
-        2 + self.0.len()
+        2 + self.len()
     }
 
     unsafe fn write(self, to: *mut u8) -> *mut u8 {
         // SAFETY: the caller's promise.
-        unsafe { self.put(self.0.len(), self.0.cut, to) }
+        unsafe { self.put(self.len(), self.is_cut(), to) }
     }
 
     fn cut_bytes(self, spare: &mut usize) -> usize {
-        let len = self.0.with_text(|text| boundary(text, *spare));
+        let len = if self.len() == 0 { 0 } else { self.with(|text| boundary(text, *spare)) };
         *spare -= len;
         2 + len
     }
@@ -303,16 +391,50 @@ unsafe impl Encode for Text<'_> {
     unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
         let len = self.cut_bytes(spare) - 2;
         // SAFETY: the caller's promise; `boundary` answers at most the text's length.
-        unsafe { self.put(len, self.0.cut || len < self.0.len(), to) }
+        unsafe { self.put(len, self.is_cut() || len < self.len(), to) }
+    }
+
+    #[inline]
+    fn release(self) {
+        SCRATCH.with(|scratch| scratch.truncate(self.start as usize));
     }
 }
 
-impl Sealed for Eager {}
-impl Argument for Eager {
-    type Captured<'a> = Text<'a>;
+/// The texts of the placeholders that print one argument, in their order; one if all ask for the
+/// same.
+#[derive(Clone, Copy)]
+pub struct Texts<const N: usize>([Text; N]);
 
-    fn capture(&self) -> Text<'_> {
-        Text(self)
+// SAFETY: the texts, one after the other.
+unsafe impl<const N: usize> Encode for Texts<N> {
+    const TYPE: Type = {
+        assert!(N <= u8::MAX as usize, "an argument can be printed in at most 255 ways");
+        Type::Formatted(N as u8)
+    };
+    const BASE_BYTES: usize = N * Text::BASE_BYTES;
+    const FIXED: bool = false;
+
+    fn bytes(self) -> usize {
+        self.0.into_iter().map(Text::bytes).sum()
+    }
+
+    unsafe fn write(self, to: *mut u8) -> *mut u8 {
+        // SAFETY: the caller's promise, of which each text takes what it counted.
+        self.0.into_iter().fold(to, |to, text| unsafe { text.write(to) })
+    }
+
+    fn cut_bytes(self, spare: &mut usize) -> usize {
+        self.0.into_iter().map(|text| text.cut_bytes(spare)).sum()
+    }
+
+    unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
+        // SAFETY: the caller's promise, and `spare` is what it was when it was measured.
+        self.0.into_iter().fold(to, |to, text| unsafe { text.write_cut(spare, to) })
+    }
+
+    #[inline]
+    fn release(self) {
+        self.0[0].release();
     }
 }
 
@@ -320,73 +442,83 @@ impl Argument for Eager {
 mod tests {
     use super::*;
 
-    /// Makes and drops wrappers while it is being formatted.
-    struct Nested(Cell<Option<Eager>>);
+    fn kept() -> usize {
+        SCRATCH.with(|scratch| scratch.texts.borrow().len())
+    }
+
+    fn read(text: Text) -> String {
+        text.with(str::to_owned)
+    }
+
+    /// Logs, as it were, while it is being formatted.
+    struct Nested;
 
     impl fmt::Display for Nested {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("outer ")?;
-            drop(display("dropped"));
-            f.write_str("goes ")?;
-            self.0.set(Some(display("kept")));
-            f.write_str("on")
+            let (first, second) = (display("first").capture(), display("second").capture());
+            assert_eq!((read(first), read(second)), ("first".to_owned(), "second".to_owned()));
+            first.release();
+            second.release();
+            write!(f, "goes {}", display("on"))
         }
     }
 
     #[test]
-    fn a_display_that_wraps_others_keeps_its_text_whole() {
-        let nested = Nested(Cell::new(None));
-        let outer = display(&nested);
-        let behind = debug("behind");
-        assert_eq!(outer.to_string(), "outer goes on");
-        assert_eq!(nested.0.take().unwrap().to_string(), "kept");
-        assert_eq!(format!("{behind:>10}"), "  \"behind\"");
-        drop(outer);
-        assert_eq!(behind.to_string(), "\"behind\"");
+    fn a_display_that_logs_keeps_its_text_whole() {
+        let before = display("before").capture();
+        let text = display(Nested).capture();
+        let after = debug("after").capture();
+        assert_eq!(read(before), "before");
+        assert_eq!(read(text), "outer goes on");
+        assert_eq!(read(after), "\"after\"");
+        [before, text, after].into_iter().for_each(Text::release);
+        assert_eq!(kept(), 0);
     }
 
     #[test]
-    fn a_wrapper_may_be_printed_into_another() {
-        let inner = display("inner ".repeat(100));
-        let outer = display(format_args!("<{inner}|{:>8}>", display("padded")));
-        assert_eq!(outer.to_string(), format!("<{}|  padded>", "inner ".repeat(100)));
-        assert!(!outer.cut);
-        drop((inner, outer));
-        SCRATCH.with(|scratch| assert_eq!(scratch.live.get(), 0));
+    fn a_panic_gives_up_what_its_statement_made() {
+        struct Panics;
+        impl fmt::Display for Panics {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("begun")?;
+                panic!("while it is formatted")
+            }
+        }
+        /// Logs two texts, of which the second panics, and goes on.
+        struct Catches;
+        impl fmt::Display for Catches {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("one ")?;
+                let caught = std::panic::catch_unwind(|| {
+                    display("made").capture();
+                    display(Panics).capture();
+                });
+                assert!(caught.is_err());
+                f.write_str("two")
+            }
+        }
+        let text = display(Catches).capture();
+        assert_eq!(read(text), "one two");
+        text.release();
+        assert_eq!(kept(), 0);
     }
 
     #[test]
-    fn an_empty_text_needs_no_place() {
-        let (first, empty) = (display("hello"), display(""));
-        drop(first);
-        assert_eq!(empty.to_string(), "");
-        assert_eq!(display(&empty).to_string(), "");
-    }
-
-    #[test]
-    fn a_full_buffer_is_left_for_the_heap() {
-        let long = "x".repeat(SCRATCH_BYTES / 3);
-        let texts: Vec<Eager> = (0..5).map(|_| display(&long)).collect();
-        assert!(texts.iter().all(|text| text.to_string() == long && !text.cut));
-        drop(texts);
-        SCRATCH.with(|scratch| assert_eq!(scratch.texts.borrow().len(), 0));
-    }
-
-    #[test]
-    fn the_buffer_is_empty_again_when_all_are_dropped_in_any_order() {
-        let (a, b, c) = (display(1), display(22), display(333));
-        drop(b);
-        drop(a);
-        assert_eq!(c.to_string(), "333");
-        drop(c);
-        SCRATCH.with(|scratch| assert_eq!(scratch.texts.borrow().len(), 0));
+    fn a_full_buffer_grows_and_shrinks_again() {
+        let long = "x".repeat(MAX_RECORD_BYTES);
+        let texts: Vec<Text> = (0..5).map(|_| display(&long).capture()).collect();
+        assert!(texts.iter().all(|text| read(*text) == long && !text.is_cut()));
+        texts.into_iter().for_each(Text::release);
+        let capacity = SCRATCH.with(|scratch| scratch.texts.borrow().capacity());
+        assert_eq!((kept(), capacity), (0, SCRATCH_BYTES));
     }
 
     #[test]
     fn a_text_that_is_too_long_is_cut_at_a_character() {
-        let long = "ä".repeat(MAX_RECORD_BYTES);
-        let eager = display(&long);
-        assert!(eager.cut);
-        assert_eq!(eager.len(), MAX_RECORD_BYTES);
+        let text = display("ä".repeat(MAX_RECORD_BYTES)).capture();
+        assert!(text.is_cut());
+        assert_eq!(text.len(), MAX_RECORD_BYTES);
+        text.release();
     }
 }

@@ -54,6 +54,10 @@ pub unsafe trait Encode: Copy {
         Self::FIXED
     }
 
+    /// Gives up what it keeps for the record; called when that has been logged.
+    #[inline(always)]
+    fn release(self) {}
+
     /// [`Encode::bytes`] for the last argument of a statement.
     #[inline(always)]
     fn last_bytes(self) -> usize {

@@ -25,6 +25,9 @@ pub unsafe trait Arguments: Copy {
     /// Whether writing them takes neither a loop nor a call.
     fn are_short(self) -> bool;
 
+    /// Gives up what they keep for the record; called when that has been logged.
+    fn release(self);
+
     /// Their length in bytes.
     fn bytes(self) -> usize;
 
@@ -58,6 +61,9 @@ unsafe impl Arguments for () {
     }
 
     #[inline(always)]
+    fn release(self) {}
+
+    #[inline(always)]
     fn bytes(self) -> usize {
         0
     }
@@ -83,6 +89,12 @@ unsafe impl<A: Encode, R: Arguments> Arguments for (A, R) {
     #[inline(always)]
     fn are_short(self) -> bool {
         self.0.is_short() && self.1.are_short()
+    }
+
+    #[inline(always)]
+    fn release(self) {
+        self.0.release();
+        self.1.release();
     }
 
     #[inline(always)]

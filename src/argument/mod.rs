@@ -6,16 +6,20 @@
 //! `&str` and `Cow<str>` are all `&str`), so that few versions of the log functions exist in a
 //! program.
 
+use std::borrow::Cow;
+
+mod collection;
 mod compound;
 mod eager;
 mod encode;
 mod list;
 mod net;
+mod os;
 mod scalar;
 mod text;
 
 pub(crate) use eager::prepare as prepare_scratch;
-pub use eager::{Eager, debug, display};
+pub use eager::{Capture, Debugged, Displayed, Shown, debug, display};
 pub use encode::Encode;
 pub use list::Arguments;
 pub use scalar::{Pointer, PointerArgument};
@@ -23,16 +27,20 @@ pub use scalar::{Pointer, PointerArgument};
 /// A value that a log statement takes as it is: it is copied into the record, and formatted by the
 /// reader.
 ///
-/// Integers of all widths, `f32` and `f64`, `bool`, `char`, strings (`&str`, `String`, `Cow<str>`),
-/// `NonZero`, `Duration`, IP and socket addresses, raw pointers; `Option`, tuples, slices, arrays
-/// and `Vec` of these; references, `Box`, `Rc` and `Arc` to these. Everything else goes through
-/// [`display`] or [`debug`], which format on the spot.
+/// - numbers of all widths, `bool`, `char`, `NonZero`, `Wrapping`, `Saturating`, atomics, `Ordering`
+/// - strings, paths and `OsStr`
+/// - `Duration`, IP and socket addresses, raw pointers
+/// - `Option`, `Result`, ranges, tuples, slices, arrays, `Vec` and the standard library's other
+///   collections of these
+/// - references, `Box`, `Rc`, `Arc`, `Cow` and the guards of `RefCell`, `Mutex` and `RwLock` to these
+///
+/// Everything else goes through [`display`] or [`debug`], which let the statement format it.
 ///
 /// The trait is sealed: a reader has to know every type.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be logged as it is",
+    message = "`{Self}` cannot be logged as it is: write `kymo::display(&value)` or `kymo::debug(&value)`",
     label = "not a type that the reader knows",
-    note = "wrap it: `kymo::display(&value)` or `kymo::debug(&value)` format it on the spot"
+    note = "within another value, the whole has to be wrapped: `kymo::debug(&whole)`"
 )]
 pub trait Argument: sealed::Sealed {
     /// What is copied into the record.
@@ -70,3 +78,18 @@ macro_rules! pass_through {
 }
 
 pass_through!(&T, &mut T, Box<T>, std::rc::Rc<T>, std::sync::Arc<T>);
+pass_through!(std::cell::Ref<'_, T>, std::cell::RefMut<'_, T>, std::sync::MutexGuard<'_, T>);
+pass_through!(std::sync::RwLockReadGuard<'_, T>, std::sync::RwLockWriteGuard<'_, T>);
+
+impl<T: Argument + ToOwned + ?Sized> Sealed for Cow<'_, T> {}
+impl<T: Argument + ToOwned + ?Sized> Argument for Cow<'_, T> {
+    type Captured<'a>
+        = T::Captured<'a>
+    where
+        Self: 'a;
+
+    #[inline(always)]
+    fn capture(&self) -> Self::Captured<'_> {
+        (**self).capture()
+    }
+}

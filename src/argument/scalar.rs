@@ -1,7 +1,9 @@
 //! Numbers, `bool`, `char`, `NonZero` and pointers: types whose values all take the same number of
 //! bytes.
 
-use std::num::NonZero;
+use std::cmp::Ordering;
+use std::num::{NonZero, Saturating, Wrapping};
+use std::sync::atomic;
 
 use super::encode::put;
 use super::{Argument, Encode, Sealed};
@@ -35,6 +37,7 @@ macro_rules! encode_fixed {
 encode_fixed! {
     bool as u8 => Bool, |value| value as u8;
     char as u32 => Char, |value| value as u32;
+    Ordering as u8 => Ordering, |value| (value as i8 + 1) as u8;
     u8 as u8 => U8, |value| value;
     u16 as u16 => U16, |value| value;
     u32 as u32 => U32, |value| value;
@@ -69,7 +72,7 @@ macro_rules! argument {
 }
 
 argument! {
-    bool: true, char: true, f32: true, f64: true,
+    bool: true, char: true, Ordering: false, f32: true, f64: true,
     u8: true, u16: true, u32: true, u64: true, u128: true, usize: size_of::<usize>() == 8,
     i8: true, i16: true, i32: true, i64: true, i128: true, isize: size_of::<isize>() == 8
 }
@@ -91,6 +94,40 @@ macro_rules! non_zero {
 }
 
 non_zero!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+
+macro_rules! transparent {
+    ($($ty:ident),*) => {$(
+        impl<T: Argument> Sealed for $ty<T> {}
+        impl<T: Argument> Argument for $ty<T> {
+            type Captured<'a> = T::Captured<'a> where T: 'a;
+
+            #[inline(always)]
+            fn capture(&self) -> T::Captured<'_> {
+                self.0.capture()
+            }
+        }
+    )*};
+}
+
+transparent!(Wrapping, Saturating);
+
+macro_rules! atomics {
+    ($($atomic:ident $ty:ty),*) => {$(
+        impl Sealed for atomic::$atomic {}
+        impl Argument for atomic::$atomic {
+            type Captured<'a> = $ty;
+
+            #[inline(always)]
+            fn capture(&self) -> $ty {
+                // Relaxed: a value of the program's, of which kymo orders nothing. `{:?}` does the same.
+                self.load(atomic::Ordering::Relaxed)
+            }
+        }
+    )*};
+}
+
+atomics!(AtomicBool bool, AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicUsize usize);
+atomics!(AtomicI8 i8, AtomicI16 i16, AtomicI32 i32, AtomicI64 i64, AtomicIsize isize);
 
 /// An address, as `{:p}` prints it.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +175,19 @@ macro_rules! raw_pointer {
 }
 
 raw_pointer!(*const T, *mut T);
+
+impl<T> Sealed for atomic::AtomicPtr<T> {}
+impl<T> Argument for atomic::AtomicPtr<T> {
+    type Captured<'a>
+        = Pointer
+    where
+        Self: 'a;
+
+    #[inline(always)]
+    fn capture(&self) -> Pointer {
+        self.load(atomic::Ordering::Relaxed).address()
+    }
+}
 
 macro_rules! smart_pointer {
     ($($ty:ty),*) => {$(

@@ -1,7 +1,5 @@
 //! Strings.
 
-use std::borrow::Cow;
-
 use super::encode::{CUT, MAX_LEN, SHORT_BYTES, copy, put};
 use super::{Argument, Encode, Sealed};
 use crate::format::types::Type;
@@ -96,4 +94,4 @@ macro_rules! argument {
     )*};
 }
 
-argument!(str, String, Cow<'_, str>);
+argument!(str, String);

@@ -85,7 +85,7 @@ pub(super) fn max_bytes(bytes: usize) -> usize {
 
 fn step(ty: &'static Type) -> Step {
     match ty {
-        Type::Bool | Type::U8 | Type::I8 => Step::Copy(1),
+        Type::Bool | Type::Ordering | Type::U8 | Type::I8 => Step::Copy(1),
         Type::F32 | Type::Ipv4Addr => Step::Copy(4),
         Type::SocketAddrV4 => Step::Copy(6),
         Type::F64 => Step::Copy(8),
@@ -99,12 +99,7 @@ fn step(ty: &'static Type) -> Step {
         Type::I64 | Type::Isize => Step::I64,
         Type::Str => Step::Str,
         Type::Duration => Step::Duration,
-        Type::Text
-        | Type::IpAddr
-        | Type::SocketAddr
-        | Type::Option(_)
-        | Type::Sequence(_)
-        | Type::Tuple(_) => Step::Nested(ty),
+        _ => Step::Nested(ty),
     }
 }
 
@@ -182,6 +177,29 @@ impl<'a> Input<'a> {
     fn take_nested(&mut self, ty: &'static Type, out: &mut Room<'_>) {
         match ty {
             Type::Text => self.take_step(Step::Str, out),
+            Type::Formatted(texts) => (0..*texts).for_each(|_| self.take_step(Step::Str, out)),
+            Type::OsStr => {
+                let (len, cut) = self.take_len();
+                put_len(out, len, cut);
+                out.put(self.take(len));
+            }
+            Type::Result(both) => {
+                let [variant] = self.take_array();
+                out.put(&[variant]);
+                self.take_step(step(&both[usize::from(variant & 1)]), out);
+            }
+            Type::Range(bound) => (0..2).for_each(|_| self.take_step(step(bound), out)),
+            Type::RangeInclusive(bound) => {
+                (0..2).for_each(|_| self.take_step(step(bound), out));
+                out.put(self.take(1));
+            }
+            Type::Map(both) => {
+                let (len, cut) = self.take_len();
+                put_len(out, len, cut);
+                for _ in 0..len {
+                    both.iter().for_each(|inner| self.take_step(step(inner), out));
+                }
+            }
             Type::Option(inner) => {
                 let [some] = self.take_array();
                 out.put(&[some]);
@@ -189,7 +207,7 @@ impl<'a> Input<'a> {
                     self.take_step(step(inner), out);
                 }
             }
-            Type::Sequence(inner) => {
+            Type::Sequence(inner) | Type::Set(inner) => {
                 let (len, cut) = self.take_len();
                 put_len(out, len, cut);
                 match step(inner) {

@@ -113,9 +113,31 @@ fn log_everything() {
     flush();
     kymo::info!("{:?}", [1_u16; 2_000]);
     flush();
+    log_types_of_version_2();
+    flush();
     // More than the ring holds.
     for record in 0..1_000 {
         kymo::log!(kymo_reader::Level::ALL[record % 5], "record {record}");
     }
     flush();
+}
+
+fn log_types_of_version_2() {
+    use std::collections::{BTreeMap, BTreeSet, VecDeque};
+    use std::os::unix::ffi::OsStrExt;
+    let px = kymo::display(1012.345678);
+    kymo::info!("{px:.2}|{px:8.1}|{px:+}|{:#?}|{:9.1}|", kymo::debug(Some(1.25)), px);
+    kymo::info!("{:?} {:?}", 1.cmp(&2), "b".cmp("a"));
+    let path = std::ffi::OsStr::from_bytes(b"/tmp/\"\xFF'\n");
+    kymo::info!("{:?} {:?}", std::path::Path::new("/etc/hosts"), [path]);
+    kymo::info!("{:?} {:?}", VecDeque::from([1, 2]), BTreeSet::from(["a", "b"]));
+    let map = BTreeMap::from([(1, Some("one")), (2, None)]);
+    kymo::info!("{map:?} {map:#?} {:?}", BTreeMap::from([("key", 1.5)]));
+    let parsed = "17".parse::<u8>().map_err(|_| "no number");
+    kymo::info!("{parsed:?} {:?} {:#?}", Err::<(), _>("failed"), [Ok(1), Err('x')]);
+    let mut run = 1..=3;
+    run.by_ref().for_each(drop);
+    kymo::info!("{:?} {:?} {run:?}", -1..1, 'a'..='z');
+    assert!(kymo::flush());
+    kymo::info!("{:?}", BTreeSet::from_iter(0..2_000_u16));
 }

@@ -4,6 +4,7 @@
 mod common;
 use kymo_testing::segment;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -170,6 +171,8 @@ fn log_text(text: &str, letter: char, truth: bool) {
     kymo::error!(target: "other", "{:?} {:?} {:?}", Some(text), (text, letter, truth), [text, text]);
     each!(kymo::display(text), "{}" "{:>9}|" "{:.2}");
     each!(kymo::debug(text), "{:?}" "{:>9?}|" "{:.2?}" "{:#?}");
+    kymo::info!("{0:.1} {0:>9} {0} {1:?} {0:+}", kymo::display(text), kymo::debug(letter));
+    each!(std::path::Path::new(text), "{:?}" "{:#?}");
     kymo::info!("{letter}{:?} {unnamed}", text.as_bytes(), unnamed = truth);
 }
 
@@ -179,8 +182,17 @@ fn log_compounds(numbers: &[Option<f64>], pairs: &[(i16, String)]) {
     each!((), "{:?}" "{:#?}" "{:>4?}|");
     each!((1_u8,), "{:?}" "{:#?}" "{:>4?}|");
     each!([[(); 2]; 2], "{:?}" "{:#?}");
-    each!((kymo::debug(pairs), [kymo::display("two\nlines\n\nhere")]), "{:?}" "{:#?}");
+    each!(kymo::debug((pairs, [kymo::display("two\nlines\n\nhere")])), "{:?}" "{:#?}");
     each!(Some(Some(pairs)), "{:?}" "{:#?}");
+    let map = pairs.iter().cloned().collect::<BTreeMap<_, _>>();
+    each!(map, "{:?}" "{:#?}" "{:5x?}");
+    let set = pairs.iter().map(|pair| &pair.1).collect::<BTreeSet<_>>();
+    each!(set, "{:?}" "{:#?}");
+    each!(BTreeMap::from([(Some(1.5_f32.to_bits()), &set)]), "{:?}" "{:#?}");
+    let results = numbers.iter().map(|number| number.ok_or(pairs)).collect::<Vec<_>>();
+    each!(results, "{:?}" "{:#?}" "{:.1?}");
+    each!((numbers.len()..7, -1..=pairs.len() as i32, Some(1)..None), "{:?}" "{:#?}" "{:+?}" "{:4?}");
+    each!([numbers.len().cmp(&2), pairs.len().cmp(&2)], "{:?}" "{:#?}" "{:9?}");
     kymo::info!("{:?}", None::<Option<u8>>);
 }
 
@@ -219,6 +231,10 @@ fn log_too_long() {
     each!(&text, "{}" "{:?}" "{:.3}" "{:>20010}|");
     each!((1, Some(&text)), "{:?}" "{:#?}");
     each!([Some(1_u8); 20_000], "{:?}" "{:#?}");
+    each!((0..20_000).map(|key| (key, "value")).collect::<BTreeMap<_, _>>(), "{:?}" "{:#?}");
+    each!((0..20_000).collect::<BTreeSet<_>>(), "{:?}" "{:#?}");
+    each!(Err::<(), _>(&text), "{:?}");
+    kymo::info!("{0:.3} {0:>9} {0}", kymo::display(&text));
     each!((&text, [1_u64; 9], 7_u8, [text.as_str()]), "{:?}" "{:#?}");
 }
 

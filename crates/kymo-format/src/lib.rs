@@ -20,7 +20,8 @@ pub use drop_reason::DropReason;
 pub use level::{Level, ParseLevelError};
 
 /// The version of the file format that this release writes. It reads this one and all earlier ones.
-pub const VERSION: u32 = 1;
+/// Version 2 has types that version 1 has not.
+pub const VERSION: u32 = 2;
 
 /// The first bytes of a segment. The high bit, the line endings and the end-of-file character make
 /// the damage that text-mode transfers do to a file visible at once.

@@ -1,15 +1,19 @@
 //! The types that an argument can have, and their codes in the dictionary.
 
+use std::slice;
+
 /// The type of an argument, as a call site states it.
 ///
-/// In a file it is a string of bytes in prefix notation: the code of the type, then, for `Option`
-/// and `Sequence`, the type inside, and for `Tuple` one byte with the number of members and their
-/// types.
+/// In a file it is a string of bytes in prefix notation: the code of the type, then, for
+/// the types that have one or two types inside, these, for `Tuple` one byte with the number of
+/// members and their types, and for `Formatted` one byte with the number of texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the Rust type of its name")]
 pub enum Type {
     Bool,
     Char,
+    /// `std::cmp::Ordering`.
+    Ordering,
     U8,
     U16,
     U32,
@@ -28,6 +32,11 @@ pub enum Type {
     Str,
     /// A value that the logging program formatted itself, because only it could.
     Text,
+    /// Texts that the logging program made as the placeholders ask: the first placeholder that
+    /// prints the argument prints the first, and so on; one that has none left prints the last.
+    Formatted(u8),
+    /// A path or another string of the operating system's.
+    OsStr,
     /// An address, printed as `{:p}` prints it.
     Pointer,
     Duration,
@@ -38,9 +47,19 @@ pub enum Type {
     SocketAddrV6,
     SocketAddr,
     Option(&'static Type),
-    /// A slice, an array or a `Vec`.
+    /// A slice, an array, a `Vec` and the like.
     Sequence(&'static Type),
     Tuple(&'static [Type]),
+    /// A set.
+    Set(&'static Type),
+    /// A map: the types of its keys and values.
+    Map(&'static [Type; 2]),
+    /// A `Result`.
+    Result(&'static [Type; 2]),
+    /// `start..end`
+    Range(&'static Type),
+    /// `start..=end`
+    RangeInclusive(&'static Type),
 }
 
 /// The codes of the types in the dictionary. They never change meaning; new types get new codes.
@@ -48,6 +67,7 @@ pub enum Type {
 pub mod code {
     pub const BOOL: u8 = 0x01;
     pub const CHAR: u8 = 0x02;
+    pub const ORDERING: u8 = 0x03;
     pub const U8: u8 = 0x10;
     pub const U16: u8 = 0x11;
     pub const U32: u8 = 0x12;
@@ -64,6 +84,8 @@ pub mod code {
     pub const F64: u8 = 0x21;
     pub const STR: u8 = 0x30;
     pub const TEXT: u8 = 0x31;
+    pub const FORMATTED: u8 = 0x32;
+    pub const OS_STR: u8 = 0x33;
     pub const POINTER: u8 = 0x38;
     pub const DURATION: u8 = 0x40;
     pub const IPV4_ADDR: u8 = 0x48;
@@ -75,6 +97,11 @@ pub mod code {
     pub const OPTION: u8 = 0x80;
     pub const SEQUENCE: u8 = 0x81;
     pub const TUPLE: u8 = 0x82;
+    pub const SET: u8 = 0x83;
+    pub const MAP: u8 = 0x84;
+    pub const RESULT: u8 = 0x85;
+    pub const RANGE: u8 = 0x86;
+    pub const RANGE_INCLUSIVE: u8 = 0x87;
 }
 
 impl Type {
@@ -83,6 +110,7 @@ impl Type {
         match self {
             Self::Bool => code::BOOL,
             Self::Char => code::CHAR,
+            Self::Ordering => code::ORDERING,
             Self::U8 => code::U8,
             Self::U16 => code::U16,
             Self::U32 => code::U32,
@@ -99,6 +127,8 @@ impl Type {
             Self::F64 => code::F64,
             Self::Str => code::STR,
             Self::Text => code::TEXT,
+            Self::Formatted(_) => code::FORMATTED,
+            Self::OsStr => code::OS_STR,
             Self::Pointer => code::POINTER,
             Self::Duration => code::DURATION,
             Self::Ipv4Addr => code::IPV4_ADDR,
@@ -110,6 +140,24 @@ impl Type {
             Self::Option(_) => code::OPTION,
             Self::Sequence(_) => code::SEQUENCE,
             Self::Tuple(_) => code::TUPLE,
+            Self::Set(_) => code::SET,
+            Self::Map(_) => code::MAP,
+            Self::Result(_) => code::RESULT,
+            Self::Range(_) => code::RANGE,
+            Self::RangeInclusive(_) => code::RANGE_INCLUSIVE,
+        }
+    }
+
+    /// The types inside, for those that are made of others.
+    pub const fn inside(&self) -> &'static [Type] {
+        match self {
+            Self::Option(inner) | Self::Sequence(inner) | Self::Set(inner) => {
+                slice::from_ref(inner)
+            }
+            Self::Range(inner) | Self::RangeInclusive(inner) => slice::from_ref(inner),
+            Self::Map(both) | Self::Result(both) => *both,
+            Self::Tuple(members) => members,
+            _ => &[],
         }
     }
 
@@ -117,12 +165,10 @@ impl Type {
     pub fn put(&self, out: &mut Vec<u8>) {
         out.push(self.code());
         match self {
-            Self::Option(inner) | Self::Sequence(inner) => inner.put(out),
-            Self::Tuple(members) => {
-                out.push(members.len() as u8);
-                members.iter().for_each(|member| member.put(out));
-            }
+            Self::Tuple(members) => out.push(members.len() as u8),
+            Self::Formatted(texts) => out.push(*texts),
             _ => {}
         }
+        self.inside().iter().for_each(|inner| inner.put(out));
     }
 }

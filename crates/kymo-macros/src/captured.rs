@@ -5,19 +5,74 @@
 
 use proc_macro::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
-use crate::format::placeholders;
+use crate::format::{Placeholder, Spec, placeholders};
 use crate::input::Input;
-use crate::numbering::{Use, number};
+use crate::numbering::{Placed, Use, number};
 use crate::template::{code, group, punct};
 
 /// An argument that the statement captures.
 pub struct Captured {
     /// Its name in the format string, if it has one.
     pub name: Option<Ident>,
+    pub origin: Origin,
     pub uses: Use,
     /// The expression that is captured: a reference to the argument.
     pub value: Vec<TokenTree>,
     pub local: Local,
+    /// How the program formats it, should it be a value that only the program can format; empty
+    /// where `{}` is all that is asked for.
+    pub ways: Vec<Way>,
+}
+
+/// Whence an argument comes.
+pub enum Origin {
+    /// The format string names a variable.
+    Named,
+    /// It is written behind the format string, as one identifier.
+    Variable(Ident),
+    /// It is any other expression.
+    Expression,
+}
+
+/// One way to format an argument: a format string whose argument 0 is the value, and the numbers of
+/// the arguments that give its width and precision.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Way {
+    pub format: String,
+    pub counts: Vec<usize>,
+}
+
+impl Way {
+    fn new(spec: Spec<'_>, placed: Placed) -> Self {
+        let Spec { flags, width, precision, kind } = spec;
+        let mut counts = Vec::new();
+        let mut count = |argument: Option<usize>, literal: &str, point: &str| {
+            let Some(argument) = argument else { return literal.to_owned() };
+            counts.push(argument);
+            format!("{point}{}$", counts.len())
+        };
+        let width = count(placed.width, width, "");
+        let precision = count(placed.precision, precision, ".");
+        // The value prints the same by `Display` and by `Debug`.
+        let kind = if kind == "?" { "" } else { kind };
+        Self { format: format!("{{0:{flags}{width}{precision}{kind}}}"), counts }
+    }
+}
+
+/// The ways in which the placeholders print argument `index`: one for each placeholder, in order,
+/// or one for all where they do not differ.
+fn ways(index: usize, placeholders: &[Placeholder<'_>], placed: &[Placed]) -> Vec<Way> {
+    let users = || placeholders.iter().zip(placed).filter(|(_, placed)| placed.value == index);
+    let plain = users().all(|(placeholder, _)| placeholder.is_plain());
+    if plain || !users().all(|(placeholder, _)| placeholder.is_textual()) {
+        return Vec::new();
+    }
+    let mut ways: Vec<_> =
+        users().map(|(placeholder, placed)| Way::new(placeholder.spec, *placed)).collect();
+    if ways.iter().all(|way| *way == ways[0]) {
+        ways.truncate(1);
+    }
+    ways
 }
 
 /// The variable that holds a reference to an argument.
@@ -67,11 +122,11 @@ impl Local {
 
     /// The call that captures the argument. `$crate` is not part of it, because its location cannot
     /// be chosen: the compiler would blame the whole statement.
-    pub fn capture(&self, pointer: bool) -> Vec<TokenTree> {
+    pub fn capture(&self, function: &str, further: &[TokenTree]) -> Vec<TokenTree> {
         let end = self.end.unwrap_or(self.begin);
-        let function = if pointer { "__kymo::capture_pointer" } else { "__kymo::capture" };
         let mut call = code(function, self.begin, &[]);
-        call.push(group(Delimiter::Parenthesis, self.reference(), end));
+        let arguments = [&self.reference(), further].concat();
+        call.push(group(Delimiter::Parenthesis, arguments, end));
         call
     }
 
@@ -99,19 +154,29 @@ pub fn captured(input: &Input<'_>, text: &str) -> Option<Vec<Captured>> {
     let names: Vec<_> =
         explicit.iter().map(|argument| argument.name.map(ToString::to_string)).collect();
     let names: Vec<_> = names.iter().map(|name| name.as_deref().map(without_raw)).collect();
-    let numbered = number(&placeholders(text)?, &names)?;
+    let placeholders = placeholders(text)?;
+    let numbered = number(&placeholders, &names)?;
+    let ways_of = |index| ways(index, &placeholders, &numbered.placed);
     let mut captured = Vec::with_capacity(numbered.uses.len());
     for (argument, uses) in explicit.iter().zip(&numbered.uses) {
         let local = Local::new(captured.len(), argument.value, hygienic);
         let value = local.borrow(argument.value);
-        captured.push(Captured { name: argument.name.cloned(), uses: *uses, value, local });
+        let ways = ways_of(captured.len());
+        let name = argument.name.cloned();
+        let origin = match argument.value {
+            [TokenTree::Ident(variable)] => Origin::Variable(variable.clone()),
+            _ => Origin::Expression,
+        };
+        captured.push(Captured { name, origin, uses: *uses, value, local, ways });
     }
     for (name, uses) in numbered.captures.iter().zip(&numbered.uses[explicit.len()..]) {
         let name = variable(name, input.format.span())?;
         let variable = [TokenTree::from(name.clone())];
         let local = Local::new(captured.len(), &variable, hygienic);
         let value = local.borrow(&variable);
-        captured.push(Captured { name: Some(name), uses: *uses, value, local });
+        let ways = ways_of(captured.len());
+        let (name, origin) = (Some(name), Origin::Named);
+        captured.push(Captured { name, origin, uses: *uses, value, local, ways });
     }
     Some(captured)
 }

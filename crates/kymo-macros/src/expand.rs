@@ -8,8 +8,14 @@
 //!         use kymo::export as __kymo;
 //!         struct __Here;
 //!         impl __kymo::Statement for __Here { /* level, location, format string, names */ }
-//!         if false { let _ = ::core::format_args!("order {id} filled at {:.2}", __a0, id = __a1); }
-//!         __kymo::log2(__Here, __kymo::capture(__a0), __kymo::capture(__a1));
+//!         if false { let _ = ::core::format_args!("order {id} filled at {:.2}", px); }
+//!         __kymo::log2(
+//!             __Here,
+//!             __kymo::capture_formatted(__a0, [(); 1], |_, __value, __out| {
+//!                 __out.write_fmt(::core::format_args!("{0:.2}", __value))
+//!             }),
+//!             __kymo::capture(__a1),
+//!         );
 //!     }}
 //! }
 //! ```
@@ -23,7 +29,7 @@ use std::slice;
 
 use proc_macro::{Ident, Literal, Span, TokenStream, TokenTree};
 
-use crate::captured::{Captured, captured, without_raw};
+use crate::captured::{Captured, Origin, Way, captured, without_raw};
 use crate::input::{Input, Level, Misuse};
 use crate::literal::string_value;
 use crate::template::{Hole, code, punct};
@@ -143,10 +149,20 @@ fn check(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
         return Vec::new();
     }
     let mut arguments = vec![TokenTree::from(input.format.clone())];
-    for Captured { name, uses, local, .. } in captured {
+    let written = captured.iter().any(|argument| matches!(argument.origin, Origin::Variable(_)));
+    for Captured { name, origin, uses, local, .. } in captured {
+        // Clippy looks at statements whose arguments are all as they were written.
+        if written && matches!(origin, Origin::Named) {
+            continue;
+        }
         arguments.push(comma());
         if let Some(name) = name {
             arguments.extend([name.clone().into(), punct('=', Span::mixed_site())]);
+        }
+        // It could stand in the braces, as Clippy will say. (An expression was evaluated already.)
+        if let Origin::Variable(variable) = origin {
+            arguments.push(variable.clone().into());
+            continue;
         }
         // `&T` can be printed wherever `T` can, and `T` may be unsized. But it is always a pointer,
         // and never a width.
@@ -159,8 +175,8 @@ fn check(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
 /// `capture, capture,`
 fn separately(captured: &[Captured]) -> Vec<TokenTree> {
     let mut captures = Vec::new();
-    for Captured { local, uses, .. } in captured {
-        captures.extend(local.capture(uses.pointer));
+    for argument in captured {
+        captures.extend(capture(argument, captured));
         captures.push(comma());
     }
     captures
@@ -168,10 +184,49 @@ fn separately(captured: &[Captured]) -> Vec<TokenTree> {
 
 /// `(capture, (capture, ()))`
 fn nested(captured: &[Captured]) -> Vec<TokenTree> {
-    captured.iter().rev().fold(hygienic("()", &[]), |rest, Captured { local, uses, .. }| {
-        let capture = local.capture(uses.pointer);
+    captured.iter().rev().fold(hygienic("()", &[]), |rest, argument| {
+        let capture = capture(argument, captured);
         hygienic("($capture, $rest)", &[("capture", &capture), ("rest", &rest)])
     })
+}
+
+/// `__kymo::capture(__a0)`; where a placeholder has flags, a width or a precision,
+/// `__kymo::capture_formatted(__a0, [(); 1], |__way, __value, __out| …)` with what formats `__value`
+/// as each placeholder asks. The function calls that only for a value that the reader cannot format.
+fn capture(argument: &Captured, captured: &[Captured]) -> Vec<TokenTree> {
+    let Captured { local, uses, ways, .. } = argument;
+    if uses.pointer {
+        return local.capture("__kymo::capture_pointer", &[]);
+    }
+    let Some((last, others)) = ways.split_last() else {
+        return local.capture("__kymo::capture", &[]);
+    };
+    let written = |way: &Way| {
+        let mut arguments = vec![Literal::string(&way.format).into(), comma()];
+        arguments.extend(hygienic("__value,", &[]));
+        for &count in &way.counts {
+            arguments.extend(captured[count].local.value());
+            arguments.push(comma());
+        }
+        hygienic("__out.write_fmt(::core::format_args!($arguments))", &[("arguments", &arguments)])
+    };
+    let mut arms = Vec::new();
+    for (index, way) in others.iter().enumerate() {
+        let number = [Literal::usize_unsuffixed(index).into()];
+        let holes = [("number", &number[..]), ("written", &written(way))];
+        arms.extend(hygienic("$number => $written,", &holes));
+    }
+    let number = [Literal::usize_unsuffixed(ways.len()).into()];
+    let holes = [("number", &number[..]), ("arms", &arms), ("written", &written(last))];
+    let further = if others.is_empty() {
+        hygienic(", [(); $number], |_, __value, __out| $written", &holes)
+    } else {
+        hygienic(
+            ", [(); $number], |__way, __value, __out| match __way { $arms _ => $written }",
+            &holes,
+        )
+    };
+    local.capture("__kymo::capture_formatted", &further)
 }
 
 /// `body` with the arguments' locals in scope.

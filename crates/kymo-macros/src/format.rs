@@ -1,7 +1,7 @@
 //! The placeholders of a format string, by the grammar of `std::fmt`.
 //!
-//! Only what the call site needs is kept: which arguments a placeholder names, and whether it
-//! prints an address. Fill, flags and fixed widths stay in the format string, for the reader.
+//! What the call site needs is kept: which arguments a placeholder names, whether it prints an
+//! address, and the text of its specification, for values that the program formats itself.
 //! Errors are `None`: `format_args!` reports them better.
 
 use std::iter::Peekable;
@@ -17,6 +17,35 @@ pub struct Placeholder<'a> {
     pub precision: Option<Position<'a>>,
     /// The placeholder is `{:p}`.
     pub pointer: bool,
+    /// What follows the colon, without the arguments that it names.
+    pub spec: Spec<'a>,
+}
+
+/// The text of a specification in four pieces. Where an argument gives the width or the precision,
+/// that piece is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spec<'a> {
+    /// Fill, alignment, sign, `#` and `0`.
+    pub flags: &'a str,
+    pub width: &'a str,
+    /// With the point before it.
+    pub precision: &'a str,
+    /// The letters that name the trait.
+    pub kind: &'a str,
+}
+
+impl Placeholder<'_> {
+    /// Whether it prints by `Display` or `Debug`: the traits of values that the program formats.
+    pub fn is_textual(&self) -> bool {
+        matches!(self.spec.kind, "" | "?" | "x?" | "X?")
+    }
+
+    /// Whether it is `{}` or `{:?}`, but for the argument.
+    pub fn is_plain(&self) -> bool {
+        self.width.is_none()
+            && self.precision.is_none()
+            && matches!(self.spec, Spec { flags: "", width: "", precision: "", kind: "" | "?" })
+    }
 }
 
 /// How a placeholder names an argument.
@@ -55,8 +84,13 @@ impl<'a> Parser<'a> {
     fn placeholder(&mut self) -> Option<Placeholder<'a>> {
         let value = self.position()?;
         self.skip_space();
-        let mut placeholder =
-            Placeholder { value: Position::Index(0), width: None, precision: None, pointer: false };
+        let mut placeholder = Placeholder {
+            value: Position::Index(0),
+            width: None,
+            precision: None,
+            pointer: false,
+            spec: Spec::default(),
+        };
         if self.eat(':') {
             self.spec(&mut placeholder)?;
         }
@@ -68,6 +102,7 @@ impl<'a> Parser<'a> {
 
     /// `[[fill]align][sign]['#']['0'][width]['.' precision][type]`
     fn spec(&mut self, placeholder: &mut Placeholder<'a>) -> Option<()> {
+        let begin = self.offset();
         let mut ahead = self.chars.clone();
         let fill = ahead.next();
         if fill.is_some() && matches!(ahead.peek(), Some((_, '<' | '^' | '>'))) {
@@ -76,17 +111,47 @@ impl<'a> Parser<'a> {
         let _align = self.eat('<') || self.eat('^') || self.eat('>');
         let _sign = self.eat('+') || self.eat('-');
         let _alternate = self.eat('#');
+        let before_zero = self.offset();
         let zero = self.eat('0');
+        let spec = &mut placeholder.spec;
+        spec.flags = &self.text[begin..self.offset()];
         if zero && self.eat('$') {
+            spec.flags = &self.text[begin..before_zero];
             placeholder.width = Some(Position::Index(0));
         } else {
-            placeholder.width = self.count()?;
+            (placeholder.width, spec.width) = self.text_of(Self::count)?;
         }
+        let point = self.offset();
         if self.eat('.') {
-            placeholder.precision =
-                if self.eat('*') { Some(self.next_argument()) } else { self.count()? };
+            if self.eat('*') {
+                placeholder.precision = Some(self.next_argument());
+            } else {
+                placeholder.precision = self.count()?;
+            }
+            if placeholder.precision.is_none() {
+                placeholder.spec.precision = &self.text[point..self.offset()];
+            }
         }
-        self.kind(placeholder)
+        let begin = self.offset();
+        self.kind(placeholder)?;
+        placeholder.spec.kind = &self.text[begin..self.offset()];
+        Some(())
+    }
+
+    /// What `read` finds, and the text of that, unless it is an argument.
+    fn text_of(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Option<Option<Position<'a>>>,
+    ) -> Option<(Option<Position<'a>>, &'a str)> {
+        let begin = self.offset();
+        let found = read(self)?;
+        let text = &self.text[begin..self.offset()];
+        Some((found, if found.is_some() { "" } else { text }))
+    }
+
+    /// Where the next character begins.
+    fn offset(&mut self) -> usize {
+        self.chars.peek().map_or(self.text.len(), |&(offset, _)| offset)
     }
 
     /// The trait's letter. An unknown one is an error.
@@ -174,7 +239,32 @@ mod tests {
     use super::*;
 
     fn plain(value: Position<'_>) -> Placeholder<'_> {
-        Placeholder { value, width: None, precision: None, pointer: false }
+        let spec = Spec::default();
+        Placeholder { value, width: None, precision: None, pointer: false, spec }
+    }
+
+    /// The placeholders of `text`, without the texts of their specifications.
+    fn placeholders(text: &str) -> Option<Vec<Placeholder<'_>>> {
+        let found = super::placeholders(text)?;
+        let without = |placeholder| Placeholder { spec: Spec::default(), ..placeholder };
+        Some(found.into_iter().map(without).collect())
+    }
+
+    #[test]
+    fn specifications_in_pieces() {
+        for (text, flags, width, precision, kind) in [
+            ("{}", "", "", "", ""),
+            ("{:.2}", "", "", ".2", ""),
+            ("{x:8.1?}", "", "8", ".1", "?"),
+            ("{:ä^+#012.x$X?}", "ä^+#0", "12", "", "X?"),
+            ("{:>w$.*}", ">", "", "", ""),
+            ("{:0$.}", "", "", ".", ""),
+            ("{:00$e}", "0", "", "", "e"),
+            ("{:}<9 }", "}<", "9", "", ""),
+        ] {
+            let spec = super::placeholders(text).unwrap()[0].spec;
+            assert_eq!(spec, Spec { flags, width, precision, kind }, "{text}");
+        }
     }
 
     #[test]

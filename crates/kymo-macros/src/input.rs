@@ -97,7 +97,21 @@ fn target(tokens: &[TokenTree]) -> Result<(Option<&[TokenTree]>, &[TokenTree]), 
     if target.is_empty() {
         return Err(Misuse::at(tokens, "a value is missing behind `target:`"));
     }
+    if let Some(span) = find_self(target) {
+        // It would mean a type of the expansion's.
+        let message = "`target:` is a constant of its own, without `Self`: write the type's name";
+        return Err(Misuse::new(span, message));
+    }
     Ok((Some(target), rest))
+}
+
+/// Where `Self` stands in `tokens`.
+fn find_self(tokens: &[TokenTree]) -> Option<Span> {
+    tokens.iter().find_map(|token| match token {
+        TokenTree::Ident(ident) if ident.to_string() == "Self" => Some(ident.span()),
+        TokenTree::Group(group) => find_self(&group.stream().into_iter().collect::<Vec<_>>()),
+        _ => None,
+    })
 }
 
 /// Whether `target:` stands here, and no path that begins with `target::`.

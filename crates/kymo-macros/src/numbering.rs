@@ -13,6 +13,16 @@ pub struct Arguments<'a> {
     pub uses: Vec<Use>,
     /// The variables that the format string captures, in order.
     pub captures: Vec<&'a str>,
+    /// For each placeholder its value, width and precision, as numbers of arguments.
+    pub placed: Vec<Placed>,
+}
+
+/// The numbers of the arguments that a placeholder names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub value: usize,
+    pub width: Option<usize>,
+    pub precision: Option<usize>,
 }
 
 /// What the placeholders do with an argument.
@@ -40,34 +50,46 @@ pub fn number<'a>(
     if named.iter().enumerate().any(|(at, name)| name.is_none() || named[..at].contains(name)) {
         return None;
     }
-    let mut arguments = Arguments { uses: vec![Use::default(); names.len()], captures: Vec::new() };
+    let mut arguments = Arguments {
+        uses: vec![Use::default(); names.len()],
+        captures: Vec::new(),
+        placed: Vec::new(),
+    };
     for placeholder in placeholders {
         let value = arguments.find(names, placeholder.value)?;
-        value.pointer |= placeholder.pointer;
-        value.printed |= !placeholder.pointer;
-        for count in [placeholder.width, placeholder.precision].into_iter().flatten() {
-            arguments.find(names, count)?.count = true;
+        let uses = &mut arguments.uses[value];
+        uses.pointer |= placeholder.pointer;
+        uses.printed |= !placeholder.pointer;
+        let mut counts = [None; 2];
+        for (at, count) in [placeholder.width, placeholder.precision].into_iter().enumerate() {
+            if let Some(count) = count {
+                let index = arguments.find(names, count)?;
+                arguments.uses[index].count = true;
+                counts[at] = Some(index);
+            }
         }
+        let [width, precision] = counts;
+        arguments.placed.push(Placed { value, width, precision });
     }
     let unused = arguments.uses.contains(&Use::default());
     (!unused).then_some(arguments)
 }
 
 impl<'a> Arguments<'a> {
-    /// The argument at `position`: a variable that was not met before becomes the last one.
-    fn find(&mut self, names: &[Option<&'a str>], position: Position<'a>) -> Option<&mut Use> {
-        let index = match position {
-            Position::Index(index) => (index < names.len()).then_some(index)?,
+    /// The number of the argument at `position`: a variable that was not met before becomes the
+    /// last one.
+    fn find(&mut self, names: &[Option<&'a str>], position: Position<'a>) -> Option<usize> {
+        match position {
+            Position::Index(index) => (index < names.len()).then_some(index),
             Position::Name(name) => {
                 let mut all = names.iter().copied().chain(self.captures.iter().copied().map(Some));
-                all.position(|known| known == Some(name)).unwrap_or_else(|| {
+                Some(all.position(|known| known == Some(name)).unwrap_or_else(|| {
                     self.captures.push(name);
                     self.uses.push(Use::default());
                     self.uses.len() - 1
-                })
+                }))
             }
-        };
-        self.uses.get_mut(index)
+        }
     }
 }
 

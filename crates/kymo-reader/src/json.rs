@@ -9,7 +9,7 @@ use super::record::Record;
 use super::text::line::{Line, Literal, Whole};
 use super::types::Type;
 use super::value::decode::{take, take_bytes, take_varint, take_zigzag};
-use super::value::{Malformed, Text, Value};
+use super::value::{Malformed, Map, Text, Value};
 
 /// Appends a string in quotes.
 ///
@@ -29,7 +29,9 @@ pub fn write_string(text: &str, out: &mut String) {
 /// Integers are written with all their digits, floats with the fewest that identify them; not a
 /// number and the infinities are strings. A `Some` is its value and a `None` is null. A duration is
 /// its number of nanoseconds. Addresses are strings. What was cut bears the mark `…`: a string at
-/// its end, a sequence as an element of its own.
+/// its end, a sequence as an element of its own. A map is an object whose names are the texts of the
+/// keys, a `Result` one with the member `Ok` or `Err`, a range one with `start` and `end`. Of a value
+/// that the program formatted in several ways, the first text is written.
 ///
 /// ```
 /// use kymo_reader::{Value, json};
@@ -57,14 +59,24 @@ pub fn write_value(value: &Value<'_>, out: &mut String) {
         Value::F64(value) if value.is_finite() => {
             out.push_str(zmij::Buffer::new().format_finite(value));
         }
-        Value::Str(text) | Value::Text(text) => write_text(&text, out),
+        Value::Str(text) | Value::Text(text) | Value::OsStr(text) => write_text(&text, out),
+        Value::Formatted(texts) => write_text(&texts.get(0), out),
         Value::Duration(value) => out.push_str(itoa::Buffer::new().format(value.as_nanos())),
         Value::Pointer(value) => {
             let _ = write!(out, "\"{value:#x}\"");
         }
         Value::Option(None) => out.push_str("null"),
         Value::Option(Some(inner)) => write_value(&inner.get(), out),
-        Value::Sequence(sequence) => write_array(sequence.iter(), sequence.is_cut(), out),
+        Value::Map(map) => write_map(&map, out),
+        Value::Result(Ok(inner)) => write_object([("Ok", inner.get())], out),
+        Value::Result(Err(inner)) => write_object([("Err", inner.get())], out),
+        Value::Range(range) => {
+            let [start, end] = range.bounds();
+            write_object([("start", start), ("end", end)], out);
+        }
+        Value::Sequence(sequence) | Value::Set(sequence) => {
+            write_array(sequence.iter(), sequence.is_cut(), out)
+        }
         Value::Tuple(tuple) => write_array(tuple.iter(), false, out),
         // Not finite, or an address: nothing to escape.
         _ => {
@@ -167,6 +179,37 @@ fn is_plain(word: u64) -> bool {
     let quotes = (word ^ (EACH * u64::from(b'"'))).wrapping_sub(EACH);
     let backslashes = (word ^ (EACH * u64::from(b'\\'))).wrapping_sub(EACH);
     (word | controls | quotes | backslashes) & (EACH << 7) == 0
+}
+
+fn write_object<'a>(
+    members: impl IntoIterator<Item = (&'static str, Value<'a>)>,
+    out: &mut String,
+) {
+    let mut separator = '{';
+    for (name, value) in members {
+        let _ = write!(out, "{separator}\"{name}\":");
+        write_value(&value, out);
+        separator = ',';
+    }
+    out.push('}');
+}
+
+/// The text of a key that is no string is the name of the member.
+fn write_map(map: &Map<'_>, out: &mut String) {
+    let mut separator = "";
+    out.push('{');
+    for (key, value) in map.iter() {
+        out.push_str(separator);
+        write_string(&key.to_string(), out);
+        out.push(':');
+        write_value(&value, out);
+        separator = ",";
+    }
+    if map.is_cut() {
+        out.push_str(separator);
+        out.push_str("\"…\":\"…\"");
+    }
+    out.push('}');
 }
 
 fn write_array<'a>(values: impl Iterator<Item = Value<'a>>, cut: bool, out: &mut String) {

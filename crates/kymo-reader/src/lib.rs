@@ -155,7 +155,10 @@ pub use record::{Arguments, PassedOver, Record};
 pub use report::{Ending, HeaderState, Report};
 pub use template::{Template, TemplateError};
 pub use types::Type;
-pub use value::{FromValue, Lazy, Malformed, Sequence, Text, Tuple, Value, ValueError, Values};
+pub use value::{
+    Formatted, FromValue, Lazy, Malformed, Map, Range, Sequence, Text, Tuple, Value, ValueError,
+    Values,
+};
 
 pub use kymo_format::header::{ClockSource, Header};
 pub use kymo_format::{DropReason, Level};

@@ -209,21 +209,26 @@ impl<'r> Record<'r> {
     pub fn is_cut(&self) -> bool {
         let mut bytes = self.arguments;
         self.site.types().iter().any(|ty| match ty {
-            Type::Str | Type::Text => take_bytes(&mut bytes).is_ok_and(|(_, cut)| cut),
-            Type::Option(_) | Type::Sequence(_) | Type::Tuple(_) => {
-                ty.decode(&mut bytes).is_ok_and(|value| is_cut(&value))
+            Type::Str | Type::Text | Type::OsStr => {
+                take_bytes(&mut bytes).is_ok_and(|(_, cut)| cut)
             }
-            // Nothing of the others can be cut. The record was checked when it was found.
-            _ => ty.skip(&mut bytes).is_err(),
+            // The record was checked when it was found.
+            _ => ty.decode(&mut bytes).is_ok_and(|value| is_cut(&value)),
         })
     }
 }
 
 fn is_cut(value: &Value<'_>) -> bool {
     match value {
-        Value::Str(text) | Value::Text(text) => text.is_cut(),
+        Value::Str(text) | Value::Text(text) | Value::OsStr(text) => text.is_cut(),
+        Value::Formatted(texts) => texts.iter().any(|text| text.is_cut()),
+        Value::Map(map) => {
+            map.is_cut() || map.iter().any(|(key, value)| is_cut(&key) || is_cut(&value))
+        }
+        Value::Result(Ok(inner) | Err(inner)) => is_cut(&inner.get()),
+        Value::Range(range) => range.bounds().iter().any(is_cut),
         Value::Option(Some(inner)) => is_cut(&inner.get()),
-        Value::Sequence(sequence) => {
+        Value::Sequence(sequence) | Value::Set(sequence) => {
             sequence.is_cut() || sequence.iter().any(|element| is_cut(&element))
         }
         Value::Tuple(tuple) => tuple.iter().any(|member| is_cut(&member)),

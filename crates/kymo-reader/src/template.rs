@@ -7,7 +7,9 @@
 mod parse;
 
 use super::text::line::{Line, Literal};
-use super::text::{MAX_TEXT_BYTES, Spec, Style, write_encoded_plain, write_plain, write_value};
+use super::text::{
+    MAX_TEXT_BYTES, Spec, Style, write_encoded_plain, write_plain, write_text_plain, write_value,
+};
 use super::types::Type;
 use super::value::{Malformed, Value};
 pub use parse::TemplateError;
@@ -37,6 +39,8 @@ pub struct Template {
 struct Piece {
     literal: Literal,
     argument: u16,
+    /// How many placeholders before it print the same argument.
+    place: u16,
     /// The index of the spec; `None` for a plain `{}`.
     spec: Option<u16>,
 }
@@ -78,7 +82,7 @@ impl Template {
             literal.push_str(if argument == 0 { " (" } else { ", " });
             literal.push_str(name);
             literal.push_str(if name.is_empty() { "" } else { ": " });
-            template.push(&literal, argument, debug);
+            template.push(&literal, (argument, 0), debug);
             literal.clear();
         }
         literal.push_str(if names.is_empty() { "" } else { ")" });
@@ -91,12 +95,12 @@ impl Template {
         Self { pieces, tail: Literal::default(), specs, in_order: true }
     }
 
-    fn push(&mut self, literal: &str, argument: u16, spec: Dynamic) {
+    fn push(&mut self, literal: &str, (argument, place): (u16, u16), spec: Dynamic) {
         self.in_order &= usize::from(argument) == self.pieces.len()
             && spec.width_from.is_none()
             && spec.precision_from.is_none();
         let spec = (spec != Dynamic::PLAIN).then(|| self.index_of(spec));
-        self.pieces.push(Piece { literal: Literal::new(literal), argument, spec });
+        self.pieces.push(Piece { literal: Literal::new(literal), argument, place, spec });
     }
 
     fn index_of(&mut self, spec: Dynamic) -> u16 {
@@ -204,6 +208,9 @@ impl Template {
         arguments: &[Value<'_>],
         out: &mut String,
     ) {
+        if let Value::Formatted(texts) = value {
+            return write_text_plain(&texts.get(piece.place.into()), out);
+        }
         match piece.spec.and_then(|spec| self.specs.get(usize::from(spec))) {
             None => write_plain(value, out),
             Some(spec) => write_value(value, &spec.resolve(arguments), out),

@@ -12,7 +12,7 @@ mod number;
 
 use crate::types::Type;
 use crate::value::decode::{take, take_bytes, take_varint, take_zigzag};
-use crate::value::{Malformed, Text, Value};
+use crate::value::{Malformed, Map, Text, Value};
 use leaf::write_leaf;
 use line::{Line, Whole, is_ascii};
 use number::write_f64;
@@ -136,7 +136,7 @@ pub(crate) fn write_encoded_plain<'a>(
 }
 
 #[inline]
-fn write_text_plain(text: &Text<'_>, out: &mut String) {
+pub(crate) fn write_text_plain(text: &Text<'_>, out: &mut String) {
     out.push_str(&text.to_str());
     if text.is_cut() {
         out.push('…');
@@ -169,6 +169,22 @@ impl Renderer<'_> {
             Value::Sequence(sequence) => {
                 self.members(sequence.iter(), "[", sequence.is_cut(), "]", "]");
             }
+            Value::Set(set) => self.members(set.iter(), "{", set.is_cut(), "}", "}"),
+            Value::Map(map) => self.entries(map),
+            Value::Result(result) => {
+                let (open, inner) = match result {
+                    Ok(value) => ("Ok(", value),
+                    Err(error) => ("Err(", error),
+                };
+                self.members(std::iter::once(inner.get()), open, false, ")", ")");
+            }
+            Value::Range(range) => {
+                let [start, end] = range.bounds();
+                self.value(&start);
+                self.out.push_str(if range.is_inclusive() { "..=" } else { ".." });
+                self.value(&end);
+                self.out.push_str(if range.is_exhausted() { " (exhausted)" } else { "" });
+            }
             Value::Tuple(tuple) if !tuple.is_empty() => {
                 let close = if tuple.len() == 1 { ",)" } else { ")" };
                 self.members(tuple.iter(), "(", false, close, ")");
@@ -187,6 +203,24 @@ impl Renderer<'_> {
         close: &str,
         close_pretty: &str,
     ) {
+        let members = members.into_iter().map(|member| (None, member));
+        self.pairs(members, open, cut, close, close_pretty);
+    }
+
+    fn entries(&mut self, map: &Map<'_>) {
+        let entries = map.iter().map(|(key, value)| (Some(key), value));
+        self.pairs(entries, "{", map.is_cut(), "}", "}");
+    }
+
+    /// As [`members`](Self::members); some have a key.
+    fn pairs<'a>(
+        &mut self,
+        members: impl Iterator<Item = (Option<Value<'a>>, Value<'a>)>,
+        open: &str,
+        cut: bool,
+        close: &str,
+        close_pretty: &str,
+    ) {
         let outer = self.spec;
         let pretty = outer.alternate;
         self.spec = outer.within();
@@ -194,12 +228,16 @@ impl Renderer<'_> {
         self.depth += 1;
         let mut empty = true;
         let mut cut = cut;
-        for member in members {
+        for (key, member) in members {
             if self.out.len() >= self.limit {
                 cut = true;
                 break;
             }
             self.separator(&mut empty);
+            if let Some(key) = key {
+                self.value(&key);
+                self.out.push_str(": ");
+            }
             self.value(&member);
             self.out.push_str(if pretty { ",\n" } else { "" });
         }

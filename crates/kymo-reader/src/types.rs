@@ -24,6 +24,8 @@ use kymo_format::{MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS};
 pub enum Type {
     Bool,
     Char,
+    /// `std::cmp::Ordering`.
+    Ordering,
     U8,
     U16,
     U32,
@@ -42,6 +44,11 @@ pub enum Type {
     Str,
     /// A value that the logging program formatted itself, because only it could.
     Text,
+    /// A value that the logging program formatted itself, once for each placeholder that prints it
+    /// otherwise: the number of texts.
+    Formatted(u8),
+    /// A path or another string of the operating system's.
+    OsStr,
     /// An address in memory.
     Pointer,
     Duration,
@@ -52,9 +59,19 @@ pub enum Type {
     SocketAddrV6,
     SocketAddr,
     Option(Box<Type>),
-    /// A slice, an array or a `Vec`.
+    /// A slice, an array, a `Vec` and the like.
     Sequence(Box<Type>),
     Tuple(Box<[Type]>),
+    /// A `HashSet` or a `BTreeSet`.
+    Set(Box<Type>),
+    /// A `HashMap` or a `BTreeMap`: the types of its keys and of its values.
+    Map(Box<[Type; 2]>),
+    /// A `Result`: the types of its values and of its errors.
+    Result(Box<[Type; 2]>),
+    /// `start..end`
+    Range(Box<Type>),
+    /// `start..=end`
+    RangeInclusive(Box<Type>),
 }
 
 impl Type {
@@ -71,17 +88,22 @@ impl Type {
     fn parse_prefix(bytes: &mut &[u8], depth: usize, left: &mut usize) -> Option<Self> {
         let depth = depth.checked_sub(1)?;
         *left = left.checked_sub(1)?;
-        Some(match next(bytes)? {
-            code::OPTION => Self::Option(Box::new(Self::parse_prefix(bytes, depth, left)?)),
-            code::SEQUENCE => Self::Sequence(Box::new(Self::parse_prefix(bytes, depth, left)?)),
+        let code = next(bytes)?;
+        let mut inner = || Self::parse_prefix(bytes, depth, left);
+        Some(match code {
+            code::OPTION => Self::Option(Box::new(inner()?)),
+            code::SEQUENCE => Self::Sequence(Box::new(inner()?)),
+            code::SET => Self::Set(Box::new(inner()?)),
+            code::MAP => Self::Map(Box::new([inner()?, inner()?])),
+            code::RESULT => Self::Result(Box::new([inner()?, inner()?])),
+            code::RANGE => Self::Range(Box::new(inner()?)),
+            code::RANGE_INCLUSIVE => Self::RangeInclusive(Box::new(inner()?)),
             code::TUPLE => {
                 let members = next(bytes)?;
-                Self::Tuple(
-                    (0..members)
-                        .map(|_| Self::parse_prefix(bytes, depth, left))
-                        .collect::<Option<_>>()?,
-                )
+                let inner = |_| Self::parse_prefix(bytes, depth, left);
+                Self::Tuple((0..members).map(inner).collect::<Option<_>>()?)
             }
+            code::FORMATTED => Self::Formatted(next(bytes).filter(|&texts| texts > 0)?),
             code => Self::scalar(code)?,
         })
     }
@@ -91,6 +113,7 @@ impl Type {
         Some(match code {
             code::BOOL => Self::Bool,
             code::CHAR => Self::Char,
+            code::ORDERING => Self::Ordering,
             code::U8 => Self::U8,
             code::U16 => Self::U16,
             code::U32 => Self::U32,
@@ -107,6 +130,7 @@ impl Type {
             code::F64 => Self::F64,
             code::STR => Self::Str,
             code::TEXT => Self::Text,
+            code::OS_STR => Self::OsStr,
             code::POINTER => Self::Pointer,
             code::DURATION => Self::Duration,
             code::IPV4_ADDR => Self::Ipv4Addr,
@@ -132,6 +156,7 @@ impl fmt::Display for Type {
         f.write_str(match self {
             Self::Bool => "bool",
             Self::Char => "char",
+            Self::Ordering => "Ordering",
             Self::U8 => "u8",
             Self::U16 => "u16",
             Self::U32 => "u32",
@@ -147,7 +172,8 @@ impl fmt::Display for Type {
             Self::F32 => "f32",
             Self::F64 => "f64",
             Self::Str => "str",
-            Self::Text => "text",
+            Self::Text | Self::Formatted(_) => "text",
+            Self::OsStr => "OsStr",
             Self::Pointer => "pointer",
             Self::Duration => "Duration",
             Self::Ipv4Addr => "Ipv4Addr",
@@ -159,6 +185,11 @@ impl fmt::Display for Type {
             Self::Option(inner) => return write!(f, "Option<{inner}>"),
             Self::Sequence(element) => return write!(f, "[{element}]"),
             Self::Tuple(members) => return fmt_tuple(members, f),
+            Self::Set(element) => return write!(f, "Set<{element}>"),
+            Self::Map(both) => return write!(f, "Map<{}, {}>", both[0], both[1]),
+            Self::Result(both) => return write!(f, "Result<{}, {}>", both[0], both[1]),
+            Self::Range(bound) => return write!(f, "Range<{bound}>"),
+            Self::RangeInclusive(bound) => return write!(f, "RangeInclusive<{bound}>"),
         })
     }
 }
@@ -195,6 +226,16 @@ mod tests {
             Some("(f32,)")
         );
         assert_eq!(parsed(Written::Tuple(&[])), Some(Type::Tuple([].into())));
+        const BOTH: [Written; 2] = [Written::OsStr, Written::Range(&Written::Char)];
+        for (written, read) in [
+            (Written::Map(&BOTH), "Map<OsStr, Range<char>>"),
+            (Written::Result(&BOTH), "Result<OsStr, Range<char>>"),
+            (Written::Set(&Written::RangeInclusive(&Written::I8)), "Set<RangeInclusive<i8>>"),
+            (Written::Option(&Written::Formatted(3)), "Option<text>"),
+        ] {
+            assert_eq!(parsed(written).map(|ty| ty.to_string()).as_deref(), Some(read));
+        }
+        assert_eq!(Type::parse(&[code::FORMATTED, 0]), None);
     }
 
     #[test]
@@ -202,7 +243,7 @@ mod tests {
         for code in 0..=u8::MAX {
             assert_eq!(Type::scalar(code), Type::parse(&[code]), "{code:#x}");
         }
-        assert_eq!((0..=u8::MAX).filter(|&code| Type::scalar(code).is_some()).count(), 26);
+        assert_eq!((0..=u8::MAX).filter(|&code| Type::scalar(code).is_some()).count(), 28);
     }
 
     #[test]

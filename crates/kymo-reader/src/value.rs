@@ -9,6 +9,7 @@ mod convert;
 pub(super) mod decode;
 mod text;
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
@@ -38,6 +39,7 @@ use super::types::Type;
 pub enum Value<'a> {
     Bool(bool),
     Char(char),
+    Ordering(Ordering),
     U8(u8),
     U16(u16),
     U32(u32),
@@ -56,6 +58,10 @@ pub enum Value<'a> {
     Str(Text<'a>),
     /// What the logging program formatted itself: printed as it is, whether by `{}` or by `{:?}`.
     Text(Text<'a>),
+    /// What the logging program formatted itself, as the placeholders that print it ask.
+    Formatted(Formatted<'a>),
+    /// A path or another string of the operating system's.
+    OsStr(Text<'a>),
     /// An address in memory.
     Pointer(u64),
     Duration(Duration),
@@ -66,9 +72,16 @@ pub enum Value<'a> {
     SocketAddrV6(SocketAddrV6),
     SocketAddr(SocketAddr),
     Option(Option<Lazy<'a>>),
-    /// A slice, an array or a `Vec`.
+    /// A slice, an array, a `Vec` and the like.
     Sequence(Sequence<'a>),
     Tuple(Tuple<'a>),
+    /// A `HashSet` or a `BTreeSet`, in the order in which it was logged.
+    Set(Sequence<'a>),
+    /// A `HashMap` or a `BTreeMap`, in the order in which it was logged.
+    Map(Map<'a>),
+    Result(Result<Lazy<'a>, Lazy<'a>>),
+    /// A `Range` or a `RangeInclusive`.
+    Range(Range<'a>),
 }
 
 /// Each sees through a `Some`: the value of an `Option` is what it holds, and `None` is nothing of all
@@ -78,7 +91,8 @@ impl<'a> Value<'a> {
     /// [`Text::is_cut`] tells.
     pub fn as_str(&self) -> Option<&'a str> {
         match self {
-            Self::Str(text) | Self::Text(text) => text.as_str(),
+            Self::Str(text) | Self::Text(text) | Self::OsStr(text) => text.as_str(),
+            Self::Formatted(texts) => texts.get(0).as_str(),
             Self::Option(Some(inner)) => inner.get().as_str(),
             _ => None,
         }
@@ -167,6 +181,88 @@ impl<'a> Lazy<'a> {
     /// Decodes the value.
     pub fn get(&self) -> Value<'a> {
         decode::validated(self.ty, &mut { self.bytes })
+    }
+}
+
+/// Texts that the logging program made of one argument. The first placeholder that prints the
+/// argument prints the first, and so on; one that has none left prints the last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Formatted<'a> {
+    bytes: &'a [u8],
+    len: u8,
+}
+
+impl<'a> Formatted<'a> {
+    /// The text for the placeholder at this place, from 0, among those that print the argument.
+    pub fn get(&self, place: usize) -> Text<'a> {
+        self.iter().nth(place.min(usize::from(self.len) - 1)).unwrap_or(Text::new(""))
+    }
+
+    /// The texts, in the order of the placeholders.
+    pub fn iter(&self) -> impl Iterator<Item = Text<'a>> + use<'a> {
+        let mut bytes = self.bytes;
+        (0..self.len).map_while(move |_| decode::take_text(&mut bytes).ok())
+    }
+}
+
+/// The entries of a map.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Map<'a> {
+    types: &'a [Type; 2],
+    bytes: &'a [u8],
+    len: u32,
+    cut: bool,
+}
+
+impl<'a> Map<'a> {
+    /// The number of entries that were logged.
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether no entry was logged.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether there were more entries than were logged.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Decodes keys and values one by one.
+    pub fn iter(&self) -> impl Iterator<Item = (Value<'a>, Value<'a>)> + use<'a> {
+        let ([key, value], mut bytes) = (self.types, self.bytes);
+        (0..self.len).map(move |_| {
+            let key = decode::validated(key, &mut bytes);
+            (key, decode::validated(value, &mut bytes))
+        })
+    }
+}
+
+/// A range of values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range<'a> {
+    bound: &'a Type,
+    bytes: &'a [u8],
+    inclusive: bool,
+}
+
+impl<'a> Range<'a> {
+    /// Decodes its two bounds.
+    pub fn bounds(&self) -> [Value<'a>; 2] {
+        let mut bytes = self.bytes;
+        [(); 2].map(|()| decode::validated(self.bound, &mut bytes))
+    }
+
+    /// Whether it includes its end: `start..=end`.
+    pub fn is_inclusive(&self) -> bool {
+        self.inclusive
+    }
+
+    /// Whether it is a `start..=end` that was iterated over to its end.
+    pub fn is_exhausted(&self) -> bool {
+        self.inclusive && self.bytes.last() == Some(&1)
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) fn fits(site: &'static CallSite, record: &[u64]) -> bool {
 fn skip(ty: &Type, rest: &mut &[u8]) -> Option<()> {
     let bytes = match ty {
         Type::Bool => return (u8::from_ne_bytes(take(rest)?) <= 1).then_some(()),
+        Type::Ordering => return (u8::from_ne_bytes(take(rest)?) <= 2).then_some(()),
         Type::Char => return char::from_u32(u32::from_ne_bytes(take(rest)?)).map(|_| ()),
         Type::U8 | Type::I8 => 1,
         Type::U16 | Type::I16 => 2,
@@ -52,6 +53,8 @@ fn skip(ty: &Type, rest: &mut &[u8]) -> Option<()> {
             *rest = &rest[length.into()..];
             return std::str::from_utf8(text).ok().map(|_| ());
         }
+        Type::Formatted(texts) => return (0..*texts).try_for_each(|_| skip(&Type::Text, rest)),
+        Type::OsStr => usize::from(u16::from_ne_bytes(take(rest)?) & !CUT),
         Type::Duration => {
             take::<8>(rest)?;
             return (u32::from_ne_bytes(take(rest)?) < 1_000_000_000).then_some(());
@@ -71,11 +74,22 @@ fn skip(ty: &Type, rest: &mut &[u8]) -> Option<()> {
                 _ => None,
             };
         }
-        Type::Sequence(inner) => {
+        Type::Result(both) => {
+            return match take(rest)? {
+                [variant @ 0..=1] => skip(&both[usize::from(variant)], rest),
+                _ => None,
+            };
+        }
+        Type::Range(bound) => return (0..2).try_for_each(|_| skip(bound, rest)),
+        Type::RangeInclusive(bound) => {
+            (0..2).try_for_each(|_| skip(bound, rest))?;
+            return skip(&Type::Bool, rest);
+        }
+        Type::Sequence(_) | Type::Set(_) | Type::Map(_) => {
             let length = u16::from_ne_bytes(take(rest)?) & !CUT;
             for _ in 0..length {
                 let before = rest.len();
-                skip(inner, rest)?;
+                ty.inside().iter().try_for_each(|inner| skip(inner, rest))?;
                 if rest.len() == before {
                     // The others take no bytes either.
                     break;

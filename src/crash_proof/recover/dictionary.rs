@@ -164,15 +164,21 @@ fn text(rest: &mut &[u8]) -> Option<String> {
 fn parse(rest: &mut &[u8], depth: usize, left: &mut usize) -> Option<Type> {
     let depth = depth.checked_sub(1)?;
     *left = left.checked_sub(1)?;
-    let mut inner = |rest: &mut &[u8]| -> Option<&'static Type> {
-        Some(Box::leak(Box::new(parse(rest, depth, left)?)))
-    };
-    Some(match next(rest)? {
-        code::OPTION => Type::Option(inner(rest)?),
-        code::SEQUENCE => Type::Sequence(inner(rest)?),
+    let code = next(rest)?;
+    let mut inner = |rest: &mut &[u8]| parse(rest, depth, left);
+    let leaked = |ty: Type| -> &'static Type { Box::leak(Box::new(ty)) };
+    Some(match code {
+        code::OPTION => Type::Option(leaked(inner(rest)?)),
+        code::SEQUENCE => Type::Sequence(leaked(inner(rest)?)),
+        code::SET => Type::Set(leaked(inner(rest)?)),
+        code::RANGE => Type::Range(leaked(inner(rest)?)),
+        code::RANGE_INCLUSIVE => Type::RangeInclusive(leaked(inner(rest)?)),
+        code::MAP => Type::Map(Box::leak(Box::new([inner(rest)?, inner(rest)?]))),
+        code::RESULT => Type::Result(Box::leak(Box::new([inner(rest)?, inner(rest)?]))),
+        code::FORMATTED => Type::Formatted(next(rest)?),
         code::TUPLE => {
             let members = next(rest)?;
-            let members = (0..members).map(|_| parse(rest, depth, left));
+            let members = (0..members).map(|_| inner(rest));
             Type::Tuple(Box::leak(members.collect::<Option<Box<[_]>>>()?))
         }
         code => *SCALARS.iter().find(|ty| ty.code() == code)?,
@@ -180,9 +186,10 @@ fn parse(rest: &mut &[u8], depth: usize, left: &mut usize) -> Option<Type> {
 }
 
 /// The types without types inside.
-const SCALARS: [Type; 26] = [
+const SCALARS: [Type; 28] = [
     Type::Bool,
     Type::Char,
+    Type::Ordering,
     Type::U8,
     Type::U16,
     Type::U32,
@@ -199,6 +206,7 @@ const SCALARS: [Type; 26] = [
     Type::F64,
     Type::Str,
     Type::Text,
+    Type::OsStr,
     Type::Pointer,
     Type::Duration,
     Type::Ipv4Addr,

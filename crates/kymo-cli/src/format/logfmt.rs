@@ -173,15 +173,20 @@ fn write_thread(thread: &Thread, out: &mut String) {
 fn write_argument(value: &Value<'_>, text: &mut String, out: &mut String) {
     match value {
         Value::Option(Some(inner)) => write_argument(&inner.get(), text, out),
-        Value::Str(string) | Value::Text(string) if !string.is_cut() => {
+        Value::Str(string) | Value::Text(string) | Value::OsStr(string) if !string.is_cut() => {
             write_text(&string.to_str(), out);
         }
-        Value::Sequence(_) | Value::Tuple(_) => {
+        Value::Sequence(_)
+        | Value::Tuple(_)
+        | Value::Set(_)
+        | Value::Map(_)
+        | Value::Result(_)
+        | Value::Range(_) => {
             text.clear();
             write_value(value, text);
             write_text(text, out);
         }
-        Value::Str(_) | Value::Text(_) | Value::Char(_) => {
+        Value::Str(_) | Value::Text(_) | Value::Char(_) | Value::OsStr(_) | Value::Formatted(_) => {
             text.clear();
             let _ = write!(text, "{value}");
             write_text(text, out);

@@ -232,7 +232,12 @@ impl Operand {
                 out.push_str("None");
                 return Left::Pad;
             }
-            Some(Value::Str(text) | Value::Text(text)) if !fit.is_debug => {
+            Some(Value::Str(text) | Value::Text(text) | Value::OsStr(text)) if !fit.is_debug => {
+                out.push_str(&text.to_str());
+                out.push_str(if text.is_cut() { "…" } else { "" });
+            }
+            Some(Value::Formatted(texts)) if !fit.is_debug => {
+                let text = texts.get(0);
                 out.push_str(&text.to_str());
                 out.push_str(if text.is_cut() { "…" } else { "" });
             }

@@ -1,7 +1,7 @@
 //! The stand-in for `kymo::export`.
 
 use std::cell::{Cell, RefCell};
-use std::fmt::Display;
+use std::fmt::{self, Display, Write};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub enum Level {
@@ -54,6 +54,21 @@ pub fn enabled(level: Level) -> bool {
 
 pub fn capture<T: Display + ?Sized>(value: &T) -> String {
     value.to_string()
+}
+
+/// What each placeholder prints, with a bar between.
+pub fn capture_formatted<T: Display + ?Sized, const N: usize>(
+    value: &T,
+    _: [(); N],
+    format: impl Fn(usize, &dyn Display, &mut dyn Write) -> fmt::Result,
+) -> String {
+    let text = |way| {
+        let mut text = String::new();
+        // A reference to a reference has a size.
+        format(way, &value, &mut text).unwrap();
+        text
+    };
+    (0..N).map(text).collect::<Vec<_>>().join("|")
 }
 
 pub fn capture_pointer<T>(_: &*const T) -> String {

@@ -257,16 +257,18 @@ impl<'a> Scalar<'a> {
             Value::Duration(value) => Self::Duration(value.as_nanos()),
             Value::Option(None) => Self::None,
             Value::Option(Some(inner)) => Self::new(inner.get(), text),
-            Value::Sequence(_) | Value::Tuple(_) => Self::Compound(value),
-            Value::Str(string) | Value::Text(string) => match string.as_str() {
-                Some(string) => Self::String(string),
-                None => {
-                    text.clear();
-                    text.push_str(&string.to_str());
-                    Self::String(text)
+            Value::Sequence(_) | Value::Tuple(_) | Value::Set(_) => Self::Compound(value),
+            Value::Str(string) | Value::Text(string) | Value::OsStr(string) => {
+                match string.as_str() {
+                    Some(string) => Self::String(string),
+                    None => {
+                        text.clear();
+                        text.push_str(&string.to_str());
+                        Self::String(text)
+                    }
                 }
-            },
-            // Characters and addresses.
+            }
+            // Characters, addresses, what the program formatted, maps, results and ranges.
             value => {
                 text.clear();
                 let _ = write!(text, "{value}");
@@ -315,7 +317,9 @@ fn contains(whole: &Scalar<'_>, part: &Scalar<'_>) -> Option<bool> {
     Some(match (whole, part) {
         (Scalar::None, _) | (_, Scalar::None) => return None,
         (Scalar::String(whole), Scalar::String(part)) => whole.contains(part),
-        (Scalar::Compound(Value::Sequence(sequence)), _) => sequence.iter().any(is_part),
+        (Scalar::Compound(Value::Sequence(sequence) | Value::Set(sequence)), _) => {
+            sequence.iter().any(is_part)
+        }
         (Scalar::Compound(Value::Tuple(tuple)), _) => tuple.iter().any(is_part),
         _ => false,
     })

@@ -56,7 +56,7 @@ impl std::error::Error for TemplateError {}
 
 /// Parses `format`, whose arguments have these names.
 pub(super) fn parse(format: &str, names: &[&str]) -> Result<Template, TemplateError> {
-    let mut parser = Parser { rest: format, names, implicit: 0 };
+    let mut parser = Parser { rest: format, names, implicit: 0, places: vec![0; names.len()] };
     parser
         .template()
         .map_err(|problem| TemplateError { offset: format.len() - parser.rest.len(), problem })
@@ -67,6 +67,8 @@ struct Parser<'f> {
     names: &'f [&'f str],
     /// The argument that the next `{}` takes.
     implicit: u16,
+    /// How many placeholders printed each argument.
+    places: Vec<u16>,
 }
 
 impl<'f> Parser<'f> {
@@ -84,7 +86,9 @@ impl<'f> Parser<'f> {
                 return Err(Problem::TooManyPlaceholders);
             } else if self.take("{") {
                 let (argument, spec) = self.placeholder()?;
-                template.push(&literal, argument, spec);
+                let place = &mut self.places[usize::from(argument)];
+                template.push(&literal, (argument, *place), spec);
+                *place += 1;
                 literal.clear();
             } else {
                 return Err(Problem::UnmatchedBrace);

@@ -29,6 +29,12 @@ pub(super) fn write_leaf(value: &Value<'_>, spec: &Spec, out: &mut String) {
         Value::F64(value) => write_float64(value, spec, out),
         Value::Str(text) if spec.style.is_debug() => write_quoted(&text, out),
         Value::Str(text) | Value::Text(text) => write_text(&text, spec, out),
+        Value::Formatted(texts) => write_text_plain(&texts.get(0), out),
+        Value::OsStr(text) if spec.style.is_debug() => write_os_str(&text, out),
+        Value::OsStr(text) => write_text(&text, spec, out),
+        Value::Ordering(ordering) => {
+            let _ = write!(out, "{ordering:?}");
+        }
         Value::Pointer(value) => write_pointer(value, spec, out),
         Value::Duration(value) => {
             let start = out.len();
@@ -42,7 +48,8 @@ pub(super) fn write_leaf(value: &Value<'_>, spec: &Spec, out: &mut String) {
         Value::SocketAddrV6(address) => write_displayed(&address, spec, out),
         Value::SocketAddr(address) => write_displayed(&address, spec, out),
         Value::Option(_) => out.push_str("None"),
-        Value::Sequence(_) | Value::Tuple(_) => write_str("()", spec, out),
+        // An empty tuple: the others have values inside.
+        _ => write_str("()", spec, out),
     }
 }
 
@@ -200,6 +207,23 @@ fn write_quoted(text: &Text<'_>, out: &mut String) {
         None => write!(out, "{:?}", text.to_str()),
     };
     out.push_str(if text.is_cut() { "…" } else { "" });
+}
+
+/// As a path is printed by `{:?}`: what is not UTF-8 in hexadecimal escapes.
+fn write_os_str(text: &Text<'_>, out: &mut String) {
+    out.push('"');
+    for chunk in text.as_bytes().utf8_chunks() {
+        for char in chunk.valid().chars() {
+            match char {
+                '\'' => out.push(char),
+                _ => out.extend(char.escape_debug()),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02X}");
+        }
+    }
+    out.push_str(if text.is_cut() { "\"…" } else { "\"" });
 }
 
 fn write_text(text: &Text<'_>, spec: &Spec, out: &mut String) {

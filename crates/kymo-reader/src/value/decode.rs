@@ -4,11 +4,13 @@
 //! consists of takes at least one byte, except for `()` and tuples of it, of which a value may hold
 //! [`MAX_ZERO_SIZED`]. Recursion follows the type, whose depth is bounded where it is parsed.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::slice;
 use std::time::Duration;
 
-use super::{Lazy, Sequence, Text, Tuple, Value};
+use super::{Formatted, Lazy, Map, Range, Sequence, Text, Tuple, Value};
 use crate::types::Type;
 use kymo_format::varint;
 
@@ -65,6 +67,7 @@ impl Type {
             Self::Char => {
                 Value::Char(char::from_u32(take_small(bytes)?).ok_or(Malformed::Invalid)?)
             }
+            Self::Ordering => Value::Ordering(take_ordering(bytes)?),
             Self::U8 => Value::U8(u8::from_le_bytes(take(bytes)?)),
             Self::U16 => Value::U16(take_small(bytes)?),
             Self::U32 => Value::U32(take_small(bytes)?),
@@ -79,6 +82,10 @@ impl Type {
             Self::F64 => Value::F64(f64::from_le_bytes(take(bytes)?)),
             Self::Str => Value::Str(take_text(bytes)?),
             Self::Text => Value::Text(take_text(bytes)?),
+            Self::Formatted(len) => {
+                Value::Formatted(Formatted { bytes: self.skipped(bytes)?, len: *len })
+            }
+            Self::OsStr => Value::OsStr(take_text(bytes)?),
             Self::Pointer => Value::Pointer(take_varint(bytes)?),
             Self::Duration => Value::Duration(take_duration(bytes)?),
             Self::Ipv4Addr => Value::Ipv4Addr(take_v4(bytes)?),
@@ -101,12 +108,31 @@ impl Type {
                 Value::Option(some.then_some(Lazy { ty, bytes: body }))
             }
             Self::Sequence(element) => {
-                let mut body = self.skipped(bytes)?;
-                let count = take_varint(&mut body)?;
-                let len = u32::try_from(count >> 1).map_err(|_| Malformed::TooManyElements)?;
-                Value::Sequence(Sequence { element, bytes: body, len, cut: count & 1 == 1 })
+                let (bytes, len, cut) = self.skipped_elements(bytes)?;
+                Value::Sequence(Sequence { element, bytes, len, cut })
+            }
+            Self::Set(element) => {
+                let (bytes, len, cut) = self.skipped_elements(bytes)?;
+                Value::Set(Sequence { element, bytes, len, cut })
+            }
+            Self::Map(types) => {
+                let (bytes, len, cut) = self.skipped_elements(bytes)?;
+                Value::Map(Map { types, bytes, len, cut })
             }
             Self::Tuple(members) => Value::Tuple(Tuple { members, bytes: self.skipped(bytes)? }),
+            Self::Result(both) => {
+                let mut body = self.skipped(bytes)?;
+                Value::Result(match take_bool(&mut body)? {
+                    false => Ok(Lazy { ty: &both[0], bytes: body }),
+                    true => Err(Lazy { ty: &both[1], bytes: body }),
+                })
+            }
+            Self::Range(bound) => {
+                Value::Range(Range { bound, bytes: self.skipped(bytes)?, inclusive: false })
+            }
+            Self::RangeInclusive(bound) => {
+                Value::Range(Range { bound, bytes: self.skipped(bytes)?, inclusive: true })
+            }
         })
     }
 
@@ -117,6 +143,18 @@ impl Type {
         Ok(&whole[..whole.len() - bytes.len()])
     }
 
+    /// Advances `bytes` past elements, and returns their bytes, their number, and whether there were
+    /// more.
+    fn skipped_elements<'a>(
+        &self,
+        bytes: &mut &'a [u8],
+    ) -> Result<(&'a [u8], u32, bool), Malformed> {
+        let mut body = self.skipped(bytes)?;
+        let count = take_varint(&mut body)?;
+        let len = u32::try_from(count >> 1).map_err(|_| Malformed::TooManyElements)?;
+        Ok((body, len, count & 1 == 1))
+    }
+
     /// Advances `bytes` behind the value of this type that they begin with. It fails exactly where
     /// [`decode`](Self::decode) does, and is faster.
     #[inline]
@@ -124,7 +162,7 @@ impl Type {
         match self {
             Self::U64 | Self::Usize | Self::I64 | Self::Isize => take_varint(bytes).map(drop),
             Self::F64 => take::<8>(bytes).map(drop),
-            Self::Str | Self::Text => take_bytes(bytes).map(drop),
+            Self::Str | Self::Text | Self::OsStr => take_bytes(bytes).map(drop),
             _ => self.skip_within(bytes, &mut { MAX_ZERO_SIZED }),
         }
     }
@@ -137,7 +175,19 @@ impl Type {
                 true => inner.skip_within(bytes, zero_sized),
                 false => Ok(()),
             },
-            Self::Sequence(element) => skip_sequence(element, bytes, zero_sized),
+            Self::Sequence(element) | Self::Set(element) => {
+                skip_elements(slice::from_ref(element), bytes, zero_sized)
+            }
+            Self::Map(types) => skip_elements(&types[..], bytes, zero_sized),
+            Self::Result(both) => {
+                both[usize::from(take_bool(bytes)?)].skip_within(bytes, zero_sized)
+            }
+            Self::Range(bound) => (0..2).try_for_each(|_| bound.skip_within(bytes, zero_sized)),
+            Self::RangeInclusive(bound) => {
+                (0..2).try_for_each(|_| bound.skip_within(bytes, zero_sized))?;
+                take_bool(bytes).map(drop)
+            }
+            Self::Formatted(len) => (0..*len).try_for_each(|_| take_bytes(bytes).map(drop)),
             Self::Tuple(members) if members.is_empty() => {
                 *zero_sized = zero_sized.checked_sub(1).ok_or(Malformed::TooManyElements)?;
                 Ok(())
@@ -145,7 +195,7 @@ impl Type {
             Self::Tuple(members) => {
                 members.iter().try_for_each(|member| member.skip_within(bytes, zero_sized))
             }
-            Self::Str | Self::Text => take_bytes(bytes).map(drop),
+            Self::Str | Self::Text | Self::OsStr => take_bytes(bytes).map(drop),
             _ => {
                 // A copy of the slice, which may live as short as `self` does.
                 let mut rest = *bytes;
@@ -159,7 +209,11 @@ impl Type {
 
     /// Whether values of this type take no bytes.
     pub(crate) fn is_zero_sized(&self) -> bool {
-        matches!(self, Self::Tuple(members) if members.iter().all(Self::is_zero_sized))
+        match self {
+            Self::Tuple(members) => members.iter().all(Self::is_zero_sized),
+            Self::Range(bound) => bound.is_zero_sized(),
+            _ => false,
+        }
     }
 
     /// How many `()` a value of this type consists of, which takes no bytes.
@@ -167,6 +221,7 @@ impl Type {
         match self {
             Self::Tuple(members) if members.is_empty() => 1,
             Self::Tuple(members) => members.iter().map(Self::units).sum(),
+            Self::Range(bound) => 2 * bound.units(),
             _ => 0,
         }
     }
@@ -193,27 +248,32 @@ pub(super) fn validated<'a>(ty: &'a Type, bytes: &mut &'a [u8]) -> Value<'a> {
     value.unwrap_or(Value::Option(None))
 }
 
-fn skip_sequence(
-    element: &Type,
+/// Skips a count, and as many elements, each of which is made of `types`.
+fn skip_elements(
+    types: &[Type],
     bytes: &mut &[u8],
     zero_sized: &mut usize,
 ) -> Result<(), Malformed> {
     let count = take_varint(bytes)? >> 1;
-    if let Some(each) = element.fixed_bytes() {
+    if let [element] = types
+        && let Some(each) = element.fixed_bytes()
+    {
         let len = usize::try_from(count).ok().and_then(|count| count.checked_mul(each));
         let len = len.filter(|&len| len <= bytes.len()).ok_or(Malformed::TooManyElements)?;
         *bytes = &bytes[len..];
         return Ok(());
     }
-    if count > MAX_ZERO_SIZED_ELEMENTS && (count > bytes.len() as u64 || element.is_zero_sized()) {
+    let empty = types.iter().all(Type::is_zero_sized);
+    if count > MAX_ZERO_SIZED_ELEMENTS && (count > bytes.len() as u64 || empty) {
         return Err(Malformed::TooManyElements);
     }
-    if count > 0 && element.is_zero_sized() {
-        let units = (count as usize).saturating_mul(element.units());
+    if count > 0 && empty {
+        let units = types.iter().map(Type::units).sum();
+        let units = (count as usize).saturating_mul(units);
         *zero_sized = zero_sized.checked_sub(units).ok_or(Malformed::TooManyElements)?;
         return Ok(());
     }
-    (0..count).try_for_each(|_| element.skip_within(bytes, zero_sized))
+    (0..count).try_for_each(|_| types.iter().try_for_each(|ty| ty.skip_within(bytes, zero_sized)))
 }
 
 #[inline]
@@ -253,6 +313,15 @@ fn take_bool(bytes: &mut &[u8]) -> Result<bool, Malformed> {
     }
 }
 
+fn take_ordering(bytes: &mut &[u8]) -> Result<Ordering, Malformed> {
+    match take(bytes)? {
+        [0] => Ok(Ordering::Less),
+        [1] => Ok(Ordering::Equal),
+        [2] => Ok(Ordering::Greater),
+        _ => Err(Malformed::Invalid),
+    }
+}
+
 /// The bytes of a string, and whether it was cut.
 #[inline]
 pub(crate) fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Result<(&'a [u8], bool), Malformed> {
@@ -264,7 +333,7 @@ pub(crate) fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Result<(&'a [u8], bool), M
 }
 
 #[inline]
-fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<Text<'a>, Malformed> {
+pub(super) fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<Text<'a>, Malformed> {
     let (text, cut) = take_bytes(bytes)?;
     Ok(Text::from_bytes(text, cut))
 }
@@ -319,6 +388,9 @@ mod tests {
     fn what_is_no_value_of_its_type_is_refused() {
         let invalid: &[(Type, &[u8])] = &[
             (Type::Bool, &[2]),
+            (Type::Ordering, &[3]),
+            (Type::Result(Box::new([Type::U8, Type::U8])), &[2, 0]),
+            (Type::RangeInclusive(Box::new(Type::U8)), &[1, 2, 2]),
             (Type::Option(Box::new(Type::U8)), &[2, 0]),
             (Type::IpAddr, &[5, 0, 0, 0, 0]),
             (Type::U16, &[0b100, 0, 0b1000]),
@@ -351,6 +423,13 @@ mod tests {
         assert_eq!(sequence(pair).skip(&mut &count(32_767)[..]), Ok(()));
         let triple = Type::Tuple([unit(), unit(), unit()].into());
         assert_eq!(sequence(triple).skip(&mut &count(32_767)[..]), refused);
+        let map = |ty: fn() -> Type| Type::Map(Box::new([ty(), unit()]));
+        assert_eq!(map(unit).skip(&mut &count(32_767)[..]), Ok(()));
+        assert_eq!(map(unit).skip(&mut &count(32_768)[..]), refused);
+        assert_eq!(map(|| Type::U8).skip(&mut &count(40_000)[..]), refused);
+        let ranges = sequence(Type::Range(Box::new(unit())));
+        assert_eq!(ranges.skip(&mut &count(32_767)[..]), Ok(()));
+        assert_eq!(ranges.skip(&mut &count(u64::MAX >> 1)[..]), refused);
         let mut nested = count(1000);
         (0..1000).for_each(|_| nested.extend(count(32_767)));
         assert_eq!(sequence(sequence(unit())).skip(&mut &nested[..]), refused);

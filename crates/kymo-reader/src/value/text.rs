@@ -36,6 +36,12 @@ impl<'a> Text<'a> {
         Self { bytes: &bytes[..len], cut: true }
     }
 
+    /// The bytes of the string.
+    #[inline]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The string, where all of it is UTF-8, which is checked each time.
     #[inline]
     pub fn as_str(&self) -> Option<&'a str> {

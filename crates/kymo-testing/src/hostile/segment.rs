@@ -178,6 +178,7 @@ fn ty(u: &mut Unstructured<'_>, out: &mut Vec<u8>, depth: usize) -> Result<()> {
     const SCALARS: &[u8] = &[
         code::BOOL,
         code::CHAR,
+        code::ORDERING,
         code::U8,
         code::U16,
         code::U32,
@@ -190,13 +191,26 @@ fn ty(u: &mut Unstructured<'_>, out: &mut Vec<u8>, depth: usize) -> Result<()> {
         code::F64,
         code::STR,
         code::TEXT,
+        code::OS_STR,
         code::POINTER,
         code::DURATION,
         code::IP_ADDR,
         code::SOCKET_ADDR_V6,
         code::SOCKET_ADDR,
     ];
-    match u.int_in_range(0..=9)? {
+    match u.int_in_range(0..=12)? {
+        10 if depth < 17 => {
+            out.push(*u.choose(&[code::SET, code::RANGE, code::RANGE_INCLUSIVE])?);
+            ty(u, out, depth + 1)
+        }
+        11 if depth < 17 => {
+            out.push(*u.choose(&[code::MAP, code::RESULT])?);
+            (0..2).try_for_each(|_| ty(u, out, depth + 1))
+        }
+        12 => {
+            out.extend_from_slice(&[code::FORMATTED, u.int_in_range(0..=3)?]);
+            Ok(())
+        }
         0..=1 if depth < 17 => {
             out.push(code::OPTION);
             ty(u, out, depth + 1)
@@ -245,7 +259,7 @@ fn value(u: &mut Unstructured<'_>, types: &mut &[u8], out: &mut Vec<u8>) -> Resu
     let Some((&code, rest)) = types.split_first() else { return Ok(()) };
     *types = rest;
     match code {
-        code::BOOL => out.push(u.int_in_range(0..=2)?),
+        code::BOOL | code::ORDERING => out.push(u.int_in_range(0..=2)?),
         code::U8 | code::I8 => out.push(u.arbitrary()?),
         code::CHAR => {
             varint::put(out, *u.choose(&[65, 0xD800, 0x0011_0000, 0x1B, 0x202E, 0x0010_FFFF])?)
@@ -253,7 +267,7 @@ fn value(u: &mut Unstructured<'_>, types: &mut &[u8], out: &mut Vec<u8>) -> Resu
         code::U128 | code::I128 | code::IPV6_ADDR => out.extend_from_slice(u.bytes(16)?),
         code::F32 | code::IPV4_ADDR => out.extend_from_slice(u.bytes(4)?),
         code::F64 => out.extend_from_slice(u.bytes(8)?),
-        code::STR | code::TEXT => {
+        code::STR | code::TEXT | code::OS_STR => {
             let bytes = u.int_in_range(0..=20)?;
             let bytes = u.bytes(bytes)?;
             varint::put(out, (bytes.len() as u64) << 1 | u64::from(u.ratio(1, 4)?));
@@ -288,6 +302,40 @@ fn value(u: &mut Unstructured<'_>, types: &mut &[u8], out: &mut Vec<u8>) -> Resu
             if count == 0 {
                 value(u, types, &mut Vec::new())?;
             }
+        }
+        code::SET | code::MAP => {
+            let count = u.int_in_range(0..=3)?;
+            varint::put(out, count << 1 | u64::from(u.arbitrary::<bool>()?));
+            let inside = *types;
+            for skipped in 0..=count {
+                *types = inside;
+                let mut ignored = Vec::new();
+                let out = if skipped == 0 { &mut ignored } else { &mut *out };
+                (0..=u8::from(code == code::MAP)).try_for_each(|_| value(u, types, out))?;
+            }
+        }
+        code::RESULT => {
+            let error = u.arbitrary::<bool>()?;
+            out.push(error.into());
+            for side in [false, true] {
+                let mut ignored = Vec::new();
+                value(u, types, if side == error { out } else { &mut ignored })?;
+            }
+        }
+        code::RANGE | code::RANGE_INCLUSIVE => {
+            let bound = *types;
+            for _ in 0..2 {
+                *types = bound;
+                value(u, types, out)?;
+            }
+            if code == code::RANGE_INCLUSIVE {
+                out.push(u.int_in_range(0..=2)?);
+            }
+        }
+        code::FORMATTED => {
+            let Some((&texts, rest)) = types.split_first() else { return Ok(()) };
+            *types = rest;
+            (0..texts).try_for_each(|_| value(u, &mut &[code::STR][..], out))?;
         }
         code::TUPLE => {
             let Some((&members, rest)) = types.split_first() else { return Ok(()) };

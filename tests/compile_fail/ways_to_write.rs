@@ -1,0 +1,41 @@
+use std::error::Error;
+use std::fmt::Display;
+
+struct Orders;
+
+impl Orders {
+    const TARGET: &'static str = "orders";
+
+    fn fill(&self) {
+        kymo::info!(target: Self::TARGET, "filled");
+        // How it is meant.
+        kymo::info!(target: Orders::TARGET, "filled");
+    }
+}
+
+fn generic<T: Display>(value: T) {
+    kymo::info!("{value}");
+    kymo::info!("{}", kymo::display(value));
+}
+
+fn not_sized<T: Display + ?Sized>(value: &T) {
+    kymo::info!("{}", value);
+    kymo::info!("{}", kymo::display(value));
+}
+
+fn failed(error: &dyn Error, boxed: Box<dyn Error + Send>) {
+    kymo::error!("{error}");
+    kymo::error!("{boxed}");
+    kymo::error!("{} {boxed:>9}", kymo::display(error), boxed = kymo::display(&boxed));
+}
+
+fn part(values: &[f64]) {
+    kymo::info!("{:?}", [kymo::display(values[0])]);
+    kymo::info!("{:?}", kymo::debug([kymo::display(values[0])]));
+}
+
+fn time(now: std::time::SystemTime) {
+    kymo::info!("{now:?}");
+}
+
+fn main() {}
