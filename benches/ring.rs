@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use kymo::ring::producer::{Lent, Producer};
-use kymo::ring::recorder::layout::{Identity, Mode};
-use kymo::ring::recorder::mapping::{self, DEFAULT_DIRECTORY};
-use kymo::ring::recorder::memory::Ring;
-use kymo::ring::recorder::overwriting::{Follower, Recorder};
-use kymo::ring::recorder::{bounded, overwriting};
+use kymo::ring::storage::layout::{Identity, Mode};
+use kymo::ring::storage::mapping::{self, DEFAULT_DIRECTORY};
+use kymo::ring::storage::memory::Ring;
+use kymo::ring::storage::overwriting::{Follower, Recorder};
+use kymo::ring::storage::{bounded, overwriting};
 use kymo::ring::{WORD_BYTES, WordConsumer};
 use kymo_bench::counter;
 use kymo_bench::place::{PRODUCER_CORE, consumer_core, pin};

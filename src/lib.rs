@@ -55,35 +55,17 @@
 compile_error!("kymo logs on little-endian processors of 64 bits only");
 
 mod argument;
-mod builder;
-mod call_site;
+mod call;
 mod clock;
 mod consumer;
-mod control;
-mod core;
-mod crash_proof;
-mod cursor;
-mod endings;
-mod error;
-mod exit;
-#[doc(hidden)]
-pub mod export;
-mod fork;
-mod hot;
+mod crash;
 mod logger;
-mod macros;
-mod orphans;
-mod policy;
-mod producer;
-mod record;
-mod recorded;
-mod registry;
+mod process;
 #[doc(hidden)]
 pub mod ring;
 mod segment;
-mod signals;
-mod state;
-mod stats;
+mod shared;
+mod statement;
 mod sync;
 mod thread;
 #[cfg_attr(not(kymo_loom), allow(dead_code, reason = "the places in the models of this crate"))]
@@ -97,22 +79,24 @@ pub mod loom_export;
 use kymo_format::{self as format, beside, derived, drop_reason, level};
 
 pub use argument::{Argument, Debugged, Displayed, PointerArgument, debug, display};
-pub use builder::Builder;
+#[doc(hidden)]
+pub use call::export;
 pub use clock::Clock;
 pub use consumer::{Notice, Report};
 #[doc(hidden)]
-pub use crash_proof::recover::in_memory as recovery;
-pub use crash_proof::recover::{
+pub use crash::recover::in_memory as recovery;
+pub use crash::recover::{
     RecoverError, Recoverable, RecoveredThread, Recovery, RefusedFile, RingDamage, recover,
     recoverable,
 };
-pub use error::{StartError, StartErrorKind};
 pub use kymo_format::derived::Refused;
 pub use kymo_format::{DropReason, Level, ParseLevelError};
 /// Reads the files that kymo writes. A crate of its own, `kymo-reader`, for programs that do not log.
 #[cfg(feature = "reader")]
 pub use kymo_reader as reader;
 pub use logger::Logger;
-pub use policy::{Overflow, WriteThrough};
-pub use stats::{Account, Stats, ThreadStats};
+pub use logger::builder::Builder;
+pub use logger::error::{StartError, StartErrorKind};
+pub use shared::policy::{Overflow, WriteThrough};
+pub use shared::stats::{Account, Stats, ThreadStats};
 pub use thread::{flush, flush_timeout, prepare_thread, unlogged};

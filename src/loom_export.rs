@@ -23,27 +23,27 @@ pub mod rig {
 
     use crate::Level;
     use crate::argument::Arguments;
-    use crate::call_site::{AtAny, CallSite, Location};
+    use crate::call::hot::{self, Coarse};
     use crate::clock::discipline::Discipline;
     use crate::clock::{Clock, Observation, TickSource};
     use crate::consumer::{Consumer, Found};
-    use crate::core::Core;
+    use crate::crash::signals::mailbox::Request;
     use crate::drop_reason::DropReason;
     use crate::format::FRAME_HEADER_BYTES;
     use crate::format::frame::{FrameHeader, Kind};
     use crate::format::varint;
-    use crate::hot::{self, Coarse};
-    use crate::orphans::Orphan;
-    use crate::policy::{FlightRecorder, Policies, WriteThrough};
-    use crate::producer::Producer;
     use crate::segment::Output;
-    use crate::signals::mailbox::Request;
-    use crate::state::{Drops, RingState, ThreadInfo};
+    use crate::shared::core::Core;
+    use crate::shared::orphans::Orphan;
+    use crate::shared::policy::{FlightRecorder, Policies, WriteThrough};
+    use crate::shared::state::{Drops, RingState, ThreadInfo};
+    use crate::statement::call_site::{AtAny, CallSite, Location};
     use crate::sync::atomic::{AtomicU64, Ordering};
     use crate::sync::{Arc, statics, thread};
+    use crate::thread::producer::Producer;
 
     pub use crate::consumer::Report;
-    pub use crate::policy::Overflow;
+    pub use crate::shared::policy::Overflow;
 
     /// The words of a record with one number.
     pub const RECORD_WORDS: usize = 3;

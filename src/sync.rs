@@ -76,7 +76,9 @@ mod modelled {
     pub mod thread {
         pub use loom::thread::{Builder, JoinHandle, spawn, yield_now};
 
-        use super::{Arc, Condvar, Mutex};
+        use super::Arc;
+        use super::Condvar;
+        use super::Mutex;
 
         loom::thread_local! {
             static TOKEN: Arc<Token> = Arc::new(Token::default());

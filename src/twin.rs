@@ -19,30 +19,30 @@ pub enum Twin {
     RecorderTailStore,
     /// `ring::recorder`, either consumer: the load of the tail is relaxed.
     RecorderTailLoad,
-    /// `ring::recorder::bounded`, the consumer's consume: the store of the head is relaxed.
+    /// `ring::storage::bounded`, the consumer's consume: the store of the head is relaxed.
     RecorderHeadStore,
-    /// `ring::recorder::bounded`, the producer's look for room: the load of the head is relaxed.
+    /// `ring::storage::bounded`, the producer's look for room: the load of the head is relaxed.
     RecorderHeadLoad,
-    /// `ring::recorder::bounded`, the producer's commit: the tail is stored before the words are.
+    /// `ring::storage::bounded`, the producer's commit: the tail is stored before the words are.
     RecorderCommitBeforeWrite,
     /// `ring::recorder`, either producer's end: the store of the flag is relaxed.
     RecorderEndedStore,
     /// `ring::recorder`, either consumer's look: the load of that flag is relaxed.
     RecorderEndedLoad,
-    /// `ring::recorder::overwriting`, the producer: no fence between saying what will be written
+    /// `ring::storage::overwriting`, the producer: no fence between saying what will be written
     /// over and doing it.
     RecorderReserveFence,
-    /// `ring::recorder::overwriting`, the producer: the index is written over before that is said.
+    /// `ring::storage::overwriting`, the producer: the index is written over before that is said.
     RecorderIndexEarly,
-    /// `ring::recorder::overwriting`, the consumer: no fence between copying and validating.
+    /// `ring::storage::overwriting`, the consumer: no fence between copying and validating.
     RecorderCopyFence,
     /// `consumer::dump`, the asker: the store that says so is relaxed.
     DumpAskedStore,
     /// `consumer::dump`, the consumer: the load that finds it is relaxed.
     DumpAskedLoad,
-    /// `ring::recorder::overwriting`, the consumer: the copy is not validated.
+    /// `ring::storage::overwriting`, the consumer: the copy is not validated.
     RecorderUnvalidated,
-    /// `ring::recorder::accounts`: the log is committed without an account of it in the ring.
+    /// `ring::storage::accounts`: the log is committed without an account of it in the ring.
     RecorderAccountUnsaid,
     /// `registry`, the consumer's `take`: the flag is cleared when the lock has been released.
     FlagClearedLate,

@@ -32,7 +32,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("kymo-cli/src/input.rs", "path.canonicalize()", "a log that the user named"),
     ("kymo-cli/src/fresh.rs", ".canonicalize()", "two files that the user named: are they one?"),
     ("src/clock/mod.rs", "fs::read_to_string(", "/sys: the kernel's"),
-    ("src/ring/recorder/mapping.rs", "/proc/{process}/stat", "/proc: the kernel's"),
+    ("src/ring/storage/mapping.rs", "/proc/{process}/stat", "/proc: the kernel's"),
     ("src/segment/open.rs", "/proc/sys/kernel/random/boot_id", "/proc: the kernel's"),
     ("src/crash_proof/recover/log.rs", "File::options()", "the log that the user named"),
     ("src/crash_proof/recover/log.rs", "File::open(path)", "the log that the user named"),

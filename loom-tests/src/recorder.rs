@@ -4,11 +4,11 @@
 
 use super::{check, must_fail};
 use kymo::loom_export::ring::consumer::records;
-use kymo::loom_export::ring::recorder::layout::{Identity, Mode};
-use kymo::loom_export::ring::recorder::memory::Ring;
-use kymo::loom_export::ring::recorder::overwriting::{Follower, Recorder};
-use kymo::loom_export::ring::recorder::recovery::{Image, Recovered};
-use kymo::loom_export::ring::recorder::{LogMark, bounded, overwriting};
+use kymo::loom_export::ring::storage::layout::{Identity, Mode};
+use kymo::loom_export::ring::storage::memory::Ring;
+use kymo::loom_export::ring::storage::overwriting::{Follower, Recorder};
+use kymo::loom_export::ring::storage::recovery::{Image, Recovered};
+use kymo::loom_export::ring::storage::{LogMark, bounded, overwriting};
 use kymo::loom_export::ring::{WORD_BYTES, WordProducer};
 use kymo::loom_export::sync::atomic::{AtomicU64, Ordering};
 use kymo::loom_export::sync::{Arc, thread};

@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 
-use super::encode::{CUT, MAX_LEN, put};
-use super::{Argument, Encode, Sealed};
+use crate::argument::Argument;
+use crate::argument::Encode;
+use crate::argument::Sealed;
+use crate::argument::encode::{CUT, MAX_LEN, put};
 use crate::format::types::Type;
 
 /// The length in bytes of what is certainly too long. The sum over all arguments must not overflow.

@@ -2,8 +2,10 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use super::encode::put;
-use super::{Argument, Encode, Sealed};
+use crate::argument::Argument;
+use crate::argument::Encode;
+use crate::argument::Sealed;
+use crate::argument::encode::put;
 use crate::format::types::Type;
 
 // SAFETY: one byte, and the value's own encoding where there is one.

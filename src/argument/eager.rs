@@ -16,9 +16,10 @@ use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write};
 use std::mem::{self, ManuallyDrop};
 
-use super::encode::{CUT, copy, put};
-use super::text::boundary;
-use super::{Argument, Encode};
+use crate::argument::Argument;
+use crate::argument::Encode;
+use crate::argument::encode::{CUT, copy, put};
+use crate::argument::text::boundary;
 use crate::format::MAX_RECORD_BYTES;
 use crate::format::types::Type;
 

@@ -1,8 +1,8 @@
 //! The arguments of a statement as one: `(a, (b, (c, ())))`.
 
-use super::Encode;
-use super::encode::CUT;
-use crate::call_site::TypeList;
+use crate::argument::Encode;
+use crate::argument::encode::CUT;
+use crate::statement::call_site::TypeList;
 
 /// All arguments of a statement, first to last.
 ///

@@ -7,8 +7,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
 
-use super::encode::put;
-use super::{Argument, Encode, Sealed};
+use crate::argument::Argument;
+use crate::argument::Encode;
+use crate::argument::Sealed;
+use crate::argument::encode::put;
 use crate::format::types::Type;
 
 /// Implements `Argument` and `Encode` for types that are a sequence of `Copy` parts.

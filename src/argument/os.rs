@@ -3,8 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::encode::{CUT, MAX_LEN, copy, put};
-use super::{Argument, Encode, Sealed};
+use crate::argument::Argument;
+use crate::argument::Encode;
+use crate::argument::Sealed;
+use crate::argument::encode::{CUT, MAX_LEN, copy, put};
 use crate::format::types::Type;
 
 /// The bytes of a captured string.

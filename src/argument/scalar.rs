@@ -5,8 +5,10 @@ use std::cmp::Ordering;
 use std::num::{NonZero, Saturating, Wrapping};
 use std::sync::atomic;
 
-use super::encode::put;
-use super::{Argument, Encode, Sealed};
+use crate::argument::Argument;
+use crate::argument::Encode;
+use crate::argument::Sealed;
+use crate::argument::encode::put;
 use crate::format::types::Type;
 
 /// Implements `Encode` for a `Copy` type that is written as `$wire`.

@@ -1,7 +1,9 @@
 //! Strings.
 
-use super::encode::{CUT, MAX_LEN, SHORT_BYTES, copy, put};
-use super::{Argument, Encode, Sealed};
+use crate::argument::Argument;
+use crate::argument::Encode;
+use crate::argument::Sealed;
+use crate::argument::encode::{CUT, MAX_LEN, SHORT_BYTES, copy, put};
 use crate::format::types::Type;
 
 /// The number of bytes of `text`, at most `limit`, that end at a character boundary.

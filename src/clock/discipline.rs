@@ -21,7 +21,8 @@
 //! record to tell its time: a file could not be followed while it grows, and two readers could
 //! disagree.
 
-use super::{Observation, TickSource};
+use crate::clock::Observation;
+use crate::clock::TickSource;
 use crate::format::frame::{self, ClockSet};
 use crate::format::header::ClockSource;
 

@@ -1,15 +1,15 @@
 //! What becomes of the records of one thread on their way into a block: the call site, the mark of
 //! what was lost, and what the sweep is to know of them.
 
-use super::block::Block;
-use super::dictionary::Dictionary;
-use super::followed::{Merge, Next};
-use super::frames;
-use super::staging::Staging;
-use super::sweep::Sweep;
-use crate::record::Record;
+use crate::consumer::followed::{Merge, Next};
+use crate::consumer::sweep::Sweep;
 use crate::ring::consumer::records;
-use crate::state::{DropCounts, RingState};
+use crate::ring::record::Record;
+use crate::segment::writer::block::Block;
+use crate::segment::writer::dictionary::Dictionary;
+use crate::segment::writer::frames;
+use crate::segment::writer::staging::Staging;
+use crate::shared::state::{DropCounts, RingState};
 
 /// How much of one ring a sweep takes, in words: so much, or a single record. Bounded, so that a
 /// thread that floods its ring does not starve the others. (The models have a record in each batch,
@@ -22,7 +22,7 @@ const BATCH_WORDS: usize = match () {
 
 /// What a sweep left of a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
+pub(crate) enum Left {
     Nothing,
     /// More, all of it newer than this.
     NewerThan(u64),
@@ -31,7 +31,7 @@ pub(super) enum Left {
 }
 
 /// Writes who a thread is, unless that is in the file.
-pub(super) fn announce(
+pub(crate) fn announce(
     announced: &mut bool,
     number: u64,
     state: &RingState,
@@ -43,32 +43,32 @@ pub(super) fn announce(
 }
 
 /// What `Lane::drain` needs of its lane while it reads the ring.
-pub(super) struct Account<'a> {
-    pub(super) sweep: &'a mut Sweep,
-    pub(super) thread: u64,
-    pub(super) written: u64,
-    pub(super) announced: &'a mut bool,
-    pub(super) state: &'a RingState,
+pub(crate) struct Account<'a> {
+    pub(crate) sweep: &'a mut Sweep,
+    pub(crate) thread: u64,
+    pub(crate) written: u64,
+    pub(crate) announced: &'a mut bool,
+    pub(crate) state: &'a RingState,
     /// To be written before the first record of the other ring.
-    pub(super) mark: Option<Mark<'a>>,
+    pub(crate) mark: Option<Mark<'a>>,
 }
 
 /// What the consumer lost, to be marked.
-pub(super) struct Mark<'a> {
-    pub(super) failed: &'a DropCounts,
+pub(crate) struct Mark<'a> {
+    pub(crate) failed: &'a DropCounts,
     /// What is marked: see `Lane::marked`.
-    pub(super) base: [DropCounts; 2],
-    pub(super) range: (u64, u64),
+    pub(crate) base: [DropCounts; 2],
+    pub(crate) range: (u64, u64),
 }
 
 impl Account<'_> {
     /// What is left, where that is all or what did not fit into the batch.
-    pub(super) fn left(&self, all: bool) -> Left {
+    pub(crate) fn left(&self, all: bool) -> Left {
         if all { Left::Nothing } else { Left::NewerThan(self.sweep.last_ticks) }
     }
 
     /// Takes records of both rings as long as the batch is not full; says what it left.
-    pub(super) fn take_both(
+    pub(crate) fn take_both(
         &mut self,
         mut merge: Merge<'_>,
         dictionary: &mut Dictionary,
@@ -109,7 +109,7 @@ impl Account<'_> {
     }
 
     /// Takes records as long as the batch is not full; says whether it took all.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         run: &[u64],
         dictionary: &mut Dictionary,
@@ -133,7 +133,7 @@ impl Account<'_> {
     }
 
     #[inline(always)]
-    pub(super) fn put(
+    pub(crate) fn put(
         &mut self,
         record: Record<'_>,
         dictionary: &mut Dictionary,

@@ -17,18 +17,19 @@
 use std::collections::{HashSet, VecDeque};
 use std::ptr;
 
-use super::dictionary::Dictionary;
-use super::flight::Flight;
-use super::lane::Lane;
-use super::staging::Staging;
-use super::{Consumer, frames};
 use crate::clock::nanoseconds;
+use crate::consumer::Consumer;
+use crate::consumer::flight::Flight;
+use crate::consumer::lane::Lane;
 use crate::format::dump::{self, Dump};
 use crate::format::frame::Clock;
 use crate::level::Level;
-use crate::record::{Record, ticks_of};
 use crate::ring::consumer::records;
+use crate::ring::record::{Record, ticks_of};
 use crate::segment::Output;
+use crate::segment::writer::dictionary::Dictionary;
+use crate::segment::writer::frames;
+use crate::segment::writer::staging::Staging;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, statics};
 use crate::twin::{self, Twin};
@@ -49,7 +50,7 @@ const LINES: usize = 4;
 
 /// Why there is a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(crate) enum Reason {
     Record(Level),
     Call,
     Signal(u8),
@@ -82,7 +83,7 @@ impl DumpRequest {
 
     /// The consumer's side: whether somebody has asked. To be called behind `Control::begin_sweep`,
     /// so that who waits for the sweep waits for the dump.
-    pub(super) fn take(&self) -> bool {
+    pub(crate) fn take(&self) -> bool {
         // Acquire: pairs with the release in `ask`. Relaxed, the first: it is looked at again.
         self.asked.load(Ordering::Relaxed)
             && self.asked.swap(false, twin::ordering(Ordering::Acquire, Twin::DumpAskedLoad))
@@ -90,7 +91,7 @@ impl DumpRequest {
 }
 
 /// What is to be known for dumps.
-pub(super) struct Dumps {
+pub(crate) struct Dumps {
     /// A record that has a dump made was written, and there was none since.
     wanted: Option<Level>,
     /// When there may be the next one because of a record, on the monotonic clock.
@@ -104,18 +105,18 @@ pub(super) struct Dumps {
 }
 
 impl Dumps {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let lines = VecDeque::new();
         Self { wanted: None, not_before_ns: 0, last_offset: 0, lines, retired: 0 }
     }
 
     /// A record of this level asks for a dump.
-    pub(super) fn want(&mut self, level: Level) {
+    pub(crate) fn want(&mut self, level: Level) {
         self.wanted = Some(self.wanted.map_or(level, |wanted| wanted.min(level)));
     }
 
     /// This clock frame was written.
-    pub(super) fn note_line(&mut self, line: Clock) {
+    pub(crate) fn note_line(&mut self, line: Clock) {
         if self.lines.len() == MAX_LINES {
             self.lines.pop_front();
         }
@@ -123,33 +124,33 @@ impl Dumps {
     }
 
     /// There is a new segment.
-    pub(super) fn begin_segment(&mut self) {
+    pub(crate) fn begin_segment(&mut self) {
         self.last_offset = 0;
     }
 
     /// The place behind the clock frame that holds for what was logged at `ticks`: of the next one to
     /// come into force.
-    pub(super) fn next_line(&self, ticks: u64) -> usize {
+    pub(crate) fn next_line(&self, ticks: u64) -> usize {
         self.lines.iter().rposition(|line| line.holds_at(ticks)).map_or(1, |last| last + 1)
     }
 
     /// The time of `ticks`.
-    pub(super) fn time_of(&self, ticks: u64) -> i64 {
+    pub(crate) fn time_of(&self, ticks: u64) -> i64 {
         self.lines.get(self.next_line(ticks) - 1).map_or(0, |line| line.time_of(ticks))
     }
 
     /// The clock frame at a place.
-    pub(super) fn line(&self, place: usize) -> Option<Clock> {
+    pub(crate) fn line(&self, place: usize) -> Option<Clock> {
         self.lines.get(place).copied()
     }
 
     /// Writes the clock frames that count for what comes behind all of them.
-    pub(super) fn put_last_lines(&self, staging: &mut Staging) {
+    pub(crate) fn put_last_lines(&self, staging: &mut Staging) {
         self.put_lines(self.lines.len(), staging);
     }
 
     /// Writes the clock frames that count for a record where `next` is the next to come into force.
-    pub(super) fn put_lines(&self, next: usize, staging: &mut Staging) {
+    pub(crate) fn put_lines(&self, next: usize, staging: &mut Staging) {
         for back in (1..=LINES).rev() {
             if let Some(line) = self.lines.get(next.saturating_sub(back)) {
                 frames::put_clock(staging, line);
@@ -160,7 +161,7 @@ impl Dumps {
 
 impl<O: Output> Consumer<O> {
     /// Makes a dump, if somebody has asked for one (`asked`), or a record has and its time has come.
-    pub(super) fn dump_if_wanted(&mut self, asked: bool, now_ns: impl FnOnce() -> u64) {
+    pub(crate) fn dump_if_wanted(&mut self, asked: bool, now_ns: impl FnOnce() -> u64) {
         if asked {
             let records = self.dump(Reason::Call);
             // Relaxed: see `DumpRequest::records`.
@@ -177,7 +178,7 @@ impl<O: Output> Consumer<O> {
 
     /// Writes what the recorders of all threads hold, and sweeps in between. Returns how many
     /// records that were.
-    pub(super) fn dump(&mut self, reason: Reason) -> u64 {
+    pub(crate) fn dump(&mut self, reason: Reason) -> u64 {
         self.copy_recorders();
         let (mut next, mut records) = (0, 0);
         // By number: the sweeps in between forget lanes.
@@ -194,7 +195,7 @@ impl<O: Output> Consumer<O> {
     }
 
     /// The same without sweeps, for who takes over from a consumer that has crashed.
-    pub(super) fn dump_last(&mut self, reason: Reason) {
+    pub(crate) fn dump_last(&mut self, reason: Reason) {
         self.copy_recorders();
         let records = (0..self.lanes.len()).map(|index| self.dump_part(index, reason)).sum();
         self.count_dump(records);
@@ -297,7 +298,7 @@ impl<O: Output> Consumer<O> {
 
     /// Lanes of threads that have ended whose recorders still have something keep nothing but that,
     /// and not for ever.
-    pub(super) fn retire(&mut self) {
+    pub(crate) fn retire(&mut self) {
         let Self { lanes, dumps, core, .. } = self;
         for lane in lanes.iter_mut().filter(|lane| lane.is_finished()) {
             if let Some(ring) = lane.retire(&mut dumps.retired) {
@@ -316,7 +317,7 @@ impl<O: Output> Consumer<O> {
     }
 
     /// Whether there is to be a dump for which the time has not come.
-    pub(super) fn wants_dump(&self) -> Option<Level> {
+    pub(crate) fn wants_dump(&self) -> Option<Level> {
         self.dumps.wanted
     }
 }
@@ -354,11 +355,11 @@ fn put_sites(words: &[u64], dictionary: &mut Dictionary, staging: &mut Staging) 
 mod tests {
     use super::*;
     use crate::argument::Arguments;
-    use crate::call_site::CallSite;
+    use crate::call::hot::log_outlined;
     use crate::clock::Clock;
     use crate::consumer::tests::{LOCATION, Rig};
-    use crate::hot::log_outlined;
-    use crate::policy::{FlightRecorder, Overflow, Policies};
+    use crate::shared::policy::{FlightRecorder, Overflow, Policies};
+    use crate::statement::call_site::CallSite;
     use kymo_reader::{Options, Order};
 
     const fn site(level: Level) -> CallSite {

@@ -11,19 +11,20 @@
 
 use std::io;
 
-use super::dictionary::Dictionary;
-use super::index::Index;
-use super::lane::Lane;
-use super::staging::Staging;
-use super::sweep::join;
-use super::{Consumer, frames};
+use crate::consumer::Consumer;
+use crate::consumer::lane::Lane;
+use crate::consumer::sweep::join;
 use crate::drop_reason::DropReason;
 use crate::segment::Output;
-use crate::state::{DropCounts, ThreadInfo};
+use crate::segment::writer::dictionary::Dictionary;
+use crate::segment::writer::frames;
+use crate::segment::writer::index::Index;
+use crate::segment::writer::staging::Staging;
+use crate::shared::state::{DropCounts, ThreadInfo};
 
 /// The segment, as far as the consumer knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Segment {
+pub(crate) enum Segment {
     /// It is there.
     Begun,
     /// It was removed, and there is no other yet.
@@ -34,14 +35,14 @@ pub(super) enum Segment {
 
 impl<O: Output> Consumer<O> {
     /// Looks whether what was written is still there.
-    pub(super) fn check_output(&mut self) {
+    pub(crate) fn check_output(&mut self) {
         if let Err(error) = self.output.check() {
             self.note_failure(error);
         }
     }
 
     /// Notes an error of the output. What is staged is lost.
-    pub(super) fn note_failure(&mut self, error: io::Error) {
+    pub(crate) fn note_failure(&mut self, error: io::Error) {
         if !std::mem::replace(&mut self.failing, true) {
             let copy = io::Error::new(error.kind(), error.to_string());
             let lost = self.lost();
@@ -61,7 +62,7 @@ impl<O: Output> Consumer<O> {
     }
 
     /// Begins a new segment in place of one that was removed, if that is possible now.
-    pub(super) fn renew_segment(&mut self) {
+    pub(crate) fn renew_segment(&mut self) {
         if self.segment != Segment::Removed {
             return;
         }
@@ -106,10 +107,10 @@ impl<O: Output> Consumer<O> {
 
 /// The account of all threads that have ended: one for all of them, because there may be millions.
 #[derive(Debug, Default)]
-pub(super) struct Ended {
-    pub(super) written: [u64; 5],
-    pub(super) drops: DropCounts,
-    pub(super) cut: u64,
+pub(crate) struct Ended {
+    pub(crate) written: [u64; 5],
+    pub(crate) drops: DropCounts,
+    pub(crate) cut: u64,
     /// The ticks of the first and of the last of them all.
     range: Option<(u64, u64)>,
     /// The number under which a renewed segment has it.
@@ -118,7 +119,7 @@ pub(super) struct Ended {
 
 impl Ended {
     /// Takes over the account of a thread.
-    pub(super) fn add(&mut self, lane: &Lane) {
+    pub(crate) fn add(&mut self, lane: &Lane) {
         for (sum, count) in self.written.iter_mut().zip(lane.written) {
             *sum += count;
         }

@@ -4,15 +4,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use super::tests::{Fault, LOCATION, Rig};
 use super::*;
 use crate::argument::Arguments;
-use crate::call_site::CallSite;
+use crate::call::hot::log_outlined;
 use crate::clock::Clock;
-use crate::hot::log_outlined;
+use crate::consumer::tests::{Fault, LOCATION, Rig};
 use crate::level::Level;
-use crate::policy::{Overflow, Policies};
-use crate::producer::Producer;
+use crate::shared::policy::{Overflow, Policies};
+use crate::statement::call_site::CallSite;
+use crate::thread::producer::Producer;
 use kymo_reader::{DropReason, Ending, Event, Options, Order};
 
 type Number = (u64, ());

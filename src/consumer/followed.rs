@@ -16,44 +16,44 @@
 //! No clock is compared with another thread's: a time stamp is taken before its record can be seen,
 //! and how long before, nobody knows.
 
+use crate::call::recorded::class;
 use crate::level::Level;
-use crate::record::{Record, ticks_of};
-use crate::recorded::class;
 use crate::ring::consumer::{Records, records};
-use crate::ring::recorder::overwriting::{CLASSES, Follower};
+use crate::ring::record::{Record, ticks_of};
+use crate::ring::storage::overwriting::{CLASSES, Follower};
 
 /// The ring, and what is to be known of what it lost.
-pub(super) struct Followed {
+pub(crate) struct Followed {
     follower: Follower,
     /// The ticks of the last record before those that are copied next, if there is one.
     last_ticks: Option<u64>,
 }
 
 /// What was copied and not taken yet.
-pub(super) struct Copy<'a> {
+pub(crate) struct Copy<'a> {
     words: &'a [u64],
     /// Whether it was made now.
     is_new: bool,
     /// The ticks of its last record.
     last_ticks: u64,
     /// What was overwritten before these words, by level, and between which ticks.
-    pub(super) overwritten: Option<([u64; 5], (u64, u64))>,
+    pub(crate) overwritten: Option<([u64; 5], (u64, u64))>,
 }
 
 impl<'a> Copy<'a> {
-    pub(super) fn words(&self) -> &'a [u64] {
+    pub(crate) fn words(&self) -> &'a [u64] {
         self.words
     }
 }
 
 impl Followed {
-    pub(super) fn new(follower: Follower) -> Self {
+    pub(crate) fn new(follower: Follower) -> Self {
         Self { follower, last_ticks: None }
     }
 
     /// Copies what is there, unless something of the last copy is left. `now` is what the clock
     /// shows, where that may be asked: so old is at most what is overwritten.
-    pub(super) fn look(&mut self, now: Option<u64>) -> Copy<'_> {
+    pub(crate) fn look(&mut self, now: Option<u64>) -> Copy<'_> {
         let is_new = self.follower.left() == 0;
         // SAFETY: as in `Account::take`.
         let level = |record: &[u64]| class(unsafe { Record::new(record) }.site.level);
@@ -79,28 +79,28 @@ impl Followed {
     }
 
     /// The ring itself, for what concerns its file.
-    pub(super) fn follower_mut(&mut self) -> &mut Follower {
+    pub(crate) fn follower_mut(&mut self) -> &mut Follower {
         &mut self.follower
     }
 
     /// Whether the ring is in a file.
-    pub(super) fn is_in_file(&self) -> bool {
+    pub(crate) fn is_in_file(&self) -> bool {
         self.follower.is_in_file()
     }
 
     /// How many words the ring has.
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.follower.capacity()
     }
 
     /// The first `words` words of the copy are accounted for.
-    pub(super) fn consume(&mut self, words: usize) {
+    pub(crate) fn consume(&mut self, words: usize) {
         self.follower.consume(words);
     }
 
     /// Copies everything that is left, and hands it over, until there is nothing more: words, and
     /// what was overwritten before them.
-    pub(super) fn drain(&mut self, mut take: impl FnMut(&Copy<'_>)) {
+    pub(crate) fn drain(&mut self, mut take: impl FnMut(&Copy<'_>)) {
         while !self.follower.is_empty() {
             let copy = self.look(None);
             take(&copy);
@@ -109,7 +109,7 @@ impl Followed {
         }
     }
 
-    pub(super) fn into_follower(self) -> Follower {
+    pub(crate) fn into_follower(self) -> Follower {
         self.follower
     }
 }
@@ -121,7 +121,7 @@ fn by_level(by_class: [u64; CLASSES]) -> [u64; 5] {
 }
 
 /// The records of both rings, in order.
-pub(super) struct Merge<'a> {
+pub(crate) struct Merge<'a> {
     /// The two runs of the ordinary ring.
     ordinary: [Records<'a>; 2],
     ordinary_words: usize,
@@ -135,7 +135,7 @@ pub(super) struct Merge<'a> {
 }
 
 /// What is next.
-pub(super) enum Next<'a> {
+pub(crate) enum Next<'a> {
     Ordinary(&'a [u64]),
     Followed(&'a [u64]),
     /// Something of the ordinary ring, which was published behind the first look and has to wait.
@@ -148,7 +148,7 @@ pub(super) enum Next<'a> {
 impl<'a> Merge<'a> {
     /// Of the ordinary ring, the two runs of the second look, and how many words the first one had
     /// found.
-    pub(super) fn new(
+    pub(crate) fn new(
         (first, second): (&'a [u64], &'a [u64]),
         first_look: usize,
         copy: Copy<'a>,
@@ -165,7 +165,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Goes on to the next record.
-    pub(super) fn next(&mut self) -> Next<'a> {
+    pub(crate) fn next(&mut self) -> Next<'a> {
         let followed = self.followed.clone().next();
         match (self.next_ordinary(), followed) {
             (Some((one, _)), Some(other)) if ticks_of(other) < ticks_of(one) => {
@@ -211,7 +211,7 @@ impl<'a> Merge<'a> {
 
     /// How many words of the ordinary ring and of the copy were passed, with the fillers behind the
     /// last records.
-    pub(super) fn passed(&self) -> (usize, usize) {
+    pub(crate) fn passed(&self) -> (usize, usize) {
         let left = |run: &Records<'a>| match run.clone().next() {
             Some(_) => run.rest().len(),
             None => 0,

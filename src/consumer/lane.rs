@@ -1,47 +1,47 @@
 //! A ring from the consumer's side, and the account of its thread.
 
-use super::account::{Account, Left, Mark, announce};
-use super::block::Block;
-use super::dictionary::Dictionary;
-use super::flight::Flight;
-use super::followed::{Followed, Merge};
-use super::frames;
-use super::staging::Staging;
-use super::sweep::{Shares, Sweep, join};
+use crate::consumer::account::{Account, Left, Mark, announce};
+use crate::consumer::flight::Flight;
+use crate::consumer::followed::{Followed, Merge};
+use crate::consumer::sweep::{Shares, Sweep, join};
 use crate::drop_reason::DropReason;
 use crate::format::frame::Clock;
 use crate::level::Level;
-use crate::orphans::Orphan;
-use crate::record::Record;
-use crate::registry::NewRing;
 use crate::ring::consumer::records;
-use crate::ring::recorder::LogMark;
-use crate::ring::recorder::bounded::SPARE_WORDS;
-use crate::ring::recorder::overwriting::Follower;
+use crate::ring::record::Record;
+use crate::ring::storage::LogMark;
+use crate::ring::storage::bounded::SPARE_WORDS;
+use crate::ring::storage::overwriting::Follower;
 use crate::ring::{WORD_BYTES, WordConsumer, WordProducer, ring};
-use crate::state::{DropCounts, Drops, RingState};
+use crate::segment::writer::block::Block;
+use crate::segment::writer::dictionary::Dictionary;
+use crate::segment::writer::frames;
+use crate::segment::writer::staging::Staging;
+use crate::shared::orphans::Orphan;
+use crate::shared::registry::NewRing;
+use crate::shared::state::{DropCounts, Drops, RingState};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::twin::{self, Twin};
 
 /// A thread as the consumer sees it.
-pub(super) struct Lane {
-    pub(super) state: Arc<RingState>,
+pub(crate) struct Lane {
+    pub(crate) state: Arc<RingState>,
     /// Its number in the file.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     ring: WordConsumer,
     /// The ring of the levels that overwrite their oldest records, if there are any.
     followed: Option<Followed>,
     /// Its flight recorder, if it has one.
-    pub(super) flight: Option<Flight>,
+    pub(crate) flight: Option<Flight>,
     /// Whether its name is in the file.
     announced: bool,
     /// Whether its end is in the file.
-    pub(super) end_in_file: bool,
+    pub(crate) end_in_file: bool,
     /// How many of its records are in the file, by level.
-    pub(super) written: [u64; 5],
+    pub(crate) written: [u64; 5],
     /// How many of them had something cut off.
-    pub(super) cut: u64,
+    pub(crate) cut: u64,
     /// How many bytes of the ring they took.
     bytes: u64,
     /// The most words that were found in the ring, and those since somebody asked.
@@ -92,7 +92,7 @@ fn see_drops(drops: &Drops, seen: &mut u64, gap: &mut Option<Gap>, end: bool) ->
 }
 
 impl Lane {
-    pub(super) fn new(ring: NewRing, number: u64) -> Self {
+    pub(crate) fn new(ring: NewRing, number: u64) -> Self {
         Self {
             state: ring.state,
             number,
@@ -119,7 +119,7 @@ impl Lane {
 
     /// Takes a batch out of the ring into `block`, which it closes, if it needs to, and opens
     /// again.
-    pub(super) fn drain(
+    pub(crate) fn drain(
         &mut self,
         dictionary: &mut Dictionary,
         staging: &mut Staging,
@@ -189,12 +189,12 @@ impl Lane {
     }
 
     /// Sees all drops, also those behind a gap that could not be marked, because there is no later.
-    pub(super) fn see_last_drops(&mut self) {
+    pub(crate) fn see_last_drops(&mut self) {
         see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
     }
 
     /// Writes a mark, if there is a gap and all that was logged before it has been taken.
-    pub(super) fn mark_drops(&mut self, staging: &mut Staging, block: &mut Block) {
+    pub(crate) fn mark_drops(&mut self, staging: &mut Staging, block: &mut Block) {
         let gap = self.gap.as_ref().filter(|gap| gap.words_before == 0);
         // What the consumer lost may have been marked among the records.
         let base = self.sweep.marked_among.unwrap_or(self.marked);
@@ -215,7 +215,7 @@ impl Lane {
 
     /// How many words were found in the ring, if that is a share of its capacity which it had not
     /// reached before, or since it was half as full.
-    pub(super) fn passed_high_water(&mut self, share: f64) -> Option<usize> {
+    pub(crate) fn passed_high_water(&mut self, share: f64) -> Option<usize> {
         let found = std::mem::take(&mut self.recent_high_water);
         let mark = (self.state.ring_words as u64 - SPARE_WORDS) as f64 * share;
         let was_high = self.is_high;
@@ -225,60 +225,60 @@ impl Lane {
     }
 
     /// How many records were dropped, as far as it was seen.
-    pub(super) fn dropped(&self) -> u64 {
+    pub(crate) fn dropped(&self) -> u64 {
         self.seen + self.failed.total()
     }
 
     /// What was dropped, as far as it was seen. Adds up to [`dropped`](Self::dropped).
-    pub(super) fn drops(&self) -> DropCounts {
+    pub(crate) fn drops(&self) -> DropCounts {
         let by_producer = self.gap.as_ref().map_or(self.marked[0], |gap| gap.counts);
         by_producer.plus(&self.failed)
     }
 
     /// The ticks of the first and of the last record that it accounts for.
-    pub(super) fn range(&self) -> Option<(u64, u64)> {
+    pub(crate) fn range(&self) -> Option<(u64, u64)> {
         let gap = self.gap.as_ref().map(|gap| gap.range);
         join(self.in_file, join(self.failed_range, gap))
     }
 
     /// How many words the sweep took.
-    pub(super) fn taken_words(&self) -> usize {
+    pub(crate) fn taken_words(&self) -> usize {
         self.sweep.words + self.sweep.followed_words
     }
 
     /// How many words its rings have, but for the flight recorder.
-    pub(super) fn capacity_words(&self) -> usize {
+    pub(crate) fn capacity_words(&self) -> usize {
         self.state.ring_words + self.followed.as_ref().map_or(0, Followed::capacity)
     }
 
     /// Whether the sweep took something.
-    pub(super) fn took_records(&self) -> bool {
+    pub(crate) fn took_records(&self) -> bool {
         self.sweep.took()
     }
 
     /// Whether there is anything to be said of the thread.
-    pub(super) fn has_account(&self) -> bool {
+    pub(crate) fn has_account(&self) -> bool {
         self.written_then() + self.dropped() > 0
     }
 
     /// Whether the thread has ended, and this sweep took the last of it.
-    pub(super) fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.sweep.finished
     }
 
     /// How many records of the thread are in the file.
-    pub(super) fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.written.iter().sum()
     }
 
     /// How many records of the thread are in the file when this sweep is.
-    pub(super) fn written_then(&self) -> u64 {
+    pub(crate) fn written_then(&self) -> u64 {
         self.written() + self.sweep.count()
     }
 
     /// Has the rings' files say that what the sweep took is in the log as soon as that is committed.
     /// (Where a ring is not in a file, this does nothing.)
-    pub(super) fn prepare(&mut self, mark: LogMark) {
+    pub(crate) fn prepare(&mut self, mark: LogMark) {
         self.each_share(
             |ring, words, records| ring.prepare(words, records, mark),
             |follower, words, records| follower.prepare(words, records, mark),
@@ -313,13 +313,13 @@ impl Lane {
     }
 
     /// Nothing of the rings is to be recovered.
-    pub(super) fn remove_ring_files(&mut self) {
+    pub(crate) fn remove_ring_files(&mut self) {
         self.ring.remove_file();
         self.followers_mut().for_each(Follower::remove_file);
     }
 
     /// What is in the rings is to be recovered when the process has ended.
-    pub(super) fn keep_ring_files(&mut self) {
+    pub(crate) fn keep_ring_files(&mut self) {
         self.ring.keep_file();
         self.followers_mut().for_each(Follower::keep_file);
     }
@@ -330,7 +330,7 @@ impl Lane {
     }
 
     /// The sweep is in the file: counts it, and gives the ring its room back.
-    pub(super) fn commit(&mut self) {
+    pub(crate) fn commit(&mut self) {
         if self.sweep.took() {
             let taken = &self.state.taken;
             for (level, count) in self.sweep.records.into_iter().enumerate() {
@@ -356,7 +356,7 @@ impl Lane {
     }
 
     /// The sweep could not be written: counts it as dropped, and gives the ring its room back.
-    pub(super) fn fail(&mut self) {
+    pub(crate) fn fail(&mut self) {
         self.retract();
         self.prepare(LogMark::GIVEN_UP);
         let has_ended = std::mem::take(&mut self.sweep.finished);
@@ -378,7 +378,7 @@ impl Lane {
 
     /// The file is gone, and with it what was written: counts that as dropped. All drops are to be
     /// marked again in the next one.
-    pub(super) fn lose_segment(&mut self) {
+    pub(crate) fn lose_segment(&mut self) {
         let written = std::mem::take(&mut self.written);
         self.failed.add_all(DropReason::FileRemoved, written);
         if written != [0; 5] {
@@ -399,7 +399,7 @@ impl Lane {
     }
 
     /// Nothing of the current sweep was written: what it took is still in the ring.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.retract();
         if let Some(gap) = &mut self.gap {
             gap.words_before += self.sweep.gap_words;
@@ -409,7 +409,7 @@ impl Lane {
     }
 
     /// What was written of the thread's name may be lost: it is written again.
-    pub(super) fn forget_announcement(&mut self) {
+    pub(crate) fn forget_announcement(&mut self) {
         self.announced = false;
     }
 
@@ -428,7 +428,7 @@ impl Lane {
     }
 
     /// The most urgent level of which the sweep took records.
-    pub(super) fn most_urgent(&self) -> Option<Level> {
+    pub(crate) fn most_urgent(&self) -> Option<Level> {
         Level::ALL
             .into_iter()
             .zip(self.sweep.records)
@@ -436,17 +436,17 @@ impl Lane {
     }
 
     /// How many records the sweep took.
-    pub(super) fn took(&self) -> u64 {
+    pub(crate) fn took(&self) -> u64 {
         self.sweep.count()
     }
 
     /// Writes who the thread is, unless that is in the file.
-    pub(super) fn announce(&mut self, staging: &mut Staging) {
+    pub(crate) fn announce(&mut self, staging: &mut Staging) {
         announce(&mut self.announced, self.number, &self.state, staging);
     }
 
     /// Writes who the thread is, whether that was written or not.
-    pub(super) fn announce_again(&mut self, staging: &mut Staging) {
+    pub(crate) fn announce_again(&mut self, staging: &mut Staging) {
         self.forget_announcement();
         self.announce(staging);
     }
@@ -454,7 +454,7 @@ impl Lane {
     /// Writes what was copied of the flight recorder, until so many bytes are staged, and among it
     /// the clock frames as they come into force. How many of these it wrote, and whether there is
     /// more.
-    pub(super) fn put_flight<'c>(
+    pub(crate) fn put_flight<'c>(
         &mut self,
         lines: impl Iterator<Item = &'c Clock>,
         staging_bytes: usize,
@@ -498,19 +498,19 @@ impl Lane {
     }
 
     /// What was made of the flight recorder could not be written: it stays in the copy.
-    pub(super) fn forgo(&mut self) {
+    pub(crate) fn forgo(&mut self) {
         self.retract();
         self.sweep = self.sweep.cleared();
     }
 
     /// Whether its recorder has something that no dump has written.
-    pub(super) fn has_flight(&self) -> bool {
+    pub(crate) fn has_flight(&self) -> bool {
         self.flight.as_ref().is_some_and(|flight| !flight.follower.is_empty())
     }
 
     /// The thread has ended, and only its recorder is left of it, if that is so. Both ends of its
     /// ring, the first time.
-    pub(super) fn retire(&mut self, retired: &mut u64) -> Option<(WordProducer, WordConsumer)> {
+    pub(crate) fn retire(&mut self, retired: &mut u64) -> Option<(WordProducer, WordConsumer)> {
         if !self.has_flight() {
             return None;
         }
@@ -531,7 +531,7 @@ impl Lane {
     /// The time for shutting down is over: counts what is left in the ring as dropped, and returns
     /// how many of them are the program's own records.
     /// If not `recoverable_too`, rings in files stay as they are.
-    pub(super) fn give_up(&mut self, recoverable_too: bool) -> u64 {
+    pub(crate) fn give_up(&mut self, recoverable_too: bool) -> u64 {
         let mut left = [0; 5];
         let mut range = None;
         let mut count = |run: &[u64]| {
@@ -573,14 +573,14 @@ impl Lane {
 
     /// Both ends of the ring of a thread that has ended, empty.
     /// `None` also where the ring is in a file, which bears the thread's name and goes with it.
-    pub(super) fn into_ring(self) -> Option<(WordProducer, WordConsumer)> {
+    pub(crate) fn into_ring(self) -> Option<(WordProducer, WordConsumer)> {
         if self.ring.is_in_file() {
             return None;
         }
         Some((self.state.take_returned()?, self.ring))
     }
 
-    pub(super) fn into_orphan(self) -> Orphan {
+    pub(crate) fn into_orphan(self) -> Orphan {
         let overwriting = self.followed.map(Followed::into_follower);
         Orphan::new(self.ring, overwriting, self.state, self.seen)
     }

@@ -5,22 +5,14 @@
 //! means that all that was in it is in the file, which is what `flush` waits for.
 
 mod account;
-mod block;
-mod compact;
-mod dictionary;
 pub(crate) mod dump;
 mod failure;
 #[cfg(all(test, not(kymo_loom)))]
 mod faults;
 mod flight;
 mod followed;
-mod frames;
-mod index;
 mod lane;
 mod pace;
-pub(crate) mod recovered;
-pub(crate) mod side;
-mod staging;
 mod sweep;
 mod takeover;
 #[cfg(all(test, not(kymo_loom)))]
@@ -30,28 +22,27 @@ mod watch;
 use std::io;
 use std::ops::Range;
 
+use crate::segment::writer::block::Block;
+use crate::segment::writer::dictionary::Dictionary;
+use crate::segment::writer::frames::{self, Totals};
+use crate::segment::writer::index::Index;
+use crate::segment::writer::staging::Staging;
 use account::Left;
-use block::Block;
-use dictionary::Dictionary;
-pub(crate) use dictionary::put_call_site;
 use dump::{Dumps, Reason};
 use failure::{Ended, Segment};
-use frames::Totals;
-use index::Index;
 use lane::Lane;
 pub(crate) use pace::{Found, Pacing};
-use staging::Staging;
 pub use watch::Notice;
 pub(crate) use watch::{Hook, Watch};
 
 use crate::clock::discipline::{Discipline, Observed};
-use crate::core::Core;
+use crate::crash::signals::mailbox::Request;
 use crate::format::frame::ClockSet;
-use crate::orphans::Orphan;
-use crate::registry::NewRing;
-use crate::ring::recorder::LogMark;
+use crate::ring::storage::LogMark;
 use crate::segment::Output;
-use crate::signals::mailbox::Request;
+use crate::shared::core::Core;
+use crate::shared::orphans::Orphan;
+use crate::shared::registry::NewRing;
 use crate::sync::{Arc, thread};
 use crate::twin::{self, Twin};
 
@@ -95,14 +86,14 @@ const STAGING_BYTES: usize = 1 << 20;
 
 /// The consumer.
 pub(crate) struct Consumer<O> {
-    core: Arc<Core>,
-    discipline: Discipline,
+    pub(crate) core: Arc<Core>,
+    pub(crate) discipline: Discipline,
     /// The wall clock has jumped, and the mark that says so is not committed yet.
     clock_set: Option<ClockSet>,
     clock_interval_ns: u64,
     next_clock_ns: u64,
-    output: O,
-    staging: Staging,
+    pub(crate) output: O,
+    pub(crate) staging: Staging,
     dictionary: Dictionary,
     block: Block,
     index: Index,

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use crate::clock::monotonic_ns;
-use crate::stats::Counters;
+use crate::shared::stats::Counters;
 use crate::sync::{hint, thread};
 
 /// How long the consumer stays awake without records, in nanoseconds.

@@ -1,20 +1,21 @@
 //! The last things a consumer does for a process that is about to die.
 
-use super::account::Left;
-use super::dictionary::Dictionary;
-use super::dump::Reason;
-use super::lane::Lane;
-use super::staging::Staging;
-use super::{Consumer, frames};
 use crate::clock::monotonic_ns;
+use crate::consumer::Consumer;
+use crate::consumer::account::Left;
+use crate::consumer::dump::Reason;
+use crate::consumer::lane::Lane;
+use crate::crash::signals::mailbox::Request;
 use crate::segment::Output;
-use crate::signals::mailbox::Request;
+use crate::segment::writer::dictionary::Dictionary;
+use crate::segment::writer::frames;
+use crate::segment::writer::staging::Staging;
 use crate::twin::{self, Twin};
 
 impl<O: Output> Consumer<O> {
     /// Serves what a signal handler asks for, if one does: drains the rings of all that was in them
     /// when it asked, and marks the file. Whether the consumer is to end.
-    pub(super) fn drain_for_signal(&mut self) -> bool {
+    pub(crate) fn drain_for_signal(&mut self) -> bool {
         let Some(request) = self.core.emergency.mailbox.pending() else { return false };
         if request.is_closing() {
             // `close` does all of it.
@@ -75,17 +76,17 @@ impl<O: Output> Consumer<O> {
     /// The time for draining is over: counts what is left in the rings as dropped, to be marked.
     /// Returns how many of the program's records that are. If not `recoverable_too`, rings in files
     /// stay as they are, for whoever recovers them.
-    pub(super) fn give_up(&mut self, recoverable_too: bool) -> u64 {
+    pub(crate) fn give_up(&mut self, recoverable_too: bool) -> u64 {
         self.lanes.iter_mut().map(|lane| lane.give_up(recoverable_too)).sum()
     }
 
     /// The tick count now.
-    pub(super) fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.frozen.unwrap_or_else(|| self.core.clock.now())
     }
 
     /// Marks the file with a signal, of which the process is going to die.
-    pub(super) fn mark_signal(&mut self, request: Request) {
+    pub(crate) fn mark_signal(&mut self, request: Request) {
         let ticks = self.now();
         frames::put_signal(&mut self.staging, request.thread(), request.signal(), ticks);
     }

@@ -8,44 +8,44 @@ use std::time::Duration;
 
 use super::*;
 use crate::argument::Arguments;
-use crate::call_site::{AtAny, CallSite, Location};
+use crate::call::hot::{Counter, log_outlined, try_log};
 use crate::clock::{Clock, TickSource};
 use crate::format::header::{
     COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET,
 };
-use crate::hot::{Counter, log_outlined, try_log};
 use crate::level::Level;
-use crate::policy::{Overflow, Policies};
-use crate::producer::Producer;
-use crate::state::ThreadInfo;
+use crate::shared::policy::{Overflow, Policies};
+use crate::shared::state::ThreadInfo;
+use crate::statement::call_site::{AtAny, CallSite, Location};
 use crate::sync::atomic::Ordering;
+use crate::thread::producer::Producer;
 use kymo_reader::{DropReason, Event, Options, Order, Reader};
 
 /// A file in memory, of which some operations fail.
 #[derive(Clone, Default)]
-pub(super) struct Memory(pub(super) Rc<RefCell<File>>);
+pub(crate) struct Memory(pub(crate) Rc<RefCell<File>>);
 
 #[derive(Default)]
-pub(super) struct File {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct File {
+    pub(crate) bytes: Vec<u8>,
     committed: usize,
     /// How many operations there were.
-    pub(super) operations: u64,
+    pub(crate) operations: u64,
     /// Those of them that fail.
-    pub(super) faults: Range<u64>,
-    pub(super) fault: Fault,
+    pub(crate) faults: Range<u64>,
+    pub(crate) fault: Fault,
     /// Whether an operation failed, and none is tried before the consumer asks for a check.
     waits: bool,
     /// Whether the file was removed, and whether the output knows.
     removed: Option<bool>,
     salt: u32,
     /// The file as a process would have left it that was killed behind each operation, if wanted.
-    pub(super) left: Option<Vec<Vec<u8>>>,
+    pub(crate) left: Option<Vec<Vec<u8>>>,
 }
 
 /// What happens at an operation that fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// It does, and that is all.
     #[default]
     Full,
@@ -59,12 +59,12 @@ pub(super) enum Fault {
 }
 
 impl File {
-    pub(super) fn fail_next(&mut self, count: u64) {
+    pub(crate) fn fail_next(&mut self, count: u64) {
         self.faults = self.operations..self.operations + count;
     }
 
     /// Whether the file is there.
-    pub(super) fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         self.removed.is_none()
     }
 
@@ -194,13 +194,13 @@ impl File {
 }
 
 /// A consumer, and what makes producers for it.
-pub(super) struct Rig {
-    pub(super) consumer: Consumer<Memory>,
-    pub(super) file: Memory,
-    pub(super) core: Arc<Core>,
+pub(crate) struct Rig {
+    pub(crate) consumer: Consumer<Memory>,
+    pub(crate) file: Memory,
+    pub(crate) core: Arc<Core>,
 }
 
-pub(super) const LOCATION: Location = Location {
+pub(crate) const LOCATION: Location = Location {
     target: "t",
     module: "m",
     file: "f.rs",
@@ -219,12 +219,12 @@ fn site<L: Arguments>() -> &'static CallSite {
 }
 
 impl Rig {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         let policies = Policies::new(Overflow::Wait { timeout: Some(Duration::ZERO) });
         Self::with_policies(clock, policies)
     }
 
-    pub(super) fn with_policies(clock: Clock, policies: Policies) -> Self {
+    pub(crate) fn with_policies(clock: Clock, policies: Policies) -> Self {
         let clock = TickSource::new(clock);
         let core = Arc::new(Core::new(clock, policies, 1));
         let discipline = Discipline::new(clock, clock.observe(), clock.observe());
@@ -238,13 +238,13 @@ impl Rig {
         self.thread("feed", words)
     }
 
-    pub(super) fn thread(&self, name: &str, words: usize) -> Producer {
+    pub(crate) fn thread(&self, name: &str, words: usize) -> Producer {
         let thread = ThreadInfo { name: name.to_owned(), os_id: 4_711 };
         self.core.make_producer(words, thread).expect("the registry is open")
     }
 
     /// Closes the segment; its report and its bytes.
-    pub(super) fn close(mut self) -> (Report, Vec<u8>) {
+    pub(crate) fn close(mut self) -> (Report, Vec<u8>) {
         let (report, _) = self.consumer.close();
         let bytes = std::mem::take(&mut self.file.0.borrow_mut().bytes);
         (report, bytes)

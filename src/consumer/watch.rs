@@ -7,20 +7,20 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::Consumer;
 use crate::argument::Argument;
-use crate::call_site::{At, Location, Statement};
-use crate::core::Core;
-use crate::crash_proof::CrashProof;
+use crate::call::export;
+use crate::call::hot;
+use crate::consumer::Consumer;
 use crate::drop_reason::DropReason;
-use crate::export;
-use crate::hot;
 use crate::level::Level;
-use crate::producer::Producer;
 use crate::ring::WORD_BYTES;
+use crate::ring::files::CrashProof;
 use crate::segment::Output;
-use crate::state::{DropCounts, ThreadInfo};
+use crate::shared::core::Core;
+use crate::shared::state::{DropCounts, ThreadInfo};
+use crate::statement::call_site::{At, Location, Statement};
 use crate::sync::Arc;
+use crate::thread::producer::Producer;
 
 /// Something about the logger that its program may want to know: see
 /// [`Builder::on_notice`](crate::Builder::on_notice).
@@ -229,7 +229,7 @@ impl<O: Output> Consumer<O> {
 
     /// Looks, if it is time to.
     #[inline]
-    pub(super) fn look(&mut self, now_ns: u64) {
+    pub(crate) fn look(&mut self, now_ns: u64) {
         if self.watch.as_ref().is_some_and(|watch| now_ns >= watch.next_ns) {
             self.look_now(now_ns);
         }
@@ -237,7 +237,7 @@ impl<O: Output> Consumer<O> {
 
     /// Looks, and tells what there is to tell.
     #[cold]
-    pub(super) fn look_now(&mut self, now_ns: u64) {
+    pub(crate) fn look_now(&mut self, now_ns: u64) {
         // Taken out, so that it can look at the rest.
         let Some(mut watch) = self.watch.take() else { return };
         watch.next_ns = now_ns.saturating_add(INTERVAL_NS);
@@ -287,7 +287,7 @@ impl<O: Output> Consumer<O> {
     }
 
     /// How many records of the program's failures of the output have cost so far.
-    pub(super) fn lost(&self) -> u64 {
+    pub(crate) fn lost(&self) -> u64 {
         let lost = |drops: &DropCounts| {
             let by_output = [DropReason::OutputFailed, DropReason::FileRemoved];
             let drops = drops.iter().filter(|(reason, ..)| by_output.contains(reason));

@@ -2,11 +2,13 @@
 //!
 //! See `ring` for the invariants.
 
-use super::recorder::LogMark;
-use super::recorder::accounts::Accounts;
-use super::recorder::bounded::{Reader, Words};
-use super::recorder::file::RingFile;
-use super::{WORD_BYTES, address, bytes};
+use crate::ring::WORD_BYTES;
+use crate::ring::address;
+use crate::ring::bytes;
+use crate::ring::storage::LogMark;
+use crate::ring::storage::accounts::Accounts;
+use crate::ring::storage::bounded::{Reader, Words};
+use crate::ring::storage::file::RingFile;
 use crate::twin::{self, Twin};
 
 /// Reads records from a ring.
@@ -49,7 +51,7 @@ impl Consumer {
     }
 
     /// Says in the ring's file that the next words, and the records in them, are in the log as soon
-    /// as that is committed: see `recorder::accounts`.
+    /// as that is committed: see `storage::accounts`.
     pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
         if let Some(in_file) = &mut self.in_file {
             in_file.accounts.prepare(words, records, mark);

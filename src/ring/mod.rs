@@ -1,6 +1,6 @@
 //! A thread's ring: whole records in, whole records out, one producer and one consumer.
 //!
-//! Two layers. The *storage* (`recorder::bounded`) moves words from one half to the other and knows
+//! Two layers. The *storage* (`storage::bounded`) moves words from one half to the other and knows
 //! nothing of records. The *record protocol* above it is in `producer` and `consumer`. What ships is
 //! what loom checks, words aside, which loom does not see.
 //!
@@ -32,8 +32,11 @@
 //! argument, and the consumer's every load, would have to ask on which side of the wrap it lies.
 
 pub mod consumer;
+pub(crate) mod cursor;
+pub(crate) mod files;
 pub mod producer;
-pub mod recorder;
+pub(crate) mod record;
+pub mod storage;
 #[cfg(all(test, not(kymo_loom)))]
 mod tests;
 
@@ -44,9 +47,9 @@ use std::io;
 use std::path::Path;
 
 use crate::format::MAX_RECORD_BYTES;
-use recorder::file::RingFile;
-use recorder::layout::Identity;
-use recorder::overwriting::{Follower, Recorder};
+use storage::file::RingFile;
+use storage::layout::Identity;
+use storage::overwriting::{Follower, Recorder};
 
 /// The bytes of a word. Rings are measured in words.
 pub const WORD_BYTES: usize = 8;
@@ -91,15 +94,15 @@ pub const fn bytes(header: u64) -> usize {
     (header >> ADDRESS_BITS & LENGTH_MASK) as usize
 }
 
-/// Makes a ring of at least this many words (see [`recorder::memory::capacity_for`]), all of them
+/// Makes a ring of at least this many words (see [`storage::memory::capacity_for`]), all of them
 /// written once, so that its memory is there.
 pub fn ring(words: usize) -> (WordProducer, WordConsumer) {
-    let capacity_words = recorder::memory::capacity_for(words);
+    let capacity_words = storage::memory::capacity_for(words);
     let identity = Identity { capacity_words, ..Default::default() };
-    let ring = recorder::memory::Ring::on_heap(identity);
+    let ring = storage::memory::Ring::on_heap(identity);
     #[cfg(kymo_loom)]
     let ring = ring.with_hidden_words();
-    let (producer, consumer, _) = recorder::bounded(ring);
+    let (producer, consumer, _) = storage::bounded(ring);
     (producer, consumer)
 }
 
@@ -113,7 +116,7 @@ pub fn ring_in_file(
     identity: Identity,
 ) -> io::Result<(WordProducer, WordConsumer)> {
     let (ring, file) = RingFile::create(directory, identity)?;
-    let (producer, consumer, accounts) = recorder::bounded(ring);
+    let (producer, consumer, accounts) = storage::bounded(ring);
     Ok((producer, consumer.with_file(accounts, file)))
 }
 
@@ -124,6 +127,6 @@ pub fn ring_in_file(
 /// What the system says.
 pub fn recorder_in_file(directory: &Path, identity: Identity) -> io::Result<(Recorder, Follower)> {
     let (ring, file) = RingFile::create(directory, identity)?;
-    let (recorder, follower) = recorder::overwriting(ring);
+    let (recorder, follower) = storage::overwriting(ring);
     Ok((recorder, follower.with_file(file)))
 }

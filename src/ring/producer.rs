@@ -2,14 +2,16 @@
 //! are known to be free to a path that is shorter than this.
 //!
 //! A log call usually does not come here. It writes into the words that [`Producer::lend`] gave
-//! away, and publishes through the [`Publisher`](super::recorder::bounded::Publisher) that came
+//! away, and publishes through the [`Publisher`](crate::ring::storage::bounded::Publisher) that came
 //! with them: is there room, write, one release store. All the rest is here, out of its way:
 //! looking how far the consumer has come, skipping to the ring's beginning, refusing.
 //!
 //! See `ring` for the invariants.
 
-use super::recorder::bounded::{Publisher, Run, SPARE_WORDS, Writer};
-use super::{LENT_END, MAX_RECORD_WORDS, WORD_BYTES};
+use crate::ring::LENT_END;
+use crate::ring::MAX_RECORD_WORDS;
+use crate::ring::WORD_BYTES;
+use crate::ring::storage::bounded::{Publisher, Run, SPARE_WORDS, Writer};
 use crate::twin::{self, Twin};
 
 /// Writes records into a ring.
@@ -50,7 +52,7 @@ unsafe fn write_filler(run: Run) {
     // Less is skipped than the record that follows has.
     debug_assert!((1..MAX_RECORD_WORDS).contains(&run.words));
     // SAFETY: The first word of a free run that is not empty is the producer's to write (INV-1).
-    unsafe { run.start.write(super::filler(run.words)) };
+    unsafe { run.start.write(crate::ring::filler(run.words)) };
 }
 
 /// Words that are lent.

@@ -3,10 +3,13 @@
 //! Three layers: the storage against rtrb's interface; the record protocol against a queue of
 //! records and an account of where each must lie; and threads, for the sanitizers.
 
-use super::consumer::{Consumer, records};
-use super::producer::{Lent, Producer, Refusal};
-use super::recorder::bounded::{self, Reader, SPARE_WORDS, Writer};
-use super::{MAX_RECORD_WORDS, WORD_BYTES, header, recorder};
+use crate::ring::MAX_RECORD_WORDS;
+use crate::ring::WORD_BYTES;
+use crate::ring::consumer::{Consumer, records};
+use crate::ring::header;
+use crate::ring::producer::{Lent, Producer, Refusal};
+use crate::ring::storage;
+use crate::ring::storage::bounded::{self, Reader, SPARE_WORDS, Writer};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -56,8 +59,8 @@ proptest! {
 
 fn storage(capacity_words: usize) -> (Writer, Reader) {
     let capacity_words = capacity_words as u64;
-    let identity = recorder::layout::Identity { capacity_words, ..Default::default() };
-    bounded::storage(std::sync::Arc::new(recorder::memory::Ring::on_heap(identity)))
+    let identity = storage::layout::Identity { capacity_words, ..Default::default() };
+    bounded::storage(std::sync::Arc::new(storage::memory::Ring::on_heap(identity)))
 }
 
 /// What a storage answered to a step.
@@ -309,7 +312,7 @@ fn log_lent(producer: &mut Producer, record: &[u64], publish: bool) -> bool {
 fn the_longest_record_always_fits_an_empty_ring() {
     for capacity in [16, 32, 64] {
         for position in 0..2 * capacity {
-            let (mut producer, mut consumer) = super::ring(capacity);
+            let (mut producer, mut consumer) = crate::ring::ring(capacity);
             for _ in 0..position {
                 log(&mut producer, &record(1, 1), true).unwrap();
                 consumer.look().consume_all();
@@ -325,7 +328,7 @@ fn the_longest_record_always_fits_an_empty_ring() {
 
 #[test]
 fn a_large_ring_takes_records_up_to_the_limit_of_the_format() {
-    let (mut producer, mut consumer) = super::ring(4 * MAX_RECORD_WORDS);
+    let (mut producer, mut consumer) = crate::ring::ring(4 * MAX_RECORD_WORDS);
     assert_eq!(producer.longest(), MAX_RECORD_WORDS);
     let longer = record(MAX_RECORD_WORDS + 1, 1);
     assert_eq!(log(&mut producer, &longer, true), Err(Refusal::TooLong));
@@ -349,7 +352,7 @@ fn a_large_ring_takes_records_up_to_the_limit_of_the_format() {
 #[test]
 fn threads() {
     const RECORDS: u64 = 100_000;
-    let (mut producer, mut consumer) = super::ring(64);
+    let (mut producer, mut consumer) = crate::ring::ring(64);
     let logging = std::thread::spawn(move || {
         for number in 1..=RECORDS {
             let record = record(1 + number as usize % 9, number);

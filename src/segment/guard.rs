@@ -27,7 +27,7 @@ use std::{mem, ptr};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::mm::{MapFlags, ProtFlags};
 
-use crate::signals::action::{self, Action};
+use crate::crash::signals::action::{self, Action};
 use crate::sync::statics::{AtomicBool, AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
 
 /// What addresses and lengths in the table are multiples of, as a power of two: the smallest page.

@@ -29,17 +29,18 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
-use super::guard::{self, Mapping};
-use super::open::{self, Target};
-use super::{LogFile, Output};
-use crate::crash_proof::place::Place as RingPlace;
-use crate::error::StartError;
-use crate::fork::Private;
 use crate::format::HEADER_BYTES;
 use crate::format::header::{
     COMMITTED_OFFSET, COPY_BYTES, ClockSource, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET,
 };
+use crate::logger::error::StartError;
+use crate::process::fork::Private;
+use crate::ring::files::place::Place as RingPlace;
+use crate::segment::LogFile;
+use crate::segment::Output;
+use crate::segment::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
+use crate::segment::guard::{self, Mapping};
+use crate::segment::open::{self, Target};
 use crate::sync::statics::{AtomicU64, Ordering};
 
 /// How far ahead of the writing position pages are populated, in bytes.

@@ -6,12 +6,14 @@ pub(crate) mod lock;
 pub(crate) mod mapped;
 mod open;
 pub(crate) mod plain;
+pub(crate) mod side;
+pub(crate) mod writer;
 
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
-use crate::fork::Private;
+use crate::process::fork::Private;
 pub(crate) use allocate::allocate;
 pub(crate) use open::{
     Target, boot_id, create_temporary, header, of_segment, remove_left_over, rename_new, resolve,
@@ -79,7 +81,7 @@ pub(crate) trait Output {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// The number by which rings name the segment: see `ring::recorder::LogMark`.
+    /// The number by which rings name the segment: see `ring::storage::LogMark`.
     fn segment_number(&self) -> u64 {
         0
     }

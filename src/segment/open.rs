@@ -8,14 +8,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::lock::{Locked, is_at, lock};
 use crate::beside::{self, Beside, Kind};
 use crate::clock::wall_ns;
 use crate::derived::{self, Owner};
-use crate::endings::with_infix;
-use crate::error::{StartError, StartErrorKind};
 use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
 use crate::format::{ALIGNMENT, HEADER_BYTES};
+use crate::logger::endings::with_infix;
+use crate::logger::error::{StartError, StartErrorKind};
+use crate::segment::lock::{Locked, is_at, lock};
 
 /// The file that `path` means: absolute, so that it stays the same when the program changes its
 /// directory, and behind all symbolic links, so that these stay when files are renamed.

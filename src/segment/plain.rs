@@ -6,14 +6,16 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::allocate::allocate;
-use super::lock::{Locked, is_at, lock};
-use super::{LogFile, Output, open};
 use crate::beside::Kind;
 use crate::derived;
-use crate::fork::Private;
 use crate::format::HEADER_BYTES;
 use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
+use crate::process::fork::Private;
+use crate::segment::LogFile;
+use crate::segment::Output;
+use crate::segment::allocate::allocate;
+use crate::segment::lock::{Locked, is_at, lock};
+use crate::segment::open;
 
 /// A segment file.
 #[derive(Debug)]

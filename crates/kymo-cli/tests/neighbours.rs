@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::{Ran, Turn, finished, run};
-use kymo::ring::recorder::layout::{COPY_BYTES, COPY_OFFSETS, Identity, SHARED_OFFSET};
+use kymo::ring::storage::layout::{COPY_BYTES, COPY_OFFSETS, Identity, SHARED_OFFSET};
 use kymo::{Level, Logger, WriteThrough, error, info};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -390,7 +390,7 @@ fn names_of_rings_that_are_taken_are_passed_over() {
     let target = Target::new(&turn);
     fs::create_dir(turn.path("rings")).unwrap();
     let pid = std::process::id();
-    let start = kymo::ring::recorder::mapping::process_start(pid).unwrap();
+    let start = kymo::ring::storage::mapping::process_start(pid).unwrap();
     for number in 0..100 {
         for extension in ["kymoring", "kymosites"] {
             let name = format!("kymo-{pid}-{start}-{number}.{extension}");

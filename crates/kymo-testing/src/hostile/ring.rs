@@ -2,7 +2,7 @@
 
 use arbitrary::{Result, Unstructured};
 use kymo::ring::header;
-use kymo::ring::recorder::layout::{
+use kymo::ring::storage::layout::{
     Account, HEADER_BYTES, Identity, Mode, Purpose, SHARED_OFFSET, account_offset, tail_at,
 };
 use kymo_format::frame::{Clock, put_str};

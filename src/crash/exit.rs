@@ -1,0 +1,80 @@
+//! The end of a process that did not shut its logger down: `exit`, or a return from `main`.
+//!
+//! A handler of `atexit`, registered when the first logger starts, ends the logger that runs. It may
+//! be called in odd places (on the consumer's own thread, in a signal handler, while another thread
+//! starts or shuts down a logger), so it waits for no lock and no thread without a limit.
+
+use std::sync::{Once, TryLockError};
+use std::time::Duration;
+
+use crate::clock::{monotonic_ns, nanoseconds};
+use crate::crash::signals;
+use crate::logger;
+use crate::shared::core::Core;
+use crate::sync::Arc;
+use crate::sync::statics::{Mutex, MutexGuard};
+
+/// The logger that was started last, and for how long `exit` may be delayed by it.
+static LATEST: Mutex<Option<(Arc<Core>, Duration)>> = Mutex::new(None);
+
+/// How long the handler waits for locks, which nobody holds for long.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// This logger is to be ended at `exit`, within this time.
+pub(crate) fn end_at_exit(core: &Arc<Core>, timeout: Duration) {
+    static REGISTERED: Once = Once::new();
+    REGISTERED.call_once(|| {
+        // SAFETY: a function without arguments that stays where it is. (That of a dynamic library
+        // is called when it is unloaded.) Where there is no room for it, which C leaves open,
+        // `exit` ends no logger.
+        let _ = unsafe { libc::atexit(at_exit) };
+    });
+    if let Some(mut latest) = latest() {
+        *latest = Some((core.clone(), timeout));
+    }
+}
+
+extern "C" fn at_exit() {
+    let running = logger::withdraw(LOCK_TIMEOUT);
+    // Also a logger that is being shut down by a thread that will not live to see the end of it.
+    let Some((core, timeout)) = latest().and_then(|latest| latest.clone()) else { return };
+    let deadline_ns = monotonic_ns().saturating_add(nanoseconds(timeout));
+    if core.emergency.mailbox.has_ended() {
+        return;
+    }
+    if core.emergency.is_consumer_thread(signals::os_thread_id()) {
+        // It would wait for itself. `exit` does not return to it, so it may be taken over here.
+        return core.emergency.takeover.run(None, deadline_ns);
+    }
+    core.control.stop_without_waiting();
+    while !core.emergency.mailbox.has_ended() && monotonic_ns() < deadline_ns {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    signals::uninstall();
+    // Threads of the program may run on, and its destructors are not to run under them.
+    std::mem::forget((running, core));
+}
+
+/// The lock on it.
+pub(crate) type Latest = MutexGuard<'static, Option<(Arc<Core>, Duration)>>;
+
+/// The lock, unless that takes too long.
+pub(crate) fn latest() -> Option<Latest> {
+    lock_within(&LATEST, LOCK_TIMEOUT)
+}
+
+/// Locks, unless that takes too long.
+pub(crate) fn lock_within<T>(
+    lock: &'static Mutex<T>,
+    limit: Duration,
+) -> Option<MutexGuard<'static, T>> {
+    let deadline_ns = monotonic_ns().saturating_add(nanoseconds(limit));
+    loop {
+        match lock.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if monotonic_ns() >= deadline_ns => return None,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_micros(50)),
+        }
+    }
+}

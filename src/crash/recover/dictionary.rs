@@ -1,0 +1,218 @@
+//! What a file of call sites says: call sites by their addresses, and clock frames.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+
+use crate::format::frame::{Clock, FrameHeader, Kind, checksum_of};
+use crate::format::header::{COMMITTED_OFFSET, COPY_OFFSETS, Header};
+use crate::format::types::{Type, code};
+use crate::format::{
+    ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAX_ARGUMENTS, MAX_PAYLOAD_BYTES, MAX_TEXT_BYTES,
+    MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS, varint,
+};
+use crate::level::Level;
+use crate::ring::files::sites::{CLOCK_FRAME_BYTES, CLOCKS, CLOCKS_OFFSET};
+use crate::statement::call_site::{CallSite, Location, TypeList};
+
+/// The call sites of a dead process.
+///
+/// They are made as those of this process are, so that the consumer's code can write their records;
+/// so they stay until it ends: some hundred bytes each.
+#[derive(Default)]
+pub(crate) struct Dictionary {
+    sites: HashMap<u64, &'static CallSite>,
+    /// How ticks become time, the oldest first.
+    pub(crate) clocks: Vec<Clock>,
+}
+
+impl Dictionary {
+    /// The call site at an address.
+    pub(crate) fn site(&self, address: u64) -> Option<&'static CallSite> {
+        self.sites.get(&address).copied()
+    }
+
+    /// The header of a file of call sites, if it is not damaged.
+    pub(crate) fn header(bytes: &[u8]) -> Option<Header> {
+        COPY_OFFSETS.iter().find_map(|at| Header::from_copy(bytes.get(*at..)?))
+    }
+
+    /// Reads a file of call sites, as far as it is not damaged; says what is.
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> Option<String> {
+        let Some(Header { salt, .. }) = Self::header(bytes) else {
+            let text = "not a file of call sites, or damaged: neither the copy of its header at \
+                        offset 0 nor that at offset 2048 is right";
+            return Some(text.to_owned());
+        };
+        let committed = bytes.get(COMMITTED_OFFSET..).and_then(|at| at.first_chunk());
+        let committed = committed.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let missing = committed.saturating_sub(bytes.len() as u64);
+        let mut damage = (missing > 0).then_some((bytes.len(), missing));
+        for slot in 0..CLOCKS {
+            let at = CLOCKS_OFFSET + slot * CLOCK_FRAME_BYTES;
+            if let Some((Kind::Clock, payload)) = frame_at(bytes, at, salt) {
+                self.clocks.extend(Clock::from_payload(payload));
+            }
+        }
+        self.clocks.sort_by_key(|clock| clock.monotonic_ns);
+        let mut at = HEADER_BYTES;
+        // So that damage does not take more than linear time.
+        let mut budget = 64 * bytes.len();
+        while at + FRAME_HEADER_BYTES <= bytes.len() {
+            if let Some((kind, payload)) = frame_at(bytes, at, salt) {
+                if kind == Kind::CallSite {
+                    // A later one at the same address is of a library that was loaded later.
+                    self.sites.extend(call_site(payload));
+                }
+                at += (FRAME_HEADER_BYTES + payload.len()).next_multiple_of(ALIGNMENT);
+                continue;
+            }
+            if at as u64 >= committed {
+                break;
+            }
+            damage.get_or_insert((at, ALIGNMENT as u64));
+            // What was checked in vain; a frame that cannot be one was not.
+            let claimed = bytes[at..].first_chunk().map(FrameHeader::from_bytes);
+            let checked = claimed.map(|it| it.payload_bytes).filter(|payload| {
+                *payload <= MAX_PAYLOAD_BYTES.min(bytes.len() - at - FRAME_HEADER_BYTES)
+            });
+            let Some(left) = budget.checked_sub(checked.unwrap_or(0)) else { break };
+            budget = left;
+            at += ALIGNMENT;
+        }
+        damage.map(|(offset, bytes)| {
+            format!("call sites damaged: {bytes} bytes or more at byte {offset}")
+        })
+    }
+}
+
+/// The frame at an offset, if there is one.
+pub(crate) fn frame_at(bytes: &[u8], at: usize, salt: u32) -> Option<(Kind, &[u8])> {
+    let header = FrameHeader::from_bytes(bytes.get(at..)?.first_chunk()?);
+    if header.payload_bytes > MAX_PAYLOAD_BYTES {
+        return None;
+    }
+    let frame = bytes.get(at..at + FRAME_HEADER_BYTES + header.payload_bytes)?;
+    let kind = Kind::from_code(header.kind)?;
+    (checksum_of(frame, salt) == header.checksum).then_some((kind, &frame[FRAME_HEADER_BYTES..]))
+}
+
+/// The entry of a call site, and its address.
+fn call_site(payload: &[u8]) -> Option<(u64, &'static CallSite)> {
+    let mut rest = payload;
+    number(&mut rest)?;
+    let level = Level::from_code(next(&mut rest)?)?;
+    let line = number(&mut rest)?.try_into().ok()?;
+    let column = number(&mut rest)?.try_into().ok()?;
+    let [target, module, file, format] =
+        [text(&mut rest)?, text(&mut rest)?, text(&mut rest)?, text(&mut rest)?];
+    let arguments = usize::try_from(number(&mut rest)?).ok()?;
+    if arguments > MAX_ARGUMENTS {
+        return None;
+    }
+    let (mut names, mut types) = (Vec::new(), Vec::new());
+    for _ in 0..arguments {
+        names.push(leak(text(&mut rest)?));
+        let length = usize::try_from(number(&mut rest)?).ok()?;
+        let mut ty = rest.get(..length)?;
+        rest = &rest[length..];
+        types.push(parse(&mut ty, MAX_TYPE_DEPTH, &mut { MAX_TYPE_MEMBERS })?);
+        if !ty.is_empty() {
+            return None;
+        }
+    }
+    let address = u64::from_le_bytes(*rest.first_chunk()?);
+    let types = types.into_iter().rev().fold(None, |rest, first| {
+        let list: &'static TypeList = Box::leak(Box::new(TypeList { first, rest }));
+        Some(list)
+    });
+    let location = Location {
+        target: leak(target),
+        module: leak(module),
+        file: leak(file),
+        line,
+        column,
+        format: leak(format),
+        names: Box::leak(names.into_boxed_slice()),
+    };
+    Some((address, Box::leak(Box::new(CallSite::new(level, location, types)))))
+}
+
+fn leak(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+fn number(rest: &mut &[u8]) -> Option<u64> {
+    let (value, bytes) = varint::get(rest)?;
+    *rest = rest.get(bytes..)?;
+    Some(value)
+}
+
+fn next(rest: &mut &[u8]) -> Option<u8> {
+    let (first, behind) = rest.split_first()?;
+    *rest = behind;
+    Some(*first)
+}
+
+fn text(rest: &mut &[u8]) -> Option<String> {
+    let length = usize::try_from(number(rest)?).ok().filter(|length| *length <= MAX_TEXT_BYTES)?;
+    let text = rest.get(..length)?;
+    *rest = &rest[length..];
+    String::from_utf8(text.to_vec()).ok()
+}
+
+/// Parses a type; `left` is of how many it may yet be made.
+fn parse(rest: &mut &[u8], depth: usize, left: &mut usize) -> Option<Type> {
+    let depth = depth.checked_sub(1)?;
+    *left = left.checked_sub(1)?;
+    let code = next(rest)?;
+    let mut inner = |rest: &mut &[u8]| parse(rest, depth, left);
+    let leaked = |ty: Type| -> &'static Type { Box::leak(Box::new(ty)) };
+    Some(match code {
+        code::OPTION => Type::Option(leaked(inner(rest)?)),
+        code::SEQUENCE => Type::Sequence(leaked(inner(rest)?)),
+        code::SET => Type::Set(leaked(inner(rest)?)),
+        code::RANGE => Type::Range(leaked(inner(rest)?)),
+        code::RANGE_INCLUSIVE => Type::RangeInclusive(leaked(inner(rest)?)),
+        code::MAP => Type::Map(Box::leak(Box::new([inner(rest)?, inner(rest)?]))),
+        code::RESULT => Type::Result(Box::leak(Box::new([inner(rest)?, inner(rest)?]))),
+        code::FORMATTED => Type::Formatted(next(rest)?),
+        code::TUPLE => {
+            let members = next(rest)?;
+            let members = (0..members).map(|_| inner(rest));
+            Type::Tuple(Box::leak(members.collect::<Option<Box<[_]>>>()?))
+        }
+        code => *SCALARS.iter().find(|ty| ty.code() == code)?,
+    })
+}
+
+/// The types without types inside.
+const SCALARS: [Type; 28] = [
+    Type::Bool,
+    Type::Char,
+    Type::Ordering,
+    Type::U8,
+    Type::U16,
+    Type::U32,
+    Type::U64,
+    Type::U128,
+    Type::Usize,
+    Type::I8,
+    Type::I16,
+    Type::I32,
+    Type::I64,
+    Type::I128,
+    Type::Isize,
+    Type::F32,
+    Type::F64,
+    Type::Str,
+    Type::Text,
+    Type::OsStr,
+    Type::Pointer,
+    Type::Duration,
+    Type::Ipv4Addr,
+    Type::Ipv6Addr,
+    Type::IpAddr,
+    Type::SocketAddrV4,
+    Type::SocketAddrV6,
+    Type::SocketAddr,
+];

@@ -1,0 +1,398 @@
+//! The files that a dead process left: its rings, and what its call sites are.
+#![forbid(unsafe_code)]
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::crash::recover::RecoverError;
+use crate::crash::recover::RefusedFile;
+use crate::crash::recover::RingDamage;
+use crate::crash::recover::check;
+use crate::crash::recover::dictionary::Dictionary;
+use crate::crash::recover::log::Log;
+use crate::crash::recover::thread::{Contents, threads};
+use crate::crash::recovered::{Recovered, Thread};
+use crate::derived::{self, OpenError, Owner, Room};
+use crate::format::HEADER_BYTES;
+use crate::format::frame::Clock;
+use crate::format::header::Header;
+use crate::ring;
+use crate::ring::files::place::Place;
+use crate::ring::files::{Name, sites};
+use crate::ring::storage::layout::{self, Identity};
+use crate::ring::storage::mapping;
+use crate::ring::storage::memory::ring_bytes;
+use crate::ring::storage::recovery::{Fit, Image, Part, RingError};
+use crate::segment::boot_id;
+use crate::segment::lock::{Locked, is_at, lock};
+use crate::shared::state::ThreadInfo;
+
+/// The files that a dead process left.
+#[derive(Default)]
+pub(crate) struct LeftOver {
+    rings: Vec<Ring>,
+    sites: Vec<Sites>,
+    dictionary: Dictionary,
+    /// A ring of the process was damaged, and kept: so are the call sites.
+    has_put_aside: bool,
+    /// What has such a name, and is left alone.
+    refused: Vec<RefusedFile>,
+}
+
+/// The file of a ring.
+struct Ring {
+    path: PathBuf,
+    image: Option<Image>,
+    /// What could not be read.
+    problems: Vec<String>,
+    /// Of a later version.
+    is_foreign: bool,
+}
+
+/// A file of call sites.
+struct Sites {
+    path: PathBuf,
+    /// Locked, where the file is to be removed: by the logger that uses it, or by this.
+    _file: Option<File>,
+    bytes: Vec<u8>,
+    problems: Vec<String>,
+}
+
+/// Up to where a segment is committed, if it is known.
+type Committed<'a> = dyn Fn(u64) -> Option<u64> + 'a;
+
+impl LeftOver {
+    /// What one ring and one file of call sites hold that are in memory, of a logger whose segments
+    /// are all committed up to `committed`; and what could not be read.
+    pub(crate) fn in_memory(ring: &[u8], sites: &[u8], committed: u64) -> (Self, Vec<Thread>) {
+        let logger = Dictionary::header(sites).unwrap_or_default().segment;
+        let place = Place { directory: PathBuf::new(), process_start: 0, logger };
+        let mut left = Self::default();
+        left.sites.extend(Sites::of(sites.to_vec(), Path::new("sites"), &place));
+        left.rings.extend(Ring::of(ring, Path::new("ring"), &place));
+        let threads = left.read_with(&|_| Some(committed));
+        (left, threads)
+    }
+
+    /// Finds the files of the logger that wrote the log, if its process has ended. That is judged by
+    /// what these files say of themselves: the log may say anything. `take`: they are going to be
+    /// removed, and other processes are to be kept away until then.
+    pub(crate) fn find(log: &Log, place: &Place, take: bool) -> Result<Self, RecoverError> {
+        let in_use = || RecoverError::InUse(log.path.clone());
+        let files = files_of(log.header.process, place)?;
+        let owner = log.owner()?;
+        let boot = boot_id().unwrap_or_default();
+        let mut left = Self { has_put_aside: files.has_put_aside, ..Self::default() };
+        let mut room = Room::default();
+        for path in files.sites {
+            let opened = Sites::open(&path, owner, place, take, &mut room);
+            match left.unless_refused(&path, opened)?.flatten() {
+                Some(Lookup::InUse) => return Err(in_use()),
+                Some(Lookup::Found(sites)) => left.sites.push(sites),
+                None => {}
+            }
+        }
+        for path in files.rings {
+            let ring = left.unless_refused(&path, Ring::open(&path, owner, place, &mut room))?;
+            left.rings.extend(ring.flatten());
+        }
+        let is_alive = |identity: &Identity| mapping::is_alive(identity, &boot);
+        if left.writers(place, boot).any(|writer| is_alive(&writer)) {
+            return Err(in_use());
+        }
+        Ok(left)
+    }
+
+    /// The processes that made the files, as each file says it; of one that says nothing, that of the
+    /// name.
+    fn writers(&self, place: &Place, boot: [u8; 16]) -> impl Iterator<Item = Identity> {
+        let named = move |path: &Path, extension| {
+            let name = Name::parse(path.file_name()?, extension)?;
+            let (process, process_start) = (name.process, name.start);
+            Some(Identity { process, process_start, boot, ..Identity::default() })
+        };
+        let of_rings = self.rings.iter().filter_map(move |ring| match &ring.image {
+            Some(image) => Some(image.identity().clone()),
+            None => named(&ring.path, mapping::EXTENSION),
+        });
+        let process_start = place.process_start;
+        let of_sites =
+            self.sites.iter().filter_map(move |sites| match Dictionary::header(&sites.bytes) {
+                Some(Header { process, boot, .. }) => {
+                    Some(Identity { process, process_start, boot, ..Identity::default() })
+                }
+                None => named(&sites.path, sites::EXTENSION),
+            });
+        of_rings.chain(of_sites)
+    }
+
+    /// Notes what was refused; what is gone is nothing.
+    fn unless_refused<T>(
+        &mut self,
+        path: &Path,
+        opened: Result<T, OpenError>,
+    ) -> Result<Option<T>, RecoverError> {
+        match opened {
+            Ok(opened) => Ok(Some(opened)),
+            Err(OpenError::Refused(reason)) => {
+                self.refused.push(RefusedFile { path: path.to_owned(), reason });
+                Ok(None)
+            }
+            Err(error) if error.is_missing() => Ok(None),
+            Err(OpenError::Io(error)) => Err(RecoverError::file(path, error)),
+        }
+    }
+
+    /// What has the name of such a file, and was left alone.
+    pub(crate) fn take_refused(&mut self) -> Vec<RefusedFile> {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.rings.is_empty() && self.sites.is_empty()
+    }
+
+    /// Reads what is in the rings and not in the log.
+    pub(crate) fn read(&mut self, log: &Log) -> Vec<Thread> {
+        self.read_with(&|segment| (segment == log.number()).then_some(log.committed))
+    }
+
+    /// The same with what is committed of which segment.
+    fn read_with(&mut self, committed: &Committed<'_>) -> Vec<Thread> {
+        for sites in &mut self.sites {
+            sites.problems.extend(self.dictionary.add(&sites.bytes));
+        }
+        let dictionary = &self.dictionary;
+        threads(self.rings.iter_mut().filter_map(|ring| ring.read(committed, dictionary)))
+    }
+
+    /// What could not be read.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = &String> {
+        let of_sites = self.sites.iter().flat_map(|sites| &sites.problems);
+        of_sites.chain(self.rings.iter().flat_map(|ring| &ring.problems))
+    }
+
+    /// How ticks become time: as the log has it for its last records.
+    pub(crate) fn clocks(&self) -> Vec<Clock> {
+        if !self.dictionary.clocks.is_empty() {
+            return self.dictionary.clocks.clone();
+        }
+        let images = self.rings.iter().filter_map(|ring| ring.image.as_ref());
+        let clocks = images.map(|image| image.identity().clock);
+        clocks.max_by_key(|clock| clock.monotonic_ns).into_iter().collect()
+    }
+
+    /// Removes the files. What is damaged gets another name, and so do, where anything is, the call
+    /// sites, without which a ring says nothing. They come last: if this is cut short, the next
+    /// recovery finds by them what is damaged.
+    pub(crate) fn remove(self) -> Vec<RingDamage> {
+        let keeps_sites = self.has_put_aside || self.problems().next().is_some();
+        let mut damage = Vec::new();
+        for Ring { path, problems, is_foreign, .. } in self.rings {
+            match (problems.is_empty(), is_foreign) {
+                (true, _) => remove(&path),
+                (false, true) => damage.push(RingDamage::new(path, &problems)),
+                (false, false) => damage.push(RingDamage::new(put_aside(path), &problems)),
+            }
+        }
+        for Sites { path, problems, .. } in self.sites {
+            let path = if keeps_sites { put_aside(path) } else { path };
+            match (problems.is_empty(), keeps_sites) {
+                (true, true) => {}
+                (true, false) => remove(&path),
+                (false, _) => damage.push(RingDamage::new(path, &problems)),
+            }
+        }
+        damage
+    }
+}
+
+impl LeftOver {
+    /// Removes the files, whatever is in them.
+    pub(crate) fn discard(self) {
+        self.rings.iter().for_each(|ring| remove(&ring.path));
+        self.sites.iter().for_each(|sites| remove(&sites.path));
+    }
+}
+
+/// The files of a process in a directory.
+#[derive(Default)]
+struct FilesOfProcess {
+    rings: Vec<PathBuf>,
+    sites: Vec<PathBuf>,
+    /// There are rings that were damaged, and kept.
+    has_put_aside: bool,
+}
+
+/// The files of a process, by their names.
+fn files_of(process: u32, place: &Place) -> Result<FilesOfProcess, RecoverError> {
+    let fail = |error| RecoverError::file(&place.directory, error);
+    let mut files = FilesOfProcess::default();
+    let entries = match fs::read_dir(&place.directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
+        Err(error) => return Err(fail(error)),
+    };
+    let put_aside = format!("{}{ASIDE}", mapping::EXTENSION);
+    for entry in entries {
+        let entry = entry.map_err(fail)?;
+        let is_of_process = |extension| {
+            let name = Name::parse(&entry.file_name(), extension);
+            name.is_some_and(|name| (name.process, name.start) == (process, place.process_start))
+        };
+        if is_of_process(mapping::EXTENSION) {
+            files.rings.push(entry.path());
+        } else if is_of_process(sites::EXTENSION) {
+            files.sites.push(entry.path());
+        }
+        files.has_put_aside |= is_of_process(&put_aside);
+    }
+    // In the order in which they were made.
+    files
+        .rings
+        .sort_by_key(|path| Name::parse(path.file_name()?, mapping::EXTENSION).map(|it| it.number));
+    files.sites.sort();
+    Ok(files)
+}
+
+/// What stands behind the name of a damaged file.
+const ASIDE: &str = ".damaged";
+
+fn remove(path: &Path) {
+    // What cannot be removed is found again, and what was recovered of it is there already.
+    let _ = fs::remove_file(path);
+}
+
+/// Gives a damaged file a name by which it is not found again.
+fn put_aside(path: PathBuf) -> PathBuf {
+    let mut aside = path.clone();
+    aside.as_mut_os_string().push(ASIDE);
+    if fs::rename(&path, &aside).is_ok() { aside } else { path }
+}
+
+/// What became of looking for a file of call sites.
+enum Lookup {
+    Found(Sites),
+    /// A logger uses it, or another recovery.
+    InUse,
+}
+
+impl Sites {
+    /// `None` where it is of another logger of the same process.
+    fn open(
+        path: &Path,
+        owner: Owner,
+        place: &Place,
+        take: bool,
+        room: &mut Room,
+    ) -> Result<Option<Lookup>, OpenError> {
+        let mut file = derived::open(path, owner)?;
+        let page = derived::read(&mut file, HEADER_BYTES as u64, u64::MAX, room)?;
+        if Self::of(page, path, place).is_none() {
+            return Ok(None);
+        }
+        if take {
+            // An error: a file system without locks.
+            if lock(&file).is_ok_and(|locked| locked == Locked::Elsewhere) {
+                return Ok(Some(Lookup::InUse));
+            }
+            if !is_at(&file, path)? {
+                // Somebody else has recovered it meanwhile.
+                return Ok(None);
+            }
+        }
+        let bytes = derived::read(&mut file, u64::MAX, sites::MAX_BYTES, room)?;
+        let found = Self::of(bytes, path, place);
+        Ok(found.map(|found| Lookup::Found(Self { _file: Some(file), ..found })))
+    }
+
+    /// `None` where it is of another logger of the same process.
+    fn of(bytes: Vec<u8>, path: &Path, place: &Place) -> Option<Self> {
+        let header = Dictionary::header(&bytes);
+        let is_ours = header.is_none_or(|header| header.segment == place.logger);
+        is_ours.then(|| Self { path: path.to_owned(), _file: None, bytes, problems: Vec::new() })
+    }
+}
+
+impl Ring {
+    /// `None` where it is of another logger of the same process.
+    fn open(
+        path: &Path,
+        owner: Owner,
+        place: &Place,
+        room: &mut Room,
+    ) -> Result<Option<Self>, OpenError> {
+        let mut file = derived::open(path, owner)?;
+        let most = ring_bytes(layout::MAX_CAPACITY_WORDS);
+        let page = derived::read(&mut file, layout::HEADER_BYTES as u64, most, room)?;
+        let Some(ring) = Self::of(&page, path, place) else { return Ok(None) };
+        let Some(image) = &ring.image else { return Ok(Some(ring)) };
+        let bytes = ring_bytes(image.identity().capacity_words);
+        Ok(Self::of(&derived::read(&mut file, bytes, most, room)?, path, place))
+    }
+
+    /// `None` where it is of another logger of the same process.
+    fn of(bytes: &[u8], path: &Path, place: &Place) -> Option<Self> {
+        let path = path.to_owned();
+        let mut ring = Self { path, image: None, problems: Vec::new(), is_foreign: false };
+        match Image::from_bytes(bytes) {
+            Ok(image) if image.identity().logger != place.logger => return None,
+            Ok(image) => ring.image = Some(image),
+            // It was never used.
+            Err(_) if is_unfinished(bytes) => {}
+            Err(error) => {
+                ring.is_foreign = matches!(error, RingError::Version(_));
+                ring.problems.push(error.to_string());
+            }
+        }
+        Some(ring)
+    }
+
+    fn read(&mut self, committed: &Committed<'_>, dictionary: &Dictionary) -> Option<Contents> {
+        let image = self.image.as_ref()?;
+        let consumed = image.consumed(committed);
+        if !consumed.certain {
+            let text = "it speaks of a log that is gone: some of its records may be in that one";
+            self.problems.push(text.to_owned());
+        }
+        let site = |record: &[u64]| dictionary.site(ring::address(record[0]));
+        let known = |record: &[u64]| match site(record) {
+            Some(site) if check::fits(site, record) => Fit::Record,
+            Some(_) => Fit::None,
+            None => Fit::Stranger,
+        };
+        let found = match image.recover(consumed, Some(&known)) {
+            Ok(found) => found,
+            Err(error) => {
+                self.problems.push(error.to_string());
+                return None;
+            }
+        };
+        // Of the identity, the other copy was good enough.
+        let damage = found.damage.iter().filter(|damage| damage.part != Part::Identity);
+        self.problems.extend(damage.map(|damage| damage.to_string()));
+        let records = found.records.iter().filter_map(|record| {
+            let header = *record.first_chunk()?;
+            Some(Recovered { site: site(record)?, header, arguments: check::arguments(record)? })
+        });
+        let records = records.collect();
+        let Identity { thread_os_id, thread_name, mode, purpose, .. } = image.identity();
+        Some(Contents {
+            thread: ThreadInfo { name: thread_name.clone(), os_id: *thread_os_id },
+            mode: *mode,
+            purpose: *purpose,
+            records,
+            overwritten: found.overwritten.unwrap_or_default(),
+        })
+    }
+}
+
+/// Whether the process died while it made the ring, and so before it had used it: the second copy of
+/// the identity is the last that is written, and the tail the first that is not zero behind that.
+fn is_unfinished(bytes: &[u8]) -> bool {
+    let is_zero =
+        |from: usize, length: usize| bytes.iter().skip(from).take(length).all(|byte| *byte == 0);
+    is_zero(layout::COPY_OFFSETS[1], layout::COPY_BYTES) && is_zero(layout::SHARED_OFFSET, 8)
+}

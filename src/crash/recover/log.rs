@@ -1,0 +1,133 @@
+//! The log of a dead process.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::beside::Kind as BesideKind;
+use crate::crash::recover::RecoverError;
+use crate::crash::recover::dictionary::frame_at;
+use crate::derived::Owner;
+use crate::format::frame::Kind;
+use crate::format::header::{COMMITTED_OFFSET, COPY_OFFSETS, Header};
+use crate::format::{ALIGNMENT, HEADER_BYTES};
+use crate::ring::files::place::Place;
+use crate::segment::lock::{Locked, is_at, lock};
+use crate::segment::{of_segment, remove_left_over, trim};
+
+/// How much of the end of a log is searched for what it says of its end, in bytes: other threads may
+/// have gone on logging while the process died.
+const END_BYTES: u64 = 64 << 10;
+
+/// A log that nobody writes to.
+pub(crate) struct Log {
+    pub(crate) path: PathBuf,
+    file: File,
+    pub(crate) header: Header,
+    /// Where its rings are, if they are in files.
+    pub(crate) place: Option<Place>,
+    pub(crate) committed: u64,
+}
+
+impl Log {
+    /// Opens it, and keeps loggers and other recoveries away from it.
+    pub(crate) fn lock(path: &Path) -> Result<Self, RecoverError> {
+        let fail = |error| RecoverError::file(path, error);
+        for _ in 0..100 {
+            let options = |write| File::options().read(true).write(write).open(path);
+            let file = options(true).or_else(|_| options(false)).map_err(fail)?;
+            // An error: a file system without locks. Then the process's number has to do.
+            if lock(&file).is_ok_and(|locked| locked == Locked::Elsewhere) {
+                return Err(RecoverError::InUse(path.to_owned()));
+            }
+            // A start may have renamed it before it was locked, and what was locked is not the log of
+            // that name any more.
+            if is_at(&file, path).map_err(fail)? {
+                return Self::read(path, file);
+            }
+        }
+        Err(fail(io::Error::other("somebody else replaces this file all the time")))
+    }
+
+    /// Reads one that this process has locked.
+    pub(crate) fn of_locked(path: &Path, file: &File) -> Result<Self, RecoverError> {
+        let file = file.try_clone().map_err(|error| RecoverError::file(path, error))?;
+        Self::read(path, file)
+    }
+
+    /// Opens it without a lock, which might keep a logger from starting, to look at it.
+    pub(crate) fn open(path: &Path) -> Result<Self, RecoverError> {
+        let file = File::open(path).map_err(|error| RecoverError::file(path, error))?;
+        Self::read(path, file)
+    }
+
+    fn read(path: &Path, mut file: File) -> Result<Self, RecoverError> {
+        let fail = |error| RecoverError::file(path, error);
+        let mut page = Vec::new();
+        file.rewind().map_err(fail)?;
+        (&mut file).take(HEADER_BYTES as u64).read_to_end(&mut page).map_err(fail)?;
+        let copy = COPY_OFFSETS.iter().find_map(|at| Header::from_copy(page.get(*at..)?));
+        let header = copy.ok_or_else(|| RecoverError::NotALog(path.to_owned()))?;
+        let committed = page.get(COMMITTED_OFFSET..).and_then(|at| at.first_chunk());
+        let committed = committed.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let place = Place::from_page(&page);
+        Ok(Self { path: path.to_owned(), file, header, place, committed })
+    }
+
+    /// How rings name the segment.
+    pub(crate) fn number(&self) -> u64 {
+        u64::from_le_bytes(*self.header.segment.first_chunk().unwrap_or(&[0; 8]))
+    }
+
+    /// Where what was recovered of it is, if it is there.
+    pub(crate) fn recovered(&self) -> Result<Option<PathBuf>, RecoverError> {
+        let found = of_segment(&self.path, self.owner()?, self.header.segment);
+        let mut recovered = found.into_iter().filter(|file| file.kind == BesideKind::Recovered);
+        Ok(recovered.next().map(|file| file.path))
+    }
+
+    /// Removes what killed processes left beside it that is of no use, and what was allocated for it
+    /// and never written.
+    pub(crate) fn clean(&self) {
+        remove_left_over(&self.path, &self.file);
+        trim(&self.file);
+    }
+
+    /// Whose files beside it are believed.
+    pub(crate) fn owner(&self) -> Result<Owner, RecoverError> {
+        let metadata = self.file.metadata();
+        metadata
+            .map(|metadata| Owner::of(&metadata))
+            .map_err(|error| RecoverError::file(&self.path, error))
+    }
+
+    /// Who may read and write it.
+    pub(crate) fn mode(&self) -> Result<u32, RecoverError> {
+        let metadata = self.file.metadata();
+        Ok(metadata.map_err(|error| RecoverError::file(&self.path, error))?.mode() & 0o666)
+    }
+
+    /// Whether it says how its process ended: in order, or by a signal that the logger noted.
+    pub(crate) fn tells_end(&self) -> bool {
+        let from = self.committed.saturating_sub(END_BYTES).max(HEADER_BYTES as u64);
+        let mut end = vec![0; self.committed.saturating_sub(from).min(END_BYTES) as usize];
+        if self.file.read_exact_at(&mut end, from).is_err() {
+            return false;
+        }
+        let frames = (0..end.len()).step_by(ALIGNMENT);
+        let kinds = frames.filter_map(|at| frame_at(&end, at, self.header.salt));
+        kinds.into_iter().any(|(kind, _)| matches!(kind, Kind::Signal | Kind::End))
+    }
+
+    /// Cuts off what is not committed.
+    pub(crate) fn cut(&mut self) -> Result<(), RecoverError> {
+        let fail = |error| RecoverError::file(&self.path, error);
+        let length = self.file.metadata().map_err(fail)?.len();
+        if (HEADER_BYTES as u64..length).contains(&self.committed) {
+            self.file.set_len(self.committed).map_err(fail)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! Which rings were one thread's, and the order of its records.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+
+use crate::crash::recovered::{Recovered, Thread};
+use crate::ring::storage::layout::{Mode, Purpose};
+use crate::shared::state::ThreadInfo;
+
+/// What a ring held.
+pub(crate) struct Contents {
+    pub(crate) thread: ThreadInfo,
+    pub(crate) mode: Mode,
+    pub(crate) purpose: Purpose,
+    pub(crate) records: Vec<Recovered>,
+    /// How many were overwritten before them, as far as it is known.
+    pub(crate) overwritten: u64,
+}
+
+/// The rings of a thread: it has one of each kind at most.
+struct Rings {
+    thread: ThreadInfo,
+    by_kind: [Option<Contents>; 3],
+}
+
+/// Puts together what belongs to one thread. The rings are in the order in which they were made.
+///
+/// The system gives the number of a thread that has ended to another one. But a thread's rings are
+/// made the flight recorder's first, and of a thread that has ended only that may be left: so a
+/// second ring of a kind, and all behind it, are the next thread's.
+pub(crate) fn threads(rings: impl Iterator<Item = Contents>) -> Vec<Thread> {
+    let mut threads: Vec<Rings> = Vec::new();
+    // By the system's number, the last thread that had it.
+    let mut last = HashMap::new();
+    for contents in rings {
+        let kind = match (contents.purpose, contents.mode) {
+            (Purpose::FlightRecorder, _) => FLIGHT,
+            (Purpose::Log, Mode::Bounded) => BOUNDED,
+            (Purpose::Log, Mode::Overwriting) => OVERWRITING,
+        };
+        let found = last.get(&contents.thread.os_id).map(|index: &usize| &mut threads[*index]);
+        let found = found.filter(|rings| {
+            rings.thread.name == contents.thread.name && rings.by_kind[kind].is_none()
+        });
+        match found {
+            Some(rings) => rings.by_kind[kind] = Some(contents),
+            None => {
+                last.insert(contents.thread.os_id, threads.len());
+                let mut rings =
+                    Rings { thread: contents.thread.clone(), by_kind: [const { None }; 3] };
+                rings.by_kind[kind] = Some(contents);
+                threads.push(rings);
+            }
+        }
+    }
+    threads.into_iter().map(Rings::into_thread).collect()
+}
+
+const BOUNDED: usize = 0;
+const OVERWRITING: usize = 1;
+const FLIGHT: usize = 2;
+
+impl Rings {
+    fn into_thread(self) -> Thread {
+        let [bounded, overwriting, flight] = self.by_kind;
+        let (records, overwritten) = merge(bounded, overwriting);
+        let (flight, flight_overwritten) = of(flight);
+        Thread { info: self.thread, records, overwritten, flight, flight_overwritten }
+    }
+}
+
+fn of(contents: Option<Contents>) -> (Vec<Recovered>, u64) {
+    contents.map_or_else(Default::default, |contents| (contents.records, contents.overwritten))
+}
+
+/// The records of both rings as the consumer would have ordered them (see `consumer::followed`);
+/// how many were overwritten, and before which record.
+fn merge(
+    bounded: Option<Contents>,
+    overwriting: Option<Contents>,
+) -> (Vec<Recovered>, (u64, usize)) {
+    let (bounded, (others, overwritten)) = (of(bounded).0, of(overwriting));
+    let mut records = Vec::with_capacity(bounded.len() + others.len());
+    let mut others = others.into_iter().peekable();
+    let mut before = None;
+    for record in bounded {
+        while let Some(other) = others.next_if(|other| other.header[1] < record.header[1]) {
+            before.get_or_insert(records.len());
+            records.push(other);
+        }
+        records.push(record);
+    }
+    let before = before.unwrap_or(records.len());
+    records.extend(others);
+    (records, (overwritten, before))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+    use crate::statement::call_site::{CallSite, Location};
+
+    static SITE: CallSite = CallSite::new(
+        Level::Info,
+        Location { target: "", module: "", file: "", line: 1, column: 1, format: "", names: &[] },
+        None,
+    );
+
+    fn ring(os_id: u64, purpose: Purpose, mode: Mode, ticks: &[u64]) -> Contents {
+        let record =
+            |ticks: &u64| Recovered { site: &SITE, header: [0, *ticks], arguments: vec![] };
+        Contents {
+            thread: ThreadInfo { name: "a name".to_owned(), os_id },
+            mode,
+            purpose,
+            records: ticks.iter().map(record).collect(),
+            overwritten: 7,
+        }
+    }
+
+    fn ticks(records: &[Recovered]) -> Vec<u64> {
+        records.iter().map(|record| record.header[1]).collect()
+    }
+
+    #[test]
+    fn rings_of_one_thread_are_put_together_and_those_of_the_next_are_not() {
+        use Mode::{Bounded, Overwriting};
+        use Purpose::{FlightRecorder, Log};
+        let rings = [
+            // A thread that ended, and left what is in its recorder.
+            ring(1, FlightRecorder, Overwriting, &[1, 2]),
+            ring(2, FlightRecorder, Overwriting, &[]),
+            // Another one with its number.
+            ring(1, FlightRecorder, Overwriting, &[8]),
+            ring(1, Log, Overwriting, &[3, 5, 5, 9]),
+            ring(2, Log, Bounded, &[4, 4]),
+            ring(1, Log, Bounded, &[2, 5, 6]),
+        ];
+        let found = threads(rings.into_iter());
+        let [ended, other, next] = &found[..] else { panic!("{} threads", found.len()) };
+        assert_eq!((ticks(&ended.flight), ticks(&ended.records)), (vec![1, 2], vec![]));
+        assert_eq!((ticks(&other.flight), ticks(&other.records)), (vec![], vec![4, 4]));
+        assert_eq!(ticks(&next.flight), [8]);
+        assert_eq!(ticks(&next.records), [2, 3, 5, 5, 5, 6, 9]);
+        assert_eq!(next.overwritten, (7, 1));
+        assert_eq!(ended.flight_overwritten, 7);
+    }
+}

@@ -1,0 +1,123 @@
+//! What a process does about a signal: reading it, setting it, passing a signal on.
+//!
+//! Everything here may be called in a signal handler.
+
+use std::ffi::{c_int, c_void};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// What is done about a signal.
+pub(crate) type Action = libc::sigaction;
+
+/// A handler that is told who sent the signal, or which address was at fault.
+pub(crate) type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
+/// What is done about `signal` now; `None` where there is no such signal.
+pub(crate) fn current(signal: c_int) -> Option<Action> {
+    let mut action = MaybeUninit::uninit();
+    // SAFETY: a null pointer for the new action changes nothing; the other one is valid for a
+    // write.
+    let failed = unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: the call has filled it in.
+    (failed == 0).then(|| unsafe { action.assume_init() })
+}
+
+/// Has `action` done about `signal` from now on; says whether that is possible.
+pub(crate) fn set(signal: c_int, action: &Action) -> bool {
+    // SAFETY: `action` is whole, and what it names is a handler of this signature or of the program
+    // that it was read from. A null pointer: the old action is not asked for.
+    unsafe { libc::sigaction(signal, action, ptr::null_mut()) == 0 }
+}
+
+/// An action that calls `handler`, on the thread's alternate stack where it has one, and otherwise
+/// is as `like`: what is blocked meanwhile, and whether calls of the system are resumed.
+pub(crate) fn calling(handler: Handler, like: &Action) -> Action {
+    let resumed =
+        if is_function(like) { like.sa_flags & libc::SA_RESTART } else { libc::SA_RESTART };
+    Action {
+        sa_sigaction: handler as usize,
+        sa_flags: libc::SA_SIGINFO | libc::SA_ONSTACK | resumed,
+        ..*like
+    }
+}
+
+/// Whether an action is the default one.
+pub(crate) fn is_default(action: &Action) -> bool {
+    action.sa_sigaction == libc::SIG_DFL
+}
+
+/// Whether an action is to do nothing.
+pub(crate) fn is_ignored(action: &Action) -> bool {
+    action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Whether an action calls a function.
+pub(crate) fn is_function(action: &Action) -> bool {
+    !is_default(action) && !is_ignored(action)
+}
+
+/// Whether an action calls this handler.
+pub(crate) fn calls(action: &Action, handler: Handler) -> bool {
+    action.sa_sigaction == handler as usize
+}
+
+/// Calls the function of an action as the kernel would.
+///
+/// # Safety
+/// To be called in a handler of `signal`, with what that was given. The action was read from this
+/// process, and calls a function.
+pub(crate) unsafe fn call(
+    action: &Action,
+    signal: c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+) {
+    if action.sa_flags & libc::SA_SIGINFO != 0 {
+        // SAFETY: with this flag, it is the address of such a function.
+        let function: Handler = unsafe { std::mem::transmute(action.sa_sigaction) };
+        function(signal, info, context);
+    } else {
+        // SAFETY: without the flag, it is the address of such a function.
+        let function: extern "C" fn(c_int) = unsafe { std::mem::transmute(action.sa_sigaction) };
+        function(signal);
+    }
+}
+
+/// Sends a signal to the calling thread once more, as it came. While its handler runs it is
+/// blocked, so that it takes effect when the handler returns.
+///
+/// # Safety
+/// `info` is what the handler of `signal` was given.
+pub(crate) unsafe fn send_again(signal: c_int, info: *mut libc::siginfo_t) {
+    let process = std::process::id() as c_int;
+    let thread = crate::crash::signals::os_thread_id() as c_int;
+    // SAFETY: the kernel reads `info`; a process may send any to itself.
+    let failed = unsafe {
+        libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, info.cast::<c_void>())
+    };
+    if failed != 0 {
+        // SAFETY: a call without pointers.
+        unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) };
+    }
+}
+
+/// Keeps signals that other processes send, and timers, from the calling thread: they go to the
+/// program's own threads. Those that a thread raises by a fault of its own still reach it, and the
+/// one by which profilers count.
+pub(crate) fn block_all_but_faults() {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: valid for a write.
+    unsafe { libc::sigfillset(set.as_mut_ptr()) };
+    // SAFETY: `sigfillset` has filled it in.
+    let mut set: libc::sigset_t = unsafe { set.assume_init() };
+    for signal in FAULTS.into_iter().chain([libc::SIGTRAP, libc::SIGSYS, libc::SIGPROF]) {
+        // SAFETY: the set is initialised.
+        unsafe { libc::sigdelset(&raw mut set, signal) };
+    }
+    // SAFETY: the set is initialised; the old one is not asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
+}
+
+/// The signals by which a program's own fault shows.
+pub(crate) const FAULTS: [c_int; 5] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];

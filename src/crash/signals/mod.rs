@@ -1,0 +1,338 @@
+//! Signals that end the process: the rings are drained before they have their effect.
+//!
+//! A handler runs in whatever the program was doing, inside `malloc` or inside a log call. So it
+//! does next to nothing: it leaves a request in the [`mailbox`], wakes the consumer, and waits,
+//! looking at the clock, until that is served or the time is up. Then what was there before kymo
+//! takes over: the program's own handler, that of Rust's standard library (which tells a stack
+//! overflow from other faults), or the default, with the exit status and the core file that it
+//! would have had.
+//!
+//! Every call in a handler is async-signal-safe: atomics; `clock_gettime`, `nanosleep`, `sigaction`
+//! and the signal's sending; and `Thread::unpark`, which on Linux is an atomic swap and a `futex`
+//! call.
+//!
+//! INV-1: what handlers look at, a [`Target`], is never freed: one, of some 2 KiB, for each logger
+//! with such handlers.
+//!
+//! Not taken: a thread that waits for signals (`signalfd`, a pipe). The interrupted thread would go
+//! on meanwhile, and return from `main` with another exit status, or miss the interruption that its
+//! own handler was to announce.
+
+pub(crate) mod action;
+pub(crate) mod mailbox;
+pub(crate) mod standby;
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::time::Duration;
+
+use action::{Action, FAULTS};
+use mailbox::{Mailbox, Request};
+use standby::Takeover;
+
+use crate::clock::{monotonic_ns, nanoseconds};
+use crate::process::fork;
+use crate::segment::guard;
+use crate::sync::Arc;
+use crate::sync::statics::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+
+/// How long past its limit a handler waits for a drain, in nanoseconds: the consumer has the limit for
+/// draining, and then marks and counts what is left in the rings.
+pub(crate) const GRACE_NS: u64 = 1_000_000_000;
+
+/// Which signals are handled, and for how long each may be delayed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Handled {
+    /// Faults: `SIGSEGV`, `SIGBUS`, `SIGILL`, `SIGFPE`, `SIGABRT`.
+    pub(crate) crash: Option<Duration>,
+    /// `SIGTERM`, `SIGINT`.
+    pub(crate) termination: Option<Duration>,
+    /// `SIGHUP`.
+    pub(crate) hangup: Option<Duration>,
+}
+
+impl Handled {
+    /// Each signal that is handled, whether it says that the program crashed, and the limit.
+    fn all(self) -> impl Iterator<Item = (c_int, bool, Duration)> {
+        let crash = self.crash.into_iter().flat_map(|limit| FAULTS.map(|it| (it, true, limit)));
+        let termination = self
+            .termination
+            .into_iter()
+            .flat_map(|limit| [libc::SIGTERM, libc::SIGINT].map(|it| (it, false, limit)));
+        let hangup = self.hangup.into_iter().map(|limit| (libc::SIGHUP, false, limit));
+        crash.chain(termination).chain(hangup)
+    }
+}
+
+/// What a logger and the handlers share.
+pub(crate) struct Emergency {
+    /// What signal handlers ask for.
+    pub(crate) mailbox: Mailbox,
+    pub(crate) takeover: Takeover,
+    /// The operating system's numbers of the consumer's thread, and of the one that stands by.
+    threads: [AtomicU64; 2],
+}
+
+impl Default for Emergency {
+    fn default() -> Self {
+        let threads = [const { AtomicU64::new(0) }; 2];
+        Self { mailbox: Mailbox::new(), takeover: Takeover::new(), threads }
+    }
+}
+
+impl Emergency {
+    /// Whether a thread is the consumer's.
+    pub(crate) fn is_consumer_thread(&self, os_id: u64) -> bool {
+        // Relaxed, all: a thread asks for itself; another one's number is not its own.
+        self.threads[0].load(Ordering::Relaxed) == os_id
+    }
+
+    /// Whether a thread is the one that stands by.
+    fn is_standby_thread(&self, os_id: u64) -> bool {
+        self.threads[1].load(Ordering::Relaxed) == os_id
+    }
+
+    /// For the consumer's thread, first of all.
+    pub(crate) fn set_consumer_thread(&self, os_id: u64) {
+        self.threads[0].store(os_id, Ordering::Relaxed);
+    }
+
+    fn set_standby_thread(&self, os_id: u64) {
+        self.threads[1].store(os_id, Ordering::Relaxed);
+    }
+}
+
+/// What a handler has to know of the logger.
+struct Target {
+    emergency: Arc<Emergency>,
+    consumer: std::thread::Thread,
+    standby: Option<std::thread::Thread>,
+    /// The process that all this is of, as `fork` counts.
+    generation: u32,
+    signals: Vec<Signal>,
+    /// The thread that crashed first; 0 before.
+    crashed: AtomicU64,
+    /// Whether its crash has been dealt with.
+    crash_drained: AtomicBool,
+}
+
+/// A signal that is handled.
+struct Signal {
+    number: c_int,
+    crash: bool,
+    limit_ns: u64,
+    previous: Action,
+}
+
+/// The last logger with handlers, whether it runs or not; null before the first.
+static TARGET: AtomicPtr<Target> = AtomicPtr::new(ptr::null_mut());
+
+/// Installs the handlers. To be called by one thread at a time.
+pub(crate) fn install(
+    handled: Handled,
+    emergency: &Arc<Emergency>,
+    consumer: std::thread::Thread,
+    standby: Option<std::thread::Thread>,
+) {
+    // Those of a logger that was leaked, or of the process from which this one was forked.
+    uninstall();
+    let signals = handled.all().filter_map(|(number, crash, limit)| {
+        let previous = action::current(number)?;
+        let wanted = !action::is_ignored(&previous) && !action::calls(&previous, handler(crash));
+        let limit_ns = nanoseconds(limit);
+        wanted.then_some(Signal { number, crash, limit_ns, previous })
+    });
+    let signals: Vec<Signal> = signals.collect();
+    if signals.is_empty() {
+        return;
+    }
+    let (emergency, generation) = (emergency.clone(), fork::generation());
+    let target = Box::new(Target {
+        emergency,
+        consumer,
+        standby,
+        generation,
+        signals,
+        crashed: AtomicU64::new(0),
+        crash_drained: AtomicBool::new(false),
+    });
+    let target: &Target = Box::leak(target);
+    // Release: pairs with the acquire load in `target`.
+    TARGET.store(ptr::from_ref(target).cast_mut(), Ordering::Release);
+    for signal in &target.signals {
+        action::set(signal.number, &action::calling(handler(signal.crash), &signal.previous));
+    }
+}
+
+/// Takes the handlers away again, where they are still in place: a program that has put its own in
+/// front of them keeps those. To be called by one thread at a time, before the next `install`.
+pub(crate) fn uninstall() {
+    let Some(target) = target() else { return };
+    for signal in &target.signals {
+        let ours = |now: &Action| action::calls(now, handler(signal.crash));
+        if action::current(signal.number).as_ref().is_some_and(ours) {
+            action::set(signal.number, &signal.previous);
+        }
+    }
+}
+
+fn handler(crash: bool) -> action::Handler {
+    if crash { on_crash } else { on_termination }
+}
+
+fn target() -> Option<&'static Target> {
+    // Acquire: pairs with the release in `install`.
+    let target = TARGET.load(Ordering::Acquire);
+    // SAFETY: null, or a leaked box that nobody changes (INV-1).
+    unsafe { target.as_ref() }
+}
+
+impl Target {
+    fn mailbox(&self) -> &Mailbox {
+        &self.emergency.mailbox
+    }
+
+    fn signal(&self, number: c_int) -> Option<&Signal> {
+        self.signals.iter().find(|signal| signal.number == number)
+    }
+
+    /// As `drain`, for a crash. Two threads that crash at once are one crash: the second one waits.
+    /// (One thread may crash again: `std` reports a stack overflow and aborts.)
+    fn drain_crash(&self, signal: &Signal, request: Request) {
+        let this_thread = os_thread_id();
+        // Relaxed: only one thread finds zero; nothing is read on account of it.
+        let first =
+            self.crashed.compare_exchange(0, this_thread, Ordering::Relaxed, Ordering::Relaxed);
+        let by_other = first.is_err_and(|first| first != this_thread);
+        if by_other
+            && !self.emergency.is_consumer_thread(this_thread)
+            && !self.emergency.is_standby_thread(this_thread)
+        {
+            let deadline_ns =
+                monotonic_ns().saturating_add(signal.limit_ns).saturating_add(GRACE_NS);
+            // Acquire: pairs with the release below.
+            while !self.crash_drained.load(Ordering::Acquire) && monotonic_ns() < deadline_ns {
+                nap();
+            }
+            return;
+        }
+        self.drain(signal, request);
+        // Release: pairs with the acquire above: what the other drained is in the file.
+        self.crash_drained.store(true, Ordering::Release);
+    }
+
+    /// Has the rings drained, and waits until that is done or the time is up.
+    fn drain(&self, signal: &Signal, request: Request) {
+        // In the child of a fork there is no consumer.
+        if self.generation != fork::generation() {
+            return;
+        }
+        let deadline_ns = monotonic_ns().saturating_add(signal.limit_ns);
+        let this_thread = os_thread_id();
+        let by_consumer = self.emergency.is_consumer_thread(this_thread);
+        if !by_consumer && self.emergency.is_standby_thread(this_thread) {
+            // It was draining because the consumer had crashed, and met the same fault: that was
+            // all that could be done.
+            if let Some(request) = self.mailbox().pending() {
+                self.mailbox().acknowledge(request);
+            }
+            return;
+        }
+        self.mailbox().set_deadline(request.signal(), deadline_ns);
+        let (request, _) = self.mailbox().request(request);
+        if by_consumer {
+            // Nobody else uses what is the consumer's, as long as it waits here.
+            match &self.standby {
+                Some(standby) => {
+                    self.emergency.takeover.ask();
+                    standby.unpark();
+                }
+                None => return,
+            }
+        } else {
+            self.consumer.unpark();
+        }
+        let deadline_ns = deadline_ns.saturating_add(GRACE_NS);
+        while !self.mailbox().is_served(request) && monotonic_ns() < deadline_ns {
+            nap();
+        }
+    }
+}
+
+/// The process is about to die of a fault, its own or one that it was sent.
+extern "C" fn on_crash(number: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
+    let saved = errno();
+    // SAFETY: the kernel gives a handler of this kind what it knows of the signal.
+    if number == libc::SIGBUS && guard::absorb(unsafe { &*info }) {
+        // Somebody cut the file: no crash.
+        return set_errno(saved);
+    }
+    let found = target().and_then(|target| target.signal(number).map(|signal| (target, signal)));
+    if let Some((target, signal)) = found {
+        target.drain_crash(signal, Request::drain(number as u8, os_thread_id()).marked());
+        action::set(number, &signal.previous);
+    }
+    // SAFETY: the kernel gives a handler of this kind what it knows of the signal.
+    let by_fault = unsafe { (*info).si_code } > 0;
+    // A fault comes again when the instruction is executed again: then the core shows the true
+    // place. `SIGABRT` is always sent, and so is a report of memory that nobody is using yet.
+    if !by_fault || number == libc::SIGABRT || is_report(number, info) {
+        // SAFETY: in the handler, with what that was given.
+        unsafe { action::send_again(number, info) };
+    }
+    set_errno(saved);
+}
+
+/// Whether this is the kernel's word that memory has gone bad, and no instruction met it.
+fn is_report(number: c_int, info: *mut libc::siginfo_t) -> bool {
+    // SAFETY: as in `on_crash`.
+    number == libc::SIGBUS && unsafe { (*info).si_code } == libc::BUS_MCEERR_AO
+}
+
+/// Somebody wants the process to end.
+extern "C" fn on_termination(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let saved = errno();
+    let found = target().and_then(|target| target.signal(number).map(|signal| (target, signal)));
+    if let Some((target, signal)) = found {
+        let request = Request::drain(number as u8, os_thread_id());
+        let fatal = action::is_default(&signal.previous);
+        target.drain(signal, if fatal { request.marked().closing() } else { request });
+        if fatal {
+            action::set(number, &signal.previous);
+            // SAFETY: in the handler, with what that was given.
+            unsafe { action::send_again(number, info) };
+        } else {
+            set_errno(saved);
+            // SAFETY: in the handler, with what that was given; neither default nor ignored
+            // (`install` leaves those that are), so it calls a function.
+            unsafe { action::call(&signal.previous, number, info, context) };
+        }
+    }
+    set_errno(saved);
+}
+
+/// The operating system's number of the calling thread.
+pub(crate) fn os_thread_id() -> u64 {
+    rustix::thread::gettid().as_raw_nonzero().get() as u64
+}
+
+/// Lets 50 µs pass.
+fn nap() {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: 50_000 };
+    // SAFETY: valid for a read; the time that is left is not asked for.
+    unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
+}
+
+fn errno() -> c_int {
+    // SAFETY: always valid, for the calling thread.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    unsafe { *errno }
+}
+
+fn set_errno(value: c_int) {
+    // SAFETY: always valid, for the calling thread.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    unsafe { *errno = value };
+}

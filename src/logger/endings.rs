@@ -1,0 +1,147 @@
+//! The options that say how a logger ends with its process.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::crash::signals::Handled;
+use crate::logger::builder::Builder;
+
+/// How a logger ends with its process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Endings {
+    pub(crate) exit_timeout: Duration,
+    pub(crate) signals: Handled,
+    pub(crate) pid_in_name: bool,
+}
+
+impl Default for Endings {
+    fn default() -> Self {
+        let signals = Handled::default();
+        Self { exit_timeout: Duration::from_secs(5), signals, pid_in_name: false }
+    }
+}
+
+impl Builder {
+    /// For how long the end of the process may be delayed where the logger was not shut down.
+    /// Default: 5 s.
+    ///
+    /// `exit`, and a return from `main` while the [`Logger`](crate::Logger) was leaked or is in a
+    /// static, drain all rings and close the file. This is the limit. (`_exit` and `abort` end a
+    /// process at once; for the latter there is [`Builder::drain_on_crash`].)
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("kymo-exit-{}.kymo", std::process::id()));
+    /// use std::time::Duration;
+    ///
+    /// let logger = kymo::Logger::builder(&path).exit_timeout(Duration::from_secs(1)).start()?;
+    /// std::mem::forget(logger);
+    /// kymo::info!("this is in the file when the process has ended");
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn exit_timeout(mut self, limit: Duration) -> Self {
+        self.endings.exit_timeout = limit;
+        self
+    }
+
+    /// Drains all rings when the process gets a `SIGTERM` or `SIGINT`, for up to `limit`, before the
+    /// signal has its effect. Default: no.
+    ///
+    /// Where the program has no handler of its own, the file is marked with the signal and closed,
+    /// and the process dies of the signal, as it would have. A handler that was installed before the
+    /// logger started is called after the drain, and the logger goes on. Signals that the program
+    /// ignores stay ignored. One that is installed later takes the place of this.
+    ///
+    /// The thread that the signal interrupts waits meanwhile. Should it hold a lock of the logger
+    /// just then (while it makes its ring or flushes), it waits for the whole limit.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("kymo-term-{}.kymo", std::process::id()));
+    /// use std::time::Duration;
+    ///
+    /// let limit = Duration::from_secs(2);
+    /// let logger = kymo::Logger::builder(&path).drain_on_termination(limit).start()?;
+    /// # drop(logger);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drain_on_termination(mut self, limit: Duration) -> Self {
+        self.endings.signals.termination = Some(limit);
+        self
+    }
+
+    /// As [`Builder::drain_on_termination`], on `SIGHUP`. Default: no.
+    pub fn drain_on_hangup(mut self, limit: Duration) -> Self {
+        self.endings.signals.hangup = Some(limit);
+        self
+    }
+
+    /// Drains all rings when the program crashes, for up to `limit`, before the signal has its
+    /// effect: `SIGSEGV`, `SIGBUS`, `SIGILL`, `SIGFPE`, `SIGABRT` (`abort`, and a panic where panics
+    /// abort). Default: no.
+    ///
+    /// What is left in the rings when the limit is reached is counted and marked as dropped
+    /// ([`DropReason::ShutdownTimedOut`](crate::DropReason)), for which the signal is delayed by up to
+    /// a second more. Rings in files keep it, for whoever recovers them
+    /// ([`Builder::crash_proof`]).
+    ///
+    /// The file is marked with the signal and the thread; it is left as it is, without an end. The
+    /// exit status and the core file are what they would have been: what was there before the logger
+    /// started, the program's handler or that of Rust's standard library (which reports stack
+    /// overflows), is put back and gets the signal. A program that survives its faults by a handler
+    /// of its own has no handlers of the logger's from then on.
+    ///
+    /// A crash of the consumer itself (in a custom clock, say) is drained by a thread that stands
+    /// by; it costs a stack of 256 KiB of address space.
+    ///
+    /// A stack overflow is handled where the thread has an alternate stack, as all threads that
+    /// `std` makes do.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("kymo-crash-{}.kymo", std::process::id()));
+    /// use std::time::Duration;
+    ///
+    /// let limit = Duration::from_secs(1);
+    /// let logger = kymo::Logger::builder(&path).drain_on_crash(limit).start()?;
+    /// # drop(logger);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drain_on_crash(mut self, limit: Duration) -> Self {
+        self.endings.signals.crash = Some(limit);
+        self
+    }
+
+    /// Whether the file's name gets the process id: `app.kymo` becomes `app.4711.kymo`. Default: no.
+    ///
+    /// For programs of which several run at a time, and for the children of a fork. A file belongs
+    /// to one process; a second one that is to write to it fails to start.
+    /// [`Logger::path`](crate::Logger::path) says the name.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join("kymo-doc-pid.kymo");
+    /// let logger = kymo::Logger::builder(&path).pid_in_name(true).start()?;
+    /// let name = logger.path().file_name().unwrap().to_str().unwrap();
+    /// assert_eq!(name, format!("kymo-doc-pid.{}.kymo", std::process::id()));
+    /// # let path = logger.path().to_owned();
+    /// # drop(logger);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pid_in_name(mut self, wanted: bool) -> Self {
+        self.endings.pid_in_name = wanted;
+        self
+    }
+}
+
+/// `app.kymo` with something in between: `app.4711.kymo`.
+pub(crate) fn with_infix(path: &Path, infix: impl std::fmt::Display) -> PathBuf {
+    let mut name: OsString = path.file_stem().unwrap_or_default().to_os_string();
+    name.push(format!(".{infix}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}

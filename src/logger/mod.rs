@@ -1,0 +1,498 @@
+//! The logger: starts the consumer, lets threads find it, and ends it.
+
+pub(crate) mod builder;
+pub(crate) mod endings;
+pub(crate) mod error;
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::call::hot::GATE;
+use crate::clock::discipline::Discipline;
+use crate::clock::{TickSource, monotonic_ns, nanoseconds};
+use crate::consumer::{Consumer, Pacing, Report, Watch};
+use crate::crash::exit;
+use crate::crash::recover::{Discardable, RecoverError, Recovery, discardable, recover_locked};
+use crate::crash::signals::{self, standby};
+use crate::level::Level;
+use crate::logger::builder::Builder;
+use crate::logger::endings::with_infix;
+use crate::logger::error::{StartError, StartErrorKind};
+use crate::process::fork;
+use crate::ring::files::CrashProof;
+use crate::segment::guard;
+use crate::segment::mapped::MappedFile;
+use crate::segment::{Output, Target};
+use crate::shared::core::Core;
+use crate::shared::orphans::{self, Orphan};
+use crate::shared::stats::{Counters, Stats};
+use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
+use crate::sync::{Arc, thread};
+
+/// The logger that runs in this process.
+static RUNNING: Mutex<Option<Arc<Core>>> = Mutex::new(None);
+
+/// The lock on it.
+pub(crate) type Running = MutexGuard<'static, Option<Arc<Core>>>;
+
+pub(crate) fn running() -> Running {
+    // Nothing under this lock leaves the option half changed.
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The logger that runs in this process, if one does.
+pub(crate) fn current() -> Option<Arc<Core>> {
+    running().clone()
+}
+
+/// Takes the logger away from statements, for `exit`, unless the lock is not to be had.
+pub(crate) fn withdraw(limit: Duration) -> Option<Arc<Core>> {
+    let core = exit::lock_within(&RUNNING, limit)?.take();
+    // Relaxed: see `hot::enabled`.
+    GATE.store(Level::Trace as u8, Ordering::Relaxed);
+    core
+}
+
+/// For the child of a fork, which has no logger.
+pub(crate) fn forget(running: &mut Running) {
+    // Without a destructor: what it leads to was in use by threads that are not here.
+    std::mem::forget(running.take());
+}
+
+/// A running logger. Dropped, it drains all rings, closes the file and ends.
+///
+/// There is one logger in a process at a time; log statements find it by themselves. Keep this
+/// value as long as anything is to be logged: a local of `main` is the place for it.
+///
+/// ```
+/// # let path = std::env::temp_dir().join(format!("kymo-doc-{}.kymo", std::process::id()));
+/// let logger = kymo::Logger::builder(&path).start()?;
+/// kymo::info!("{} is {}", "answer", 42);
+/// let report = logger.shutdown();
+/// assert_eq!((report.written, report.dropped), (1, 0));
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "the logger ends when this value is dropped"]
+pub struct Logger {
+    core: Arc<Core>,
+    consumer: Option<JoinHandle<Report>>,
+    path: PathBuf,
+    /// The process that it was started in.
+    generation: u32,
+    recovered: Option<Recovery>,
+}
+
+impl Logger {
+    /// A logger that will write to `path`, a file or a symbolic link to one.
+    pub fn builder(path: impl Into<PathBuf>) -> Builder {
+        Builder::new(path.into())
+    }
+
+    /// The file that is written.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    /// What the start recovered of the log that was there before; `None` where that was not asked
+    /// for ([`Builder::recover`]), or there was none.
+    pub fn recovered(&self) -> Option<&Recovery> {
+        self.recovered.as_ref()
+    }
+
+    /// [`flush`](crate::flush).
+    pub fn flush(&self) -> bool {
+        crate::flush()
+    }
+
+    /// [`flush_timeout`](crate::flush_timeout).
+    pub fn flush_timeout(&self, timeout: Duration) -> bool {
+        crate::flush_timeout(timeout)
+    }
+
+    /// What the logger has done so far. Stops nobody; takes some microseconds and a few more for
+    /// each thread. In the child of a fork all is zero.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("kymo-stats-{}.kymo", std::process::id()));
+    /// # let logger = kymo::Logger::builder(&path).start()?;
+    /// kymo::info!("{} is {}", "answer", 42);
+    /// logger.flush();
+    /// let stats = logger.stats();
+    /// assert_eq!((stats.total.written(), stats.total.dropped()), (1, 0));
+    /// # drop(logger);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        if self.generation != fork::generation() {
+            // The child of a fork has no logger; and somebody who is not here may have had the
+            // lock.
+            return Counters::default().stats();
+        }
+        self.core.counters.stats()
+    }
+
+    /// Writes into the file what the flight recorders of all threads hold, waits until it is there,
+    /// and returns how many records that were. 0 where nothing was recorded since the last dump, where
+    /// there is no flight recorder, or where the logger or its output has ended.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("kymo-dump-{}.kymo", std::process::id()));
+    /// use kymo::Level;
+    ///
+    /// let logger = kymo::Logger::builder(&path).flight_recorder(Level::Debug, 1 << 20).start()?;
+    /// kymo::debug!("nobody sees this unless it is asked for");
+    /// assert_eq!(logger.dump_flight_recorder(), 1);
+    /// assert_eq!(logger.dump_flight_recorder(), 0);
+    /// # drop(logger);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn dump_flight_recorder(&self) -> u64 {
+        if self.generation != fork::generation() || self.core.policies.flight.is_none() {
+            return 0;
+        }
+        self.core.dump_flight_recorder()
+    }
+
+    /// Changes the least urgent level that is logged.
+    pub fn set_max_level(&self, level: Level) {
+        // Relaxed: see `hot::enabled`.
+        GATE.store(level as u8, Ordering::Relaxed);
+    }
+
+    /// Drains all rings, closes the file, and says what became of everything that was logged.
+    ///
+    /// Other threads may go on logging. What they log from now on is counted by
+    /// [`unlogged`](crate::unlogged).
+    pub fn shutdown(mut self) -> Report {
+        self.end(None)
+    }
+
+    /// As [`Logger::shutdown`], but leaves in the rings what could not be written within `timeout`.
+    /// [`Report::unwritten`] says how many records that are; they have marks in the file.
+    ///
+    /// Where the consumer does not answer at all, because the system keeps it waiting for the disk,
+    /// the report has an error of the kind [`TimedOut`](io::ErrorKind::TimedOut), and says what had
+    /// been written and dropped before; the consumer ends by itself when it can.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Report {
+        self.end(Some(timeout))
+    }
+
+    fn end(&mut self, timeout: Option<Duration>) -> Report {
+        let Some(consumer) = self.consumer.take() else { return Report::default() };
+        let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
+        if self.generation != fork::generation() {
+            // The child of a fork has no consumer, and nothing to free that it shared with it.
+            std::mem::forget((consumer, self.core.clone()));
+            return Report::default();
+        }
+        let mut running = running();
+        // `exit` may have withdrawn it, and another one may have been started since.
+        if running.as_ref().is_some_and(|core| Arc::ptr_eq(core, &self.core)) {
+            *running = None;
+            // Relaxed: see `hot::enabled`. Without a logger everything passes, to be counted.
+            GATE.store(Level::Trace as u8, Ordering::Relaxed);
+        }
+        drop(running);
+        self.core.control.stop(deadline);
+        if consumer.thread().id() == std::thread::current().id() {
+            // It would wait for itself. It ends when its hook has returned.
+            self.core.end_files();
+            let text = "the logger was ended by its own hook: it ends behind that";
+            let error = Some(io::Error::new(io::ErrorKind::WouldBlock, text));
+            return Report { error, ..Report::default() };
+        }
+        if deadline.is_some_and(|deadline| !ends_until(&consumer, deadline)) {
+            self.core.end_files();
+            let stats = self.core.counters.stats();
+            let text = "the consumer did not end in time: it waits for the disk";
+            return Report {
+                written: stats.total.written(),
+                dropped: stats.total.dropped(),
+                dumped: stats.dumped,
+                rescued: stats.rescued,
+                file_bytes: stats.file_bytes,
+                error: Some(io::Error::new(io::ErrorKind::TimedOut, text)),
+                ..Report::default()
+            };
+        }
+        let mut report = consumer.join().unwrap_or_else(|_| Report {
+            error: Some(io::Error::other("the consumer panicked")),
+            ..Report::default()
+        });
+        self.core.end_files();
+        // Some may have been rescued since the consumer ended.
+        report.rescued = self.core.counters.rescued.get();
+        // One that was started since has handlers of its own.
+        let running = crate::logger::running();
+        if running.is_none() {
+            signals::uninstall();
+        }
+        report
+    }
+}
+
+/// How long behind its deadline a consumer that was told to stop is waited for: what it has to
+/// write even then are marks and totals.
+const GRACE_NS: u64 = 100_000_000;
+
+/// Whether a consumer that was told to stop ends about in time.
+fn ends_until(consumer: &JoinHandle<Report>, deadline_ns: u64) -> bool {
+    while !consumer.is_finished() {
+        if monotonic_ns() >= deadline_ns.saturating_add(GRACE_NS) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+impl fmt::Debug for Logger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logger").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Logger {
+    fn drop(&mut self) {
+        self.end(None);
+    }
+}
+
+impl Builder {
+    /// Makes the file, starts the consumer, and opens the gate for log statements.
+    ///
+    /// It takes some milliseconds, in which the hardware counter is compared with the clock.
+    ///
+    /// # Errors
+    /// If a logger runs already, if another process writes to the file, if the file cannot be made,
+    /// allocated (its first part) or mapped, or if the consumer cannot be pinned; with
+    /// [`Builder::crash_proof`], if its directory has no room; with [`Builder::recover`], if that
+    /// fails. Then nothing was made, renamed or written over (but what was recovered is).
+    pub fn start(mut self) -> Result<Logger, StartError> {
+        fork::register();
+        let mut running = running();
+        if running.is_some() {
+            return Err(StartErrorKind::AlreadyRunning.into());
+        }
+        if self.endings.pid_in_name {
+            self.path = with_infix(&self.path, std::process::id());
+        }
+        let ring_words = self.ring_words();
+        // From now on nobody else writes there, or renames what is there.
+        let target = Target::lock(&self.path)?;
+        let recovered = self.recover_last(&target)?;
+        if recovered.as_ref().is_some_and(|it| it.records() > 0) {
+            // Whoever wants it recovered does not want it written over.
+            self.overwrite = false;
+        }
+        let discarded = match target.found() {
+            Some(log) if target.loses_content(self.overwrite) => discardable(target.path(), log),
+            _ => Discardable::default(),
+        };
+        let clock = TickSource::new(self.clock);
+        let crash_proof = self.make_crash_proof(clock)?;
+        let core = Core::new(clock, self.policies, ring_words).with_crash_proof(crash_proof);
+        let core = Arc::new(core);
+        let begun = self.begin(&core, target, discarded);
+        if let (Err(_), Some(crash_proof)) = (&begun, core.crash_proof()) {
+            crash_proof.end();
+        }
+        let (consumer, standby) = begun?;
+        exit::end_at_exit(&core, self.endings.exit_timeout);
+        let thread = consumer.thread().clone();
+        signals::install(self.endings.signals, &core.emergency, thread, standby);
+        // The coarse clock must not show what it showed when the last logger ended.
+        core.clock.begin_sweep();
+        // Relaxed: see `hot::enabled`.
+        GATE.store(self.max_level as u8, Ordering::Relaxed);
+        *running = Some(core.clone());
+        let generation = fork::generation();
+        Ok(Logger { core, consumer: Some(consumer), path: self.path, generation, recovered })
+    }
+
+    /// Recovers what is there already, if that is wanted.
+    fn recover_last(&self, target: &Target) -> Result<Option<Recovery>, StartError> {
+        let Some(log) = target.found().filter(|_| self.recover) else { return Ok(None) };
+        match recover_locked(target.path(), log) {
+            Ok(recovery) => Ok(Some(recovery)),
+            // Something else lies there, which is renamed, or written over. Or a process has that log
+            // still, and does not write to it: it is this one, and what its last logger left can be
+            // recovered when it has ended.
+            Err(RecoverError::NotALog(_) | RecoverError::InUse(_)) => Ok(None),
+            Err(RecoverError::File(path, error)) => Err(StartError::file(&path, error)),
+        }
+    }
+
+    /// Opens the segment, and starts the consumer.
+    /// `discarded`: what is going to be discarded with what is there.
+    fn begin(
+        &self,
+        core: &Arc<Core>,
+        target: Target,
+        discarded: Discardable,
+    ) -> Result<(JoinHandle<Report>, Standby), StartError> {
+        // Before the file is touched: a consumer that cannot be pinned leaves no trace.
+        let consumer = self.spawn_consumer(core.clone(), discarded.records())?;
+        let segment = self.open_segment(core, target, discarded)?;
+        // Now, and not by the consumer: critical records may need it before that is ready.
+        core.set_log(segment.output.log_file());
+        let standby = consumer.standby.clone();
+        // Rings in files say how ticks become time, and of which segment they are.
+        let wait = core.crash_proof().is_some();
+        Ok((consumer.begin(segment, wait)?, standby))
+    }
+
+    /// Makes what rings in files need, if they are wanted.
+    fn make_crash_proof(&self, clock: TickSource) -> Result<Option<CrashProof>, StartError> {
+        let make = |directory: &PathBuf| {
+            CrashProof::new(directory, clock).map_err(|error| StartError::file(directory, error))
+        };
+        self.crash_proof.as_ref().map(make).transpose()
+    }
+
+    fn open_segment(
+        &self,
+        core: &Core,
+        target: Target,
+        discarded: Discardable,
+    ) -> Result<Segment, StartError> {
+        let window = self.window_bytes();
+        let (source, rings) = (core.clock.source(), core.crash_proof());
+        let rings = rings.map(|crash_proof| crash_proof.place().clone());
+        let discard = || discarded.discard();
+        let output = MappedFile::create_at(target, self.overwrite, discard, source, window, rings)?;
+        Ok(Segment { salt: output.salt(), output })
+    }
+
+    /// Makes the consumer's thread, and waits until it is pinned, if it is to be.
+    fn spawn_consumer(&self, core: Arc<Core>, discarded: u64) -> Result<Waiting, StartError> {
+        let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
+        let pin = self.consumer_core;
+        let watch = Watch::new(self.hook.clone(), self.high_water, discarded);
+        let (ready, pinned) = mpsc::sync_channel(1);
+        let (segment, given) = mpsc::sync_channel::<Segment>(1);
+        let (says_begun, begun) = mpsc::sync_channel(1);
+        let crash = self.endings.signals.crash;
+        let standby = crash.map(|_| standby::stand_by(core.emergency.clone())).transpose();
+        let standby = standby.map_err(StartErrorKind::Thread)?;
+        let end = EndOnDrop(core.clone(), standby.clone());
+        let run = move || {
+            let _end = end;
+            signals::action::block_all_but_faults();
+            core.emergency.set_consumer_thread(signals::os_thread_id());
+            let _ = ready.send(pin.map_or(Ok(()), pin_to));
+            guard::unblock_in_this_thread();
+            // Nothing is given where pinning failed, or opening the segment.
+            let Ok(segment) = given.recv() else { return Report::default() };
+            let discipline = first_observations(core.clock);
+            let Segment { output, salt } = segment;
+            let mut consumer = Consumer::new(core.clone(), discipline, output, salt);
+            consumer.set_watch(watch);
+            let _ = says_begun.send(());
+            // A panic (of a custom clock, say) must leave no thread waiting, and no record
+            // uncounted.
+            // SAFETY: it stays here until `withdraw`, and this thread alone uses it.
+            unsafe { core.emergency.takeover.offer(&raw mut consumer) };
+            let run = AssertUnwindSafe(|| consumer.run(|found| pacing.wait(found, &core.counters)));
+            let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
+            core.emergency.takeover.withdraw();
+            rings.into_iter().for_each(orphans::adopt);
+            report
+        };
+        let thread = std::thread::Builder::new().name("kymo-consumer".to_owned()).spawn(run);
+        let thread = thread.map_err(StartErrorKind::Thread)?;
+        match pinned.recv() {
+            Ok(Ok(())) => Ok(Waiting { thread, segment, begun, standby }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(StartErrorKind::Thread(io::Error::other("it ended at once")).into()),
+        }
+    }
+}
+
+/// What the consumer writes to.
+struct Segment {
+    output: MappedFile,
+    salt: u32,
+}
+
+/// A consumer that waits for its segment. Dropped, it ends.
+struct Waiting {
+    thread: JoinHandle<Report>,
+    segment: mpsc::SyncSender<Segment>,
+    /// Something comes when it has its segment, and has compared the clocks.
+    begun: mpsc::Receiver<()>,
+    standby: Standby,
+}
+
+/// The thread that stands by for the consumer, if one does.
+type Standby = Option<std::thread::Thread>;
+
+impl Waiting {
+    /// Gives it its segment; waits until it has compared the clocks, if that is wanted.
+    fn begin(self, segment: Segment, wait: bool) -> Result<JoinHandle<Report>, StartError> {
+        match self.segment.send(segment) {
+            Ok(()) => {
+                if wait {
+                    // An error: a custom clock panicked. The consumer says so when it is joined.
+                    let _ = self.begun.recv();
+                }
+                Ok(self.thread)
+            }
+            Err(_) => Err(StartErrorKind::Thread(io::Error::other("it has ended")).into()),
+        }
+    }
+}
+
+/// Tells whoever waits for the consumer that it has ended, also when it panicked.
+struct EndOnDrop(Arc<Core>, Option<std::thread::Thread>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        // Where it panicked before its first sweep, nobody else has closed the rings. A thread that
+        // waits for room in one is let go.
+        for ring in self.0.registry.close() {
+            ring.state.cursor.close();
+            orphans::adopt(Orphan::new(ring.ring, ring.followers.overwriting, ring.state, 0));
+        }
+        self.0.control.end();
+        self.0.emergency.mailbox.end();
+        self.1.iter().for_each(std::thread::Thread::unpark);
+    }
+}
+
+/// Compares the clocks twice, so far apart that the rate is known to some millionths.
+fn first_observations(clock: TickSource) -> Discipline {
+    const APART: Duration = Duration::from_millis(2);
+    let first = clock.observe();
+    thread::sleep(APART);
+    Discipline::new(clock, first, clock.observe())
+}
+
+fn pin_to(core: usize) -> Result<(), StartError> {
+    let fail = |reason| Err(StartErrorKind::Pin { core, reason }.into());
+    // core_affinity ends the process for a number that is none.
+    #[cfg(target_os = "linux")]
+    let possible = core < rustix::thread::CpuSet::MAX_CPU;
+    #[cfg(not(target_os = "linux"))]
+    let possible = true;
+    if !possible || !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
+        return fail("there is no such core, or this process may not use it");
+    }
+    #[cfg(target_os = "linux")]
+    {
+        // What was asked for is not always what one gets: read it back.
+        let set = rustix::thread::sched_getaffinity(None);
+        if !set.is_ok_and(|set| set.count() == 1 && set.is_set(core)) {
+            return fail("the system put it on another one");
+        }
+    }
+    Ok(())
+}

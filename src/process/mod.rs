@@ -1,0 +1,3 @@
+//! What is true of the process.
+
+pub(crate) mod fork;

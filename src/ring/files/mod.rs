@@ -1,0 +1,177 @@
+//! Crash-proof logging: rings in files that outlive the process, and what it takes to decode them
+//! without it.
+//!
+//! While the logger runs, its directory holds the files of each thread's rings (`ring::recorder`) and
+//! one file of call sites ([`sites`]): a record in a ring has only the address of its call site, and
+//! the consumer may not have come to see it. So the first record of a call site in a thread takes
+//! the slow path, which sees to it that the call site is in that file before the record is
+//! published. Which ones are there already, each thread remembers ([`KnownSites`]).
+//!
+//! The log's header page says where the directory is ([`place`]). All these files are removed when
+//! the logger has ended in order. What a dead process left is put beside its log by [`recover`].
+//!
+//! Not taken: to write all call sites ahead. They are constants that nothing enumerates (see
+//! `call_site`).
+
+mod known;
+pub(crate) mod place;
+pub(crate) mod sites;
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+
+pub(crate) use known::KnownSites;
+use place::Place;
+use sites::SiteFile;
+
+use crate::clock::TickSource;
+use crate::format::frame;
+use crate::format::header::Header;
+use crate::ring::storage::layout::{Identity, Mode, Purpose};
+use crate::ring::storage::memory::capacity_for;
+use crate::ring::storage::overwriting::{Follower, Recorder};
+use crate::ring::{WordConsumer, WordProducer, recorder_in_file, ring_in_file};
+use crate::shared::state::ThreadInfo;
+use crate::statement::call_site::CallSite;
+use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
+
+/// What a logger keeps in files while it runs.
+pub(crate) struct CrashProof {
+    place: Place,
+    boot: [u8; 16],
+    files: Mutex<Files>,
+    /// The last error, until it is told.
+    error: Mutex<Option<io::Error>>,
+}
+
+struct Files {
+    sites: SiteFile,
+    /// How ticks become time, as the log has it.
+    clock: frame::Clock,
+}
+
+impl CrashProof {
+    /// Makes the file of call sites.
+    ///
+    /// # Errors
+    /// What the system says; or that the directory's name is too long.
+    pub(crate) fn new(directory: &Path, clock: TickSource) -> io::Result<Self> {
+        let header = crate::segment::header(clock.source());
+        let Header { boot, segment, .. } = header;
+        let place = Place::new(directory, segment)?;
+        let sites = SiteFile::create(&place, header)?;
+        let files = Mutex::new(Files { sites, clock: frame::Clock::default() });
+        Ok(Self { place, boot, files, error: Mutex::default() })
+    }
+
+    /// Where its files are.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The consumer's side: this is how ticks become time from now on.
+    pub(crate) fn set_clock(&self, clock: &frame::Clock) {
+        // A thread that has the lock may have been interrupted by a signal, and wait for the
+        // consumer. There is another comparison of the clocks soon.
+        let Ok(mut files) = self.files.try_lock() else { return };
+        files.clock = *clock;
+        files.sites.put_clock(clock);
+    }
+
+    /// Makes a ring for a thread; `None`, and an error is noted, if that is not possible.
+    pub(crate) fn ring(
+        &self,
+        words: usize,
+        thread: &ThreadInfo,
+        clock: TickSource,
+    ) -> Option<(WordProducer, WordConsumer)> {
+        let identity = self.identity(words, thread, clock);
+        self.noted(ring_in_file(&self.place.directory, identity))
+    }
+
+    /// The same for one that overwrites its oldest records.
+    pub(crate) fn recorder(
+        &self,
+        words: usize,
+        purpose: Purpose,
+        thread: &ThreadInfo,
+        clock: TickSource,
+    ) -> Option<(Recorder, Follower)> {
+        let identity = self.identity(words, thread, clock);
+        let identity = Identity { mode: Mode::Overwriting, purpose, ..identity };
+        self.noted(recorder_in_file(&self.place.directory, identity))
+    }
+
+    /// That of a bounded ring.
+    fn identity(&self, words: usize, thread: &ThreadInfo, clock: TickSource) -> Identity {
+        Identity {
+            capacity_words: capacity_for(words),
+            mode: Mode::Bounded,
+            purpose: Purpose::Log,
+            clock_source: clock.source(),
+            clock: self.files().clock,
+            process: std::process::id(),
+            process_start: self.place.process_start,
+            boot: self.boot,
+            logger: self.place.logger,
+            thread_os_id: thread.os_id,
+            thread_name: thread.name.clone(),
+        }
+    }
+
+    /// Sees to it that a call site is in the file; says whether it is. If not, an error is noted.
+    pub(crate) fn register(&self, site: &'static CallSite) -> bool {
+        let registered = self.files().sites.register(site);
+        self.noted(registered).is_some()
+    }
+
+    /// The last error that was noted since it was asked for.
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
+        // Who has the lock may have been interrupted by a signal, and wait for the consumer.
+        self.error.try_lock().ok()?.take()
+    }
+
+    fn noted<T>(&self, result: io::Result<T>) -> Option<T> {
+        let error = match result {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        let text = format!("{}: {error}", self.place.directory.display());
+        let error = io::Error::new(error.kind(), text);
+        // Nothing under this lock panics.
+        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        None
+    }
+
+    /// The logger has ended in order: nothing is to be recovered.
+    pub(crate) fn end(&self) {
+        self.files().sites.remove();
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        // At worst a call site is written once more.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file of the process with this id and start time: `kymo-PID-START-NUMBER.EXTENSION`.
+pub(crate) struct Name {
+    pub(crate) process: u32,
+    pub(crate) start: u64,
+    pub(crate) number: u64,
+}
+
+impl Name {
+    /// `None` where it is not such a name.
+    pub(crate) fn parse(name: &OsStr, extension: &str) -> Option<Self> {
+        let name = name.to_str()?.strip_suffix(extension)?.strip_suffix('.')?;
+        let mut parts = name.strip_prefix("kymo-")?.split('-');
+        let name = Self {
+            process: parts.next()?.parse().ok()?,
+            start: parts.next()?.parse().ok()?,
+            number: parts.next()?.parse().ok()?,
+        };
+        parts.next().is_none().then_some(name)
+    }
+}

@@ -1,0 +1,381 @@
+//! The bounded mode: a storage for the record protocol.
+//!
+//! With positions that only grow and a capacity that is a power of two, moving one is an addition.
+//! While words are lent, their addresses stand for positions: the difference is a constant, the
+//! [`Publisher`]'s bias.
+//!
+//! Of the tail as it is published, the consumer believes only where in the ring it is; how often the
+//! producer has been round follows from the head. So the ring is never quite full: full, it would
+//! look empty. And so a ring on the heap publishes plain addresses, without a bias: nobody else reads
+//! its tail. The tail of a ring in a file says its position, for who recovers it.
+//!
+//! Under loom, which does not see plain words, each half has a copy of the words that are its own,
+//! and moves them to and from the ring's atomic words. That each word has one owner at a time, loom
+//! sees by cells that are touched when it becomes a half's own, and before that gives it away: see
+//! `Plain`.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use crate::ring::storage::assert_mode;
+use crate::ring::storage::layout::{Mode, Shared, position_of, tail_at};
+use crate::ring::storage::memory::Ring;
+use crate::sync::atomic::Ordering;
+use crate::twin::{self, Twin};
+
+/// Words in one piece.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The address of the first word. Not to be dereferenced where `words` is zero.
+    pub start: *mut u64,
+    /// How many words.
+    pub words: usize,
+}
+
+/// Makes a storage of a ring.
+pub fn storage(ring: Arc<Ring>) -> (Writer, Reader) {
+    assert_mode(&ring, Mode::Bounded);
+    let origin = if ring.publishes_addresses() { ring.words().addr().get() as u64 } else { 0 };
+    // Relaxed: nobody else knows the ring yet.
+    ring.shared().tail.store(origin, Ordering::Relaxed);
+    let shared = NonNull::from(ring.shared());
+    let writer = Writer { shared, origin, tail: 0, plain: Plain::new(&ring), ring };
+    let ring = Arc::clone(&writer.ring);
+    let plain = Plain::new(&ring);
+    (writer, Reader { ring, plain, origin, head: 0, tail: 0 })
+}
+
+/// How many words of a ring stay free.
+pub const SPARE_WORDS: u64 = 1;
+
+/// The producer's half.
+#[derive(Debug)]
+pub struct Writer {
+    /// Points into `ring`: one indirection less where a record is published.
+    shared: NonNull<Shared>,
+    /// What is published for position zero.
+    origin: u64,
+    /// The tail, which nobody else moves.
+    tail: u64,
+    plain: Plain,
+    ring: Arc<Ring>,
+}
+
+// SAFETY: `shared` points into `ring`, which may be used by all threads.
+unsafe impl Send for Writer {}
+
+impl Writer {
+    #[inline(always)]
+    fn shared(&self) -> &Shared {
+        // SAFETY: `ring` keeps it.
+        unsafe { self.shared.as_ref() }
+    }
+}
+
+impl Writer {
+    /// How many words the ring has.
+    pub fn capacity(&self) -> usize {
+        self.ring.capacity() as usize
+    }
+
+    /// Looks how far the consumer has come, and returns all words that are the producer's: the run
+    /// from the tail on, and the run from the ring's beginning on, which is empty unless the first
+    /// one ends at the ring's end.
+    ///
+    /// The words stay valid, and may be read and written through these pointers, until they are
+    /// committed; moving the writer does not matter. The runs of an earlier call are void.
+    pub fn free(&mut self) -> [Run; 2] {
+        // Acquire: pairs with the store in `consume`: the consumer has read what is free.
+        let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderHeadLoad);
+        let head = self.shared().consumer.head.load(acquire);
+        let capacity = self.ring.capacity();
+        let most = capacity - SPARE_WORDS;
+        let free = most.saturating_sub(self.tail.wrapping_sub(head));
+        self.plain.claim(&self.ring, self.tail, self.tail + free);
+        let ahead = free.min(capacity - (self.tail & (capacity - 1)));
+        let behind = self.tail + ahead;
+        [
+            self.plain.run(&self.ring, self.tail, ahead),
+            self.plain.run(&self.ring, behind, free - ahead),
+        ]
+    }
+
+    /// Gives the consumer the first `words` free words, by one release store.
+    ///
+    /// # Safety
+    ///
+    /// No more words than the last call of [`free`](Self::free) returned, less those committed
+    /// since.
+    pub unsafe fn commit(&mut self, words: usize) {
+        let tail = self.tail + words as u64;
+        let published = self.origin.wrapping_add(tail_at(tail));
+        publish(self.shared(), published, || self.plain.give(&self.ring, self.tail, tail));
+        self.tail = tail;
+    }
+
+    /// What gives the consumer words of the first run of [`free`](Self::free), until the next call
+    /// of that.
+    pub fn publisher(&self) -> Publisher {
+        let start = self.plain.run(&self.ring, self.tail, 0).start;
+        let bias = tail_at(self.tail).wrapping_sub(start.addr() as u64);
+        Publisher {
+            bias: if self.ring.publishes_addresses() { 0 } else { bias },
+            shared: self.shared,
+            #[cfg(kymo_loom)]
+            ring: Arc::as_ptr(&self.ring),
+            #[cfg(kymo_loom)]
+            plain: &raw const *self.plain.0,
+        }
+    }
+
+    /// Notes that so many words were given to the consumer by a publisher.
+    ///
+    /// # Safety
+    ///
+    /// As for [`commit`](Self::commit); and the publisher has.
+    pub unsafe fn advance(&mut self, words: usize) {
+        self.tail += words as u64;
+    }
+
+    /// Whether the consumer's half has been dropped.
+    pub fn is_abandoned(&self) -> bool {
+        // Acquire: pairs with the store in the consumer's `drop`.
+        self.shared().consumer.ended.load(Ordering::Acquire) != 0
+    }
+}
+
+/// Publishes what is before this tail, once `give` has moved it to where the consumer finds it.
+#[inline(always)]
+fn publish(shared: &Shared, tail: u64, give: impl FnOnce()) {
+    // Release: pairs with the load in `look`, and with what recovery finds (INV-R1).
+    let release = twin::ordering(Ordering::Release, Twin::RecorderTailStore);
+    if twin::broken(Twin::RecorderCommitBeforeWrite) {
+        shared.tail.store(tail, release);
+    }
+    give();
+    shared.tail.store(tail, release);
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Release: pairs with the load in the consumer's `is_abandoned`: who sees it sees the tail.
+        let release = twin::ordering(Ordering::Release, Twin::RecorderEndedStore);
+        self.shared().ended.store(1, release);
+    }
+}
+
+/// Publishes words that are lent, by their addresses: one store, and before it an addition where the ring
+/// is in a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Publisher {
+    /// What an address is short of the tail that is published there.
+    bias: u64,
+    shared: NonNull<Shared>,
+    #[cfg(kymo_loom)]
+    ring: *const Ring,
+    #[cfg(kymo_loom)]
+    plain: *const [std::cell::Cell<u64>],
+}
+
+impl Publisher {
+    /// Gives the consumer the lent words from one address to another. `on_heap`: the ring is on the
+    /// heap.
+    ///
+    /// # Safety
+    ///
+    /// The ring lives, and the words are lent, have been written, and follow on those that were
+    /// given before.
+    #[inline(always)]
+    pub unsafe fn publish(&self, from: *mut u64, to: *mut u64, on_heap: bool) {
+        // SAFETY: the caller's promise: the ring lives.
+        let shared = unsafe { self.shared.as_ref() };
+        let tail = if on_heap && !cfg!(kymo_loom) { to.addr() as u64 } else { self.tail(to) };
+        debug_assert_eq!(tail, self.tail(to));
+        publish(shared, tail, || {
+            #[cfg(kymo_loom)]
+            {
+                // SAFETY: the caller's promise: the ring lives.
+                let ring = unsafe { &*self.ring };
+                // SAFETY: and with it the producer, which has the cells.
+                let cells = unsafe { &*self.plain };
+                give(cells, ring, position_of(self.tail(from)), position_of(self.tail(to)));
+            }
+            let _ = from;
+        });
+    }
+
+    /// The tail at this address.
+    #[inline(always)]
+    fn tail(&self, address: *mut u64) -> u64 {
+        (address.addr() as u64).wrapping_add(self.bias)
+    }
+}
+
+/// The consumer's half.
+#[derive(Debug)]
+pub struct Reader {
+    ring: Arc<Ring>,
+    plain: Plain,
+    /// What is published for position zero.
+    origin: u64,
+    /// The head, which nobody else moves.
+    head: u64,
+    /// The tail as of the last look.
+    tail: u64,
+}
+
+impl Reader {
+    /// Looks how far the producer has come.
+    #[inline]
+    pub fn look(&mut self) {
+        // Acquire: pairs with the store in `commit`.
+        let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderTailLoad);
+        let published = self.ring.shared().tail.load(acquire);
+        let tail = position_of(published.wrapping_sub(self.origin));
+        // Less than the capacity, so that nobody is made to read outside of the ring, whatever
+        // other processes write to its file.
+        let words = tail.wrapping_sub(self.head) & (self.ring.capacity() - 1);
+        self.tail = self.head + words;
+        self.plain.take(&self.ring, self.head, self.tail);
+    }
+
+    /// All words that were committed as of the last [`look`](Self::look) and are not consumed.
+    #[inline]
+    pub fn committed(&mut self) -> Words<'_> {
+        Words(self)
+    }
+
+    /// Whether the producer's half has been dropped. When this is true, the next
+    /// [`look`](Self::look) sees the last words.
+    #[inline]
+    pub fn is_abandoned(&self) -> bool {
+        // Acquire: pairs with the store in the producer's `drop`.
+        let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderEndedLoad);
+        self.ring.shared().ended.load(acquire) != 0
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // Release: pairs with the load in the producer's `is_abandoned`.
+        self.ring.shared().consumer.ended.store(1, Ordering::Release);
+    }
+}
+
+/// Committed words.
+#[derive(Debug)]
+pub struct Words<'a>(&'a mut Reader);
+
+impl Words<'_> {
+    /// The words up to the ring's end, and those from its beginning on.
+    #[inline]
+    pub fn runs(&self) -> (&[u64], &[u64]) {
+        let Reader { ring, plain, head, tail, .. } = &*self.0;
+        let words = tail - head;
+        let first = words.min(ring.capacity() - (head & (ring.capacity() - 1)));
+        let run = |position, words| {
+            let Run { start, words } = plain.run(ring, position, words);
+            // SAFETY: The words are initialised, and belong to the consumer until `consume`, which
+            // takes `self` (INV-1). Their memory lives as long as `ring`.
+            unsafe { std::slice::from_raw_parts(start, words) }
+        };
+        (run(*head, first), run(head + first, words - first))
+    }
+
+    /// Gives the producer the first `words` of them back, by one release store.
+    ///
+    /// # Panics
+    ///
+    /// When there are not as many.
+    #[inline]
+    pub fn consume(self, words: usize) {
+        let reader = self.0;
+        assert!(words as u64 <= reader.tail - reader.head, "consumed more words than there are");
+        let head = reader.head + words as u64;
+        reader.plain.release(&reader.ring, reader.head, head);
+        reader.head = head;
+        // Release: pairs with the load in `free`: who sees the head may write over the words before
+        // it.
+        let release = twin::ordering(Ordering::Release, Twin::RecorderHeadStore);
+        reader.ring.shared().consumer.head.store(reader.head, release);
+    }
+}
+
+/// Words as plain memory: those of the ring themselves.
+#[cfg(not(kymo_loom))]
+#[derive(Debug)]
+struct Plain;
+
+#[cfg(not(kymo_loom))]
+impl Plain {
+    fn new(_: &Ring) -> Self {
+        Self
+    }
+
+    /// The words from `position` on, which do not reach beyond the ring's end.
+    #[inline]
+    fn run(&self, ring: &Ring, position: u64, words: u64) -> Run {
+        Run { start: ring.word_at(position).as_ptr().cast(), words: words as usize }
+    }
+
+    /// Free words become the producer's.
+    #[inline(always)]
+    fn claim(&self, _: &Ring, _from: u64, _to: u64) {}
+
+    /// Words are the consumer's no longer.
+    #[inline(always)]
+    fn release(&self, _: &Ring, _from: u64, _to: u64) {}
+
+    /// Moves words to the ring.
+    #[inline(always)]
+    fn give(&self, _: &Ring, _from: u64, _to: u64) {}
+
+    /// Moves words from the ring.
+    #[inline(always)]
+    fn take(&self, _: &Ring, _from: u64, _to: u64) {}
+}
+
+/// Words as plain memory: a copy of each half's own.
+#[cfg(kymo_loom)]
+#[derive(Debug)]
+struct Plain(Box<[std::cell::Cell<u64>]>);
+
+#[cfg(kymo_loom)]
+impl Plain {
+    fn new(ring: &Ring) -> Self {
+        Self((0..ring.capacity()).map(|_| std::cell::Cell::new(0)).collect())
+    }
+
+    fn run(&self, _: &Ring, position: u64, words: u64) -> Run {
+        // From the whole buffer's address, so that it is valid for all words of the run.
+        let start = self.0.as_ptr().wrapping_add(position as usize & (self.0.len() - 1));
+        Run { start: start.cast_mut().cast(), words: words as usize }
+    }
+
+    fn claim(&self, ring: &Ring, from: u64, to: u64) {
+        (from..to).for_each(|at| ring.owner(at).with_mut(|_| ()));
+    }
+
+    fn release(&self, ring: &Ring, from: u64, to: u64) {
+        (from..to).for_each(|at| ring.owner(at).with(|_| ()));
+    }
+
+    fn give(&self, ring: &Ring, from: u64, to: u64) {
+        give(&self.0, ring, from, to);
+    }
+
+    fn take(&self, ring: &Ring, from: u64, to: u64) {
+        for at in from..to {
+            ring.owner(at).with(|_| ());
+            self.0[at as usize & (self.0.len() - 1)].set(ring.load_word(at));
+        }
+    }
+}
+
+#[cfg(kymo_loom)]
+fn give(cells: &[std::cell::Cell<u64>], ring: &Ring, from: u64, to: u64) {
+    for at in from..to {
+        ring.owner(at).with_mut(|_| ());
+        ring.store_word(at, cells[at as usize & (cells.len() - 1)].get());
+    }
+}

@@ -1,0 +1,51 @@
+//! The file of a ring, as long as it has a name.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::process::fork;
+use crate::ring::storage::layout::Identity;
+use crate::ring::storage::mapping;
+use crate::ring::storage::memory::Ring;
+
+/// The name of a ring's file, which is taken away when this is dropped: nothing of what is in it is
+/// needed any more. A process that dies leaves it.
+#[derive(Debug)]
+pub struct RingFile {
+    /// `None` where it is to stay, or is gone.
+    path: Option<PathBuf>,
+    /// The process that made it: the child of a fork leaves it alone.
+    generation: u32,
+}
+
+impl RingFile {
+    /// Makes a ring in a file in this directory: see [`mapping::create`].
+    pub(in crate::ring) fn create(
+        directory: &Path,
+        identity: Identity,
+    ) -> io::Result<(Ring, Self)> {
+        let (ring, path) = mapping::create(directory, identity)?;
+        Ok((ring, Self { path: Some(path), generation: fork::generation() }))
+    }
+
+    /// Leaves it where it is.
+    pub fn keep(&mut self) {
+        self.path = None;
+    }
+
+    /// Takes it away.
+    pub fn remove(&mut self) {
+        if let Some(path) = self.path.take()
+            && self.generation == fork::generation()
+        {
+            // Somebody else may have done so. What cannot be removed is found by a recovery.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Drop for RingFile {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}

@@ -1,0 +1,278 @@
+//! The memory of a ring: shared with other processes, the heap, or, under loom, a model.
+//!
+//! Nothing here knows of records. Positions and words are atomics; the bounded mode also hands out
+//! words as plain memory, which is sound because there each word belongs to one half at a time
+//! (INV-1 of `ring`).
+//!
+//! That the memory is this ring's alone is not for this module to prove: other processes may map a
+//! ring's file, and are asked not to write to it, or to make it shorter, while its process lives.
+//! (A file shared with a process that does so is as little sound as any other mapping.)
+
+use std::ptr::NonNull;
+
+use crate::ring::WORD_BYTES;
+use crate::ring::storage::LogMark;
+use crate::ring::storage::layout::{
+    Account, BLOCKS, HEADER_BYTES, Identity, MAX_CAPACITY_WORDS, Mode, Shared,
+};
+#[cfg(not(kymo_loom))]
+use crate::ring::storage::layout::{COPY_OFFSETS, SHARED_OFFSET};
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// A new ring, and its memory for as long as a half of it lives.
+#[derive(Debug)]
+pub struct Ring {
+    identity: Identity,
+    shared: NonNull<Shared>,
+    words: NonNull<AtomicU64>,
+    memory: Memory,
+}
+
+// SAFETY: `shared` and `words` point into `memory`, which lives as long, does not move, and is
+// accessed through atomics, or as INV-1 of `ring` says.
+unsafe impl Send for Ring {}
+// SAFETY: as above.
+unsafe impl Sync for Ring {}
+
+/// What keeps the memory from being freed.
+#[derive(Debug)]
+enum Memory {
+    #[cfg(not(kymo_loom))]
+    Heap { _pages: Vec<Page> },
+    #[cfg(not(kymo_loom))]
+    Mapped { _map: memmap2::MmapRaw },
+    #[cfg(kymo_loom)]
+    Model {
+        _shared: Box<Shared>,
+        _words: Box<[AtomicU64]>,
+        /// One for each word: see `bounded::Plain`.
+        owners: Box<[crate::sync::UnsafeCell<()>]>,
+        /// What is in the words, where nobody looks but the halves, for whom the owners stand. Each
+        /// access of an atomic multiplies what loom has to look at.
+        hidden: Option<Box<[Hidden]>>,
+    },
+}
+
+/// A word that loom does not see.
+#[cfg(kymo_loom)]
+pub(crate) type Hidden = crate::sync::statics::AtomicU64;
+
+/// As aligned as a mapping.
+#[cfg(not(kymo_loom))]
+#[derive(Clone, Debug)]
+#[repr(align(4096))]
+struct Page {
+    _bytes: [u8; HEADER_BYTES],
+}
+
+/// How long the memory of a ring is: its header page and its words.
+pub fn ring_bytes(capacity_words: u64) -> u64 {
+    HEADER_BYTES as u64 + capacity_words * WORD_BYTES as u64
+}
+
+/// The number of words that a ring gets for which so many were asked: the next power of two.
+pub fn capacity_for(words: usize) -> u64 {
+    (words as u64).clamp(BLOCKS, MAX_CAPACITY_WORDS).next_power_of_two()
+}
+
+impl Ring {
+    /// Makes a ring on the heap. The identity's `capacity_words` must be one that
+    /// [`capacity_for`] answers.
+    #[cfg(not(kymo_loom))]
+    pub fn on_heap(identity: Identity) -> Self {
+        let pages = ring_bytes(identity.capacity_words).div_ceil(HEADER_BYTES as u64) as usize;
+        let mut pages = vec![Page { _bytes: [0; HEADER_BYTES] }; pages];
+        let start = NonNull::new(pages.as_mut_ptr()).expect("a vector is somewhere").cast();
+        // SAFETY: the pages are zero, aligned to 4096, as long as the ring's memory at least, and
+        // kept by it.
+        unsafe { Self::in_memory(identity, start, Memory::Heap { _pages: pages }) }
+    }
+
+    /// Makes a ring in a mapping of a file that is all zero.
+    ///
+    /// # Panics
+    ///
+    /// When the mapping is too short.
+    #[cfg(not(kymo_loom))]
+    pub(crate) fn in_mapping(identity: Identity, map: memmap2::MmapRaw) -> Self {
+        assert!(map.len() as u64 >= ring_bytes(identity.capacity_words), "a mapping too short");
+        let start = NonNull::new(map.as_mut_ptr()).expect("a mapping is somewhere");
+        // SAFETY: the mapping is aligned to pages, long enough, zero, as a new file is, and kept by
+        // the ring.
+        unsafe { Self::in_memory(identity, start, Memory::Mapped { _map: map }) }
+    }
+
+    /// Makes a ring in memory that is zero.
+    ///
+    /// # Safety
+    ///
+    /// From `start` on there are [`ring_bytes`] zero bytes, aligned to 4096, for as long as `memory`
+    /// lives, and nobody else writes to them.
+    #[cfg(not(kymo_loom))]
+    unsafe fn in_memory(identity: Identity, start: NonNull<u8>, memory: Memory) -> Self {
+        // SAFETY: the header page has a `Shared` at that offset, aligned to 128.
+        let shared = unsafe { start.add(SHARED_OFFSET) }.cast::<Shared>();
+        // SAFETY: the words stand behind the header page.
+        let words = unsafe { start.add(HEADER_BYTES) }.cast::<AtomicU64>();
+        let ring = Self { identity, shared, words, memory };
+        ring.begin();
+        // Last: a file whose identity is not there yet is one that was never used.
+        let copy = ring.identity.to_copy();
+        for offset in COPY_OFFSETS {
+            // SAFETY: both copies lie in the header page.
+            let to = unsafe { start.add(offset) };
+            // SAFETY: as above; nobody refers to these bytes.
+            unsafe { to.copy_from_nonoverlapping(NonNull::from(&copy).cast(), copy.len()) };
+        }
+        ring
+    }
+
+    /// Makes a ring for a model.
+    #[cfg(kymo_loom)]
+    pub fn on_heap(identity: Identity) -> Self {
+        use crate::ring::storage::layout::{Consuming, Entry, StoredAccount};
+        let zero = || AtomicU64::new(0);
+        let shared = Box::new(Shared {
+            tail: zero(),
+            reserved: zero(),
+            ended: zero(),
+            padding: Default::default(),
+            index: std::array::from_fn(|_| Entry { position: zero(), records: zero() }),
+            consumer: Consuming {
+                head: zero(),
+                ended: zero(),
+                padding: Default::default(),
+                accounts: std::array::from_fn(|_| StoredAccount {
+                    words: std::array::from_fn(|_| zero()),
+                }),
+            },
+        });
+        let words: Box<[_]> = (0..identity.capacity_words).map(|_| zero()).collect();
+        let owners = words.iter().map(|_| crate::sync::UnsafeCell::new(())).collect();
+        let ring = Self {
+            shared: NonNull::from(&*shared),
+            words: NonNull::from(&*words).cast(),
+            identity,
+            memory: Memory::Model { _shared: shared, _words: words, owners, hidden: None },
+        };
+        ring.begin();
+        ring
+    }
+
+    /// What is not zero at the beginning.
+    fn begin(&self) {
+        let capacity = self.capacity();
+        assert!(capacity.is_power_of_two() && (BLOCKS..=MAX_CAPACITY_WORDS).contains(&capacity));
+        // Relaxed: nobody else knows the ring yet.
+        if self.identity.mode == Mode::Overwriting {
+            self.shared().reserved.store(self.block_words(), Ordering::Relaxed);
+        }
+        (0..2).for_each(|index| self.write_account(index, 0, 0, LogMark::default()));
+    }
+
+    /// Whose it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// How many words it has.
+    #[inline]
+    pub(crate) fn capacity(&self) -> u64 {
+        self.identity.capacity_words
+    }
+
+    /// Whether its tail is published as an address: no other process reads it. (Under loom nothing
+    /// has the address that it would have.)
+    pub(crate) fn publishes_addresses(&self) -> bool {
+        #[cfg(not(kymo_loom))]
+        return matches!(self.memory, Memory::Heap { .. });
+        #[cfg(kymo_loom)]
+        return false;
+    }
+
+    /// How many words a block has.
+    pub(crate) fn block_words(&self) -> u64 {
+        self.identity.block_words()
+    }
+
+    /// What changes.
+    #[inline]
+    pub(crate) fn shared(&self) -> &Shared {
+        // SAFETY: it lives as long as `self`, and is all atomics (and padding that nobody touches).
+        unsafe { self.shared.as_ref() }
+    }
+
+    /// The word at a position.
+    #[inline]
+    pub(crate) fn word(&self, position: u64) -> &AtomicU64 {
+        // SAFETY: it lives as long as `self`.
+        unsafe { self.word_at(position).as_ref() }
+    }
+
+    /// Where the word at a position is. Good also for the words behind it, up to the ring's end.
+    #[inline]
+    pub(crate) fn word_at(&self, position: u64) -> NonNull<AtomicU64> {
+        let index = (position & (self.capacity() - 1)) as usize;
+        // SAFETY: there are `capacity` words; the capacity is a power of two.
+        unsafe { self.words.add(index) }
+    }
+
+    /// Where the words begin.
+    #[inline]
+    pub(crate) fn words(&self) -> NonNull<AtomicU64> {
+        self.words
+    }
+
+    /// What stands for the word at a position where the modes in which it has an owner are modelled.
+    #[cfg(kymo_loom)]
+    pub(crate) fn owner(&self, position: u64) -> &crate::sync::UnsafeCell<()> {
+        let Memory::Model { owners, .. } = &self.memory;
+        &owners[(position & (self.capacity() - 1)) as usize]
+    }
+
+    /// The same ring where nobody looks at words but the halves.
+    #[cfg(kymo_loom)]
+    pub(crate) fn with_hidden_words(mut self) -> Self {
+        let Memory::Model { hidden, owners, .. } = &mut self.memory;
+        *hidden = Some(owners.iter().map(|_| Hidden::new(0)).collect());
+        self
+    }
+
+    /// Stores the word at a position. Relaxed, as what follows: the tail and the head order the
+    /// words of the bounded mode.
+    #[cfg(kymo_loom)]
+    pub(crate) fn store_word(&self, position: u64, word: u64) {
+        match self.hidden(position) {
+            Some(hidden) => hidden.store(word, Ordering::Relaxed),
+            None => self.word(position).store(word, Ordering::Relaxed),
+        }
+    }
+
+    /// Loads the word at a position.
+    #[cfg(kymo_loom)]
+    pub(crate) fn load_word(&self, position: u64) -> u64 {
+        match self.hidden(position) {
+            Some(hidden) => hidden.load(Ordering::Relaxed),
+            None => self.word(position).load(Ordering::Relaxed),
+        }
+    }
+
+    #[cfg(kymo_loom)]
+    fn hidden(&self, position: u64) -> Option<&Hidden> {
+        let Memory::Model { hidden, .. } = &self.memory;
+        hidden.as_ref().map(|words| &words[(position & (self.capacity() - 1)) as usize])
+    }
+
+    /// Writes the account with this index. See INV-R6 for when.
+    pub(crate) fn write_account(&self, index: usize, position: u64, records: u64, mark: LogMark) {
+        let LogMark { segment, committed } = mark;
+        let account = Account { position, records, segment, committed };
+        let stored = &self.shared().consumer.accounts[index].words;
+        for (to, word) in stored.iter().zip(account.to_words()) {
+            // Release: pairs with what recovery finds in the memory of a dead process, or, in the
+            // models, with the acquire load there. Whoever finds one of these words finds the other
+            // account, and the log that it speaks of, as they were before.
+            to.store(word, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,548 @@
+//! What a dead process left in a ring.
+//!
+//! The bytes may be anything. Whatever they are, reading them ends, in time and memory proportional
+//! to their number; what is damaged is named, and the rest is read.
+//!
+//! How records are recovered exactly once: the consumer writes what it took from a ring to the log,
+//! then an account to the ring, then commits the log (see [`Account`]). So an account tells, with
+//! the committed length of the segment that it names, whether its records are in the log. If not,
+//! the account before it holds, whose log was committed before this one was begun. One of the two
+//! may be half written, which its checksum tells; then it speaks of a log that was not committed.
+//! What stands in the log behind its committed length is void, and recovery has to cut it off
+//! before it appends: those records are in the ring.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::mem::offset_of;
+use std::ops::Range;
+use std::{error, fmt};
+
+use crate::ring::storage::layout::{
+    Account, BLOCKS, COPY_BYTES, COPY_OFFSETS, CopyError, HEADER_BYTES, Identity, Mode,
+    SHARED_OFFSET, Shared, VERSION, account_offset, entry_offset, position_of, u64_at,
+};
+use crate::ring::{WORD_BYTES, address, bytes, filler};
+
+/// A ring as its process left it.
+#[derive(Clone, Debug)]
+pub struct Image {
+    identity: Identity,
+    tail: u64,
+    reserved: u64,
+    ended: bool,
+    head: u64,
+    /// Position and number of records.
+    index: Vec<(u64, u64)>,
+    accounts: [Option<Account>; 2],
+    /// Fewer than the capacity, where the file is too short.
+    words: Vec<u64>,
+    /// Where the identity or an account is damaged, or the end of the file is missing.
+    damage: Vec<Damage>,
+}
+
+/// Why nothing can be read from a ring file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RingError {
+    /// It has so many bytes, fewer than the header page.
+    TooShort(usize),
+    /// Its first page is all zero: its process died before it could use the ring.
+    NeverUsed,
+    /// Neither copy of the identity, at offsets 0 and 2048, is right.
+    Identity,
+    /// It is of this version of the layout.
+    Version(u32),
+    /// The positions contradict each other; this is the offset of the first of them.
+    Positions(usize),
+}
+
+impl fmt::Display for RingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort(bytes) => {
+                write!(f, "not a ring file: it has {bytes} bytes, a header has {HEADER_BYTES}")
+            }
+            Self::NeverUsed => f.write_str("the ring was never used: its header is empty"),
+            Self::Identity => f.write_str(
+                "not a ring file, or damaged: neither the copy of its header at offset 0 nor that at \
+                 offset 2048 is right",
+            ),
+            Self::Version(version) => write!(
+                f,
+                "the ring file is of version {version}, this release reads version {VERSION}: use \
+                 a later release"
+            ),
+            Self::Positions(offset) => write!(
+                f,
+                "the positions at offset {offset} are damaged: where the ring's records are \
+                 cannot be known"
+            ),
+        }
+    }
+}
+
+impl error::Error for RingError {}
+
+/// A part of a ring file that could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// What it is a part of.
+    pub part: Part,
+    /// Where it begins in the file, in bytes.
+    pub offset: usize,
+    /// How many bytes it has.
+    pub bytes: u64,
+}
+
+/// A part of a ring file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A copy of the identity. The other one was used.
+    Identity,
+    /// Both accounts (one alone may be half written). The head is used.
+    Account,
+    /// The index. How many records were overwritten is not known.
+    Index,
+    /// Records, of which at least one is lost.
+    Records,
+    /// What is missing at the end of the file.
+    End,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.part {
+            Part::Identity => "a copy of the header is damaged",
+            Part::Account => "what of the ring is in the log is damaged",
+            Part::Index => "the index is damaged",
+            Part::Records => "records are damaged",
+            Part::End => "the end of the file is missing",
+        };
+        write!(f, "{what}: {} bytes at byte {}", self.bytes, self.offset)
+    }
+}
+
+/// How much of a ring is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Consumed {
+    /// Everything before this position is.
+    pub position: u64,
+    /// How many records had been logged before it; `None` where the accounts are damaged.
+    pub records: Option<u64>,
+    /// Whether this is certain. If not, the segment of the last account is not known, and records
+    /// behind the position may be in it.
+    pub certain: bool,
+}
+
+impl From<Account> for Consumed {
+    fn from(account: Account) -> Self {
+        Self { position: account.position, records: Some(account.records), certain: true }
+    }
+}
+
+/// What words may be of which the first has the form of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// A record.
+    Record,
+    /// A record of a call site that is not known, and so nothing that can be read.
+    Stranger,
+    /// Anything but a record.
+    None,
+}
+
+/// Says what words may be.
+pub type Known<'k> = dyn Fn(&[u64]) -> Fit + 'k;
+
+/// What is left.
+#[derive(Clone, Debug, Default)]
+pub struct Recovered<'a> {
+    /// The records, in order, each from its header to its last word.
+    pub records: Vec<&'a [u64]>,
+    /// How many records were overwritten before the first of them; `None` where that is not known.
+    pub overwritten: Option<u64>,
+    /// What could not be read, in the order of the records.
+    pub damage: Vec<Damage>,
+}
+
+impl Image {
+    /// Reads a ring file.
+    ///
+    /// # Errors
+    ///
+    /// When its header cannot be read.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RingError> {
+        let Some((page, rest)) = bytes.split_at_checked(HEADER_BYTES) else {
+            return Err(RingError::TooShort(bytes.len()));
+        };
+        let (identity, mut damage) = identity(page)?;
+        let capacity = identity.capacity_words;
+        let mut words: Vec<u64> =
+            rest.chunks_exact(WORD_BYTES).map(|word| u64_at(word, 0)).collect();
+        words.truncate(capacity as usize);
+        let missing = (capacity - words.len() as u64) * WORD_BYTES as u64;
+        if missing > 0 {
+            let offset = HEADER_BYTES + words.len() * WORD_BYTES;
+            damage.push(Damage { part: Part::End, offset, bytes: missing });
+        }
+        let accounts = [0, 1].map(|index| {
+            let offset = account_offset(index);
+            let stored = std::array::from_fn(|word| u64_at(page, offset + word * WORD_BYTES));
+            Account::from_words(stored)
+        });
+        if accounts == [None; 2] {
+            damage.push(Damage { part: Part::Account, offset: account_offset(0), bytes: 80 });
+        }
+        Ok(Self {
+            identity,
+            tail: position_of(u64_at(page, TAIL_OFFSET)),
+            reserved: u64_at(page, RESERVED_OFFSET),
+            ended: u64_at(page, RESERVED_OFFSET + 8) != 0,
+            head: u64_at(page, HEAD_OFFSET),
+            index: (0..BLOCKS as usize)
+                .map(|block| {
+                    let at = entry_offset(block);
+                    (u64_at(page, at), u64_at(page, at + 8))
+                })
+                .collect(),
+            accounts,
+            words,
+            damage,
+        })
+    }
+
+    /// Whose ring it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Whether the thread had ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// How much of the ring is in the log. `committed` answers up to where a segment is committed,
+    /// given its number ([`LogMark`](crate::ring::storage::LogMark)), and `None` for a segment that it does not
+    /// know.
+    pub fn consumed(&self, committed: impl Fn(u64) -> Option<u64>) -> Consumed {
+        let head = self.head.min(self.tail);
+        let by_head = Consumed { position: head, records: None, certain: true };
+        let (newer, older) = match self.accounts {
+            [Some(a), Some(b)] if a.position < b.position => (b, Consumed::from(a)),
+            [Some(a), Some(b)] => (a, Consumed::from(b)),
+            [Some(a), None] | [None, Some(a)] => {
+                // The other is half written, or damaged. The head is that of the older one, or, if
+                // the newer one's log was committed, may be its own.
+                if a.position < head {
+                    return by_head;
+                }
+                (a, by_head)
+            }
+            [None, None] => return by_head,
+        };
+        // The head comes to stand there only when the log has been committed, or the records have
+        // been given up.
+        if newer.position == head {
+            return newer.into();
+        }
+        match committed(newer.segment) {
+            Some(bytes) if bytes >= newer.committed => newer.into(),
+            Some(_) => older,
+            None => Consumed { certain: false, ..older },
+        }
+    }
+
+    /// The records from there on.
+    ///
+    /// `known` knows the call sites, and how long their records can be. Where a record is damaged,
+    /// reading goes on at the next place from which a chain of known records leads on; without
+    /// `known`, at the next place where a record is known to begin. A record of an unknown call site
+    /// is passed over, if what stands behind it is right.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError::Positions`].
+    pub fn recover(
+        &self,
+        from: Consumed,
+        known: Option<&Known<'_>>,
+    ) -> Result<Recovered<'_>, RingError> {
+        let mut recovered = Recovered { damage: self.damage.clone(), ..Recovered::default() };
+        let capacity = self.identity.capacity_words;
+        let begin = match self.identity.mode {
+            Mode::Bounded => {
+                recovered.overwritten = Some(0);
+                from.position
+            }
+            Mode::Overwriting => self.first_left(from, &mut recovered)?,
+        };
+        if begin > self.tail || self.tail - begin > capacity || self.tail > MAX_POSITION {
+            return Err(RingError::Positions(TAIL_OFFSET));
+        }
+        Walk { image: self, begin, known, chains: None, starts: self.starts(begin) }
+            .walk(&mut recovered);
+        Ok(recovered)
+    }
+
+    /// Where the first record begins that was not overwritten, in an overwriting ring.
+    fn first_left(&self, from: Consumed, recovered: &mut Recovered<'_>) -> Result<u64, RingError> {
+        let (capacity, block) = (self.identity.capacity_words, self.identity.block_words());
+        let floor = self.reserved.saturating_sub(capacity);
+        // INV-R3. The first block is reserved from the beginning.
+        if !self.reserved.is_multiple_of(block) || !(floor..self.reserved).contains(&self.tail) {
+            return Err(RingError::Positions(RESERVED_OFFSET));
+        }
+        if from.position >= floor {
+            recovered.overwritten = Some(0);
+            return Ok(from.position);
+        }
+        // At most as many as there are blocks: INV-R3.
+        let first = (floor / block..=self.tail / block).find_map(|number| self.entry(number));
+        let Some((position, records)) = first else {
+            let bytes = 16 * BLOCKS;
+            recovered.damage.push(Damage { part: Part::Index, offset: entry_offset(0), bytes });
+            return Ok(floor);
+        };
+        recovered.overwritten = from.records.and_then(|before| records.checked_sub(before));
+        Ok(position)
+    }
+
+    /// The index's entry for this block, counted since the ring was made, if it is right.
+    fn entry(&self, number: u64) -> Option<(u64, u64)> {
+        let (position, records) = self.index[(number % BLOCKS) as usize];
+        let right = position / self.identity.block_words() == number && position <= self.tail;
+        right.then_some((position, records))
+    }
+
+    /// Where records are known to begin, behind `begin`.
+    fn starts(&self, begin: u64) -> BTreeSet<u64> {
+        // INV-R2. The tail is at most one capacity further on, so that this is one position.
+        let lap = (begin / self.identity.capacity_words + 1) * self.identity.capacity_words;
+        let mut starts: BTreeSet<u64> = [lap].into();
+        if self.identity.mode == Mode::Overwriting {
+            starts.extend(self.index.iter().filter_map(|(position, _)| {
+                let (entry, _) = self.entry(position / self.identity.block_words())?;
+                (entry == *position).then_some(entry)
+            }));
+        }
+        starts.retain(|start| (begin + 1..self.tail).contains(start));
+        starts.insert(self.tail);
+        starts
+    }
+
+    fn word(&self, position: u64) -> Option<u64> {
+        self.words.get(self.index_of(position)).copied()
+    }
+
+    fn index_of(&self, position: u64) -> usize {
+        (position & (self.identity.capacity_words - 1)) as usize
+    }
+}
+
+/// The walk over the records of an image.
+struct Walk<'a, 'k> {
+    image: &'a Image,
+    begin: u64,
+    known: Option<&'k Known<'k>>,
+    /// Where records are known to begin; the last one is the tail.
+    starts: BTreeSet<u64>,
+    /// Made when it is needed.
+    chains: Option<Chains>,
+}
+
+/// For each word of the ring, which is one position of a walk.
+struct Chains {
+    /// Whether a chain of known records leads from there to one of the starts.
+    leads_on: Vec<bool>,
+    /// Where the chain of strangers that begins there ends: before a known record, a filler or the
+    /// tail. 0 where there is no such chain.
+    passes: Vec<u64>,
+}
+
+/// What no ring comes to, so that positions can be added.
+const MAX_POSITION: u64 = 1 << 62;
+
+/// How many words are looked at for each word of a ring in order to find records behind damage. What
+/// is not damaged takes much less. The bytes may be such that each word seems to begin the longest
+/// record.
+const EFFORT: usize = 64;
+
+/// What stands at a position.
+enum Found<'a> {
+    Record(&'a [u64]),
+    Filler(u64),
+    Stranger(u64),
+}
+
+impl<'a> Walk<'a, '_> {
+    fn walk(mut self, recovered: &mut Recovered<'a>) {
+        let mut at = self.begin;
+        while at < self.image.tail {
+            at = match self.find(at) {
+                Some(Found::Record(record)) => {
+                    recovered.records.push(record);
+                    at + record.len() as u64
+                }
+                Some(Found::Filler(words)) => at + words,
+                Some(Found::Stranger(_)) | None => {
+                    let next = self.next_behind(at);
+                    let offset = HEADER_BYTES + self.image.index_of(at) * WORD_BYTES;
+                    add_damage(&mut recovered.damage, offset, (next - at) * WORD_BYTES as u64);
+                    next
+                }
+            }
+        }
+    }
+
+    /// What stands at `at`, if it may be what a producer has written.
+    fn find(&self, at: u64) -> Option<Found<'a>> {
+        let image = self.image;
+        let header = image.word(at)?;
+        let index = image.index_of(at);
+        let to_end = image.identity.capacity_words - index as u64;
+        let words = bytes(header).div_ceil(WORD_BYTES) as u64;
+        if words == 0 || words > to_end.min(image.tail - at) {
+            return None;
+        }
+        if address(header) == 0 {
+            let right = words == to_end && header == filler(words as usize);
+            return right.then_some(Found::Filler(words));
+        }
+        let record = image.words.get(index..index + words as usize)?;
+        match self.known.map_or(Fit::Record, |known| known(record)) {
+            Fit::Record => Some(Found::Record(record)),
+            Fit::Stranger => Some(Found::Stranger(words)),
+            Fit::None => None,
+        }
+    }
+
+    /// Where to go on behind damage.
+    fn next_behind(&mut self, at: u64) -> u64 {
+        let start = self.starts.range(at + 1..).next().copied().unwrap_or(self.image.tail);
+        if self.known.is_none() {
+            return start;
+        }
+        let chains = self.chains.take().unwrap_or_else(|| self.chains());
+        let index = self.image.index_of(at);
+        let next = match chains.passes.get(index) {
+            None | Some(0) => {
+                let runs = self.readable().into_iter();
+                let behind = runs.flat_map(|run| run.start.max(at + 1)..run.end.min(start));
+                let mut behind = behind.map(|next| (next, self.image.index_of(next)));
+                behind.find(|(_, index)| chains.leads_on[*index]).map_or(start, |(next, _)| next)
+            }
+            Some(end) => *end,
+        };
+        self.chains = Some(chains);
+        next
+    }
+
+    /// The positions of which the words are there, from where the walk begins to the tail: two runs,
+    /// because the ring ends somewhere between.
+    fn readable(&self) -> [Range<u64>; 2] {
+        let (image, words) = (self.image, self.image.words.len() as u64);
+        let index = image.index_of(self.begin) as u64;
+        let lap = self.begin - index + image.identity.capacity_words;
+        let end = self.begin + words.saturating_sub(index);
+        [self.begin..end.min(lap).min(image.tail), lap..image.tail.min(lap + words)]
+    }
+
+    fn chains(&self) -> Chains {
+        let length = self.image.words.len();
+        let mut chains = Chains { leads_on: vec![false; length], passes: vec![0; length] };
+        // Whether a known record or a filler stands there.
+        let mut right = vec![false; length];
+        let mut effort = EFFORT * length;
+        let [first, second] = self.readable();
+        for at in second.rev().chain(first.rev()) {
+            let index = self.image.index_of(at);
+            let claimed = bytes(self.image.words[index]).div_ceil(WORD_BYTES);
+            let Some(left) = effort.checked_sub(claimed) else { break };
+            effort = left;
+            let (words, is_stranger) = match self.find(at) {
+                Some(Found::Record(record)) => (record.len() as u64, false),
+                Some(Found::Filler(words)) => (words, false),
+                Some(Found::Stranger(words)) => (words, true),
+                None => continue,
+            };
+            let next = at + words;
+            // Behind a filler the ring's first words may be missing.
+            let behind = self.image.index_of(next).min(length - 1);
+            right[index] = !is_stranger;
+            if !is_stranger {
+                chains.leads_on[index] = self.starts.contains(&next) || chains.leads_on[behind];
+            } else if next == self.image.tail || right[behind] {
+                chains.passes[index] = next;
+            } else {
+                chains.passes[index] = chains.passes[behind];
+            }
+        }
+        chains
+    }
+}
+
+/// Adds damaged records; what adjoins the last damage is one with it.
+fn add_damage(damage: &mut Vec<Damage>, offset: usize, bytes: u64) {
+    match damage.last_mut() {
+        Some(last) if last.part == Part::Records && last.offset + last.bytes as usize == offset => {
+            last.bytes += bytes;
+        }
+        _ => damage.push(Damage { part: Part::Records, offset, bytes }),
+    }
+}
+
+const TAIL_OFFSET: usize = SHARED_OFFSET;
+const RESERVED_OFFSET: usize = SHARED_OFFSET + 8;
+const HEAD_OFFSET: usize = SHARED_OFFSET + offset_of!(Shared, consumer);
+
+/// The first right copy of the identity, and what is wrong with the other.
+fn identity(page: &[u8]) -> Result<(Identity, Vec<Damage>), RingError> {
+    let copies = COPY_OFFSETS.map(|offset| {
+        page[offset..]
+            .first_chunk::<COPY_BYTES>()
+            .map_or(Err(CopyError::Damaged), Identity::from_copy)
+    });
+    let damaged = COPY_OFFSETS.into_iter().zip(&copies).filter(|(_, copy)| copy.is_err());
+    let damage = damaged
+        .map(|(offset, _)| Damage { part: Part::Identity, offset, bytes: COPY_BYTES as u64 })
+        .collect();
+    match copies {
+        [Ok(identity), _] | [_, Ok(identity)] => Ok((identity, damage)),
+        [Err(CopyError::Version(version)), _] | [_, Err(CopyError::Version(version))] => {
+            Err(RingError::Version(version))
+        }
+        _ if COPY_OFFSETS.iter().all(|offset| page[*offset..offset + 8] == [0; 8]) => {
+            Err(RingError::NeverUsed)
+        }
+        _ => Err(RingError::Identity),
+    }
+}
+
+#[cfg(kymo_loom)]
+impl Image {
+    /// What a recovering process would find that looks now: in the models its writer does not die,
+    /// but goes on unseen.
+    pub fn of(ring: &crate::ring::storage::memory::Ring) -> Self {
+        use crate::sync::atomic::{Ordering, fence};
+        let shared = ring.shared();
+        // Acquire: the end of a process orders all that it has stored before all that is loaded
+        // behind it; here, each load has to.
+        let accounts = [0, 1].map(|index| {
+            let words = &shared.consumer.accounts[index].words;
+            Account::from_words(std::array::from_fn(|word| words[word].load(Ordering::Acquire)))
+        });
+        let head = shared.consumer.head.load(Ordering::Acquire);
+        let ended = shared.ended.load(Ordering::Acquire) != 0;
+        let tail = position_of(shared.tail.load(Ordering::Acquire));
+        let words = (0..ring.capacity()).map(|at| ring.word(at).load(Ordering::Relaxed)).collect();
+        let index = shared.index.iter().map(|entry| {
+            let position = entry.position.load(Ordering::Relaxed);
+            (position, entry.records.load(Ordering::Relaxed))
+        });
+        let index = index.collect();
+        fence(Ordering::Acquire);
+        let reserved = shared.reserved.load(Ordering::Relaxed);
+        let identity = ring.identity().clone();
+        Self { identity, tail, reserved, ended, head, index, accounts, words, damage: Vec::new() }
+    }
+}

@@ -1,0 +1,180 @@
+//! The frames of a sweep before they go to the output.
+//!
+//! A buffer with room behind its end, so that a value of a few bytes is one store of eight and not
+//! a call. `ensure` makes the room, and the rest of this module relies on it only so far that it
+//! would panic, not write elsewhere.
+
+use crate::format::frame::{self, Kind};
+use crate::format::{ALIGNMENT, FRAME_HEADER_BYTES, varint};
+
+/// The size of a buffer before it grows. (The models make one in each of their many runs.)
+const FIRST_BYTES: usize = if cfg!(kymo_loom) { 4 << 10 } else { 256 << 10 };
+
+/// A piece may store up to this many bytes more than it has.
+const SLACK: usize = 64;
+
+/// Frames, the last of which may be under construction.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    bytes: Vec<u8>,
+    len: usize,
+    salt: u32,
+}
+
+impl Staging {
+    pub(crate) fn new(salt: u32) -> Self {
+        Self { bytes: vec![0; FIRST_BYTES], len: 0, salt }
+    }
+
+    pub(crate) fn salt(&self) -> u32 {
+        self.salt
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// What was put here.
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Makes room for `bytes` bytes, put piece by piece.
+    #[inline]
+    pub(crate) fn ensure(&mut self, bytes: usize) {
+        if self.bytes.len() - self.len < bytes + SLACK {
+            self.grow(bytes + SLACK);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, bytes: usize) {
+        let needed = (self.len + bytes).next_power_of_two();
+        self.bytes.resize(needed, 0);
+    }
+
+    /// Makes room for `bytes` bytes. What was put there counts when the room is [`done`](Room::done).
+    #[inline(always)]
+    pub(crate) fn room(&mut self, bytes: usize) -> Room<'_> {
+        self.ensure(bytes);
+        let start = self.bytes.as_mut_ptr();
+        // At least `bytes` before the slack, which `ensure` has made.
+        let limit = self.bytes.len() - SLACK;
+        Room { at: start.wrapping_add(self.len), limit: start.wrapping_add(limit), staging: self }
+    }
+
+    #[inline]
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        let mut room = self.room(bytes.len());
+        room.put(bytes);
+        room.done();
+    }
+
+    #[inline]
+    pub(crate) fn put_varint(&mut self, value: u64) {
+        let mut room = self.room(varint::MAX_BYTES);
+        room.put_varint(value);
+        room.done();
+    }
+
+    /// Opens a frame, and makes room for `payload` bytes.
+    pub(crate) fn begin(&mut self, payload: usize) -> Frame {
+        self.ensure(payload + FRAME_HEADER_BYTES + ALIGNMENT);
+        let start = self.len;
+        self.len += FRAME_HEADER_BYTES;
+        Frame { start }
+    }
+
+    /// Closes a frame.
+    pub(crate) fn finish(&mut self, frame: Frame, kind: Kind) {
+        frame::seal(&mut self.bytes[frame.start..self.len], kind, self.salt);
+        let end = self.len.next_multiple_of(ALIGNMENT);
+        self.bytes[self.len..end].fill(0);
+        self.len = end;
+    }
+
+    /// Appends a frame whose payload `put` makes.
+    pub(crate) fn frame(&mut self, kind: Kind, put: impl FnOnce(&mut Vec<u8>)) {
+        let mut payload = Vec::new();
+        put(&mut payload);
+        let frame = self.begin(payload.len());
+        self.put(&payload);
+        self.finish(frame, kind);
+    }
+}
+
+/// Room that was made. A record is put here, and not into [`Staging`] itself, so that the place
+/// stays in registers. Where there is too little of it, that is a panic.
+///
+/// INV-1: from `at` to [`SLACK`] bytes behind `limit` stands the end of the buffer of `staging`, whose
+/// borrow keeps all others away from it. `at` is no further than that.
+#[must_use = "what was put there counts when it is done"]
+pub(crate) struct Room<'a> {
+    at: *mut u8,
+    limit: *mut u8,
+    staging: &'a mut Staging,
+}
+
+impl Room<'_> {
+    /// What was put there is a part of the frame.
+    #[inline(always)]
+    pub(crate) fn done(self) {
+        self.staging.len = self.at.addr() - self.staging.bytes.as_ptr().addr();
+    }
+
+    #[inline(always)]
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        let room = (self.limit.addr() + SLACK).wrapping_sub(self.at.addr());
+        assert!(bytes.len() <= room, "there is room");
+        // SAFETY: so many bytes are this room's alone (INV-1).
+        unsafe { self.at.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        self.at = self.at.wrapping_add(bytes.len());
+    }
+
+    /// As `put`; better for what is mostly short.
+    #[inline(always)]
+    pub(crate) fn put_text(&mut self, text: &[u8]) {
+        match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            (Some(first), Some(last)) if text.len() <= 16 => {
+                let room = self.chunk::<16>();
+                room[..8].copy_from_slice(first);
+                room[text.len() - 8..text.len()].copy_from_slice(last);
+                self.at = self.at.wrapping_add(text.len());
+            }
+            _ => self.put(text),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn put_varint(&mut self, value: u64) {
+        let len = varint::len(value);
+        let room = self.chunk::<9>();
+        if len > 8 {
+            room[0] = 0;
+            room[1..].copy_from_slice(&value.to_le_bytes());
+        } else {
+            room[..8].copy_from_slice(&varint::word(value, len).to_le_bytes());
+        }
+        self.at = self.at.wrapping_add(len);
+    }
+
+    /// The next bytes. At most so many may be passed over behind this.
+    #[inline(always)]
+    fn chunk<const N: usize>(&mut self) -> &mut [u8; N] {
+        const { assert!(N <= SLACK) };
+        assert!(self.at <= self.limit, "there is room");
+        // SAFETY: so many bytes are this room's alone (INV-1).
+        unsafe { &mut *self.at.cast() }
+    }
+}
+
+/// A frame under construction.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Frame {
+    start: usize,
+}

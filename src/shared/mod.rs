@@ -1,0 +1,9 @@
+//! What the threads that log and the consumer of one logger share.
+
+pub(crate) mod control;
+pub(crate) mod core;
+pub(crate) mod orphans;
+pub(crate) mod policy;
+pub(crate) mod registry;
+pub(crate) mod state;
+pub(crate) mod stats;

@@ -1,0 +1,259 @@
+//! What a running logger has done so far.
+//!
+//! The consumer counts what it has written, and what it could not write, in the state of each ring,
+//! and what it has done itself in [`Counters`]; each thread counts what it dropped. Looking at all
+//! that stops nobody: the counters are atomic, and the list of threads has a lock that is taken
+//! only when a thread gets its ring, has ended, or is looked at.
+
+use std::time::Duration;
+
+use crate::drop_reason::DropReason;
+use crate::level::Level;
+use crate::shared::state::{DropCounts, RingState};
+use crate::sync::Arc;
+use crate::sync::statics::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
+
+/// What a running logger has done so far: see [`Logger::stats`](crate::Logger::stats).
+///
+/// A record counts when the consumer has taken it out of its ring and written it, or when it was
+/// dropped. What is still in the rings is in no count; so behind a [`flush`](crate::flush) the
+/// counts of the calling thread are exact.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The threads that have a ring.
+    pub threads: Vec<ThreadStats>,
+    /// What became of the records of all threads, of those that have ended, too.
+    pub total: Account,
+    /// How often the consumer has looked at all rings.
+    pub sweeps: u64,
+    /// How long the consumer has worked: all its time, less the waiting between two sweeps.
+    pub busy: Duration,
+    /// How long the consumer has run.
+    pub running: Duration,
+    /// How old the oldest record of the last sweep was when it was in the file.
+    pub lag: Duration,
+    /// The longest lag so far.
+    pub max_lag: Duration,
+    /// The length of the file in bytes.
+    pub file_bytes: u64,
+    /// How many sweeps could not be written.
+    pub output_errors: u64,
+    /// How often the system said that it could not bring the file to the disk: see
+    /// [`WriteThrough::synced`](crate::WriteThrough::synced).
+    pub sync_errors: u64,
+    /// How many critical records are in the file beside the log: see
+    /// [`Builder::write_through`](crate::Builder::write_through).
+    pub rescued: u64,
+    /// How often the flight recorder was dumped.
+    pub dumps: u64,
+    /// How many of its records that brought into the file; they are among those written. What it
+    /// records and no dump asks for is in no count. See
+    /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
+    pub dumped: u64,
+    /// How often a thread's ring, or a statement, could not be put into a file: those records do not
+    /// survive a `SIGKILL`. See [`Builder::crash_proof`](crate::Builder::crash_proof).
+    pub ring_file_errors: u64,
+}
+
+impl Stats {
+    /// The share of its time that the consumer works, from 0 to 1.
+    pub fn busy_share(&self) -> f64 {
+        if self.running.is_zero() {
+            return 0.0;
+        }
+        self.busy.as_secs_f64() / self.running.as_secs_f64()
+    }
+}
+
+/// A thread and its ring.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ThreadStats {
+    /// The thread's name, empty where it has none.
+    pub name: String,
+    /// The operating system's number of it, 0 where unknown.
+    pub os_id: u64,
+    /// What became of its records.
+    pub account: Account,
+    /// The capacity of its ring in bytes.
+    pub ring_capacity: usize,
+    /// The most bytes that the consumer has found in the ring at once.
+    pub ring_high_water: usize,
+}
+
+/// What became of records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    written: [u64; 5],
+    dropped: DropCounts,
+    bytes: u64,
+}
+
+impl Account {
+    /// How many records there were: written plus dropped.
+    pub fn logged(&self) -> u64 {
+        self.written() + self.dropped()
+    }
+
+    /// How many are in the file.
+    pub fn written(&self) -> u64 {
+        self.written.iter().sum()
+    }
+
+    /// How many of a level are in the file.
+    pub fn written_at(&self, level: Level) -> u64 {
+        self.written[level.index()]
+    }
+
+    /// How many were dropped.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.total()
+    }
+
+    /// How many of a level were dropped.
+    pub fn dropped_at(&self, level: Level) -> u64 {
+        self.drops().filter(|(_, at, _)| *at == level).map(|(.., count)| count).sum()
+    }
+
+    /// Those that were dropped, by reason and level, without zeros.
+    pub fn drops(&self) -> impl Iterator<Item = (DropReason, Level, u64)> {
+        self.dropped.iter()
+    }
+
+    /// How many bytes the written ones took in the rings, headers included; also those that were
+    /// lost with their file later.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (sum, count) in self.written.iter_mut().zip(other.written) {
+            *sum += count;
+        }
+        self.dropped = self.dropped.plus(&other.dropped);
+        self.bytes += other.bytes;
+    }
+
+    fn of(state: &RingState) -> Self {
+        let ring = &state.taken;
+        // Before the counts: see `Drops::counts`.
+        state.drops.total();
+        Self {
+            // Relaxed: each number is right by itself. Whoever needs them to be right together has
+            // flushed, and is ordered behind them by the room that the ring got back.
+            written: std::array::from_fn(|level| ring.written[level].load(Ordering::Relaxed)),
+            dropped: state.drops.counts().plus(&ring.failed.load()),
+            bytes: ring.bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What the consumer has done.
+#[derive(Default)]
+pub(crate) struct Counters {
+    threads: Mutex<Threads>,
+    pub(crate) sweeps: Counter,
+    pub(crate) busy_ns: Counter,
+    pub(crate) running_ns: Counter,
+    pub(crate) lag_ns: Counter,
+    pub(crate) max_lag_ns: Counter,
+    pub(crate) file_bytes: Counter,
+    pub(crate) output_errors: Counter,
+    pub(crate) sync_errors: Counter,
+    pub(crate) rescued: Counter,
+    pub(crate) dumps: Counter,
+    pub(crate) dumped: Counter,
+    pub(crate) ring_file_errors: Counter,
+}
+
+#[derive(Default)]
+struct Threads {
+    live: Vec<Arc<RingState>>,
+    ended: Account,
+}
+
+impl Counters {
+    /// A thread gets a ring.
+    pub(crate) fn enlist(&self, state: &Arc<RingState>) {
+        self.threads().live.push(state.clone());
+    }
+
+    /// A thread has ended, and all that it logged is accounted for.
+    pub(crate) fn dismiss(&self, state: &Arc<RingState>) {
+        let mut threads = self.threads();
+        threads.live.retain(|live| !Arc::ptr_eq(live, state));
+        if !state.is_own {
+            threads.ended.add(&Account::of(state));
+        }
+    }
+
+    /// The file is gone, and with it what the threads that have ended had written to it.
+    pub(crate) fn lose_ended(&self) {
+        let ended = &mut self.threads().ended;
+        ended.dropped.add_all(DropReason::FileRemoved, std::mem::take(&mut ended.written));
+    }
+
+    /// All of it.
+    pub(crate) fn stats(&self) -> Stats {
+        let threads = self.threads();
+        let mut total = threads.ended.clone();
+        let live = threads.live.iter().filter(|state| !state.is_own).map(|state| {
+            let account = Account::of(state);
+            total.add(&account);
+            ThreadStats {
+                name: state.thread.name.clone(),
+                os_id: state.thread.os_id,
+                account,
+                ring_capacity: state.ring_words * 8,
+                // Relaxed: a number to look at.
+                ring_high_water: state.taken.high_water_words.load(Ordering::Relaxed) as usize * 8,
+            }
+        });
+        let live = live.collect();
+        Stats {
+            threads: live,
+            total,
+            sweeps: self.sweeps.get(),
+            busy: Duration::from_nanos(self.busy_ns.get()),
+            running: Duration::from_nanos(self.running_ns.get()),
+            lag: Duration::from_nanos(self.lag_ns.get()),
+            max_lag: Duration::from_nanos(self.max_lag_ns.get()),
+            file_bytes: self.file_bytes.get(),
+            output_errors: self.output_errors.get(),
+            sync_errors: self.sync_errors.get(),
+            rescued: self.rescued.get(),
+            dumps: self.dumps.get(),
+            dumped: self.dumped.get(),
+            ring_file_errors: self.ring_file_errors.get(),
+        }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Threads> {
+        // Nothing under this lock leaves a number half changed.
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A number that one thread writes and others look at.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn get(&self) -> u64 {
+        // Relaxed: a number to look at; nothing is read on its account.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// For its only writer.
+    pub(crate) fn set(&self, value: u64) {
+        // Relaxed: see `get`.
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// For one of several writers.
+    pub(crate) fn increment(&self) {
+        // Relaxed: see `get`.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}

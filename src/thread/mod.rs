@@ -1,0 +1,306 @@
+//! A thread's way to its ring: made at the first call or ahead of it, handed over when the thread
+//! ends.
+//!
+//! Cells without destructors say where the thread's cursor is ([`hot::CURSOR`](crate::call::hot)), its
+//! producer and what it shares with the consumer. One more, [`Guard`], has the destructor that
+//! hands the ring over; once it has run, a call makes a small ring for its one record.
+
+pub(crate) mod producer;
+
+use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
+use std::ptr;
+use std::time::Duration;
+
+use crate::argument;
+use crate::call::hot::{CURSOR, GATE, NO_CURSOR};
+use crate::clock::{monotonic_ns, nanoseconds};
+use crate::drop_reason::DropReason;
+use crate::level::Level;
+use crate::logger;
+use crate::ring::cursor::Taken;
+use crate::shared::orphans;
+use crate::shared::state::{RingState, ThreadInfo};
+use crate::sync::Arc;
+use crate::sync::statics::{AtomicU64, Ordering, compiler_fence};
+use crate::thread::producer::Producer;
+
+/// The capacity of the ring of a thread that logs while it ends, in words: room for a record of any
+/// length.
+const LAST_RING_WORDS: usize = 2 * crate::format::MAX_RECORD_BYTES / 8;
+
+thread_local! {
+    /// This thread's producer, used by a call or not; null where there is none.
+    static OWNED: Cell<*mut Producer> = const { Cell::new(ptr::null_mut()) };
+    /// What it shares with the consumer, which may be looked at while a call uses the producer.
+    static STATE: Cell<*const RingState> = const { Cell::new(ptr::null()) };
+    /// Whether it is just making its ring.
+    static MAKING: Cell<bool> = const { Cell::new(false) };
+    static GUARD: Guard = const { Guard };
+}
+
+/// How many calls there were while no logger ran.
+static UNLOGGED: AtomicU64 = AtomicU64::new(0);
+
+/// How many log calls found no running logger, in this process: before
+/// [`Builder::start`](crate::Builder::start), after shutdown, or too late to be drained by it.
+/// Their records are lost.
+///
+/// ```
+/// let before = kymo::unlogged();
+/// kymo::info!("nobody listens");
+/// assert_eq!(kymo::unlogged(), before + 1);
+/// ```
+pub fn unlogged() -> u64 {
+    count_unlogged(orphans::count());
+    // Relaxed: a number to look at; nothing is read on its account.
+    UNLOGGED.load(Ordering::Relaxed)
+}
+
+/// Counts calls that found no running logger.
+pub(crate) fn count_unlogged(calls: u64) {
+    // Relaxed: see `unlogged`.
+    UNLOGGED.fetch_add(calls, Ordering::Relaxed);
+}
+
+/// In the only thread of a forked child: it has no logger, and has not called anything yet.
+pub(crate) fn begin_child() {
+    // Relaxed, all: there is nobody else.
+    UNLOGGED.store(0, Ordering::Relaxed);
+    GATE.store(Level::Trace as u8, Ordering::Relaxed);
+    let state = STATE.get();
+    if !OWNED.get().is_null() && !state.is_null() {
+        // SAFETY: the producer, which owns this too, is there: the child has a copy of it.
+        let state = unsafe { &*state };
+        state.cursor.close();
+    }
+}
+
+/// Makes this thread's ring, and has its memory provided, so that the thread's first log call costs
+/// no more than the others.
+///
+/// Returns false where no logger runs. Without it the first call of a thread does this, which takes
+/// some hundred microseconds for a ring of 1 MiB.
+///
+/// ```
+/// assert!(!kymo::prepare_thread(), "no logger runs");
+/// ```
+pub fn prepare_thread() -> bool {
+    argument::prepare_scratch();
+    take(None).is_some()
+}
+
+/// Waits until everything that the calling thread has logged is in the file. False if no logger
+/// runs, if it ended before that, or if something that the thread logged since its last flush could
+/// not be written (a full disk) or is gone with its file. In a signal handler that interrupted a log
+/// call it does nothing, and returns false.
+///
+/// ```
+/// assert!(!kymo::flush(), "no logger runs");
+/// ```
+pub fn flush() -> bool {
+    flush_until(None)
+}
+
+/// As [`flush`], but waits no longer than `timeout`; false also when that is over.
+pub fn flush_timeout(timeout: Duration) -> bool {
+    flush_until(Some(monotonic_ns().saturating_add(nanoseconds(timeout))))
+}
+
+fn flush_until(deadline_ns: Option<u64>) -> bool {
+    if is_in_use() {
+        return false;
+    }
+    if let Some(mut lease) = existing() {
+        return lease.flush(deadline_ns);
+    }
+    // It has no ring: it never logged to this logger, or did so while it ended, in a ring that one
+    // sweep empties.
+    logger::current().is_some_and(|core| core.control.request_sweep(deadline_ns))
+}
+
+/// Whether this is a signal handler that interrupted a call of its own thread.
+fn is_in_use() -> bool {
+    let cursor = CURSOR.get();
+    // SAFETY: it lives as long as it stands there.
+    !ptr::eq(cursor, NO_CURSOR) && unsafe { &*cursor }.is_taken()
+}
+
+/// The right to use this thread's producer, until dropped.
+pub(crate) struct Lease {
+    producer: *mut Producer,
+    /// Whether the thread is ending and has this producer for one record only.
+    last: bool,
+}
+
+impl Deref for Lease {
+    type Target = Producer;
+
+    fn deref(&self) -> &Producer {
+        // SAFETY: INV-1 of `hot`: the cursor was taken for the lease, or the producer made.
+        unsafe { &*self.producer }
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut Producer {
+        // SAFETY: as above.
+        unsafe { &mut *self.producer }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.last {
+            // SAFETY: made by `Box::into_raw` in `make`, and known to nobody else.
+            drop(unsafe { Box::from_raw(self.producer) });
+        } else {
+            self.lend();
+        }
+    }
+}
+
+/// The producer for a record of this level, made if need be; `None` where there is no logger, or
+/// where this is a signal handler that interrupted a call of the same thread. Then the call has
+/// been counted.
+pub(crate) fn lease(level: Level) -> Option<Lease> {
+    take(Some(level))
+}
+
+/// `None` for the level: this is no log call, and not to be counted as one.
+#[cold]
+fn take(level: Option<Level>) -> Option<Lease> {
+    if is_in_use() {
+        if let Some(level) = level {
+            // SAFETY: the producer, which owns this too, lives until the interrupted call goes on,
+            // which is only when this has returned.
+            let state = unsafe { &*STATE.get() };
+            state.drops.count(level, state.clock.stamp(), DropReason::InSignalHandler);
+        }
+        return None;
+    }
+    let made = existing().or_else(make);
+    if made.is_none() && level.is_some() {
+        count_unlogged(1);
+    }
+    made
+}
+
+/// This thread's producer, if it has one whose logger still runs. Not to be called while a call is
+/// under way.
+fn existing() -> Option<Lease> {
+    let producer = OWNED.get();
+    if producer.is_null() {
+        return None;
+    }
+    let mut lease = Lease { producer, last: false };
+    lease.take_back();
+    if !lease.is_shut_down() {
+        return Some(lease);
+    }
+    // Its logger was shut down. The producer stays until there is another one: this may be a signal
+    // handler that interrupted a call which has just read where the cursor is.
+    std::mem::forget(lease);
+    CURSOR.set(NO_CURSOR);
+    None
+}
+
+/// Makes this thread's producer; `None` where there is no logger, or where this is a signal handler,
+/// or an allocator, that logs while its thread does the same.
+fn make() -> Option<Lease> {
+    /// Says that it is over.
+    struct Making;
+    impl Drop for Making {
+        fn drop(&mut self) {
+            MAKING.set(false);
+        }
+    }
+    if MAKING.replace(true) {
+        return None;
+    }
+    let _making = Making;
+    let core = logger::current()?;
+    let ending = GUARD.try_with(|_| ()).is_err();
+    let ring_words = if ending { LAST_RING_WORDS.min(core.ring_words) } else { core.ring_words };
+    let producer = if ending {
+        core.make_plain_producer(ring_words, thread_info())?
+    } else {
+        core.make_producer(ring_words, thread_info())?
+    };
+    // Where threads come and go quickly, the rings of those that went are to come back soon.
+    core.control.wake();
+    let state = Arc::as_ptr(&producer.state);
+    let producer = Box::into_raw(Box::new(producer));
+    if !ending {
+        release();
+        STATE.set(state);
+        compiler_fence(Ordering::SeqCst);
+        // From here on a signal handler finds the cursor taken, as it was made.
+        // SAFETY: the producer, which owns this too, has just been made.
+        CURSOR.set(unsafe { &raw const (*state).cursor });
+        compiler_fence(Ordering::SeqCst);
+        OWNED.set(producer);
+    }
+    Some(Lease { producer, last: ending })
+}
+
+/// Puts the cursor back, with what has become free of the ring if that is what a record of this level
+/// and of so many bytes lacks. Whether it may be tried again.
+///
+/// The shortest of what is out of the ordinary, because it comes each time the ring has gone round.
+#[inline(never)]
+pub(crate) fn refill(taken: Taken<'_>, level: usize, bytes: usize) -> bool {
+    if !taken.lacks_room(level, bytes) {
+        taken.put_back();
+        return false;
+    }
+    // SAFETY: INV-1 of `hot`: the cursor of a thread with a producer is taken. (Words are lent to no
+    // other.)
+    let producer = unsafe { &mut *OWNED.get() };
+    producer.lend_again(taken.into_next(), bytes)
+}
+
+/// Gives up this thread's producer, if it has one.
+fn release() {
+    let producer = OWNED.get();
+    if producer.is_null() {
+        return;
+    }
+    // A signal handler finds the cursor taken, and from then on that there is none: it does not
+    // come across what happens here.
+    // SAFETY: it lives as long as it stands there, and no call is under way.
+    unsafe { (*producer).take_back() };
+    OWNED.set(ptr::null_mut());
+    compiler_fence(Ordering::SeqCst);
+    CURSOR.set(NO_CURSOR);
+    compiler_fence(Ordering::SeqCst);
+    // SAFETY: made by `Box::into_raw` in `make`; nothing leads to it any more.
+    drop(unsafe { Box::from_raw(producer) });
+}
+
+/// Hands the ring over to the consumer when the thread ends.
+struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        release();
+    }
+}
+
+fn thread_info() -> ThreadInfo {
+    ThreadInfo {
+        name: std::thread::current().name().unwrap_or_default().to_owned(),
+        os_id: os_thread_id(),
+    }
+}
+
+fn os_thread_id() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        rustix::thread::gettid().as_raw_nonzero().get() as u64
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        0
+    }
+}

@@ -1,0 +1,295 @@
+//! The producing end: a thread's ring, and what it does when that is full.
+
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::time::Duration;
+
+use crate::call::recorded::Recorders;
+use crate::clock::{monotonic_ns, nanoseconds};
+use crate::drop_reason::DropReason;
+use crate::level::Level;
+use crate::ring::producer::Refusal;
+use crate::ring::storage::overwriting::Recorder;
+use crate::ring::{WORD_BYTES, WordProducer};
+use crate::shared::core::Core;
+use crate::shared::policy::{Overflow, WriteThrough};
+use crate::shared::state::RingState;
+use crate::statement::call_site::CallSite;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, hint, thread};
+use crate::twin::{self, Twin};
+
+/// How often a producer that waits for room looks again while it spins, before it yields.
+const SPINS: u32 = 64;
+
+/// How often it yields before it sleeps.
+const YIELDS: u32 = 64;
+
+/// With what it begins. (In the models spinning and yielding are only more of the same.)
+const FIRST_ROUND: u32 = if cfg!(kymo_loom) { SPINS + YIELDS } else { 0 };
+
+/// How long it sleeps before it looks again.
+const SLEEP: Duration = Duration::from_micros(50);
+
+/// A thread's end of its ring.
+pub(crate) struct Producer {
+    pub(crate) ring: ManuallyDrop<WordProducer>,
+    pub(crate) state: Arc<RingState>,
+    /// What its recorded levels go to, if there are any, or null.
+    recorders: *mut Recorders,
+    core: Arc<Core>,
+    /// How many failures the last flush knew of.
+    failures: u64,
+}
+
+// SAFETY: the recorders are this producer's own, and go with it.
+unsafe impl Send for Producer {}
+
+impl Producer {
+    pub(crate) fn new(
+        ring: WordProducer,
+        recorders: Option<Box<Recorders>>,
+        state: Arc<RingState>,
+        core: Arc<Core>,
+    ) -> Self {
+        let recorders = recorders.map_or(ptr::null_mut(), Box::into_raw);
+        state.cursor.set_recorders(recorders);
+        Self { ring: ManuallyDrop::new(ring), state, recorders, core, failures: 0 }
+    }
+
+    /// Where records of this level go round, if they do.
+    pub(crate) fn recorder(&mut self, level: Level) -> Option<&mut Recorder> {
+        // SAFETY: INV-3 of `cursor`: null, or what this owns; who has the producer has taken the
+        // cursor.
+        let recorders = unsafe { self.recorders.as_mut() };
+        let (recorders, path) = (recorders?, self.state.cursor.path(level.index()));
+        if path.is_in_file() { recorders.in_file(path) } else { recorders.of(path) }
+    }
+
+    fn drop_recorders(&mut self) {
+        self.state.cursor.set_recorders(ptr::null_mut());
+        let recorders = std::mem::replace(&mut self.recorders, ptr::null_mut());
+        if !recorders.is_null() {
+            // SAFETY: made by `Box::into_raw` in `new`, and not to be found any more.
+            let recorders = unsafe { Box::from_raw(recorders) };
+            if recorders.is_of_parent() {
+                std::mem::forget(recorders);
+            }
+        }
+    }
+
+    /// Where a ring is in a file, sees to it that the call site is in its own. If that is not
+    /// possible, the record is logged all the same, and the thread does not try again: its calls are
+    /// not to be slow for as long as a disk is full.
+    pub(crate) fn make_known(&mut self, site: &'static CallSite) {
+        if let Some(sites) = self.state.cursor.known_sites()
+            && !sites.has(site)
+        {
+            self.core.register(site);
+            sites.add(site);
+        }
+    }
+
+    /// Lends the cursor, which has been taken with this next address, what has become free meanwhile,
+    /// and lets calls use it. Whether there is room for a record of so many bytes now.
+    pub(crate) fn lend_again(&mut self, next: *mut u64, bytes: usize) -> bool {
+        // SAFETY: INV-2 of `cursor`.
+        unsafe { self.ring.take_back(next) };
+        self.ring.skip_to_room(bytes / WORD_BYTES);
+        let lent = self.ring.lend();
+        self.state.cursor.give(&lent);
+        lent.end.addr() - lent.next.addr() >= bytes
+    }
+
+    /// Lends the cursor what is free of the ring, and lets calls use it.
+    pub(crate) fn lend(&mut self) {
+        let cursor = &self.state.cursor;
+        if cursor.lends() {
+            cursor.give(&self.ring.lend());
+        } else {
+            cursor.put_back(ptr::null_mut());
+        }
+    }
+
+    /// Takes the cursor, and takes back what it was lent.
+    pub(crate) fn take_back(&mut self) {
+        if let Some(next) = self.state.cursor.take() {
+            // SAFETY: INV-2 of `cursor`. Where nothing was lent, nothing is taken back.
+            unsafe { self.ring.take_back(next) };
+        }
+    }
+
+    /// Whether the logger was shut down.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.state.cursor.is_closed()
+    }
+
+    /// Whether nobody reads the ring any more: the logger was shut down, or its consumer has died.
+    fn is_closed(&self) -> bool {
+        self.is_shut_down() || self.ring.is_abandoned()
+    }
+
+    /// The time stamp for a record.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.state.clock.stamp()
+    }
+
+    /// What to do with a record of this level when there is no room.
+    pub(crate) fn overflow(&self, level: Level) -> Overflow {
+        self.core.policies.overflow(level)
+    }
+
+    /// How records of this level are written through, if they are.
+    pub(crate) fn write_through_policy(&self, level: Level) -> Option<WriteThrough> {
+        self.core.policies.write_through(level)
+    }
+
+    /// The length of the longest record that this ring takes, in bytes.
+    pub(crate) fn max_record_bytes(&self) -> usize {
+        self.ring.longest() * WORD_BYTES
+    }
+
+    /// Makes sure that a record of `words` words has room; if there is none, says why.
+    pub(crate) fn wait_for_room(
+        &mut self,
+        words: usize,
+        overflow: Overflow,
+    ) -> Result<(), DropReason> {
+        match self.ring.reserve(words) {
+            Ok(_) => return Ok(()),
+            Err(Refusal::Full) => {}
+            Err(Refusal::TooLong) => return Err(DropReason::TooLarge),
+        }
+        let Overflow::Wait { timeout } = overflow else { return Err(DropReason::Full) };
+        if self.core.control.is_consumer() {
+            // It would wait for itself. (A hook that logs runs there.)
+            return Err(DropReason::Full);
+        }
+        // It may be asleep, and whoever waits may call the system. Once is enough: it does not go
+        // to sleep again before it has taken something, and then there is room.
+        if !twin::broken(Twin::WaitAsleep) {
+            self.core.control.wake();
+        }
+        let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
+        let mut round = FIRST_ROUND;
+        loop {
+            if self.ring.reserve(words).is_ok() {
+                return Ok(());
+            }
+            // Checked behind that: a consumer that has gone makes no more room.
+            if self.is_closed() {
+                return Err(DropReason::AfterShutdown);
+            }
+            if deadline.is_some_and(|deadline| monotonic_ns() >= deadline) {
+                return Err(DropReason::TimedOut);
+            }
+            Self::pause(round);
+            round += 1;
+        }
+    }
+
+    /// Publishes a critical record, and waits until it is in the file, with all before it. If the
+    /// consumer cannot do that in time, this thread writes the record itself, into the side file.
+    pub(crate) fn write_through(
+        &mut self,
+        level: Level,
+        ticks: u64,
+        record: &[u64],
+        policy: WriteThrough,
+    ) {
+        let deadline_ns = monotonic_ns().saturating_add(nanoseconds(policy.limit()));
+        let failures = self.failures();
+        let room =
+            self.wait_for_room(record.len(), Overflow::Wait { timeout: Some(policy.limit()) });
+        if room.is_ok()
+            && let Ok(mut slot) = self.ring.reserve(record.len())
+        {
+            let to = slot.as_mut_ptr();
+            // SAFETY: the slot has as many words as the record, and is not Rust memory that the
+            // record might overlap.
+            unsafe { to.copy_from_nonoverlapping(record.as_ptr(), record.len()) };
+            // SAFETY: the record is whole.
+            unsafe { slot.publish() };
+            let at_once = twin::broken(Twin::WriteThroughAtOnce);
+            if at_once || self.drain(Some(deadline_ns)) && self.failures() == failures {
+                if policy.is_synced() {
+                    self.core.sync();
+                }
+                return;
+            }
+        }
+        let rescued = self.core.rescue(record, &self.state.thread, policy.is_synced());
+        if let Err(reason) = room {
+            let reason = if rescued { DropReason::Rescued } else { reason };
+            self.drop_record(level, ticks, reason);
+        }
+    }
+
+    /// Lets time pass in favour of the consumer: first little, then more.
+    fn pause(round: u32) {
+        if round < SPINS {
+            for _ in 0..32 {
+                hint::spin_loop();
+            }
+        } else if round < SPINS + YIELDS {
+            thread::yield_now();
+        } else {
+            thread::sleep(SLEEP);
+        }
+    }
+
+    /// Counts a record as dropped.
+    pub(crate) fn drop_record(&self, level: Level, ticks: u64, reason: DropReason) {
+        self.state.drops.count(level, ticks, reason);
+    }
+
+    /// Waits until all that was logged here is in the file; false if something could not be written
+    /// since the last time, or if the logger has gone before.
+    pub(crate) fn flush(&mut self, deadline_ns: Option<u64>) -> bool {
+        let drained = self.drain(deadline_ns);
+        let failures = self.failures();
+        drained && std::mem::replace(&mut self.failures, failures) == failures
+    }
+
+    /// Waits until the consumer has taken all that was logged here, whatever became of it; false if
+    /// it has not.
+    fn drain(&mut self, deadline_ns: Option<u64>) -> bool {
+        while !self.is_drained() {
+            if self.is_closed() || !self.core.control.request_sweep(deadline_ns) {
+                break;
+            }
+        }
+        self.is_drained()
+    }
+
+    fn is_drained(&mut self) -> bool {
+        // SAFETY: as in `recorder`.
+        let recorders = unsafe { self.recorders.as_ref() };
+        let overwriting = recorders.and_then(|recorders| recorders.overwriting.as_ref());
+        self.ring.is_drained() && overwriting.is_none_or(Recorder::is_drained)
+    }
+
+    /// How often something that was logged here could not be written, or was lost.
+    fn failures(&self) -> u64 {
+        // Acquire: pairs with the release in `Lane::say_failed`, which comes before the ring's room
+        // is given back.
+        self.state.failures.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Producer {
+    /// Gives the ring back: another thread may get it.
+    fn drop(&mut self) {
+        // Before the ring, with which the thread has ended for the consumer.
+        self.drop_recorders();
+        self.take_back();
+        if self.ring.is_lent() {
+            // A call of the thread never came back: a signal handler jumped out of it, or ended the
+            // thread. Nobody knows how far it came, so the ring stays where it is.
+            return;
+        }
+        // SAFETY: taken once, here, and not used behind this.
+        let ring = unsafe { ManuallyDrop::take(&mut self.ring) };
+        self.state.end(ring);
+    }
+}
