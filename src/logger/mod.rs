@@ -289,8 +289,10 @@ impl Builder {
         // From now on nobody else writes there, or renames what is there.
         let target = Target::lock(&self.path)?;
         let recovered = self.recover_last(&target)?;
-        if recovered.as_ref().is_some_and(|it| it.records() > 0) {
-            // Whoever wants it recovered does not want it written over.
+        // Whoever wants it recovered does not want it written over: also not what was recovered by a
+        // start that was killed before it came to its own log.
+        let was_recovered = |it: &Recovery| it.file.is_some() && it.threads.is_empty();
+        if recovered.as_ref().is_some_and(|it| it.records() > 0 || was_recovered(it)) {
             self.overwrite = false;
         }
         let discarded = match target.found() {

@@ -91,7 +91,9 @@ impl Target {
         if !it.is_file() {
             return Err(fail(not_a_file()));
         }
-        let how = if made { How::Made } else { How::Found { bytes: it.len() } };
+        // Between making it and locking it another process may have logged into it, and ended.
+        let bytes = it.len();
+        let how = if made && bytes == 0 { How::Made } else { How::Found { bytes } };
         Ok(Self { path, file, how })
     }
 
