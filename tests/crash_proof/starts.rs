@@ -125,11 +125,132 @@ fn what_was_recovered_is_not_replaced() {
     recover(&log).unwrap();
     fs::rename(&log, dir.path().join("old.kymo")).unwrap();
     let now = dead_process(dir.path());
-    recover(&log).unwrap();
+    let recovery = recover(&log).unwrap();
+    assert_eq!(recovery.file, Some(dir.path().join("app.kymo.recovered.1")));
     assert_all(&log, &now);
-    let [of, to] = ["app.kymo.recovered.1", "old.kymo.recovered"].map(|name| dir.path().join(name));
-    fs::rename(of, to).unwrap();
     assert_all(&dir.path().join("old.kymo"), &before);
+}
+
+/// A start with `overwrite` removed what had been recovered of a log, and its side file, if that log
+/// had been moved away; and so did one that found no log.
+#[test]
+fn what_belongs_to_a_log_that_was_moved_away_stays() {
+    for overwrite in [true, false] {
+        let dir = scratch();
+        let (log, old) = (dir.path().join("app.kymo"), dir.path().join("old.kymo"));
+        let before = dead_process(dir.path());
+        assert!(recover(&log).unwrap().records() > 0);
+        fs::rename(&log, &old).unwrap();
+        for _ in 0..2 {
+            let _turn = turn();
+            Logger::builder(&log).overwrite(overwrite).start().unwrap().shutdown();
+        }
+        assert_all(&old, &before);
+        // And what belongs to a log that is written over goes with it.
+        fs::remove_file(&log).unwrap();
+        fs::rename(&old, &log).unwrap();
+        let _turn = turn();
+        Logger::builder(&log).overwrite(overwrite).start().unwrap().shutdown();
+        let is_recovered = |path: &PathBuf| path.to_string_lossy().contains(".recovered");
+        let found: Vec<_> = files_in(dir.path()).into_iter().filter(is_recovered).collect();
+        let expected = dir.path().join("app.2.kymo.recovered");
+        assert_eq!(found, if overwrite { vec![] } else { vec![expected] });
+    }
+}
+
+/// Whether a process runs was judged by the boot id in its log's header, which anybody can write:
+/// `kymo recover` of such a log removed the rings of a running process.
+#[test]
+fn a_log_that_lies_does_not_take_the_rings_of_a_running_process() {
+    use kymo_format::header::Header;
+    let dir = scratch();
+    let (log, rings) = (dir.path().join("app.kymo"), dir.path().join("rings"));
+    let counters = Counters::map(&dir.path().join("counters"));
+    let mut child = spawn("stopped", dir.path());
+    wait_for_full_rings(&mut child, &counters);
+    let before = files_in(&rings);
+    let mut page = fs::read(&log).unwrap();
+    page.truncate(4096);
+    let header = Header::from_copy(&page).unwrap();
+    let other_boot = Header { boot: [1; 16], ..header.clone() };
+    for header in [other_boot.clone(), Header { segment: [2; 16], ..other_boot }, header] {
+        let hostile = dir.path().join("hostile.kymo");
+        let mut bytes = header.to_page();
+        bytes[3072..].copy_from_slice(&page[3072..]);
+        fs::write(&hostile, bytes).unwrap();
+        assert!(matches!(kymo::recover(&hostile), Err(RecoverError::InUse(_))));
+        assert_eq!(kymo::recoverable(&hostile).records, 0);
+        let start = || Logger::builder(&hostile).overwrite(true).start();
+        let _turn = turn();
+        start().unwrap().shutdown();
+        assert_eq!(files_in(&rings), before);
+        assert!(!dir.path().join("hostile.kymo.recovered").exists());
+    }
+    kill(child);
+    recover_whole(&log, "stopped");
+    assert_all(&log, &counters);
+}
+
+/// Files that were left half made stayed for ever. Who makes one has it locked.
+#[test]
+fn what_killed_processes_left_half_made_is_removed_unless_it_is_in_use() {
+    let dir = scratch();
+    let log = dir.path().join("app.kymo");
+    let left = [
+        ".app.kymo.4000000.new",
+        ".app.kymo.recovered.4000000.new",
+        "app.kymo.rescue",
+        "rings/kymo-4000000-1-7.kymosites",
+    ];
+    // Of others, or of a process of which a ring was left.
+    let stays = [
+        ".other.kymo.4000000.new",
+        ".app.kymo.new",
+        "app.kymo.rescue.txt",
+        "rings/kymo-4000001-1-7.kymosites",
+        "rings/kymo-4000001-1-8.kymoring.damaged",
+    ];
+    let own = format!("rings/kymo-{}-1-7.kymosites", std::process::id());
+    for by_recovery in [false, true] {
+        let turn = turn();
+        Logger::builder(&log).crash_proof(dir.path().join("rings")).start().unwrap().shutdown();
+        drop(turn);
+        for name in left.iter().chain(&stays).copied().chain([&*own]) {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let lives_in = |name: &str| dir.path().join(name).exists();
+        let act = || {
+            if by_recovery {
+                recover(&log).unwrap();
+                return;
+            }
+            let _turn = self::turn();
+            let builder = Logger::builder(&log).crash_proof(dir.path().join("rings"));
+            builder.overwrite(true).start().unwrap().shutdown();
+        };
+        let in_use = left.map(|name| {
+            let file = fs::File::open(dir.path().join(name)).unwrap();
+            file.try_lock().unwrap();
+            file
+        });
+        act();
+        for name in left {
+            assert!(lives_in(name), "{name} is in use");
+        }
+        drop(in_use);
+        // While another test makes a child, that holds all that is open here for a moment.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while left.iter().any(|name| lives_in(name)) && Instant::now() < deadline {
+            act();
+        }
+        act();
+        for name in left {
+            assert!(!lives_in(name), "{name}");
+        }
+        for name in stays {
+            assert!(lives_in(name), "{name}");
+        }
+    }
 }
 
 /// Somebody who looks at a log all the time does not keep a logger from starting.

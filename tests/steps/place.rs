@@ -116,8 +116,8 @@ impl Place {
         let twice = found.iter().find(|(_, count)| **count != 1);
         assert_eq!(twice, None, "{told}: {:?}", self.files());
         let has = |message: String| found.contains_key(&message);
-        for slot in 0..2 {
-            if may_lose[slot] && (0..RECORDS).all(|number| !has(format!("{slot} {number}"))) {
+        for (slot, may_lose) in may_lose.into_iter().enumerate() {
+            if may_lose && (0..RECORDS).all(|number| !has(format!("{slot} {number}"))) {
                 continue;
             }
             let returned = self.numbers().of(slot).load(Ordering::Acquire);
