@@ -5,8 +5,8 @@ use kymo::ring::header;
 use kymo::ring::storage::layout::{
     Account, HEADER_BYTES, Identity, Mode, Purpose, SHARED_OFFSET, account_offset, tail_at,
 };
-use kymo_format::frame::{Clock, put_str};
-use kymo_format::header::{ClockSource, Header};
+use kymo_format::frame::{Clock, Kind, put_str};
+use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header};
 use kymo_format::types::code;
 use kymo_format::varint;
 
@@ -28,6 +28,75 @@ const SITES: &[&[&[u8]]] = &[
 
 /// A good file of call sites.
 pub fn sites() -> Vec<u8> {
+    sites_with(|_| {})
+}
+
+/// A file of call sites of which `u` chooses what is wrong. The checksums are right, but where they
+/// are what is wrong.
+pub fn hostile_sites(u: &mut Unstructured<'_>) -> Vec<u8> {
+    let changes = if u.ratio(1, 2).unwrap_or(false) { 0 } else { 4 };
+    let mut file = sites_with(|entry| {
+        let _ = (0..changes).try_for_each(|_| change(u, entry));
+    });
+    // Where the choices run out, what was made so far is the file.
+    let _ = spoil(u, &mut file);
+    file
+}
+
+/// Changes something of the payload of a frame.
+fn change(u: &mut Unstructured<'_>, entry: &mut Vec<u8>) -> Result<()> {
+    if u.ratio(7, 8)? || entry.is_empty() {
+        return Ok(());
+    }
+    let at = u.choose_index(entry.len())?;
+    match u.int_in_range(0..=3)? {
+        0 => entry[at] = u.arbitrary()?,
+        1 => entry[at] ^= 1 << u.int_in_range(0..=7)?,
+        2 => entry.truncate(at),
+        _ => drop(entry.splice(at..at, u.bytes(8)?.iter().copied())),
+    }
+    Ok(())
+}
+
+/// Adds clock frames to the header page, and changes what a file says of its length.
+fn spoil(u: &mut Unstructured<'_>, file: &mut Vec<u8>) -> Result<()> {
+    for slot in 0..u.int_in_range(0..=4)? {
+        let mut payload = Vec::new();
+        hostile_clock(u)?.put(&mut payload);
+        let mut frame = Vec::new();
+        frames::append(&mut frame, Kind::Clock as u8, &payload, 0);
+        file[3072 + slot * frame.len()..][..frame.len()].copy_from_slice(&frame);
+    }
+    if u.ratio(1, 8)? {
+        let committed = if u.arbitrary()? { u.arbitrary()? } else { u.int_in_range(0..=8_192)? };
+        file[COMMITTED_OFFSET..][..8].copy_from_slice(&u64::to_le_bytes(committed));
+    }
+    if u.ratio(1, 8)? {
+        let at = u.choose_index(file.len())?;
+        file[at] = u.arbitrary()?;
+    }
+    if u.ratio(1, 16)? {
+        file.truncate(u.choose_index(file.len())?);
+    }
+    Ok(())
+}
+
+fn hostile_clock(u: &mut Unstructured<'_>) -> Result<Clock> {
+    let mut number = || -> Result<u64> {
+        let near = u.int_in_range(0..=1_000)?;
+        Ok(*u.choose(&[near, 1 << 32, 1 << 63, u64::MAX, u64::MAX - near, near << 40])?)
+    };
+    Ok(Clock {
+        ticks: number()?,
+        time_ns: number()? as i64,
+        rate: number()?,
+        wall_ns: number()? as i64,
+        monotonic_ns: number()?,
+        uncertainty_ns: number()?,
+    })
+}
+
+fn sites_with(mut change: impl FnMut(&mut Vec<u8>)) -> Vec<u8> {
     let mut file =
         Header { salt: 0, segment: LOGGER, ..Header::new(ClockSource::Custom) }.to_page();
     for (number, types) in SITES.iter().enumerate() {
@@ -45,6 +114,7 @@ pub fn sites() -> Vec<u8> {
             site.extend_from_slice(ty);
         }
         site.extend_from_slice(&address(number).to_le_bytes());
+        change(&mut site);
         frames::append(&mut file, 1, &site, 0);
     }
     frames::commit(&mut file);
@@ -116,6 +186,13 @@ fn make(u: &mut Unstructured<'_>, file: &mut Vec<u8>, committed: &mut u64) -> Re
         let account =
             Account { position, records: 7, segment: 1, committed: u.int_in_range(0..=3)? };
         put(account_offset(index), &account.to_words());
+    }
+    if u.ratio(1, 4)? {
+        let clock = hostile_clock(u)?;
+        for offset in [0, 2048] {
+            let copy = Identity { clock, ..identity.clone() }.to_copy();
+            file[offset..offset + copy.len()].copy_from_slice(&copy);
+        }
     }
     for _ in 0..u.int_in_range(0..=4)? {
         let at = 8 * u.choose_index(file.len() / 8)?;

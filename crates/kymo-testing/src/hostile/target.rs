@@ -33,7 +33,10 @@ pub fn segment(data: &[u8]) {
 /// The bytes choose what stands in the file of a ring whose process died.
 pub fn ring(data: &[u8]) {
     let (ring, committed) = ring::hostile(&mut Unstructured::new(data));
-    check::recover(&ring, &ring::sites(), committed);
+    // From the other end: where there are few bytes, they choose both.
+    let back: Vec<u8> = data.iter().rev().copied().collect();
+    let sites = ring::hostile_sites(&mut Unstructured::new(&back));
+    check::recover(&ring, &sites, committed);
 }
 
 /// The bytes are a format string.
