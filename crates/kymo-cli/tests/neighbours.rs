@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use common::{Ran, Turn, finished, run};
 use kymo::ring::storage::layout::{COPY_BYTES, COPY_OFFSETS, Identity, SHARED_OFFSET};
 use kymo::{Level, Logger, WriteThrough, error, info};
+use kymo_format::header::{ClockSource, Header};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 /// What hangs does so for ever.
@@ -252,7 +253,17 @@ fn what_is_named_like_a_side_file_is_left_alone() {
         [&["cat", log][..], &["stats", log], &["tail", log], &["verify", log], &["recover", log]];
     let alone = commands.map(limited);
     let stranger = turn.logged("other.kymo", || info!("in another"));
-    let makers: [(&str, Maker<'_>); 5] = [
+    let mut page = [0; 256];
+    File::open(log).unwrap().read_exact(&mut page).unwrap();
+    let side_of = Header::from_copy(&page).unwrap().segment;
+    let makers: [(&str, Maker<'_>); 6] = [
+        ("of which only", &|path| {
+            // It is the log's, by its header, and would take hours to read.
+            let header = Header { side_of, segment: [7; 16], ..Header::new(ClockSource::Counter) };
+            let mut file = File::create_new(path).unwrap();
+            file.write_all(&header.to_page()).unwrap();
+            file.set_len(1 << 40).unwrap();
+        }),
         ("not a regular file", &|path| fifo(path)),
         ("not a regular file", &|path| fs::create_dir(path).unwrap()),
         ("a symbolic link", &|path| symlink("/dev/zero", path).unwrap()),

@@ -144,21 +144,57 @@ pub fn read(
     most: u64,
     room: &mut Room,
 ) -> Result<Vec<u8>, OpenError> {
-    let metadata = file.metadata()?;
-    let bytes = metadata.len();
-    if bytes > most {
-        return Err(Refused::TooLong { bytes, most }.into());
-    }
-    let wanted = wanted.min(bytes);
-    let allocated = allocated(&metadata);
-    let holes = wanted.saturating_sub(allocated);
-    room.0 = room.0.checked_sub(holes).ok_or(Refused::Sparse { bytes, allocated })?;
+    let wanted = admit(file, wanted, most, room)?;
     let mut contents = Vec::new();
     let length = usize::try_from(wanted).map_err(|_| ErrorKind::OutOfMemory)?;
     contents.try_reserve_exact(length).map_err(|_| ErrorKind::OutOfMemory)?;
     file.seek(SeekFrom::Start(0))?;
     file.take(wanted).read_to_end(&mut contents)?;
     Ok(contents)
+}
+
+/// Returns how many bytes of an opened file may be read: `wanted`, or as many as there are. Takes from
+/// `room` what of them are holes. Where reading goes on is left open.
+///
+/// # Errors
+/// If the file is longer than `most`, or has too many holes, or the system refuses.
+pub fn admit(file: &File, wanted: u64, most: u64, room: &mut Room) -> Result<u64, OpenError> {
+    let metadata = file.metadata()?;
+    let bytes = metadata.len();
+    if bytes > most {
+        return Err(Refused::TooLong { bytes, most }.into());
+    }
+    let wanted = wanted.min(bytes);
+    // What was allocated and not written yet is a hole by the second measure, what a file system has
+    // compressed by the first.
+    let allocated = allocated(&metadata);
+    let unallocated = wanted.saturating_sub(allocated);
+    let holes = if unallocated > 0 { unallocated.min(holes(file, wanted)) } else { 0 };
+    room.0 = room.0.checked_sub(holes).ok_or(Refused::Sparse { bytes, allocated })?;
+    Ok(wanted)
+}
+
+/// How many of the first bytes of a file are holes, as far as the file system says.
+#[cfg(target_os = "linux")]
+fn holes(file: &File, bytes: u64) -> u64 {
+    use rustix::fs::{SeekFrom, seek};
+    let (mut at, mut holes) = (0, 0);
+    while at < bytes {
+        // Behind the last data there is a hole to the end.
+        let data = seek(file, SeekFrom::Data(at)).unwrap_or(bytes).clamp(at, bytes);
+        holes += data - at;
+        let end = seek(file, SeekFrom::Hole(data)).unwrap_or(bytes).clamp(data, bytes);
+        if end == at {
+            break;
+        }
+        at = end;
+    }
+    holes
+}
+
+#[cfg(not(target_os = "linux"))]
+fn holes(_file: &File, bytes: u64) -> u64 {
+    bytes
 }
 
 /// How many bytes of the disk a file takes, at least.

@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use super::open::OpenError;
 use super::record::Record;
 use super::{Options, Reader};
 use kymo_format::beside::{self, Beside, Kind};
-use kymo_format::derived::{self, Owner};
+use kymo_format::derived::{self, Owner, Room};
 
 /// The longest side file, in bytes. It is held in memory.
 const MAX_BYTES: u64 = 64 << 20;
@@ -136,7 +136,7 @@ pub(super) struct Found<'a> {
 
 /// The files beside logs, each directory looked at once for each owner of logs in it.
 #[derive(Default)]
-pub(super) struct Directories(Vec<(PathBuf, Owner, Vec<Beside>)>);
+pub(super) struct Directories(Vec<(PathBuf, Owner, Vec<Beside>)>, Room);
 
 impl Directories {
     /// The files in the directory of a log that belong to its segment. Of copies of one file, one.
@@ -175,7 +175,12 @@ impl Directories {
         let mut files = self.of_log(log, owner, id);
         files.retain(|file| !given.contains(&file.header.segment));
         let open = |file: Beside| {
-            let opened = derived::open(&file.path, owner);
+            let opened = derived::open(&file.path, owner).and_then(|mut opened| {
+                // A hole takes no disk, and as long to read as anything.
+                derived::admit(&opened, u64::MAX, u64::MAX, &mut self.1)?;
+                opened.rewind()?;
+                Ok(opened)
+            });
             (file, opened)
         };
         files.into_iter().map(open).collect()
