@@ -167,7 +167,7 @@ fn open_all(
 /// What tells the file at `path` from all others, whatever its names: a directory, a pattern of the
 /// shell and a link may lead to the same one.
 #[cfg(unix)]
-fn identity(path: &Path) -> Option<(u64, u64)> {
+pub fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     // Standard input is none; it can be read only once in any case.
     let metadata = path.metadata().ok().filter(|_| path.as_os_str() != "-")?;
@@ -175,7 +175,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 #[cfg(not(unix))]
-fn identity(path: &Path) -> Option<PathBuf> {
+pub fn identity(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok().filter(|_| path.as_os_str() != "-")
 }
 

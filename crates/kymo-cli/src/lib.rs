@@ -20,6 +20,7 @@ mod fresh;
 mod generate;
 mod input;
 mod interrupt;
+mod latest;
 mod machine;
 mod outcome;
 mod output;

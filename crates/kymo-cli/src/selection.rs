@@ -96,6 +96,11 @@ impl Arguments {
         [self.context, self.before, self.after].iter().flatten().any(|&records| records > 0)
     }
 
+    /// How many of the last are wanted, if only they are.
+    pub fn last(&self) -> Option<u64> {
+        self.last
+    }
+
     pub fn build(self, lines: Lines, mut output: Output) -> Selection {
         lines.begin(output.buffer());
         let before = self.before.or(self.context).unwrap_or(0);

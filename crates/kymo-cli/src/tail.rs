@@ -19,6 +19,7 @@ use kymo_reader::Directory;
 use crate::filter;
 use crate::format;
 use crate::interrupt;
+use crate::latest;
 use crate::outcome::{Outcome, complain};
 use crate::output::{Closed, Output};
 use crate::progress::Progress;
@@ -88,6 +89,8 @@ struct Work {
     follow_name: bool,
     /// The number of the next file.
     next_number: usize,
+    /// What is older in files that were closed need not be read at first.
+    since: Option<i64>,
 }
 
 /// What the user named.
@@ -118,7 +121,9 @@ impl Tail {
     /// Runs the command.
     pub fn run(self) -> ExitCode {
         interrupt::watch();
-        let filter = self.filter.build(&Reference::now(self.format.zone().clone()));
+        let mut filter = self.filter.build(&Reference::now(self.format.zone().clone()));
+        let follow = self.follow || self.follow_name;
+        let since = latest::since(&self.paths, &mut filter, self.lines as u64);
         let lines = match self.format.build(0) {
             Ok(lines) => lines,
             Err(contradiction) => {
@@ -141,9 +146,10 @@ impl Tail {
             batch: Batch::new(filter, lines, self.lines),
             output,
             outcome: Outcome::Nothing,
-            follow: self.follow || self.follow_name,
+            follow,
             follow_name: self.follow_name,
             next_number: 0,
+            since,
         };
         if let Err(Closed(closed)) = work.run() {
             work.outcome.add(closed);
@@ -295,7 +301,8 @@ impl Work {
             return;
         }
         let number = self.next_number;
-        match Source::open(path, index, number, self.follow, self.batch.filter()) {
+        let since = self.since.filter(|_| at_first);
+        match Source::open(path, index, number, (self.follow, since), self.batch.filter()) {
             Ok(source) => {
                 self.batch.add_file();
                 self.next_number += 1;

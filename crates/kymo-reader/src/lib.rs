@@ -153,6 +153,7 @@ pub use open::{is_locked, open as open_file};
 pub use options::{Options, Order};
 pub use record::{Arguments, PassedOver, Record};
 pub use report::{Ending, HeaderState, Report};
+pub use seek::Stretch;
 pub use template::{Template, TemplateError};
 pub use types::Type;
 pub use value::{
@@ -368,6 +369,16 @@ impl<'a> Reader<'a> {
     /// The threads met so far, by [`Thread::index`].
     pub fn threads(&self) -> &[Thread] {
         self.segment.dictionary.threads()
+    }
+
+    /// The stretches of the file, from its beginning to its end, and the times in each; to choose
+    /// [`Options::since`] by, so that not more is read than is needed. Empty where the file has no
+    /// index: it was not closed, is a stream, or is damaged there. To be asked before the first event.
+    ///
+    /// # Errors
+    /// If reading fails.
+    pub fn stretches(&mut self) -> Result<Vec<Stretch>, Error> {
+        self.segment.stretches()
     }
 
     /// The offset in the file of the first byte that was not read yet, to show progress.

@@ -13,7 +13,7 @@ use super::segment::Segment;
 use super::timeline;
 use kymo_format::HEADER_BYTES;
 use kymo_format::frame::{Clock, Kind};
-use kymo_format::index::Index;
+use kymo_format::index::{Index, Step};
 
 /// In how many bytes before the end of a segment its index ends: the longest end frame.
 const TAIL_BYTES: u64 = 64;
@@ -60,7 +60,37 @@ impl Skip {
     }
 }
 
+/// A stretch of a file, by the [index](super::Reader::stretches) of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stretch {
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// Nothing in it is older than this, in nanoseconds since 1970-01-01T00:00:00Z.
+    pub oldest_ns: i64,
+    /// Nothing in it is newer.
+    pub newest_ns: i64,
+}
+
 impl Segment<'_> {
+    /// The stretches that the index tells of, without moving.
+    pub(super) fn stretches(&mut self) -> Result<Vec<Stretch>, Error> {
+        if !self.frames.can_jump() {
+            return Ok(Vec::new());
+        }
+        let here = self.frames.offset();
+        let index = self.find_index()?;
+        self.frames.jump(here)?;
+        let Some((Index { steps, .. }, at)) = index else { return Ok(Vec::new()) };
+        let ends = steps.iter().skip(1).map(|step| step.offset).chain([at]);
+        let stretch = |(step, end): (&Step, u64)| Stretch {
+            bytes: end.saturating_sub(step.offset),
+            oldest_ns: step.oldest_ns,
+            newest_ns: step.newest_ns,
+        };
+        Ok(steps.iter().zip(ends).map(stretch).collect())
+    }
+
     /// Goes to where the range of time begins, if there is an index that tells.
     pub(super) fn seek(&mut self) -> Result<(), Error> {
         if !self.frames.can_jump() {

@@ -9,6 +9,7 @@ use kymo_reader::{Ending, Error, Options, Reader, is_locked, open_file};
 use super::batch::Batch;
 use crate::input;
 use crate::interrupt;
+use crate::latest;
 use crate::progress::Progress;
 use kymo_query::Filter;
 
@@ -79,12 +80,13 @@ pub struct Identity {
 }
 
 impl Source {
-    /// Opens the file at `path`, as file number `number`.
+    /// Opens the file at `path`, as file number `number`, to be followed or read to its end. If it was
+    /// closed, what is older than `since` is left out.
     pub fn open(
         path: &Path,
         target: usize,
         number: usize,
-        follow: bool,
+        (follow, since): (bool, Option<i64>),
         filter: &Filter,
     ) -> Result<Self, NotYet> {
         let not_yet = |error| {
@@ -94,7 +96,14 @@ impl Source {
         };
         let file = open_file(path).map_err(not_yet)?;
         let copy = file.try_clone().map_err(|error| not_yet(Error::Open(error)))?;
-        let options = filter.push_down(Options::new()).follow(follow).snapshot(!follow);
+        // Only a file that was closed has an index: there is nothing more to come.
+        let since = since.filter(|_| !latest::stretches(path).is_empty());
+        let follow = follow && since.is_none();
+        let mut options = filter.push_down(Options::new()).follow(follow).snapshot(!follow);
+        if let Some(since) = since {
+            let asked = filter.range().0.unwrap_or(i64::MIN);
+            options = options.since(since.max(asked));
+        }
         let reader = options.from_file(file).map_err(|error| {
             let is_unwritten = matches!(error, Error::Empty | Error::Incomplete { .. });
             NotYet { is_to_come: is_unwritten && has_writer(&copy), ..not_yet(error) }

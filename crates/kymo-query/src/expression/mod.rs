@@ -138,6 +138,35 @@ impl Expression {
         }
     }
 
+    /// The first nanosecond of which it can be true, and the first of which it no longer can, by its
+    /// comparisons of the time. Once it is resolved.
+    pub(crate) fn window(&self) -> (i128, i128) {
+        const ALL: (i128, i128) = (i128::MIN, i128::MAX);
+        match self {
+            Self::And(parts) => parts
+                .iter()
+                .map(Self::window)
+                .fold(ALL, |one, other| (one.0.max(other.0), one.1.min(other.1))),
+            Self::Or(parts) => {
+                let windows = parts.iter().map(Self::window).filter(|it| it.0 < it.1);
+                let joined = windows.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
+                joined.unwrap_or((i128::MAX, i128::MIN))
+            }
+            Self::Time(comparison, moment) => {
+                let time = i128::from(moment.time_ns);
+                match comparison {
+                    Comparison::Equal => (time, time + 1),
+                    Comparison::Unequal => ALL,
+                    Comparison::Less => (ALL.0, time),
+                    Comparison::LessOrEqual => (ALL.0, time + 1),
+                    Comparison::Greater => (time + 1, ALL.1),
+                    Comparison::GreaterOrEqual => (time, ALL.1),
+                }
+            }
+            _ => ALL,
+        }
+    }
+
     /// Calls `visit` with each argument that is named in it.
     pub fn arguments<'e>(&'e self, visit: &mut dyn FnMut(&'e Argument)) {
         let mut field = |field: &'e Field| {

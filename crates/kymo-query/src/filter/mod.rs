@@ -71,6 +71,8 @@ pub struct Filter {
     /// The first nanosecond that is wanted, and the first that no longer is.
     since_ns: Option<i64>,
     until_ns: Option<i64>,
+    /// The same, by what the expression says of the time.
+    window: (i128, i128),
     grep: Option<Regex>,
     no_marks: bool,
     message: String,
@@ -92,7 +94,9 @@ impl Criteria {
         if let Some(expression) = &mut expression {
             expression.resolve(reference);
         }
+        let all = (i128::MIN, i128::MAX);
         Filter {
+            window: expression.as_ref().map_or(all, Expression::window),
             sites: Arc::new(Sites::new(self.level, self.targets, self.places, expression)),
             verdicts: Vec::new(),
             is_pushed_down: Cell::new(false),
@@ -111,21 +115,34 @@ impl Filter {
     /// Lets the reader of each file leave out what is not within the range of times. Needed: the
     /// filter itself does not look at times.
     pub fn narrow<'a>(&self, options: Options<'a>) -> Options<'a> {
-        let options = match self.since_ns {
-            Some(since) => options.since(since),
-            None => options,
-        };
-        match self.until_ns {
-            Some(until) => options.until(until),
-            None => options,
-        }
+        within(options, self.since_ns, self.until_ns)
+    }
+
+    /// Leaves out what is older than this, besides all else.
+    pub fn narrow_since(&mut self, time_ns: i64) {
+        self.since_ns = Some(self.since_ns.map_or(time_ns, |since| since.max(time_ns)));
+    }
+
+    /// The first nanosecond that is wanted, and the first that no longer is, by all criteria.
+    pub fn range(&self) -> (Option<i64>, Option<i64>) {
+        let limit = |time: i128| time.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        let (from, to) = self.window;
+        let since = (from > i64::MIN.into()).then(|| limit(from));
+        let until = (to <= i64::MAX.into()).then(|| limit(to));
+        (since.max(self.since_ns), [until, self.until_ns].into_iter().flatten().min())
+    }
+
+    /// Forgets what was decided about call sites, so that it can be asked about other files.
+    pub fn forget_files(&mut self) {
+        self.verdicts.clear();
     }
 
     /// As [`Filter::narrow`]; and lets it decide about call sites, so that records of those that
     /// are not wanted are not seen at all, not even as context.
     pub fn push_down(&self, options: Options<'static>) -> Options<'static> {
         self.is_pushed_down.set(true);
-        let options = self.narrow(options);
+        let (since, until) = self.range();
+        let options = within(options, since, until);
         if self.sites.is_everything() {
             return options;
         }
@@ -166,7 +183,7 @@ impl Filter {
     pub fn admits_all_marks(&self) -> bool {
         !self.no_marks
             && self.threads.is_empty()
-            && (self.since_ns, self.until_ns) == (None, None)
+            && self.range() == (None, None)
             && self.sites.admits_level(Some(Level::Trace))
     }
 
@@ -232,5 +249,17 @@ impl Filter {
         };
         let met = hints(&Catalog::met(readers.clone()));
         if met.is_empty() { met } else { hints(&Catalog::of(readers)) }
+    }
+}
+
+/// Lets the reader leave out what is not within this range of times.
+fn within<'a>(options: Options<'a>, since: Option<i64>, until: Option<i64>) -> Options<'a> {
+    let options = match since {
+        Some(since) => options.since(since),
+        None => options,
+    };
+    match until {
+        Some(until) => options.until(until),
+        None => options,
     }
 }

@@ -1,0 +1,101 @@
+//! The last records of long files are found by the index.
+
+mod common;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use common::{Ran, Turn, run};
+use kymo_format::types::Type;
+use kymo_testing::segment;
+use segment::{Arg, Rec, Segment};
+
+const START_NS: i64 = 1_700_000_000_000_000_000;
+
+/// A file of some MiB, closed, with an index. Every hundredth record is a warning; the very first
+/// records are damaged, which shows if they are read.
+fn long(turn: &Turn, name: &str, thread: &str, from: u64) -> PathBuf {
+    let mut file = Segment::new(7);
+    let pad = "x".repeat(200);
+    let types = [("n", Type::U64), ("pad", Type::Str)];
+    file.clock(START_NS).thread(0, thread);
+    file.site(0, 3, "{n}", &types).site(1, 2, "{n}", &types);
+    for block in 0..200_u64 {
+        let numbers: Vec<u64> = (0..100).map(|at| block * 100 + at).collect();
+        let args: Vec<[Arg<'_>; 2]> =
+            numbers.iter().map(|&n| [Arg::Unsigned(n), Arg::Str(pad.as_bytes())]).collect();
+        let records: Vec<Rec<'_>> = (numbers.iter().zip(&args))
+            .map(|(&n, args)| Rec(u64::from(n % 100 == 7), from + n * 10, args))
+            .collect();
+        file.block(0, &records);
+    }
+    file.close_with_index(10);
+    let (start, end) = file.frames[4];
+    assert!(end - start > 1_000);
+    file.bytes[start + 100] ^= 1;
+    turn.file(name, &file.bytes)
+}
+
+fn command(name: &str, logs: &[&Path], args: &[&str]) -> Ran {
+    let mut all: Vec<&dyn AsRef<OsStr>> = vec![&name, &"--format={thread} {arg.n}"];
+    logs.iter().for_each(|log| all.push(log));
+    args.iter().for_each(|arg| all.push(arg));
+    run(&all)
+}
+
+/// `kymo tail` and `--last` decoded the whole file. Now what they print is the same, and the damage
+/// at the beginning is not met, unless that many records are asked for.
+#[test]
+fn the_last_records_are_those_of_reading_everything() {
+    let turn = Turn::take();
+    let (a, b) = (long(&turn, "a.kymo", "a", 0), long(&turn, "b.kymo", "b", 20_005));
+    for logs in [&[&*a][..], &[&*a, &*b]] {
+        for filter in [&[][..], &["--level=warn"], &["--where", "n < 15000"], &["--grep=77$"]] {
+            let everything = command("cat", logs, filter);
+            assert_eq!(everything.code, Some(2), "it is damaged");
+            let all: Vec<&str> = everything.out.lines().collect();
+            let all: Vec<&str> = all.into_iter().filter(|it| !it.starts_with("--")).collect();
+            for last in [1, 10] {
+                let expected = &all[all.len() - last..];
+                let last = last.to_string();
+                for (name, option) in [("cat", "--last"), ("tail", "-n"), ("tail", "-fn")] {
+                    let ran = command(name, logs, &[filter, &[option, &last]].concat());
+                    let shown: Vec<&str> = ran.out.lines().collect();
+                    assert_eq!(shown, expected, "{name} {option} {last} {filter:?}");
+                    assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{name} {filter:?}");
+                }
+            }
+            // More than the file's end has: everything is read, the damage with it.
+            let ran = command("cat", logs, &[filter, &["--last", "100000"]].concat());
+            assert_eq!((ran.code, ran.out), (Some(2), everything.out));
+        }
+    }
+}
+
+/// `--where 'time > …'` read the whole file, though `--since` did not.
+#[test]
+fn a_comparison_of_the_time_is_a_range() {
+    let turn = Turn::take();
+    let a = long(&turn, "a.kymo", "a", 0);
+    let at = |n: i64| {
+        let time = START_NS + n * 10;
+        format!("2023-11-14T22:13:20.{:09}Z", time % 1_000_000_000)
+    };
+    for (expression, expected) in [
+        (format!("time > \"{}\"", at(19_000)), 19_001..20_000),
+        (format!("time >= \"{}\" and n != 5", at(19_000)), 19_000..20_000),
+        (format!("\"{}\" < time and time < \"{}\"", at(9_000), at(9_050)), 9_001..9_050),
+        (
+            format!("time == \"{}\" or time > \"{}\" and n < 19990", at(18_999), at(18_999)),
+            18_999..19_990,
+        ),
+        (format!("time > \"{}\" and time <= \"{}\"", at(9_000), at(9_001)), 9_001..9_002),
+    ] {
+        let ran = command("cat", &[&a], &["--where", &expression]);
+        let numbers: Vec<u64> = (ran.out.lines())
+            .map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
+            .collect();
+        assert_eq!(numbers, expected.collect::<Vec<_>>(), "{expression}");
+        assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{expression}");
+    }
+}
