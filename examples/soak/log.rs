@@ -64,11 +64,19 @@ impl Log {
     ) -> Result<(Self, u64), Box<dyn std::error::Error>> {
         let mut log = Self::default();
         let mut files = Files::open([path], || Options::new().order(Order::Time))?;
-        let (mut message, mut beside) = (String::new(), 0);
-        while let Some((file, event)) = files.next_event()? {
+        let mut message = String::new();
+        while let Some((_, event)) = files.next_event()? {
             if let Event::Record(_) = event {
-                beside += u64::from(file > 0);
                 log.add(event, configuration, &mut message);
+            }
+        }
+        // Together they show the log's copy where there are two.
+        let mut beside = 0;
+        let side = path.with_extension("kymo.rescue");
+        if side.exists() {
+            let mut reader = Options::new().order(Order::Written).open(&side)?;
+            while reader.next_record()?.is_some() {
+                beside += 1;
             }
         }
         for reader in files.readers() {

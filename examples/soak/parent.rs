@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::child::{self, EXIT, TABLE, log_name};
 use crate::configuration::{Configuration, Ending, Fault};
+use crate::delays;
 use crate::table::Table;
 use crate::verdict::{Verdict, judge};
 
@@ -28,18 +29,25 @@ struct Options {
     seconds: u64,
     seed: u64,
     only: Option<u64>,
+    /// Whether threads are delayed at random.
+    delays: bool,
 }
 
 /// What is asked for on the command line.
 enum Asked {
     Soak(Options),
-    /// To be the child of this seed, in this directory.
-    Child(PathBuf, u64),
+    /// To be the child of this seed, in this directory, with delays or without.
+    Child(PathBuf, u64, bool),
 }
 
 pub fn main() -> ExitCode {
     match parse() {
-        Ok(Asked::Child(directory, seed)) => child::run(&directory, seed),
+        Ok(Asked::Child(directory, seed, delays)) => {
+            if delays {
+                delays::begin(seed);
+            }
+            child::run(&directory, seed)
+        }
         Ok(Asked::Soak(options)) => match soak(&options) {
             Ok(code) => code,
             Err(error) => {
@@ -48,33 +56,40 @@ pub fn main() -> ExitCode {
             }
         },
         Err(error) => {
-            eprintln!("{error}\nusage: soak [--seconds N] [--seed S] [--only I]");
+            eprintln!("{error}\nusage: soak [--seconds N] [--seed S] [--only I] [--delays]");
             ExitCode::from(2)
         }
     }
 }
 
 fn parse() -> Result<Asked, lexopt::Error> {
-    let mut options = Options { seconds: 60, seed: fastrand::u64(..1 << 32), only: None };
+    let seed = fastrand::u64(..1 << 32);
+    let mut options = Options { seconds: 60, seed, only: None, delays: false };
+    let mut child = None;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             lexopt::Arg::Long("seconds") => options.seconds = parser.value()?.parse()?,
             lexopt::Arg::Long("seed") => options.seed = parser.value()?.parse()?,
             lexopt::Arg::Long("only") => options.only = Some(parser.value()?.parse()?),
+            lexopt::Arg::Long("delays") => options.delays = true,
             lexopt::Arg::Long("child") => {
-                return Ok(Asked::Child(parser.value()?.into(), parser.value()?.parse()?));
+                child = Some((parser.value()?.into(), parser.value()?.parse()?));
             }
             argument => return Err(argument.unexpected()),
         }
     }
-    Ok(Asked::Soak(options))
+    Ok(match child {
+        Some((directory, seed)) => Asked::Child(directory, seed, options.delays),
+        None => Asked::Soak(options),
+    })
 }
 
 /// Runs children until the time is over or one of them fails.
 fn soak(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
-    let Options { seconds, seed, only } = *options;
-    println!("soak --seconds {seconds} --seed {seed}");
+    let Options { seconds, seed, only, delays } = *options;
+    let with_delays = if delays { " --delays" } else { "" };
+    println!("soak --seconds {seconds} --seed {seed}{with_delays}");
     let begin = Instant::now();
     let directory = std::env::temp_dir().join(format!("kymo-soak-{}", std::process::id()));
     fs::create_dir_all(&directory)?;
@@ -92,7 +107,7 @@ fn soak(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
             let run = next_run();
             let place = directory.join(format!("{number}-{run}"));
             println!("{number}: {configuration:?}");
-            match run_child(&configuration, &place) {
+            match run_child(&configuration, &place, delays) {
                 Ok(verdict) if verdict.wrong.is_empty() => add(&sums, &verdict),
                 failure => {
                     failed.store(true, Ordering::Relaxed);
@@ -103,7 +118,7 @@ fn soak(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
                     let stderr = fs::read_to_string(place.join("stderr")).unwrap_or_default();
                     println!(
                         "\n{number} FAILED:\n  {wrong}\n{configuration:#?}\nits files: {}\n\
-                         again: soak --seed {seed} --only {number}\nits standard error:\n{stderr}",
+                         again: soak --seed {seed} --only {number}{with_delays}\nits standard error:\n{stderr}",
                         place.display()
                     );
                     continue;
@@ -152,13 +167,14 @@ fn add(sums: &Mutex<Verdict>, verdict: &Verdict) {
 }
 
 /// Runs a child to its end, and judges.
-fn run_child(of: &Configuration, place: &Path) -> Result<Verdict, Box<dyn Error>> {
+fn run_child(of: &Configuration, place: &Path, delays: bool) -> Result<Verdict, Box<dyn Error>> {
     fs::create_dir_all(place)?;
     let table = Table::open(&place.join(TABLE))?;
     let child = Command::new(std::env::current_exe()?)
         .arg("--child")
         .arg(place)
         .arg(of.seed.to_string())
+        .args(delays.then_some("--delays"))
         .stdin(Stdio::null())
         .stderr(File::create(place.join("stderr"))?)
         .spawn()?;
