@@ -21,6 +21,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # What do you want to do?
+//!
+//! | to | take | default |
+//! | --- | --- | --- |
+//! | start a logger, end it | [`Logger::builder`], [`Builder::start`], [`Logger::shutdown`] | ends when dropped |
+//! | log | [`error!`], [`warn!`], [`info!`], [`debug!`](macro@debug), [`trace!`]; [`log!`] takes the level as a value | target: the module |
+//! | log a value of your own type | [`display`], [`debug`](fn@debug) (formats in the call) | |
+//! | choose which levels are logged | [`Builder::max_level`], [`Logger::set_max_level`]; when compiling: [features](#features) | all |
+//! | spare a thread's first call | [`prepare_thread`] | the first call makes the ring |
+//! | hold longer bursts | [`Builder::ring_capacity`] | 1 MiB a thread |
+//! | choose what a full ring means | [`Builder::overflow`], [`Builder::overflow_at`], [`Overflow`] | wait, at most 1 s |
+//! | know that everything is in the file | [`flush`], [`flush_timeout`] | |
+//! | know it of each error, even after a power failure | [`Builder::write_through`], [`WriteThrough`] | |
+//! | lose nothing to `kill -9` | [`Builder::crash_proof`], [`Builder::recover`], [`recover`] | off |
+//! | lose nothing at SIGTERM or a crash | [`Builder::drain_on_termination`], [`Builder::drain_on_hangup`], [`Builder::drain_on_crash`] | off |
+//! | limit how long the end may take | [`Logger::shutdown_timeout`], [`Builder::exit_timeout`] | none; 5 s at `exit` |
+//! | keep debug records in memory until an error | [`Builder::flight_recorder`], [`Builder::dump_at`], [`Logger::dump_flight_recorder`] | off |
+//! | pin the consumer; look more often, or less | [`Builder::consumer_core`], [`Builder::poll_interval`], [`Builder::idle_sleep`] | not pinned; 5 µs; 5 ms |
+//! | make a call cheaper than a counter read | [`Builder::clock`] with [`Clock::Coarse`] | [`Clock::Counter`] |
+//! | log from several processes, or anew | [`Builder::pid_in_name`], [`Builder::overwrite`] | the old file is renamed |
+//! | see what was lost, and how full rings are | [`Report`], [`Logger::stats`], [`Builder::on_notice`], [`unlogged`] | |
+//! | read a log | the command `kymo`; the module `reader` | |
+//!
 //! # Guarantees
 //!
 //! - A log call does not allocate, lock, call the system or format, and has no loop except over an
