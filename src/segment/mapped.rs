@@ -147,8 +147,9 @@ impl MappedFile {
         let place = Place { path: path.clone(), clock, window_bytes, rings };
         let made = target.file().and_then(|(file, is_used)| {
             let discard = || {
-                target.discard_beside();
+                target.discard_beside()?;
                 discard();
+                Ok(())
             };
             Self::on(file, is_used, discard, place)
         });
@@ -159,7 +160,12 @@ impl MappedFile {
 
     /// Makes a file a segment. Where something is in it, that goes when nothing can fail any more, and
     /// `discard` is called before.
-    fn on(file: File, is_used: bool, discard: impl FnOnce(), place: Place) -> io::Result<Self> {
+    fn on(
+        file: File,
+        is_used: bool,
+        discard: impl FnOnce() -> io::Result<()>,
+        place: Place,
+    ) -> io::Result<Self> {
         guard::install()?;
         let header = open::header(place.clock);
         let (mut page, salt, id) = (header.to_page(), header.salt, header.segment);
@@ -171,7 +177,7 @@ impl MappedFile {
         let mapped = Mapping::new(&file, 0, HEADER_BYTES)?;
         let window = Window::map(&file, 0, allocated, HEADER_BYTES)?;
         if is_used {
-            discard();
+            discard()?;
             file.set_len(0)?;
             allocate(&file, 0, allocated)?;
         }

@@ -118,7 +118,9 @@ impl Target {
     /// wanted.
     pub(super) fn decide(&mut self, overwrite: bool) -> Result<(), StartError> {
         let How::Found { bytes } = self.how else { return Ok(()) };
-        if bytes == 0 || self.loses_content(overwrite) {
+        // Somebody who has just moved the file away wants to keep it.
+        let is_here = is_at(&self.file, &self.path).unwrap_or(false);
+        if bytes == 0 || is_here && self.loses_content(overwrite) {
             let id = segment_id(&self.file);
             self.how = How::Over { bytes, id };
             return Ok(());
@@ -139,14 +141,20 @@ impl Target {
     }
 
     /// Removes what belongs to the segment that is about to be written over, and to no other.
-    pub(super) fn discard_beside(&self) {
-        let (How::Over { id: Some(id), .. }, Ok(owner)) = (&self.how, owner(&self.file)) else {
-            return;
-        };
-        for file in of_segment(&self.path, owner, *id) {
-            // What stays belongs to a segment that is gone.
-            let _ = fs::remove_file(file.path);
+    ///
+    /// # Errors
+    /// If somebody has just moved the file away.
+    pub(super) fn discard_beside(&self) -> io::Result<()> {
+        if !is_at(&self.file, &self.path)? {
+            return Err(io::Error::other("somebody else moves this file: start again"));
         }
+        if let How::Over { id: Some(id), .. } = &self.how {
+            for file in of_segment(&self.path, owner(&self.file)?, *id) {
+                // What stays belongs to a segment that is gone.
+                let _ = fs::remove_file(file.path);
+            }
+        }
+        Ok(())
     }
 
     /// Gives it its name. What is there gets another one, with all that belongs to it, unless it
@@ -155,13 +163,17 @@ impl Target {
         let fail = |error| StartError::file(&self.path, error);
         if let How::Beside { name, old } = &self.how {
             trim(old);
-            // Where it is not renamed it has another name already.
-            let kept =
-                if overwrite { None } else { Some(add_name(&self.path, old).map_err(fail)?) };
+            // Where it is not renamed it has another name already. Or somebody moved it away.
+            let is_here = is_at(old, &self.path).map_err(fail)?;
+            let kept = match is_here && !overwrite {
+                true => add_name(&self.path, old).map_err(fail)?,
+                false => None,
+            };
             let placed = match &kept {
-                // Its old name is gone: somebody else may have made a file there since.
-                Some(Name { is_other: true, .. }) => rename_new(name, &self.path),
-                _ => fs::rename(name, &self.path),
+                Some(Name { is_other: false, .. }) => fs::rename(name, &self.path),
+                None if is_here && overwrite => fs::rename(name, &self.path),
+                // The name is free, or somebody else has made a file there since.
+                _ => rename_new(name, &self.path),
             };
             if let Err(error) = placed {
                 if let Some(kept) = kept {
@@ -258,8 +270,8 @@ impl Name {
 
 /// Gives the file at `path` the first of the names `app.1.kymo`, `app.2.kymo`, … that is free. It
 /// keeps its old one, too, so that at no moment somebody else finds it free; but on a file system on
-/// which a file has only one name it loses it.
-fn add_name(path: &Path, file: &File) -> io::Result<Name> {
+/// which a file has only one name it loses it. `None` where somebody has just moved it away.
+fn add_name(path: &Path, file: &File) -> io::Result<Option<Name>> {
     for number in 1..u32::MAX {
         let name = with_infix(path, number);
         let (made, is_other) = match fs::hard_link(path, &name) {
@@ -269,13 +281,14 @@ fn add_name(path: &Path, file: &File) -> io::Result<Name> {
             linked => (linked, false),
         };
         match made {
-            Ok(()) => return Ok(Name { path: name, is_other, is_old: false }),
+            Ok(()) => return Ok(Some(Name { path: name, is_other, is_old: false })),
             // A start that was killed may have come so far.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if is_at(file, &name)? {
-                    return Ok(Name { path: name, is_other: false, is_old: true });
+                    return Ok(Some(Name { path: name, is_other: false, is_old: true }));
                 }
             }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         }
     }

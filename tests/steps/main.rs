@@ -1,5 +1,6 @@
 //! Start, recovery and shutdown, stopped before each of their system calls on files, once for all or
-//! while a second process starts or recovers there: each record is found once.
+//! while a second process starts or recovers there, or somebody moves the log away: each record is found
+//! once.
 //!
 //! The children are this program, run again. `KYMO_STEPS=all cargo test --test steps` has each second
 //! process come at each step; without it they take turns.
@@ -194,7 +195,15 @@ fn at_each_step(first: Act, goes_on: bool) {
     let _turn = turn();
     let place = Place::new();
     let all = std::env::var("KYMO_STEPS").is_ok_and(|steps| steps == "all");
-    let seconds = [RECOVERING, Act::Recover, PLAIN, OVERWRITING, KEEPING];
+    let seconds = [
+        (false, Some(RECOVERING)),
+        (false, Some(Act::Recover)),
+        (false, Some(PLAIN)),
+        (true, None),
+        (false, Some(OVERWRITING)),
+        (false, Some(KEEPING)),
+        (true, Some(PLAIN)),
+    ];
     let mut steps = 0;
     for (index, (scene, snapshot)) in scenes(&place).into_iter().enumerate() {
         for operation in 0.. {
@@ -202,7 +211,7 @@ fn at_each_step(first: Act, goes_on: bool) {
                 continue;
             }
             let mut has_ended = false;
-            for (turn, second) in seconds.into_iter().enumerate() {
+            for (turn, (moves, second)) in seconds.into_iter().enumerate() {
                 if !all && (operation / 2 + index) % seconds.len() != turn {
                     continue;
                 }
@@ -211,24 +220,36 @@ fn at_each_step(first: Act, goes_on: bool) {
                 let stopped = process.run_to(operation);
                 has_ended = stopped.is_none();
                 let stopped = stopped.unwrap_or_else(|| "its end".to_owned());
-                let told = format!("{scene}: {first:?} before {operation}, {stopped}; {second:?}");
+                let told =
+                    format!("{scene}: {first:?} before {operation}, {stopped}; {second:?} {moves}");
                 if !goes_on {
                     process.kill();
                 }
-                let ended = second.command(&place, 1).status().unwrap();
-                assert!(ended.success(), "{told}: the second one failed");
+                if moves {
+                    // Somebody who rotates logs, say. There need not be one.
+                    let _ = std::fs::rename(
+                        place.dir().join("app.kymo"),
+                        place.dir().join("rotated.kymo"),
+                    );
+                }
+                if let Some(second) = second {
+                    let ended = second.command(&place, 1).status().unwrap();
+                    assert!(ended.success(), "{told}: the second one failed");
+                }
                 if goes_on {
                     assert_eq!(process.finish(), Ended::Exit(0), "{told}: the first one failed");
                 }
                 // What may be written over: of a log that was moved away nothing; of one that was
                 // recovered only where nobody asked for that.
                 let is_moved = scene.ends_with("moved");
-                let has_old =
-                    scene != "nothing" && (is_moved || ![first, second].contains(&OVERWRITING));
-                let may_lose = [second.overwrites(), first.overwrites() && goes_on];
+                let has_old = scene != "nothing"
+                    && (is_moved || ![Some(first), second].contains(&Some(OVERWRITING)));
+                let overwrites = second.is_some_and(Act::overwrites);
+                let may_lose = [overwrites, first.overwrites() && goes_on];
                 // Of a start that was killed before its log had a name, the next one removes what it
                 // left, and a recovery finds nothing to go by.
-                let is_clean = second != Act::Recover || goes_on;
+                let is_clean =
+                    goes_on || !moves && second.is_some_and(|second| second != Act::Recover);
                 place.assert_all(&told, has_old, may_lose, is_clean);
                 steps += 1;
             }
