@@ -182,7 +182,15 @@ fn a_side_file_that_is_none_or_of_another_log_changes_nothing() {
     assert!(error.to_string().starts_with(&*place.side().to_string_lossy()), "{error}");
     assert_eq!(records(&mut files).len(), 1, "the log is read all the same");
 
-    let huge = fs::File::create(place.side()).expect("room");
+    // Nobody wrote that.
+    let sparse = fs::File::create(place.side()).expect("room");
+    sparse.set_len((64 << 20) + 1).expect("room");
+    let mut files = place.open(by_time);
+    assert_eq!(records(&mut files).len(), 1);
+    assert!(matches!(files.refused(), [refused] if refused.path == place.side()));
+
+    fs::write(place.side(), [b'x'; 64 << 10]).expect("room");
+    let huge = fs::File::options().write(true).open(place.side()).expect("it is there");
     huge.set_len((64 << 20) + 1).expect("room");
     let error = place.open(by_time).next_event().expect_err("an error").error;
     assert!(matches!(error, Error::SideFileTooLong));

@@ -256,7 +256,8 @@ fn what_is_named_like_a_side_file_is_left_alone() {
     let mut page = [0; 256];
     File::open(log).unwrap().read_exact(&mut page).unwrap();
     let side_of = Header::from_copy(&page).unwrap().segment;
-    let makers: [(&str, Maker<'_>); 6] = [
+    let makers: [(&str, Maker<'_>); 7] = [
+        ("of which only", &|path| File::create_new(path).unwrap().set_len(8 << 30).unwrap()),
         ("of which only", &|path| {
             // It is the log's, by its header, and would take hours to read.
             let header = Header { side_of, segment: [7; 16], ..Header::new(ClockSource::Counter) };

@@ -298,6 +298,8 @@ impl<'a> Found<'a> {
                 // It belongs to another log, or was read.
                 return Ok(());
             }
+            derived::admit(&file, u64::MAX, u64::MAX, &mut Room::default()).map_err(refused)?;
+            file.rewind().map_err(Error::Open)?;
             options().follow(false).from_read(Cursor::new(Bytes(load(file)?))).map(|_| ())
         };
         match opened() {
