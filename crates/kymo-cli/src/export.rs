@@ -54,7 +54,7 @@ enum Format {
     Json,
     /// Comma-separated values, as `kymo cat --format csv`
     Csv,
-    /// A trace for ui.perfetto.dev and chrome://tracing: a track for each thread, an event for each
+    /// A trace for ui.perfetto.dev: a track for each thread, an event for each
     /// record, and a counter of what was dropped
     Perfetto,
 }

@@ -24,7 +24,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME|NUMBER")]
     thread: Vec<ThreadName>,
 
-    /// Records from this time on: RFC 3339, a date, or how long ago (-5m)
+    /// Records from this time on: RFC 3339, a date, 10:30, today, yesterday, seconds since 1970, or how long
+    /// ago (-5m)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<Point>,
 

@@ -164,6 +164,20 @@ fn open_all(
     inputs
 }
 
+/// Raises the soft limit on open files to the hard one: a directory may have thousands of logs, which
+/// are merged and so open at one time.
+#[cfg(unix)]
+pub fn allow_many_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it stays as it is, opening a file says that there are too many.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+#[cfg(not(unix))]
+pub fn allow_many_files() {}
+
 /// What tells the file at `path` from all others, whatever its names: a directory, a pattern of the
 /// shell and a link may lead to the same one.
 #[cfg(unix)]

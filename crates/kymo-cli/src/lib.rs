@@ -62,6 +62,7 @@ enum Command {
 
 /// Runs the command with the arguments of this process.
 pub fn main() -> ExitCode {
+    input::allow_many_files();
     match Cli::parse().command {
         Command::Cat(command) => command.run(),
         Command::Export(command) => command.run(),

@@ -54,7 +54,7 @@ Exit codes:
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Tail {
-    /// The log files, or directories of files named *.kymo
+    /// The log files, or directories of files named *.kymo; `-` is standard input, to its end
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
 
@@ -270,6 +270,18 @@ impl Work {
                 let there: Vec<_> =
                     directory.logs.iter().filter_map(|log| Identity::of(log)).collect();
                 target.known.retain(|identity| there.contains(identity));
+                if directory.logs.is_empty() && at_first {
+                    let waiting = if self.follow { "; waiting for one" } else { "" };
+                    complain(format_args!(
+                        "{}: is a directory without any file named *.kymo{waiting}",
+                        target.path.display()
+                    ));
+                    if !self.follow {
+                        self.outcome.add(Outcome::Failed);
+                    }
+                }
+                // Until the first one comes.
+                target.is_awaited = self.follow && target.known.is_empty();
                 if at_first || self.follow {
                     for log in &directory.logs {
                         self.look_at_file(index, log, at_first);
@@ -298,6 +310,9 @@ impl Work {
         let is_this = |source: &Source| source.identity() == identity.as_ref();
         if identity.is_some() && self.sources.iter().any(is_this) {
             target.known.extend(identity);
+            return;
+        }
+        if path.as_os_str() == "-" && !at_first {
             return;
         }
         let number = self.next_number;

@@ -124,3 +124,25 @@ fn fields_are_listed_with_their_types() {
     assert_eq!(common::finished(output).fine(), text);
     assert_eq!(run(&[&"fields", &turn.path("nowhere.kymo")]).code, Some(2));
 }
+
+/// Of 3,001 logs with 1,024 descriptors, 1,020 were read: the soft limit was taken as it is.
+#[test]
+fn more_logs_than_the_soft_limit_of_descriptors_are_all_read() {
+    let turn = Turn::take();
+    let log = turn.logged("log.kymo", || kymo::info!("one"));
+    let directory = turn.path("many");
+    std::fs::create_dir(&directory).unwrap();
+    for number in 0..300 {
+        std::fs::copy(&log, directory.join(format!("{number}.kymo"))).unwrap();
+    }
+    for (name, lines) in [("cat", 300), ("tail -n 1000", 300), ("fields", 3)] {
+        let script = format!("ulimit -Sn 64; exec \"$0\" {name} \"$1\"");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_kymo")])
+            .arg(&directory)
+            .output()
+            .unwrap();
+        let out = common::finished(output).fine();
+        assert_eq!(out.lines().count(), lines, "{name}: {out}");
+    }
+}

@@ -328,3 +328,43 @@ fn it_ends_when_nobody_reads_what_it_prints() {
     drop(stdout);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+/// `tail -f EMPTYDIR` ended without a word.
+#[test]
+fn a_directory_without_logs_is_waited_for() {
+    let turn = Turn::take();
+    let directory = turn.path("empty");
+    std::fs::create_dir(&directory).unwrap();
+    run(&[&"tail", &directory]).complains(2, &["is a directory without any file named *.kymo\n"]);
+    let mut command = command(&[&"tail", &"-f", &directory, &"--format={message}"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It says that it waits before the first log is made.
+    let mut said = String::new();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    errors.read_line(&mut said).unwrap();
+    assert!(said.contains("without any file named *.kymo; waiting for one"), "{said}");
+    turn.logged("empty/first.kymo", || info!("here it is"));
+    let mut printed = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut printed).unwrap();
+    assert_eq!(printed, "here it is\n");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// `tail -` said "No such file".
+#[test]
+fn standard_input_is_read_to_its_end() {
+    let turn = Turn::take();
+    let log = turn.logged("log.kymo", || (0..20).for_each(|number| info!("{number}")));
+    let expected = "18\n19\n";
+    for follow in ["-n2", "-fn2"] {
+        let input = std::fs::File::open(&log).unwrap();
+        let args: [&dyn AsRef<std::ffi::OsStr>; 4] =
+            [&"tail", &follow, &"-", &"--format={message}"];
+        let file = command(&args).stdin(input).output().unwrap();
+        assert_eq!(common::finished(file).fine(), expected);
+        let mut cat = Command::new("cat").arg(&log).stdout(Stdio::piped()).spawn().unwrap();
+        let pipe = command(&args).stdin(cat.stdout.take().unwrap()).output().unwrap();
+        assert!(cat.wait().unwrap().success());
+        assert_eq!(common::finished(pipe).fine(), expected);
+    }
+}

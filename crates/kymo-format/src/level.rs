@@ -8,6 +8,7 @@ use std::str::FromStr;
 /// ```
 /// use kymo_format::Level;
 /// assert_eq!("WARN".parse(), Ok(Level::Warn));
+/// assert_eq!("Warning".parse(), Ok(Level::Warn));
 /// assert_eq!(Level::Warn.to_string(), "warn");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +82,9 @@ impl FromStr for Level {
     type Err = ParseLevelError;
 
     fn from_str(text: &str) -> Result<Self, ParseLevelError> {
+        if text.eq_ignore_ascii_case("warning") {
+            return Ok(Self::Warn);
+        }
         Self::ALL
             .into_iter()
             .find(|level| level.name().eq_ignore_ascii_case(text))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::DateTime;
+use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,6 +16,10 @@ pub enum Point {
     Local(DateTime),
     /// So long from now: `-5m`, `-1h30m`.
     Relative(SignedDuration),
+    /// The last time that the clocks of a time zone showed this: `10:30`.
+    Clock(Time),
+    /// The beginning of a day, so many days before this one: `today` is 0, `yesterday` 1.
+    Day(u8),
 }
 
 /// What a [`Point`] is measured by.
@@ -49,6 +53,23 @@ impl Point {
                 Ok(time) => time,
                 Err(_) => return if local.year() < 0 { i64::MIN } else { i64::MAX },
             },
+            Self::Clock(clock) => {
+                let now = reference.now.to_zoned(reference.zone.clone());
+                let today = reference.zone.to_timestamp(now.date().to_datetime(clock));
+                match today {
+                    Ok(time) if time <= reference.now => time,
+                    _ => match now.date().yesterday().map(|date| date.to_datetime(clock)) {
+                        Ok(local) => reference.zone.to_timestamp(local).unwrap_or(Timestamp::MIN),
+                        Err(_) => Timestamp::MIN,
+                    },
+                }
+            }
+            Self::Day(ago) => {
+                let today = reference.now.to_zoned(reference.zone.clone()).date();
+                let date = (0..ago).try_fold(today, |date, _| date.yesterday());
+                let start = date.map(|date| date.to_datetime(Time::midnight()));
+                start.and_then(|local| reference.zone.to_timestamp(local)).unwrap_or(Timestamp::MIN)
+            }
             Self::Relative(span) => {
                 let end = if span.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
                 reference.now.checked_add(span).unwrap_or(end)
@@ -69,11 +90,37 @@ impl FromStr for Point {
         {
             return Ok(Self::Relative(span));
         }
+        match text {
+            "today" => return Ok(Self::Day(0)),
+            "yesterday" => return Ok(Self::Day(1)),
+            _ => {}
+        }
+        if let Some(time) = epoch_seconds(text) {
+            return Ok(Self::Absolute(time));
+        }
+        if text.len() <= "10:30:00.123456789".len()
+            && text.as_bytes().get(2) == Some(&b':')
+            && let Ok(clock) = text.parse()
+        {
+            return Ok(Self::Clock(clock));
+        }
         if let Ok(time) = text.parse() {
             return Ok(Self::Absolute(time));
         }
         text.parse().map(Self::Local).map_err(|_| NoPoint)
     }
+}
+
+/// Nine to eleven digits, and perhaps a fraction: seconds since 1970, as `date +%s` prints them. What
+/// is shorter may be a date.
+fn epoch_seconds(text: &str) -> Option<Timestamp> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !(9..=11).contains(&whole.len()) || !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let nanoseconds = format!("{:0<9}", fraction.get(..fraction.len().min(9))?);
+    Timestamp::new(whole.parse().ok()?, nanoseconds.parse().ok()?).ok()
 }
 
 /// Writes what parses to the same.
@@ -82,6 +129,9 @@ impl fmt::Display for Point {
         match self {
             Self::Absolute(time) => time.fmt(f),
             Self::Local(local) => local.fmt(f),
+            Self::Clock(clock) => clock.fmt(f),
+            Self::Day(0) => f.write_str("today"),
+            Self::Day(_) => f.write_str("yesterday"),
             Self::Relative(span) if span.is_negative() => span.fmt(f),
             Self::Relative(span) => write!(f, "+{span}"),
         }
@@ -92,7 +142,8 @@ impl fmt::Display for NoPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "not a point in time: give one as in RFC 3339 (2026-11-21T05:30:00Z; without an offset, \
-             it is in the zone of --tz), a date (2026-11-21), or how long ago it was (-5m, -1h30m)",
+             it is in the zone of --tz), a date (2026-11-21), a time of day (10:30, the last one), today, yesterday, seconds \
+             since 1970 (1795239000), or how long ago it was (-5m, -1h30m)",
         )
     }
 }
@@ -122,6 +173,21 @@ mod tests {
         assert_eq!(resolved("+1.5s"), noon + 1_500_000_000);
     }
 
+    /// Seconds since 1970, a time of day, today and yesterday were no points in time.
+    #[test]
+    fn times_of_day_days_and_seconds() {
+        let noon = resolved("2026-06-01T12:00:00Z");
+        let (hour, day) = (3_600_000_000_000, 86_400_000_000_000);
+        assert_eq!(resolved("1780315200"), noon);
+        assert_eq!(resolved("1780315200.000000001"), noon + 1);
+        // It is 14:00 in Berlin.
+        assert_eq!(resolved("10:30"), noon - 7 * hour / 2);
+        assert_eq!(resolved("14:00:00"), noon);
+        assert_eq!(resolved("14:01"), noon + hour / 60 - day);
+        assert_eq!(resolved("today"), noon - 14 * hour);
+        assert_eq!(resolved("yesterday"), noon - 14 * hour - day);
+    }
+
     #[test]
     fn what_no_record_can_reach_is_the_end_of_time() {
         assert_eq!(resolved("9999-01-01T00:00:00Z"), i64::MAX);
@@ -132,14 +198,26 @@ mod tests {
 
     #[test]
     fn what_is_no_point_in_time_is_an_error() {
-        for text in ["", "5m", "yesterday", "-", "-5", "2026-13-01", "12:00", "--until"] {
+        for text in ["", "5m", "tomorrow", "-", "-5", "2026-13-01", "25:00", "12345678.", "--until"]
+        {
             assert_eq!(text.parse::<Point>(), Err(NoPoint), "{text:?}");
         }
     }
 
     #[test]
     fn it_is_written_as_it_is_read() {
-        for text in ["2026-06-01T12:00:00.5Z", "2026-06-01T12:00:00", "-5m", "+1h2m", "-0.5s"] {
+        for text in [
+            "2026-06-01T12:00:00.5Z",
+            "2026-06-01T12:00:00",
+            "-5m",
+            "+1h2m",
+            "-0.5s",
+            "10:30",
+            "10:30:05.25",
+            "today",
+            "yesterday",
+            "1780315200.5",
+        ] {
             let point: Point = text.parse().unwrap();
             assert_eq!(point.to_string().parse(), Ok(point), "{text}");
         }

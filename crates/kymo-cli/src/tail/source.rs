@@ -94,6 +94,9 @@ impl Source {
                 matches!(&error, Error::Open(error) if error.kind() == io::ErrorKind::NotFound);
             NotYet { error, is_missing, is_to_come: false }
         };
+        if path.as_os_str() == "-" {
+            return Self::standard_input(target, number, filter).map_err(not_yet);
+        }
         let file = open_file(path).map_err(not_yet)?;
         let copy = file.try_clone().map_err(|error| not_yet(Error::Open(error)))?;
         // Only a file that was closed has an index: there is nothing more to come.
@@ -117,6 +120,22 @@ impl Source {
             file: copy,
             taken: 0,
             state: if follow { State::Following } else { State::Reading(Ended::Read) },
+        })
+    }
+
+    /// Standard input, which is read to its end.
+    fn standard_input(target: usize, number: usize, filter: &Filter) -> Result<Self, Error> {
+        let file = standard_input().map_err(Error::Open)?;
+        let copy = file.try_clone().map_err(Error::Open)?;
+        Ok(Self {
+            name: "standard input".to_owned(),
+            target,
+            number,
+            reader: filter.push_down(Options::new()).from_file(copy)?,
+            file,
+            identity: None,
+            taken: 0,
+            state: State::Reading(Ended::Read),
         })
     }
 
@@ -246,6 +265,17 @@ impl Identity {
     fn of_file(_file: &File) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
+}
+
+#[cfg(unix)]
+fn standard_input() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+#[cfg(not(unix))]
+fn standard_input() -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(unix)]
