@@ -9,114 +9,16 @@ use std::mem::MaybeUninit;
 
 use crate::argument::Arguments;
 use crate::call::hot::{CURSOR, Fit};
-use crate::clock::TickSource;
 use crate::drop_reason::DropReason;
-use crate::level::Level;
-use crate::process::fork;
 use crate::ring::WORD_BYTES;
-use crate::ring::cursor::{Cursor, Path};
+use crate::ring::cursor::Cursor;
 use crate::ring::record::{HEADER_BYTES, write_first_word};
-use crate::ring::storage::layout::{Identity, Mode as RingMode, Purpose};
-use crate::ring::storage::memory::{Ring, capacity_for};
-use crate::ring::storage::overwriting::{CLASSES, Follower, Recorder};
-use crate::shared::core::Core;
-use crate::shared::state::ThreadInfo;
+use crate::ring::recorders::class_of;
 use crate::statement::call_site::{AtLevel, CallSite};
 use crate::thread::producer::Producer;
 
 /// The longest record that is made on the stack, in words.
 const STACK_WORDS: usize = 32;
-
-/// A thread's ends of the rings of its recorded levels.
-pub(crate) struct Recorders {
-    /// Where the time stamps come from.
-    clock: TickSource,
-    /// Of the levels that overwrite their oldest records.
-    pub(crate) overwriting: Option<Recorder>,
-    flight: Option<Recorder>,
-    /// The process that made them.
-    generation: u32,
-}
-
-impl Recorders {
-    /// The one that a path leads to, which is none where rings are in files.
-    #[inline(always)]
-    pub(crate) fn of(&mut self, path: Path) -> Option<&mut Recorder> {
-        match path {
-            Path::Overwriting => self.overwriting.as_mut(),
-            Path::Flight => self.flight.as_mut(),
-            _ => None,
-        }
-    }
-
-    /// The same where rings are in files.
-    #[inline(always)]
-    pub(crate) fn in_file(&mut self, path: Path) -> Option<&mut Recorder> {
-        match path {
-            Path::OverwritingInFile => self.overwriting.as_mut(),
-            Path::FlightInFile => self.flight.as_mut(),
-            _ => None,
-        }
-    }
-
-    /// Whether this is the child of a fork: it has no mapping of these rings, and must not even
-    /// drop them.
-    pub(crate) fn is_of_parent(&self) -> bool {
-        self.generation != fork::generation()
-    }
-}
-
-/// The consumer's ends.
-#[derive(Default)]
-pub(crate) struct Followers {
-    pub(crate) overwriting: Option<Follower>,
-    pub(crate) flight: Option<Follower>,
-}
-
-impl Followers {
-    /// Whether one of the rings is in a file.
-    pub(crate) fn any_in_file(&self) -> bool {
-        [&self.overwriting, &self.flight].into_iter().flatten().any(Follower::is_in_file)
-    }
-}
-
-/// The rings of a thread's recorded levels, `None` where there are no such levels.
-pub(crate) fn rings(
-    core: &Core,
-    ring_words: usize,
-    thread: &ThreadInfo,
-) -> Option<(Option<Box<Recorders>>, Followers)> {
-    let ring = |words, purpose| {
-        let in_file = core.in_file(|files| files.recorder(words, purpose, thread, core.clock));
-        in_file.unwrap_or_else(|| on_heap(words, purpose))
-    };
-    // The flight recorder first: a recovery, which sees one alone where the thread has ended, relies
-    // on it.
-    let flight = core.policies.flight.map(|flight| ring(flight.words, Purpose::FlightRecorder));
-    let overwriting = core.policies.overwrites_any().then(|| ring(ring_words, Purpose::Log));
-    if overwriting.is_none() && flight.is_none() {
-        return None;
-    }
-    let (log_recorder, log_follower) = overwriting.unzip();
-    let (flight_recorder, mut flight_follower) = flight.unzip();
-    // A dump in a process that crashes is not to ask for memory.
-    flight_follower.iter_mut().for_each(Follower::provide);
-    let recorders = Recorders {
-        clock: core.clock,
-        overwriting: log_recorder,
-        flight: flight_recorder,
-        generation: fork::generation(),
-    };
-    let followers = Followers { overwriting: log_follower, flight: flight_follower };
-    Some((Some(Box::new(recorders)), followers))
-}
-
-fn on_heap(words: usize, purpose: Purpose) -> (Recorder, Follower) {
-    let capacity_words = capacity_for(words);
-    let mode = RingMode::Overwriting;
-    let identity = Identity { capacity_words, mode, purpose, ..Identity::default() };
-    crate::ring::storage::overwriting(Ring::on_heap(identity))
-}
 
 /// Logs a record of a recorded level where nothing is out of the ordinary; returns false, having done
 /// nothing, where something is.
@@ -203,16 +105,3 @@ pub(crate) fn log_outlined<L: Arguments>(
     unsafe { slot.publish(class_of(site.level.index())) };
     true
 }
-
-/// The class of records of a level. (The models have one for all.)
-pub(crate) fn class(level: Level) -> usize {
-    class_of(level.index())
-}
-
-#[inline(always)]
-#[cfg_attr(kymo_loom, expect(clippy::unnecessary_min_or_max, reason = "there is one class"))]
-fn class_of(level: usize) -> usize {
-    level.min(CLASSES - 1)
-}
-
-const _: () = assert!(CLASSES == Level::ALL.len() || cfg!(kymo_loom));

@@ -5,11 +5,12 @@ use crate::consumer::followed::{Merge, Next};
 use crate::consumer::sweep::Sweep;
 use crate::ring::consumer::records;
 use crate::ring::record::Record;
+use crate::segment::drop_counts::DropCounts;
 use crate::segment::writer::block::Block;
 use crate::segment::writer::dictionary::Dictionary;
 use crate::segment::writer::frames;
 use crate::segment::writer::staging::Staging;
-use crate::shared::state::{DropCounts, RingState};
+use crate::shared::state::RingState;
 
 /// How much of one ring a sweep takes, in words: so much, or a single record. Bounded, so that a
 /// thread that floods its ring does not starve the others. (The models have a record in each batch,

@@ -30,9 +30,6 @@ use crate::segment::Output;
 use crate::segment::writer::dictionary::Dictionary;
 use crate::segment::writer::frames;
 use crate::segment::writer::staging::Staging;
-use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Mutex, statics};
-use crate::twin::{self, Twin};
 
 /// How many threads that have ended keep their recorders, with what no dump has written. Of more,
 /// those that ended first are forgotten.
@@ -54,40 +51,6 @@ pub(crate) enum Reason {
     Record(Level),
     Call,
     Signal(u8),
-}
-
-/// How a thread asks for a dump.
-#[derive(Default)]
-pub(crate) struct DumpRequest {
-    /// One thread at a time.
-    pub(crate) turn: Mutex<()>,
-    asked: AtomicBool,
-    /// How many records the dump had.
-    records: statics::AtomicU64,
-}
-
-impl DumpRequest {
-    /// The asker's side. A sweep has to be asked for behind that, and waited for.
-    pub(crate) fn ask(&self) {
-        // Relaxed: the number of this dump is stored behind it.
-        self.records.store(0, Ordering::Relaxed);
-        // Release: pairs with the acquire in `take`: what this thread recorded before is found.
-        self.asked.store(true, twin::ordering(Ordering::Release, Twin::DumpAskedStore));
-    }
-
-    /// How many records the dump had, once the sweep was served.
-    pub(crate) fn records(&self) -> u64 {
-        // Relaxed: ordered by the request for the sweep.
-        self.records.load(Ordering::Relaxed)
-    }
-
-    /// The consumer's side: whether somebody has asked. To be called behind `Control::begin_sweep`,
-    /// so that who waits for the sweep waits for the dump.
-    pub(crate) fn take(&self) -> bool {
-        // Acquire: pairs with the release in `ask`. Relaxed, the first: it is looked at again.
-        self.asked.load(Ordering::Relaxed)
-            && self.asked.swap(false, twin::ordering(Ordering::Acquire, Twin::DumpAskedLoad))
-    }
 }
 
 /// What is to be known for dumps.
@@ -164,8 +127,7 @@ impl<O: Output> Consumer<O> {
     pub(crate) fn dump_if_wanted(&mut self, asked: bool, now_ns: impl FnOnce() -> u64) {
         if asked {
             let records = self.dump(Reason::Call);
-            // Relaxed: see `DumpRequest::records`.
-            self.core.dump_request.records.store(records, Ordering::Relaxed);
+            self.core.dump_request.set_records(records);
         } else if let Some(level) = self.dumps.wanted {
             let now_ns = now_ns();
             if now_ns >= self.dumps.not_before_ns {

@@ -15,12 +15,13 @@ use crate::consumer::Consumer;
 use crate::consumer::lane::Lane;
 use crate::consumer::sweep::join;
 use crate::drop_reason::DropReason;
+use crate::process::thread_info::ThreadInfo;
 use crate::segment::Output;
+use crate::segment::drop_counts::DropCounts;
 use crate::segment::writer::dictionary::Dictionary;
 use crate::segment::writer::frames;
 use crate::segment::writer::index::Index;
 use crate::segment::writer::staging::Staging;
-use crate::shared::state::{DropCounts, ThreadInfo};
 
 /// The segment, as far as the consumer knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,10 +16,10 @@
 //! No clock is compared with another thread's: a time stamp is taken before its record can be seen,
 //! and how long before, nobody knows.
 
-use crate::call::recorded::class;
 use crate::level::Level;
 use crate::ring::consumer::{Records, records};
 use crate::ring::record::{Record, ticks_of};
+use crate::ring::recorders::class;
 use crate::ring::storage::overwriting::{CLASSES, Follower};
 
 /// The ring, and what is to be known of what it lost.

@@ -33,14 +33,14 @@ use failure::{Ended, Segment};
 use lane::Lane;
 pub(crate) use pace::{Found, Pacing};
 pub use watch::Notice;
-pub(crate) use watch::{Hook, Watch};
+pub(crate) use watch::{Hook, Log, Watch};
 
 use crate::clock::discipline::{Discipline, Observed};
-use crate::crash::signals::mailbox::Request;
 use crate::format::frame::ClockSet;
 use crate::ring::storage::LogMark;
 use crate::segment::Output;
 use crate::shared::core::Core;
+use crate::shared::mailbox::Request;
 use crate::shared::orphans::Orphan;
 use crate::shared::registry::NewRing;
 use crate::sync::{Arc, thread};

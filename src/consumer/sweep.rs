@@ -1,6 +1,6 @@
 //! What one sweep took from the rings of a thread.
 
-use crate::shared::state::DropCounts;
+use crate::segment::drop_counts::DropCounts;
 
 /// What one sweep took from the rings of a thread.
 #[derive(Default)]

@@ -5,11 +5,11 @@ use crate::consumer::Consumer;
 use crate::consumer::account::Left;
 use crate::consumer::dump::Reason;
 use crate::consumer::lane::Lane;
-use crate::crash::signals::mailbox::Request;
 use crate::segment::Output;
 use crate::segment::writer::dictionary::Dictionary;
 use crate::segment::writer::frames;
 use crate::segment::writer::staging::Staging;
+use crate::shared::mailbox::Request;
 use crate::twin::{self, Twin};
 
 impl<O: Output> Consumer<O> {

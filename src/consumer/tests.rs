@@ -14,8 +14,9 @@ use crate::format::header::{
     COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET,
 };
 use crate::level::Level;
+use crate::logger::own_warnings::own_warnings;
+use crate::process::thread_info::ThreadInfo;
 use crate::shared::policy::{Overflow, Policies};
-use crate::shared::state::ThreadInfo;
 use crate::statement::call_site::{AtAny, CallSite, Location};
 use crate::sync::atomic::Ordering;
 use crate::thread::producer::Producer;
@@ -452,7 +453,7 @@ fn a_failing_output_and_its_recovery_are_told_once_each() {
         let told = told.clone();
         move |notice: &Notice<'_>| told.lock().unwrap().push(notice.to_string())
     };
-    rig.consumer.set_watch(Watch::new(Some(Arc::new(hook)), 0.8, 0));
+    rig.consumer.set_watch(Watch::new(Some(Arc::new(hook)), own_warnings(), 0.8, 0));
     let mut producer = rig.producer(1 << 10);
     rig.file.0.borrow_mut().fail_next(3);
     for round in 0..5 {

@@ -7,20 +7,15 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::argument::Argument;
-use crate::call::export;
-use crate::call::hot;
 use crate::consumer::Consumer;
 use crate::drop_reason::DropReason;
-use crate::level::Level;
+use crate::process::thread_info::ThreadInfo;
 use crate::ring::WORD_BYTES;
-use crate::ring::files::CrashProof;
 use crate::segment::Output;
+use crate::segment::crash_proof::CrashProof;
+use crate::segment::drop_counts::DropCounts;
 use crate::shared::core::Core;
-use crate::shared::state::{DropCounts, ThreadInfo};
-use crate::statement::call_site::{At, Location, Statement};
 use crate::sync::Arc;
-use crate::thread::producer::Producer;
 
 /// Something about the logger that its program may want to know: see
 /// [`Builder::on_notice`](crate::Builder::on_notice).
@@ -100,21 +95,21 @@ impl fmt::Display for Notice<'_> {
 /// What a program does with notices.
 pub(crate) type Hook = Arc<dyn Fn(&Notice<'_>) + Send + Sync>;
 
+/// Writes a notice into the log.
+pub(crate) type Log = Box<dyn FnMut(&Notice<'_>, &Arc<Core>) + Send>;
+
 /// How often it looks, in nanoseconds.
 const INTERVAL_NS: u64 = 10_000_000;
 
 /// How often drops are told, in nanoseconds.
 const DROPS_INTERVAL_NS: u64 = 1_000_000_000;
 
-/// The capacity of the ring of kymo's own records, in words.
-const OWN_RING_WORDS: usize = 1 << 10;
-
 /// Looks at what the consumer does.
 pub(crate) struct Watch {
     hook: Option<Hook>,
     /// The share of a ring's capacity that is its high-water mark.
     share: f64,
-    own: Option<Producer>,
+    log: Log,
     next_ns: u64,
     next_drops_ns: u64,
     /// How many drops were told.
@@ -129,11 +124,11 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(hook: Option<Hook>, share: f64, discarded: u64) -> Self {
+    pub(crate) fn new(hook: Option<Hook>, log: Log, share: f64, discarded: u64) -> Self {
         Self {
             hook,
             share,
-            own: None,
+            log,
             next_ns: 0,
             next_drops_ns: 0,
             dropped: 0,
@@ -146,78 +141,12 @@ impl Watch {
 
     /// Tells a notice.
     fn tell(&mut self, notice: &Notice<'_>, core: &Arc<Core>) {
-        if hot::enabled(Level::Warn) {
-            if self.own.is_none() {
-                self.own = core.make_own_producer(OWN_RING_WORDS);
-            }
-            if let Some(own) = &mut self.own {
-                log(own, notice);
-            }
-        }
+        (self.log)(notice, core);
         let told = self.hook.as_ref().map(|hook| catch_unwind(AssertUnwindSafe(|| hook(notice))));
         if matches!(told, Some(Err(_))) {
             // Once was enough; its panic was reported by the panic hook.
             self.hook = None;
         }
-    }
-}
-
-/// A warning of kymo's own. Its arguments are variables.
-macro_rules! own_warning {
-    ($own:expr, $format:literal, $($name:ident)*) => {{
-        struct Here;
-        impl Statement for Here {
-            type At = At<{ Level::Warn as u8 }>;
-            const LEVEL: Level = Level::Warn;
-            const LOCATION: Location = Location {
-                target: "kymo",
-                module: module_path!(),
-                file: file!(),
-                line: line!(),
-                column: column!(),
-                format: $format,
-                names: &[$(stringify!($name)),*],
-            };
-        }
-        let list = own_warning!(list $($name)*);
-        hot::log_at_once($own, export::site(Here, list), list);
-    }};
-    (list) => { () };
-    (list $first:ident $($rest:ident)*) => { ($first.capture(), own_warning!(list $($rest)*)) };
-}
-
-/// Logs a notice.
-fn log(own: &mut Producer, notice: &Notice<'_>) {
-    match notice {
-        Notice::HighWater { thread, os_id, used, capacity } => own_warning!(
-            own,
-            "the ring of thread {thread:?} ({os_id}) holds {used} of {capacity} bytes",
-            thread os_id used capacity
-        ),
-        Notice::Dropped { records } => {
-            own_warning!(own, "{records} records were dropped", records);
-        }
-        Notice::OutputFailed { error } => {
-            let error = error.to_string();
-            own_warning!(own, "the log cannot be written: {error}", error);
-        }
-        Notice::OutputRecovered { lost } => {
-            own_warning!(own, "the log can be written again: {lost} records are lost", lost);
-        }
-        Notice::RingFileFailed { count, error } => {
-            let error = error.to_string();
-            own_warning!(
-                own,
-                "{count} rings or statements are not safe from SIGKILL: {error}",
-                count error
-            );
-        }
-        Notice::RecordsDiscarded { records } => own_warning!(
-            own,
-            "the log of a killed process was written over, and {records} records in its rings were \
-             discarded",
-            records
-        ),
     }
 }
 

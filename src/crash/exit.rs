@@ -42,7 +42,7 @@ extern "C" fn at_exit() {
     if core.emergency.mailbox.has_ended() {
         return;
     }
-    if core.emergency.is_consumer_thread(signals::os_thread_id()) {
+    if core.emergency.is_consumer_thread(crate::process::thread_info::os_thread_id()) {
         // It would wait for itself. `exit` does not return to it, so it may be taken over here.
         return core.emergency.takeover.run(None, deadline_ns);
     }

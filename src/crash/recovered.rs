@@ -9,13 +9,13 @@ use crate::format::HEADER_BYTES;
 use crate::format::dump::{self, Dump};
 use crate::format::frame::Clock;
 use crate::format::header::{COMMITTED_OFFSET, Header, LAST_DUMP_OFFSET};
+use crate::process::thread_info::ThreadInfo;
 use crate::ring::MARK;
 use crate::ring::record::Record;
 use crate::segment::writer::block::Block;
 use crate::segment::writer::dictionary::Dictionary;
 use crate::segment::writer::frames::{self, Totals};
 use crate::segment::writer::staging::Staging;
-use crate::shared::state::ThreadInfo;
 use crate::statement::call_site::CallSite;
 
 /// How many words of records a block has at most, but for the last record.

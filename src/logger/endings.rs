@@ -1,7 +1,5 @@
 //! The options that say how a logger ends with its process.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::crash::signals::Handled;
@@ -133,15 +131,4 @@ impl Builder {
         self.endings.pid_in_name = wanted;
         self
     }
-}
-
-/// `app.kymo` with something in between: `app.4711.kymo`.
-pub(crate) fn with_infix(path: &Path, infix: impl std::fmt::Display) -> PathBuf {
-    let mut name: OsString = path.file_stem().unwrap_or_default().to_os_string();
-    name.push(format!(".{infix}"));
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    path.with_file_name(name)
 }

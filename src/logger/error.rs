@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::segment::error::OpenSegmentError;
+
 /// Why a logger could not be started.
 #[derive(Debug)]
 pub struct StartError {
@@ -39,6 +41,15 @@ impl StartError {
 
     pub(crate) fn file(path: &Path, error: io::Error) -> Self {
         StartErrorKind::File(path.to_owned(), error).into()
+    }
+}
+
+impl From<OpenSegmentError> for StartError {
+    fn from(error: OpenSegmentError) -> Self {
+        match error {
+            OpenSegmentError::InUse(path) => StartErrorKind::InUse(path).into(),
+            OpenSegmentError::File(path, error) => StartErrorKind::File(path, error).into(),
+        }
     }
 }
 

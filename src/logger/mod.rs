@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod endings;
 pub(crate) mod error;
+pub(crate) mod own_warnings;
 
 use std::fmt;
 use std::io;
@@ -21,18 +22,19 @@ use crate::crash::recover::{Discardable, RecoverError, Recovery, discardable, re
 use crate::crash::signals::{self, standby};
 use crate::level::Level;
 use crate::logger::builder::Builder;
-use crate::logger::endings::with_infix;
 use crate::logger::error::{StartError, StartErrorKind};
-use crate::process::fork;
-use crate::ring::files::CrashProof;
+use crate::process::{fork, signal_action};
+use crate::segment::crash_proof::CrashProof;
 use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
+use crate::segment::with_infix;
 use crate::segment::{Output, Target};
 use crate::shared::core::Core;
 use crate::shared::orphans::{self, Orphan};
 use crate::shared::stats::{Counters, Stats};
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
 use crate::sync::{Arc, thread};
+use own_warnings::own_warnings;
 
 /// The logger that runs in this process.
 static RUNNING: Mutex<Option<Arc<Core>>> = Mutex::new(None);
@@ -378,7 +380,7 @@ impl Builder {
     fn spawn_consumer(&self, core: Arc<Core>, discarded: u64) -> Result<Waiting, StartError> {
         let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
         let pin = self.consumer_core;
-        let watch = Watch::new(self.hook.clone(), self.high_water, discarded);
+        let watch = Watch::new(self.hook.clone(), own_warnings(), self.high_water, discarded);
         let (ready, pinned) = mpsc::sync_channel(1);
         let (segment, given) = mpsc::sync_channel::<Segment>(1);
         let (says_begun, begun) = mpsc::sync_channel(1);
@@ -388,8 +390,8 @@ impl Builder {
         let end = EndOnDrop(core.clone(), standby.clone());
         let run = move || {
             let _end = end;
-            signals::action::block_all_but_faults();
-            core.emergency.set_consumer_thread(signals::os_thread_id());
+            signal_action::block_all_but_faults();
+            core.emergency.set_consumer_thread(crate::process::thread_info::os_thread_id());
             let _ = ready.send(pin.map_or(Ok(()), pin_to));
             guard::unblock_in_this_thread();
             // Nothing is given where pinning failed, or opening the segment.

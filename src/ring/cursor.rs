@@ -13,9 +13,9 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;
 
-use crate::call::recorded::Recorders;
-use crate::ring::files::KnownSites;
+use crate::ring::known_sites::KnownSites;
 use crate::ring::producer::Lent;
+use crate::ring::recorders::Recorders;
 use crate::ring::storage::bounded::Publisher;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::statics::{AtomicPtr, compiler_fence};

@@ -33,9 +33,10 @@
 
 pub mod consumer;
 pub(crate) mod cursor;
-pub(crate) mod files;
+pub(crate) mod known_sites;
 pub mod producer;
 pub(crate) mod record;
+pub(crate) mod recorders;
 pub mod storage;
 #[cfg(all(test, not(kymo_loom)))]
 mod tests;

@@ -27,7 +27,7 @@ use std::{mem, ptr};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::mm::{MapFlags, ProtFlags};
 
-use crate::crash::signals::action::{self, Action};
+use crate::process::signal_action::{self, Action};
 use crate::sync::statics::{AtomicBool, AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
 
 /// What addresses and lengths in the table are multiples of, as a power of two: the smallest page.
@@ -170,8 +170,8 @@ static PAGE_BYTES: AtomicU64 = AtomicU64::new(4096);
 pub(super) fn install() -> io::Result<()> {
     static INSTALLING: Mutex<()> = Mutex::new(());
     let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    let current = action::current(libc::SIGBUS).ok_or_else(io::Error::last_os_error)?;
-    if PREVIOUS.get().is_some() && !action::is_default(&current) {
+    let current = signal_action::current(libc::SIGBUS).ok_or_else(io::Error::last_os_error)?;
+    if PREVIOUS.get().is_some() && !signal_action::is_default(&current) {
         return Ok(());
     }
     // Relaxed, and the cell's release: both are there before the handler is.
@@ -182,7 +182,7 @@ pub(super) fn install() -> io::Result<()> {
     ours.sa_flags = libc::SA_SIGINFO
         | libc::SA_ONSTACK
         | previous.sa_flags & (libc::SA_RESTART | libc::SA_NODEFER);
-    if action::set(libc::SIGBUS, &ours) { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if signal_action::set(libc::SIGBUS, &ours) { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The handler. See the module's documentation.
@@ -239,10 +239,10 @@ fn replace_pages(address: usize) -> bool {
 /// Does what was done about the signal before kymo came.
 fn pass_on(signal: c_int, code: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(previous) = PREVIOUS.get() else { return take_default(signal, code) };
-    if action::is_function(previous) {
+    if signal_action::is_function(previous) {
         // SAFETY: this is called in the handler of the signal, with what that was given.
-        unsafe { action::call(previous, signal, info, context) };
-    } else if action::is_default(previous) || !is_sent(code) {
+        unsafe { signal_action::call(previous, signal, info, context) };
+    } else if signal_action::is_default(previous) || !is_sent(code) {
         // A fault cannot be ignored.
         take_default(signal, code);
     }
@@ -261,7 +261,7 @@ fn take_default(signal: c_int, code: c_int) {
     // SAFETY: an all-zero action is a value of this type: the default, and no flags.
     let default: Action = unsafe { mem::zeroed() };
     // Cannot fail: the signal exists.
-    action::set(signal, &default);
+    signal_action::set(signal, &default);
     if is_sent(code) {
         // SAFETY: sends a signal to this thread, which comes when the handler returns.
         unsafe { libc::raise(signal) };

@@ -33,12 +33,12 @@ use crate::format::HEADER_BYTES;
 use crate::format::header::{
     COMMITTED_OFFSET, COPY_BYTES, ClockSource, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET,
 };
-use crate::logger::error::StartError;
+use crate::process::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
 use crate::process::fork::Private;
-use crate::ring::files::place::Place as RingPlace;
 use crate::segment::LogFile;
 use crate::segment::Output;
-use crate::segment::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
+use crate::segment::crash_proof::place::Place as RingPlace;
+use crate::segment::error::OpenSegmentError;
 use crate::segment::guard::{self, Mapping};
 use crate::segment::open::{self, Target};
 use crate::sync::statics::{AtomicU64, Ordering};
@@ -128,7 +128,7 @@ impl MappedFile {
         clock: ClockSource,
         window_bytes: u64,
         rings: Option<RingPlace>,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, OpenSegmentError> {
         Self::create_at(Target::lock(path)?, overwrite, || {}, clock, window_bytes, rings)
     }
 
@@ -141,7 +141,7 @@ impl MappedFile {
         clock: ClockSource,
         window_bytes: u64,
         rings: Option<RingPlace>,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, OpenSegmentError> {
         let path = target.path().to_owned();
         target.decide(overwrite)?;
         let place = Place { path: path.clone(), clock, window_bytes, rings };
@@ -153,7 +153,7 @@ impl MappedFile {
             };
             Self::on(file, is_used, discard, place)
         });
-        let this = made.map_err(|error| StartError::file(&path, error))?;
+        let this = made.map_err(|error| OpenSegmentError::file(&path, error))?;
         target.keep(overwrite)?;
         Ok(this)
     }

@@ -1,8 +1,9 @@
 //! Segments: where frames go.
 
-mod allocate;
+pub(crate) mod crash_proof;
+pub(crate) mod drop_counts;
+pub(crate) mod error;
 pub(crate) mod guard;
-pub(crate) mod lock;
 pub(crate) mod mapped;
 mod open;
 pub(crate) mod plain;
@@ -14,10 +15,10 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use crate::process::fork::Private;
-pub(crate) use allocate::allocate;
+use crate::process::lock;
 pub(crate) use open::{
     Target, boot_id, create_temporary, header, of_segment, remove_left_over, rename_new, resolve,
-    trim,
+    trim, with_infix,
 };
 
 /// The file of a log, for others than the consumer.

@@ -2,6 +2,7 @@
 //! says.
 
 use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -13,14 +14,13 @@ use crate::clock::wall_ns;
 use crate::derived::{self, Owner};
 use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
 use crate::format::{ALIGNMENT, HEADER_BYTES};
-use crate::logger::endings::with_infix;
-use crate::logger::error::{StartError, StartErrorKind};
-use crate::segment::lock::{Locked, is_at, lock};
+use crate::process::lock::{Locked, is_at, lock};
+use crate::segment::error::OpenSegmentError;
 
 /// The file that `path` means: absolute, so that it stays the same when the program changes its
 /// directory, and behind all symbolic links, so that these stay when files are renamed.
-pub(crate) fn resolve(path: &Path) -> Result<PathBuf, StartError> {
-    let fail = |error| StartError::file(path, error);
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf, OpenSegmentError> {
+    let fail = |error| OpenSegmentError::file(path, error);
     let because = |kind, text: &str| Err(fail(io::Error::new(kind, text)));
     /// As many as the system follows.
     const MAX_LINKS: usize = 40;
@@ -83,9 +83,9 @@ enum How {
 impl Target {
     /// Opens what is to become the segment at `path`, or makes it, and keeps all others away from it.
     /// What is there already is left as it is.
-    pub(crate) fn lock(path: &Path) -> Result<Self, StartError> {
+    pub(crate) fn lock(path: &Path) -> Result<Self, OpenSegmentError> {
         let path = resolve(path)?;
-        let fail = |error| StartError::file(&path, error);
+        let fail = |error| OpenSegmentError::file(&path, error);
         let (file, made) = open_locked(&path)?;
         let it = file.metadata().map_err(fail)?;
         if !it.is_file() {
@@ -116,7 +116,7 @@ impl Target {
 
     /// Decides what becomes of what is there: it is renamed, unless it is empty or `overwrite` is
     /// wanted.
-    pub(super) fn decide(&mut self, overwrite: bool) -> Result<(), StartError> {
+    pub(super) fn decide(&mut self, overwrite: bool) -> Result<(), OpenSegmentError> {
         let How::Found { bytes } = self.how else { return Ok(()) };
         // Somebody who has just moved the file away wants to keep it.
         let is_here = is_at(&self.file, &self.path).unwrap_or(false);
@@ -129,7 +129,7 @@ impl Target {
         name.push(self.path.file_name().unwrap_or_default());
         name.push(format!(".{}.new", std::process::id()));
         let (new, name) = create_temporary(&self.path.with_file_name(name), 0o666)
-            .map_err(|error| StartError::file(&self.path, error))?;
+            .map_err(|error| OpenSegmentError::file(&self.path, error))?;
         let old = std::mem::replace(&mut self.file, new);
         self.how = How::Beside { name, old };
         Ok(())
@@ -159,8 +159,8 @@ impl Target {
 
     /// Gives it its name. What is there gets another one, with all that belongs to it, unless it
     /// was to be written over.
-    pub(super) fn keep(mut self, overwrite: bool) -> Result<(), StartError> {
-        let fail = |error| StartError::file(&self.path, error);
+    pub(super) fn keep(mut self, overwrite: bool) -> Result<(), OpenSegmentError> {
+        let fail = |error| OpenSegmentError::file(&self.path, error);
         if let How::Beside { name, old } = &self.how {
             trim(old);
             // Where it is not renamed it has another name already. Or somebody moved it away.
@@ -180,7 +180,7 @@ impl Target {
                     kept.take_back(&self.path);
                 }
                 return Err(match error.kind() {
-                    io::ErrorKind::AlreadyExists => StartErrorKind::InUse(self.path.clone()).into(),
+                    io::ErrorKind::AlreadyExists => OpenSegmentError::InUse(self.path.clone()),
                     _ => fail(error),
                 });
             }
@@ -210,8 +210,8 @@ impl Drop for Target {
 }
 
 /// Opens the file, or makes it, and locks it; says whether it was made.
-fn open_locked(path: &Path) -> Result<(File, bool), StartError> {
-    let fail = |error| StartError::file(path, error);
+fn open_locked(path: &Path) -> Result<(File, bool), OpenSegmentError> {
+    let fail = |error| OpenSegmentError::file(path, error);
     for _ in 0..100 {
         let mut options = File::options();
         options.read(true).write(true);
@@ -228,7 +228,7 @@ fn open_locked(path: &Path) -> Result<(File, bool), StartError> {
             Err(error) => return Err(fail(error)),
         };
         if lock(&file).map_err(fail)? == Locked::Elsewhere {
-            return Err(StartErrorKind::InUse(path.to_owned()).into());
+            return Err(OpenSegmentError::InUse(path.to_owned()));
         }
         if is_at(&file, path).map_err(fail)? {
             return Ok((file, made));
@@ -449,6 +449,17 @@ pub(crate) fn boot_id() -> Option<[u8; 16]> {
     u128::from_str_radix(&digits, 16).ok().map(u128::to_be_bytes)
 }
 
+/// `app.kymo` with something in between: `app.4711.kymo`.
+pub(crate) fn with_infix(path: &Path, infix: impl std::fmt::Display) -> PathBuf {
+    let mut name: OsString = path.file_stem().unwrap_or_default().to_os_string();
+    name.push(format!(".{infix}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
 #[cfg(all(test, not(kymo_loom)))]
 mod tests {
     use super::*;
@@ -486,7 +497,7 @@ mod tests {
             (1 << 30, None, 1 << 20),
         ] {
             file.set_len(0).unwrap();
-            super::super::allocate(&file, 0, 1 << 20).unwrap();
+            crate::process::allocate::allocate(&file, 0, 1 << 20).unwrap();
             let mut page = header(ClockSource::Counter).to_page();
             page[COMMITTED_OFFSET..][..8].copy_from_slice(&u64::to_le_bytes(committed));
             file.write_all_at(&page, 0).unwrap();

@@ -10,11 +10,11 @@ use crate::beside::Kind;
 use crate::derived;
 use crate::format::HEADER_BYTES;
 use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
+use crate::process::allocate::allocate;
 use crate::process::fork::Private;
+use crate::process::lock::{Locked, is_at, lock};
 use crate::segment::LogFile;
 use crate::segment::Output;
-use crate::segment::allocate::allocate;
-use crate::segment::lock::{Locked, is_at, lock};
 use crate::segment::open;
 
 /// A segment file.

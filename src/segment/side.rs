@@ -9,12 +9,12 @@
 use crate::clock::discipline::Discipline;
 use crate::consumer::Consumer;
 use crate::format::frame::Clock;
+use crate::process::thread_info::ThreadInfo;
 use crate::segment::plain::PlainFile;
 use crate::segment::writer::frames;
 use crate::segment::{LogFile, Output};
 use crate::shared::core::Core;
 use crate::shared::policy::{Overflow, Policies};
-use crate::shared::state::ThreadInfo;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::sync::statics::{Mutex, MutexGuard, PoisonError};

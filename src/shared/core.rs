@@ -1,23 +1,20 @@
 //! What the threads that log and the consumer of one logger share.
 
-use crate::call::recorded::{self, Followers, Recorders};
 use crate::clock::lines::Lines;
 use crate::clock::{Observation, TickSource};
-use crate::consumer::dump::DumpRequest;
 use crate::crash::signals::Emergency;
-use crate::ring::files::CrashProof;
-use crate::ring::ring;
+use crate::process::thread_info::ThreadInfo;
 use crate::segment::LogFile;
+use crate::segment::crash_proof::CrashProof;
 use crate::segment::side::SideFile;
 use crate::shared::control::Control;
+use crate::shared::dump_request::DumpRequest;
 use crate::shared::policy::Policies;
-use crate::shared::registry::{NewRing, Registry};
-use crate::shared::state::{RingState, ThreadInfo};
+use crate::shared::registry::Registry;
 use crate::shared::stats::Counters;
 use crate::statement::call_site::CallSite;
 use crate::sync::Arc;
 use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
-use crate::thread::producer::Producer;
 
 /// A logger, without its thread and its file.
 pub(crate) struct Core {
@@ -124,70 +121,5 @@ impl Core {
         let _turn = self.dump_request.turn.lock().unwrap_or_else(|it| it.into_inner());
         self.dump_request.ask();
         if self.control.request_sweep(None) { self.dump_request.records() } else { 0 }
-    }
-
-    /// A producer for kymo's own records; `None` if the logger has just ended.
-    pub(crate) fn make_own_producer(self: &Arc<Self>, ring_words: usize) -> Option<Producer> {
-        let thread = ThreadInfo { name: "kymo".to_owned(), os_id: 0 };
-        let state = RingState { is_own: true, ..RingState::new(self, ring_words, thread) };
-        self.make(state, Default::default())
-    }
-
-    /// A producer for the calling thread, with rings for its recorded levels; `None` if the logger
-    /// has just ended.
-    pub(crate) fn make_producer(
-        self: &Arc<Self>,
-        ring_words: usize,
-        thread: ThreadInfo,
-    ) -> Option<Producer> {
-        // Each call of a thread comes here when the consumer has died: no ring is made for it.
-        if self.registry.is_closed() {
-            return None;
-        }
-        match recorded::rings(self, ring_words, &thread) {
-            Some(rings) => {
-                let state = RingState::new(self, ring_words, thread).with_recorders(self);
-                self.make(state, rings)
-            }
-            None => self.make_plain_producer(ring_words, thread),
-        }
-    }
-
-    /// A producer without those: what it logs goes to its one ring.
-    pub(crate) fn make_plain_producer(
-        self: &Arc<Self>,
-        ring_words: usize,
-        thread: ThreadInfo,
-    ) -> Option<Producer> {
-        self.make(RingState::new(self, ring_words, thread), Default::default())
-    }
-
-    fn make(
-        self: &Arc<Self>,
-        state: RingState,
-        (recorders, followers): (Option<Box<Recorders>>, Followers),
-    ) -> Option<Producer> {
-        // As in `make_producer`.
-        if self.registry.is_closed() {
-            return None;
-        }
-        let in_file = if state.is_own {
-            None
-        } else {
-            self.in_file(|files| files.ring(state.ring_words, &state.thread, self.clock))
-        };
-        let any_in_file = in_file.is_some() || followers.any_in_file();
-        let state = if any_in_file { state.in_file() } else { state };
-        let (producer, consumer) = in_file
-            .or_else(|| self.registry.spare(state.ring_words))
-            .unwrap_or_else(|| ring(state.ring_words));
-        let state = Arc::new(state);
-        if !self.registry.add(NewRing { ring: consumer, followers, state: state.clone() }) {
-            return None;
-        }
-        // Behind that, so that only what the consumer knows of is in the list. The thread has its
-        // end of the ring still, so it is not dismissed before.
-        self.counters.enlist(&state);
-        Some(Producer::new(producer, recorders, state, self.clone()))
     }
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod control;
 pub(crate) mod core;
+pub(crate) mod dump_request;
+pub(crate) mod mailbox;
 pub(crate) mod orphans;
 pub(crate) mod policy;
 pub(crate) mod registry;

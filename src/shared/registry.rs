@@ -1,6 +1,6 @@
 //! Hands new rings over to the consumer.
 
-use crate::call::recorded::Followers;
+use crate::ring::recorders::Followers;
 use crate::ring::{WordConsumer, WordProducer};
 use crate::shared::state::RingState;
 use crate::sync::atomic::{AtomicBool, Ordering};

@@ -3,23 +3,16 @@
 use crate::clock::TickSource;
 use crate::drop_reason::DropReason;
 use crate::level::Level;
+use crate::process::thread_info::ThreadInfo;
 use crate::ring::WordProducer;
 use crate::ring::cursor::Cursor;
 use crate::ring::storage::memory::capacity_for;
+use crate::segment::drop_counts::DropCounts;
 use crate::shared::core::Core;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::statics;
 use crate::twin::{self, Twin};
-
-/// What is known of a thread.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ThreadInfo {
-    /// Its name, empty where it has none.
-    pub(crate) name: String,
-    /// The operating system's number of it.
-    pub(crate) os_id: u64,
-}
 
 /// What a producer and the consumer share about a ring.
 pub(crate) struct RingState {
@@ -202,59 +195,5 @@ impl Drops {
         // Relaxed: only says whose ticks are the first ones; a drop that just misses it is the
         // second of its gap.
         self.marked.store(total, Ordering::Relaxed);
-    }
-}
-
-/// How many records were dropped, by reason and level.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DropCounts {
-    counts: [[u64; 5]; DropReason::KNOWN.len()],
-}
-
-impl DropCounts {
-    /// Adds `count` records.
-    pub(crate) fn add(&mut self, reason: DropReason, level: Level, count: u64) {
-        self.counts[reason.index()][level.index()] += count;
-    }
-
-    /// Adds records by level.
-    pub(crate) fn add_all(&mut self, reason: DropReason, by_level: [u64; 5]) {
-        for (level, count) in Level::ALL.into_iter().zip(by_level) {
-            self.add(reason, level, count);
-        }
-    }
-
-    /// The sum.
-    pub(crate) fn total(&self) -> u64 {
-        self.counts.iter().flatten().sum()
-    }
-
-    /// These and the others.
-    pub(crate) fn plus(&self, others: &Self) -> Self {
-        let mut sum = *self;
-        for (reason, level, count) in others.iter() {
-            sum.add(reason, level, count);
-        }
-        sum
-    }
-
-    /// What came since `earlier`.
-    pub(crate) fn since(&self, earlier: &Self) -> Self {
-        Self {
-            counts: std::array::from_fn(|reason| {
-                std::array::from_fn(|level| {
-                    self.counts[reason][level].wrapping_sub(earlier.counts[reason][level])
-                })
-            }),
-        }
-    }
-
-    /// Those that are not zero.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (DropReason, Level, u64)> {
-        let all = DropReason::KNOWN.into_iter().zip(self.counts);
-        let all = all.flat_map(|(reason, by_level)| {
-            Level::ALL.into_iter().zip(by_level).map(move |(level, count)| (reason, level, count))
-        });
-        all.filter(|(.., count)| *count != 0)
     }
 }

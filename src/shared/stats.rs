@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::drop_reason::DropReason;
 use crate::level::Level;
-use crate::shared::state::{DropCounts, RingState};
+use crate::segment::drop_counts::DropCounts;
+use crate::shared::state::RingState;
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 

@@ -5,6 +5,7 @@
 //! producer and what it shares with the consumer. One more, [`Guard`], has the destructor that
 //! hands the ring over; once it has run, a call makes a small ring for its one record.
 
+mod make;
 pub(crate) mod producer;
 
 use std::cell::Cell;
@@ -18,9 +19,10 @@ use crate::clock::{monotonic_ns, nanoseconds};
 use crate::drop_reason::DropReason;
 use crate::level::Level;
 use crate::logger;
+use crate::process::thread_info::ThreadInfo;
 use crate::ring::cursor::Taken;
 use crate::shared::orphans;
-use crate::shared::state::{RingState, ThreadInfo};
+use crate::shared::state::RingState;
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicU64, Ordering, compiler_fence};
 use crate::thread::producer::Producer;
@@ -223,9 +225,9 @@ fn make() -> Option<Lease> {
     let ending = GUARD.try_with(|_| ()).is_err();
     let ring_words = if ending { LAST_RING_WORDS.min(core.ring_words) } else { core.ring_words };
     let producer = if ending {
-        core.make_plain_producer(ring_words, thread_info())?
+        core.make_plain_producer(ring_words, ThreadInfo::current())?
     } else {
-        core.make_producer(ring_words, thread_info())?
+        core.make_producer(ring_words, ThreadInfo::current())?
     };
     // Where threads come and go quickly, the rings of those that went are to come back soon.
     core.control.wake();
@@ -284,23 +286,5 @@ struct Guard;
 impl Drop for Guard {
     fn drop(&mut self) {
         release();
-    }
-}
-
-fn thread_info() -> ThreadInfo {
-    ThreadInfo {
-        name: std::thread::current().name().unwrap_or_default().to_owned(),
-        os_id: os_thread_id(),
-    }
-}
-
-fn os_thread_id() -> u64 {
-    #[cfg(target_os = "linux")]
-    {
-        rustix::thread::gettid().as_raw_nonzero().get() as u64
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        0
     }
 }

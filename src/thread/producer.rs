@@ -4,11 +4,11 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::time::Duration;
 
-use crate::call::recorded::Recorders;
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::drop_reason::DropReason;
 use crate::level::Level;
 use crate::ring::producer::Refusal;
+use crate::ring::recorders::Recorders;
 use crate::ring::storage::overwriting::Recorder;
 use crate::ring::{WORD_BYTES, WordProducer};
 use crate::shared::core::Core;

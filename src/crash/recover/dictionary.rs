@@ -11,7 +11,7 @@ use crate::format::{
     MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS, varint,
 };
 use crate::level::Level;
-use crate::ring::files::sites::{CLOCK_FRAME_BYTES, CLOCKS, CLOCKS_OFFSET};
+use crate::segment::crash_proof::sites::{CLOCK_FRAME_BYTES, CLOCKS, CLOCKS_OFFSET};
 use crate::statement::call_site::{CallSite, Location, TypeList};
 
 /// The call sites of a dead process.

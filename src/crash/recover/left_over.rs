@@ -17,16 +17,16 @@ use crate::derived::{self, OpenError, Owner, Room};
 use crate::format::HEADER_BYTES;
 use crate::format::frame::Clock;
 use crate::format::header::Header;
+use crate::process::lock::{Locked, is_at, lock};
+use crate::process::thread_info::ThreadInfo;
 use crate::ring;
-use crate::ring::files::place::Place;
-use crate::ring::files::{Name, sites};
 use crate::ring::storage::layout::{self, Identity};
 use crate::ring::storage::mapping;
 use crate::ring::storage::memory::ring_bytes;
 use crate::ring::storage::recovery::{Fit, Image, Part, RingError};
 use crate::segment::boot_id;
-use crate::segment::lock::{Locked, is_at, lock};
-use crate::shared::state::ThreadInfo;
+use crate::segment::crash_proof::place::Place;
+use crate::segment::crash_proof::{Name, sites};
 
 /// The files that a dead process left.
 #[derive(Default)]

@@ -13,8 +13,8 @@ use crate::derived::Owner;
 use crate::format::frame::Kind;
 use crate::format::header::{COMMITTED_OFFSET, COPY_OFFSETS, Header};
 use crate::format::{ALIGNMENT, HEADER_BYTES};
-use crate::ring::files::place::Place;
-use crate::segment::lock::{Locked, is_at, lock};
+use crate::process::lock::{Locked, is_at, lock};
+use crate::segment::crash_proof::place::Place;
 use crate::segment::{of_segment, remove_left_over, trim};
 
 /// How much of the end of a log is searched for what it says of its end, in bytes: other threads may

@@ -35,10 +35,10 @@ use crate::beside::Kind;
 use crate::crash::recovered::{self, Thread};
 use crate::derived::Refused;
 use crate::format::header::Header;
-use crate::ring::files::place::Place;
-use crate::ring::files::sites;
+use crate::process::thread_info::ThreadInfo;
+use crate::segment::crash_proof::place::Place;
+use crate::segment::crash_proof::sites;
 use crate::segment::{create_temporary, rename_new, resolve};
-use crate::shared::state::ThreadInfo;
 
 /// The signal of which the process is taken to have died.
 const SIGKILL: u8 = 9;

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use crate::crash::recovered::{Recovered, Thread};
+use crate::process::thread_info::ThreadInfo;
 use crate::ring::storage::layout::{Mode, Purpose};
-use crate::shared::state::ThreadInfo;
 
 /// What a ring held.
 pub(crate) struct Contents {

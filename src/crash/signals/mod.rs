@@ -1,7 +1,7 @@
 //! Signals that end the process: the rings are drained before they have their effect.
 //!
 //! A handler runs in whatever the program was doing, inside `malloc` or inside a log call. So it
-//! does next to nothing: it leaves a request in the [`mailbox`], wakes the consumer, and waits,
+//! does next to nothing: it leaves a request in the [`mailbox`](crate::shared::mailbox), wakes the consumer, and waits,
 //! looking at the clock, until that is served or the time is up. Then what was there before kymo
 //! takes over: the program's own handler, that of Rust's standard library (which tells a stack
 //! overflow from other faults), or the default, with the exit status and the core file that it
@@ -18,21 +18,20 @@
 //! on meanwhile, and return from `main` with another exit status, or miss the interruption that its
 //! own handler was to announce.
 
-pub(crate) mod action;
-pub(crate) mod mailbox;
 pub(crate) mod standby;
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::time::Duration;
 
-use action::{Action, FAULTS};
-use mailbox::{Mailbox, Request};
 use standby::Takeover;
 
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::process::fork;
+use crate::process::signal_action::{self, Action, FAULTS};
+use crate::process::thread_info::os_thread_id;
 use crate::segment::guard;
+use crate::shared::mailbox::{Mailbox, Request};
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
@@ -137,8 +136,9 @@ pub(crate) fn install(
     // Those of a logger that was leaked, or of the process from which this one was forked.
     uninstall();
     let signals = handled.all().filter_map(|(number, crash, limit)| {
-        let previous = action::current(number)?;
-        let wanted = !action::is_ignored(&previous) && !action::calls(&previous, handler(crash));
+        let previous = signal_action::current(number)?;
+        let wanted = !signal_action::is_ignored(&previous)
+            && !signal_action::calls(&previous, handler(crash));
         let limit_ns = nanoseconds(limit);
         wanted.then_some(Signal { number, crash, limit_ns, previous })
     });
@@ -160,7 +160,10 @@ pub(crate) fn install(
     // Release: pairs with the acquire load in `target`.
     TARGET.store(ptr::from_ref(target).cast_mut(), Ordering::Release);
     for signal in &target.signals {
-        action::set(signal.number, &action::calling(handler(signal.crash), &signal.previous));
+        signal_action::set(
+            signal.number,
+            &signal_action::calling(handler(signal.crash), &signal.previous),
+        );
     }
 }
 
@@ -169,14 +172,14 @@ pub(crate) fn install(
 pub(crate) fn uninstall() {
     let Some(target) = target() else { return };
     for signal in &target.signals {
-        let ours = |now: &Action| action::calls(now, handler(signal.crash));
-        if action::current(signal.number).as_ref().is_some_and(ours) {
-            action::set(signal.number, &signal.previous);
+        let ours = |now: &Action| signal_action::calls(now, handler(signal.crash));
+        if signal_action::current(signal.number).as_ref().is_some_and(ours) {
+            signal_action::set(signal.number, &signal.previous);
         }
     }
 }
 
-fn handler(crash: bool) -> action::Handler {
+fn handler(crash: bool) -> signal_action::Handler {
     if crash { on_crash } else { on_termination }
 }
 
@@ -270,7 +273,7 @@ extern "C" fn on_crash(number: c_int, info: *mut libc::siginfo_t, _context: *mut
     let found = target().and_then(|target| target.signal(number).map(|signal| (target, signal)));
     if let Some((target, signal)) = found {
         target.drain_crash(signal, Request::drain(number as u8, os_thread_id()).marked());
-        action::set(number, &signal.previous);
+        signal_action::set(number, &signal.previous);
     }
     // SAFETY: the kernel gives a handler of this kind what it knows of the signal.
     let by_fault = unsafe { (*info).si_code } > 0;
@@ -278,7 +281,7 @@ extern "C" fn on_crash(number: c_int, info: *mut libc::siginfo_t, _context: *mut
     // place. `SIGABRT` is always sent, and so is a report of memory that nobody is using yet.
     if !by_fault || number == libc::SIGABRT || is_report(number, info) {
         // SAFETY: in the handler, with what that was given.
-        unsafe { action::send_again(number, info) };
+        unsafe { signal_action::send_again(number, info) };
     }
     set_errno(saved);
 }
@@ -295,25 +298,20 @@ extern "C" fn on_termination(number: c_int, info: *mut libc::siginfo_t, context:
     let found = target().and_then(|target| target.signal(number).map(|signal| (target, signal)));
     if let Some((target, signal)) = found {
         let request = Request::drain(number as u8, os_thread_id());
-        let fatal = action::is_default(&signal.previous);
+        let fatal = signal_action::is_default(&signal.previous);
         target.drain(signal, if fatal { request.marked().closing() } else { request });
         if fatal {
-            action::set(number, &signal.previous);
+            signal_action::set(number, &signal.previous);
             // SAFETY: in the handler, with what that was given.
-            unsafe { action::send_again(number, info) };
+            unsafe { signal_action::send_again(number, info) };
         } else {
             set_errno(saved);
             // SAFETY: in the handler, with what that was given; neither default nor ignored
             // (`install` leaves those that are), so it calls a function.
-            unsafe { action::call(&signal.previous, number, info, context) };
+            unsafe { signal_action::call(&signal.previous, number, info, context) };
         }
     }
     set_errno(saved);
-}
-
-/// The operating system's number of the calling thread.
-pub(crate) fn os_thread_id() -> u64 {
-    rustix::thread::gettid().as_raw_nonzero().get() as u64
 }
 
 /// Lets 50 µs pass.

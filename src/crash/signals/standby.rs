@@ -10,9 +10,9 @@ use std::ptr;
 
 use crate::consumer::Consumer;
 use crate::crash::signals::Emergency;
-use crate::crash::signals::action;
-use crate::crash::signals::mailbox::Request;
+use crate::process::signal_action;
 use crate::segment::mapped::MappedFile;
+use crate::shared::mailbox::Request;
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicBool, AtomicPtr, Ordering};
 
@@ -76,8 +76,8 @@ impl Takeover {
 /// Makes the thread that stands by.
 pub(crate) fn stand_by(emergency: Arc<Emergency>) -> io::Result<std::thread::Thread> {
     let run = move || {
-        action::block_all_but_faults();
-        emergency.set_standby_thread(crate::crash::signals::os_thread_id());
+        signal_action::block_all_but_faults();
+        emergency.set_standby_thread(crate::process::thread_info::os_thread_id());
         loop {
             // Acquire: pairs with the release in `ask`.
             if emergency.takeover.asked.load(Ordering::Acquire) {

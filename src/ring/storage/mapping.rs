@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use memmap2::MmapOptions;
 
 use crate::derived;
+use crate::process::allocate::allocate;
 use crate::ring::storage::layout::Identity;
 use crate::ring::storage::memory::{Ring, ring_bytes};
-use crate::segment::allocate;
 use crate::sync::statics::{AtomicU64, Ordering};
 
 /// Where ring files are kept unless somewhere else is asked for: in memory, so that nothing writes

@@ -413,7 +413,11 @@ impl Follower {
                 self.classes[class(record)] += 1;
             }
         }
-        debug_assert_eq!(overwritten, by_class.iter().sum(), "all looks count by class, or none");
+        debug_assert_eq!(
+            overwritten,
+            by_class.iter().sum::<u64>(),
+            "all looks count by class, or none"
+        );
         (Copied { follower: self, overwritten }, by_class)
     }
 

@@ -4,9 +4,10 @@ use crate::drop_reason::DropReason;
 use crate::format::dump::Dump;
 use crate::format::frame::{Clock, ClockSet, Kind, put_str};
 use crate::format::varint;
+use crate::process::thread_info::ThreadInfo;
+use crate::segment::drop_counts::DropCounts;
 use crate::segment::writer::dictionary::clip;
 use crate::segment::writer::staging::Staging;
-use crate::shared::state::{DropCounts, ThreadInfo};
 
 /// The totals of a segment.
 #[derive(Clone, Copy, Debug, Default)]

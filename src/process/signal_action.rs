@@ -90,7 +90,7 @@ pub(crate) unsafe fn call(
 /// `info` is what the handler of `signal` was given.
 pub(crate) unsafe fn send_again(signal: c_int, info: *mut libc::siginfo_t) {
     let process = std::process::id() as c_int;
-    let thread = crate::crash::signals::os_thread_id() as c_int;
+    let thread = crate::process::thread_info::os_thread_id() as c_int;
     // SAFETY: the kernel reads `info`; a process may send any to itself.
     let failed = unsafe {
         libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, info.cast::<c_void>())

@@ -13,7 +13,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::clock::monotonic_ns;
 
 /// What the parts of a file that are allocated and mapped are multiples of: larger than any page.
-pub(super) const UNIT_BYTES: u64 = 64 << 10;
+pub(crate) const UNIT_BYTES: u64 = 64 << 10;
 
 /// Gives blocks to a part of the file, which grows if it has to.
 ///
@@ -41,7 +41,7 @@ pub(crate) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
 
 /// Allocates from `offset` on: `wanted` bytes, or half of it, and so on, where that does not fit,
 /// down to `least`. Returns where it ends, which is a multiple of [`UNIT_BYTES`].
-pub(super) fn allocate_up_to(file: &File, offset: u64, wanted: u64, least: u64) -> io::Result<u64> {
+pub(crate) fn allocate_up_to(file: &File, offset: u64, wanted: u64, least: u64) -> io::Result<u64> {
     let least_end = (offset + least).next_multiple_of(UNIT_BYTES);
     let mut end = (offset + wanted).next_multiple_of(UNIT_BYTES).max(least_end);
     loop {
@@ -78,7 +78,7 @@ fn write_zeros(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
 /// When to try again what has failed: after 10 ms at first, and twice as long each time, up to a
 /// second.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     /// On the monotonic clock.
     next_ns: u64,
     delay: Duration,
@@ -91,7 +91,7 @@ impl Backoff {
     const LONGEST: Duration = Duration::from_secs(1);
 
     /// Whether it is time to try; else the last error, without its details.
-    pub(super) fn ask(&self) -> io::Result<()> {
+    pub(crate) fn ask(&self) -> io::Result<()> {
         match self.kind {
             Some(kind) if monotonic_ns() < self.next_ns => Err(kind.into()),
             _ => Ok(()),
@@ -99,12 +99,12 @@ impl Backoff {
     }
 
     /// Lets the next attempt be made at once.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.next_ns = 0;
     }
 
     /// Notes how an attempt went.
-    pub(super) fn note<T>(&mut self, result: &io::Result<T>) {
+    pub(crate) fn note<T>(&mut self, result: &io::Result<T>) {
         match result {
             Ok(_) => *self = Self::default(),
             Err(error) => {

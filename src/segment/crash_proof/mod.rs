@@ -13,7 +13,6 @@
 //! Not taken: to write all call sites ahead. They are constants that nothing enumerates (see
 //! `call_site`).
 
-mod known;
 pub(crate) mod place;
 pub(crate) mod sites;
 
@@ -21,18 +20,17 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-pub(crate) use known::KnownSites;
 use place::Place;
 use sites::SiteFile;
 
 use crate::clock::TickSource;
 use crate::format::frame;
 use crate::format::header::Header;
+use crate::process::thread_info::ThreadInfo;
 use crate::ring::storage::layout::{Identity, Mode, Purpose};
 use crate::ring::storage::memory::capacity_for;
 use crate::ring::storage::overwriting::{Follower, Recorder};
 use crate::ring::{WordConsumer, WordProducer, recorder_in_file, ring_in_file};
-use crate::shared::state::ThreadInfo;
 use crate::statement::call_site::CallSite;
 use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
 

@@ -1,0 +1,85 @@
+//! kymo's own warnings in the log: notices, as records of a thread named `kymo`.
+
+use crate::argument::Argument;
+use crate::call::{export, hot};
+use crate::consumer::{Log, Notice};
+use crate::level::Level;
+use crate::statement::call_site::{At, Location, Statement};
+use crate::thread::producer::Producer;
+
+/// The capacity of the ring of kymo's own records, in words.
+const RING_WORDS: usize = 1 << 10;
+
+/// Logs notices as warnings, if warnings are logged. The ring is made for the first of them.
+pub(crate) fn own_warnings() -> Log {
+    let mut own = None;
+    Box::new(move |notice, core| {
+        if hot::enabled(Level::Warn) {
+            if own.is_none() {
+                own = core.make_own_producer(RING_WORDS);
+            }
+            if let Some(own) = &mut own {
+                log(own, notice);
+            }
+        }
+    })
+}
+
+/// A warning of kymo's own. Its arguments are variables.
+macro_rules! own_warning {
+    ($own:expr, $format:literal, $($name:ident)*) => {{
+        struct Here;
+        impl Statement for Here {
+            type At = At<{ Level::Warn as u8 }>;
+            const LEVEL: Level = Level::Warn;
+            const LOCATION: Location = Location {
+                target: "kymo",
+                module: module_path!(),
+                file: file!(),
+                line: line!(),
+                column: column!(),
+                format: $format,
+                names: &[$(stringify!($name)),*],
+            };
+        }
+        let list = own_warning!(list $($name)*);
+        hot::log_at_once($own, export::site(Here, list), list);
+    }};
+    (list) => { () };
+    (list $first:ident $($rest:ident)*) => { ($first.capture(), own_warning!(list $($rest)*)) };
+}
+
+/// Logs a notice.
+fn log(own: &mut Producer, notice: &Notice<'_>) {
+    match notice {
+        Notice::HighWater { thread, os_id, used, capacity } => own_warning!(
+            own,
+            "the ring of thread {thread:?} ({os_id}) holds {used} of {capacity} bytes",
+            thread os_id used capacity
+        ),
+        Notice::Dropped { records } => {
+            own_warning!(own, "{records} records were dropped", records);
+        }
+        Notice::OutputFailed { error } => {
+            let error = error.to_string();
+            own_warning!(own, "the log cannot be written: {error}", error);
+        }
+        Notice::OutputRecovered { lost } => {
+            own_warning!(own, "the log can be written again: {lost} records are lost", lost);
+        }
+        Notice::RingFileFailed { count, error } => {
+            let error = error.to_string();
+            own_warning!(
+                own,
+                "{count} rings or statements are not safe from SIGKILL: {error}",
+                count error
+            );
+        }
+        Notice::RecordsDiscarded { records } => own_warning!(
+            own,
+            "the log of a killed process was written over, and {records} records in its rings were \
+             discarded",
+            records
+        ),
+    }
+}

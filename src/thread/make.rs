@@ -1,0 +1,119 @@
+//! Makes a thread's producer: its rings, and what it shares with the consumer.
+
+use crate::process::fork;
+use crate::process::thread_info::ThreadInfo;
+use crate::ring::recorders::{Followers, Recorders};
+use crate::ring::ring;
+use crate::ring::storage::layout::{Identity, Mode as RingMode, Purpose};
+use crate::ring::storage::memory::{Ring, capacity_for};
+use crate::ring::storage::overwriting::{Follower, Recorder};
+use crate::shared::core::Core;
+use crate::shared::registry::NewRing;
+use crate::shared::state::RingState;
+use crate::sync::Arc;
+use crate::thread::producer::Producer;
+
+impl Core {
+    /// A producer for kymo's own records; `None` if the logger has just ended.
+    pub(crate) fn make_own_producer(self: &Arc<Self>, ring_words: usize) -> Option<Producer> {
+        let thread = ThreadInfo { name: "kymo".to_owned(), os_id: 0 };
+        let state = RingState { is_own: true, ..RingState::new(self, ring_words, thread) };
+        self.make(state, Default::default())
+    }
+
+    /// A producer for the calling thread, with rings for its recorded levels; `None` if the logger
+    /// has just ended.
+    pub(crate) fn make_producer(
+        self: &Arc<Self>,
+        ring_words: usize,
+        thread: ThreadInfo,
+    ) -> Option<Producer> {
+        // Each call of a thread comes here when the consumer has died: no ring is made for it.
+        if self.registry.is_closed() {
+            return None;
+        }
+        match rings(self, ring_words, &thread) {
+            Some(rings) => {
+                let state = RingState::new(self, ring_words, thread).with_recorders(self);
+                self.make(state, rings)
+            }
+            None => self.make_plain_producer(ring_words, thread),
+        }
+    }
+
+    /// A producer without those: what it logs goes to its one ring.
+    pub(crate) fn make_plain_producer(
+        self: &Arc<Self>,
+        ring_words: usize,
+        thread: ThreadInfo,
+    ) -> Option<Producer> {
+        self.make(RingState::new(self, ring_words, thread), Default::default())
+    }
+
+    fn make(
+        self: &Arc<Self>,
+        state: RingState,
+        (recorders, followers): (Option<Box<Recorders>>, Followers),
+    ) -> Option<Producer> {
+        // As in `make_producer`.
+        if self.registry.is_closed() {
+            return None;
+        }
+        let in_file = if state.is_own {
+            None
+        } else {
+            self.in_file(|files| files.ring(state.ring_words, &state.thread, self.clock))
+        };
+        let any_in_file = in_file.is_some() || followers.any_in_file();
+        let state = if any_in_file { state.in_file() } else { state };
+        let (producer, consumer) = in_file
+            .or_else(|| self.registry.spare(state.ring_words))
+            .unwrap_or_else(|| ring(state.ring_words));
+        let state = Arc::new(state);
+        if !self.registry.add(NewRing { ring: consumer, followers, state: state.clone() }) {
+            return None;
+        }
+        // Behind that, so that only what the consumer knows of is in the list. The thread has its
+        // end of the ring still, so it is not dismissed before.
+        self.counters.enlist(&state);
+        Some(Producer::new(producer, recorders, state, self.clone()))
+    }
+}
+
+/// The rings of a thread's recorded levels, `None` where there are no such levels.
+fn rings(
+    core: &Core,
+    ring_words: usize,
+    thread: &ThreadInfo,
+) -> Option<(Option<Box<Recorders>>, Followers)> {
+    let ring = |words, purpose| {
+        let in_file = core.in_file(|files| files.recorder(words, purpose, thread, core.clock));
+        in_file.unwrap_or_else(|| on_heap(words, purpose))
+    };
+    // The flight recorder first: a recovery, which sees one alone where the thread has ended, relies
+    // on it.
+    let flight = core.policies.flight.map(|flight| ring(flight.words, Purpose::FlightRecorder));
+    let overwriting = core.policies.overwrites_any().then(|| ring(ring_words, Purpose::Log));
+    if overwriting.is_none() && flight.is_none() {
+        return None;
+    }
+    let (log_recorder, log_follower) = overwriting.unzip();
+    let (flight_recorder, mut flight_follower) = flight.unzip();
+    // A dump in a process that crashes is not to ask for memory.
+    flight_follower.iter_mut().for_each(Follower::provide);
+    let recorders = Recorders {
+        clock: core.clock,
+        overwriting: log_recorder,
+        flight: flight_recorder,
+        generation: fork::generation(),
+    };
+    let followers = Followers { overwriting: log_follower, flight: flight_follower };
+    Some((Some(Box::new(recorders)), followers))
+}
+
+fn on_heap(words: usize, purpose: Purpose) -> (Recorder, Follower) {
+    let capacity_words = capacity_for(words);
+    let mode = RingMode::Overwriting;
+    let identity = Identity { capacity_words, mode, purpose, ..Identity::default() };
+    crate::ring::storage::overwriting(Ring::on_heap(identity))
+}
