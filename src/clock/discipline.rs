@@ -98,13 +98,6 @@ impl Discipline {
         self.line = line;
     }
 
-    /// As if the wall clock had been set by so much since the last observation.
-    #[cfg(all(test, not(kymo_loom)))]
-    pub(crate) fn set_wall_clock(&mut self, by_ns: i64) {
-        self.last.wall_ns -= by_ns;
-        self.line.time_ns -= by_ns;
-    }
-
     /// The piece that is valid now.
     pub(crate) fn line(&self) -> frame::Clock {
         self.line

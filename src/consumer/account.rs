@@ -149,7 +149,7 @@ impl Account<'_> {
             }
         };
         let entry = dictionary.entry(index);
-        if !block.continues(self.thread) {
+        if !block.continues(self.thread, record.ticks) {
             self.begin_block(record.ticks, staging, block);
         }
         let cut = block.put(record, entry, staging);

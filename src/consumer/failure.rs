@@ -72,7 +72,9 @@ impl<O: Output> Consumer<O> {
                 self.segment = Segment::Renewed;
                 self.released_bytes = self.output.len();
                 self.core.set_log(self.output.log_file());
+                let clocks = std::mem::take(&mut self.staging.clocks);
                 self.staging = Staging::new(salt);
+                self.staging.clocks = clocks;
                 self.dictionary = Dictionary::new();
                 self.index = Index::new();
                 self.dumps.begin_segment();
@@ -96,10 +98,8 @@ impl<O: Output> Consumer<O> {
     /// Stages, and nothing else, what has to be written behind a failure before anything that
     /// relies on it.
     fn stage_first_frames(&mut self) {
-        let mut staging = std::mem::replace(&mut self.staging, Staging::new(0));
-        staging.clear();
-        self.put_clocks(&mut staging);
-        self.staging = staging;
+        self.staging.clear();
+        self.put_clocks();
         if self.segment == Segment::Renewed {
             self.ended.put(&mut self.staging);
         }

@@ -35,6 +35,7 @@ pub(crate) use pace::{Found, Pacing};
 pub use watch::Notice;
 pub(crate) use watch::{Hook, Log, Watch};
 
+use crate::clock::Observation;
 use crate::clock::discipline::{Discipline, Observed};
 use crate::format::frame::ClockSet;
 use crate::ring::storage::LogMark;
@@ -357,18 +358,24 @@ impl<O: Output> Consumer<O> {
         self.next_thread += 1;
     }
 
-    /// What the clocks show, for what is staged anew: the clock frame that counts, and that the wall
+    /// What the clocks show, for what is staged anew: the clock frames that count, and that the wall
     /// clock has jumped, if the file does not say so yet.
-    fn put_clocks(&self, staging: &mut Staging) {
-        frames::put_clock(staging, &self.discipline.line());
+    fn put_clocks(&mut self) {
+        frames::put_clock(&mut self.staging, &self.discipline.line());
+        self.staging.clear();
+        let last = self.staging.clocks.last();
+        frames::put_clocks(&mut self.staging, last);
         if let Some(set) = &self.clock_set {
-            frames::put_clock_set(staging, set);
+            frames::put_clock_set(&mut self.staging, set);
         }
     }
 
     /// Writes what the clocks show, and how far the file is complete.
     fn compare_clocks(&mut self, now_ns: u64) {
-        let seen = self.core.clock.observe();
+        self.take_observation(self.core.clock.observe(), now_ns);
+    }
+
+    fn take_observation(&mut self, seen: Observation, now_ns: u64) {
         let Observed { line, set } = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
         self.core.lines.note(line);

@@ -101,10 +101,10 @@ impl<O: Output> Consumer<O> {
     /// `deadline_ns`: when to give up what is left in the rings, on the monotonic clock.
     pub(crate) fn take_over(&mut self, request: Option<Request>, deadline_ns: u64) {
         // Whatever is half made is left as it is, without a destructor: it may be broken.
-        let mut fresh = Staging::new(self.staging.salt());
-        // The last one may have been among what is thrown away.
-        frames::put_clock(&mut fresh, &self.discipline.line());
+        let fresh = Staging::new(self.staging.salt());
         std::mem::forget(std::mem::replace(&mut self.staging, fresh));
+        // The last one may have been among what is thrown away.
+        self.put_clocks();
         let fresh = Dictionary::behind(&self.dictionary);
         std::mem::forget(std::mem::replace(&mut self.dictionary, fresh));
         self.block = Default::default();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::*;
 use crate::argument::Arguments;
 use crate::call::hot::{Counter, log_outlined, try_log};
+use crate::clock::Observation;
 use crate::clock::{Clock, TickSource};
 use crate::format::header::{
     COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET,
@@ -233,6 +234,13 @@ impl Rig {
         file.0.borrow_mut().begin(0);
         let consumer = Consumer::new(core.clone(), discipline, file.clone(), 0);
         Self { consumer, file, core }
+    }
+
+    /// Has the clocks compared, the wall clock being off by so much.
+    fn compare_clocks(&mut self, off_ns: i64) {
+        let seen = self.core.clock.observe();
+        let wall_ns = seen.wall_ns + off_ns;
+        self.consumer.take_observation(Observation { wall_ns, ..seen }, 0);
     }
 
     fn producer(&self, words: usize) -> Producer {
@@ -487,11 +495,11 @@ fn a_clock_that_was_set_is_marked_once() {
         let mut producer = rig.producer(1 << 10);
         log(&mut producer, 1);
         rig.consumer.sweep();
-        let hour_ns = 3_600_000_000_000;
+        let (hour_ns, mut off_ns) = (3_600_000_000_000, 0);
         rig.file.0.borrow_mut().fail_next(failures);
         for by_ns in [hour_ns, 2 * hour_ns] {
-            rig.consumer.discipline.set_wall_clock(by_ns);
-            rig.consumer.compare_clocks(0);
+            off_ns += by_ns;
+            rig.compare_clocks(off_ns);
             rig.consumer.sweep();
         }
         for round in 0..5 {
@@ -511,5 +519,46 @@ fn a_clock_that_was_set_is_marked_once() {
         assert!(off.abs() < 1_000_000_000, "{failures} failures: {by_ns:?}");
         assert!(by_ns.len() <= 2, "{failures} failures: {by_ns:?}");
         assert_eq!(reader.report().unknown_frames, 0);
+    }
+}
+
+/// However old a record is when it is written, and whatever the wall clock did meanwhile: times grow
+/// with ticks. A record that had waited in its ring for more than three comparisons of the clocks
+/// (because the disk was full, say) got its time from the oldest of the last four, as if the clock had
+/// not been slewed or set between.
+#[test]
+fn times_grow_with_ticks_however_late_a_record_is_written() {
+    for seed in 0..60 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut rig = Rig::new(Clock::Counter);
+        let mut off_ns = 0;
+        let mut threads = [rig.producer(1 << 10), rig.producer(1 << 10), rig.producer(1 << 10)];
+        for number in 0..150 {
+            match random.u32(..12) {
+                0..6 => log(&mut threads[random.usize(..3)], number),
+                6..10 => {
+                    // Seconds go by; the clock is set forward, or back, or slewed.
+                    let by_ns = random.i64(-3_000_000_000..3_000_000_000);
+                    off_ns += by_ns / [1, 100][random.usize(..2)];
+                    rig.compare_clocks(off_ns);
+                }
+                10 => rig.file.0.borrow_mut().fail_next(random.u64(..3)),
+                _ => {
+                    rig.consumer.sweep();
+                }
+            }
+        }
+        drop(threads);
+        let (_, bytes) = rig.close();
+        for order in [Order::Written, Order::Time, Order::Exact] {
+            let mut reader = Options::new().order(order).from_slice(&bytes).unwrap();
+            let mut times = Vec::new();
+            while let Some(record) = reader.next_record().unwrap() {
+                times.push((record.ticks(), record.time_ns()));
+            }
+            times.sort_unstable();
+            let back = times.windows(2).find(|pair| pair[1].1 < pair[0].1);
+            assert_eq!(back, None, "seed {seed}: {times:?}");
+        }
     }
 }

@@ -139,7 +139,7 @@ impl Segment {
             if words > BLOCK_WORDS {
                 block.close(staging);
             }
-            if !block.continues(number) {
+            if !block.continues(number, record.ticks) {
                 block.open(number, (written + index) as u64, record.ticks, staging);
                 words = 0;
             }

@@ -3,6 +3,7 @@
 use crate::format::frame::Kind;
 use crate::format::varint;
 use crate::ring::record::Record;
+use crate::segment::writer::clocks::Validity;
 use crate::segment::writer::compact;
 use crate::segment::writer::dictionary::Entry;
 use crate::segment::writer::frames;
@@ -23,22 +24,28 @@ struct Open {
     frame: Frame,
     thread: u64,
     base: u64,
+    /// For which records the clock frames before it are the right ones.
+    clocks: Validity,
 }
 
 impl Block {
-    /// Whether a record of `thread` may be put into the open block.
+    /// Whether a record that `thread` logged at `ticks` may be put into the open block.
     #[inline]
-    pub(crate) fn continues(&self, thread: u64) -> bool {
-        self.open.as_ref().is_some_and(|open| open.thread == thread)
+    pub(crate) fn continues(&self, thread: u64, ticks: u64) -> bool {
+        let continues = |open: &Open| open.thread == thread && open.clocks.includes(ticks);
+        self.open.as_ref().is_some_and(continues)
     }
 
-    /// Begins one with the records of `thread` behind the first `written`.
+    /// Begins one, behind the clock frames that it needs, with the records of `thread` behind the first `written`.
     pub(crate) fn open(&mut self, thread: u64, written: u64, base: u64, staging: &mut Staging) {
+        let needed = staging.clocks.needed_at(base);
+        frames::put_clocks(staging, needed);
+        let clocks = staging.clocks.validity();
         let frame = staging.begin(2 * varint::MAX_BYTES + 8);
         staging.put_varint(thread);
         staging.put_varint(written);
         staging.put(&base.to_le_bytes());
-        self.open = Some(Open { frame, thread, base });
+        self.open = Some(Open { frame, thread, base, clocks });
         self.ticks = base;
     }
 

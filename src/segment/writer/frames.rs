@@ -1,5 +1,7 @@
 //! The frames other than call sites and records.
 
+use std::ops::Range;
+
 use crate::drop_reason::DropReason;
 use crate::format::dump::Dump;
 use crate::format::frame::{Clock, ClockSet, Kind, put_str};
@@ -18,7 +20,19 @@ pub(crate) struct Totals {
 }
 
 pub(crate) fn put_clock(staging: &mut Staging, clock: &Clock) {
+    let needed = staging.clocks.needed_before(clock);
+    put_clocks(staging, needed);
     staging.frame(Kind::Clock, |payload| clock.put(payload));
+    staging.clocks.note(*clock);
+}
+
+/// Writes clock frames that were written before.
+pub(crate) fn put_clocks(staging: &mut Staging, range: Range<usize>) {
+    for index in range {
+        if let Some(line) = staging.clocks.line(index) {
+            put_clock(staging, &line);
+        }
+    }
 }
 
 /// The wall clock has jumped.

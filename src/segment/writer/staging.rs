@@ -6,6 +6,7 @@
 
 use crate::format::frame::{self, Kind};
 use crate::format::{ALIGNMENT, FRAME_HEADER_BYTES, varint};
+use crate::segment::writer::clocks::Clocks;
 
 /// The size of a buffer before it grows. (The models make one in each of their many runs.)
 const FIRST_BYTES: usize = if cfg!(kymo_loom) { 4 << 10 } else { 256 << 10 };
@@ -19,11 +20,12 @@ pub(crate) struct Staging {
     bytes: Vec<u8>,
     len: usize,
     salt: u32,
+    pub(crate) clocks: Clocks,
 }
 
 impl Staging {
     pub(crate) fn new(salt: u32) -> Self {
-        Self { bytes: vec![0; FIRST_BYTES], len: 0, salt }
+        Self { bytes: vec![0; FIRST_BYTES], len: 0, salt, clocks: Clocks::default() }
     }
 
     pub(crate) fn salt(&self) -> u32 {
