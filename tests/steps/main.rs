@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use kymo::{Level, Logger, RecoverError, Recovery, StartErrorKind, WriteThrough};
 use place::{Numbers, Place, Snapshot};
@@ -216,7 +217,10 @@ fn at_each_step(first: Act, goes_on: bool) {
                     continue;
                 }
                 snapshot.restore(&place);
-                let mut process = Traced::spawn(first.command(&place, 0));
+                let Some(mut process) = Traced::spawn(first.command(&place, 0)) else {
+                    eprintln!("processes cannot be traced here: nothing is tested");
+                    return;
+                };
                 let stopped = process.run_to(operation);
                 has_ended = stopped.is_none();
                 let stopped = stopped.unwrap_or_else(|| "its end".to_owned());
@@ -299,4 +303,41 @@ fn a_start_that_overwrites_is_held_up() {
 #[test]
 fn a_recovery_is_held_up() {
     at_each_step(Act::Recover, true);
+}
+
+/// Many processes start and recover at one path, three at a time, and are killed at any moment.
+#[test]
+fn a_crowd_at_one_path() {
+    const PROCESSES: usize = 60;
+    /// The first place of their numbers.
+    const FIRST: usize = 3;
+    let _turn = turn();
+    let place = Place::new();
+    let mut random = fastrand::Rng::with_seed(9);
+    let mut running: Vec<(Child, Instant)> = Vec::new();
+    for slot in FIRST..FIRST + PROCESSES {
+        let act = [RECOVERING, PLAIN, RECOVERING, Act::Recover][random.usize(..4)];
+        let child = act.command(&place, slot).stderr(Stdio::null()).spawn().unwrap();
+        let until = Instant::now() + Duration::from_micros(random.u64(5_000..120_000));
+        running.push((child, until));
+        if running.len() == 3 {
+            let (mut child, until) = running.remove(random.usize(..3));
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+    for (mut child, _) in running {
+        assert!(child.wait().unwrap().success());
+    }
+    let (found, _) = place.read_all("the crowd");
+    let mut all = 0;
+    for slot in FIRST..FIRST + PROCESSES {
+        let returned = place.numbers().of(slot).load(Ordering::Acquire);
+        all += returned;
+        for number in 0..returned {
+            assert!(found.contains(&format!("{slot} {number}")), "{slot} {number} of {returned}");
+        }
+    }
+    println!("{all} records of {PROCESSES} processes");
 }

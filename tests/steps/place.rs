@@ -1,6 +1,6 @@
 //! The directory in which the processes come, and what has to be in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,9 +75,8 @@ impl Place {
         Snapshot(files)
     }
 
-    /// Each record is there once that must be, and none twice; nothing is left that is of no use.
-    /// `has_old`: what the dead process logged, too. `may_lose`: of which process all may be gone.
-    pub fn assert_all(&self, told: &str, has_old: bool, may_lose: [bool; 2], is_clean: bool) {
+    /// Recovers all logs, and reads them: the messages, none of them twice; and the logs.
+    pub fn read_all(&self, told: &str) -> (BTreeSet<String>, Vec<PathBuf>) {
         let mut logs = Vec::new();
         for path in self.files() {
             if path.extension().is_none_or(|it| it != "kymo") {
@@ -115,7 +114,14 @@ impl Place {
         }
         let twice = found.iter().find(|(_, count)| **count != 1);
         assert_eq!(twice, None, "{told}: {:?}", self.files());
-        let has = |message: String| found.contains_key(&message);
+        (found.into_keys().collect(), logs)
+    }
+
+    /// Each record is there once that must be, and none twice; nothing is left that is of no use.
+    /// `has_old`: what the dead process logged, too. `may_lose`: of which process all may be gone.
+    pub fn assert_all(&self, told: &str, has_old: bool, may_lose: [bool; 2], is_clean: bool) {
+        let (found, logs) = self.read_all(told);
+        let has = |message: String| found.contains(&message);
         for (slot, may_lose) in may_lose.into_iter().enumerate() {
             if may_lose && (0..RECORDS).all(|number| !has(format!("{slot} {number}"))) {
                 continue;
