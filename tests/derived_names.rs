@@ -32,13 +32,13 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("kymo-cli/src/input.rs", "path.canonicalize()", "a log that the user named"),
     ("kymo-cli/src/fresh.rs", ".canonicalize()", "two files that the user named: are they one?"),
     ("src/clock/mod.rs", "fs::read_to_string(", "/sys: the kernel's"),
-    ("src/ring/storage/mapping.rs", "/proc/{process}/stat", "/proc: the kernel's"),
+    ("mapping.rs", "/proc/{process}/stat", "/proc: the kernel's"),
     ("src/segment/open.rs", "/proc/sys/kernel/random/boot_id", "/proc: the kernel's"),
-    ("src/crash_proof/recover/log.rs", "File::options()", "the log that the user named"),
-    ("src/crash_proof/recover/log.rs", "File::open(path)", "the log that the user named"),
+    ("recover/log.rs", "File::options()", "the log that the user named"),
+    ("recover/log.rs", "File::open(path)", "the log that the user named"),
     ("src/segment/open.rs", "parent.try_exists()", "the directory that the user named"),
     ("src/segment/open.rs", "File::options()", "the log that the user named"),
-    ("src/segment/lock.rs", "fs::metadata(path)", "compared with an open file, and not opened"),
+    ("lock.rs", "fs::metadata(path)", "compared with an open file, and not opened"),
 ];
 
 /// Crates that are for tests and benches only.
