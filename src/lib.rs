@@ -35,7 +35,8 @@
 //! | know that everything is in the file | [`flush`], [`flush_timeout`] | |
 //! | know it of each error, even after a power failure | [`Builder::write_through`], [`WriteThrough`] | |
 //! | lose nothing to `kill -9` | [`Builder::crash_proof`], [`Builder::recover`], [`recover`] | off |
-//! | lose nothing at SIGTERM or a crash | [`Builder::drain_on_termination`], [`Builder::drain_on_hangup`], [`Builder::drain_on_crash`] | off |
+//! | lose nothing at SIGTERM or a crash | [`Builder::drain_on_termination`], [`Builder::on_hangup`], [`Builder::drain_on_crash`] | off |
+//! | let another program rotate the file | [`Logger::reopen`], [`Builder::on_hangup`] | goes on in the moved file |
 //! | limit how long the end may take | [`Logger::shutdown_timeout`], [`Builder::exit_timeout`] | none; 5 s at `exit` |
 //! | keep debug records in memory until an error | [`Builder::flight_recorder`], [`Builder::dump_at`], [`Logger::dump_flight_recorder`] | off |
 //! | pin the consumer; look more often, or less | [`Builder::consumer_core`], [`Builder::poll_interval`], [`Builder::idle_sleep`] | not pinned; 5 µs; 5 ms |
@@ -119,6 +120,7 @@ pub use kymo_format::{DropReason, Level, ParseLevelError};
 pub use kymo_reader as reader;
 pub use logger::Logger;
 pub use logger::builder::Builder;
+pub use logger::endings::Hangup;
 pub use logger::error::{StartError, StartErrorKind};
 pub use shared::policy::{Overflow, WriteThrough};
 pub use shared::stats::{Account, Stats, ThreadStats};

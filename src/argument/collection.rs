@@ -77,7 +77,7 @@ unsafe impl<'a, C: Collection + ?Sized> Encode for Elements<'a, C> {
         Kind::Sequence => Type::Sequence(Self::ELEMENT),
         Kind::Set => Type::Set(Self::ELEMENT),
         Kind::Map => match Self::ELEMENT {
-            Type::Tuple([both @ ..]) => match both.first_chunk() {
+            Type::Tuple(both) => match both.first_chunk() {
                 Some(both) => Type::Map(both),
                 None => unreachable!(),
             },

@@ -113,9 +113,27 @@ pub struct Open;
 #[derive(Clone, Copy)]
 pub struct Closed(bool);
 
+impl Open {
+    /// Writes nothing.
+    #[inline(always)]
+    unsafe fn write(self, to: *mut u8) -> *mut u8 {
+        to
+    }
+}
+
+impl Closed {
+    /// # Safety
+    /// `to` is valid for a write of one byte.
+    #[inline(always)]
+    unsafe fn write(self, to: *mut u8) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { put(to, u8::from(self.0)) }
+    }
+}
+
 macro_rules! bounds {
-    ($rest:ident $kind:ident $rest_bytes:literal, |$closed:ident, $to:ident| $put:expr) => {
-        // SAFETY: the encodings of the bounds, one after the other, and what `$put` writes.
+    ($rest:ident $kind:ident $rest_bytes:literal) => {
+        // SAFETY: the encodings of the bounds, one after the other, and what `rest` writes.
         unsafe impl<T: Encode> Encode for Bounds<T, $rest> {
             const TYPE: Type = Type::$kind(&T::TYPE);
             const BASE_BYTES: usize = 2 * T::BASE_BYTES + $rest_bytes;
@@ -131,9 +149,9 @@ macro_rules! bounds {
                 // SAFETY: the caller's promise, of which each bound takes what it counted.
                 let to = unsafe { self.start.write(to) };
                 // SAFETY: as above.
-                let $to = unsafe { self.end.write(to) };
-                let $closed = self.rest;
-                $put
+                let to = unsafe { self.end.write(to) };
+                // SAFETY: as above: `$rest_bytes` more than the bounds take.
+                unsafe { self.rest.write(to) }
             }
 
             fn cut_bytes(self, spare: &mut usize) -> usize {
@@ -144,17 +162,16 @@ macro_rules! bounds {
                 // SAFETY: the caller's promise, and `spare` is what it was when it was measured.
                 let to = unsafe { self.start.write_cut(spare, to) };
                 // SAFETY: as above.
-                let $to = unsafe { self.end.write_cut(spare, to) };
-                let $closed = self.rest;
-                $put
+                let to = unsafe { self.end.write_cut(spare, to) };
+                // SAFETY: as above: `$rest_bytes` more than the bounds take.
+                unsafe { self.rest.write(to) }
             }
         }
     };
 }
 
-bounds!(Open Range 0, |_open, to| to);
-// SAFETY: the caller's promise: one byte more than the bounds take.
-bounds!(Closed RangeInclusive 1, |closed, to| unsafe { put(to, u8::from(closed.0)) });
+bounds!(Open Range 0);
+bounds!(Closed RangeInclusive 1);
 
 impl<T: Argument> Sealed for Range<T> {}
 impl<T: Argument> Argument for Range<T> {

@@ -175,8 +175,8 @@ macro_rules! wrapper {
             }
 
             #[inline]
-            fn capture_formatted<'a, const N: usize>(
-                &'a self,
+            fn capture_formatted<const N: usize>(
+                &self,
                 format: impl Fn(usize, Shown<'_>, &mut dyn Write) -> fmt::Result,
             ) -> Texts<N> {
                 Texts(std::array::from_fn(|way| make(|out| format(way, Shown(self), out))))
@@ -213,10 +213,10 @@ pub trait Capture: sealed::Sealed {
     fn capture(&self) -> Self::Captured<'_>;
 
     /// Captures it for other placeholders, of which `format` formats one.
-    fn capture_formatted<'a, const N: usize>(
-        &'a self,
+    fn capture_formatted<const N: usize>(
+        &self,
         format: impl Fn(usize, Shown<'_>, &mut dyn Write) -> fmt::Result,
-    ) -> Self::Formatted<'a, N>;
+    ) -> Self::Formatted<'_, N>;
 }
 
 impl<T: Argument + ?Sized> Capture for T {
@@ -235,10 +235,10 @@ impl<T: Argument + ?Sized> Capture for T {
     }
 
     #[inline(always)]
-    fn capture_formatted<'a, const N: usize>(
-        &'a self,
+    fn capture_formatted<const N: usize>(
+        &self,
         _: impl Fn(usize, Shown<'_>, &mut dyn Write) -> fmt::Result,
-    ) -> Self::Captured<'a> {
+    ) -> Self::Captured<'_> {
         Argument::capture(self)
     }
 }

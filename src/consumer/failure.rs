@@ -19,7 +19,7 @@ use crate::process::thread_info::ThreadInfo;
 use crate::segment::Output;
 use crate::segment::drop_counts::DropCounts;
 use crate::segment::writer::dictionary::Dictionary;
-use crate::segment::writer::frames;
+use crate::segment::writer::frames::{self, Totals};
 use crate::segment::writer::index::Index;
 use crate::segment::writer::staging::Staging;
 
@@ -53,8 +53,8 @@ impl<O: Output> Consumer<O> {
         self.error.get_or_insert(error);
         if self.output.is_removed() && self.segment != Segment::Removed {
             self.segment = Segment::Removed;
+            self.core.counters.lose_ended(&self.ended.written);
             self.ended.lose_segment();
-            self.core.counters.lose_ended();
             self.lanes.iter_mut().for_each(Lane::lose_segment);
         }
         self.dictionary.forget();
@@ -97,7 +97,7 @@ impl<O: Output> Consumer<O> {
 
     /// Stages, and nothing else, what has to be written behind a failure before anything that
     /// relies on it.
-    fn stage_first_frames(&mut self) {
+    pub(super) fn stage_first_frames(&mut self) {
         self.staging.clear();
         self.put_clocks();
         if self.segment == Segment::Renewed {
@@ -127,6 +127,11 @@ impl Ended {
         self.drops = self.drops.plus(&lane.drops());
         self.cut += lane.cut;
         self.range = join(self.range, lane.range());
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let Self { written, drops, cut, .. } = self;
+        Totals { written: written.iter().sum(), dropped: drops.total(), cut: *cut }
     }
 
     fn has_account(&self) -> bool {

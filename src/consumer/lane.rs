@@ -16,7 +16,7 @@ use crate::ring::{WORD_BYTES, WordConsumer, WordProducer, ring};
 use crate::segment::drop_counts::DropCounts;
 use crate::segment::writer::block::Block;
 use crate::segment::writer::dictionary::Dictionary;
-use crate::segment::writer::frames;
+use crate::segment::writer::frames::{self, Totals};
 use crate::segment::writer::staging::Staging;
 use crate::shared::orphans::Orphan;
 use crate::shared::registry::NewRing;
@@ -62,6 +62,8 @@ pub(crate) struct Lane {
     failed_range: Option<(u64, u64)>,
     /// The ticks of the first and of the last record that is in the file, or in a mark of it.
     in_file: Option<(u64, u64)>,
+    /// What the segments before this one have of it: records by level, and drops.
+    earlier: ([u64; 5], DropCounts),
     /// What the current sweep took.
     sweep: Sweep,
 }
@@ -114,6 +116,7 @@ impl Lane {
             failed: DropCounts::default(),
             failed_range: None,
             in_file: None,
+            earlier: Default::default(),
             sweep: Sweep::default(),
         }
     }
@@ -225,15 +228,34 @@ impl Lane {
         (self.is_high && !was_high).then_some(found)
     }
 
-    /// How many records were dropped, as far as it was seen.
+    /// How many records were dropped, as far as it was seen, and no segment before has a mark of them.
     pub(crate) fn dropped(&self) -> u64 {
-        self.seen + self.failed.total()
+        self.seen + self.failed.total() - self.earlier.1.total()
     }
 
     /// What was dropped, as far as it was seen. Adds up to [`dropped`](Self::dropped).
     pub(crate) fn drops(&self) -> DropCounts {
         let by_producer = self.gap.as_ref().map_or(self.marked[0], |gap| gap.counts);
-        by_producer.plus(&self.failed)
+        by_producer.plus(&self.failed).since(&self.earlier.1)
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        Totals { written: self.written(), dropped: self.dropped(), cut: self.cut }
+    }
+
+    /// What is in the segment now: only drops that are marked.
+    pub(super) fn segment_totals(&self) -> Totals {
+        let dropped = self.marked[1].total() - self.earlier.1.total();
+        Totals { dropped, ..self.totals() }
+    }
+
+    /// What comes from now on goes to another segment, in which the thread has this number.
+    pub(super) fn begin_segment(&mut self, number: u64) {
+        let written = std::mem::take(&mut self.written);
+        self.earlier.0.iter_mut().zip(written).for_each(|(sum, count)| *sum += count);
+        self.earlier.1 = self.marked[1];
+        (self.number, self.cut, self.in_file) = (number, 0, None);
+        (self.announced, self.end_in_file) = (false, false);
     }
 
     /// The ticks of the first and of the last record that it accounts for.
@@ -338,7 +360,8 @@ impl Lane {
                 self.written[level] += count;
                 // Relaxed, both: looked at by `stats`; the room that the ring gets back orders them
                 // for a thread that has flushed.
-                taken.written[level].store(self.written[level], Ordering::Relaxed);
+                let written = self.earlier.0[level] + self.written[level];
+                taken.written[level].store(written, Ordering::Relaxed);
             }
             let words = self.sweep.words + self.sweep.followed_words + self.sweep.flight_words;
             self.bytes += (words * WORD_BYTES) as u64;
@@ -383,12 +406,12 @@ impl Lane {
         let written = std::mem::take(&mut self.written);
         self.failed.add_all(DropReason::FileRemoved, written);
         if written != [0; 5] {
-            self.state.taken.clear_written();
+            self.state.taken.set_written(&self.earlier.0);
             self.say_failed();
         }
         self.cut = 0;
         self.end_in_file = false;
-        self.marked[1] = DropCounts::default();
+        self.marked[1] = self.earlier.1;
         self.failed_range = join(self.failed_range, self.in_file.take());
     }
 

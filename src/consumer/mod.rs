@@ -13,6 +13,7 @@ mod flight;
 mod followed;
 mod lane;
 mod pace;
+pub(crate) mod reopen;
 mod sweep;
 mod takeover;
 #[cfg(all(test, not(kymo_loom)))]
@@ -32,6 +33,7 @@ use dump::{Dumps, Reason};
 use failure::{Ended, Segment};
 use lane::Lane;
 pub(crate) use pace::{Found, Pacing};
+use reopen::Earlier;
 pub use watch::Notice;
 pub(crate) use watch::{Hook, Log, Watch};
 
@@ -108,6 +110,8 @@ pub(crate) struct Consumer<O> {
     left: bool,
     /// The account of the threads that have ended.
     ended: Ended,
+    /// What the segments before this one have.
+    earlier: Earlier,
     segment: Segment,
     error: Option<io::Error>,
     /// Whether the last attempt to write has failed.
@@ -151,6 +155,7 @@ impl<O: Output> Consumer<O> {
             complete: 0,
             left: false,
             ended: Ended::default(),
+            earlier: Earlier::default(),
             segment: Segment::Begun,
             error: None,
             failing: false,
@@ -208,6 +213,10 @@ impl<O: Output> Consumer<O> {
         self.dump_if_wanted(asked, crate::clock::monotonic_ns);
         if twin::broken(Twin::RequestReadLate) {
             (request, _) = self.core.control.begin_sweep();
+        }
+        // Behind the request, too.
+        if self.core.reopen_request.take() {
+            self.reopen();
         }
         let stop = self.drain_for_signal() || stop;
         if request != self.served {
@@ -516,17 +525,16 @@ impl<O: Output> Consumer<O> {
     }
 
     fn totals(&self) -> Totals {
-        let Ended { written, drops, cut, .. } = &self.ended;
-        let mut totals =
-            Totals { written: written.iter().sum(), dropped: drops.total(), cut: *cut };
-        self.lanes.iter().for_each(|lane| totals.add(lane));
+        let mut totals = self.ended.totals();
+        self.lanes.iter().for_each(|lane| totals.add(lane.totals()));
         totals
     }
 
     /// Those of kymo's own records, which the totals include.
     fn own_totals(&self) -> Totals {
         let mut own = Totals::default();
-        self.lanes.iter().filter(|lane| lane.state.is_own).for_each(|lane| own.add(lane));
+        let lanes = self.lanes.iter().filter(|lane| lane.state.is_own);
+        lanes.for_each(|lane| own.add(lane.totals()));
         own
     }
 
@@ -535,7 +543,9 @@ impl<O: Output> Consumer<O> {
             // It may be that all that was written is gone.
             self.note_failure(error);
         }
-        let (totals, own) = (self.totals(), self.own_totals());
+        let (mut totals, mut own) = (self.totals(), self.own_totals());
+        totals.add(self.earlier.totals);
+        own.add(self.earlier.own);
         let report = Report {
             written: totals.written - own.written,
             dropped: totals.dropped - own.dropped - unwritten,
@@ -552,9 +562,9 @@ impl<O: Output> Consumer<O> {
 }
 
 impl Totals {
-    fn add(&mut self, lane: &Lane) {
-        self.written += lane.written();
-        self.dropped += lane.dropped();
-        self.cut += lane.cut;
+    fn add(&mut self, other: Self) {
+        self.written += other.written;
+        self.dropped += other.dropped;
+        self.cut += other.cut;
     }
 }

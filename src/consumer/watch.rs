@@ -223,6 +223,8 @@ impl<O: Output> Consumer<O> {
             drops.map(|(.., count)| count).sum::<u64>()
         };
         let lanes = self.lanes.iter().filter(|lane| !lane.state.is_own);
-        lost(&self.ended.drops) + lanes.map(|lane| lost(&lane.drops())).sum::<u64>()
+        self.earlier.lost
+            + lost(&self.ended.drops)
+            + lanes.map(|lane| lost(&lane.drops())).sum::<u64>()
     }
 }

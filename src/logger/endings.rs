@@ -10,13 +10,34 @@ use crate::logger::builder::Builder;
 pub(crate) struct Endings {
     pub(crate) exit_timeout: Duration,
     pub(crate) signals: Handled,
+    pub(crate) reopens_on_hangup: bool,
     pub(crate) pid_in_name: bool,
+}
+
+/// What `SIGHUP` does: see [`Builder::on_hangup`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Hangup {
+    /// The terminal has gone: the rings are drained, for up to so long, before the signal has its
+    /// effect, as [`Builder::drain_on_termination`] says.
+    Drain(Duration),
+    /// Another program has moved the log: the logger goes on in a new file, as
+    /// [`Logger::reopen`](crate::Logger::reopen) does, soon after the signal. The process goes on; a
+    /// handler that the program had before is called. If no new file can be made, the logger goes on
+    /// in the old one, and says so ([`Builder::on_notice`]). A process that ignores the signal
+    /// (`nohup`) goes on ignoring it.
+    Reopen,
 }
 
 impl Default for Endings {
     fn default() -> Self {
         let signals = Handled::default();
-        Self { exit_timeout: Duration::from_secs(5), signals, pid_in_name: false }
+        Self {
+            exit_timeout: Duration::from_secs(5),
+            signals,
+            reopens_on_hangup: false,
+            pid_in_name: false,
+        }
     }
 }
 
@@ -69,9 +90,23 @@ impl Builder {
         self
     }
 
-    /// As [`Builder::drain_on_termination`], on `SIGHUP`. Default: no.
-    pub fn drain_on_hangup(mut self, limit: Duration) -> Self {
-        self.endings.signals.hangup = Some(limit);
+    /// What `SIGHUP` does. Default: what it does without the logger.
+    ///
+    /// A program that rotates logs moves the file and sends the signal:
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("kymo-hup-{}.kymo", std::process::id()));
+    /// let logger = kymo::Logger::builder(&path).on_hangup(kymo::Hangup::Reopen).start()?;
+    /// # drop(logger);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_hangup(mut self, hangup: Hangup) -> Self {
+        self.endings.reopens_on_hangup = hangup == Hangup::Reopen;
+        self.endings.signals.hangup = match hangup {
+            Hangup::Drain(limit) => Some(limit),
+            Hangup::Reopen => None,
+        };
         self
     }
 

@@ -163,6 +163,34 @@ impl Logger {
         self.core.dump_flight_recorder()
     }
 
+    /// Goes on in a new file if another program has moved the log, as `logrotate` does: call it after
+    /// that. Waits until the moved file is finished, with all that was written to it and its end.
+    ///
+    /// The new file is made at [`path`](Self::path); a file that somebody else has made there is
+    /// renamed, as by [`Builder::start`]. Records that are in the rings meanwhile go to one of the
+    /// two files. Does nothing where the log still has its name.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// let logger = kymo::Logger::builder(&path).start()?;
+    /// kymo::info!("this is in the moved file");
+    /// std::fs::rename(&path, path.with_extension("kymo.old"))?;
+    /// logger.reopen()?;
+    /// kymo::info!("this is in the new one");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the new file cannot be made: then the logger goes on in the old one. If the logger has
+    /// ended.
+    pub fn reopen(&self) -> io::Result<()> {
+        if self.generation != fork::generation() {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "this is the child of a fork"));
+        }
+        self.core.reopen()
+    }
+
     /// Changes the least urgent level that is logged.
     pub fn set_max_level(&self, level: Level) {
         // Relaxed: see `hot::enabled`.
@@ -236,6 +264,7 @@ impl Logger {
         let running = crate::logger::running();
         if running.is_none() {
             signals::uninstall();
+            signals::hangup::uninstall();
         }
         report
     }
@@ -312,6 +341,9 @@ impl Builder {
         let (consumer, standby) = begun?;
         exit::end_at_exit(&core, self.endings.exit_timeout);
         let thread = consumer.thread().clone();
+        if self.endings.reopens_on_hangup {
+            signals::hangup::install(&core.reopen_request, thread.clone());
+        }
         signals::install(self.endings.signals, &core.emergency, thread, standby);
         // The coarse clock must not show what it showed when the last logger ended.
         core.clock.begin_sweep();

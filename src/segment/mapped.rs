@@ -40,6 +40,7 @@ use crate::segment::Output;
 use crate::segment::crash_proof::place::Place as RingPlace;
 use crate::segment::error::OpenSegmentError;
 use crate::segment::guard::{self, Mapping};
+use crate::segment::lock::is_at;
 use crate::segment::open::{self, Target};
 use crate::sync::statics::{AtomicU64, Ordering};
 
@@ -370,6 +371,17 @@ impl Output for MappedFile {
         self.backoff.note(&result);
         *self = result?;
         Ok(self.salt)
+    }
+
+    fn begin_next(&mut self) -> io::Result<Option<(Self, u32)>> {
+        if is_at(&self.file, &self.place.path)? {
+            return Ok(None);
+        }
+        let Place { path, clock, window_bytes, rings } = self.place.clone();
+        let next = Self::create(&path, false, clock, window_bytes, rings);
+        let next = next.map_err(io::Error::other)?;
+        let salt = next.salt;
+        Ok(Some((next, salt)))
     }
 
     fn segment_number(&self) -> u64 {

@@ -82,6 +82,15 @@ pub(crate) trait Output {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Makes the next segment, where another file, or none, has the name of this one now; with its salt.
+    /// `None` where it still has its name.
+    fn begin_next(&mut self) -> io::Result<Option<(Self, u32)>>
+    where
+        Self: Sized,
+    {
+        Ok(None)
+    }
+
     /// The number by which rings name the segment: see `ring::storage::LogMark`.
     fn segment_number(&self) -> u64 {
         0

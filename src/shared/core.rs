@@ -1,5 +1,7 @@
 //! What the threads that log and the consumer of one logger share.
 
+use std::io;
+
 use crate::clock::lines::Lines;
 use crate::clock::{Observation, TickSource};
 use crate::crash::signals::Emergency;
@@ -11,6 +13,7 @@ use crate::shared::control::Control;
 use crate::shared::dump_request::DumpRequest;
 use crate::shared::policy::Policies;
 use crate::shared::registry::Registry;
+use crate::shared::reopen_request::ReopenRequest;
 use crate::shared::stats::Counters;
 use crate::statement::call_site::CallSite;
 use crate::sync::Arc;
@@ -31,6 +34,7 @@ pub(crate) struct Core {
     pub(crate) lines: Lines,
     pub(crate) emergency: Arc<Emergency>,
     pub(crate) dump_request: DumpRequest,
+    pub(crate) reopen_request: Arc<ReopenRequest>,
     /// Where rings are in files.
     crash_proof: Option<CrashProof>,
     log: Mutex<Option<Arc<LogFile>>>,
@@ -50,6 +54,7 @@ impl Core {
             lines: Lines::default(),
             emergency: Arc::default(),
             dump_request: DumpRequest::default(),
+            reopen_request: Arc::default(),
             crash_proof: None,
             log: Mutex::default(),
         }
@@ -121,5 +126,16 @@ impl Core {
         let _turn = self.dump_request.turn.lock().unwrap_or_else(|it| it.into_inner());
         self.dump_request.ask();
         if self.control.request_sweep(None) { self.dump_request.records() } else { 0 }
+    }
+
+    /// Has the consumer go on in a new file where the old one was moved, and waits for it.
+    pub(crate) fn reopen(&self) -> io::Result<()> {
+        // Nothing under this lock leaves anything half done.
+        let _turn = self.reopen_request.turn.lock().unwrap_or_else(|it| it.into_inner());
+        self.reopen_request.ask();
+        if !self.control.request_sweep(None) {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "the logger has ended"));
+        }
+        self.reopen_request.result()
     }
 }

@@ -7,5 +7,6 @@ pub(crate) mod mailbox;
 pub(crate) mod orphans;
 pub(crate) mod policy;
 pub(crate) mod registry;
+pub(crate) mod reopen_request;
 pub(crate) mod state;
 pub(crate) mod stats;

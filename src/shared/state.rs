@@ -103,10 +103,12 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    /// What was written is gone.
-    pub(crate) fn clear_written(&self) {
-        // Relaxed: see `Account::of`.
-        self.written.iter().for_each(|written| written.store(0, Ordering::Relaxed));
+    /// What was written is gone, but for these.
+    pub(crate) fn set_written(&self, counts: &[u64; 5]) {
+        for (written, count) in self.written.iter().zip(counts) {
+            // Relaxed: see `Account::of`.
+            written.store(*count, Ordering::Relaxed);
+        }
     }
 }
 

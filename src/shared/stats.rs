@@ -190,9 +190,12 @@ impl Counters {
     }
 
     /// The file is gone, and with it what the threads that have ended had written to it.
-    pub(crate) fn lose_ended(&self) {
+    pub(crate) fn lose_ended(&self, written: &[u64; 5]) {
         let ended = &mut self.threads().ended;
-        ended.dropped.add_all(DropReason::FileRemoved, std::mem::take(&mut ended.written));
+        // (Kymo's own records are not in this account.)
+        let lost = std::array::from_fn(|level| written[level].min(ended.written[level]));
+        ended.written.iter_mut().zip(lost).for_each(|(left, lost)| *left -= lost);
+        ended.dropped.add_all(DropReason::FileRemoved, lost);
     }
 
     /// All of it.

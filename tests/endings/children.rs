@@ -200,7 +200,8 @@ fn builder() -> Builder {
 
 fn on_all_signals(builder: Builder) -> Builder {
     let limit = Duration::from_secs(30);
-    builder.drain_on_crash(limit).drain_on_termination(limit).drain_on_hangup(limit)
+    let builder = builder.drain_on_crash(limit).drain_on_termination(limit);
+    builder.on_hangup(kymo::Hangup::Drain(limit))
 }
 
 /// Starts a logger that nobody shuts down.

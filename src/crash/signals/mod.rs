@@ -18,6 +18,7 @@
 //! on meanwhile, and return from `main` with another exit status, or miss the interruption that its
 //! own handler was to announce.
 
+pub(crate) mod hangup;
 pub(crate) mod standby;
 
 use std::ffi::{c_int, c_void};

@@ -1,0 +1,75 @@
+//! `SIGHUP` as the word that another program has moved the log.
+//!
+//! The handler leaves a request with the consumer, wakes it, and calls the program's own handler, if
+//! there was one. It never waits, and all that it calls is async-signal-safe (see
+//! [`signals`](super)).
+//!
+//! INV-1: what the handler looks at is never freed: a few words for each logger with this option.
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+use crate::crash::signals::{errno, set_errno};
+use crate::process::fork;
+use crate::process::signal_action::{self, Action};
+use crate::shared::reopen_request::ReopenRequest;
+use crate::sync::Arc;
+use crate::sync::statics::{AtomicPtr, Ordering};
+
+/// What the handler has to know of the logger.
+struct Target {
+    request: Arc<ReopenRequest>,
+    consumer: std::thread::Thread,
+    /// The process that it is of, as `fork` counts.
+    generation: u32,
+    previous: Action,
+}
+
+/// That of the last logger with this option; null before the first.
+static TARGET: AtomicPtr<Target> = AtomicPtr::new(ptr::null_mut());
+
+/// Installs the handler, unless the program ignores the signal. To be called by one thread at a time.
+pub(crate) fn install(request: &Arc<ReopenRequest>, consumer: std::thread::Thread) {
+    uninstall();
+    let Some(previous) = signal_action::current(libc::SIGHUP) else { return };
+    if signal_action::is_ignored(&previous) || signal_action::calls(&previous, on_hangup) {
+        return;
+    }
+    let (request, generation) = (request.clone(), fork::generation());
+    let target = Box::new(Target { request, consumer, generation, previous });
+    let target: &Target = Box::leak(target);
+    // Release: pairs with the acquire load in `target`.
+    TARGET.store(ptr::from_ref(target).cast_mut(), Ordering::Release);
+    signal_action::set(libc::SIGHUP, &signal_action::calling(on_hangup, &target.previous));
+}
+
+/// Takes the handler away again, where it is still in place. To be called by one thread at a time.
+pub(crate) fn uninstall() {
+    let Some(target) = target() else { return };
+    if signal_action::current(libc::SIGHUP).is_some_and(|now| signal_action::calls(&now, on_hangup))
+    {
+        signal_action::set(libc::SIGHUP, &target.previous);
+    }
+}
+
+fn target() -> Option<&'static Target> {
+    // Acquire: pairs with the release in `install`.
+    let target = TARGET.load(Ordering::Acquire);
+    // SAFETY: null, or a leaked box that nobody changes (INV-1).
+    unsafe { target.as_ref() }
+}
+
+extern "C" fn on_hangup(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let saved = errno();
+    let Some(target) = target() else { return };
+    if target.generation == fork::generation() {
+        target.request.ask();
+        target.consumer.unpark();
+    }
+    set_errno(saved);
+    if signal_action::is_function(&target.previous) {
+        // SAFETY: in the handler, with what that was given; it calls a function.
+        unsafe { signal_action::call(&target.previous, number, info, context) };
+    }
+    set_errno(saved);
+}
