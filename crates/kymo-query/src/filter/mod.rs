@@ -243,6 +243,10 @@ impl Filter {
         others: impl Fn(&Catalog) -> Vec<String>,
     ) -> Vec<String> {
         let hints = |catalog: &Catalog| {
+            // Where nothing was logged, or not yet, every name is as good as another.
+            if catalog.places.is_empty() {
+                return Vec::new();
+            }
             let mut hints = self.hints(catalog);
             hints.extend(others(catalog));
             hints
