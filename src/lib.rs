@@ -100,7 +100,8 @@ mod twin;
 #[doc(hidden)]
 pub mod loom_export;
 
-use kymo_format::{self as format, beside, derived, drop_reason, level};
+use kymo_files::{beside, derived};
+use kymo_format::{self as format, drop_reason, level};
 
 pub use argument::{Argument, Debugged, Displayed, PointerArgument, debug, display};
 #[doc(hidden)]
@@ -113,7 +114,7 @@ pub use crash::recover::{
     RecoverError, Recoverable, RecoveredThread, Recovery, RefusedFile, RingDamage, recover,
     recoverable,
 };
-pub use kymo_format::derived::Refused;
+pub use kymo_files::derived::Refused;
 pub use kymo_format::{DropReason, Level, ParseLevelError};
 /// Reads the files that kymo writes. A crate of its own, `kymo-reader`, for programs that do not log.
 #[cfg(feature = "reader")]

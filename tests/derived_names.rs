@@ -1,4 +1,4 @@
-//! Names that kymo derives and others can know are opened by one module, `kymo_format::derived`. This
+//! Names that kymo derives and others can know are opened by one module, `kymo_files::derived`. This
 //! searches the sources for any other way to open, read, make or look for a file by its name.
 
 use std::fs;
@@ -25,7 +25,7 @@ const WAYS: &[&str] = &[
 
 /// The end of a file's path, a part of the line, and why that line may do so.
 const ALLOWED: &[(&str, &str, &str)] = &[
-    ("kymo-format/src/derived.rs", "OpenOptions::new(", "this is the module"),
+    ("kymo-files/src/derived.rs", "OpenOptions::new(", "this is the module"),
     ("kymo-reader/src/open.rs", "fs::metadata(path)", "a log that the user named"),
     ("kymo-reader/src/open.rs", "File::options()", "a log that the user named"),
     ("kymo-reader/src/side.rs", "path.canonicalize()", "the log that the user named"),
@@ -34,11 +34,11 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("src/clock/mod.rs", "fs::read_to_string(", "/sys: the kernel's"),
     ("mapping.rs", "/proc/{process}/stat", "/proc: the kernel's"),
     ("src/segment/open.rs", "/proc/sys/kernel/random/boot_id", "/proc: the kernel's"),
-    ("recover/log.rs", "File::options()", "the log that the user named"),
-    ("recover/log.rs", "File::open(path)", "the log that the user named"),
+    ("src/crash/recover/log.rs", "File::options()", "the log that the user named"),
+    ("src/crash/recover/log.rs", "File::open(path)", "the log that the user named"),
     ("src/segment/open.rs", "parent.try_exists()", "the directory that the user named"),
     ("src/segment/open.rs", "File::options()", "the log that the user named"),
-    ("lock.rs", "fs::metadata(path)", "compared with an open file, and not opened"),
+    ("src/process/lock.rs", "fs::metadata(path)", "compared with an open file, and not opened"),
 ];
 
 /// Crates that are for tests and benches only.
@@ -78,7 +78,7 @@ fn one_module_opens_files_by_derived_names() {
     assert!(
         found.is_empty(),
         "Is it a name that a user gives? Then it may be followed, and belongs in ALLOWED. If kymo \
-         derives it, use `kymo_format::derived`:\n{}",
+         derives it, use `kymo_files::derived`:\n{}",
         found.join("\n")
     );
     assert!(unused.is_empty(), "nothing of this is in the sources any more: {unused:?}");

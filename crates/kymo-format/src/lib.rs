@@ -3,10 +3,6 @@
 //! `docs/format.md` is the specification; this module is its constants and its smallest parts. All
 //! numbers in a file are little-endian, and no machine-sized integer ever reaches it.
 
-#[cfg(feature = "files")]
-pub mod beside;
-#[cfg(feature = "files")]
-pub mod derived;
 pub mod drop_reason;
 pub mod dump;
 pub mod frame;

@@ -5,7 +5,7 @@
 
 use std::{fmt, io};
 
-use kymo_format::derived::Refused;
+use kymo_files::derived::Refused;
 
 /// What keeps a file from being read. Each says at which byte of the file.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::open::{Directory, OpenError};
 use super::rescued::{AtHand, Rescued};
 use super::side::{self, Copies};
 use super::{Options, Reader};
-use kymo_format::beside::Kind;
+use kymo_files::beside::Kind;
 
 /// How far the times of a side file may be off from those of its log, in nanoseconds: a minute.
 const MARGIN_NS: i64 = 60_000_000_000;

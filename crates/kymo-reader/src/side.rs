@@ -21,8 +21,8 @@ use super::error::Error;
 use super::open::OpenError;
 use super::record::Record;
 use super::{Options, Reader};
-use kymo_format::beside::{self, Beside, Kind};
-use kymo_format::derived::{self, Owner, Room};
+use kymo_files::beside::{self, Beside, Kind};
+use kymo_files::derived::{self, Owner, Room};
 
 /// The longest side file, in bytes. It is held in memory.
 const MAX_BYTES: u64 = 64 << 20;

@@ -11,9 +11,9 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use crate::HEADER_BYTES;
 use crate::derived::{self, Owner};
-use crate::header::{COPY_OFFSETS, Header};
+use kymo_format::HEADER_BYTES;
+use kymo_format::header::{COPY_OFFSETS, Header};
 
 /// What a file beside a log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

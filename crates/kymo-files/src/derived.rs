@@ -13,8 +13,6 @@
 //! name that a user gives is followed, and does not come here.
 //!
 //! Not an interface for other programs.
-#![forbid(unsafe_code)]
-
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};

@@ -1,0 +1,12 @@
+//! The files that belong to a log: how they are found, and how they are opened.
+//!
+//! | module | |
+//! | --- | --- |
+//! | [`beside`] | which files lie beside a log, and to which segment each belongs |
+//! | [`derived`] | opens and makes files under names that others can know, and trusts none of them |
+//!
+//! Not an interface for other programs.
+#![forbid(unsafe_code)]
+
+pub mod beside;
+pub mod derived;
