@@ -209,13 +209,14 @@ impl<O: Output> Consumer<O> {
         }
         // Behind the request, which is acknowledged below.
         let asked = self.core.policies.flight.is_some() && self.core.dump_request.take();
+        // As for a dump; and so what the asker logged before is in the file that was moved.
+        let moved = self.core.reopen_request.take();
         let took = self.sweep();
         self.dump_if_wanted(asked, crate::clock::monotonic_ns);
         if twin::broken(Twin::RequestReadLate) {
             (request, _) = self.core.control.begin_sweep();
         }
-        // Behind the request, too.
-        if self.core.reopen_request.take() {
+        if moved {
             self.reopen();
         }
         let stop = self.drain_for_signal() || stop;
