@@ -10,6 +10,11 @@ pub mod sync {
     pub use crate::sync::*;
 }
 
+/// How threads find the logger.
+pub mod published {
+    pub use crate::process::published::*;
+}
+
 /// The places that negative twins break.
 pub mod twin {
     pub use crate::twin::*;
@@ -119,6 +124,7 @@ pub mod rig {
             // So far in the future that the clocks are not compared again.
             let seen = Observation { monotonic_ns: u64::MAX / 2, ..Observation::default() };
             let clock = self.core.clock;
+            let core = self.core.clone();
             let mut consumer = Consumer::new(
                 self.core.clone(),
                 Discipline::new(clock, seen, seen),
@@ -131,6 +137,7 @@ pub mod rig {
                         thread::park();
                     }
                 });
+                core.emergency.mailbox.end();
                 Ended { report, orphans }
             })
         }

@@ -40,7 +40,9 @@ mod shipped {
 
     /// Atomics.
     pub mod atomic {
-        pub use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+        pub use std::sync::atomic::{
+            AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence,
+        };
     }
 
     /// Hints to the processor.
@@ -64,7 +66,9 @@ mod modelled {
 
     /// Atomics.
     pub mod atomic {
-        pub use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+        pub use loom::sync::atomic::{
+            AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence,
+        };
     }
 
     /// Hints to the processor.

@@ -90,6 +90,18 @@ pub enum Twin {
     SignalAcknowledge,
     /// `signals::mailbox`, the look for the answer: the load is relaxed.
     SignalServedLoad,
+    /// `published`, a reader: it is counted with a relaxed operation.
+    PublishedReaders,
+    /// `published`, the withdrawal: the value is freed whether there are readers or not.
+    PublishedFreed,
+    /// `signals::pending`, the handler: the exchange that leaves a signal is relaxed.
+    PendingPost,
+    /// `signals::pending`, the handler: the signal is left without a look whether anybody stands by.
+    PendingPostBlind,
+    /// `signals::pending`, the standby's take: the exchange is relaxed.
+    PendingTake,
+    /// `signals::pending`, the standby's end: a signal that had been left is not looked for.
+    PendingCloseBlind,
     /// `consumer::rescue`: a request is answered before it is served.
     SignalServedEarly,
     /// `state`, a thread's end: the flag is raised with a relaxed operation.

@@ -23,6 +23,7 @@ use crate::crash::signals::{self, standby};
 use crate::level::Level;
 use crate::logger::builder::Builder;
 use crate::logger::error::{StartError, StartErrorKind};
+use crate::process::published::Published;
 use crate::process::{fork, signal_action};
 use crate::segment::crash_proof::CrashProof;
 use crate::segment::guard;
@@ -37,33 +38,41 @@ use crate::sync::{Arc, thread};
 use own_warnings::own_warnings;
 
 /// The logger that runs in this process.
-static RUNNING: Mutex<Option<Arc<Core>>> = Mutex::new(None);
+#[cfg(not(kymo_loom))]
+static RUNNING: Published<Core> = Published::new();
+/// The same, in which models have no part.
+#[cfg(kymo_loom)]
+static RUNNING: std::sync::LazyLock<Published<Core>> = std::sync::LazyLock::new(Published::new);
 
-/// The lock on it.
-pub(crate) type Running = MutexGuard<'static, Option<Arc<Core>>>;
+/// Who starts or ends a logger holds it, through all that takes: other loggers wait. Log calls never do.
+static TURN: Mutex<()> = Mutex::new(());
 
-pub(crate) fn running() -> Running {
-    // Nothing under this lock leaves the option half changed.
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+/// The lock by which loggers start and end one after the other.
+pub(crate) type Turn = MutexGuard<'static, ()>;
+
+pub(crate) fn turn() -> Turn {
+    // A start that panicked has published nothing.
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The logger that runs in this process, if one does.
+/// The logger that runs in this process, if one does. Never waits: a logger that is just starting does not
+/// run.
 pub(crate) fn current() -> Option<Arc<Core>> {
-    running().clone()
+    RUNNING.get()
 }
 
-/// Takes the logger away from statements, for `exit`, unless the lock is not to be had.
+/// Takes the logger away from statements, for `exit`; waits no longer for one that starts or ends.
 pub(crate) fn withdraw(limit: Duration) -> Option<Arc<Core>> {
-    let core = exit::lock_within(&RUNNING, limit)?.take();
+    let _turn = exit::lock_within(&TURN, limit);
+    let core = RUNNING.withdraw();
     // Relaxed: see `hot::enabled`.
     GATE.store(Level::Trace as u8, Ordering::Relaxed);
     core
 }
 
 /// For the child of a fork, which has no logger.
-pub(crate) fn forget(running: &mut Running) {
-    // Without a destructor: what it leads to was in use by threads that are not here.
-    std::mem::forget(running.take());
+pub(crate) fn forget() {
+    RUNNING.forget();
 }
 
 /// A running logger. Dropped, it drains all rings, closes the file and ends.
@@ -223,14 +232,13 @@ impl Logger {
             std::mem::forget((consumer, self.core.clone()));
             return Report::default();
         }
-        let mut running = running();
+        let my_turn = turn();
         // `exit` may have withdrawn it, and another one may have been started since.
-        if running.as_ref().is_some_and(|core| Arc::ptr_eq(core, &self.core)) {
-            *running = None;
+        if RUNNING.withdraw_this(&self.core) {
             // Relaxed: see `hot::enabled`. Without a logger everything passes, to be counted.
             GATE.store(Level::Trace as u8, Ordering::Relaxed);
         }
-        drop(running);
+        drop(my_turn);
         self.core.control.stop(deadline);
         if consumer.thread().id() == std::thread::current().id() {
             // It would wait for itself. It ends when its hook has returned.
@@ -261,8 +269,8 @@ impl Logger {
         // Some may have been rescued since the consumer ended.
         report.rescued = self.core.counters.rescued.get();
         // One that was started since has handlers of its own.
-        let running = crate::logger::running();
-        if running.is_none() {
+        let _turn = turn();
+        if !RUNNING.is_some() {
             signals::uninstall();
             signals::hangup::uninstall();
         }
@@ -309,8 +317,8 @@ impl Builder {
     /// fails. Then nothing was made, renamed or written over (but what was recovered is).
     pub fn start(mut self) -> Result<Logger, StartError> {
         fork::register();
-        let mut running = running();
-        if running.is_some() {
+        let _turn = turn();
+        if RUNNING.is_some() {
             return Err(StartErrorKind::AlreadyRunning.into());
         }
         if self.endings.pid_in_name {
@@ -349,7 +357,7 @@ impl Builder {
         core.clock.begin_sweep();
         // Relaxed: see `hot::enabled`.
         GATE.store(self.max_level as u8, Ordering::Relaxed);
-        *running = Some(core.clone());
+        RUNNING.publish(core.clone());
         let generation = fork::generation();
         Ok(Logger { core, consumer: Some(consumer), path: self.path, generation, recovered })
     }

@@ -36,7 +36,7 @@ thread_local! {
 
 /// No other thread holds these while a process forks: in the child nobody could release them.
 struct Held {
-    running: logger::Running,
+    _turn: logger::Turn,
     latest: Option<exit::Latest>,
     orphans: orphans::Orphans,
 }
@@ -93,8 +93,7 @@ fn replace(slot: &AtomicI32, old: i32, new: i32) -> bool {
 
 extern "C" fn prepare() {
     // In the order in which others take them.
-    let held =
-        Held { running: logger::running(), latest: exit::latest(), orphans: orphans::orphans() };
+    let held = Held { _turn: logger::turn(), latest: exit::latest(), orphans: orphans::orphans() };
     // A thread whose locals have been destroyed cannot keep them.
     let _ = HELD.try_with(|cell| cell.replace(Some(held)));
 }
@@ -115,7 +114,7 @@ extern "C" fn in_child() {
     }
     guard::begin_child();
     if let Ok(Some(mut held)) = HELD.try_with(|cell| cell.take()) {
-        logger::forget(&mut held.running);
+        logger::forget();
         if let Some(latest) = &mut held.latest {
             std::mem::forget(latest.take());
         }

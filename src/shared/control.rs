@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 use crate::clock::monotonic_ns;
+use crate::process::inside::Locked;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 use crate::twin::{self, Twin};
@@ -165,20 +166,24 @@ impl Control {
         self.changed.notify_all();
     }
 
-    fn served(&self) -> MutexGuard<'_, Served> {
+    fn served(&self) -> LockedServed<'_> {
         // Nothing under this lock panics; if something did, the numbers would still be whole.
-        self.served.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        Locked::by(|| self.served.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 }
 
-fn wait<'a>(condvar: &Condvar, guard: MutexGuard<'a, Served>) -> MutexGuard<'a, Served> {
-    condvar.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+type LockedServed<'a> = Locked<MutexGuard<'a, Served>>;
+
+fn wait<'a>(condvar: &Condvar, served: LockedServed<'a>) -> LockedServed<'a> {
+    served.map(|guard| condvar.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner()))
 }
 
 fn wait_timeout<'a>(
     condvar: &Condvar,
-    guard: MutexGuard<'a, Served>,
+    served: LockedServed<'a>,
     limit: Duration,
-) -> MutexGuard<'a, Served> {
-    condvar.wait_timeout(guard, limit).unwrap_or_else(|poisoned| poisoned.into_inner()).0
+) -> LockedServed<'a> {
+    served.map(|guard| {
+        condvar.wait_timeout(guard, limit).unwrap_or_else(|poisoned| poisoned.into_inner()).0
+    })
 }

@@ -5,6 +5,7 @@ use std::io;
 use crate::clock::lines::Lines;
 use crate::clock::{Observation, TickSource};
 use crate::crash::signals::Emergency;
+use crate::process::inside::Locked;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::LogFile;
 use crate::segment::crash_proof::CrashProof;
@@ -115,9 +116,9 @@ impl Core {
         self.side.write(record, thread, &log, self, synced)
     }
 
-    fn log(&self) -> MutexGuard<'_, Option<Arc<LogFile>>> {
+    fn log(&self) -> Locked<MutexGuard<'_, Option<Arc<LogFile>>>> {
         // Nothing under this lock panics.
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        Locked::by(|| self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Has the flight recorder dumped, and waits for it; how many records that were.

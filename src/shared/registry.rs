@@ -1,5 +1,6 @@
 //! Hands new rings over to the consumer.
 
+use crate::process::inside::Locked;
 use crate::ring::recorders::Followers;
 use crate::ring::{WordConsumer, WordProducer};
 use crate::shared::state::RingState;
@@ -98,8 +99,8 @@ impl Registry {
         std::mem::take(&mut rings.new)
     }
 
-    fn rings(&self) -> MutexGuard<'_, Rings> {
+    fn rings(&self) -> Locked<MutexGuard<'_, Rings>> {
         // Nothing under this lock panics but the allocation of a `Vec`, which leaves it as it was.
-        self.rings.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        Locked::by(|| self.rings.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 }

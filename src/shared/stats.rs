@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::drop_reason::DropReason;
 use crate::level::Level;
+use crate::process::inside::Locked;
 use crate::segment::drop_counts::DropCounts;
 use crate::shared::state::RingState;
 use crate::sync::Arc;
@@ -233,9 +234,9 @@ impl Counters {
         }
     }
 
-    fn threads(&self) -> MutexGuard<'_, Threads> {
+    fn threads(&self) -> Locked<MutexGuard<'_, Threads>> {
         // Nothing under this lock leaves a number half changed.
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+        Locked::by(|| self.threads.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

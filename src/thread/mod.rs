@@ -19,6 +19,7 @@ use crate::clock::{monotonic_ns, nanoseconds};
 use crate::drop_reason::DropReason;
 use crate::level::Level;
 use crate::logger;
+use crate::process::inside::Inside;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::cursor::Taken;
 use crate::shared::orphans;
@@ -36,8 +37,6 @@ thread_local! {
     static OWNED: Cell<*mut Producer> = const { Cell::new(ptr::null_mut()) };
     /// What it shares with the consumer, which may be looked at while a call uses the producer.
     static STATE: Cell<*const RingState> = const { Cell::new(ptr::null()) };
-    /// Whether it is just making its ring.
-    static MAKING: Cell<bool> = const { Cell::new(false) };
     static GUARD: Guard = const { Guard };
 }
 
@@ -110,7 +109,7 @@ pub fn flush_timeout(timeout: Duration) -> bool {
 }
 
 fn flush_until(deadline_ns: Option<u64>) -> bool {
-    if is_in_use() {
+    if is_in_use() || Inside::is_here() {
         return false;
     }
     if let Some(mut lease) = existing() {
@@ -131,8 +130,9 @@ fn is_in_use() -> bool {
 /// The right to use this thread's producer, until dropped.
 pub(crate) struct Lease {
     producer: *mut Producer,
-    /// Whether the thread is ending and has this producer for one record only.
-    last: bool,
+    /// Where the thread is ending and has this producer for one record only: what it, or the end of
+    /// it, allocates and frees is not logged once more.
+    last: Option<Inside>,
 }
 
 impl Deref for Lease {
@@ -153,7 +153,7 @@ impl DerefMut for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.last {
+        if self.last.is_some() {
             // SAFETY: made by `Box::into_raw` in `make`, and known to nobody else.
             drop(unsafe { Box::from_raw(self.producer) });
         } else {
@@ -163,8 +163,8 @@ impl Drop for Lease {
 }
 
 /// The producer for a record of this level, made if need be; `None` where there is no logger, or
-/// where this is a signal handler that interrupted a call of the same thread. Then the call has
-/// been counted.
+/// where the call comes from an allocator or a signal handler, inside the logger or a call of the same
+/// thread. Then it has been counted.
 pub(crate) fn lease(level: Level) -> Option<Lease> {
     take(Some(level))
 }
@@ -178,6 +178,12 @@ fn take(level: Option<Level>) -> Option<Lease> {
             // which is only when this has returned.
             let state = unsafe { &*STATE.get() };
             state.drops.count(level, state.clock.stamp(), DropReason::InSignalHandler);
+        }
+        return None;
+    }
+    if Inside::is_here() {
+        if level.is_some() {
+            count_unlogged(1);
         }
         return None;
     }
@@ -195,7 +201,7 @@ fn existing() -> Option<Lease> {
     if producer.is_null() {
         return None;
     }
-    let mut lease = Lease { producer, last: false };
+    let mut lease = Lease { producer, last: None };
     lease.take_back();
     if !lease.is_shut_down() {
         return Some(lease);
@@ -207,20 +213,9 @@ fn existing() -> Option<Lease> {
     None
 }
 
-/// Makes this thread's producer; `None` where there is no logger, or where this is a signal handler,
-/// or an allocator, that logs while its thread does the same.
+/// Makes this thread's producer; `None` where there is no logger.
 fn make() -> Option<Lease> {
-    /// Says that it is over.
-    struct Making;
-    impl Drop for Making {
-        fn drop(&mut self) {
-            MAKING.set(false);
-        }
-    }
-    if MAKING.replace(true) {
-        return None;
-    }
-    let _making = Making;
+    let inside = Inside::enter();
     let core = logger::current()?;
     let ending = GUARD.try_with(|_| ()).is_err();
     let ring_words = if ending { LAST_RING_WORDS.min(core.ring_words) } else { core.ring_words };
@@ -243,7 +238,7 @@ fn make() -> Option<Lease> {
         compiler_fence(Ordering::SeqCst);
         OWNED.set(producer);
     }
-    Some(Lease { producer, last: ending })
+    Some(Lease { producer, last: ending.then_some(inside) })
 }
 
 /// Puts the cursor back, with what has become free of the ring if that is what a record of this level
@@ -268,6 +263,7 @@ fn release() {
     if producer.is_null() {
         return;
     }
+    let _inside = Inside::enter();
     // A signal handler finds the cursor taken, and from then on that there is none: it does not
     // come across what happens here.
     // SAFETY: it lives as long as it stands there, and no call is under way.

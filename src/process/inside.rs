@@ -1,0 +1,70 @@
+//! Whether the calling thread is inside the logger, and may hold one of its locks.
+//!
+//! Code of the program can run there: an allocator, or a signal handler. If it logs, and the call needs
+//! more than the words that its thread has, it would wait for a lock of its own thread, or begin again
+//! what is under way. So such a call is counted and does nothing else. Each lock that a log call may
+//! take is held as [`Locked`].
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// As long as it lives, the calling thread is inside the logger.
+pub(crate) struct Inside(PhantomData<*const ()>);
+
+impl Inside {
+    /// From here on.
+    pub(crate) fn enter() -> Self {
+        DEPTH.set(DEPTH.get() + 1);
+        Self(PhantomData)
+    }
+
+    /// Whether the calling thread is.
+    pub(crate) fn is_here() -> bool {
+        DEPTH.get() > 0
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
+/// A lock that is held, by a thread that is inside the logger meanwhile.
+pub(crate) struct Locked<G> {
+    // First, so that it is released before the thread is outside.
+    guard: G,
+    inside: Inside,
+}
+
+impl<G> Locked<G> {
+    /// Takes a lock.
+    pub(crate) fn by(lock: impl FnOnce() -> G) -> Self {
+        let inside = Inside::enter();
+        Self { guard: lock(), inside }
+    }
+
+    /// Gives the lock up for a while, and takes it again.
+    pub(crate) fn map(self, wait: impl FnOnce(G) -> G) -> Self {
+        Self { guard: wait(self.guard), inside: self.inside }
+    }
+}
+
+impl<G: Deref> Deref for Locked<G> {
+    type Target = G::Target;
+
+    fn deref(&self) -> &G::Target {
+        &self.guard
+    }
+}
+
+impl<G: DerefMut> DerefMut for Locked<G> {
+    fn deref_mut(&mut self) -> &mut G::Target {
+        &mut self.guard
+    }
+}

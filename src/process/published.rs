@@ -1,0 +1,125 @@
+//! An `Arc` that one place publishes and withdraws, and of which any thread may get a handle without
+//! waiting for anybody.
+//!
+//! A reader may be anything: the first log call of a thread, of an allocator inside `start`, of a signal
+//! handler that interrupted `start` on the same thread. So it takes no lock:
+//!
+//! 1. reader: `readers += 1`, then looks at the pointer, makes a handle, `readers -= 1`
+//! 2. withdrawal: the pointer becomes null, then looks at `readers`
+//!
+//! - INV-1: what the pointer leads to has a handle of its own here, which is dropped only by a
+//!   withdrawal that found no readers. Both sides change `readers` with read-modify-write operations,
+//!   which are totally ordered: a reader whose addition comes after the withdrawal's look finds null,
+//!   and one whose addition comes before is seen.
+//! - A withdrawal that finds a reader gives that handle up, and the value is never freed. It could wait,
+//!   but the reader may be a thread that a signal handler interrupted, and that the withdrawal itself runs
+//!   in.
+
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::twin::{self, Twin};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Published<T> {
+    pointer: AtomicPtr<T>,
+    readers: AtomicU64,
+}
+
+impl<T> Published<T> {
+    /// Nothing is published.
+    #[cfg(not(kymo_loom))]
+    pub const fn new() -> Self {
+        Self { pointer: AtomicPtr::new(std::ptr::null_mut()), readers: AtomicU64::new(0) }
+    }
+
+    /// Nothing is published.
+    #[cfg(kymo_loom)]
+    pub fn new() -> Self {
+        Self { pointer: AtomicPtr::new(std::ptr::null_mut()), readers: AtomicU64::new(0) }
+    }
+
+    /// A handle, if something is published. Never waits, never allocates.
+    pub fn get(&self) -> Option<Arc<T>> {
+        // Acquire: pairs with the release of the withdrawal's look, if that came first: then the
+        // pointer is null.
+        let acquire = twin::ordering(Ordering::Acquire, Twin::PublishedReaders);
+        self.readers.fetch_add(1, acquire);
+        // Acquire: pairs with the release in `publish`.
+        let pointer = self.pointer.load(Ordering::Acquire);
+        // So that a model comes to here while others go on.
+        #[cfg(kymo_loom)]
+        self.readers.load(Ordering::Relaxed);
+        let handle = (!pointer.is_null()).then(|| {
+            // SAFETY: INV-1: its handle is not dropped while this thread is counted.
+            unsafe { Arc::increment_strong_count(pointer) };
+            // SAFETY: made by `Arc::into_raw`; the count is the one just added.
+            unsafe { Arc::from_raw(pointer) }
+        });
+        // Release: pairs with the acquire of the withdrawal's look: the handle has been made.
+        self.readers.fetch_sub(1, Ordering::Release);
+        handle
+    }
+
+    /// Whether something is published.
+    pub fn is_some(&self) -> bool {
+        // Relaxed: nothing is read through it.
+        !self.pointer.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Publishes a value. For one thread at a time, where nothing is published.
+    pub fn publish(&self, value: Arc<T>) {
+        // Release: pairs with the acquire in `get`.
+        self.pointer.store(Arc::into_raw(value).cast_mut(), Ordering::Release);
+    }
+
+    /// Withdraws what is published. Any thread may do that.
+    pub fn withdraw(&self) -> Option<Arc<T>> {
+        // Acquire: pairs with the release in `publish`.
+        self.take(|| self.pointer.swap(std::ptr::null_mut(), Ordering::Acquire))
+    }
+
+    /// Withdraws this value, if it is the one that is published.
+    pub fn withdraw_this(&self, value: &Arc<T>) -> bool {
+        let this = Arc::as_ptr(value).cast_mut();
+        let null = std::ptr::null_mut();
+        let taken = self.take(|| {
+            // Acquire: as above.
+            let found =
+                self.pointer.compare_exchange(this, null, Ordering::Acquire, Ordering::Relaxed);
+            found.unwrap_or(null)
+        });
+        taken.is_some()
+    }
+
+    fn take(&self, swap: impl FnOnce() -> *mut T) -> Option<Arc<T>> {
+        let pointer = swap();
+        if pointer.is_null() {
+            return None;
+        }
+        // Acquire: pairs with the release of a reader that has gone. Release: pairs with the acquire of
+        // one that comes: it finds null.
+        let readers = self.readers.fetch_add(0, Ordering::AcqRel);
+        // SAFETY: made by `Arc::into_raw` in `publish`, and taken out once.
+        let value = unsafe { Arc::from_raw(pointer) };
+        if readers > 0 && !twin::broken(Twin::PublishedFreed) {
+            // INV-1.
+            std::mem::forget(value.clone());
+        }
+        Some(value)
+    }
+
+    /// For the child of a fork: forgets what is published, and the readers, which are not here.
+    pub fn forget(&self) {
+        // Relaxed, both: there is no other thread. No destructor: what it leads to was in use by
+        // threads that are not here.
+        self.pointer.store(std::ptr::null_mut(), Ordering::Relaxed);
+        self.readers.store(0, Ordering::Relaxed);
+    }
+}
+
+impl<T> Default for Published<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
