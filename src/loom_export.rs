@@ -32,6 +32,7 @@ pub mod rig {
     use crate::clock::discipline::Discipline;
     use crate::clock::{Clock, Observation, TickSource};
     use crate::consumer::{Consumer, Found};
+    use crate::crash::signals::pending::{Effect, Pending, Post, Posted};
     use crate::drop_reason::DropReason;
     use crate::format::FRAME_HEADER_BYTES;
     use crate::format::frame::{FrameHeader, Kind};
@@ -70,6 +71,39 @@ pub mod rig {
         },
         <Number as Arguments>::TYPES,
     );
+
+    /// The number of the signal by which somebody ends the process.
+    pub const TERMINATED: u8 = 15;
+
+    /// What comes with it.
+    const PAYLOAD: u64 = 7;
+
+    /// A termination signal on its way.
+    #[derive(Clone, Default)]
+    pub struct Termination(Arc<Pending>);
+
+    impl Termination {
+        /// The handler's side: leaves the signal, and returns. Whether it has to act itself.
+        pub fn post(&self) -> bool {
+            let post = Post { effect: Effect::Kill, waits: false, thread: 1 };
+            self.0.post(post, &[PAYLOAD]) == Posted::Gone
+        }
+
+        /// The standby's side: waits until a signal was left. Whether all of it came.
+        pub fn take(&self) -> bool {
+            loop {
+                if let Some((_, payload)) = self.0.take() {
+                    return payload == [PAYLOAD];
+                }
+                thread::yield_now();
+            }
+        }
+
+        /// The standby's side: it ends. Whether it has to act on a signal.
+        pub fn close(&self) -> bool {
+            self.0.close().is_some()
+        }
+    }
 
     /// A logger whose consumer runs in a thread of the model.
     pub struct Rig {
@@ -177,6 +211,20 @@ pub mod rig {
             // The handler has a handle of its own; that this waits for a lock changes nothing.
             self.core.control.wake();
             asked
+        }
+
+        /// What the standby does once it has taken a signal that ends the process: has the rings
+        /// drained, and the file closed.
+        pub fn end_for_signal(&self) {
+            let request = Request::drain(TERMINATED, 1).marked().closing();
+            self.core.emergency.mailbox.drain(
+                request,
+                || self.core.control.wake(),
+                || {
+                    thread::yield_now();
+                    true
+                },
+            );
         }
 
         /// Asks the consumer to drain the rings and end.

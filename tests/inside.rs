@@ -46,8 +46,10 @@ static ALLOCATOR: Logging = Logging;
 /// Set for a child process: the story that it is.
 const STORY: &str = "KYMO_INSIDE_STORY";
 
-/// Stories of the allocator: from which size on, whether already when the logger starts, and how that logs.
-const ALLOCATOR_STORIES: [(&str, usize, bool, fn(Builder) -> Builder); 9] = [
+/// From which size on the allocator logs, whether already when the logger starts, and how that logs.
+type AllocatorStory = (&'static str, usize, bool, fn(Builder) -> Builder);
+
+const ALLOCATOR_STORIES: [AllocatorStory; 9] = [
     ("large_before", 4096, true, |it| it),
     ("all_before", 1, true, |it| it),
     ("large_after", 4096, false, |it| it),

@@ -1,8 +1,10 @@
-//! A thread crashes: its handler asks the consumer for a drain, and waits.
+//! Signals: a thread that crashes asks the consumer for a drain, and waits; one that gets a termination
+//! signal leaves it with the thread that stands by, and goes on.
 
 use super::{check, must_fail};
-use kymo::loom_export::rig::{Overflow, RECORD_WORDS, Rig};
-use kymo::loom_export::sync::thread;
+use kymo::loom_export::rig::{Overflow, RECORD_WORDS, Rig, TERMINATED, Termination};
+use kymo::loom_export::sync::atomic::{AtomicU64, Ordering};
+use kymo::loom_export::sync::{Arc, thread};
 use kymo::loom_export::twin::Twin;
 
 /// A thread logs two records, which are two batches, and crashes, while another one has logged a
@@ -74,4 +76,87 @@ fn two_threads_may_crash_at_once() {
 fn two_threads_may_crash_at_once_twins() {
     let twins = [(Twin::SignalServedEarly, "answered, and not drained")];
     must_fail(two_threads_may_crash_at_once_twins, two, &twins);
+}
+
+/// A handler leaves a termination signal and returns: who takes it gets all of it, and sees what its
+/// thread had done before.
+fn leave() {
+    let (termination, logged) = (Termination::default(), Arc::new(AtomicU64::new(0)));
+    let handler = thread::spawn({
+        let (termination, logged) = (termination.clone(), Arc::clone(&logged));
+        move || {
+            // Relaxed: the hand-over orders it.
+            logged.store(1, Ordering::Relaxed);
+            assert!(!termination.post(), "somebody stands by");
+        }
+    });
+    let is_whole = termination.take();
+    assert!(is_whole && logged.load(Ordering::Relaxed) == 1, "not seen");
+    handler.join().unwrap();
+}
+
+#[test]
+fn a_signal_is_left_whole() {
+    check("a_signal_is_left_whole", leave);
+}
+
+#[test]
+fn a_signal_is_left_whole_twins() {
+    let twins = [(Twin::PendingPost, "not seen"), (Twin::PendingTake, "not seen")];
+    must_fail(a_signal_is_left_whole_twins, leave, &twins);
+}
+
+/// The standby has taken a termination signal. When it ends the process, what was logged before is in
+/// the file, with the mark; what a thread logs meanwhile is there or counted.
+fn terminate() {
+    let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
+    let mut thread = rig.thread().expect("the logger runs");
+    let mut other = rig.thread().expect("the logger runs");
+    let consumer = rig.start();
+    assert!(thread.log(1));
+    let logging = thread::spawn(move || u64::from(other.log(2)));
+    rig.end_for_signal();
+    assert!(rig.in_file() >= 1, "ended, and not in the file");
+    assert_eq!(rig.contents().signals, [TERMINATED]);
+    drop(thread);
+    let logged = 1 + logging.join().unwrap();
+    let mut ended = consumer.join().unwrap();
+    let reported = ended.report.written + ended.report.dropped;
+    assert_eq!(reported + ended.late(), logged, "not accounted for");
+}
+
+#[test]
+fn a_terminated_process_is_drained() {
+    check("a_terminated_process_is_drained", terminate);
+}
+
+#[test]
+fn a_terminated_process_is_drained_twins() {
+    const MISSING: &str = "ended, and not in the file";
+    let twins = [(Twin::SignalRequest, MISSING), (Twin::SignalPendingLoad, MISSING)];
+    must_fail(a_terminated_process_is_drained_twins, terminate, &twins);
+}
+
+/// A termination signal comes while the thread that stands by ends: one of the two acts on it.
+fn stand_down() {
+    let termination = Termination::default();
+    let handler = thread::spawn({
+        let termination = termination.clone();
+        move || termination.post()
+    });
+    let standby = termination.close();
+    let handler = handler.join().unwrap();
+    assert_eq!(u32::from(standby) + u32::from(handler), 1, "not exactly one acts");
+}
+
+#[test]
+fn a_signal_has_its_effect_once() {
+    check("a_signal_has_its_effect_once", stand_down);
+}
+
+#[test]
+fn a_signal_has_its_effect_once_twins() {
+    const NOBODY: &str = "not exactly one acts";
+    let twins = [(Twin::PendingCloseBlind, NOBODY), (Twin::PendingPostBlind, NOBODY)];
+    must_fail(a_signal_has_its_effect_once_twins, stand_down, &twins);
 }

@@ -421,7 +421,7 @@ impl<O: Output> Consumer<O> {
         self.check_output();
         let mut unwritten = 0;
         while self.sweep() {
-            if self.core.control.is_overdue() {
+            if self.core.control.is_overdue() || self.core.emergency.is_overdue() {
                 unwritten = self.give_up(true);
                 break;
             }
@@ -444,7 +444,9 @@ impl<O: Output> Consumer<O> {
 
     /// What a handler asks for because of a signal of which the process is going to die.
     fn fatal_signal(&self) -> Option<Request> {
-        self.core.emergency.mailbox.pending().filter(|request| request.is_marked())
+        let emergency = &self.core.emergency;
+        let asked = emergency.mailbox.pending().filter(|request| request.is_marked());
+        asked.or_else(|| emergency.fatal_request())
     }
 
     /// Ends the threads that are left, and the segment.

@@ -39,17 +39,24 @@ extern "C" fn at_exit() {
     // Also a logger that is being shut down by a thread that will not live to see the end of it.
     let Some((core, timeout)) = latest().and_then(|latest| latest.clone()) else { return };
     let deadline_ns = monotonic_ns().saturating_add(nanoseconds(timeout));
+    // Where a signal came first, it decides the status.
     if core.emergency.mailbox.has_ended() {
-        return;
+        return core.emergency.end_by_signal();
     }
     if core.emergency.is_consumer_thread(crate::process::thread_info::os_thread_id()) {
         // It would wait for itself. `exit` does not return to it, so it may be taken over here.
-        return core.emergency.takeover.run(None, deadline_ns);
+        core.emergency.takeover.run(None, deadline_ns);
+        core.emergency.mailbox.end();
+        return core.emergency.end_by_signal();
     }
     core.control.stop_without_waiting();
     while !core.emergency.mailbox.has_ended() && monotonic_ns() < deadline_ns {
+        if core.emergency.fatal_signal().is_some() {
+            break;
+        }
         std::thread::sleep(Duration::from_micros(100));
     }
+    core.emergency.end_by_signal();
     signals::uninstall();
     // Threads of the program may run on, and its destructors are not to run under them.
     std::mem::forget((running, core));

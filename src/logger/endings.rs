@@ -68,12 +68,16 @@ impl Builder {
     /// signal has its effect. Default: no.
     ///
     /// Where the program has no handler of its own, the file is marked with the signal and closed,
-    /// and the process dies of the signal, as it would have. A handler that was installed before the
-    /// logger started is called after the drain, and the logger goes on. Signals that the program
-    /// ignores stay ignored. One that is installed later takes the place of this.
+    /// and the process dies of the signal, as it would have; the first process of a container exits
+    /// with 128 and the signal's number. A handler that was installed before the logger started is
+    /// called after the drain, and the logger goes on. Signals that the program ignores stay ignored.
+    /// A handler that is installed later takes the place of this; if it calls the one that it found,
+    /// that only drains.
     ///
-    /// The thread that the signal interrupts waits meanwhile. Should it hold a lock of the logger
-    /// just then (while it makes its ring or flushes), it waits for the whole limit.
+    /// The thread that the signal interrupts goes on meanwhile, unless it sent the signal itself
+    /// (`raise`). A `main` that returns waits for the drain, and the signal decides the status. With a
+    /// handler of the program's own, the thread is interrupted twice: by the signal, and by the same
+    /// one again when the handler is called.
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("kymo-term-{}.kymo", std::process::id()));
@@ -126,7 +130,7 @@ impl Builder {
     /// of its own has no handlers of the logger's from then on.
     ///
     /// A crash of the consumer itself (in a custom clock, say) is drained by a thread that stands
-    /// by; it costs a stack of 256 KiB of address space.
+    /// by.
     ///
     /// A stack overflow is handled where the thread has an alternate stack, as all threads that
     /// `std` makes do.

@@ -424,14 +424,16 @@ impl Builder {
         let (ready, pinned) = mpsc::sync_channel(1);
         let (segment, given) = mpsc::sync_channel::<Segment>(1);
         let (says_begun, begun) = mpsc::sync_channel(1);
-        let crash = self.endings.signals.crash;
-        let standby = crash.map(|_| standby::stand_by(core.emergency.clone())).transpose();
+        let handled = self.endings.signals;
+        let standby =
+            handled.any().then(|| standby::stand_by(core.emergency.clone(), handled)).transpose();
         let standby = standby.map_err(StartErrorKind::Thread)?;
         let end = EndOnDrop(core.clone(), standby.clone());
         let run = move || {
             let _end = end;
             signal_action::block_all_but_faults();
             core.emergency.set_consumer_thread(crate::process::thread_info::os_thread_id());
+            core.emergency.set_consumer(std::thread::current());
             let _ = ready.send(pin.map_or(Ok(()), pin_to));
             guard::unblock_in_this_thread();
             // Nothing is given where pinning failed, or opening the segment.

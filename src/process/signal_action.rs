@@ -101,6 +101,45 @@ pub(crate) unsafe fn send_again(signal: c_int, info: *mut libc::siginfo_t) {
     }
 }
 
+/// Sends a signal to a thread of this process as it came; to any thread, if that one has ended.
+///
+/// # Safety
+/// `info` describes such a signal, as the kernel described it to a handler.
+pub(crate) unsafe fn send_to(thread: c_int, signal: c_int, info: *mut libc::siginfo_t) {
+    let process = std::process::id() as c_int;
+    let info = info.cast::<c_void>();
+    // SAFETY: the kernel reads `info`; a process may send any to itself.
+    let sent =
+        unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, info) == 0 };
+    if !sent {
+        // SAFETY: a call without pointers.
+        unsafe { libc::kill(process, signal) };
+    }
+}
+
+/// Ends the process by a signal, as its default effect does. A process with the number 1 of its
+/// namespace, as the first of a container, has no such effect: it exits with 128 and the signal's
+/// number, which is what a shell makes of the other.
+pub(crate) fn end_process(signal: c_int) -> ! {
+    // SAFETY: an all-zero action is a value of this type: the default, and no flags.
+    let default: Action = unsafe { std::mem::zeroed() };
+    set(signal, &default);
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: valid for a write.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: `sigemptyset` has filled it in.
+    let mut set: libc::sigset_t = unsafe { set.assume_init() };
+    // SAFETY: the set is initialised, and the signal exists.
+    unsafe { libc::sigaddset(&raw mut set, signal) };
+    // SAFETY: the set is initialised; the old one is not asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut()) };
+    // SAFETY: a call without pointers.
+    unsafe { libc::raise(signal) };
+    // Still here: the process has the number 1.
+    // SAFETY: a call without pointers.
+    unsafe { libc::_exit(128 + signal) }
+}
+
 /// Keeps signals that other processes send, and timers, from the calling thread: they go to the
 /// program's own threads. Those that a thread raises by a fault of its own still reach it, and the
 /// one by which profilers count.

@@ -141,6 +141,29 @@ impl Mailbox {
         acknowledged.wrapping_sub(request.number()) < 1 << 31 || self.ended.load(Ordering::Acquire)
     }
 
+    /// The asker's side: asks for a drain, and waits until that is done; false if `goes_on`, which
+    /// is called again and again and lets a little time pass, says that it is to wait no more.
+    pub fn drain(
+        &self,
+        request: Request,
+        wake: impl Fn(),
+        mut goes_on: impl FnMut() -> bool,
+    ) -> bool {
+        loop {
+            let (under_way, is_own) = self.request(request);
+            wake();
+            while !self.is_served(under_way) {
+                if !goes_on() {
+                    return false;
+                }
+            }
+            // Another request asked for something else.
+            if is_own || self.has_ended() {
+                return true;
+            }
+        }
+    }
+
     /// The consumer's side: the request that is to be served. To be read before the sweeps that
     /// serve it.
     #[inline]

@@ -13,7 +13,8 @@ use std::time::Duration;
 use kymo::{Builder, Clock, Level, Logger, debug, info, trace};
 
 use super::Named;
-use super::process::{PATH, PLAIN, say_ready};
+use super::allocator::at_call;
+use super::process::{AT, CHILD, PATH, PLAIN, say_ready};
 
 pub const ALL: &[Named] = &[
     ("exit", || {
@@ -73,6 +74,41 @@ pub const ALL: &[Named] = &[
     }),
     ("busy", || busy(builder(), || wait_for_ever())),
     ("own_handler", own_handler),
+    ("own_handler_raised", own_handler_raised),
+    ("chained", chained),
+    ("interrupted", || interrupted(|| wait_for_ever())),
+    ("interrupted_with_handler", || {
+        extern "C" fn handler(_: i32) {
+            HANDLED.fetch_add(1, Ordering::Relaxed);
+        }
+        static HANDLED: AtomicU64 = AtomicU64::new(0);
+        on_signal(libc::SIGTERM, handler);
+        interrupted(|| {
+            while HANDLED.load(Ordering::Relaxed) == 0 {
+                thread::yield_now();
+            }
+            exit(3);
+        });
+    }),
+    ("returns_meanwhile", || {
+        let _logger = on_all_signals(builder()).start().unwrap();
+        log_in_three();
+        send_to_process(libc::SIGTERM);
+    }),
+    ("exits_meanwhile", || {
+        start(on_all_signals(builder()));
+        log_in_three();
+        send_to_process(libc::SIGTERM);
+        exit(7);
+    }),
+    ("raise_term", || {
+        start(on_all_signals(builder()));
+        log_in_three();
+        raise(libc::SIGTERM);
+        // It does not come back.
+        std::process::abort();
+    }),
+    ("in_namespace", in_namespace),
     ("ignored", || {
         // SAFETY: a handler that is none.
         unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
@@ -419,6 +455,112 @@ fn exit_while_logging() {
     }
     thread::sleep(Duration::from_millis(20));
     exit(7);
+}
+
+/// Sends the process a signal as another process would.
+fn send_to_process(signal: i32) {
+    // SAFETY: a call without pointers.
+    unsafe { libc::kill(std::process::id() as i32, signal) };
+}
+
+/// The first thread gets SIGTERM in the middle of the logger's own work: at one of the calls of the
+/// allocator that its first log call and a flush make, some of them under locks.
+fn interrupted(then: fn()) {
+    start(on_all_signals(builder().ring_capacity(4096)));
+    static LOGGED: Barrier = Barrier::new(2);
+    let work = || {
+        (0..1_000).for_each(number);
+        LOGGED.wait();
+        // So that its ring is not there to be used again, and the first thread makes one.
+        wait_for_ever();
+    };
+    thread::Builder::new().name("worker".to_owned()).spawn(work).unwrap();
+    LOGGED.wait();
+    let at = std::env::var(AT).unwrap().parse().unwrap();
+    let reached = at_call(
+        at,
+        || send_to_process(libc::SIGTERM),
+        || {
+            number(0);
+            kymo::flush();
+        },
+    );
+    if !reached {
+        exit(9);
+    }
+    then();
+}
+
+/// A handler of the program's own has been called when `raise` returns, and after the drain.
+fn own_handler_raised() {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn handler(_: i32) {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+    }
+    on_signal(libc::SIGTERM, handler);
+    let logger = on_all_signals(builder()).start().unwrap();
+    for call in 1..=3 {
+        ((call - 1) * 1_000..call * 1_000).for_each(number);
+        raise(libc::SIGTERM);
+        assert_eq!(CALLS.load(Ordering::Relaxed), call);
+        assert_eq!(logger.stats().total.written(), call * 1_000);
+    }
+    logger.shutdown();
+    exit(3);
+}
+
+/// A handler that is installed later, and calls the one that was there.
+fn chained() {
+    static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *mut std::ffi::c_void) {
+        type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut std::ffi::c_void);
+        let previous = PREVIOUS.get().unwrap().sa_sigaction;
+        assert!(previous > 1);
+        // SAFETY: the logger's handlers are of this kind.
+        let previous: Handler = unsafe { std::mem::transmute(previous) };
+        previous(signal, info, context);
+        CALLS.fetch_add(1, Ordering::Relaxed);
+    }
+    let logger = on_all_signals(builder()).start().unwrap();
+    // SAFETY: zero is a valid value of all its fields.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    let mut previous: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: valid for a write.
+    unsafe { libc::sigaction(libc::SIGTERM, ptr::null(), &raw mut previous) };
+    assert!(PREVIOUS.set(previous).is_ok());
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = libc::SA_SIGINFO;
+    // SAFETY: a handler of the right kind.
+    unsafe { libc::sigaction(libc::SIGTERM, &raw const action, ptr::null_mut()) };
+    (0..1_000).for_each(number);
+    say_ready();
+    while CALLS.load(Ordering::Relaxed) == 0 {
+        thread::yield_now();
+    }
+    (1_000..2_000).for_each(number);
+    logger.shutdown();
+    exit(3);
+}
+
+/// Runs another child as the first process of a PID namespace, ends it by SIGTERM, and exits with
+/// its code; 77 where the system does not allow that.
+fn in_namespace() {
+    let unshare = |flags| {
+        // SAFETY: a call without pointers.
+        unsafe { libc::unshare(flags) == 0 }
+    };
+    if !unshare(libc::CLONE_NEWPID) && !unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWPID) {
+        exit(77);
+    }
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let mut child =
+        command.env(CHILD, "idle").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    super::process::until_ready(&mut child);
+    super::process::send(&child, libc::SIGTERM);
+    let status = child.wait().unwrap();
+    exit(status.code().expect("it exits"));
 }
 
 fn own_handler() {

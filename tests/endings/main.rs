@@ -4,6 +4,7 @@
 //! reads its file. So the program has a `main` of its own: a return from `main` is one of the ways.
 #![cfg(target_os = "linux")]
 
+mod allocator;
 mod children;
 mod crash;
 mod exit;

@@ -14,6 +14,8 @@ use kymo_reader::{Ending, Event, Options, Order, Report};
 pub const CHILD: &str = "KYMO_ENDINGS_CHILD";
 /// The path to log to.
 pub const PATH: &str = "KYMO_ENDINGS_PATH";
+/// At which of its steps a process does what it does.
+pub const AT: &str = "KYMO_ENDINGS_AT";
 /// Set for a process that is to do the same without a logger.
 pub const PLAIN: &str = "KYMO_ENDINGS_PLAIN";
 
@@ -43,8 +45,13 @@ impl Drop for Dir {
 
 /// A process of which the standard output and error are kept.
 pub fn spawn(dir: &Dir, name: &str, plain: bool) -> Child {
+    spawn_at(dir, name, plain, 0)
+}
+
+/// The same, for one that does something at this of its steps.
+pub fn spawn_at(dir: &Dir, name: &str, plain: bool, at: u64) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.env(CHILD, name).env(PATH, dir.log()).current_dir(&dir.0);
+    command.env(CHILD, name).env(PATH, dir.log()).env(AT, at.to_string()).current_dir(&dir.0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if plain {
         command.env(PLAIN, "1");

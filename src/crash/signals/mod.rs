@@ -1,11 +1,29 @@
 //! Signals that end the process: the rings are drained before they have their effect.
 //!
 //! A handler runs in whatever the program was doing, inside `malloc` or inside a log call. So it
-//! does next to nothing: it leaves a request in the [`mailbox`](crate::shared::mailbox), wakes the consumer, and waits,
-//! looking at the clock, until that is served or the time is up. Then what was there before kymo
-//! takes over: the program's own handler, that of Rust's standard library (which tells a stack
-//! overflow from other faults), or the default, with the exit status and the core file that it
-//! would have had.
+//! does next to nothing.
+//!
+//! A *crash*: the handler leaves a request in the [`mailbox`](crate::shared::mailbox), wakes the consumer, and waits, looking at the
+//! clock, until that is served or the time is up. It cannot return: the thread's next instruction is the one
+//! that faults. Then what was there before kymo takes over: the program's own handler, that of Rust's
+//! standard library (which tells a stack overflow from other faults), or the default, with the exit status
+//! and the core file that it would have had.
+//!
+//! A *termination* signal: the handler leaves it in [`pending`], wakes the thread that stands by
+//! ([`standby`]), and returns. It must not wait: its thread may hold a lock that the drain needs, of kymo's
+//! or of `malloc`. The standby has the rings drained, then ends the process, or sends the signal once more to
+//! the same thread, where the handler calls that of the program. Only a signal that a thread sends itself
+//! (`raise`) is waited for in the handler: its caller counts on the effect, and is inside no other call.
+//!
+//! What speaks against returning, and the answers:
+//!
+//! 1. The thread goes on, and may return from `main` with another status. `exit` waits for the drain, and
+//!    the signal decides the status (`crate::exit`).
+//! 2. The thread may miss the interruption that its own handler was to announce. The signal is sent to the
+//!    same thread once more, after the drain: a call of the system is interrupted then, at the latest, as by
+//!    the program's own handler.
+//! 3. The thread logs on. What it logs is written until the consumer closes the rings, and then counted
+//!    ([`unlogged`](crate::unlogged)).
 //!
 //! Every call in a handler is async-signal-safe: atomics; `clock_gettime`, `nanosleep`, `sigaction`
 //! and the signal's sending; and `Thread::unpark`, which on Linux is an atomic swap and a `futex`
@@ -13,18 +31,16 @@
 //!
 //! INV-1: what handlers look at, a [`Target`], is never freed: one, of some 2 KiB, for each logger
 //! with such handlers.
-//!
-//! Not taken: a thread that waits for signals (`signalfd`, a pipe). The interrupted thread would go
-//! on meanwhile, and return from `main` with another exit status, or miss the interruption that its
-//! own handler was to announce.
 
 pub(crate) mod hangup;
+pub(crate) mod pending;
 pub(crate) mod standby;
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::time::Duration;
 
+use pending::{Effect, Payload, Pending, Post, Posted};
 use standby::Takeover;
 
 use crate::clock::{monotonic_ns, nanoseconds};
@@ -34,7 +50,7 @@ use crate::process::thread_info::os_thread_id;
 use crate::segment::guard;
 use crate::shared::mailbox::{Mailbox, Request};
 use crate::sync::Arc;
-use crate::sync::statics::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use crate::sync::statics::{AtomicBool, AtomicPtr, AtomicU64, OnceLock, Ordering};
 
 /// How long past its limit a handler waits for a drain, in nanoseconds: the consumer has the limit for
 /// draining, and then marks and counts what is left in the rings.
@@ -51,7 +67,20 @@ pub(crate) struct Handled {
     pub(crate) hangup: Option<Duration>,
 }
 
+/// The signals by which somebody asks a process to end.
+pub(crate) const TERMINATION: [c_int; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
+
 impl Handled {
+    /// Whether a thread has to stand by.
+    pub(crate) fn any(self) -> bool {
+        self.crash.or(self.termination).or(self.hangup).is_some()
+    }
+
+    /// For how long one of [`TERMINATION`] may be delayed.
+    fn limit(self, signal: c_int) -> Option<Duration> {
+        if signal == libc::SIGHUP { self.hangup } else { self.termination }
+    }
+
     /// Each signal that is handled, whether it says that the program crashed, and the limit.
     fn all(self) -> impl Iterator<Item = (c_int, bool, Duration)> {
         let crash = self.crash.into_iter().flat_map(|limit| FAULTS.map(|it| (it, true, limit)));
@@ -69,6 +98,12 @@ pub(crate) struct Emergency {
     /// What signal handlers ask for.
     pub(crate) mailbox: Mailbox,
     pub(crate) takeover: Takeover,
+    /// Termination signals on their way, as in [`TERMINATION`].
+    pending: [Pending; TERMINATION.len()],
+    /// When a signal that ends the process has its effect at the latest, on the monotonic clock.
+    deadline_ns: AtomicU64,
+    /// The consumer's thread, once it runs.
+    consumer: OnceLock<std::thread::Thread>,
     /// The operating system's numbers of the consumer's thread, and of the one that stands by.
     threads: [AtomicU64; 2],
 }
@@ -76,7 +111,14 @@ pub(crate) struct Emergency {
 impl Default for Emergency {
     fn default() -> Self {
         let threads = [const { AtomicU64::new(0) }; 2];
-        Self { mailbox: Mailbox::new(), takeover: Takeover::new(), threads }
+        Self {
+            mailbox: Mailbox::new(),
+            takeover: Takeover::new(),
+            pending: std::array::from_fn(|_| Pending::new()),
+            deadline_ns: AtomicU64::new(u64::MAX),
+            consumer: OnceLock::new(),
+            threads,
+        }
     }
 }
 
@@ -95,6 +137,45 @@ impl Emergency {
     /// For the consumer's thread, first of all.
     pub(crate) fn set_consumer_thread(&self, os_id: u64) {
         self.threads[0].store(os_id, Ordering::Relaxed);
+    }
+
+    /// For the consumer's thread: it may be woken.
+    pub(crate) fn set_consumer(&self, consumer: std::thread::Thread) {
+        let _ = self.consumer.set(consumer);
+    }
+
+    /// The signal by which the process is going to end, if one is on its way.
+    pub(crate) fn fatal_signal(&self) -> Option<c_int> {
+        self.fatal_request().map(|request| request.signal().into())
+    }
+
+    /// The same, as it is marked in the file. The consumer may be closing that for another reason before
+    /// the standby asks for it.
+    pub(crate) fn fatal_request(&self) -> Option<Request> {
+        let mut slots = TERMINATION.into_iter().zip(&self.pending);
+        slots.find_map(|(signal, pending)| {
+            let post = pending.fatal()?;
+            Some(Request::drain(signal as u8, post.thread).marked().closing())
+        })
+    }
+
+    /// Whether the process is going to end by a signal, and the time for draining is over.
+    pub(crate) fn is_overdue(&self) -> bool {
+        // Relaxed: a number to look at.
+        let deadline_ns = self.deadline_ns.load(Ordering::Relaxed);
+        deadline_ns != u64::MAX && monotonic_ns() >= deadline_ns
+    }
+
+    /// Where a signal is going to end the process, waits for the drain and ends it. For `exit`, whose
+    /// status the signal replaces.
+    pub(crate) fn end_by_signal(&self) {
+        let Some(signal) = self.fatal_signal() else { return };
+        // Relaxed: a number to look at.
+        let deadline_ns = self.deadline_ns.load(Ordering::Relaxed).saturating_add(GRACE_NS);
+        while !self.mailbox.has_ended() && monotonic_ns() < deadline_ns {
+            nap();
+        }
+        signal_action::end_process(signal);
     }
 
     fn set_standby_thread(&self, os_id: u64) {
@@ -297,14 +378,11 @@ fn is_report(number: c_int, info: *mut libc::siginfo_t) -> bool {
 extern "C" fn on_termination(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let saved = errno();
     let found = target().and_then(|target| target.signal(number).map(|signal| (target, signal)));
-    if let Some((target, signal)) = found {
-        let request = Request::drain(number as u8, os_thread_id());
-        let fatal = signal_action::is_default(&signal.previous);
-        target.drain(signal, if fatal { request.marked().closing() } else { request });
-        if fatal {
-            signal_action::set(number, &signal.previous);
-            // SAFETY: in the handler, with what that was given.
-            unsafe { signal_action::send_again(number, info) };
+    if let Some((target, signal)) = found
+        && target.terminate(signal, info)
+    {
+        if signal_action::is_default(&signal.previous) {
+            signal_action::end_process(number);
         } else {
             set_errno(saved);
             // SAFETY: in the handler, with what that was given; neither default nor ignored
@@ -313,6 +391,90 @@ extern "C" fn on_termination(number: c_int, info: *mut libc::siginfo_t, context:
         }
     }
     set_errno(saved);
+}
+
+impl Target {
+    /// Leaves a termination signal with the thread that stands by. Whether it is to have its effect
+    /// now.
+    fn terminate(&self, signal: &Signal, info: *mut libc::siginfo_t) -> bool {
+        let Some(slot) = TERMINATION.into_iter().position(|it| it == signal.number) else {
+            return true;
+        };
+        let chained = signal.is_chained();
+        let effect = match () {
+            () if chained => Effect::Nothing,
+            () if signal_action::is_default(&signal.previous) => Effect::Kill,
+            () => Effect::Call,
+        };
+        // A handler that calls this one acts on the signal itself, after this or before. What was
+        // there when the logger started is part of it.
+        let acts = !chained || signal_action::is_function(&signal.previous);
+        // In the child of a fork nobody stands by.
+        let Some(standby) = self.standby.as_ref().filter(|_| self.generation == fork::generation())
+        else {
+            return acts;
+        };
+        if effect == Effect::Kill {
+            let deadline_ns = monotonic_ns().saturating_add(signal.limit_ns);
+            // Relaxed: published with the signal.
+            self.emergency.deadline_ns.fetch_min(deadline_ns, Ordering::Relaxed);
+        }
+        let waits = !chained && is_from_this_thread(info);
+        let post = Post { effect, waits, thread: os_thread_id() };
+        let pending = &self.emergency.pending[slot];
+        match pending.post(post, &payload(info)) {
+            Posted::Left => standby.unpark(),
+            Posted::Merged => {}
+            Posted::Drained | Posted::Gone => return acts,
+        }
+        if !waits {
+            return chained && acts;
+        }
+        // The standby limits this. (If it kills the process, this does not return.)
+        loop {
+            if pending.collect() || pending.is_gone() {
+                return true;
+            }
+            if pending.is_idle() {
+                // Another thread got the same signal, and had the effect of both.
+                return false;
+            }
+            nap();
+        }
+    }
+}
+
+impl Signal {
+    /// Whether the program has put a handler of its own in the place of this one, which calls it.
+    fn is_chained(&self) -> bool {
+        signal_action::current(self.number).is_some_and(|now| {
+            signal_action::is_function(&now)
+                && !signal_action::calls(&now, on_termination)
+                && now.sa_sigaction != self.previous.sa_sigaction
+        })
+    }
+}
+
+/// Whether the signal was sent to one thread of this process by one of its threads, as `raise` does.
+fn is_from_this_thread(info: *mut libc::siginfo_t) -> bool {
+    // SAFETY: the kernel gives a handler of this kind what it knows of the signal.
+    let info = unsafe { &*info };
+    if info.si_code != libc::SI_TKILL {
+        return false;
+    }
+    // SAFETY: a signal that was sent says by whom.
+    let sender = unsafe { info.si_pid() };
+    sender == std::process::id() as c_int
+}
+
+fn payload(info: *mut libc::siginfo_t) -> Payload {
+    const { assert!(cfg!(kymo_loom) || size_of::<Payload>() == size_of::<libc::siginfo_t>()) };
+    let mut payload = Payload::default();
+    let bytes = size_of::<Payload>().min(size_of::<libc::siginfo_t>());
+    let to = payload.as_mut_ptr().cast::<u8>();
+    // SAFETY: the kernel has filled in all of it; both are so long.
+    unsafe { info.cast::<u8>().copy_to_nonoverlapping(to, bytes) };
+    payload
 }
 
 /// Lets 50 µs pass.

@@ -1,15 +1,23 @@
-//! Takes over when the consumer itself crashes, or ends the process.
+//! The thread that stands by: it acts where the consumer, or an interrupted thread, cannot.
 //!
-//! A handler that runs on the consumer's thread cannot wait for the consumer. So where crashes are
-//! handled, a thread stands by that sleeps until it is needed. It then uses the consumer in the
-//! place of its thread, which is in a handler, or in `exit`, and never goes on: it waits there until
-//! this is done, and then dies. See `Consumer::take_over` for what can be saved.
+//! - A termination signal: the handler leaves it in [`Pending`](super::pending) and returns. This thread has the
+//!   rings drained, and then ends the process by the signal, or sends it once more to the thread that
+//!   had received it, for the program's own handler.
+//! - A crash of the consumer: a handler that runs on the consumer's thread cannot wait for the
+//!   consumer. This thread uses the consumer in the place of its thread, which is in a handler, or in
+//!   `exit`, and never goes on: it waits there until this is done, and then dies. See
+//!   `Consumer::take_over` for what can be saved.
+//!
+//! It takes no lock and allocates nothing once it runs, so it makes progress whatever the interrupted
+//! threads hold.
 
 use std::io;
 use std::ptr;
 
+use crate::clock::{monotonic_ns, nanoseconds};
 use crate::consumer::Consumer;
-use crate::crash::signals::Emergency;
+use crate::crash::signals::pending::{Effect, Payload, Post};
+use crate::crash::signals::{Emergency, GRACE_NS, Handled, TERMINATION};
 use crate::process::signal_action;
 use crate::segment::mapped::MappedFile;
 use crate::shared::mailbox::Request;
@@ -47,9 +55,14 @@ impl Takeover {
 
     /// For a handler on the consumer's thread.
     pub(crate) fn ask(&self) {
-        // Release: pairs with the acquire in `stand_by`: what the thread has done to the consumer is
+        // Release: pairs with the acquire in `is_asked`: what the thread has done to the consumer is
         // seen.
         self.asked.store(true, Ordering::Release);
+    }
+
+    fn is_asked(&self) -> bool {
+        // Acquire: pairs with the release in `ask`.
+        self.asked.load(Ordering::Acquire)
     }
 
     /// The consumer, once.
@@ -74,25 +87,96 @@ impl Takeover {
 }
 
 /// Makes the thread that stands by.
-pub(crate) fn stand_by(emergency: Arc<Emergency>) -> io::Result<std::thread::Thread> {
+pub(crate) fn stand_by(
+    emergency: Arc<Emergency>,
+    handled: Handled,
+) -> io::Result<std::thread::Thread> {
     let run = move || {
         signal_action::block_all_but_faults();
         emergency.set_standby_thread(crate::process::thread_info::os_thread_id());
         loop {
-            // Acquire: pairs with the release in `ask`.
-            if emergency.takeover.asked.load(Ordering::Acquire) {
-                let request = emergency.mailbox.pending();
-                let deadline_ns = request.map_or(0, |it| emergency.mailbox.deadline_ns(it));
-                emergency.takeover.run(request, deadline_ns);
-                request.into_iter().for_each(|request| emergency.mailbox.acknowledge(request));
-                return;
+            for slot in 0..TERMINATION.len() {
+                emergency.serve(slot, handled);
             }
-            if emergency.mailbox.has_ended() {
-                return;
+            let crashed = emergency.take_over_if_asked();
+            if crashed || emergency.mailbox.has_ended() {
+                return emergency.stand_down();
             }
             std::thread::park();
         }
     };
     let thread = std::thread::Builder::new().name("kymo-standby".to_owned()).stack_size(256 << 10);
     Ok(thread.spawn(run)?.thread().clone())
+}
+
+impl Emergency {
+    /// Where the consumer has crashed, does its work. Whether that was so.
+    fn take_over_if_asked(&self) -> bool {
+        let asked = self.takeover.is_asked();
+        if asked {
+            let request = self.mailbox.pending();
+            let deadline_ns = request.map_or(0, |it| self.mailbox.deadline_ns(it));
+            self.takeover.run(request, deadline_ns);
+            request.into_iter().for_each(|request| self.mailbox.acknowledge(request));
+        }
+        asked
+    }
+
+    /// Has the rings drained for a signal that was left in this place, if one was, and lets it have its
+    /// effect.
+    fn serve(&self, slot: usize, handled: Handled) {
+        let Some((post, payload)) = self.pending[slot].take() else { return };
+        let signal = TERMINATION[slot];
+        let is_fatal = post.effect == Effect::Kill;
+        let limit_ns = handled.limit(signal).map_or(0, nanoseconds);
+        let deadline_ns = monotonic_ns().saturating_add(limit_ns);
+        self.mailbox.set_deadline(signal as u8, deadline_ns);
+        let deadline_ns = deadline_ns.saturating_add(GRACE_NS);
+        let request = Request::drain(signal as u8, post.thread);
+        let request = if is_fatal { request.marked().closing() } else { request };
+        let wake = || {
+            if let Some(consumer) = self.consumer.get() {
+                consumer.unpark();
+            }
+        };
+        self.mailbox.drain(request, wake, || {
+            self.take_over_if_asked();
+            crate::crash::signals::nap();
+            monotonic_ns() < deadline_ns
+        });
+        let pending = &self.pending[slot];
+        match post.effect {
+            Effect::Nothing => pending.clear(),
+            Effect::Kill | Effect::Call => {
+                if post.effect == Effect::Call {
+                    pending.ready(post);
+                }
+                take_effect(signal, post, payload);
+            }
+        }
+    }
+
+    /// Nothing will be drained any more: handlers act by themselves.
+    fn stand_down(&self) {
+        for (slot, signal) in TERMINATION.into_iter().enumerate() {
+            if let Some((post, payload)) = self.pending[slot].close() {
+                take_effect(signal, post, payload);
+            }
+        }
+    }
+}
+
+/// Ends the process, or has the thread that received the signal call the program's handler.
+fn take_effect(signal: i32, post: Post, mut payload: Payload) {
+    match post.effect {
+        Effect::Kill => signal_action::end_process(signal),
+        Effect::Call if !post.waits => {
+            // SAFETY: it is what the handler was given.
+            unsafe {
+                signal_action::send_to(post.thread as i32, signal, payload.as_mut_ptr().cast())
+            };
+        }
+        // Its handler is there, and does it.
+        Effect::Call | Effect::Nothing => {}
+    }
 }
