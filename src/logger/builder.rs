@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::consumer::{Hook, Notice};
 use crate::level::Level;
 use crate::logger::endings::Endings;
+use crate::logger::error::{StartError, StartErrorKind};
 use crate::ring::WORD_BYTES;
 use crate::ring::storage::layout::MAX_CAPACITY_WORDS;
 use crate::ring::storage::memory::capacity_for;
@@ -45,6 +46,9 @@ const MAX_RING_BYTES: usize = MAX_CAPACITY_WORDS as usize * WORD_BYTES;
 /// once.
 const MIN_SEGMENT_BYTES: u64 = 4 << 20;
 
+/// The largest.
+const MAX_SEGMENT_BYTES: u64 = 256 << 30;
+
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").field("path", &self.path).finish_non_exhaustive()
@@ -73,7 +77,8 @@ impl Builder {
     }
 
     /// Pins the consumer to a core, by the number that the operating system gives it. Default: not
-    /// pinned.
+    /// pinned; it may run on each core that the process's cpuset has, at the usual scheduling policy,
+    /// whatever those of the thread that starts the logger are.
     ///
     /// Best is a core of the same cache cluster as the hot threads, which nothing else uses.
     /// [`Builder::start`] fails if it cannot be pinned there.
@@ -113,7 +118,7 @@ impl Builder {
     }
 
     /// How much of the file is allocated and mapped at a time, in bytes. Default: 64 MiB; at least
-    /// 4 MiB.
+    /// 4 MiB. More than 256 GiB is an error of [`Builder::start`].
     ///
     /// The file grows by as much whenever what is allocated is used up, and is cut to its true
     /// length when it is closed.
@@ -327,6 +332,15 @@ impl Builder {
     pub(crate) fn ring_words(&self) -> usize {
         let bytes = self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES);
         capacity_for(bytes.div_ceil(WORD_BYTES)) as usize
+    }
+
+    /// Whether there can be a logger with these options.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        if self.segment_size > MAX_SEGMENT_BYTES {
+            let reason = "more than 256 GiB of a file cannot be mapped at a time: choose less";
+            return Err(StartErrorKind::Option { name: "segment_size", reason }.into());
+        }
+        Ok(())
     }
 
     /// How much of the file is mapped at a time, in bytes.

@@ -22,6 +22,13 @@ pub enum StartErrorKind {
     InUse(PathBuf),
     /// The file could not be made, allocated or mapped.
     File(PathBuf, io::Error),
+    /// An option has a value that nothing can be made of.
+    Option {
+        /// Its name, as that of the builder's method.
+        name: &'static str,
+        /// What is wrong, and what is possible.
+        reason: &'static str,
+    },
     /// The consumer could not be pinned to this core.
     Pin {
         /// The number of the core, as the operating system counts.
@@ -73,6 +80,7 @@ impl fmt::Display for StartError {
                 )
             }
             StartErrorKind::File(path, error) => write!(f, "{}: {error}", path.display()),
+            StartErrorKind::Option { name, reason } => write!(f, "{name}: {reason}"),
             StartErrorKind::Pin { core, reason } => {
                 write!(f, "cannot pin the consumer to core {core}: {reason}")
             }

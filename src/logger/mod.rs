@@ -316,6 +316,7 @@ impl Builder {
     /// [`Builder::crash_proof`], if its directory has no room; with [`Builder::recover`], if that
     /// fails. Then nothing was made, renamed or written over (but what was recovered is).
     pub fn start(mut self) -> Result<Logger, StartError> {
+        self.check()?;
         fork::register();
         let _turn = turn();
         if RUNNING.is_some() {
@@ -432,6 +433,7 @@ impl Builder {
         let run = move || {
             let _end = end;
             signal_action::block_all_but_faults();
+            crate::process::be_ordinary();
             core.emergency.set_consumer_thread(crate::process::thread_info::os_thread_id());
             core.emergency.set_consumer(std::thread::current());
             let _ = ready.send(pin.map_or(Ok(()), pin_to));

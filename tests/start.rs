@@ -1,0 +1,56 @@
+//! What a logger gets, whoever starts it.
+#![cfg(target_os = "linux")]
+
+use kymo_testing::logged;
+
+use kymo::StartErrorKind;
+use logged::Turn;
+use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
+
+/// The system's number of a thread of this process, by its name.
+fn thread_named(name: &str) -> Pid {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let found = tasks.map(|task| task.unwrap().path()).find(|task| {
+        std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name)
+    });
+    let number = found.expect("such a thread").file_name().unwrap().to_str().unwrap().to_owned();
+    Pid::from_raw(number.parse().unwrap()).unwrap()
+}
+
+/// The consumer inherited affinity and scheduling policy of the thread that started its logger.
+#[test]
+fn the_consumer_is_an_ordinary_thread() {
+    let turn = Turn::take();
+    let all = sched_getaffinity(None).unwrap();
+    let core = (0..CpuSet::MAX_CPU).find(|core| all.is_set(*core)).unwrap();
+    let mut one = CpuSet::new();
+    one.set(core);
+    sched_setaffinity(None, &one).unwrap();
+    // SAFETY: an all-zero value is one of this type: no priority.
+    let none: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: valid for a read.
+    let set = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const none) };
+    assert_eq!(set, 0);
+    let logger = turn.builder().start().unwrap();
+    kymo::info!("so that it runs");
+    assert!(kymo::flush());
+    let consumer = thread_named("kymo-consumer");
+    assert_eq!(sched_getaffinity(Some(consumer)).unwrap(), all);
+    // SAFETY: a call without pointers.
+    let policy = unsafe { libc::sched_getscheduler(consumer.as_raw_nonzero().get()) };
+    assert_eq!(policy, libc::SCHED_OTHER);
+    logger.shutdown();
+    sched_setaffinity(None, &all).unwrap();
+}
+
+/// A segment size that is no length of a file panicked.
+#[test]
+fn a_segment_size_beyond_all_files_is_an_error() {
+    let turn = Turn::take();
+    for bytes in [u64::MAX, u64::MAX - 4095, 1 << 40] {
+        let error = turn.builder().segment_size(bytes).start().unwrap_err();
+        let StartErrorKind::Option { name: "segment_size", .. } = error.kind() else {
+            panic!("{error}");
+        };
+    }
+}
