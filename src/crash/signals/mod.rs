@@ -18,7 +18,7 @@
 //! What speaks against returning, and the answers:
 //!
 //! 1. The thread goes on, and may return from `main` with another status. `exit` waits for the drain, and
-//!    the signal decides the status (`crate::exit`).
+//!    the signal decides the status (`crate::crash::exit`).
 //! 2. The thread may miss the interruption that its own handler was to announce. The signal is sent to the
 //!    same thread once more, after the drain: a call of the system is interrupted then, at the latest, as by
 //!    the program's own handler.
