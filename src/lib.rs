@@ -84,6 +84,8 @@ mod clock;
 mod consumer;
 mod crash;
 mod logger;
+#[cfg_attr(not(kymo_loom), allow(dead_code, reason = "the places in the models of this crate"))]
+mod mutant;
 mod process;
 #[doc(hidden)]
 pub mod ring;
@@ -92,8 +94,6 @@ mod shared;
 mod statement;
 mod sync;
 mod thread;
-#[cfg_attr(not(kymo_loom), allow(dead_code, reason = "the places in the models of this crate"))]
-mod twin;
 
 /// What the loom models need to see. Not part of the public interface.
 #[cfg(kymo_loom)]

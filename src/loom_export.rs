@@ -15,9 +15,9 @@ pub mod published {
     pub use crate::process::published::*;
 }
 
-/// The places that negative twins break.
-pub mod twin {
-    pub use crate::twin::*;
+/// The places that mutants break.
+pub mod mutant {
+    pub use crate::mutant::*;
 }
 
 /// A logger without what loom cannot follow: the statics and thread-locals by which statements find

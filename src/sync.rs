@@ -18,7 +18,7 @@
 //! - Time does not pass. [`thread::park_timeout`] yields and returns; a `Condvar`'s `wait_timeout`
 //!   never times out. What must be woken, rather than wake by itself, is modelled with a `park`.
 //!
-//! Every ordering that a negative twin weakens goes through [`twin`](crate::twin).
+//! Every ordering that a mutant weakens goes through [`mutant`](crate::mutant).
 
 /// For statics, which lead to what is modelled and are not modelled themselves: always `std`'s.
 pub mod statics {

@@ -1,9 +1,9 @@
 //! Requests to the consumer: flush, wake up.
 
 use super::{check, must_fail};
+use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::rig::{Overflow, RECORD_WORDS, Rig};
 use kymo::loom_export::sync::thread;
-use kymo::loom_export::twin::Twin;
 
 /// A thread logs and flushes, twice. Each time all that it logged is in the file.
 fn flush() {
@@ -25,10 +25,10 @@ fn what_was_flushed_is_in_the_file() {
 }
 
 #[test]
-fn what_was_flushed_is_in_the_file_twins() {
+fn what_was_flushed_is_in_the_file_mutants() {
     const MISSING: &str = "flushed, and not in the file";
-    let twins = [(Twin::RoomBeforeOutput, MISSING)];
-    must_fail(what_was_flushed_is_in_the_file_twins, flush, &twins);
+    let mutants = [(Mutant::RoomBeforeOutput, MISSING)];
+    must_fail(what_was_flushed_is_in_the_file_mutants, flush, &mutants);
 }
 
 /// A critical record is in the file when its call returns.
@@ -51,10 +51,10 @@ fn a_critical_record_is_in_the_file() {
 }
 
 #[test]
-fn a_critical_record_is_in_the_file_twins() {
+fn a_critical_record_is_in_the_file_mutants() {
     const MISSING: &str = "returned, and not in the file";
-    let twins = [(Twin::WriteThroughAtOnce, MISSING), (Twin::RoomBeforeOutput, MISSING)];
-    must_fail(a_critical_record_is_in_the_file_twins, write_through, &twins);
+    let mutants = [(Mutant::WriteThroughAtOnce, MISSING), (Mutant::RoomBeforeOutput, MISSING)];
+    must_fail(a_critical_record_is_in_the_file_mutants, write_through, &mutants);
 }
 
 /// A critical record while the logger ends: the call returns, and the record is accounted for.
@@ -77,10 +77,10 @@ fn a_critical_record_does_not_wait_for_a_consumer_that_has_gone() {
 }
 
 #[test]
-fn a_critical_record_does_not_wait_for_a_consumer_that_has_gone_twins() {
-    let twins = [(Twin::EndUnsaid, "deadlock")];
-    let test = a_critical_record_does_not_wait_for_a_consumer_that_has_gone_twins;
-    must_fail(test, write_through_while_ending, &twins);
+fn a_critical_record_does_not_wait_for_a_consumer_that_has_gone_mutants() {
+    let mutants = [(Mutant::EndUnsaid, "deadlock")];
+    let test = a_critical_record_does_not_wait_for_a_consumer_that_has_gone_mutants;
+    must_fail(test, write_through_while_ending, &mutants);
 }
 
 /// One request is enough: the sweep that answers it saw what was logged before.
@@ -101,14 +101,14 @@ fn a_request_is_answered_by_a_sweep_that_follows_it() {
 }
 
 #[test]
-fn a_request_is_answered_by_a_sweep_that_follows_it_twins() {
+fn a_request_is_answered_by_a_sweep_that_follows_it_mutants() {
     const UNSWEPT: &str = "answered without a sweep";
-    let twins = [
-        (Twin::RequestReadLate, UNSWEPT),
-        (Twin::RequestAdd, UNSWEPT),
-        (Twin::RequestLoad, UNSWEPT),
+    let mutants = [
+        (Mutant::RequestReadLate, UNSWEPT),
+        (Mutant::RequestAdd, UNSWEPT),
+        (Mutant::RequestLoad, UNSWEPT),
     ];
-    must_fail(a_request_is_answered_by_a_sweep_that_follows_it_twins, request, &twins);
+    must_fail(a_request_is_answered_by_a_sweep_that_follows_it_mutants, request, &mutants);
 }
 
 /// A consumer that has nothing to do sleeps until it is woken. Two threads ask it for something,
@@ -132,13 +132,13 @@ fn no_wake_up_is_lost() {
 }
 
 #[test]
-fn no_wake_up_is_lost_twins() {
-    let twins = [
-        (Twin::WakeBeforeRequest, "deadlock"),
-        (Twin::WakeBeforeStop, "deadlock"),
-        (Twin::AttachLate, "deadlock"),
+fn no_wake_up_is_lost_mutants() {
+    let mutants = [
+        (Mutant::WakeBeforeRequest, "deadlock"),
+        (Mutant::WakeBeforeStop, "deadlock"),
+        (Mutant::AttachLate, "deadlock"),
     ];
-    must_fail(no_wake_up_is_lost_twins, sleep, &twins);
+    must_fail(no_wake_up_is_lost_mutants, sleep, &mutants);
 }
 
 /// A thread whose ring is full waits for a consumer that sleeps: it wakes it.
@@ -158,7 +158,7 @@ fn who_waits_for_room_wakes_the_consumer() {
 }
 
 #[test]
-fn who_waits_for_room_wakes_the_consumer_twins() {
-    let twins = [(Twin::WaitAsleep, "maximum number of branches")];
-    must_fail(who_waits_for_room_wakes_the_consumer_twins, wait_for_room, &twins);
+fn who_waits_for_room_wakes_the_consumer_mutants() {
+    let mutants = [(Mutant::WaitAsleep, "maximum number of branches")];
+    must_fail(who_waits_for_room_wakes_the_consumer_mutants, wait_for_room, &mutants);
 }

@@ -1,9 +1,9 @@
 //! Records that are dropped are counted.
 
 use super::{check, must_fail};
+use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::rig::{DropCount, Overflow, RECORD_WORDS, Rig};
 use kymo::loom_export::sync::{Arc, thread};
-use kymo::loom_export::twin::Twin;
 
 /// Who sees the total sees the counts behind it.
 fn count() {
@@ -25,12 +25,12 @@ fn the_total_of_drops_publishes_their_counts() {
 }
 
 #[test]
-fn the_total_of_drops_publishes_their_counts_twins() {
-    let twins = [
-        (Twin::DropsAdd, "a total without its counts"),
-        (Twin::DropsLoad, "a total without its counts"),
+fn the_total_of_drops_publishes_their_counts_mutants() {
+    let mutants = [
+        (Mutant::DropsAdd, "a total without its counts"),
+        (Mutant::DropsLoad, "a total without its counts"),
     ];
-    must_fail(the_total_of_drops_publishes_their_counts_twins, count, &twins);
+    must_fail(the_total_of_drops_publishes_their_counts_mutants, count, &mutants);
 }
 
 /// A thread whose ring holds one record logs three, and ends.
@@ -55,7 +55,7 @@ fn written_and_dropped_are_what_was_logged() {
 }
 
 #[test]
-fn written_and_dropped_are_what_was_logged_twins() {
-    let twins = [(Twin::MarkBeforeLook, "a record is missing")];
-    must_fail(written_and_dropped_are_what_was_logged_twins, full_ring, &twins);
+fn written_and_dropped_are_what_was_logged_mutants() {
+    let mutants = [(Mutant::MarkBeforeLook, "a record is missing")];
+    must_fail(written_and_dropped_are_what_was_logged_mutants, full_ring, &mutants);
 }

@@ -1,9 +1,9 @@
 //! Rings that go round: a flight recorder that is dumped, and records that overwrite older ones.
 
 use super::{check, must_fail};
+use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::rig::{RECORD_WORDS, Rig};
 use kymo::loom_export::sync::thread;
-use kymo::loom_export::twin::Twin;
 
 /// A thread records, and asks for a dump. When that returns, the record is in the file, and was
 /// counted as dumped, while the consumer comes and goes.
@@ -26,10 +26,10 @@ fn what_was_recorded_before_a_dump_is_in_the_file() {
 }
 
 #[test]
-fn what_was_recorded_before_a_dump_is_in_the_file_twins() {
+fn what_was_recorded_before_a_dump_is_in_the_file_mutants() {
     const MISSING: &str = "asked for, and not dumped";
-    let twins = [(Twin::DumpAskedStore, MISSING), (Twin::DumpAskedLoad, MISSING)];
-    must_fail(what_was_recorded_before_a_dump_is_in_the_file_twins, dump, &twins);
+    let mutants = [(Mutant::DumpAskedStore, MISSING), (Mutant::DumpAskedLoad, MISSING)];
+    must_fail(what_was_recorded_before_a_dump_is_in_the_file_mutants, dump, &mutants);
 }
 
 /// A thread records while another one asks for a dump: what is in the file is in one piece, from some

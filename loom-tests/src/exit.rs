@@ -1,9 +1,9 @@
 //! A thread ends with records left in its ring.
 
 use super::{check, must_fail};
+use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::rig::{Overflow, RECORD_WORDS, Rig};
 use kymo::loom_export::sync::thread;
-use kymo::loom_export::twin::Twin;
 
 /// A thread logs two records, which are two batches, and ends. The consumer, which notices, writes
 /// both of them before the thread's totals.
@@ -34,12 +34,12 @@ fn a_thread_has_ended_when_all_of_it_is_written() {
 }
 
 #[test]
-fn a_thread_has_ended_when_all_of_it_is_written_twins() {
-    let twins = [
-        (Twin::FinishedEarly, "lost"),
-        (Twin::EndedLast, "lost"),
-        (Twin::EndedStore, "lost"),
-        (Twin::EndedLoad, "lost"),
+fn a_thread_has_ended_when_all_of_it_is_written_mutants() {
+    let mutants = [
+        (Mutant::FinishedEarly, "lost"),
+        (Mutant::EndedLast, "lost"),
+        (Mutant::EndedStore, "lost"),
+        (Mutant::EndedLoad, "lost"),
     ];
-    must_fail(a_thread_has_ended_when_all_of_it_is_written_twins, exit, &twins);
+    must_fail(a_thread_has_ended_when_all_of_it_is_written_mutants, exit, &mutants);
 }

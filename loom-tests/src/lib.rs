@@ -12,7 +12,7 @@
 //! interleavings it took.
 //!
 //! One file for each part of kymo, one function for each story. A story is followed by its negative
-//! twins, which run it with one line of kymo broken (`kymo::loom_export::twin::Twin` says which)
+//! mutants, which run it with one line of kymo broken (`kymo::loom_export::mutant::Mutant` says which)
 //! and pass only if the model fails, in the way they expect.
 //!
 //! What loom cannot show: reorderings of relaxed accesses within a thread. It also leaves
@@ -32,7 +32,7 @@ mod ring;
 mod shutdown;
 mod signal;
 
-use kymo::loom_export::twin::{Twin, breaking};
+use kymo::loom_export::mutant::{Mutant, breaking};
 use std::any::type_name;
 use std::panic;
 use std::process::Command;
@@ -50,35 +50,35 @@ fn check(name: &str, story: impl Fn() + Send + Sync + 'static) {
 /// Runs a story with one place broken after the other, and insists each time that loom finds an
 /// interleaving that panics with the message. `test` is the test that calls this.
 ///
-/// Each twin is a process of its own, which ends where it panics. To unwind instead is not possible
+/// Each mutant is a process of its own, which ends where it panics. To unwind instead is not possible
 /// everywhere: loom drops what the model's other threads have on their stacks, and aborts where
 /// that has a destructor which is part of the model.
-fn must_fail<T: Fn()>(_test: T, story: fn(), twins: &[(Twin, &str)]) {
-    if let Ok(twin) = std::env::var(TWIN) {
-        let (place, _) = twins[twin.parse::<usize>().expect("the index of a twin")];
+fn must_fail<T: Fn()>(_test: T, story: fn(), mutants: &[(Mutant, &str)]) {
+    if let Ok(mutant) = std::env::var(MUTANT) {
+        let (place, _) = mutants[mutant.parse::<usize>().expect("the index of a mutant")];
         return fail(place, story);
     }
     let (_, test) = type_name::<T>().split_once("::").expect("a path in this crate");
-    for (index, (place, message)) in twins.iter().enumerate() {
-        let mut twin = Command::new(std::env::current_exe().expect("this program's path"));
-        twin.args([test, "--exact", "--nocapture"]).env(TWIN, index.to_string());
-        let twin = twin.output().expect("this program runs");
-        let said = String::from_utf8_lossy(&twin.stdout);
-        assert_ne!(twin.status.code(), Some(0), "{place:?}: the model does not notice\n{said}");
-        assert_eq!(twin.status.code(), Some(PANICKED), "{place:?}: {said}");
+    for (index, (place, message)) in mutants.iter().enumerate() {
+        let mut mutant = Command::new(std::env::current_exe().expect("this program's path"));
+        mutant.args([test, "--exact", "--nocapture"]).env(MUTANT, index.to_string());
+        let mutant = mutant.output().expect("this program runs");
+        let said = String::from_utf8_lossy(&mutant.stdout);
+        assert_ne!(mutant.status.code(), Some(0), "{place:?}: the model does not notice\n{said}");
+        assert_eq!(mutant.status.code(), Some(PANICKED), "{place:?}: {said}");
         assert!(said.contains(message), "{place:?} fails, but not with {message:?}: {said}");
         let runs = said.lines().find(|line| line.starts_with("noticed"));
         println!("{place:?}: {}", runs.unwrap_or_default());
     }
 }
 
-/// The variable that tells a process which twin it is.
-const TWIN: &str = "KYMO_LOOM_TWIN";
+/// The variable that tells a process which mutant it is.
+const MUTANT: &str = "KYMO_LOOM_MUTANT";
 
-/// How a twin ends that panicked.
+/// How a mutant ends that panicked.
 const PANICKED: i32 = 42;
 
-fn fail(place: Twin, story: fn()) {
+fn fail(place: Mutant, story: fn()) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     panic::set_hook(Box::new(move |info| {

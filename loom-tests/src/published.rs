@@ -1,10 +1,10 @@
 //! A thread looks for the logger while that ends.
 
 use super::{check, must_fail};
+use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::published::Published;
 use kymo::loom_export::sync::atomic::{AtomicBool, Ordering};
 use kymo::loom_export::sync::thread;
-use kymo::loom_export::twin::Twin;
 use std::sync::Arc;
 
 /// A value that says, to loom, when it was dropped. It stays where it is, as a freed logger would not.
@@ -20,7 +20,7 @@ impl Drop for Logger {
 /// One thread gets a handle while another one withdraws the logger and drops it: whoever got one has a
 /// logger.
 fn end() {
-    // Some bytes of each interleaving are left, so that a twin that frees too early does no harm.
+    // Some bytes of each interleaving are left, so that a mutant that frees too early does no harm.
     let dropped: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
     let published: Arc<Published<Logger>> = Arc::default();
     let logger = Arc::new(Logger(dropped));
@@ -46,8 +46,8 @@ fn a_logger_that_was_found_is_there() {
 }
 
 #[test]
-fn a_logger_that_was_found_is_there_twins() {
+fn a_logger_that_was_found_is_there_mutants() {
     const FREED: &str = "freed, and in use";
-    let twins = [(Twin::PublishedFreed, FREED), (Twin::PublishedReaders, FREED)];
-    must_fail(a_logger_that_was_found_is_there_twins, end, &twins);
+    let mutants = [(Mutant::PublishedFreed, FREED), (Mutant::PublishedReaders, FREED)];
+    must_fail(a_logger_that_was_found_is_there_mutants, end, &mutants);
 }

@@ -3,6 +3,7 @@
 //! Records are two words long, a header and a number, if the story does not say otherwise.
 
 use super::{check, must_fail};
+use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::ring::consumer::records;
 use kymo::loom_export::ring::storage::layout::{Identity, Mode};
 use kymo::loom_export::ring::storage::memory::Ring;
@@ -12,7 +13,6 @@ use kymo::loom_export::ring::storage::{LogMark, bounded, overwriting};
 use kymo::loom_export::ring::{WORD_BYTES, WordProducer};
 use kymo::loom_export::sync::atomic::{AtomicU64, Ordering};
 use kymo::loom_export::sync::{Arc, thread};
-use kymo::loom_export::twin::Twin;
 
 /// The ring is almost full of records that were not read when the consumer begins to copy, and the
 /// producer goes on: the consumer gets whole records, and counts those that it does not get.
@@ -37,18 +37,18 @@ fn what_is_overwritten_while_it_is_copied_is_never_returned() {
 }
 
 #[test]
-fn what_is_overwritten_while_it_is_copied_is_never_returned_twins() {
-    let twins = [
-        (Twin::RecorderTailStore, "has a length"),
-        (Twin::RecorderTailLoad, "has a length"),
-        (Twin::RecorderReserveFence, "assertion"),
-        (Twin::RecorderCopyFence, "assertion"),
-        (Twin::RecorderUnvalidated, "assertion"),
+fn what_is_overwritten_while_it_is_copied_is_never_returned_mutants() {
+    let mutants = [
+        (Mutant::RingTailStore, "has a length"),
+        (Mutant::RingTailLoad, "has a length"),
+        (Mutant::RingReserveFence, "assertion"),
+        (Mutant::RingCopyFence, "assertion"),
+        (Mutant::RingUnvalidated, "assertion"),
     ];
     must_fail(
-        what_is_overwritten_while_it_is_copied_is_never_returned_twins,
+        what_is_overwritten_while_it_is_copied_is_never_returned_mutants,
         overwrite_while_reading,
-        &twins,
+        &mutants,
     );
 }
 
@@ -76,13 +76,13 @@ fn a_consumer_that_was_lapped_counts_exactly() {
 }
 
 #[test]
-fn a_consumer_that_was_lapped_counts_exactly_twins() {
-    let twins = [
-        (Twin::RecorderReserveFence, "assertion"),
-        (Twin::RecorderCopyFence, "assertion"),
-        (Twin::RecorderIndexEarly, "assertion"),
+fn a_consumer_that_was_lapped_counts_exactly_mutants() {
+    let mutants = [
+        (Mutant::RingReserveFence, "assertion"),
+        (Mutant::RingCopyFence, "assertion"),
+        (Mutant::RingIndexEarly, "assertion"),
     ];
-    must_fail(a_consumer_that_was_lapped_counts_exactly_twins, lapped, &twins);
+    must_fail(a_consumer_that_was_lapped_counts_exactly_mutants, lapped, &mutants);
 }
 
 /// A thread logs to an overwriting ring and ends.
@@ -103,12 +103,12 @@ fn what_a_thread_left_in_an_overwriting_recorder_is_read() {
 }
 
 #[test]
-fn what_a_thread_left_in_an_overwriting_recorder_is_read_twins() {
-    let twins = [(Twin::RecorderEndedStore, "lost"), (Twin::RecorderEndedLoad, "lost")];
+fn what_a_thread_left_in_an_overwriting_recorder_is_read_mutants() {
+    let mutants = [(Mutant::RingEndedStore, "lost"), (Mutant::RingEndedLoad, "lost")];
     must_fail(
-        what_a_thread_left_in_an_overwriting_recorder_is_read_twins,
+        what_a_thread_left_in_an_overwriting_recorder_is_read_mutants,
         overwriting_exit,
-        &twins,
+        &mutants,
     );
 }
 
@@ -134,10 +134,10 @@ fn recovery_finds_a_prefix() {
 }
 
 #[test]
-fn recovery_finds_a_prefix_twins() {
-    let twins =
-        [(Twin::RecorderTailStore, "assertion"), (Twin::RecorderCommitBeforeWrite, "assertion")];
-    must_fail(recovery_finds_a_prefix_twins, publish_and_die, &twins);
+fn recovery_finds_a_prefix_mutants() {
+    let mutants =
+        [(Mutant::RingTailStore, "assertion"), (Mutant::RingCommitBeforeWrite, "assertion")];
+    must_fail(recovery_finds_a_prefix_mutants, publish_and_die, &mutants);
 }
 
 /// A process dies at any moment while one thread logs and its consumer writes a log. Who recovers
@@ -186,9 +186,9 @@ fn recovery_finds_each_record_once() {
 }
 
 #[test]
-fn recovery_finds_each_record_once_twins() {
-    let twins = [(Twin::RecorderAccountUnsaid, "twice or not at all")];
-    must_fail(recovery_finds_each_record_once_twins, recovery, &twins);
+fn recovery_finds_each_record_once_mutants() {
+    let mutants = [(Mutant::RingAccountUnsaid, "twice or not at all")];
+    must_fail(recovery_finds_each_record_once_mutants, recovery, &mutants);
 }
 
 /// The same with an overwriting ring that nobody consumes, and that is being written over.
@@ -217,10 +217,9 @@ fn recovery_finds_the_newest() {
 }
 
 #[test]
-fn recovery_finds_the_newest_twins() {
-    let twins =
-        [(Twin::RecorderTailStore, "assertion"), (Twin::RecorderReserveFence, "miscounted")];
-    must_fail(recovery_finds_the_newest_twins, recovery_of_the_newest, &twins);
+fn recovery_finds_the_newest_mutants() {
+    let mutants = [(Mutant::RingTailStore, "assertion"), (Mutant::RingReserveFence, "miscounted")];
+    must_fail(recovery_finds_the_newest_mutants, recovery_of_the_newest, &mutants);
 }
 
 fn ring(mode: Mode, words: u64) -> Ring {

@@ -1,9 +1,9 @@
 //! A thread makes its ring while the consumer sweeps.
 
 use super::{check, must_fail};
+use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::rig::{Overflow, RECORD_WORDS, Rig};
 use kymo::loom_export::sync::thread;
-use kymo::loom_export::twin::Twin;
 
 /// Two threads make their rings. One of them logs and asks for one sweep: this finds the ring and
 /// the record, wherever the consumer was.
@@ -31,12 +31,12 @@ fn a_request_that_follows_a_registration_finds_the_ring() {
 }
 
 #[test]
-fn a_request_that_follows_a_registration_finds_the_ring_twins() {
+fn a_request_that_follows_a_registration_finds_the_ring_mutants() {
     const UNFOUND: &str = "the ring was not found";
-    let twins = [
-        (Twin::FlagClearedLate, UNFOUND),
-        (Twin::RequestAdd, UNFOUND),
-        (Twin::RequestLoad, UNFOUND),
+    let mutants = [
+        (Mutant::FlagClearedLate, UNFOUND),
+        (Mutant::RequestAdd, UNFOUND),
+        (Mutant::RequestLoad, UNFOUND),
     ];
-    must_fail(a_request_that_follows_a_registration_finds_the_ring_twins, register, &twins);
+    must_fail(a_request_that_follows_a_registration_finds_the_ring_mutants, register, &mutants);
 }

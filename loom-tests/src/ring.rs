@@ -4,11 +4,11 @@
 //! say otherwise.
 
 use super::{check, must_fail};
+use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::ring::consumer::records;
 use kymo::loom_export::ring::producer::Lent;
 use kymo::loom_export::ring::{WORD_BYTES, WordConsumer, WordProducer, header, ring};
 use kymo::loom_export::sync::thread;
-use kymo::loom_export::twin::Twin;
 
 /// What loom says when a thread touches a word that is not, or not yet, its own.
 const RACE: &str = "Causality violation";
@@ -29,13 +29,13 @@ fn a_record_arrives_whole() {
 }
 
 #[test]
-fn a_record_arrives_whole_twins() {
-    let twins = [
-        (Twin::RecorderTailStore, RACE),
-        (Twin::RecorderTailLoad, RACE),
-        (Twin::RecorderCommitBeforeWrite, RACE),
+fn a_record_arrives_whole_mutants() {
+    let mutants = [
+        (Mutant::RingTailStore, RACE),
+        (Mutant::RingTailLoad, RACE),
+        (Mutant::RingCommitBeforeWrite, RACE),
     ];
-    must_fail(a_record_arrives_whole_twins, publish_and_consume, &twins);
+    must_fail(a_record_arrives_whole_mutants, publish_and_consume, &mutants);
 }
 
 /// Three records through a ring that holds one, so that each waits for the one before.
@@ -56,9 +56,9 @@ fn a_full_ring_is_written_over_only_where_it_was_read() {
 }
 
 #[test]
-fn a_full_ring_is_written_over_only_where_it_was_read_twins() {
-    let twins = [(Twin::RecorderHeadStore, RACE), (Twin::RecorderHeadLoad, RACE)];
-    must_fail(a_full_ring_is_written_over_only_where_it_was_read_twins, ring_full, &twins);
+fn a_full_ring_is_written_over_only_where_it_was_read_mutants() {
+    let mutants = [(Mutant::RingHeadStore, RACE), (Mutant::RingHeadLoad, RACE)];
+    must_fail(a_full_ring_is_written_over_only_where_it_was_read_mutants, ring_full, &mutants);
 }
 
 /// Records of three words through a ring of eight: behind the second two words are left, which are
@@ -79,9 +79,9 @@ fn a_record_does_not_wrap() {
 }
 
 #[test]
-fn a_record_does_not_wrap_twins() {
-    let twins = [(Twin::FillerLate, "has a length")];
-    must_fail(a_record_does_not_wrap_twins, wrap, &twins);
+fn a_record_does_not_wrap_mutants() {
+    let mutants = [(Mutant::FillerLate, "has a length")];
+    must_fail(a_record_does_not_wrap_mutants, wrap, &mutants);
 }
 
 /// The same in words that are lent again when the ring has gone round: what is skipped is published by
@@ -107,14 +107,14 @@ fn words_are_lent_again_behind_the_wrap() {
 }
 
 #[test]
-fn words_are_lent_again_behind_the_wrap_twins() {
-    let twins = [
-        (Twin::RecorderHeadStore, RACE),
-        (Twin::RecorderHeadLoad, RACE),
-        (Twin::RecorderTailStore, RACE),
-        (Twin::RecorderTailLoad, RACE),
+fn words_are_lent_again_behind_the_wrap_mutants() {
+    let mutants = [
+        (Mutant::RingHeadStore, RACE),
+        (Mutant::RingHeadLoad, RACE),
+        (Mutant::RingTailStore, RACE),
+        (Mutant::RingTailLoad, RACE),
     ];
-    must_fail(words_are_lent_again_behind_the_wrap_twins, wrap_lent, &twins);
+    must_fail(words_are_lent_again_behind_the_wrap_mutants, wrap_lent, &mutants);
 }
 
 /// A thread logs and ends. The consumer, which learns of the end, must have all records by then.
@@ -137,13 +137,13 @@ fn what_a_thread_logged_last_is_read() {
 }
 
 #[test]
-fn what_a_thread_logged_last_is_read_twins() {
-    let twins = [
-        (Twin::LastLook, "lost"),
-        (Twin::RecorderEndedStore, "lost"),
-        (Twin::RecorderEndedLoad, "lost"),
+fn what_a_thread_logged_last_is_read_mutants() {
+    let mutants = [
+        (Mutant::LastLook, "lost"),
+        (Mutant::RingEndedStore, "lost"),
+        (Mutant::RingEndedLoad, "lost"),
     ];
-    must_fail(what_a_thread_logged_last_is_read_twins, thread_exit, &twins);
+    must_fail(what_a_thread_logged_last_is_read_mutants, thread_exit, &mutants);
 }
 
 /// Logs a record of `words` words, waiting for room; its words behind the header are all `number`.

@@ -1,9 +1,9 @@
 //! The logger is shut down while threads log.
 
 use super::{check, must_fail};
+use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::rig::{Ended, Overflow, RECORD_WORDS, Rig};
 use kymo::loom_export::sync::thread;
-use kymo::loom_export::twin::Twin;
 
 /// What was logged before the stop is written.
 fn drain() {
@@ -21,9 +21,9 @@ fn what_was_logged_before_the_stop_is_written() {
 }
 
 #[test]
-fn what_was_logged_before_the_stop_is_written_twins() {
-    let twins = [(Twin::StopStore, "left behind"), (Twin::StopLoad, "left behind")];
-    must_fail(what_was_logged_before_the_stop_is_written_twins, drain, &twins);
+fn what_was_logged_before_the_stop_is_written_mutants() {
+    let mutants = [(Mutant::StopStore, "left behind"), (Mutant::StopLoad, "left behind")];
+    must_fail(what_was_logged_before_the_stop_is_written_mutants, drain, &mutants);
 }
 
 /// A thread makes its ring and logs while the logger ends.
@@ -57,9 +57,9 @@ fn every_record_is_accounted_for() {
 }
 
 #[test]
-fn every_record_is_accounted_for_twins() {
-    let twins = [(Twin::RegistryStaysOpen, "not accounted for")];
-    must_fail(every_record_is_accounted_for_twins, stop_while_logging, &twins);
+fn every_record_is_accounted_for_mutants() {
+    let mutants = [(Mutant::RegistryStaysOpen, "not accounted for")];
+    must_fail(every_record_is_accounted_for_mutants, stop_while_logging, &mutants);
 }
 
 /// The same with a ring that holds two records. Of the three, the first `early` are logged before
@@ -86,9 +86,9 @@ fn every_drop_is_accounted_for() {
 }
 
 #[test]
-fn every_drop_is_accounted_for_twins() {
-    let twins = [(Twin::LateDropsForgotten, "not accounted for")];
-    must_fail(every_drop_is_accounted_for_twins, stop_while_dropping, &twins);
+fn every_drop_is_accounted_for_mutants() {
+    let mutants = [(Mutant::LateDropsForgotten, "not accounted for")];
+    must_fail(every_drop_is_accounted_for_mutants, stop_while_dropping, &mutants);
 }
 
 /// The same with a thread that waits for room: it does not wait for a consumer that has gone. (The
@@ -103,9 +103,9 @@ fn nobody_waits_for_a_consumer_that_has_gone() {
 }
 
 #[test]
-fn nobody_waits_for_a_consumer_that_has_gone_twins() {
-    let twins = [(Twin::ModeStaysOpen, "maximum number of branches")];
-    must_fail(nobody_waits_for_a_consumer_that_has_gone_twins, stop_while_waiting, &twins);
+fn nobody_waits_for_a_consumer_that_has_gone_mutants() {
+    let mutants = [(Mutant::ModeStaysOpen, "maximum number of branches")];
+    must_fail(nobody_waits_for_a_consumer_that_has_gone_mutants, stop_while_waiting, &mutants);
 }
 
 /// A thread flushes while the logger ends: the flush ends, and says whether it has worked.
@@ -130,10 +130,12 @@ fn a_flush_ends_with_the_logger() {
 }
 
 #[test]
-fn a_flush_ends_with_the_logger_twins() {
-    let twins =
-        [(Twin::EndUnsaid, "deadlock"), (Twin::RoomBeforeOutput, "flushed, and not in the file")];
-    must_fail(a_flush_ends_with_the_logger_twins, stop_while_flushing, &twins);
+fn a_flush_ends_with_the_logger_mutants() {
+    let mutants = [
+        (Mutant::EndUnsaid, "deadlock"),
+        (Mutant::RoomBeforeOutput, "flushed, and not in the file"),
+    ];
+    must_fail(a_flush_ends_with_the_logger_mutants, stop_while_flushing, &mutants);
 }
 
 /// A thread is given words of its ring while the logger ends: it notices all the same.
@@ -156,7 +158,7 @@ fn a_thread_notices_that_its_logger_has_ended() {
 }
 
 #[test]
-fn a_thread_notices_that_its_logger_has_ended_twins() {
-    let twins = [(Twin::LendOverClosed, "logs for ever")];
-    must_fail(a_thread_notices_that_its_logger_has_ended_twins, stop_while_lending, &twins);
+fn a_thread_notices_that_its_logger_has_ended_mutants() {
+    let mutants = [(Mutant::LimitOverClosed, "logs for ever")];
+    must_fail(a_thread_notices_that_its_logger_has_ended_mutants, stop_while_lending, &mutants);
 }

@@ -2,10 +2,10 @@
 //! signal leaves it with the thread that stands by, and goes on.
 
 use super::{check, must_fail};
+use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::rig::{Overflow, RECORD_WORDS, Rig, TERMINATED, Termination};
 use kymo::loom_export::sync::atomic::{AtomicU64, Ordering};
 use kymo::loom_export::sync::{Arc, thread};
-use kymo::loom_export::twin::Twin;
 
 /// A thread logs two records, which are two batches, and crashes, while another one has logged a
 /// third. When the handler goes on, all of them are in the file, and its mark.
@@ -35,16 +35,16 @@ fn what_was_logged_before_a_crash_is_in_the_file() {
 }
 
 #[test]
-fn what_was_logged_before_a_crash_is_in_the_file_twins() {
+fn what_was_logged_before_a_crash_is_in_the_file_mutants() {
     const MISSING: &str = "answered, and not in the file";
-    let twins = [
-        (Twin::SignalServedEarly, MISSING),
-        (Twin::SignalRequest, MISSING),
-        (Twin::SignalPendingLoad, MISSING),
-        (Twin::SignalAcknowledge, MISSING),
-        (Twin::SignalServedLoad, MISSING),
+    let mutants = [
+        (Mutant::SignalServedEarly, MISSING),
+        (Mutant::SignalRequest, MISSING),
+        (Mutant::SignalPendingLoad, MISSING),
+        (Mutant::SignalAcknowledge, MISSING),
+        (Mutant::SignalServedLoad, MISSING),
     ];
-    must_fail(what_was_logged_before_a_crash_is_in_the_file_twins, crash, &twins);
+    must_fail(what_was_logged_before_a_crash_is_in_the_file_mutants, crash, &mutants);
 }
 
 /// Two threads crash at once, or one after the other; one of them has logged. This is in the file when
@@ -73,9 +73,9 @@ fn two_threads_may_crash_at_once() {
 }
 
 #[test]
-fn two_threads_may_crash_at_once_twins() {
-    let twins = [(Twin::SignalServedEarly, "answered, and not drained")];
-    must_fail(two_threads_may_crash_at_once_twins, two, &twins);
+fn two_threads_may_crash_at_once_mutants() {
+    let mutants = [(Mutant::SignalServedEarly, "answered, and not drained")];
+    must_fail(two_threads_may_crash_at_once_mutants, two, &mutants);
 }
 
 /// A handler leaves a termination signal and returns: who takes it gets all of it, and sees what its
@@ -101,9 +101,9 @@ fn a_signal_is_left_whole() {
 }
 
 #[test]
-fn a_signal_is_left_whole_twins() {
-    let twins = [(Twin::PendingPost, "not seen"), (Twin::PendingTake, "not seen")];
-    must_fail(a_signal_is_left_whole_twins, leave, &twins);
+fn a_signal_is_left_whole_mutants() {
+    let mutants = [(Mutant::PendingPost, "not seen"), (Mutant::PendingTake, "not seen")];
+    must_fail(a_signal_is_left_whole_mutants, leave, &mutants);
 }
 
 /// The standby has taken a termination signal. When it ends the process, what was logged before is in
@@ -131,10 +131,10 @@ fn a_terminated_process_is_drained() {
 }
 
 #[test]
-fn a_terminated_process_is_drained_twins() {
+fn a_terminated_process_is_drained_mutants() {
     const MISSING: &str = "ended, and not in the file";
-    let twins = [(Twin::SignalRequest, MISSING), (Twin::SignalPendingLoad, MISSING)];
-    must_fail(a_terminated_process_is_drained_twins, terminate, &twins);
+    let mutants = [(Mutant::SignalRequest, MISSING), (Mutant::SignalPendingLoad, MISSING)];
+    must_fail(a_terminated_process_is_drained_mutants, terminate, &mutants);
 }
 
 /// A termination signal comes while the thread that stands by ends: one of the two acts on it.
@@ -155,8 +155,8 @@ fn a_signal_has_its_effect_once() {
 }
 
 #[test]
-fn a_signal_has_its_effect_once_twins() {
+fn a_signal_has_its_effect_once_mutants() {
     const NOBODY: &str = "not exactly one acts";
-    let twins = [(Twin::PendingCloseBlind, NOBODY), (Twin::PendingPostBlind, NOBODY)];
-    must_fail(a_signal_has_its_effect_once_twins, stand_down, &twins);
+    let mutants = [(Mutant::PendingCloseBlind, NOBODY), (Mutant::PendingPostBlind, NOBODY)];
+    must_fail(a_signal_has_its_effect_once_mutants, stand_down, &mutants);
 }

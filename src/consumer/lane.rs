@@ -7,6 +7,7 @@ use crate::consumer::sweep::{Shares, Sweep, join};
 use crate::drop_reason::DropReason;
 use crate::format::frame::Clock;
 use crate::level::Level;
+use crate::mutant::{self, Mutant};
 use crate::ring::consumer::records;
 use crate::ring::record::Record;
 use crate::ring::storage::LogMark;
@@ -23,7 +24,6 @@ use crate::shared::registry::NewRing;
 use crate::shared::state::{Drops, RingState};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
-use crate::twin::{self, Twin};
 
 /// A thread as the consumer sees it.
 pub(crate) struct Lane {
@@ -135,7 +135,7 @@ impl Lane {
         let written = self.written();
         let mut ended = self.state.has_ended();
         let committed = self.ring.look();
-        if twin::broken(Twin::EndedLast) {
+        if mutant::broken(Mutant::EndedLast) {
             ended = self.state.has_ended();
         }
         let first_look = committed.words();
@@ -184,11 +184,11 @@ impl Lane {
             self.sweep.gap_words = if all { words_before } else { words_before.min(taken) };
             gap.words_before = words_before - self.sweep.gap_words;
         }
-        if ended && all && !twin::broken(Twin::MarkBeforeLook) {
+        if ended && all && !mutant::broken(Mutant::MarkBeforeLook) {
             // Of a thread that has ended this finds all drops; what it logged has just been taken.
             see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
         }
-        self.sweep.finished = ended && (all || twin::broken(Twin::FinishedEarly));
+        self.sweep.finished = ended && (all || mutant::broken(Mutant::FinishedEarly));
         left
     }
 

@@ -40,6 +40,7 @@ pub(crate) use watch::{Hook, Log, Watch};
 use crate::clock::Observation;
 use crate::clock::discipline::{Discipline, Observed};
 use crate::format::frame::ClockSet;
+use crate::mutant::{self, Mutant};
 use crate::ring::storage::LogMark;
 use crate::segment::Output;
 use crate::shared::core::Core;
@@ -47,7 +48,6 @@ use crate::shared::mailbox::Request;
 use crate::shared::orphans::Orphan;
 use crate::shared::registry::NewRing;
 use crate::sync::{Arc, thread};
-use crate::twin::{self, Twin};
 
 /// What became of everything that was logged.
 #[derive(Debug, Default)]
@@ -170,7 +170,7 @@ impl<O: Output> Consumer<O> {
     /// Sweeps until it is told to stop, then drains what is left and closes the segment. After each
     /// sweep it calls `wait` with what that found; it may sleep with `park`.
     pub(crate) fn run(&mut self, mut wait: impl FnMut(Found)) -> (Report, Vec<Orphan>) {
-        if !twin::broken(Twin::AttachLate) {
+        if !mutant::broken(Mutant::AttachLate) {
             self.core.control.attach(thread::current());
         }
         loop {
@@ -191,7 +191,7 @@ impl<O: Output> Consumer<O> {
                 true => Found::Records,
                 false => Found::Nothing,
             });
-            if twin::broken(Twin::AttachLate) {
+            if mutant::broken(Mutant::AttachLate) {
                 self.core.control.attach(thread::current());
             }
         }
@@ -213,7 +213,7 @@ impl<O: Output> Consumer<O> {
         let moved = self.core.reopen_request.take();
         let took = self.sweep();
         self.dump_if_wanted(asked, crate::clock::monotonic_ns);
-        if twin::broken(Twin::RequestReadLate) {
+        if mutant::broken(Mutant::RequestReadLate) {
             (request, _) = self.core.control.begin_sweep();
         }
         if moved {
@@ -287,7 +287,7 @@ impl<O: Output> Consumer<O> {
     /// Writes what was taken from some lanes, and gives their rings the room back; where it cannot
     /// be written, counts it as dropped.
     fn commit(&mut self, lanes: Range<usize>) {
-        if twin::broken(Twin::RoomBeforeOutput) {
+        if mutant::broken(Mutant::RoomBeforeOutput) {
             self.lanes[lanes.clone()].iter_mut().for_each(Lane::commit);
         }
         if self.append_from(lanes.clone()) {
@@ -521,7 +521,7 @@ impl<O: Output> Consumer<O> {
             self.add_lane(ring);
         }
         for lane in &self.lanes {
-            if !twin::broken(Twin::ModeStaysOpen) {
+            if !mutant::broken(Mutant::ModeStaysOpen) {
                 lane.state.cursor.close();
             }
         }

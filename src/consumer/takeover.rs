@@ -5,12 +5,12 @@ use crate::consumer::Consumer;
 use crate::consumer::account::Left;
 use crate::consumer::dump::Reason;
 use crate::consumer::lane::Lane;
+use crate::mutant::{self, Mutant};
 use crate::segment::Output;
 use crate::segment::writer::dictionary::Dictionary;
 use crate::segment::writer::frames;
 use crate::segment::writer::staging::Staging;
 use crate::shared::mailbox::Request;
-use crate::twin::{self, Twin};
 
 impl<O: Output> Consumer<O> {
     /// Serves what a signal handler asks for, if one does: drains the rings of all that was in them
@@ -21,7 +21,7 @@ impl<O: Output> Consumer<O> {
             // `close` does all of it.
             return true;
         }
-        if twin::broken(Twin::SignalServedEarly) {
+        if mutant::broken(Mutant::SignalServedEarly) {
             self.core.emergency.mailbox.acknowledge(request);
         }
         let deadline_ns = self.core.emergency.mailbox.deadline_ns(request);

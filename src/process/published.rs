@@ -15,9 +15,9 @@
 //!   but the reader may be a thread that a signal handler interrupted, and that the withdrawal itself runs
 //!   in.
 
+use crate::mutant::{self, Mutant};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use crate::twin::{self, Twin};
 
 /// See the module.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl<T> Published<T> {
     pub fn get(&self) -> Option<Arc<T>> {
         // Acquire: pairs with the release of the withdrawal's look, if that came first: then the
         // pointer is null.
-        let acquire = twin::ordering(Ordering::Acquire, Twin::PublishedReaders);
+        let acquire = mutant::ordering(Ordering::Acquire, Mutant::PublishedReaders);
         self.readers.fetch_add(1, acquire);
         // Acquire: pairs with the release in `publish`.
         let pointer = self.pointer.load(Ordering::Acquire);
@@ -102,7 +102,7 @@ impl<T> Published<T> {
         let readers = self.readers.fetch_add(0, Ordering::AcqRel);
         // SAFETY: made by `Arc::into_raw` in `publish`, and taken out once.
         let value = unsafe { Arc::from_raw(pointer) };
-        if readers > 0 && !twin::broken(Twin::PublishedFreed) {
+        if readers > 0 && !mutant::broken(Mutant::PublishedFreed) {
             // INV-1.
             std::mem::forget(value.clone());
         }

@@ -2,6 +2,7 @@
 //!
 //! See `ring` for the invariants.
 
+use crate::mutant::{self, Mutant};
 use crate::ring::WORD_BYTES;
 use crate::ring::address;
 use crate::ring::bytes;
@@ -9,7 +10,6 @@ use crate::ring::storage::LogMark;
 use crate::ring::storage::accounts::Accounts;
 use crate::ring::storage::bounded::{Reader, Words};
 use crate::ring::storage::file::RingFile;
-use crate::twin::{self, Twin};
 
 /// Reads records from a ring.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Consumer {
         // between would be lost.
         let mut ended = self.reader.is_abandoned();
         self.reader.look();
-        if twin::broken(Twin::LastLook) {
+        if mutant::broken(Mutant::LastLook) {
             ended = self.reader.is_abandoned();
         }
         Committed { words: self.reader.committed(), ended }

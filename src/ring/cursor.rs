@@ -13,13 +13,13 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;
 
+use crate::mutant::{self, Mutant};
 use crate::ring::known_sites::KnownSites;
 use crate::ring::producer::Lent;
 use crate::ring::recorders::Recorders;
 use crate::ring::storage::bounded::Publisher;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::statics::{AtomicPtr, compiler_fence};
-use crate::twin::{self, Twin};
 
 /// No words are lent to this level.
 const NONE: usize = 0;
@@ -238,7 +238,7 @@ impl Cursor {
             // Relaxed, both: the consumer only ever stores `CLOSED`, of which nothing depends; what
             // it stores between the two is kept.
             let before = limit.load(Ordering::Relaxed);
-            if twin::broken(Twin::LendOverClosed) && before != CLOSED {
+            if mutant::broken(Mutant::LimitOverClosed) && before != CLOSED {
                 limit.store(lent.end.addr(), Ordering::Relaxed);
             } else if before != CLOSED && before != lent.end.addr() {
                 let _ = limit.compare_exchange(

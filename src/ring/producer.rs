@@ -8,11 +8,11 @@
 //!
 //! See `ring` for the invariants.
 
+use crate::mutant::{self, Mutant};
 use crate::ring::LENT_END;
 use crate::ring::MAX_RECORD_WORDS;
 use crate::ring::WORD_BYTES;
 use crate::ring::storage::bounded::{Publisher, Run, SPARE_WORDS, Writer};
-use crate::twin::{self, Twin};
 
 /// Writes records into a ring.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl Producer {
         let Place { start, skipped } = self.place(words)?;
         let mut commit = words;
         if let Some(skipped) = skipped {
-            if twin::broken(Twin::FillerLate) {
+            if mutant::broken(Mutant::FillerLate) {
                 // SAFETY: These words are free.
                 unsafe { self.writer.commit(skipped.words) };
             } else {

@@ -13,10 +13,10 @@
 use std::time::Duration;
 
 use crate::clock::monotonic_ns;
+use crate::mutant::{self, Mutant};
 use crate::process::inside::Locked;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
-use crate::twin::{self, Twin};
 
 /// The consumer's mailbox.
 pub(crate) struct Control {
@@ -64,12 +64,12 @@ impl Control {
             // It would wait for itself. (A panic hook that logs and flushes runs there.)
             return false;
         }
-        let release = twin::ordering(Ordering::Release, Twin::RequestAdd);
-        if twin::broken(Twin::WakeBeforeRequest) {
+        let release = mutant::ordering(Ordering::Release, Mutant::RequestAdd);
+        if mutant::broken(Mutant::WakeBeforeRequest) {
             self.wake();
         }
         let request = self.requested.fetch_add(1, release) + 1;
-        if !twin::broken(Twin::WakeBeforeRequest) {
+        if !mutant::broken(Mutant::WakeBeforeRequest) {
             self.wake();
         }
         let mut served = self.served();
@@ -107,12 +107,12 @@ impl Control {
         }
         // Release: pairs with the acquire load in `begin_sweep`: what was published before the stop
         // is drained.
-        let release = twin::ordering(Ordering::Release, Twin::StopStore);
-        if twin::broken(Twin::WakeBeforeStop) {
+        let release = mutant::ordering(Ordering::Release, Mutant::StopStore);
+        if mutant::broken(Mutant::WakeBeforeStop) {
             self.wake();
         }
         self.stop.store(true, release);
-        if !twin::broken(Twin::WakeBeforeStop) {
+        if !mutant::broken(Mutant::WakeBeforeStop) {
             self.wake();
         }
     }
@@ -144,8 +144,8 @@ impl Control {
     /// The consumer's side: the last request, and whether to stop. To be read before a sweep.
     pub(crate) fn begin_sweep(&self) -> (u64, bool) {
         // Acquire, both: see `request_sweep` and `stop`.
-        let for_request = twin::ordering(Ordering::Acquire, Twin::RequestLoad);
-        let for_stop = twin::ordering(Ordering::Acquire, Twin::StopLoad);
+        let for_request = mutant::ordering(Ordering::Acquire, Mutant::RequestLoad);
+        let for_stop = mutant::ordering(Ordering::Acquire, Mutant::StopLoad);
         (self.requested.load(for_request), self.stop.load(for_stop))
     }
 
@@ -161,7 +161,7 @@ impl Control {
     /// The consumer's side: it ends.
     pub(crate) fn end(&self) {
         let mut served = self.served();
-        served.ended = !twin::broken(Twin::EndUnsaid);
+        served.ended = !mutant::broken(Mutant::EndUnsaid);
         served.consumer = None;
         self.changed.notify_all();
     }

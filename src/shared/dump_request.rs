@@ -1,8 +1,8 @@
 //! How a thread asks the consumer for a dump of the flight recorder.
 
+use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, statics};
-use crate::twin::{self, Twin};
 
 /// How a thread asks for a dump.
 #[derive(Default)]
@@ -20,7 +20,7 @@ impl DumpRequest {
         // Relaxed: the number of this dump is stored behind it.
         self.records.store(0, Ordering::Relaxed);
         // Release: pairs with the acquire in `take`: what this thread recorded before is found.
-        self.asked.store(true, twin::ordering(Ordering::Release, Twin::DumpAskedStore));
+        self.asked.store(true, mutant::ordering(Ordering::Release, Mutant::DumpAskedStore));
     }
 
     /// How many records the dump had, once the sweep was served.
@@ -40,6 +40,6 @@ impl DumpRequest {
     pub(crate) fn take(&self) -> bool {
         // Acquire: pairs with the release in `ask`. Relaxed, the first: it is looked at again.
         self.asked.load(Ordering::Relaxed)
-            && self.asked.swap(false, twin::ordering(Ordering::Acquire, Twin::DumpAskedLoad))
+            && self.asked.swap(false, mutant::ordering(Ordering::Acquire, Mutant::DumpAskedLoad))
     }
 }

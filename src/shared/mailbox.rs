@@ -12,9 +12,9 @@
 //! One request at a time: a handler that finds one under way waits for that. (Two threads that
 //! crash at once are one crash.)
 
+use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::statics;
-use crate::twin::{self, Twin};
 
 /// What a handler asks for, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Mailbox {
     pub fn request(&self, request: Request) -> (Request, bool) {
         // Acquire, all: the request that is found may have been served. Release: pairs with the
         // acquire load in `pending`: what this thread published is seen by the sweeps that follow.
-        let release = twin::ordering(Ordering::AcqRel, Twin::SignalRequest);
+        let release = mutant::ordering(Ordering::AcqRel, Mutant::SignalRequest);
         let mut last = Request(self.requested.load(Ordering::Acquire));
         loop {
             if last.0 != self.acknowledged.load(Ordering::Acquire) {
@@ -136,7 +136,7 @@ impl Mailbox {
     pub fn is_served(&self, request: Request) -> bool {
         // Acquire, both: pairs with the release in `acknowledge` and in `end`: the file has what
         // was there to be drained.
-        let acquire = twin::ordering(Ordering::Acquire, Twin::SignalServedLoad);
+        let acquire = mutant::ordering(Ordering::Acquire, Mutant::SignalServedLoad);
         let acknowledged = Request(self.acknowledged.load(acquire)).number();
         acknowledged.wrapping_sub(request.number()) < 1 << 31 || self.ended.load(Ordering::Acquire)
     }
@@ -169,7 +169,7 @@ impl Mailbox {
     #[inline]
     pub(crate) fn pending(&self) -> Option<Request> {
         // Acquire: pairs with the release in `request`.
-        let acquire = twin::ordering(Ordering::Acquire, Twin::SignalPendingLoad);
+        let acquire = mutant::ordering(Ordering::Acquire, Mutant::SignalPendingLoad);
         let requested = self.requested.load(acquire);
         // Relaxed: only the consumer writes it.
         (requested != self.acknowledged.load(Ordering::Relaxed)).then_some(Request(requested))
@@ -178,7 +178,7 @@ impl Mailbox {
     /// The consumer's side: the request has been served.
     pub(crate) fn acknowledge(&self, request: Request) {
         // Release: pairs with the acquire in `is_served`.
-        let release = twin::ordering(Ordering::Release, Twin::SignalAcknowledge);
+        let release = mutant::ordering(Ordering::Release, Mutant::SignalAcknowledge);
         self.acknowledged.store(request.0, release);
     }
 

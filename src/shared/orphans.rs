@@ -4,6 +4,7 @@
 //! publishes a record that nobody will write, or counts it as dropped where nobody will look. It is
 //! counted here, so that it is not lost silently.
 
+use crate::mutant::{self, Mutant};
 use crate::ring::WordConsumer;
 use crate::ring::consumer::records;
 use crate::ring::storage::overwriting::Follower;
@@ -11,7 +12,6 @@ use crate::shared::state::RingState;
 use crate::sync::Arc;
 use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
 use crate::thread::count_unlogged;
-use crate::twin::{self, Twin};
 
 static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
 
@@ -79,7 +79,7 @@ impl Orphan {
         }
         // Behind the look: of a thread that has ended this finds all drops.
         let dropped = self.state.drops.counts().total();
-        if !twin::broken(Twin::LateDropsForgotten) {
+        if !mutant::broken(Mutant::LateDropsForgotten) {
             count += dropped - self.dropped;
         }
         self.dropped = dropped;

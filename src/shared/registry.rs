@@ -1,12 +1,12 @@
 //! Hands new rings over to the consumer.
 
+use crate::mutant::{self, Mutant};
 use crate::process::inside::Locked;
 use crate::ring::recorders::Followers;
 use crate::ring::{WordConsumer, WordProducer};
 use crate::shared::state::RingState;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard};
-use crate::twin::{self, Twin};
 
 /// A ring that the consumer has not seen yet.
 pub(crate) struct NewRing {
@@ -83,7 +83,7 @@ impl Registry {
         }
         let mut rings = self.rings();
         let new = std::mem::take(&mut rings.new);
-        if twin::broken(Twin::FlagClearedLate) {
+        if mutant::broken(Mutant::FlagClearedLate) {
             drop(rings);
         }
         // Relaxed: under the lock.
@@ -94,7 +94,7 @@ impl Registry {
     /// The same for the last time: rings that come later are refused.
     pub(crate) fn close(&self) -> Vec<NewRing> {
         let mut rings = self.rings();
-        rings.closed = !twin::broken(Twin::RegistryStaysOpen);
+        rings.closed = !mutant::broken(Mutant::RegistryStaysOpen);
         rings.spare = Vec::new();
         std::mem::take(&mut rings.new)
     }

@@ -3,6 +3,7 @@
 use crate::clock::TickSource;
 use crate::drop_reason::DropReason;
 use crate::level::Level;
+use crate::mutant::{self, Mutant};
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::WordProducer;
 use crate::ring::cursor::Cursor;
@@ -12,7 +13,6 @@ use crate::shared::core::Core;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::statics;
-use crate::twin::{self, Twin};
 
 /// What a producer and the consumer share about a ring.
 pub(crate) struct RingState {
@@ -72,14 +72,14 @@ impl RingState {
         // Nothing under this lock panics.
         *self.returned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(ring);
         // Release: pairs with the acquire in `has_ended`: what the thread logged last is seen.
-        self.ended.store(true, twin::ordering(Ordering::Release, Twin::EndedStore));
+        self.ended.store(true, mutant::ordering(Ordering::Release, Mutant::EndedStore));
     }
 
     /// The consumer's side: whether the thread has ended. To be asked before the ring is looked at:
     /// then the look finds all that the thread has logged.
     pub(crate) fn has_ended(&self) -> bool {
         // Acquire: pairs with the release in `end`.
-        self.ended.load(twin::ordering(Ordering::Acquire, Twin::EndedLoad))
+        self.ended.load(mutant::ordering(Ordering::Acquire, Mutant::EndedLoad))
     }
 
     /// The thread's end of the ring, when it has ended.
@@ -166,13 +166,13 @@ impl Drops {
         self.last_ticks.store(ticks, Ordering::Relaxed);
         self.counts[reason.index()][level.index()].fetch_add(1, Ordering::Relaxed);
         // Release: pairs with the acquire load in `total`.
-        self.total.fetch_add(1, twin::ordering(Ordering::Release, Twin::DropsAdd));
+        self.total.fetch_add(1, mutant::ordering(Ordering::Release, Mutant::DropsAdd));
     }
 
     /// How many records were dropped.
     pub(crate) fn total(&self) -> u64 {
         // Acquire: pairs with the release in `count`: the counts are at least as new as the total.
-        self.total.load(twin::ordering(Ordering::Acquire, Twin::DropsLoad))
+        self.total.load(mutant::ordering(Ordering::Acquire, Mutant::DropsLoad))
     }
 
     /// The counts by reason and level.

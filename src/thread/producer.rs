@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::drop_reason::DropReason;
 use crate::level::Level;
+use crate::mutant::{self, Mutant};
 use crate::ring::producer::Refusal;
 use crate::ring::recorders::Recorders;
 use crate::ring::storage::overwriting::Recorder;
@@ -17,7 +18,6 @@ use crate::shared::state::RingState;
 use crate::statement::call_site::CallSite;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, hint, thread};
-use crate::twin::{self, Twin};
 
 /// How often a producer that waits for room looks again while it spins, before it yields.
 const SPINS: u32 = 64;
@@ -167,7 +167,7 @@ impl Producer {
         }
         // It may be asleep, and whoever waits may call the system. Once is enough: it does not go
         // to sleep again before it has taken something, and then there is room.
-        if !twin::broken(Twin::WaitAsleep) {
+        if !mutant::broken(Mutant::WaitAsleep) {
             self.core.control.wake();
         }
         let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
@@ -210,7 +210,7 @@ impl Producer {
             unsafe { to.copy_from_nonoverlapping(record.as_ptr(), record.len()) };
             // SAFETY: the record is whole.
             unsafe { slot.publish() };
-            let at_once = twin::broken(Twin::WriteThroughAtOnce);
+            let at_once = mutant::broken(Mutant::WriteThroughAtOnce);
             if at_once || self.drain(Some(deadline_ns)) && self.failures() == failures {
                 if policy.is_synced() {
                     self.core.sync();

@@ -20,8 +20,8 @@
 //! Signals do not queue: one that comes while the same number is on its way is merged with it, as the
 //! kernel merges signals that are pending.
 
+use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::twin::{self, Twin};
 
 /// How many words of a signal's description are kept.
 pub const PAYLOAD_WORDS: usize = if cfg!(kymo_loom) { 1 } else { 16 };
@@ -132,9 +132,9 @@ impl Pending {
         }
         // Release: pairs with the acquire in `take` and `close`: the payload, and all that this
         // thread has logged.
-        let release = twin::ordering(Ordering::Release, Twin::PendingPost);
+        let release = mutant::ordering(Ordering::Release, Mutant::PendingPost);
         let (from, to) = (post.word(WRITING), post.word(POSTED));
-        if twin::broken(Twin::PendingPostBlind) {
+        if mutant::broken(Mutant::PendingPostBlind) {
             self.word.store(to, release);
             return Posted::Left;
         }
@@ -180,7 +180,7 @@ impl Pending {
         }
         let post = Post::of(word);
         // Acquire: pairs with the release in `post`.
-        let acquire = twin::ordering(Ordering::Acquire, Twin::PendingTake);
+        let acquire = mutant::ordering(Ordering::Acquire, Mutant::PendingTake);
         self.word.compare_exchange(word, post.word(TAKEN), acquire, Ordering::Relaxed).ok()?;
         Some((post, self.payload()))
     }
@@ -201,7 +201,7 @@ impl Pending {
     pub fn close(&self) -> Option<(Post, Payload)> {
         // Relaxed: the exchange decides.
         let mut word = self.word.load(Ordering::Relaxed);
-        let closed = twin::broken(Twin::PendingCloseBlind);
+        let closed = mutant::broken(Mutant::PendingCloseBlind);
         // Acquire: pairs with the release in `post`. Release: pairs with the acquire in `is_gone`.
         while let Err(other) = self.word.compare_exchange(
             word,

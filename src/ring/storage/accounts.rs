@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
+use crate::mutant::{self, Mutant};
 use crate::ring::storage::LogMark;
 use crate::ring::storage::memory::Ring;
-use crate::twin::{self, Twin};
 
 /// Writes the accounts of one ring.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Accounts {
         self.position += words as u64;
         self.records += records;
         self.last ^= 1;
-        if !twin::broken(Twin::RecorderAccountUnsaid) {
+        if !mutant::broken(Mutant::RingAccountUnsaid) {
             self.ring.write_account(self.last, self.position, self.records, mark);
         }
     }

@@ -17,11 +17,11 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use crate::mutant::{self, Mutant};
 use crate::ring::storage::assert_mode;
 use crate::ring::storage::layout::{Mode, Shared, position_of, tail_at};
 use crate::ring::storage::memory::Ring;
 use crate::sync::atomic::Ordering;
-use crate::twin::{self, Twin};
 
 /// Words in one piece.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +86,7 @@ impl Writer {
     /// committed; moving the writer does not matter. The runs of an earlier call are void.
     pub fn free(&mut self) -> [Run; 2] {
         // Acquire: pairs with the store in `consume`: the consumer has read what is free.
-        let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderHeadLoad);
+        let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingHeadLoad);
         let head = self.shared().consumer.head.load(acquire);
         let capacity = self.ring.capacity();
         let most = capacity - SPARE_WORDS;
@@ -148,8 +148,8 @@ impl Writer {
 #[inline(always)]
 fn publish(shared: &Shared, tail: u64, give: impl FnOnce()) {
     // Release: pairs with the load in `look`, and with what recovery finds (INV-R1).
-    let release = twin::ordering(Ordering::Release, Twin::RecorderTailStore);
-    if twin::broken(Twin::RecorderCommitBeforeWrite) {
+    let release = mutant::ordering(Ordering::Release, Mutant::RingTailStore);
+    if mutant::broken(Mutant::RingCommitBeforeWrite) {
         shared.tail.store(tail, release);
     }
     give();
@@ -159,7 +159,7 @@ fn publish(shared: &Shared, tail: u64, give: impl FnOnce()) {
 impl Drop for Writer {
     fn drop(&mut self) {
         // Release: pairs with the load in the consumer's `is_abandoned`: who sees it sees the tail.
-        let release = twin::ordering(Ordering::Release, Twin::RecorderEndedStore);
+        let release = mutant::ordering(Ordering::Release, Mutant::RingEndedStore);
         self.shared().ended.store(1, release);
     }
 }
@@ -229,7 +229,7 @@ impl Reader {
     #[inline]
     pub fn look(&mut self) {
         // Acquire: pairs with the store in `commit`.
-        let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderTailLoad);
+        let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingTailLoad);
         let published = self.ring.shared().tail.load(acquire);
         let tail = position_of(published.wrapping_sub(self.origin));
         // Less than the capacity, so that nobody is made to read outside of the ring, whatever
@@ -250,7 +250,7 @@ impl Reader {
     #[inline]
     pub fn is_abandoned(&self) -> bool {
         // Acquire: pairs with the store in the producer's `drop`.
-        let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderEndedLoad);
+        let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingEndedLoad);
         self.ring.shared().ended.load(acquire) != 0
     }
 }
@@ -296,7 +296,7 @@ impl Words<'_> {
         reader.head = head;
         // Release: pairs with the load in `free`: who sees the head may write over the words before
         // it.
-        let release = twin::ordering(Ordering::Release, Twin::RecorderHeadStore);
+        let release = mutant::ordering(Ordering::Release, Mutant::RingHeadStore);
         reader.ring.shared().consumer.head.store(reader.head, release);
     }
 }

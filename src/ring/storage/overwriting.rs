@@ -30,6 +30,7 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use crate::mutant::{self, Mutant};
 use crate::ring::consumer::records;
 use crate::ring::producer::Refusal;
 use crate::ring::storage::LogMark;
@@ -40,7 +41,6 @@ use crate::ring::storage::layout::{BLOCKS, Mode, Shared, position_of, tail_at};
 use crate::ring::storage::memory::Ring;
 use crate::ring::{MAX_RECORD_WORDS, filler};
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
-use crate::twin::{self, Twin};
 
 /// How often a consumer copies again in one look, because while it copied a whole ring was written.
 const ATTEMPTS: usize = if cfg!(kymo_loom) { 2 } else { 8 };
@@ -194,7 +194,7 @@ impl Recorder {
         self.tail += record.len() as u64;
         self.records += 1;
         // Release: pairs with the load in `Follower::look`, and with what recovery finds (INV-R1).
-        let release = twin::ordering(Ordering::Release, Twin::RecorderTailStore);
+        let release = mutant::ordering(Ordering::Release, Mutant::RingTailStore);
         self.shared().tail.store(tail_at(self.tail), release);
     }
 
@@ -259,7 +259,7 @@ impl Recorder {
         let begin = self.tail + skipped;
         let end = begin + words as u64;
 
-        let index_early = twin::broken(Twin::RecorderIndexEarly);
+        let index_early = mutant::broken(Mutant::RingIndexEarly);
         if index_early {
             self.write_entries(begin, end, before);
         }
@@ -267,7 +267,7 @@ impl Recorder {
         // Relaxed: the fence behind it orders it before the words that are written now; the fence
         // in `Follower::look` is the other half.
         ring.shared().reserved.store(self.reserved, Ordering::Relaxed);
-        if !twin::broken(Twin::RecorderReserveFence) {
+        if !mutant::broken(Mutant::RingReserveFence) {
             fence(Ordering::Release);
         }
         if skipped > 0 {
@@ -305,7 +305,7 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         // Release: pairs with the load in `Follower::look`: who sees it sees the tail.
-        let release = twin::ordering(Ordering::Release, Twin::RecorderEndedStore);
+        let release = mutant::ordering(Ordering::Release, Mutant::RingEndedStore);
         self.shared().ended.store(1, release);
     }
 }
@@ -429,7 +429,7 @@ impl Follower {
         self.copied.clear();
         self.consumed = 0;
         // Acquire: pairs with the store in `Recorder::drop`. Before the tail: see `Consumer::look`.
-        let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderEndedLoad);
+        let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingEndedLoad);
         self.last = self.ring.shared().ended.load(acquire) != 0;
         for _ in 0..ATTEMPTS {
             if let Some(first) = self.copy() {
@@ -527,7 +527,7 @@ impl Follower {
         let ring = &*self.ring;
         let (shared, capacity) = (ring.shared(), ring.capacity());
         // Acquire: pairs with the store in `Recorder::push`.
-        let acquire = twin::ordering(Ordering::Acquire, Twin::RecorderTailLoad);
+        let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingTailLoad);
         let tail = position_of(shared.tail.load(acquire));
         let from = self.position.max(tail.saturating_sub(capacity));
         self.copied.clear();
@@ -538,13 +538,13 @@ impl Follower {
         loop {
             // Acquire: pairs with the fence in `Recorder::make_way`, by way of any word of the ring
             // or the index that was read and has been written over.
-            if !twin::broken(Twin::RecorderCopyFence) {
+            if !mutant::broken(Mutant::RingCopyFence) {
                 fence(Ordering::Acquire);
             }
             // Relaxed: ordered by the fence.
             let reserved = shared.reserved.load(Ordering::Relaxed);
             let floor = reserved.saturating_sub(capacity);
-            if first.position >= floor || twin::broken(Twin::RecorderUnvalidated) {
+            if first.position >= floor || mutant::broken(Mutant::RingUnvalidated) {
                 break;
             }
             // Validated in the next round. Each round but the first means that the producer has
