@@ -32,7 +32,6 @@ pub mod rig {
     use crate::clock::discipline::Discipline;
     use crate::clock::{Clock, Observation, TickSource};
     use crate::consumer::{Consumer, Found};
-    use crate::crash::signals::pending::{Effect, Pending, Post, Posted};
     use crate::drop_reason::DropReason;
     use crate::format::FRAME_HEADER_BYTES;
     use crate::format::frame::{FrameHeader, Kind};
@@ -42,6 +41,7 @@ pub mod rig {
     use crate::shared::core::Core;
     use crate::shared::mailbox::Request;
     use crate::shared::orphans::Orphan;
+    use crate::shared::pending::{Effect, Pending, Post, Posted};
     use crate::shared::policy::{FlightRecorder, Policies, WriteThrough};
     use crate::shared::state::{Drops, RingState};
     use crate::statement::call_site::{AtAny, CallSite, Location};

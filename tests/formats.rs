@@ -334,7 +334,8 @@ fn types_of_the_standard_library_are_printed() {
                 say_each!(expected, range, "{:?}" "{:#?}" "{:+?}");
                 range.by_ref().for_each(drop);
                 say_each!(expected, range, "{:?}");
-                say!(expected, "{:?} {:?}", 5..=3, (1.5..=f64::NAN));
+                let backwards = std::ops::RangeInclusive::new(5, 3);
+                say!(expected, "{:?} {:?}", backwards, (1.5..=f64::NAN));
                 say_each!(expected, high.cmp(&Some(7)), "{:?}" "{:9?}|" "{:#?}");
                 say!(expected, "{:?}", [Ordering::Less, Ordering::Equal, Ordering::Greater]);
                 for (wrapped, text) in pairs {

@@ -27,19 +27,14 @@ use crate::clock;
 use crate::drop_reason::DropReason;
 use crate::format::MAX_RECORD_BYTES;
 use crate::level::Level;
+use crate::process::statics::{CURSOR, GATE};
 use crate::ring::WORD_BYTES;
-#[cfg(not(kymo_loom))]
-use crate::ring::cursor::NOWHERE;
 use crate::ring::cursor::{Cursor, Path, Taken};
 use crate::ring::record::{HEADER_BYTES, write_first_word};
 use crate::statement::call_site::{AtLevel, CallSite};
-use crate::sync::statics::{AtomicU8, Ordering};
+use crate::sync::statics::Ordering;
 use crate::thread;
 use crate::thread::producer::Producer;
-
-/// The least urgent level that is in force, as its number. Everything passes while there is no
-/// logger, in order to be counted.
-pub(crate) static GATE: AtomicU8 = AtomicU8::new(Level::Trace as u8);
 
 /// The least urgent level that was compiled in.
 pub(crate) const COMPILED: u8 = compiled_level();
@@ -78,19 +73,6 @@ const fn compiled_level() -> u8 {
         Some(level) => level,
         None => Level::Trace as u8,
     }
-}
-
-/// Where the cursor of a thread without a ring points. (loom has no statics.)
-#[cfg(kymo_loom)]
-pub(crate) const NO_CURSOR: *const Cursor = std::ptr::null();
-/// Where the cursor of a thread without a ring points.
-#[cfg(not(kymo_loom))]
-pub(crate) const NO_CURSOR: *const Cursor = &raw const NOWHERE;
-
-thread_local! {
-    /// This thread's cursor, which lives until the thread makes another ring, or ends: longer than
-    /// it stands here, if a signal handler finds out that the logger has ended.
-    pub(crate) static CURSOR: Cell<*const Cursor> = const { Cell::new(NO_CURSOR) };
 }
 
 /// Whether a statement of this level is to be logged.

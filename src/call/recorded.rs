@@ -8,8 +8,9 @@ use std::cell::Cell;
 use std::mem::MaybeUninit;
 
 use crate::argument::Arguments;
-use crate::call::hot::{CURSOR, Fit};
+use crate::call::hot::Fit;
 use crate::drop_reason::DropReason;
+use crate::process::statics::CURSOR;
 use crate::ring::WORD_BYTES;
 use crate::ring::cursor::Cursor;
 use crate::ring::record::{HEADER_BYTES, write_first_word};

@@ -4,18 +4,16 @@
 //! be called in odd places (on the consumer's own thread, in a signal handler, while another thread
 //! starts or shuts down a logger), so it waits for no lock and no thread without a limit.
 
-use std::sync::{Once, TryLockError};
+use std::sync::Once;
 use std::time::Duration;
 
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::crash::signals;
-use crate::logger;
+use crate::process::statics::LATEST;
 use crate::shared::core::Core;
+use crate::shared::running;
 use crate::sync::Arc;
-use crate::sync::statics::{Mutex, MutexGuard};
-
-/// The logger that was started last, and for how long `exit` may be delayed by it.
-static LATEST: Mutex<Option<(Arc<Core>, Duration)>> = Mutex::new(None);
+use crate::sync::statics::MutexGuard;
 
 /// How long the handler waits for locks, which nobody holds for long.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,7 +33,7 @@ pub(crate) fn end_at_exit(core: &Arc<Core>, timeout: Duration) {
 }
 
 extern "C" fn at_exit() {
-    let running = logger::withdraw(LOCK_TIMEOUT);
+    let withdrawn = running::withdraw(LOCK_TIMEOUT);
     // Also a logger that is being shut down by a thread that will not live to see the end of it.
     let Some((core, timeout)) = latest().and_then(|latest| latest.clone()) else { return };
     let deadline_ns = monotonic_ns().saturating_add(nanoseconds(timeout));
@@ -59,7 +57,7 @@ extern "C" fn at_exit() {
     core.emergency.end_by_signal();
     signals::uninstall();
     // Threads of the program may run on, and its destructors are not to run under them.
-    std::mem::forget((running, core));
+    std::mem::forget((withdrawn, core));
 }
 
 /// The lock on it.
@@ -67,21 +65,5 @@ pub(crate) type Latest = MutexGuard<'static, Option<(Arc<Core>, Duration)>>;
 
 /// The lock, unless that takes too long.
 pub(crate) fn latest() -> Option<Latest> {
-    lock_within(&LATEST, LOCK_TIMEOUT)
-}
-
-/// Locks, unless that takes too long.
-pub(crate) fn lock_within<T>(
-    lock: &'static Mutex<T>,
-    limit: Duration,
-) -> Option<MutexGuard<'static, T>> {
-    let deadline_ns = monotonic_ns().saturating_add(nanoseconds(limit));
-    loop {
-        match lock.try_lock() {
-            Ok(guard) => return Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) if monotonic_ns() >= deadline_ns => return None,
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_micros(50)),
-        }
-    }
+    running::lock_within(&LATEST, LOCK_TIMEOUT)
 }

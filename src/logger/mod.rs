@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod endings;
 pub(crate) mod error;
+mod fork;
 pub(crate) mod own_warnings;
 
 use std::fmt;
@@ -13,7 +14,6 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::call::hot::GATE;
 use crate::clock::discipline::Discipline;
 use crate::clock::{TickSource, monotonic_ns, nanoseconds};
 use crate::consumer::{Consumer, Pacing, Report, Watch};
@@ -23,57 +23,22 @@ use crate::crash::signals::{self, standby};
 use crate::level::Level;
 use crate::logger::builder::Builder;
 use crate::logger::error::{StartError, StartErrorKind};
-use crate::process::published::Published;
-use crate::process::{fork, signal_action};
+use crate::process::fork::generation;
+use crate::process::signal_action;
+use crate::process::statics::{GATE, RUNNING};
 use crate::segment::crash_proof::CrashProof;
 use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
 use crate::segment::with_infix;
 use crate::segment::{Output, Target};
 use crate::shared::core::Core;
+use crate::shared::mailbox::Request;
 use crate::shared::orphans::{self, Orphan};
+use crate::shared::running::turn;
 use crate::shared::stats::{Counters, Stats};
-use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
+use crate::sync::statics::Ordering;
 use crate::sync::{Arc, thread};
 use own_warnings::own_warnings;
-
-/// The logger that runs in this process.
-#[cfg(not(kymo_loom))]
-static RUNNING: Published<Core> = Published::new();
-/// The same, in which models have no part.
-#[cfg(kymo_loom)]
-static RUNNING: std::sync::LazyLock<Published<Core>> = std::sync::LazyLock::new(Published::new);
-
-/// Who starts or ends a logger holds it, through all that takes: other loggers wait. Log calls never do.
-static TURN: Mutex<()> = Mutex::new(());
-
-/// The lock by which loggers start and end one after the other.
-pub(crate) type Turn = MutexGuard<'static, ()>;
-
-pub(crate) fn turn() -> Turn {
-    // A start that panicked has published nothing.
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The logger that runs in this process, if one does. Never waits: a logger that is just starting does not
-/// run.
-pub(crate) fn current() -> Option<Arc<Core>> {
-    RUNNING.get()
-}
-
-/// Takes the logger away from statements, for `exit`; waits no longer for one that starts or ends.
-pub(crate) fn withdraw(limit: Duration) -> Option<Arc<Core>> {
-    let _turn = exit::lock_within(&TURN, limit);
-    let core = RUNNING.withdraw();
-    // Relaxed: see `hot::enabled`.
-    GATE.store(Level::Trace as u8, Ordering::Relaxed);
-    core
-}
-
-/// For the child of a fork, which has no logger.
-pub(crate) fn forget() {
-    RUNNING.forget();
-}
 
 /// A running logger. Dropped, it drains all rings, closes the file and ends.
 ///
@@ -141,7 +106,7 @@ impl Logger {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stats(&self) -> Stats {
-        if self.generation != fork::generation() {
+        if self.generation != generation() {
             // The child of a fork has no logger; and somebody who is not here may have had the
             // lock.
             return Counters::default().stats();
@@ -166,7 +131,7 @@ impl Logger {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dump_flight_recorder(&self) -> u64 {
-        if self.generation != fork::generation() || self.core.policies.flight.is_none() {
+        if self.generation != generation() || self.core.policies.flight.is_none() {
             return 0;
         }
         self.core.dump_flight_recorder()
@@ -194,7 +159,7 @@ impl Logger {
     /// If the new file cannot be made: then the logger goes on in the old one. If the logger has
     /// ended.
     pub fn reopen(&self) -> io::Result<()> {
-        if self.generation != fork::generation() {
+        if self.generation != generation() {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "this is the child of a fork"));
         }
         self.core.reopen()
@@ -227,7 +192,7 @@ impl Logger {
     fn end(&mut self, timeout: Option<Duration>) -> Report {
         let Some(consumer) = self.consumer.take() else { return Report::default() };
         let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
-        if self.generation != fork::generation() {
+        if self.generation != generation() {
             // The child of a fork has no consumer, and nothing to free that it shared with it.
             std::mem::forget((consumer, self.core.clone()));
             return Report::default();
@@ -359,7 +324,7 @@ impl Builder {
         // Relaxed: see `hot::enabled`.
         GATE.store(self.max_level as u8, Ordering::Relaxed);
         RUNNING.publish(core.clone());
-        let generation = fork::generation();
+        let generation = generation();
         Ok(Logger { core, consumer: Some(consumer), path: self.path, generation, recovered })
     }
 
@@ -448,7 +413,7 @@ impl Builder {
             // A panic (of a custom clock, say) must leave no thread waiting, and no record
             // uncounted.
             // SAFETY: it stays here until `withdraw`, and this thread alone uses it.
-            unsafe { core.emergency.takeover.offer(&raw mut consumer) };
+            unsafe { core.emergency.takeover.offer((&raw mut consumer).cast(), take_over_shipped) };
             let run = AssertUnwindSafe(|| consumer.run(|found| pacing.wait(found, &core.counters)));
             let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
             core.emergency.takeover.withdraw();
@@ -463,6 +428,16 @@ impl Builder {
             Err(_) => Err(StartErrorKind::Thread(io::Error::other("it ended at once")).into()),
         }
     }
+}
+
+/// Drains the rings in the place of the consumer that ships.
+///
+/// # Safety
+/// `consumer` is a `Consumer<MappedFile>` that nobody else uses any more.
+unsafe fn take_over_shipped(consumer: *mut (), request: Option<Request>, deadline_ns: u64) {
+    // SAFETY: the caller's promise.
+    let consumer = unsafe { &mut *consumer.cast::<Consumer<MappedFile>>() };
+    consumer.take_over(request, deadline_ns);
 }
 
 /// What the consumer writes to.

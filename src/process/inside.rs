@@ -5,13 +5,10 @@
 //! what is under way. So such a call is counted and does nothing else. Each lock that a log call may
 //! take is held as [`Locked`].
 
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-thread_local! {
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
-}
+use crate::process::statics::INSIDE;
 
 /// As long as it lives, the calling thread is inside the logger.
 pub(crate) struct Inside(PhantomData<*const ()>);
@@ -19,19 +16,19 @@ pub(crate) struct Inside(PhantomData<*const ()>);
 impl Inside {
     /// From here on.
     pub(crate) fn enter() -> Self {
-        DEPTH.set(DEPTH.get() + 1);
+        INSIDE.set(INSIDE.get() + 1);
         Self(PhantomData)
     }
 
     /// Whether the calling thread is.
     pub(crate) fn is_here() -> bool {
-        DEPTH.get() > 0
+        INSIDE.get() > 0
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        DEPTH.set(DEPTH.get() - 1);
+        INSIDE.set(INSIDE.get() - 1);
     }
 }
 

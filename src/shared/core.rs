@@ -4,7 +4,6 @@ use std::io;
 
 use crate::clock::lines::Lines;
 use crate::clock::{Observation, TickSource};
-use crate::crash::signals::Emergency;
 use crate::process::inside::Locked;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::LogFile;
@@ -12,6 +11,7 @@ use crate::segment::crash_proof::CrashProof;
 use crate::segment::side::SideFile;
 use crate::shared::control::Control;
 use crate::shared::dump_request::DumpRequest;
+use crate::shared::emergency::Emergency;
 use crate::shared::policy::Policies;
 use crate::shared::registry::Registry;
 use crate::shared::reopen_request::ReopenRequest;

@@ -5,15 +5,14 @@
 //! counted here, so that it is not lost silently.
 
 use crate::mutant::{self, Mutant};
+use crate::process::statics::ORPHANS;
 use crate::ring::WordConsumer;
 use crate::ring::consumer::records;
 use crate::ring::storage::overwriting::Follower;
+use crate::shared::running::count_unlogged;
 use crate::shared::state::RingState;
 use crate::sync::Arc;
-use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
-use crate::thread::count_unlogged;
-
-static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
+use crate::sync::statics::{MutexGuard, PoisonError};
 
 /// The lock on them.
 pub(crate) type Orphans = MutexGuard<'static, Vec<Orphan>>;

@@ -1,31 +1,29 @@
 //! A thread's way to its ring: made at the first call or ahead of it, handed over when the thread
 //! ends.
 //!
-//! Cells without destructors say where the thread's cursor is ([`hot::CURSOR`](crate::call::hot)), its
+//! Cells without destructors say where the thread's cursor is ([`CURSOR`](crate::process::statics::CURSOR)), its
 //! producer and what it shares with the consumer. One more, [`Guard`], has the destructor that
 //! hands the ring over; once it has run, a call makes a small ring for its one record.
 
 mod make;
 pub(crate) mod producer;
 
-use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 use std::ptr;
 use std::time::Duration;
 
 use crate::argument;
-use crate::call::hot::{CURSOR, GATE, NO_CURSOR};
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::drop_reason::DropReason;
 use crate::level::Level;
-use crate::logger;
 use crate::process::inside::Inside;
+use crate::process::statics::{CURSOR, GATE, NO_CURSOR, OWNED, STATE, UNLOGGED};
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::cursor::Taken;
 use crate::shared::orphans;
-use crate::shared::state::RingState;
+use crate::shared::running::{self, count_unlogged};
 use crate::sync::Arc;
-use crate::sync::statics::{AtomicU64, Ordering, compiler_fence};
+use crate::sync::statics::{Ordering, compiler_fence};
 use crate::thread::producer::Producer;
 
 /// The capacity of the ring of a thread that logs while it ends, in words: room for a record of any
@@ -33,15 +31,8 @@ use crate::thread::producer::Producer;
 const LAST_RING_WORDS: usize = 2 * crate::format::MAX_RECORD_BYTES / 8;
 
 thread_local! {
-    /// This thread's producer, used by a call or not; null where there is none.
-    static OWNED: Cell<*mut Producer> = const { Cell::new(ptr::null_mut()) };
-    /// What it shares with the consumer, which may be looked at while a call uses the producer.
-    static STATE: Cell<*const RingState> = const { Cell::new(ptr::null()) };
     static GUARD: Guard = const { Guard };
 }
-
-/// How many calls there were while no logger ran.
-static UNLOGGED: AtomicU64 = AtomicU64::new(0);
 
 /// How many log calls found no running logger, in this process: before
 /// [`Builder::start`](crate::Builder::start), after shutdown, or too late to be drained by it.
@@ -56,12 +47,6 @@ pub fn unlogged() -> u64 {
     count_unlogged(orphans::count());
     // Relaxed: a number to look at; nothing is read on its account.
     UNLOGGED.load(Ordering::Relaxed)
-}
-
-/// Counts calls that found no running logger.
-pub(crate) fn count_unlogged(calls: u64) {
-    // Relaxed: see `unlogged`.
-    UNLOGGED.fetch_add(calls, Ordering::Relaxed);
 }
 
 /// In the only thread of a forked child: it has no logger, and has not called anything yet.
@@ -117,7 +102,7 @@ fn flush_until(deadline_ns: Option<u64>) -> bool {
     }
     // It has no ring: it never logged to this logger, or did so while it ended, in a ring that one
     // sweep empties.
-    logger::current().is_some_and(|core| core.control.request_sweep(deadline_ns))
+    running::current().is_some_and(|core| core.control.request_sweep(deadline_ns))
 }
 
 /// Whether this is a signal handler that interrupted a call of its own thread.
@@ -216,7 +201,7 @@ fn existing() -> Option<Lease> {
 /// Makes this thread's producer; `None` where there is no logger.
 fn make() -> Option<Lease> {
     let inside = Inside::enter();
-    let core = logger::current()?;
+    let core = running::current()?;
     let ending = GUARD.try_with(|_| ()).is_err();
     let ring_words = if ending { LAST_RING_WORDS.min(core.ring_words) } else { core.ring_words };
     let producer = if ending {

@@ -12,21 +12,19 @@ use std::ptr;
 use crate::crash::signals::{errno, set_errno};
 use crate::process::fork;
 use crate::process::signal_action::{self, Action};
+use crate::process::statics::HANGUP;
 use crate::shared::reopen_request::ReopenRequest;
 use crate::sync::Arc;
-use crate::sync::statics::{AtomicPtr, Ordering};
+use crate::sync::statics::Ordering;
 
 /// What the handler has to know of the logger.
-struct Target {
+pub(crate) struct Target {
     request: Arc<ReopenRequest>,
     consumer: std::thread::Thread,
     /// The process that it is of, as `fork` counts.
     generation: u32,
     previous: Action,
 }
-
-/// That of the last logger with this option; null before the first.
-static TARGET: AtomicPtr<Target> = AtomicPtr::new(ptr::null_mut());
 
 /// Installs the handler, unless the program ignores the signal. To be called by one thread at a time.
 pub(crate) fn install(request: &Arc<ReopenRequest>, consumer: std::thread::Thread) {
@@ -39,7 +37,7 @@ pub(crate) fn install(request: &Arc<ReopenRequest>, consumer: std::thread::Threa
     let target = Box::new(Target { request, consumer, generation, previous });
     let target: &Target = Box::leak(target);
     // Release: pairs with the acquire load in `target`.
-    TARGET.store(ptr::from_ref(target).cast_mut(), Ordering::Release);
+    HANGUP.store(ptr::from_ref(target).cast_mut(), Ordering::Release);
     signal_action::set(libc::SIGHUP, &signal_action::calling(on_hangup, &target.previous));
 }
 
@@ -54,7 +52,7 @@ pub(crate) fn uninstall() {
 
 fn target() -> Option<&'static Target> {
     // Acquire: pairs with the release in `install`.
-    let target = TARGET.load(Ordering::Acquire);
+    let target = HANGUP.load(Ordering::Acquire);
     // SAFETY: null, or a leaked box that nobody changes (INV-1).
     unsafe { target.as_ref() }
 }

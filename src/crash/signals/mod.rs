@@ -33,28 +33,23 @@
 //! with such handlers.
 
 pub(crate) mod hangup;
-pub(crate) mod pending;
 pub(crate) mod standby;
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::time::Duration;
 
-use pending::{Effect, Payload, Pending, Post, Posted};
-use standby::Takeover;
-
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::process::fork;
 use crate::process::signal_action::{self, Action, FAULTS};
+use crate::process::statics::SIGNALS;
 use crate::process::thread_info::os_thread_id;
 use crate::segment::guard;
+use crate::shared::emergency::{Emergency, GRACE_NS, TERMINATION, nap};
 use crate::shared::mailbox::{Mailbox, Request};
+use crate::shared::pending::{Effect, Payload, Post, Posted};
 use crate::sync::Arc;
-use crate::sync::statics::{AtomicBool, AtomicPtr, AtomicU64, OnceLock, Ordering};
-
-/// How long past its limit a handler waits for a drain, in nanoseconds: the consumer has the limit for
-/// draining, and then marks and counts what is left in the rings.
-pub(crate) const GRACE_NS: u64 = 1_000_000_000;
+use crate::sync::statics::{AtomicBool, AtomicU64, Ordering};
 
 /// Which signals are handled, and for how long each may be delayed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,9 +61,6 @@ pub(crate) struct Handled {
     /// `SIGHUP`.
     pub(crate) hangup: Option<Duration>,
 }
-
-/// The signals by which somebody asks a process to end.
-pub(crate) const TERMINATION: [c_int; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
 
 impl Handled {
     /// Whether a thread has to stand by.
@@ -93,98 +85,8 @@ impl Handled {
     }
 }
 
-/// What a logger and the handlers share.
-pub(crate) struct Emergency {
-    /// What signal handlers ask for.
-    pub(crate) mailbox: Mailbox,
-    pub(crate) takeover: Takeover,
-    /// Termination signals on their way, as in [`TERMINATION`].
-    pending: [Pending; TERMINATION.len()],
-    /// When a signal that ends the process has its effect at the latest, on the monotonic clock.
-    deadline_ns: AtomicU64,
-    /// The consumer's thread, once it runs.
-    consumer: OnceLock<std::thread::Thread>,
-    /// The operating system's numbers of the consumer's thread, and of the one that stands by.
-    threads: [AtomicU64; 2],
-}
-
-impl Default for Emergency {
-    fn default() -> Self {
-        let threads = [const { AtomicU64::new(0) }; 2];
-        Self {
-            mailbox: Mailbox::new(),
-            takeover: Takeover::new(),
-            pending: std::array::from_fn(|_| Pending::new()),
-            deadline_ns: AtomicU64::new(u64::MAX),
-            consumer: OnceLock::new(),
-            threads,
-        }
-    }
-}
-
-impl Emergency {
-    /// Whether a thread is the consumer's.
-    pub(crate) fn is_consumer_thread(&self, os_id: u64) -> bool {
-        // Relaxed, all: a thread asks for itself; another one's number is not its own.
-        self.threads[0].load(Ordering::Relaxed) == os_id
-    }
-
-    /// Whether a thread is the one that stands by.
-    fn is_standby_thread(&self, os_id: u64) -> bool {
-        self.threads[1].load(Ordering::Relaxed) == os_id
-    }
-
-    /// For the consumer's thread, first of all.
-    pub(crate) fn set_consumer_thread(&self, os_id: u64) {
-        self.threads[0].store(os_id, Ordering::Relaxed);
-    }
-
-    /// For the consumer's thread: it may be woken.
-    pub(crate) fn set_consumer(&self, consumer: std::thread::Thread) {
-        let _ = self.consumer.set(consumer);
-    }
-
-    /// The signal by which the process is going to end, if one is on its way.
-    pub(crate) fn fatal_signal(&self) -> Option<c_int> {
-        self.fatal_request().map(|request| request.signal().into())
-    }
-
-    /// The same, as it is marked in the file. The consumer may be closing that for another reason before
-    /// the standby asks for it.
-    pub(crate) fn fatal_request(&self) -> Option<Request> {
-        let mut slots = TERMINATION.into_iter().zip(&self.pending);
-        slots.find_map(|(signal, pending)| {
-            let post = pending.fatal()?;
-            Some(Request::drain(signal as u8, post.thread).marked().closing())
-        })
-    }
-
-    /// Whether the process is going to end by a signal, and the time for draining is over.
-    pub(crate) fn is_overdue(&self) -> bool {
-        // Relaxed: a number to look at.
-        let deadline_ns = self.deadline_ns.load(Ordering::Relaxed);
-        deadline_ns != u64::MAX && monotonic_ns() >= deadline_ns
-    }
-
-    /// Where a signal is going to end the process, waits for the drain and ends it. For `exit`, whose
-    /// status the signal replaces.
-    pub(crate) fn end_by_signal(&self) {
-        let Some(signal) = self.fatal_signal() else { return };
-        // Relaxed: a number to look at.
-        let deadline_ns = self.deadline_ns.load(Ordering::Relaxed).saturating_add(GRACE_NS);
-        while !self.mailbox.has_ended() && monotonic_ns() < deadline_ns {
-            nap();
-        }
-        signal_action::end_process(signal);
-    }
-
-    fn set_standby_thread(&self, os_id: u64) {
-        self.threads[1].store(os_id, Ordering::Relaxed);
-    }
-}
-
 /// What a handler has to know of the logger.
-struct Target {
+pub(crate) struct Target {
     emergency: Arc<Emergency>,
     consumer: std::thread::Thread,
     standby: Option<std::thread::Thread>,
@@ -204,9 +106,6 @@ struct Signal {
     limit_ns: u64,
     previous: Action,
 }
-
-/// The last logger with handlers, whether it runs or not; null before the first.
-static TARGET: AtomicPtr<Target> = AtomicPtr::new(ptr::null_mut());
 
 /// Installs the handlers. To be called by one thread at a time.
 pub(crate) fn install(
@@ -240,7 +139,7 @@ pub(crate) fn install(
     });
     let target: &Target = Box::leak(target);
     // Release: pairs with the acquire load in `target`.
-    TARGET.store(ptr::from_ref(target).cast_mut(), Ordering::Release);
+    SIGNALS.store(ptr::from_ref(target).cast_mut(), Ordering::Release);
     for signal in &target.signals {
         signal_action::set(
             signal.number,
@@ -267,7 +166,7 @@ fn handler(crash: bool) -> signal_action::Handler {
 
 fn target() -> Option<&'static Target> {
     // Acquire: pairs with the release in `install`.
-    let target = TARGET.load(Ordering::Acquire);
+    let target = SIGNALS.load(Ordering::Acquire);
     // SAFETY: null, or a leaked box that nobody changes (INV-1).
     unsafe { target.as_ref() }
 }
@@ -475,13 +374,6 @@ fn payload(info: *mut libc::siginfo_t) -> Payload {
     // SAFETY: the kernel has filled in all of it; both are so long.
     unsafe { info.cast::<u8>().copy_to_nonoverlapping(to, bytes) };
     payload
-}
-
-/// Lets 50 µs pass.
-fn nap() {
-    let time = libc::timespec { tv_sec: 0, tv_nsec: 50_000 };
-    // SAFETY: valid for a read; the time that is left is not asked for.
-    unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
 }
 
 fn errno() -> c_int {

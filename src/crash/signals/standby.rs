@@ -12,79 +12,14 @@
 //! threads hold.
 
 use std::io;
-use std::ptr;
 
 use crate::clock::{monotonic_ns, nanoseconds};
-use crate::consumer::Consumer;
-use crate::crash::signals::pending::{Effect, Payload, Post};
-use crate::crash::signals::{Emergency, GRACE_NS, Handled, TERMINATION};
+use crate::crash::signals::Handled;
 use crate::process::signal_action;
-use crate::segment::mapped::MappedFile;
+use crate::shared::emergency::{Emergency, GRACE_NS, TERMINATION};
 use crate::shared::mailbox::Request;
+use crate::shared::pending::{Effect, Payload, Post};
 use crate::sync::Arc;
-use crate::sync::statics::{AtomicBool, AtomicPtr, Ordering};
-
-/// What the shipped consumer writes to.
-type Shipped = Consumer<MappedFile>;
-
-/// Where the consumer is found by who takes over.
-pub(crate) struct Takeover {
-    consumer: AtomicPtr<Shipped>,
-    asked: AtomicBool,
-}
-
-impl Takeover {
-    pub(crate) fn new() -> Self {
-        Self { consumer: AtomicPtr::new(ptr::null_mut()), asked: AtomicBool::new(false) }
-    }
-
-    /// The consumer's side: here it is.
-    ///
-    /// # Safety
-    /// It stays there, and is used by the calling thread only, until [`Takeover::withdraw`].
-    pub(crate) unsafe fn offer(&self, consumer: *mut Shipped) {
-        // Release: pairs with the acquire in `take`.
-        self.consumer.store(consumer, Ordering::Release);
-    }
-
-    /// The consumer's side: it is not to be taken over any more.
-    pub(crate) fn withdraw(&self) {
-        // Relaxed: who takes over does so on the word of this very thread.
-        self.consumer.store(ptr::null_mut(), Ordering::Relaxed);
-    }
-
-    /// For a handler on the consumer's thread.
-    pub(crate) fn ask(&self) {
-        // Release: pairs with the acquire in `is_asked`: what the thread has done to the consumer is
-        // seen.
-        self.asked.store(true, Ordering::Release);
-    }
-
-    fn is_asked(&self) -> bool {
-        // Acquire: pairs with the release in `ask`.
-        self.asked.load(Ordering::Acquire)
-    }
-
-    /// The consumer, once.
-    #[allow(clippy::mut_from_ref, reason = "it is taken out, so there is one such reference")]
-    fn take(&self) -> Option<&mut Shipped> {
-        // Acquire: pairs with the release in `offer`.
-        let consumer = self.consumer.swap(ptr::null_mut(), Ordering::Acquire);
-        // SAFETY: null, or where the consumer is (`offer`). Its thread does not use it any more: it
-        // is the caller's thread, which does not return to it, or has called `ask` in a handler,
-        // in which it waits, and from which it returns only to die.
-        unsafe { consumer.as_mut() }
-    }
-
-    /// Drains the rings for a consumer that will not. To be called where its thread waits for this
-    /// call, or on that thread itself, which must not return to it.
-    /// `deadline_ns`: when to give up what is left in the rings, on the monotonic clock.
-    pub(crate) fn run(&self, request: Option<Request>, deadline_ns: u64) {
-        if let Some(consumer) = self.take() {
-            consumer.take_over(request, deadline_ns);
-        }
-    }
-}
 
 /// Makes the thread that stands by.
 pub(crate) fn stand_by(
@@ -142,7 +77,7 @@ impl Emergency {
         };
         self.mailbox.drain(request, wake, || {
             self.take_over_if_asked();
-            crate::crash::signals::nap();
+            crate::shared::emergency::nap();
             monotonic_ns() < deadline_ns
         });
         let pending = &self.pending[slot];

@@ -1,0 +1,110 @@
+//! What is true of the whole process, and of each thread: all of kymo's statics and thread-locals that
+//! change, in one place.
+//!
+//! | static | what it is | written by | read by |
+//! | --- | --- | --- | --- |
+//! | [`GATE`] | the least urgent level in force | start, shutdown, `set_max_level`, exit | each statement |
+//! | [`RUNNING`] | the running logger | start, shutdown, exit, fork | a thread's first call |
+//! | [`TURN`] | the lock that start and shutdown hold | start, shutdown, exit, fork | |
+//! | [`LATEST`] | the logger that `exit` ends | start | exit |
+//! | [`ORPHANS`] | rings that outlived their logger | shutdown | `unlogged` |
+//! | [`UNLOGGED`] | calls that found no logger | calls | `unlogged` |
+//! | [`SIGNALS`], [`HANGUP`] | what signal handlers have to know | start | signal handlers |
+//! | [`GENERATION`] | forks between this process and the first | a forked child | whoever owns memory |
+//! | [`PRIVATE`] | descriptors that a forked child closes | files | a forked child |
+//! | [`CURSOR`] | where the thread's next record goes | the thread | its calls |
+//! | [`OWNED`], [`STATE`] | the thread's producer, and what it shares | the thread | its calls |
+//! | [`INSIDE`] | how deep the thread is inside the logger | the thread | its calls |
+//!
+//! Three more are private to one file, and no lock is ever held on them: `clock::COARSE`, the table of
+//! mappings of `segment::guard`, and the scratch buffer of `argument::eager`.
+//!
+//! # Order of locks
+//!
+//! A thread that holds one of these takes only those that follow it:
+//!
+//! 1. `TURN`
+//! 2. `LATEST`
+//! 3. `ORPHANS`
+//! 4. a logger's own: its registry, its log, its side file, its files of crash-proof rings
+//!
+//! A fork takes the first three in this order (`logger::fork`). A log call takes none of them; its
+//! slow path takes those of 4, one at a time. A signal handler takes none.
+//!
+//! This file names types of folders above it and calls nothing of them: that is the price of one place.
+
+use std::cell::Cell;
+use std::ptr;
+use std::time::Duration;
+
+use crate::crash::signals::Target;
+use crate::crash::signals::hangup::Target as HangupTarget;
+use crate::level::Level;
+use crate::process::published::Published;
+use crate::ring::cursor::Cursor;
+#[cfg(not(kymo_loom))]
+use crate::ring::cursor::NOWHERE;
+use crate::shared::core::Core;
+use crate::shared::orphans::Orphan;
+use crate::shared::state::RingState;
+use crate::sync::Arc;
+use crate::sync::statics::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Mutex};
+use crate::thread::producer::Producer;
+
+/// The least urgent level that is in force, as its number. Everything passes while there is no
+/// logger, in order to be counted.
+pub(crate) static GATE: AtomicU8 = AtomicU8::new(Level::Trace as u8);
+
+/// The logger that runs in this process.
+#[cfg(not(kymo_loom))]
+pub(crate) static RUNNING: Published<Core> = Published::new();
+/// The logger that runs in this process, in which models have no part.
+#[cfg(kymo_loom)]
+pub(crate) static RUNNING: std::sync::LazyLock<Published<Core>> =
+    std::sync::LazyLock::new(Published::new);
+
+/// Held through all that starting or ending a logger takes: other loggers wait. Log calls never do.
+pub(crate) static TURN: Mutex<()> = Mutex::new(());
+
+/// The logger that was started last, and for how long `exit` may be delayed by it.
+pub(crate) static LATEST: Mutex<Option<(Arc<Core>, Duration)>> = Mutex::new(None);
+
+/// The rings that are left of loggers that were shut down.
+pub(crate) static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
+
+/// How many calls there were while no logger ran.
+pub(crate) static UNLOGGED: AtomicU64 = AtomicU64::new(0);
+
+/// The last logger with handlers of signals, whether it runs or not; null before the first.
+pub(crate) static SIGNALS: AtomicPtr<Target> = AtomicPtr::new(ptr::null_mut());
+
+/// The last logger that reopens its log on `SIGHUP`; null before the first.
+pub(crate) static HANGUP: AtomicPtr<HangupTarget> = AtomicPtr::new(ptr::null_mut());
+
+/// How many forks lie between this process and the one that started first.
+pub(crate) static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// The descriptors of `Private` files, or -1. (A logger has three; unit tests have several loggers.)
+pub(crate) static PRIVATE: [AtomicI32; 32] = [const { AtomicI32::new(-1) }; 32];
+
+/// Where the cursor of a thread without a ring points. (loom has no statics.)
+#[cfg(kymo_loom)]
+pub(crate) const NO_CURSOR: *const Cursor = ptr::null();
+/// Where the cursor of a thread without a ring points.
+#[cfg(not(kymo_loom))]
+pub(crate) const NO_CURSOR: *const Cursor = &raw const NOWHERE;
+
+thread_local! {
+    /// This thread's cursor, which lives until the thread makes another ring, or ends: longer than
+    /// it stands here, if a signal handler finds out that the logger has ended.
+    pub(crate) static CURSOR: Cell<*const Cursor> = const { Cell::new(NO_CURSOR) };
+
+    /// This thread's producer, used by a call or not; null where there is none.
+    pub(crate) static OWNED: Cell<*mut Producer> = const { Cell::new(ptr::null_mut()) };
+
+    /// What it shares with the consumer, which may be looked at while a call uses the producer.
+    pub(crate) static STATE: Cell<*const RingState> = const { Cell::new(ptr::null()) };
+
+    /// How deep this thread is inside the logger: see `process::inside`.
+    pub(crate) static INSIDE: Cell<u32> = const { Cell::new(0) };
+}

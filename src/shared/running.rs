@@ -1,0 +1,63 @@
+//! The logger that runs in this process: found by statements, published by its start, withdrawn by its
+//! end.
+
+use std::sync::TryLockError;
+use std::time::Duration;
+
+use crate::clock::{monotonic_ns, nanoseconds};
+use crate::level::Level;
+use crate::process::statics::{GATE, RUNNING, TURN, UNLOGGED};
+use crate::shared::core::Core;
+use crate::sync::Arc;
+use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
+
+/// The lock by which loggers start and end one after the other.
+pub(crate) type Turn = MutexGuard<'static, ()>;
+
+/// Waits for other loggers that start or end.
+pub(crate) fn turn() -> Turn {
+    // A start that panicked has published nothing.
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The logger that runs in this process, if one does. Never waits: a logger that is just starting does not
+/// run.
+pub(crate) fn current() -> Option<Arc<Core>> {
+    RUNNING.get()
+}
+
+/// Takes the logger away from statements, for `exit`; waits no longer for one that starts or ends.
+pub(crate) fn withdraw(limit: Duration) -> Option<Arc<Core>> {
+    let _turn = lock_within(&TURN, limit);
+    let core = RUNNING.withdraw();
+    // Relaxed: see `hot::enabled`.
+    GATE.store(Level::Trace as u8, Ordering::Relaxed);
+    core
+}
+
+/// For the child of a fork, which has no logger.
+pub(crate) fn forget() {
+    RUNNING.forget();
+}
+
+/// Counts calls that found no running logger.
+pub(crate) fn count_unlogged(calls: u64) {
+    // Relaxed: a number to look at; nothing is read on its account.
+    UNLOGGED.fetch_add(calls, Ordering::Relaxed);
+}
+
+/// Locks, unless that takes too long.
+pub(crate) fn lock_within<T>(
+    lock: &'static Mutex<T>,
+    limit: Duration,
+) -> Option<MutexGuard<'static, T>> {
+    let deadline_ns = monotonic_ns().saturating_add(nanoseconds(limit));
+    loop {
+        match lock.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if monotonic_ns() >= deadline_ns => return None,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_micros(50)),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Test: imports in `src/` point down only, from each folder to those below it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The folders, bottom first. What a folder may know is what stands before it.
+const LAYERS: &[&str] = &[
+    "sync",
+    "twin",
+    "clock",
+    "process",
+    "statement",
+    "argument",
+    "ring",
+    "segment",
+    "shared",
+    "consumer",
+    "crash",
+    "thread",
+    "call",
+    "logger",
+];
+
+/// Arrows that run up all the same: from, to, and why.
+const ALLOWED: &[(&str, &str, &str)] = &[
+    ("process/statics.rs", "ring", "names the type of a static"),
+    ("process/statics.rs", "shared", "names the types of statics"),
+    ("process/statics.rs", "crash", "names the types of statics"),
+    ("process/statics.rs", "thread", "names the type of a static"),
+    ("segment/side.rs", "shared", "the side file still has a consumer of its own"),
+    ("segment/side.rs", "consumer", "the side file still has a consumer of its own"),
+];
+
+/// What an import names that is no folder.
+fn folder(name: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| *layer == name)
+}
+
+fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+/// The folders that a source file names by `crate::`, outside of comments and tests.
+fn imports(text: &str) -> Vec<&str> {
+    let lines = text.lines().take_while(|line| *line != "mod tests {");
+    let code = lines.filter(|line| !line.trim_start().starts_with("//"));
+    let names = code.flat_map(|line| line.split("crate::").skip(1));
+    names
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap())
+        .collect()
+}
+
+#[test]
+fn imports_point_down() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    assert!(files.len() > 60, "{files:?}");
+    let mut up = BTreeMap::new();
+    let mut unused: Vec<_> = ALLOWED.iter().collect();
+    for file in files {
+        let name = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        // What joins everything: the crate's face, and what the models and the unit tests see.
+        let joins = ["lib.rs", "loom_export.rs"].contains(&&*name)
+            || ["/tests.rs", "/faults.rs", "/stepped.rs"].iter().any(|end| name.ends_with(end));
+        if joins {
+            continue;
+        }
+        let own = name.split('/').next().unwrap().trim_end_matches(".rs");
+        let own = folder(own).unwrap_or_else(|| panic!("{own} has no layer: add it to LAYERS"));
+        let text = fs::read_to_string(&file).unwrap();
+        for import in imports(&text) {
+            let Some(other) = folder(import).filter(|other| *other > own) else { continue };
+            match ALLOWED.iter().find(|it| it.0 == name && it.1 == LAYERS[other]) {
+                Some(allowed) => unused.retain(|it| *it != allowed),
+                None => drop(up.insert((name.clone(), import.to_owned()), ())),
+            }
+        }
+    }
+    let up: Vec<_> = up.into_keys().map(|(file, to)| format!("src/{file} -> {to}")).collect();
+    assert!(up.is_empty(), "these imports run up: {up:#?}");
+    assert!(unused.is_empty(), "these exceptions are not needed any more: {unused:#?}");
+}
