@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The folders, bottom first. What a folder may know is what stands before it.
 const LAYERS: &[&str] = &[
     "sync",
-    "twin",
+    "mutant",
     "clock",
     "process",
     "statement",
