@@ -287,6 +287,7 @@ impl Builder {
         if RUNNING.is_some() {
             return Err(StartErrorKind::AlreadyRunning.into());
         }
+        signals::wait_for_end();
         if self.endings.pid_in_name {
             self.path = with_infix(&self.path, std::process::id());
         }

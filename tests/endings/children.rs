@@ -101,6 +101,7 @@ pub const ALL: &[Named] = &[
         send_to_process(libc::SIGTERM);
         exit(7);
     }),
+    ("starts_meanwhile", starts_meanwhile),
     ("raise_term", || {
         start(on_all_signals(builder()));
         log_in_three();
@@ -489,6 +490,35 @@ fn interrupted(then: fn()) {
         exit(9);
     }
     then();
+}
+
+/// The first thread ends its logger and starts another one, while the thread that stands by is held up: a
+/// signal is on its way.
+fn starts_meanwhile() {
+    static HELD: AtomicBool = AtomicBool::new(false);
+    extern "C" fn hold_up(_: i32) {
+        HELD.store(true, Ordering::Release);
+        wait_for_ever();
+    }
+    let logger = on_all_signals(builder()).start().unwrap();
+    log_in_three();
+    on_signal(libc::SIGPROF, hold_up);
+    let is_standby = |task: &PathBuf| {
+        std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "kymo-standby\n")
+    };
+    let mut tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let task = tasks.find(is_standby).expect("the thread that stands by");
+    let task: i32 = task.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    // SAFETY: a call without pointers.
+    unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), task, libc::SIGPROF) };
+    while !HELD.load(Ordering::Acquire) {
+        thread::yield_now();
+    }
+    send_to_process(libc::SIGTERM);
+    logger.shutdown();
+    let next = PathBuf::from(std::env::var_os(PATH).unwrap()).with_file_name("next.kymo");
+    let _logger = on_all_signals(Logger::builder(next)).start().unwrap();
+    exit(3);
 }
 
 /// A handler of the program's own has been called when `raise` returns, and after the drain.

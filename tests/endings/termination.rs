@@ -18,6 +18,7 @@ pub const TESTS: &[Named] = &[
     ("own_handler_wherever_the_logger_allocates", interrupted_with_handler),
     ("the_signal_decides_over_main", || ends("returns_meanwhile")),
     ("the_signal_decides_over_exit", || ends("exits_meanwhile")),
+    ("the_signal_decides_over_another_start", over_another_start),
     ("the_first_process_of_a_container", first_of_namespace),
     ("an_ignored_signal_stays_ignored", ignored),
     ("without_a_logger_signals_have_their_effect", after_shutdown),
@@ -76,6 +77,18 @@ fn ends(name: &str) {
         log.assert_closed();
         assert_eq!(log.signals, [(libc::SIGTERM as u8, "main".to_owned())]);
     }
+}
+
+/// Between the drain and its effect, a signal let the program start another logger, whose log it then
+/// left open, without a mark and without the last records.
+fn over_another_start() {
+    let dir = Dir::new();
+    assert_signal(&run(&dir, "starts_meanwhile"), libc::SIGTERM);
+    let log = read(&dir.log());
+    log.assert_counts(&[("main", 10_000), ("worker-0", 10_000), ("worker-1", 10_000)]);
+    log.assert_closed();
+    assert_eq!(log.signals, [(libc::SIGTERM as u8, "main".to_owned())]);
+    assert!(!dir.0.join("next.kymo").exists());
 }
 
 /// A signal that came while its thread held one of the logger's locks was not drained, and had no

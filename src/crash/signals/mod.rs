@@ -18,7 +18,8 @@
 //! What speaks against returning, and the answers:
 //!
 //! 1. The thread goes on, and may return from `main` with another status. `exit` waits for the drain, and
-//!    the signal decides the status (`crate::crash::exit`).
+//!    the signal decides the status (`crate::crash::exit`). So does the start of another logger, of whose
+//!    records the signal would know nothing.
 //! 2. The thread may miss the interruption that its own handler was to announce. The signal is sent to the
 //!    same thread once more, after the drain: a call of the system is interrupted then, at the latest, as by
 //!    the program's own handler.
@@ -157,6 +158,14 @@ pub(crate) fn uninstall() {
         if signal_action::current(signal.number).as_ref().is_some_and(ours) {
             signal_action::set(signal.number, &signal.previous);
         }
+    }
+}
+
+/// If a signal is about to end the process, waits until it does. For `start`: the signal drains only the
+/// logger that received it, so records of a new one would be lost.
+pub(crate) fn wait_for_end() {
+    if let Some(target) = target().filter(|target| target.generation == fork::generation()) {
+        target.emergency.end_by_signal();
     }
 }
 
