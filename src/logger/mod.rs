@@ -26,6 +26,7 @@ use crate::logger::error::{StartError, StartErrorKind};
 use crate::process::fork::generation;
 use crate::process::signal_action;
 use crate::process::statics::{GATE, RUNNING};
+use crate::process::stay_loaded::stay_loaded;
 use crate::segment::crash_proof::CrashProof;
 use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
@@ -282,6 +283,7 @@ impl Builder {
     /// fails. Then nothing was made, renamed or written over (but what was recovered is).
     pub fn start(mut self) -> Result<Logger, StartError> {
         self.check()?;
+        stay_loaded();
         fork::register();
         let _turn = turn();
         if RUNNING.is_some() {

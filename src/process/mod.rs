@@ -7,6 +7,7 @@ pub(crate) mod lock;
 pub(crate) mod published;
 pub(crate) mod signal_action;
 pub(crate) mod statics;
+pub(crate) mod stay_loaded;
 pub(crate) mod thread_info;
 
 /// Gives the calling thread the usual scheduling policy, and all cores of the process's cpuset. It would

@@ -30,6 +30,8 @@
 //! and the signal's sending; and `Thread::unpark`, which on Linux is an atomic swap and a `futex`
 //! call.
 //!
+//! The handlers stay where they are, also in a library that the program unloads ([`crate::process::stay_loaded`]).
+//!
 //! INV-1: what handlers look at, a [`Target`], is never freed: one, of some 2 KiB, for each logger
 //! with such handlers.
 

@@ -1,0 +1,47 @@
+//! Keeps the object that contains this code loaded, for good.
+//!
+//! Handlers of signals, `exit` and `fork` are called long after the call that installed them, and so is
+//! what kymo's threads run. If kymo is part of a dynamic library (a plugin) and the program unloads that,
+//! each of them is a jump to where nothing is.
+//!
+//! *Not taken:* to remove the handlers before. Nothing tells a library in time: what `dlclose` calls
+//! comes when other threads may be in a handler, and a handler that another one has saved and calls
+//! cannot be taken back.
+
+/// Keeps it loaded. To be called before the first handler is installed.
+#[cfg(all(target_os = "linux", not(target_feature = "crt-static")))]
+pub(crate) fn stay_loaded() {
+    use std::ptr;
+    use std::sync::Once;
+
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        let Some(this) = object(stay_loaded as *const ()) else { return };
+        // SAFETY: a call without pointers.
+        let headers = unsafe { libc::getauxval(libc::AT_PHDR) };
+        let program = object(ptr::without_provenance(headers as usize));
+        // The program itself stays. And its name here is what it was called by, whatever file that is now.
+        if program.is_some_and(|program| program.dli_fbase == this.dli_fbase) {
+            return;
+        }
+        // It is loaded, so nothing is loaded here, and no code runs. Where this fails, which nothing speaks
+        // for, the library must not be unloaded.
+        let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+        // SAFETY: the name is a terminated string, and the object's that contains this code.
+        unsafe { libc::dlopen(this.dli_fname, flags) };
+    });
+}
+
+/// A static program unloads nothing; other systems have no handlers.
+#[cfg(not(all(target_os = "linux", not(target_feature = "crt-static"))))]
+pub(crate) fn stay_loaded() {}
+
+/// The object that an address belongs to.
+#[cfg(all(target_os = "linux", not(target_feature = "crt-static")))]
+fn object(address: *const ()) -> Option<libc::Dl_info> {
+    let mut info = std::mem::MaybeUninit::uninit();
+    // SAFETY: valid for a write; the address may be any.
+    let found = unsafe { libc::dladdr(address.cast(), info.as_mut_ptr()) };
+    // SAFETY: the call has filled it in.
+    (found != 0).then(|| unsafe { info.assume_init() })
+}
