@@ -90,8 +90,7 @@ impl<'a> Segment<'a> {
             let skipped = self.skip.as_ref().is_some_and(|skip| skip.covers(offset));
             offset >= begin && !skipped
         };
-        // Past the committed length a frame counts only if those before it do.
-        let end = self.frames.believed_end();
+        let end = self.frames.whole_end()?;
         let is_place =
             |offset: u64| offset >= HEADER_BYTES as u64 && offset.is_multiple_of(ALIGNMENT as u64);
         for last in self.last_dumps {

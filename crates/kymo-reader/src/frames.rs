@@ -141,8 +141,21 @@ impl<'a> Frames<'a> {
 
     /// From where on frames count only as long as all of them are valid: the committed length. If
     /// that is damaged (it is less than the header page), none is doubted.
-    pub(super) fn believed_end(&self) -> u64 {
+    fn believed_end(&self) -> u64 {
         if self.committed < HEADER_BYTES as u64 { u64::MAX } else { self.committed }
+    }
+
+    /// Where the frames end that count: past the committed length, before the first that is not
+    /// valid. [`Frames::jump`] must follow.
+    pub(super) fn whole_end(&mut self) -> Result<u64, Error> {
+        let mut end = self.believed_end();
+        while end.is_multiple_of(ALIGNMENT as u64)
+            && let Some(kind) = self.frame_at(end, u64::MAX)?
+        {
+            let payload_bytes = self.payload_bytes;
+            end += FrameHeader { checksum: 0, kind, payload_bytes }.frame_bytes() as u64;
+        }
+        Ok(end)
     }
 
     /// Ends at a frame past the committed length that is not valid. What was skipped before that is

@@ -267,7 +267,14 @@ impl Input for File {
     }
 
     fn jump(&mut self, offset: u64) -> io::Result<()> {
-        self.seek(SeekFrom::Start(offset)).map(drop)
+        let moved = match self.seek(SeekFrom::Start(offset)) {
+            // No file of this file system is that long, whatever the bytes in it say.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.seek(SeekFrom::End(0))
+            }
+            moved => moved,
+        };
+        moved.map(drop)
     }
 }
 
@@ -280,6 +287,24 @@ mod tests {
             Source::Slice { .. } => 0,
             Source::Stream(stream) => stream.buffer.len(),
         }
+    }
+
+    /// A header may name a place that no file can have: reading failed there by "Invalid argument", but
+    /// only of files.
+    #[test]
+    fn places_past_any_file_are_empty() -> io::Result<()> {
+        let mut file = tempfile::tempfile()?;
+        io::Write::write_all(&mut file, &[7; 100])?;
+        let mut source = Source::stream(Box::new(file));
+        for offset in [200, 1 << 62, 1 << 63, u64::MAX & !7] {
+            source.jump(offset)?;
+            source.fill(8)?;
+            assert_eq!(source.window(), []);
+        }
+        source.jump(8)?;
+        source.fill(8)?;
+        assert_eq!(source.window()[..8], [7; 8]);
+        Ok(())
     }
 
     #[test]
