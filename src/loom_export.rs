@@ -38,7 +38,7 @@ pub mod rig {
     use crate::format::varint;
     use crate::process::thread_info::ThreadInfo;
     use crate::segment::Output;
-    use crate::shared::core::Core;
+    use crate::shared::Shared;
     use crate::shared::mailbox::Request;
     use crate::shared::orphans::Orphan;
     use crate::shared::pending::{Effect, Pending, Post, Posted};
@@ -107,7 +107,7 @@ pub mod rig {
 
     /// A logger whose consumer runs in a thread of the model.
     pub struct Rig {
-        core: Arc<Core>,
+        shared: Arc<Shared>,
         file: Arc<File>,
     }
 
@@ -115,8 +115,8 @@ pub mod rig {
         /// A logger whose consumer does not run yet.
         pub fn new(ring_words: usize, overflow: Overflow) -> Self {
             let policies = Policies::new(overflow);
-            let core = Core::new(TickSource::new(Clock::Coarse), policies, ring_words);
-            Self { core: Arc::new(core), file: Arc::default() }
+            let shared = Shared::new(TickSource::new(Clock::Coarse), policies, ring_words);
+            Self { shared: Arc::new(shared), file: Arc::default() }
         }
 
         /// The same, where every record is critical.
@@ -125,8 +125,8 @@ pub mod rig {
             // Real time passes while a model runs.
             let patience = WriteThrough::at(Level::Info).timeout(Duration::from_secs(3_600));
             policies.set_write_through(patience);
-            let core = Core::new(TickSource::new(Clock::Coarse), policies, ring_words);
-            Self { core: Arc::new(core), file: Arc::default() }
+            let shared = Shared::new(TickSource::new(Clock::Coarse), policies, ring_words);
+            Self { shared: Arc::new(shared), file: Arc::default() }
         }
 
         /// The same, where every record goes to a flight recorder.
@@ -134,8 +134,8 @@ pub mod rig {
             let mut policies = Policies::new(Overflow::DropNewest);
             let words = 4 * RECORD_WORDS;
             policies.flight = Some(FlightRecorder { level: Level::Error, words });
-            let core = Core::new(TickSource::new(Clock::Coarse), policies, ring_words);
-            Self { core: Arc::new(core), file: Arc::default() }
+            let shared = Shared::new(TickSource::new(Clock::Coarse), policies, ring_words);
+            Self { shared: Arc::new(shared), file: Arc::default() }
         }
 
         /// The same, where every record takes the place of the oldest.
@@ -145,22 +145,22 @@ pub mod rig {
 
         /// Has the flight recorder dumped, and waits for it; how many records that were.
         pub fn dump(&self) -> u64 {
-            self.core.dump_flight_recorder()
+            self.shared.dump_flight_recorder()
         }
 
         /// Another handle to it.
         pub fn handle(&self) -> Self {
-            Self { core: self.core.clone(), file: self.file.clone() }
+            Self { shared: self.shared.clone(), file: self.file.clone() }
         }
 
         /// Starts the consumer. It sleeps when a sweep found nothing, and time does not wake it.
         pub fn start(&self) -> thread::JoinHandle<Ended> {
             // So far in the future that the clocks are not compared again.
             let seen = Observation { monotonic_ns: u64::MAX / 2, ..Observation::default() };
-            let clock = self.core.clock;
-            let core = self.core.clone();
+            let clock = self.shared.clock;
+            let shared = self.shared.clone();
             let mut consumer = Consumer::new(
-                self.core.clone(),
+                self.shared.clone(),
                 Discipline::new(clock, seen, seen),
                 Writing { file: self.file.clone(), records: 0 },
                 0,
@@ -171,14 +171,14 @@ pub mod rig {
                         thread::park();
                     }
                 });
-                core.emergency.mailbox.end();
+                shared.emergency.mailbox.end();
                 Ended { report, orphans }
             })
         }
 
         /// Makes the calling thread's ring; `None` if the logger has ended.
         pub fn thread(&self) -> Option<Thread> {
-            let producer = self.core.make_producer(self.core.ring_words, ThreadInfo::default());
+            let producer = self.shared.make_producer(self.shared.ring_words, ThreadInfo::default());
             producer.map(|mut producer| {
                 producer.lend();
                 Thread(producer)
@@ -187,14 +187,14 @@ pub mod rig {
 
         /// Asks for a sweep, and waits for it.
         pub fn request_sweep(&self) -> bool {
-            self.core.control.request_sweep(None)
+            self.shared.control.request_sweep(None)
         }
 
         /// What a handler does on a thread that crashes: asks for a drain, and waits until that is
         /// done. Whether it was this request that was served.
         pub fn crash(&self) -> bool {
             let (request, own) = self.request_drain();
-            while !self.core.emergency.mailbox.is_served(request) {
+            while !self.shared.emergency.mailbox.is_served(request) {
                 thread::yield_now();
             }
             own
@@ -207,9 +207,9 @@ pub mod rig {
 
         fn request_drain(&self) -> (Request, bool) {
             let request = Request::drain(11, 1).marked();
-            let asked = self.core.emergency.mailbox.request(request);
+            let asked = self.shared.emergency.mailbox.request(request);
             // The handler has a handle of its own; that this waits for a lock changes nothing.
-            self.core.control.wake();
+            self.shared.control.wake();
             asked
         }
 
@@ -217,9 +217,9 @@ pub mod rig {
         /// drained, and the file closed.
         pub fn end_for_signal(&self) {
             let request = Request::drain(TERMINATED, 1).marked().closing();
-            self.core.emergency.mailbox.drain(
+            self.shared.emergency.mailbox.drain(
                 request,
-                || self.core.control.wake(),
+                || self.shared.control.wake(),
                 || {
                     thread::yield_now();
                     true
@@ -229,7 +229,7 @@ pub mod rig {
 
         /// Asks the consumer to drain the rings and end.
         pub fn stop(&self) {
-            self.core.control.stop(None);
+            self.shared.control.stop(None);
         }
 
         /// How many records the calling thread can be sure to find in the file.
@@ -315,7 +315,7 @@ pub mod rig {
         /// Nothing was dropped yet.
         pub fn new() -> Self {
             let rig = Rig::new(1, Overflow::DropNewest);
-            Self(RingState::new(&rig.core, 1, ThreadInfo::default()))
+            Self(RingState::new(&rig.shared, 1, ThreadInfo::default()))
         }
 
         /// For the thread: drops a record.

@@ -127,11 +127,11 @@ impl<O: Output> Consumer<O> {
     pub(crate) fn dump_if_wanted(&mut self, asked: bool, now_ns: impl FnOnce() -> u64) {
         if asked {
             let records = self.dump(Reason::Call);
-            self.core.dump_request.set_records(records);
+            self.shared.dump_request.set_records(records);
         } else if let Some(level) = self.dumps.wanted {
             let now_ns = now_ns();
             if now_ns >= self.dumps.not_before_ns {
-                let interval = nanoseconds(self.core.policies.dump_at.interval);
+                let interval = nanoseconds(self.shared.policies.dump_at.interval);
                 self.dumps.not_before_ns = now_ns.saturating_add(interval);
                 self.dump(Reason::Record(level));
             }
@@ -165,7 +165,7 @@ impl<O: Output> Consumer<O> {
 
     fn count_dump(&self, records: u64) {
         if records > 0 {
-            self.core.counters.dumps.increment();
+            self.shared.counters.dumps.increment();
         }
     }
 
@@ -253,7 +253,7 @@ impl<O: Output> Consumer<O> {
         if let Some(flight) = &mut self.lanes[index].flight {
             flight.overwritten = 0;
         }
-        let counters = &self.core.counters;
+        let counters = &self.shared.counters;
         counters.dumped.set(counters.dumped.get() + written);
         written
     }
@@ -261,10 +261,10 @@ impl<O: Output> Consumer<O> {
     /// Lanes of threads that have ended whose recorders still have something keep nothing but that,
     /// and not for ever.
     pub(crate) fn retire(&mut self) {
-        let Self { lanes, dumps, core, .. } = self;
+        let Self { lanes, dumps, shared, .. } = self;
         for lane in lanes.iter_mut().filter(|lane| lane.is_finished()) {
             if let Some(ring) = lane.retire(&mut dumps.retired) {
-                core.registry.put_by(ring);
+                shared.registry.put_by(ring);
             }
         }
         let retired = |lane: &Lane| lane.flight.as_ref().and_then(|flight| flight.retired);

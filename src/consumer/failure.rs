@@ -49,11 +49,11 @@ impl<O: Output> Consumer<O> {
             let lost = self.lost();
             self.untold.get_or_insert((copy, lost));
         }
-        self.core.counters.output_errors.increment();
+        self.shared.counters.output_errors.increment();
         self.error.get_or_insert(error);
         if self.output.is_removed() && self.segment != Segment::Removed {
             self.segment = Segment::Removed;
-            self.core.counters.lose_ended(&self.ended.written);
+            self.shared.counters.lose_ended(&self.ended.written);
             self.ended.lose_segment();
             self.lanes.iter_mut().for_each(Lane::lose_segment);
         }
@@ -71,7 +71,7 @@ impl<O: Output> Consumer<O> {
             Ok(salt) => {
                 self.segment = Segment::Renewed;
                 self.released_bytes = self.output.len();
-                self.core.set_log(self.output.log_file());
+                self.shared.set_log(self.output.log_file());
                 let clocks = std::mem::take(&mut self.staging.clocks);
                 self.staging = Staging::new(salt);
                 self.staging.clocks = clocks;

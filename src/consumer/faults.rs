@@ -163,7 +163,7 @@ impl Story {
         thread.logged[level] += 1;
         // What is overwritten is not known here.
         let stays =
-            self.rig.core.policies.overflow(SITES[level].level) != Overflow::OverwriteOldest;
+            self.rig.shared.policies.overflow(SITES[level].level) != Overflow::OverwriteOldest;
         if stays && producer.state.drops.total() == dropped {
             thread.fresh.push(self.number);
         }
@@ -188,9 +188,9 @@ impl Story {
         // Some threads end before it.
         self.threads[0].producer = None;
         let (file, fault) = (self.rig.file.clone(), self.rig.file.0.borrow().fault);
-        let overwrites = self.rig.core.policies.overwrites_any();
+        let overwrites = self.rig.shared.policies.overwrites_any();
         if end == End::Overdue {
-            self.rig.core.control.stop(Some(0));
+            self.rig.shared.control.stop(Some(0));
         }
         let logged: u64 = self.threads.iter().flat_map(|thread| thread.logged).sum();
         if !matches!(end, End::Shutdown | End::Overdue) {
@@ -249,7 +249,7 @@ impl Story {
 impl Story {
     /// Ends the process while threads log.
     fn crash(&mut self, end: End) {
-        let (consumer, core) = (&mut self.rig.consumer, &self.rig.core);
+        let (consumer, shared) = (&mut self.rig.consumer, &self.rig.shared);
         let request = Request::drain(SIGNAL, 4_711).marked();
         let overdue = matches!(end, End::OverdueCrash | End::OverdueOwnCrash);
         let deadline_ns = if overdue { 0 } else { u64::MAX };
@@ -258,7 +258,7 @@ impl Story {
             End::OwnCrash | End::OverdueOwnCrash => consumer.take_over(Some(request), deadline_ns),
             End::OwnExit => consumer.take_over(None, deadline_ns),
             End::Crash | End::OverdueCrash => {
-                let mailbox = &core.emergency.mailbox;
+                let mailbox = &shared.emergency.mailbox;
                 mailbox.set_deadline(SIGNAL, deadline_ns);
                 let (request, _) = mailbox.request(request);
                 consumer.serve();

@@ -43,7 +43,7 @@ use crate::format::frame::ClockSet;
 use crate::mutant::{self, Mutant};
 use crate::ring::storage::LogMark;
 use crate::segment::Output;
-use crate::shared::core::Core;
+use crate::shared::Shared;
 use crate::shared::mailbox::Request;
 use crate::shared::orphans::Orphan;
 use crate::shared::registry::NewRing;
@@ -89,7 +89,7 @@ const STAGING_BYTES: usize = 1 << 20;
 
 /// The consumer.
 pub(crate) struct Consumer<O> {
-    pub(crate) core: Arc<Core>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) discipline: Discipline,
     /// The wall clock has jumped, and the mark that says so is not committed yet.
     clock_set: Option<ClockSet>,
@@ -127,18 +127,18 @@ pub(crate) struct Consumer<O> {
 }
 
 impl<O: Output> Consumer<O> {
-    pub(crate) fn new(core: Arc<Core>, discipline: Discipline, output: O, salt: u32) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, discipline: Discipline, output: O, salt: u32) -> Self {
         let mut staging = Staging::new(salt);
         frames::put_clock(&mut staging, &discipline.line());
-        core.lines.note(discipline.line());
-        if let Some(crash_proof) = core.crash_proof() {
+        shared.lines.note(discipline.line());
+        if let Some(crash_proof) = shared.crash_proof() {
             crash_proof.set_clock(&discipline.line());
         }
         let released_bytes = output.len();
         let mut dumps = Dumps::new();
         dumps.note_line(discipline.line());
         Self {
-            core,
+            shared,
             clock_interval_ns: FIRST_CLOCK_INTERVAL_NS,
             next_clock_ns: discipline.line().monotonic_ns + FIRST_CLOCK_INTERVAL_NS,
             discipline,
@@ -171,7 +171,7 @@ impl<O: Output> Consumer<O> {
     /// sweep it calls `wait` with what that found; it may sleep with `park`.
     pub(crate) fn run(&mut self, mut wait: impl FnMut(Found)) -> (Report, Vec<Orphan>) {
         if !mutant::broken(Mutant::AttachLate) {
-            self.core.control.attach(thread::current());
+            self.shared.control.attach(thread::current());
         }
         loop {
             let now_ns = crate::clock::monotonic_ns();
@@ -184,7 +184,7 @@ impl<O: Output> Consumer<O> {
                 break;
             }
             self.look(now_ns);
-            let counters = &self.core.counters;
+            let counters = &self.shared.counters;
             counters.sweeps.set(counters.sweeps.get() + 1);
             wait(match took {
                 _ if self.left => Found::More,
@@ -192,7 +192,7 @@ impl<O: Output> Consumer<O> {
                 false => Found::Nothing,
             });
             if mutant::broken(Mutant::AttachLate) {
-                self.core.control.attach(thread::current());
+                self.shared.control.attach(thread::current());
             }
         }
         self.close()
@@ -200,21 +200,21 @@ impl<O: Output> Consumer<O> {
 
     /// One sweep, with what was asked for before it. Whether it took records, and whether to stop.
     pub(crate) fn serve(&mut self) -> (bool, bool) {
-        let (mut request, stop) = self.core.control.begin_sweep();
-        let has_signal = self.core.emergency.mailbox.pending().is_some();
+        let (mut request, stop) = self.shared.control.begin_sweep();
+        let has_signal = self.shared.emergency.mailbox.pending().is_some();
         if request != self.served || stop || has_signal {
             // Whoever waits for it is not to be told of a file that is not there. And an output that
             // has just failed is tried at once, and not after a while.
             self.check_output();
         }
         // Behind the request, which is acknowledged below.
-        let asked = self.core.policies.flight.is_some() && self.core.dump_request.take();
+        let asked = self.shared.policies.flight.is_some() && self.shared.dump_request.take();
         // As for a dump; and so what the asker logged before is in the file that was moved.
-        let moved = self.core.reopen_request.take();
+        let moved = self.shared.reopen_request.take();
         let took = self.sweep();
         self.dump_if_wanted(asked, crate::clock::monotonic_ns);
         if mutant::broken(Mutant::RequestReadLate) {
-            (request, _) = self.core.control.begin_sweep();
+            (request, _) = self.shared.control.begin_sweep();
         }
         if moved {
             self.reopen();
@@ -222,7 +222,7 @@ impl<O: Output> Consumer<O> {
         let stop = self.drain_for_signal() || stop;
         if request != self.served {
             self.served = request;
-            self.core.control.end_sweep(request);
+            self.shared.control.end_sweep(request);
         }
         (took, stop)
     }
@@ -230,9 +230,9 @@ impl<O: Output> Consumer<O> {
     /// Takes a batch from each ring, and commits it. Whether there was anything, or is for the next
     /// sweep.
     pub(crate) fn sweep(&mut self) -> bool {
-        let mut complete = self.core.clock.begin_sweep();
+        let mut complete = self.shared.clock.begin_sweep();
         self.renew_segment();
-        for ring in self.core.registry.take() {
+        for ring in self.shared.registry.take() {
             self.add_lane(ring);
         }
         let (mut took, mut held) = (false, false);
@@ -271,7 +271,7 @@ impl<O: Output> Consumer<O> {
         let left = lane.drain(&mut self.dictionary, &mut self.staging, &mut self.block);
         lane.mark_drops(&mut self.staging, &mut self.block);
         if let Some(level) = lane.most_urgent()
-            && self.core.policies.dumps_at(level)
+            && self.shared.policies.dumps_at(level)
             && !lane.state.is_own
         {
             self.dumps.want(level);
@@ -300,12 +300,12 @@ impl<O: Output> Consumer<O> {
 
     fn forget_finished(&mut self) {
         self.retire();
-        let (ended, counters) = (&mut self.ended, &self.core.counters);
+        let (ended, counters) = (&mut self.ended, &self.shared.counters);
         for lane in self.lanes.extract_if(.., |lane| lane.is_finished()) {
             ended.add(&lane);
             counters.dismiss(&lane.state);
             if let Some(ring) = lane.into_ring() {
-                self.core.registry.put_by(ring);
+                self.shared.registry.put_by(ring);
             }
         }
     }
@@ -344,7 +344,7 @@ impl<O: Output> Consumer<O> {
                 self.clock_set = None;
                 self.segment = Segment::Begun;
                 self.failing = false;
-                self.core.counters.file_bytes.set(self.output.len());
+                self.shared.counters.file_bytes.set(self.output.len());
                 true
             }
             Err(error) => {
@@ -358,7 +358,7 @@ impl<O: Output> Consumer<O> {
     fn note_lag(&self, ticks: u64) {
         let age = self.now().wrapping_sub(ticks) as i64;
         let lag_ns = (i128::from(age.max(0)) * i128::from(self.discipline.line().rate)) >> 32;
-        let counters = &self.core.counters;
+        let counters = &self.shared.counters;
         counters.lag_ns.set(lag_ns as u64);
         counters.max_lag_ns.set(counters.max_lag_ns.get().max(lag_ns as u64));
     }
@@ -382,13 +382,13 @@ impl<O: Output> Consumer<O> {
 
     /// Writes what the clocks show, and how far the file is complete.
     fn compare_clocks(&mut self, now_ns: u64) {
-        self.take_observation(self.core.clock.observe(), now_ns);
+        self.take_observation(self.shared.clock.observe(), now_ns);
     }
 
     fn take_observation(&mut self, seen: Observation, now_ns: u64) {
         let Observed { line, set } = self.discipline.observe(seen, self.clock_interval_ns);
         frames::put_clock(&mut self.staging, &line);
-        self.core.lines.note(line);
+        self.shared.lines.note(line);
         if let Some(set) = set {
             frames::put_clock_set(&mut self.staging, &set);
             // What is not committed yet may have to be written again, as one.
@@ -396,10 +396,10 @@ impl<O: Output> Consumer<O> {
             let by_ns = set.by_ns.saturating_add(before_ns);
             self.clock_set = Some(ClockSet { by_ns, ..set });
         }
-        if self.core.policies.flight.is_some() {
+        if self.shared.policies.flight.is_some() {
             self.dumps.note_line(line);
         }
-        if let Some(crash_proof) = self.core.crash_proof() {
+        if let Some(crash_proof) = self.shared.crash_proof() {
             crash_proof.set_clock(&line);
         }
         if self.complete > self.watermark {
@@ -421,21 +421,21 @@ impl<O: Output> Consumer<O> {
         self.check_output();
         let mut unwritten = 0;
         while self.sweep() {
-            if self.core.control.is_overdue() || self.core.emergency.is_overdue() {
+            if self.shared.control.is_overdue() || self.shared.emergency.is_overdue() {
                 unwritten = self.give_up(true);
                 break;
             }
         }
         self.look_now(u64::MAX);
         while self.sweep() {}
-        if self.core.policies.flight.is_some() {
+        if self.shared.policies.flight.is_some() {
             let fatal = self.fatal_signal().map(|request| Reason::Signal(request.signal()));
             let wanted = self.wants_dump().filter(|_| unwritten == 0).map(Reason::Record);
             if let Some(reason) = fatal.or(wanted) {
                 self.dump(reason);
             }
         }
-        self.core.control.end();
+        self.shared.control.end();
         if let Some(request) = self.fatal_signal() {
             self.mark_signal(request);
         }
@@ -444,7 +444,7 @@ impl<O: Output> Consumer<O> {
 
     /// What a handler asks for because of a signal of which the process is going to die.
     fn fatal_signal(&self) -> Option<Request> {
-        let emergency = &self.core.emergency;
+        let emergency = &self.shared.emergency;
         let asked = emergency.mailbox.pending().filter(|request| request.is_marked());
         asked.or_else(|| emergency.fatal_request())
     }
@@ -460,7 +460,7 @@ impl<O: Output> Consumer<O> {
             self.renew_segment();
         }
         self.lanes.iter_mut().for_each(Lane::remove_ring_files);
-        if let Some(crash_proof) = self.core.crash_proof() {
+        if let Some(crash_proof) = self.shared.crash_proof() {
             crash_proof.end();
         }
         self.report(unwritten)
@@ -510,14 +510,14 @@ impl<O: Output> Consumer<O> {
             self.lanes.iter_mut().for_each(Lane::commit);
         }
         self.lanes.iter_mut().for_each(Lane::keep_ring_files);
-        self.core.control.end();
+        self.shared.control.end();
         self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
         self.report(0)
     }
 
     /// Takes over the last rings, and tells the threads that nobody reads them any more.
     fn close_rings(&mut self) {
-        for ring in self.core.registry.close() {
+        for ring in self.shared.registry.close() {
             self.add_lane(ring);
         }
         for lane in &self.lanes {
@@ -553,9 +553,9 @@ impl<O: Output> Consumer<O> {
             written: totals.written - own.written,
             dropped: totals.dropped - own.dropped - unwritten,
             unwritten,
-            rescued: self.core.counters.rescued.get(),
+            rescued: self.shared.counters.rescued.get(),
             warnings: own.written,
-            dumped: self.core.counters.dumped.get(),
+            dumped: self.shared.counters.dumped.get(),
             cut: totals.cut - own.cut,
             file_bytes: self.output.len(),
             error: self.error.take(),

@@ -37,10 +37,10 @@ impl<O: Output> Consumer<O> {
         if let Err(error) = &result {
             // It may have been a signal that asked, which nobody answers.
             let text = format!("it was moved, and there is no new one: {error}");
-            self.core.counters.output_errors.increment();
+            self.shared.counters.output_errors.increment();
             self.untold = Some((io::Error::new(error.kind(), text), self.lost()));
         }
-        self.core.reopen_request.note(result);
+        self.shared.reopen_request.note(result);
     }
 
     fn try_reopen(&mut self) -> io::Result<()> {
@@ -97,7 +97,7 @@ impl<O: Output> Consumer<O> {
         self.segment = Segment::Begun;
         self.failing = false;
         self.released_bytes = self.output.len();
-        self.core.set_log(self.output.log_file());
+        self.shared.set_log(self.output.log_file());
         let clocks = std::mem::take(&mut self.staging.clocks);
         self.staging = Staging::new(salt);
         self.staging.clocks = clocks;

@@ -16,18 +16,18 @@ impl<O: Output> Consumer<O> {
     /// Serves what a signal handler asks for, if one does: drains the rings of all that was in them
     /// when it asked, and marks the file. Whether the consumer is to end.
     pub(crate) fn drain_for_signal(&mut self) -> bool {
-        let Some(request) = self.core.emergency.mailbox.pending() else { return false };
+        let Some(request) = self.shared.emergency.mailbox.pending() else { return false };
         if request.is_closing() {
             // `close` does all of it.
             return true;
         }
         if mutant::broken(Mutant::SignalServedEarly) {
-            self.core.emergency.mailbox.acknowledge(request);
+            self.shared.emergency.mailbox.acknowledge(request);
         }
-        let deadline_ns = self.core.emergency.mailbox.deadline_ns(request);
+        let deadline_ns = self.shared.emergency.mailbox.deadline_ns(request);
         // An output that has just failed is tried at once, and not after a while.
         self.check_output();
-        let as_of = self.core.clock.now();
+        let as_of = self.shared.clock.now();
         // Until the rings are empty, or there is only what was logged since.
         let mut in_time = true;
         while self.sweep() && self.complete <= as_of && in_time {
@@ -45,7 +45,7 @@ impl<O: Output> Consumer<O> {
             });
             self.insist(|this| this.append_last_marks(Some(request)));
         }
-        self.core.emergency.mailbox.acknowledge(request);
+        self.shared.emergency.mailbox.acknowledge(request);
         false
     }
 
@@ -82,7 +82,7 @@ impl<O: Output> Consumer<O> {
 
     /// The tick count now.
     pub(crate) fn now(&self) -> u64 {
-        self.frozen.unwrap_or_else(|| self.core.clock.now())
+        self.frozen.unwrap_or_else(|| self.shared.clock.now())
     }
 
     /// Marks the file with a signal, of which the process is going to die.
@@ -119,11 +119,11 @@ impl<O: Output> Consumer<O> {
                 lane.state.cursor.close();
             }
         }
-        for ring in self.core.registry.close() {
+        for ring in self.shared.registry.close() {
             self.add_lane(ring);
         }
         // A custom clock may be what crashed.
-        self.frozen = self.core.clock.is_custom().then_some(self.complete);
+        self.frozen = self.shared.clock.is_custom().then_some(self.complete);
         // An output that has just failed is tried at once, and not after a while.
         self.check_output();
         self.renew_segment();

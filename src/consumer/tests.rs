@@ -199,7 +199,7 @@ impl File {
 pub(crate) struct Rig {
     pub(crate) consumer: Consumer<Memory>,
     pub(crate) file: Memory,
-    pub(crate) core: Arc<Core>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 pub(crate) const LOCATION: Location = Location {
@@ -228,17 +228,17 @@ impl Rig {
 
     pub(crate) fn with_policies(clock: Clock, policies: Policies) -> Self {
         let clock = TickSource::new(clock);
-        let core = Arc::new(Core::new(clock, policies, 1));
+        let shared = Arc::new(Shared::new(clock, policies, 1));
         let discipline = Discipline::new(clock, clock.observe(), clock.observe());
         let file = Memory::default();
         file.0.borrow_mut().begin(0);
-        let consumer = Consumer::new(core.clone(), discipline, file.clone(), 0);
-        Self { consumer, file, core }
+        let consumer = Consumer::new(shared.clone(), discipline, file.clone(), 0);
+        Self { consumer, file, shared }
     }
 
     /// Has the clocks compared, the wall clock being off by so much.
     fn compare_clocks(&mut self, off_ns: i64) {
-        let seen = self.core.clock.observe();
+        let seen = self.shared.clock.observe();
         let wall_ns = seen.wall_ns + off_ns;
         self.consumer.take_observation(Observation { wall_ns, ..seen }, 0);
     }
@@ -249,7 +249,7 @@ impl Rig {
 
     pub(crate) fn thread(&self, name: &str, words: usize) -> Producer {
         let thread = ThreadInfo { name: name.to_owned(), os_id: 4_711 };
-        self.core.make_producer(words, thread).expect("the registry is open")
+        self.shared.make_producer(words, thread).expect("the registry is open")
     }
 
     /// Closes the segment; its report and its bytes.

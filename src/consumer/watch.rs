@@ -14,7 +14,7 @@ use crate::ring::WORD_BYTES;
 use crate::segment::Output;
 use crate::segment::crash_proof::CrashProof;
 use crate::segment::drop_counts::DropCounts;
-use crate::shared::core::Core;
+use crate::shared::Shared;
 use crate::sync::Arc;
 
 /// Something about the logger that its program may want to know: see
@@ -96,7 +96,7 @@ impl fmt::Display for Notice<'_> {
 pub(crate) type Hook = Arc<dyn Fn(&Notice<'_>) + Send + Sync>;
 
 /// Writes a notice into the log.
-pub(crate) type Log = Box<dyn FnMut(&Notice<'_>, &Arc<Core>) + Send>;
+pub(crate) type Log = Box<dyn FnMut(&Notice<'_>, &Arc<Shared>) + Send>;
 
 /// How often it looks, in nanoseconds.
 const INTERVAL_NS: u64 = 10_000_000;
@@ -140,8 +140,8 @@ impl Watch {
     }
 
     /// Tells a notice.
-    fn tell(&mut self, notice: &Notice<'_>, core: &Arc<Core>) {
-        (self.log)(notice, core);
+    fn tell(&mut self, notice: &Notice<'_>, shared: &Arc<Shared>) {
+        (self.log)(notice, shared);
         let told = self.hook.as_ref().map(|hook| catch_unwind(AssertUnwindSafe(|| hook(notice))));
         if matches!(told, Some(Err(_))) {
             // Once was enough; its panic was reported by the panic hook.
@@ -175,7 +175,7 @@ impl<O: Output> Consumer<O> {
                 let ThreadInfo { name, os_id } = &lane.state.thread;
                 let (used, capacity) = (used * WORD_BYTES, lane.state.ring_words * WORD_BYTES);
                 let notice = Notice::HighWater { thread: name, os_id: *os_id, used, capacity };
-                watch.tell(&notice, &self.core);
+                watch.tell(&notice, &self.shared);
             }
         }
         // Of the program's. (What of kymo's own was dropped is no news.)
@@ -184,33 +184,33 @@ impl<O: Output> Consumer<O> {
             watch.next_drops_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
             let records = dropped - watch.dropped;
             watch.dropped = dropped;
-            watch.tell(&Notice::Dropped { records }, &self.core);
+            watch.tell(&Notice::Dropped { records }, &self.shared);
         }
         if let Some((error, lost_before)) = self.untold.take()
             && watch.failing.is_none()
         {
             watch.failing = Some(lost_before);
-            watch.tell(&Notice::OutputFailed { error: &error }, &self.core);
+            watch.tell(&Notice::OutputFailed { error: &error }, &self.shared);
         }
         if let Some(before) = watch.failing
             && !self.failing
         {
             watch.failing = None;
             let lost = self.lost() - before;
-            watch.tell(&Notice::OutputRecovered { lost }, &self.core);
+            watch.tell(&Notice::OutputRecovered { lost }, &self.shared);
         }
         if watch.discarded > 0 {
             let records = std::mem::take(&mut watch.discarded);
-            watch.tell(&Notice::RecordsDiscarded { records }, &self.core);
+            watch.tell(&Notice::RecordsDiscarded { records }, &self.shared);
         }
-        let errors = self.core.counters.ring_file_errors.get();
+        let errors = self.shared.counters.ring_file_errors.get();
         if errors > watch.ring_file_errors
             && now_ns >= watch.next_ring_files_ns
-            && let Some(error) = self.core.crash_proof().and_then(CrashProof::take_error)
+            && let Some(error) = self.shared.crash_proof().and_then(CrashProof::take_error)
         {
             watch.next_ring_files_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
             let count = errors - std::mem::replace(&mut watch.ring_file_errors, errors);
-            watch.tell(&Notice::RingFileFailed { count, error: &error }, &self.core);
+            watch.tell(&Notice::RingFileFailed { count, error: &error }, &self.shared);
         }
         self.watch = Some(watch);
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::crash::signals;
 use crate::process::statics::LATEST;
-use crate::shared::core::Core;
+use crate::shared::Shared;
 use crate::shared::running;
 use crate::sync::Arc;
 use crate::sync::statics::MutexGuard;
@@ -19,7 +19,7 @@ use crate::sync::statics::MutexGuard;
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// This logger is to be ended at `exit`, within this time.
-pub(crate) fn end_at_exit(core: &Arc<Core>, timeout: Duration) {
+pub(crate) fn end_at_exit(shared: &Arc<Shared>, timeout: Duration) {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
         // SAFETY: a function without arguments that stays where it is (`stay_loaded`). Where there is no
@@ -27,40 +27,40 @@ pub(crate) fn end_at_exit(core: &Arc<Core>, timeout: Duration) {
         let _ = unsafe { libc::atexit(at_exit) };
     });
     if let Some(mut latest) = latest() {
-        *latest = Some((core.clone(), timeout));
+        *latest = Some((shared.clone(), timeout));
     }
 }
 
 extern "C" fn at_exit() {
     let withdrawn = running::withdraw(LOCK_TIMEOUT);
     // Also a logger that is being shut down by a thread that will not live to see the end of it.
-    let Some((core, timeout)) = latest().and_then(|latest| latest.clone()) else { return };
+    let Some((shared, timeout)) = latest().and_then(|latest| latest.clone()) else { return };
     let deadline_ns = monotonic_ns().saturating_add(nanoseconds(timeout));
     // Where a signal came first, it decides the status.
-    if core.emergency.mailbox.has_ended() {
-        return core.emergency.end_by_signal();
+    if shared.emergency.mailbox.has_ended() {
+        return shared.emergency.end_by_signal();
     }
-    if core.emergency.is_consumer_thread(crate::process::thread_info::os_thread_id()) {
+    if shared.emergency.is_consumer_thread(crate::process::thread_info::os_thread_id()) {
         // It would wait for itself. `exit` does not return to it, so it may be taken over here.
-        core.emergency.takeover.run(None, deadline_ns);
-        core.emergency.mailbox.end();
-        return core.emergency.end_by_signal();
+        shared.emergency.takeover.run(None, deadline_ns);
+        shared.emergency.mailbox.end();
+        return shared.emergency.end_by_signal();
     }
-    core.control.stop_without_waiting();
-    while !core.emergency.mailbox.has_ended() && monotonic_ns() < deadline_ns {
-        if core.emergency.fatal_signal().is_some() {
+    shared.control.stop_without_waiting();
+    while !shared.emergency.mailbox.has_ended() && monotonic_ns() < deadline_ns {
+        if shared.emergency.fatal_signal().is_some() {
             break;
         }
         std::thread::sleep(Duration::from_micros(100));
     }
-    core.emergency.end_by_signal();
+    shared.emergency.end_by_signal();
     signals::uninstall();
     // Threads of the program may run on, and its destructors are not to run under them.
-    std::mem::forget((withdrawn, core));
+    std::mem::forget((withdrawn, shared));
 }
 
 /// The lock on it.
-pub(crate) type Latest = MutexGuard<'static, Option<(Arc<Core>, Duration)>>;
+pub(crate) type Latest = MutexGuard<'static, Option<(Arc<Shared>, Duration)>>;
 
 /// The lock, unless that takes too long.
 pub(crate) fn latest() -> Option<Latest> {

@@ -32,7 +32,7 @@ use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
 use crate::segment::with_infix;
 use crate::segment::{Output, Target};
-use crate::shared::core::Core;
+use crate::shared::Shared;
 use crate::shared::mailbox::Request;
 use crate::shared::orphans::{self, Orphan};
 use crate::shared::running::turn;
@@ -57,7 +57,7 @@ use own_warnings::own_warnings;
 /// ```
 #[must_use = "the logger ends when this value is dropped"]
 pub struct Logger {
-    core: Arc<Core>,
+    shared: Arc<Shared>,
     consumer: Option<JoinHandle<Report>>,
     path: PathBuf,
     /// The process that it was started in.
@@ -112,7 +112,7 @@ impl Logger {
             // lock.
             return Counters::default().stats();
         }
-        self.core.counters.stats()
+        self.shared.counters.stats()
     }
 
     /// Writes into the file what the flight recorders of all threads hold, waits until it is there,
@@ -132,10 +132,10 @@ impl Logger {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dump_flight_recorder(&self) -> u64 {
-        if self.generation != generation() || self.core.policies.flight.is_none() {
+        if self.generation != generation() || self.shared.policies.flight.is_none() {
             return 0;
         }
-        self.core.dump_flight_recorder()
+        self.shared.dump_flight_recorder()
     }
 
     /// Goes on in a new file if another program has moved the log, as `logrotate` does: call it after
@@ -163,7 +163,7 @@ impl Logger {
         if self.generation != generation() {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "this is the child of a fork"));
         }
-        self.core.reopen()
+        self.shared.reopen()
     }
 
     /// Changes the least urgent level that is logged.
@@ -195,27 +195,27 @@ impl Logger {
         let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
         if self.generation != generation() {
             // The child of a fork has no consumer, and nothing to free that it shared with it.
-            std::mem::forget((consumer, self.core.clone()));
+            std::mem::forget((consumer, self.shared.clone()));
             return Report::default();
         }
         let my_turn = turn();
         // `exit` may have withdrawn it, and another one may have been started since.
-        if RUNNING.withdraw_this(&self.core) {
+        if RUNNING.withdraw_this(&self.shared) {
             // Relaxed: see `hot::enabled`. Without a logger everything passes, to be counted.
             GATE.store(Level::Trace as u8, Ordering::Relaxed);
         }
         drop(my_turn);
-        self.core.control.stop(deadline);
+        self.shared.control.stop(deadline);
         if consumer.thread().id() == std::thread::current().id() {
             // It would wait for itself. It ends when its hook has returned.
-            self.core.end_files();
+            self.shared.end_files();
             let text = "the logger was ended by its own hook: it ends behind that";
             let error = Some(io::Error::new(io::ErrorKind::WouldBlock, text));
             return Report { error, ..Report::default() };
         }
         if deadline.is_some_and(|deadline| !ends_until(&consumer, deadline)) {
-            self.core.end_files();
-            let stats = self.core.counters.stats();
+            self.shared.end_files();
+            let stats = self.shared.counters.stats();
             let text = "the consumer did not end in time: it waits for the disk";
             return Report {
                 written: stats.total.written(),
@@ -231,9 +231,9 @@ impl Logger {
             error: Some(io::Error::other("the consumer panicked")),
             ..Report::default()
         });
-        self.core.end_files();
+        self.shared.end_files();
         // Some may have been rescued since the consumer ended.
-        report.rescued = self.core.counters.rescued.get();
+        report.rescued = self.shared.counters.rescued.get();
         // One that was started since has handlers of its own.
         let _turn = turn();
         if !RUNNING.is_some() {
@@ -309,26 +309,26 @@ impl Builder {
         };
         let clock = TickSource::new(self.clock);
         let crash_proof = self.make_crash_proof(clock)?;
-        let core = Core::new(clock, self.policies, ring_words).with_crash_proof(crash_proof);
-        let core = Arc::new(core);
-        let begun = self.begin(&core, target, discarded);
-        if let (Err(_), Some(crash_proof)) = (&begun, core.crash_proof()) {
+        let shared = Shared::new(clock, self.policies, ring_words).with_crash_proof(crash_proof);
+        let shared = Arc::new(shared);
+        let begun = self.begin(&shared, target, discarded);
+        if let (Err(_), Some(crash_proof)) = (&begun, shared.crash_proof()) {
             crash_proof.end();
         }
         let (consumer, standby) = begun?;
-        exit::end_at_exit(&core, self.endings.exit_timeout);
+        exit::end_at_exit(&shared, self.endings.exit_timeout);
         let thread = consumer.thread().clone();
         if self.endings.reopens_on_hangup {
-            signals::hangup::install(&core.reopen_request, thread.clone());
+            signals::hangup::install(&shared.reopen_request, thread.clone());
         }
-        signals::install(self.endings.signals, &core.emergency, thread, standby);
+        signals::install(self.endings.signals, &shared.emergency, thread, standby);
         // The coarse clock must not show what it showed when the last logger ended.
-        core.clock.begin_sweep();
+        shared.clock.begin_sweep();
         // Relaxed: see `hot::enabled`.
         GATE.store(self.max_level as u8, Ordering::Relaxed);
-        RUNNING.publish(core.clone());
+        RUNNING.publish(shared.clone());
         let generation = generation();
-        Ok(Logger { core, consumer: Some(consumer), path: self.path, generation, recovered })
+        Ok(Logger { shared, consumer: Some(consumer), path: self.path, generation, recovered })
     }
 
     /// Recovers what is there already, if that is wanted.
@@ -348,18 +348,18 @@ impl Builder {
     /// `discarded`: what is going to be discarded with what is there.
     fn begin(
         &self,
-        core: &Arc<Core>,
+        shared: &Arc<Shared>,
         target: Target,
         discarded: Discardable,
     ) -> Result<(JoinHandle<Report>, Standby), StartError> {
         // Before the file is touched: a consumer that cannot be pinned leaves no trace.
-        let consumer = self.spawn_consumer(core.clone(), discarded.records())?;
-        let segment = self.open_segment(core, target, discarded)?;
+        let consumer = self.spawn_consumer(shared.clone(), discarded.records())?;
+        let segment = self.open_segment(shared, target, discarded)?;
         // Now, and not by the consumer: critical records may need it before that is ready.
-        core.set_log(segment.output.log_file());
+        shared.set_log(segment.output.log_file());
         let standby = consumer.standby.clone();
         // Rings in files say how ticks become time, and of which segment they are.
-        let wait = core.crash_proof().is_some();
+        let wait = shared.crash_proof().is_some();
         Ok((consumer.begin(segment, wait)?, standby))
     }
 
@@ -373,12 +373,12 @@ impl Builder {
 
     fn open_segment(
         &self,
-        core: &Core,
+        shared: &Shared,
         target: Target,
         discarded: Discardable,
     ) -> Result<Segment, StartError> {
         let window = self.window_bytes();
-        let (source, rings) = (core.clock.source(), core.crash_proof());
+        let (source, rings) = (shared.clock.source(), shared.crash_proof());
         let rings = rings.map(|crash_proof| crash_proof.place().clone());
         let discard = || discarded.discard();
         let output = MappedFile::create_at(target, self.overwrite, discard, source, window, rings)?;
@@ -386,7 +386,7 @@ impl Builder {
     }
 
     /// Makes the consumer's thread, and waits until it is pinned, if it is to be.
-    fn spawn_consumer(&self, core: Arc<Core>, discarded: u64) -> Result<Waiting, StartError> {
+    fn spawn_consumer(&self, shared: Arc<Shared>, discarded: u64) -> Result<Waiting, StartError> {
         let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
         let pin = self.consumer_core;
         let watch = Watch::new(self.hook.clone(), own_warnings(), self.high_water, discarded);
@@ -395,31 +395,34 @@ impl Builder {
         let (says_begun, begun) = mpsc::sync_channel(1);
         let handled = self.endings.signals;
         let standby =
-            handled.any().then(|| standby::stand_by(core.emergency.clone(), handled)).transpose();
+            handled.any().then(|| standby::stand_by(shared.emergency.clone(), handled)).transpose();
         let standby = standby.map_err(StartErrorKind::Thread)?;
-        let end = EndOnDrop(core.clone(), standby.clone());
+        let end = EndOnDrop(shared.clone(), standby.clone());
         let run = move || {
             let _end = end;
             signal_action::block_all_but_faults();
             crate::process::be_ordinary();
-            core.emergency.set_consumer_thread(crate::process::thread_info::os_thread_id());
-            core.emergency.set_consumer(std::thread::current());
+            shared.emergency.set_consumer_thread(crate::process::thread_info::os_thread_id());
+            shared.emergency.set_consumer(std::thread::current());
             let _ = ready.send(pin.map_or(Ok(()), pin_to));
             guard::unblock_in_this_thread();
             // Nothing is given where pinning failed, or opening the segment.
             let Ok(segment) = given.recv() else { return Report::default() };
-            let discipline = first_observations(core.clock);
+            let discipline = first_observations(shared.clock);
             let Segment { output, salt } = segment;
-            let mut consumer = Consumer::new(core.clone(), discipline, output, salt);
+            let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
             consumer.set_watch(watch);
             let _ = says_begun.send(());
             // A panic (of a custom clock, say) must leave no thread waiting, and no record
             // uncounted.
             // SAFETY: it stays here until `withdraw`, and this thread alone uses it.
-            unsafe { core.emergency.takeover.offer((&raw mut consumer).cast(), take_over_shipped) };
-            let run = AssertUnwindSafe(|| consumer.run(|found| pacing.wait(found, &core.counters)));
+            unsafe {
+                shared.emergency.takeover.offer((&raw mut consumer).cast(), take_over_shipped)
+            };
+            let run =
+                AssertUnwindSafe(|| consumer.run(|found| pacing.wait(found, &shared.counters)));
             let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
-            core.emergency.takeover.withdraw();
+            shared.emergency.takeover.withdraw();
             rings.into_iter().for_each(orphans::adopt);
             report
         };
@@ -478,7 +481,7 @@ impl Waiting {
 }
 
 /// Tells whoever waits for the consumer that it has ended, also when it panicked.
-struct EndOnDrop(Arc<Core>, Option<std::thread::Thread>);
+struct EndOnDrop(Arc<Shared>, Option<std::thread::Thread>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {

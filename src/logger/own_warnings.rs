@@ -13,10 +13,10 @@ const RING_WORDS: usize = 1 << 10;
 /// Logs notices as warnings, if warnings are logged. The ring is made for the first of them.
 pub(crate) fn own_warnings() -> Log {
     let mut own = None;
-    Box::new(move |notice, core| {
+    Box::new(move |notice, shared| {
         if hot::enabled(Level::Warn) {
             if own.is_none() {
-                own = core.make_own_producer(RING_WORDS);
+                own = shared.make_own_producer(RING_WORDS);
             }
             if let Some(own) = &mut own {
                 log(own, notice);

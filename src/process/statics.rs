@@ -44,7 +44,7 @@ use crate::process::published::Published;
 use crate::ring::cursor::Cursor;
 #[cfg(not(kymo_loom))]
 use crate::ring::cursor::NOWHERE;
-use crate::shared::core::Core;
+use crate::shared::Shared;
 use crate::shared::orphans::Orphan;
 use crate::shared::state::RingState;
 use crate::sync::Arc;
@@ -57,17 +57,17 @@ pub(crate) static GATE: AtomicU8 = AtomicU8::new(Level::Trace as u8);
 
 /// The logger that runs in this process.
 #[cfg(not(kymo_loom))]
-pub(crate) static RUNNING: Published<Core> = Published::new();
+pub(crate) static RUNNING: Published<Shared> = Published::new();
 /// The logger that runs in this process, in which models have no part.
 #[cfg(kymo_loom)]
-pub(crate) static RUNNING: std::sync::LazyLock<Published<Core>> =
+pub(crate) static RUNNING: std::sync::LazyLock<Published<Shared>> =
     std::sync::LazyLock::new(Published::new);
 
 /// Held through all that starting or ending a logger takes: other loggers wait. Log calls never do.
 pub(crate) static TURN: Mutex<()> = Mutex::new(());
 
 /// The logger that was started last, and for how long `exit` may be delayed by it.
-pub(crate) static LATEST: Mutex<Option<(Arc<Core>, Duration)>> = Mutex::new(None);
+pub(crate) static LATEST: Mutex<Option<(Arc<Shared>, Duration)>> = Mutex::new(None);
 
 /// The rings that are left of loggers that were shut down.
 pub(crate) static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());

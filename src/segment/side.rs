@@ -13,7 +13,7 @@ use crate::process::thread_info::ThreadInfo;
 use crate::segment::plain::PlainFile;
 use crate::segment::writer::frames;
 use crate::segment::{LogFile, Output};
-use crate::shared::core::Core;
+use crate::shared::Shared;
 use crate::shared::policy::{Overflow, Policies};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -44,24 +44,24 @@ impl SideFile {
         record: &[u64],
         thread: &ThreadInfo,
         log: &LogFile,
-        core: &Core,
+        shared: &Shared,
         synced: bool,
     ) -> bool {
         let mut state = self.lock();
         if let State::None = *state
-            && let Some((consumer, lines)) = open(log, core)
+            && let Some((consumer, lines)) = open(log, shared)
         {
             *state = State::Open(Box::new(consumer), lines);
         }
         let State::Open(consumer, lines) = &mut *state else { return false };
-        core.lines.since(lines).for_each(|line| consumer.follow(line));
+        shared.lines.since(lines).for_each(|line| consumer.follow(line));
         if consumer.output.belong_to(log).is_err() || !consumer.write_alone(record, thread) {
             return false;
         }
         // Under the lock, so that the counts are final once the file is closed.
-        core.counters.rescued.increment();
+        shared.counters.rescued.increment();
         if synced && consumer.output.sync().is_err() {
-            core.counters.sync_errors.increment();
+            shared.counters.sync_errors.increment();
         }
         true
     }
@@ -89,15 +89,15 @@ impl SideFile {
 }
 
 /// Makes the file; returns also how many of the log's clock frames it has.
-fn open(log: &LogFile, core: &Core) -> Option<(Consumer<PlainFile>, u64)> {
-    let clock = core.clock;
+fn open(log: &LogFile, shared: &Shared) -> Option<(Consumer<PlainFile>, u64)> {
+    let clock = shared.clock;
     let output = PlainFile::create(log, clock.source(), MAX_BYTES).ok()?;
-    let own = Core::new(clock, Policies::new(Overflow::DropNewest), 0);
+    let own = Shared::new(clock, Policies::new(Overflow::DropNewest), 0);
     // What it makes of the clocks counts only where the log's own clock frames are not to be had: over
     // so long a time that the rate is exact.
-    let mut discipline = Discipline::new(clock, core.started, clock.observe());
+    let mut discipline = Discipline::new(clock, shared.started, clock.observe());
     let mut known = 0;
-    let mut lines = core.lines.since(&mut known);
+    let mut lines = shared.lines.since(&mut known);
     lines.next().into_iter().for_each(|line| discipline.set_line(line));
     let salt = output.salt();
     let mut consumer = Consumer::new(Arc::new(own), discipline, output, salt);
@@ -114,7 +114,7 @@ impl<O: Output> Consumer<O> {
 
     /// Writes one record of a thread; says whether that worked.
     fn write_alone(&mut self, record: &[u64], thread: &ThreadInfo) -> bool {
-        let Some(mut producer) = self.core.make_producer(2 * record.len(), thread.clone()) else {
+        let Some(mut producer) = self.shared.make_producer(2 * record.len(), thread.clone()) else {
             return false;
         };
         let Ok(mut slot) = producer.ring.reserve(record.len()) else { return false };
@@ -145,9 +145,9 @@ mod tests {
         let clock = TickSource::new(clock::Clock::Monotonic);
         let output = MappedFile::create(&path, true, clock.source(), 4 << 20, None).unwrap();
         let log = output.log_file().unwrap();
-        let core = Core::new(clock, Policies::new(Overflow::DropNewest), 512);
+        let shared = Shared::new(clock, Policies::new(Overflow::DropNewest), 512);
         let side = SideFile::default();
-        let write = || side.write(&[filler(2), 0], &ThreadInfo::default(), &log, &core, false);
+        let write = || side.write(&[filler(2), 0], &ThreadInfo::default(), &log, &shared, false);
         // A filler, which no consumer hands on: the file is made all the same.
         assert!(write());
         side.close();

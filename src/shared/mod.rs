@@ -1,7 +1,6 @@
 //! What the threads that log and the consumer of one logger share.
 
 pub(crate) mod control;
-pub(crate) mod core;
 pub(crate) mod dump_request;
 pub(crate) mod emergency;
 pub(crate) mod mailbox;
@@ -13,3 +12,144 @@ pub(crate) mod reopen_request;
 pub(crate) mod running;
 pub(crate) mod state;
 pub(crate) mod stats;
+
+use std::io;
+
+use crate::clock::lines::Lines;
+use crate::clock::{Observation, TickSource};
+use crate::process::inside::Locked;
+use crate::process::thread_info::ThreadInfo;
+use crate::segment::LogFile;
+use crate::segment::crash_proof::CrashProof;
+use crate::segment::side::SideFile;
+use crate::shared::control::Control;
+use crate::shared::dump_request::DumpRequest;
+use crate::shared::emergency::Emergency;
+use crate::shared::policy::Policies;
+use crate::shared::registry::Registry;
+use crate::shared::reopen_request::ReopenRequest;
+use crate::shared::stats::Counters;
+use crate::statement::call_site::CallSite;
+use crate::sync::Arc;
+use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
+
+/// A logger, without its thread and its file.
+pub(crate) struct Shared {
+    pub(crate) registry: Registry,
+    pub(crate) control: Control,
+    pub(crate) counters: Counters,
+    pub(crate) clock: TickSource,
+    pub(crate) policies: Policies,
+    pub(crate) ring_words: usize,
+    /// What the clocks showed when the logger was made.
+    pub(crate) started: Observation,
+    pub(crate) side: SideFile,
+    /// How ticks become time in the log.
+    pub(crate) lines: Lines,
+    pub(crate) emergency: Arc<Emergency>,
+    pub(crate) dump_request: DumpRequest,
+    pub(crate) reopen_request: Arc<ReopenRequest>,
+    /// Where rings are in files.
+    crash_proof: Option<CrashProof>,
+    log: Mutex<Option<Arc<LogFile>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(clock: TickSource, policies: Policies, ring_words: usize) -> Self {
+        Self {
+            registry: Registry::new(),
+            control: Control::new(),
+            counters: Counters::default(),
+            clock,
+            policies,
+            ring_words,
+            started: clock.observe(),
+            side: SideFile::default(),
+            lines: Lines::default(),
+            emergency: Arc::default(),
+            dump_request: DumpRequest::default(),
+            reopen_request: Arc::default(),
+            crash_proof: None,
+            log: Mutex::default(),
+        }
+    }
+
+    /// With rings in files.
+    pub(crate) fn with_crash_proof(self, crash_proof: Option<CrashProof>) -> Self {
+        Self { crash_proof, ..self }
+    }
+
+    /// What is kept in files, if rings are.
+    pub(crate) fn crash_proof(&self) -> Option<&CrashProof> {
+        self.crash_proof.as_ref()
+    }
+
+    /// Makes a ring in a file, where rings are; counts where that is not possible.
+    pub(crate) fn in_file<T>(&self, make: impl FnOnce(&CrashProof) -> Option<T>) -> Option<T> {
+        let ring = make(self.crash_proof.as_ref()?);
+        if ring.is_none() {
+            self.counters.ring_file_errors.increment();
+        }
+        ring
+    }
+
+    /// Sees to it that a call site can be recovered, or counts that it cannot.
+    pub(crate) fn register(&self, site: &'static CallSite) {
+        if !self.crash_proof.as_ref().is_some_and(|crash_proof| crash_proof.register(site)) {
+            self.counters.ring_file_errors.increment();
+        }
+    }
+
+    /// This is the file now.
+    pub(crate) fn set_log(&self, log: Option<LogFile>) {
+        let log = log.map(Arc::new);
+        self.log().clone_from(&log);
+        if let Some(log) = log {
+            self.side.belong_to(&log);
+        }
+    }
+
+    /// The logger has ended: nothing more is written. (The file stays locked as long as it is open.)
+    pub(crate) fn end_files(&self) {
+        self.set_log(None);
+        self.side.close();
+    }
+
+    /// Has the system bring the file to the disk.
+    pub(crate) fn sync(&self) {
+        let Some(log) = self.log().clone() else { return };
+        if log.file.sync_data().is_err() {
+            self.counters.sync_errors.increment();
+        }
+    }
+
+    /// Writes a record into the side file; false if that is impossible.
+    pub(crate) fn rescue(&self, record: &[u64], thread: &ThreadInfo, synced: bool) -> bool {
+        let Some(log) = self.log().clone() else { return false };
+        self.side.write(record, thread, &log, self, synced)
+    }
+
+    fn log(&self) -> Locked<MutexGuard<'_, Option<Arc<LogFile>>>> {
+        // Nothing under this lock panics.
+        Locked::by(|| self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has the flight recorder dumped, and waits for it; how many records that were.
+    pub(crate) fn dump_flight_recorder(&self) -> u64 {
+        // Nothing under this lock leaves anything half done.
+        let _turn = self.dump_request.turn.lock().unwrap_or_else(|it| it.into_inner());
+        self.dump_request.ask();
+        if self.control.request_sweep(None) { self.dump_request.records() } else { 0 }
+    }
+
+    /// Has the consumer go on in a new file where the old one was moved, and waits for it.
+    pub(crate) fn reopen(&self) -> io::Result<()> {
+        // Nothing under this lock leaves anything half done.
+        let _turn = self.reopen_request.turn.lock().unwrap_or_else(|it| it.into_inner());
+        self.reopen_request.ask();
+        if !self.control.request_sweep(None) {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "the logger has ended"));
+        }
+        self.reopen_request.result()
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::level::Level;
 use crate::process::statics::{GATE, RUNNING, TURN, UNLOGGED};
-use crate::shared::core::Core;
+use crate::shared::Shared;
 use crate::sync::Arc;
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
 
@@ -22,17 +22,17 @@ pub(crate) fn turn() -> Turn {
 
 /// The logger that runs in this process, if one does. Never waits: a logger that is just starting does not
 /// run.
-pub(crate) fn current() -> Option<Arc<Core>> {
+pub(crate) fn current() -> Option<Arc<Shared>> {
     RUNNING.get()
 }
 
 /// Takes the logger away from statements, for `exit`; waits no longer for one that starts or ends.
-pub(crate) fn withdraw(limit: Duration) -> Option<Arc<Core>> {
+pub(crate) fn withdraw(limit: Duration) -> Option<Arc<Shared>> {
     let _turn = lock_within(&TURN, limit);
-    let core = RUNNING.withdraw();
+    let shared = RUNNING.withdraw();
     // Relaxed: see `hot::enabled`.
     GATE.store(Level::Trace as u8, Ordering::Relaxed);
-    core
+    shared
 }
 
 /// For the child of a fork, which has no logger.

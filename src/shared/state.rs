@@ -9,7 +9,7 @@ use crate::ring::WordProducer;
 use crate::ring::cursor::Cursor;
 use crate::ring::storage::memory::capacity_for;
 use crate::segment::drop_counts::DropCounts;
-use crate::shared::core::Core;
+use crate::shared::Shared;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::statics;
@@ -37,13 +37,13 @@ pub(crate) struct RingState {
 }
 
 impl RingState {
-    pub(crate) fn new(core: &Core, ring_words: usize, thread: ThreadInfo) -> Self {
+    pub(crate) fn new(shared: &Shared, ring_words: usize, thread: ThreadInfo) -> Self {
         Self {
             cursor: Cursor::new(
-                Level::ALL.map(|level| core.policies.plain_path(level, core.clock)),
-                core.clock.is_coarse(),
+                Level::ALL.map(|level| shared.policies.plain_path(level, shared.clock)),
+                shared.clock.is_coarse(),
             ),
-            clock: core.clock,
+            clock: shared.clock,
             thread,
             ring_words: capacity_for(ring_words) as usize,
             is_own: false,
@@ -56,9 +56,9 @@ impl RingState {
     }
 
     /// For a thread that has recorders.
-    pub(crate) fn with_recorders(mut self, core: &Core) -> Self {
-        let paths = Level::ALL.map(|level| core.policies.path(level, core.clock));
-        self.cursor = Cursor::new(paths, core.clock.is_coarse());
+    pub(crate) fn with_recorders(mut self, shared: &Shared) -> Self {
+        let paths = Level::ALL.map(|level| shared.policies.path(level, shared.clock));
+        self.cursor = Cursor::new(paths, shared.clock.is_coarse());
         self
     }
 

@@ -7,13 +7,13 @@ use crate::ring::ring;
 use crate::ring::storage::layout::{Identity, Mode as RingMode, Purpose};
 use crate::ring::storage::memory::{Ring, capacity_for};
 use crate::ring::storage::overwriting::{Follower, Recorder};
-use crate::shared::core::Core;
+use crate::shared::Shared;
 use crate::shared::registry::NewRing;
 use crate::shared::state::RingState;
 use crate::sync::Arc;
 use crate::thread::producer::Producer;
 
-impl Core {
+impl Shared {
     /// A producer for kymo's own records; `None` if the logger has just ended.
     pub(crate) fn make_own_producer(self: &Arc<Self>, ring_words: usize) -> Option<Producer> {
         let thread = ThreadInfo { name: "kymo".to_owned(), os_id: 0 };
@@ -82,18 +82,18 @@ impl Core {
 
 /// The rings of a thread's recorded levels, `None` where there are no such levels.
 fn rings(
-    core: &Core,
+    shared: &Shared,
     ring_words: usize,
     thread: &ThreadInfo,
 ) -> Option<(Option<Box<Recorders>>, Followers)> {
     let ring = |words, purpose| {
-        let in_file = core.in_file(|files| files.recorder(words, purpose, thread, core.clock));
+        let in_file = shared.in_file(|files| files.recorder(words, purpose, thread, shared.clock));
         in_file.unwrap_or_else(|| on_heap(words, purpose))
     };
     // The flight recorder first: a recovery, which sees one alone where the thread has ended, relies
     // on it.
-    let flight = core.policies.flight.map(|flight| ring(flight.words, Purpose::FlightRecorder));
-    let overwriting = core.policies.overwrites_any().then(|| ring(ring_words, Purpose::Log));
+    let flight = shared.policies.flight.map(|flight| ring(flight.words, Purpose::FlightRecorder));
+    let overwriting = shared.policies.overwrites_any().then(|| ring(ring_words, Purpose::Log));
     if overwriting.is_none() && flight.is_none() {
         return None;
     }
@@ -102,7 +102,7 @@ fn rings(
     // A dump in a process that crashes is not to ask for memory.
     flight_follower.iter_mut().for_each(Follower::provide);
     let recorders = Recorders {
-        clock: core.clock,
+        clock: shared.clock,
         overwriting: log_recorder,
         flight: flight_recorder,
         generation: fork::generation(),

@@ -102,7 +102,7 @@ fn flush_until(deadline_ns: Option<u64>) -> bool {
     }
     // It has no ring: it never logged to this logger, or did so while it ended, in a ring that one
     // sweep empties.
-    running::current().is_some_and(|core| core.control.request_sweep(deadline_ns))
+    running::current().is_some_and(|shared| shared.control.request_sweep(deadline_ns))
 }
 
 /// Whether this is a signal handler that interrupted a call of its own thread.
@@ -201,16 +201,17 @@ fn existing() -> Option<Lease> {
 /// Makes this thread's producer; `None` where there is no logger.
 fn make() -> Option<Lease> {
     let inside = Inside::enter();
-    let core = running::current()?;
+    let shared = running::current()?;
     let ending = GUARD.try_with(|_| ()).is_err();
-    let ring_words = if ending { LAST_RING_WORDS.min(core.ring_words) } else { core.ring_words };
+    let ring_words =
+        if ending { LAST_RING_WORDS.min(shared.ring_words) } else { shared.ring_words };
     let producer = if ending {
-        core.make_plain_producer(ring_words, ThreadInfo::current())?
+        shared.make_plain_producer(ring_words, ThreadInfo::current())?
     } else {
-        core.make_producer(ring_words, ThreadInfo::current())?
+        shared.make_producer(ring_words, ThreadInfo::current())?
     };
     // Where threads come and go quickly, the rings of those that went are to come back soon.
-    core.control.wake();
+    shared.control.wake();
     let state = Arc::as_ptr(&producer.state);
     let producer = Box::into_raw(Box::new(producer));
     if !ending {

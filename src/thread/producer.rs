@@ -12,7 +12,7 @@ use crate::ring::producer::Refusal;
 use crate::ring::recorders::Recorders;
 use crate::ring::storage::overwriting::Recorder;
 use crate::ring::{WORD_BYTES, WordProducer};
-use crate::shared::core::Core;
+use crate::shared::Shared;
 use crate::shared::policy::{Overflow, WriteThrough};
 use crate::shared::state::RingState;
 use crate::statement::call_site::CallSite;
@@ -37,7 +37,7 @@ pub(crate) struct Producer {
     pub(crate) state: Arc<RingState>,
     /// What its recorded levels go to, if there are any, or null.
     recorders: *mut Recorders,
-    core: Arc<Core>,
+    shared: Arc<Shared>,
     /// How many failures the last flush knew of.
     failures: u64,
 }
@@ -50,11 +50,11 @@ impl Producer {
         ring: WordProducer,
         recorders: Option<Box<Recorders>>,
         state: Arc<RingState>,
-        core: Arc<Core>,
+        shared: Arc<Shared>,
     ) -> Self {
         let recorders = recorders.map_or(ptr::null_mut(), Box::into_raw);
         state.cursor.set_recorders(recorders);
-        Self { ring: ManuallyDrop::new(ring), state, recorders, core, failures: 0 }
+        Self { ring: ManuallyDrop::new(ring), state, recorders, shared, failures: 0 }
     }
 
     /// Where records of this level go round, if they do.
@@ -85,7 +85,7 @@ impl Producer {
         if let Some(sites) = self.state.cursor.known_sites()
             && !sites.has(site)
         {
-            self.core.register(site);
+            self.shared.register(site);
             sites.add(site);
         }
     }
@@ -136,12 +136,12 @@ impl Producer {
 
     /// What to do with a record of this level when there is no room.
     pub(crate) fn overflow(&self, level: Level) -> Overflow {
-        self.core.policies.overflow(level)
+        self.shared.policies.overflow(level)
     }
 
     /// How records of this level are written through, if they are.
     pub(crate) fn write_through_policy(&self, level: Level) -> Option<WriteThrough> {
-        self.core.policies.write_through(level)
+        self.shared.policies.write_through(level)
     }
 
     /// The length of the longest record that this ring takes, in bytes.
@@ -161,14 +161,14 @@ impl Producer {
             Err(Refusal::TooLong) => return Err(DropReason::TooLarge),
         }
         let Overflow::Wait { timeout } = overflow else { return Err(DropReason::Full) };
-        if self.core.control.is_consumer() {
+        if self.shared.control.is_consumer() {
             // It would wait for itself. (A hook that logs runs there.)
             return Err(DropReason::Full);
         }
         // It may be asleep, and whoever waits may call the system. Once is enough: it does not go
         // to sleep again before it has taken something, and then there is room.
         if !mutant::broken(Mutant::WaitAsleep) {
-            self.core.control.wake();
+            self.shared.control.wake();
         }
         let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
         let mut round = FIRST_ROUND;
@@ -213,12 +213,12 @@ impl Producer {
             let at_once = mutant::broken(Mutant::WriteThroughAtOnce);
             if at_once || self.drain(Some(deadline_ns)) && self.failures() == failures {
                 if policy.is_synced() {
-                    self.core.sync();
+                    self.shared.sync();
                 }
                 return;
             }
         }
-        let rescued = self.core.rescue(record, &self.state.thread, policy.is_synced());
+        let rescued = self.shared.rescue(record, &self.state.thread, policy.is_synced());
         if let Err(reason) = room {
             let reason = if rescued { DropReason::Rescued } else { reason };
             self.drop_record(level, ticks, reason);
@@ -255,7 +255,7 @@ impl Producer {
     /// it has not.
     fn drain(&mut self, deadline_ns: Option<u64>) -> bool {
         while !self.is_drained() {
-            if self.is_closed() || !self.core.control.request_sweep(deadline_ns) {
+            if self.is_closed() || !self.shared.control.request_sweep(deadline_ns) {
                 break;
             }
         }
