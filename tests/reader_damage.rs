@@ -243,7 +243,7 @@ fn what_stands_behind_the_end_is_reported() {
     drain(&mut reader);
     let report = drain(&mut reader).report;
     assert_eq!(report.damages, 1, "asking again changes nothing");
-    assert_eq!(report.damage[0].kind, DamageKind::BehindEnd);
+    assert_eq!(report.damage[0].kind, DamageKind::PastEnd);
     assert_eq!(report.damage[0].offset, length as u64);
     assert_eq!(report.ending, Ending::Closed);
 }

@@ -32,13 +32,13 @@ pub struct Cat {
     files: Vec<PathBuf>,
 
     #[command(flatten)]
-    filter: filter::Arguments,
+    filter: filter::FilterArguments,
 
     #[command(flatten)]
-    selection: selection::Arguments,
+    selection: selection::SelectionArguments,
 
     #[command(flatten)]
-    format: format::Arguments,
+    format: format::FormatArguments,
 
     /// The order of the records of a file
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]

@@ -30,7 +30,7 @@ use perfetto::Perfetto;
 pub struct Export {
     /// The format
     #[arg(long, value_enum, value_name = "FORMAT")]
-    to: Format,
+    to: ExportFormat,
 
     /// The file that is made; `-` is standard output
     #[arg(value_name = "OUT")]
@@ -45,11 +45,11 @@ pub struct Export {
     force: bool,
 
     #[command(flatten)]
-    filter: filter::Arguments,
+    filter: filter::FilterArguments,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ExportFormat {
     /// A JSON object on a line, as `kymo cat --format json`
     Json,
     /// Comma-separated values, as `kymo cat --format csv`
@@ -87,9 +87,9 @@ impl Export {
             return Ok(outcome);
         }
         let mut writer = match self.to {
-            Format::Json => Writer::Lines(Box::new(Lines::json(inputs.names.len()))),
-            Format::Csv => Writer::Lines(Box::new(Lines::csv(inputs.names.len()))),
-            Format::Perfetto => {
+            ExportFormat::Json => Writer::Lines(Box::new(Lines::json(inputs.names.len()))),
+            ExportFormat::Csv => Writer::Lines(Box::new(Lines::csv(inputs.names.len()))),
+            ExportFormat::Perfetto => {
                 let headers = inputs.files.readers().iter().map(Reader::header);
                 let files = headers.zip(inputs.names.iter().map(|name| &**name));
                 Writer::Perfetto(Box::new(Perfetto::new(files)))

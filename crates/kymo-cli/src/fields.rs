@@ -30,15 +30,15 @@ pub struct Fields {
 }
 
 #[derive(Serialize)]
-struct Summary<'c> {
-    fields: Vec<Field<'c>>,
+struct FieldList<'c> {
+    fields: Vec<ListedField<'c>>,
     targets: Vec<&'c str>,
     threads: Vec<&'c str>,
     files: Vec<&'c str>,
 }
 
 #[derive(Serialize)]
-struct Field<'c> {
+struct ListedField<'c> {
     name: &'c str,
     types: Vec<&'c str>,
     /// The statements that have it.
@@ -70,7 +70,7 @@ impl Fields {
             outcome.add(Outcome::Found);
         }
         let mut output = Output::new();
-        let summary = Summary::new(&catalog);
+        let summary = FieldList::new(&catalog);
         if self.json {
             write_json(&summary, output.buffer());
             output.buffer().push('\n');
@@ -85,9 +85,9 @@ impl Fields {
     }
 }
 
-impl<'c> Summary<'c> {
+impl<'c> FieldList<'c> {
     fn new(catalog: &'c Catalog) -> Self {
-        let field = |(name, described): (&'c String, &'c Described)| Field {
+        let field = |(name, described): (&'c String, &'c Described)| ListedField {
             name,
             types: described.types.iter().map(|ty| &**ty).collect(),
             statements: described

@@ -11,7 +11,7 @@ use crate::outcome::complain;
 #[derive(Args)]
 #[group(skip)]
 #[command(next_help_heading = "Filters")]
-pub struct Arguments {
+pub struct FilterArguments {
     /// Records of this level and of more urgent ones: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL")]
     level: Option<Level>,
@@ -62,7 +62,7 @@ pub struct Arguments {
     no_marks: bool,
 }
 
-impl Arguments {
+impl FilterArguments {
     /// The filter that these options describe.
     pub fn build(self, reference: &Reference) -> Filter {
         Criteria {

@@ -16,7 +16,7 @@ pub struct Fresh {
 
 /// Why a file cannot be made.
 #[derive(Debug)]
-pub enum Error {
+pub enum FreshFileError {
     Exists,
     /// A directory, a link, a device.
     NotAFile,
@@ -32,21 +32,21 @@ impl Fresh {
         path: &Path,
         replace: bool,
         inputs: impl IntoIterator<Item = &'p PathBuf>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, FreshFileError> {
         match path.symlink_metadata() {
             Ok(there) => {
                 if inputs.into_iter().any(|input| is_same(input, path)) {
-                    return Err(Error::Input);
+                    return Err(FreshFileError::Input);
                 }
                 if !replace {
-                    return Err(Error::Exists);
+                    return Err(FreshFileError::Exists);
                 }
                 if !there.is_file() {
-                    return Err(Error::NotAFile);
+                    return Err(FreshFileError::NotAFile);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::Io(error)),
+            Err(error) => return Err(FreshFileError::Io(error)),
         }
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder,
@@ -57,7 +57,7 @@ impl Fresh {
         if let Some(permissions) = permissions() {
             builder.permissions(permissions);
         }
-        let temporary = builder.tempfile_in(folder).map_err(Error::Io)?;
+        let temporary = builder.tempfile_in(folder).map_err(FreshFileError::Io)?;
         Ok(Self { temporary, path: path.to_owned(), replace })
     }
 
@@ -72,15 +72,17 @@ impl Fresh {
     }
 
     /// Gives it its name.
-    pub fn complete(self) -> Result<(), Error> {
+    pub fn complete(self) -> Result<(), FreshFileError> {
         let named = match self.replace {
             true => self.temporary.persist(&self.path),
             false => self.temporary.persist_noclobber(&self.path),
         };
         match named {
             Ok(_) => Ok(()),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Exists),
-            Err(error) => Err(Error::Io(error.error)),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(FreshFileError::Exists)
+            }
+            Err(error) => Err(FreshFileError::Io(error.error)),
         }
     }
 }
@@ -110,7 +112,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for FreshFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exists => f.write_str("exists already; nothing was written"),
@@ -121,4 +123,4 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for FreshFileError {}

@@ -79,9 +79,9 @@ fn write_pages(mut kymo: Command, directory: &Path) -> Result<(), (PathBuf, io::
 }
 
 /// Writes a page. Its name is known to all: no link is followed.
-fn write_page(path: &Path, page: &[u8]) -> Result<(), fresh::Error> {
+fn write_page(path: &Path, page: &[u8]) -> Result<(), fresh::FreshFileError> {
     let mut fresh = Fresh::create(path, true, [])?;
-    fresh.file().write_all(page).map_err(fresh::Error::Io)?;
+    fresh.file().write_all(page).map_err(fresh::FreshFileError::Io)?;
     fresh.complete()
 }
 

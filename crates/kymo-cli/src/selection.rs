@@ -20,7 +20,7 @@ const MAX_HELD_MARKS: usize = 1_000;
 #[derive(Args)]
 #[group(skip)]
 #[command(next_help_heading = "Filters")]
-pub struct Arguments {
+pub struct SelectionArguments {
     /// The first N records that pass the filters
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     head: Option<u64>,
@@ -90,7 +90,7 @@ enum Kind {
     Mark,
 }
 
-impl Arguments {
+impl SelectionArguments {
     /// Whether records are printed that do not pass the filters.
     pub fn wants_context(&self) -> bool {
         [self.context, self.before, self.after].iter().flatten().any(|&records| records > 0)

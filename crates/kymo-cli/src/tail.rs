@@ -71,10 +71,10 @@ pub struct Tail {
     lines: usize,
 
     #[command(flatten)]
-    filter: filter::Arguments,
+    filter: filter::FilterArguments,
 
     #[command(flatten)]
-    format: format::Arguments,
+    format: format::FormatArguments,
 }
 
 /// The work of the command.

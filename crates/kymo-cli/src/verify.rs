@@ -54,7 +54,7 @@ pub struct Verify {
 pub struct Verdict {
     pub file: String,
     pub whole: bool,
-    pub state: State,
+    pub state: FileState,
     pub records: u64,
     /// Records that the program dropped, by the marks in the file.
     pub dropped: u64,
@@ -72,7 +72,7 @@ pub struct Verdict {
 /// How a file ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum FileState {
     Closed,
     BeingWritten,
     NotClosed,
@@ -87,14 +87,18 @@ pub struct Problem {
 }
 
 /// Checks the file at `path`, opened as `input`.
-pub fn check(path: &Path, mut input: Input, progress: &Progress) -> Result<Verdict, walk::Error> {
+pub fn check(
+    path: &Path,
+    mut input: Input,
+    progress: &Progress,
+) -> Result<Verdict, walk::WalkError> {
     let mut check = Check::default();
     let report = walk(path, &mut input, progress, &mut check)?;
     let state = match report.ending {
-        Ending::Closed => State::Closed,
-        Ending::Truncated => State::Truncated,
-        _ if input.is_live => State::BeingWritten,
-        _ => State::NotClosed,
+        Ending::Closed => FileState::Closed,
+        Ending::Truncated => FileState::Truncated,
+        _ if input.is_live => FileState::BeingWritten,
+        _ => FileState::NotClosed,
     };
     check.whole_file(&report, state, input.reader.call_sites());
     Ok(Verdict {
@@ -172,7 +176,7 @@ fn write_verdict(verdict: &Verdict, out: &mut String) {
         line(&format!("and {unlisted} more problems"));
     }
     let state = match (verdict.state, verdict.whole) {
-        (State::BeingWritten, true) => "whole so far, and being written",
+        (FileState::BeingWritten, true) => "whole so far, and being written",
         (_, true) => "whole",
         (_, false) => "NOT WHOLE",
     };

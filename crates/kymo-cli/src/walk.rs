@@ -74,7 +74,7 @@ pub struct Readable {
 
 /// Why a file could not be gone through.
 #[derive(Debug)]
-pub enum Error {
+pub enum WalkError {
     /// It cannot be read.
     Read(kymo_reader::Error),
     /// The same, of the frames.
@@ -93,10 +93,10 @@ pub fn walk(
     input: &mut Input,
     progress: &Progress,
     visit: &mut impl Visit,
-) -> Result<Report, Error> {
+) -> Result<Report, WalkError> {
     let salt = input.reader.header().salt;
-    let file = open_file(path).map_err(Error::Read)?;
-    let frames = Frames::new(file, salt).map_err(|error| Error::Frames(0, error))?;
+    let file = open_file(path).map_err(WalkError::Read)?;
+    let frames = Frames::new(file, salt).map_err(|error| WalkError::Frames(0, error))?;
     let mut walk = Walk { frames, visit, block: None };
     let mut events = 0_u64;
     loop {
@@ -104,10 +104,10 @@ pub fn walk(
         if events.is_multiple_of(4096) {
             progress.at(input.reader.offset());
             if interrupt::requested() {
-                return Err(Error::Interrupted);
+                return Err(WalkError::Interrupted);
             }
         }
-        match input.reader.next_event().map_err(Error::Read)? {
+        match input.reader.next_event().map_err(WalkError::Read)? {
             Some(event) => walk.event(event)?,
             None => break,
         }
@@ -125,7 +125,7 @@ struct Walk<'v, V> {
 }
 
 impl<V: Visit> Walk<'_, V> {
-    fn event(&mut self, event: Event<'_>) -> Result<(), Error> {
+    fn event(&mut self, event: Event<'_>) -> Result<(), WalkError> {
         if let Event::Record(record) = &event {
             return self.record(record);
         }
@@ -164,16 +164,16 @@ impl<V: Visit> Walk<'_, V> {
                 }
                 let end = damage.offset.saturating_add(damage.bytes);
                 let skipped = self.frames.skip_to(end);
-                skipped.map_err(|error| Error::Frames(end, error))?;
+                skipped.map_err(|error| WalkError::Frames(end, error))?;
                 self.visit.damage(damage)
             }
             // Its frame is visited as it is.
             _ => return Ok(()),
         }
-        .map_err(Error::Visit)
+        .map_err(WalkError::Visit)
     }
 
-    fn record(&mut self, record: &Record<'_>) -> Result<(), Error> {
+    fn record(&mut self, record: &Record<'_>) -> Result<(), WalkError> {
         if self.block.is_none() || record.block_offset() >= self.frames.offset() {
             self.finish_block()?;
             self.go_to(record.block_offset())?;
@@ -186,33 +186,33 @@ impl<V: Visit> Walk<'_, V> {
     }
 
     /// The rest of the current block is damaged.
-    fn damage_inside(&mut self, damage: &Damage) -> Result<(), Error> {
+    fn damage_inside(&mut self, damage: &Damage) -> Result<(), WalkError> {
         self.block.get_or_insert_default().until = Some(damage.offset);
         self.finish_block()?;
-        self.visit.damage(damage).map_err(Error::Visit)
+        self.visit.damage(damage).map_err(WalkError::Visit)
     }
 
-    fn finish_block(&mut self) -> Result<(), Error> {
+    fn finish_block(&mut self) -> Result<(), WalkError> {
         match self.block.take() {
             Some(readable) => {
-                self.visit.block(self.frames.current(), &readable).map_err(Error::Visit)
+                self.visit.block(self.frames.current(), &readable).map_err(WalkError::Visit)
             }
             None => Ok(()),
         }
     }
 
     /// Makes the frame at `offset` the current one, visiting those before it.
-    fn go_to(&mut self, offset: u64) -> Result<(), Error> {
+    fn go_to(&mut self, offset: u64) -> Result<(), WalkError> {
         self.visit_before(offset)?;
         match self.frames.offset() == offset {
             true => self.step().map(drop),
-            false => Err(Error::Changed(offset)),
+            false => Err(WalkError::Changed(offset)),
         }
     }
 
     /// Visits the frames that begin before `offset`. One that reaches beyond it becomes the current
     /// one, and is not visited.
-    fn visit_before(&mut self, offset: u64) -> Result<(), Error> {
+    fn visit_before(&mut self, offset: u64) -> Result<(), WalkError> {
         while self.frames.offset() < offset {
             self.step()?;
             if self.frames.offset() > offset {
@@ -224,14 +224,14 @@ impl<V: Visit> Walk<'_, V> {
     }
 
     /// Visits the frames behind the last event.
-    fn rest(&mut self, report: &Report) -> Result<(), Error> {
+    fn rest(&mut self, report: &Report) -> Result<(), WalkError> {
         self.finish_block()?;
         if report.totals.is_some() {
             return Ok(());
         }
         while self.frames.offset() < report.length_bytes {
             let offset = self.frames.offset();
-            if !self.frames.advance().map_err(|error| Error::Frames(offset, error))? {
+            if !self.frames.advance().map_err(|error| WalkError::Frames(offset, error))? {
                 break;
             }
             self.visit_current()?;
@@ -239,7 +239,7 @@ impl<V: Visit> Walk<'_, V> {
         Ok(())
     }
 
-    fn visit_current(&mut self) -> Result<(), Error> {
+    fn visit_current(&mut self) -> Result<(), WalkError> {
         let frame = self.frames.current();
         match Kind::from_code(frame.kind) {
             Some(Kind::Records | Kind::LastRecords) => {
@@ -247,21 +247,21 @@ impl<V: Visit> Walk<'_, V> {
             }
             _ => self.visit.frame(frame),
         }
-        .map_err(Error::Visit)
+        .map_err(WalkError::Visit)
     }
 
     /// Makes the next frame the current one.
-    fn step(&mut self) -> Result<Frame<'_>, Error> {
+    fn step(&mut self) -> Result<Frame<'_>, WalkError> {
         let offset = self.frames.offset();
         match self.frames.advance() {
             Ok(true) => Ok(self.frames.current()),
-            Ok(false) => Err(Error::Changed(offset)),
-            Err(error) => Err(Error::Frames(offset, error)),
+            Ok(false) => Err(WalkError::Changed(offset)),
+            Err(error) => Err(WalkError::Frames(offset, error)),
         }
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for WalkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read(error) => error.fmt(f),
@@ -275,4 +275,4 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for WalkError {}

@@ -29,7 +29,7 @@ use kymo_format::{ALIGNMENT, HEADER_BYTES};
 
 /// A part that was found.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
+pub(super) struct FoundPart {
     /// The least ticks of its records.
     pub(super) oldest: u64,
     /// Where its mark stands.
@@ -60,7 +60,7 @@ pub(super) enum Next<'a> {
 }
 
 impl Part {
-    pub(super) fn new(found: Found) -> Self {
+    pub(super) fn new(found: FoundPart) -> Self {
         Self {
             offset: found.offset,
             next: found.offset,
@@ -80,7 +80,7 @@ impl Part {
 
 impl<'a> Segment<'a> {
     /// The parts of dumps in what is to be read, those with the oldest records last.
-    pub(super) fn find_parts(&mut self) -> Result<Vec<Found>, Error> {
+    pub(super) fn find_parts(&mut self) -> Result<Vec<FoundPart>, Error> {
         let mut parts = Vec::new();
         if self.last_dumps == [0; 2] || !self.frames.can_jump() {
             return Ok(parts);
@@ -101,7 +101,7 @@ impl<'a> Segment<'a> {
                 }
                 let Some(dump) = Dump::from_payload(self.frames.payload()) else { break };
                 if wanted(offset) {
-                    parts.push(Found { oldest: dump.oldest, offset, limit });
+                    parts.push(FoundPart { oldest: dump.oldest, offset, limit });
                 }
                 (offset, limit) = (dump.previous, offset);
             }

@@ -252,7 +252,7 @@ pub enum DamageKind {
     /// The rest of a block behind a record that breaks the format.
     Record,
     /// They stand behind the frame that closes the file.
-    BehindEnd,
+    PastEnd,
 }
 
 impl Signal<'_> {
@@ -314,7 +314,7 @@ impl fmt::Display for Damage {
                 write!(f, "cannot be decoded: call site {number} is not known")
             }
             DamageKind::Record => f.write_str("break the format of a record"),
-            DamageKind::BehindEnd => f.write_str("stand behind the end of the segment"),
+            DamageKind::PastEnd => f.write_str("follow the end of the segment"),
         }
     }
 }

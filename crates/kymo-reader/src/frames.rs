@@ -51,7 +51,7 @@ pub(super) enum Extent {
 
 /// What was found next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Scanned {
     /// A valid frame. Its payload is at hand until the next call.
     Frame { kind: u8, offset: u64 },
     /// Bytes before the committed length, or before a valid frame, that are none.
@@ -108,7 +108,7 @@ impl<'a> Frames<'a> {
     }
 
     /// Looks for the next frame.
-    pub(super) fn next(&mut self) -> Result<Found, Error> {
+    pub(super) fn next(&mut self) -> Result<Scanned, Error> {
         self.leave_current();
         loop {
             let offset = self.source.offset();
@@ -124,12 +124,12 @@ impl<'a> Frames<'a> {
             }
             if self.is_valid(header, offset)? {
                 if let Some(from) = self.skipped_from.take() {
-                    return Ok(Found::Skipped { offset: from, bytes: offset - from, cut: false });
+                    return Ok(Scanned::Skipped { offset: from, bytes: offset - from, cut: false });
                 }
                 self.torn = false;
                 self.payload_bytes = header.payload_bytes;
                 self.current_bytes = header.frame_bytes();
-                return Ok(Found::Frame { kind: header.kind, offset });
+                return Ok(Scanned::Frame { kind: header.kind, offset });
             }
             if offset >= committed {
                 return self.end_at(committed);
@@ -160,13 +160,13 @@ impl<'a> Frames<'a> {
 
     /// Ends at a frame past the committed length that is not valid. What was skipped before that is
     /// handed out first.
-    fn end_at(&mut self, committed: u64) -> Result<Found, Error> {
+    fn end_at(&mut self, committed: u64) -> Result<Scanned, Error> {
         match self.skipped_from {
             Some(from) if from < committed => {
                 self.skipped_from = Some(committed);
-                Ok(Found::Skipped { offset: from, bytes: committed - from, cut: false })
+                Ok(Scanned::Skipped { offset: from, bytes: committed - from, cut: false })
             }
-            _ => self.behind_end(),
+            _ => self.past_end(),
         }
     }
 
@@ -215,7 +215,7 @@ impl<'a> Frames<'a> {
     }
 
     /// Says what follows the last frame that counts: nothing, zeros, or bytes that nobody will read.
-    pub(super) fn behind_end(&mut self) -> Result<Found, Error> {
+    pub(super) fn past_end(&mut self) -> Result<Scanned, Error> {
         self.leave_current();
         let offset = *self.skipped_from.get_or_insert(self.source.offset());
         loop {
@@ -228,7 +228,7 @@ impl<'a> Frames<'a> {
             self.source.advance(window.len());
         }
         let length = self.source.offset();
-        Ok(Found::End { length, rest_bytes: length - offset, torn: self.torn })
+        Ok(Scanned::End { length, rest_bytes: length - offset, torn: self.torn })
     }
 
     fn leave_current(&mut self) {
@@ -289,7 +289,7 @@ impl<'a> Frames<'a> {
 
     /// The bytes end here: looks whether there are more by now, and otherwise says so. `None`: look
     /// on.
-    fn at_end(&mut self) -> Result<Option<Found>, Error> {
+    fn at_end(&mut self) -> Result<Option<Scanned>, Error> {
         let end = self.source.offset() + self.source.window().len().min(self.allowed()) as u64;
         if self.follow {
             let error = |error| Error::Io { offset: end, error };
@@ -300,7 +300,7 @@ impl<'a> Frames<'a> {
             self.source.set_limit(self.limit);
             self.fill(FRAME_HEADER_BYTES)?;
             let more = self.source.window().len() > before;
-            return Ok((!more || self.allowed() < FRAME_HEADER_BYTES).then_some(Found::Pending));
+            return Ok((!more || self.allowed() < FRAME_HEADER_BYTES).then_some(Scanned::Pending));
         }
         let from = self.skipped_from.unwrap_or(self.source.offset());
         // What is behind the committed length is the end, not damage.
@@ -308,9 +308,9 @@ impl<'a> Frames<'a> {
         if from < lost_until {
             self.skipped_from = Some(lost_until);
             let cut = self.committed > end;
-            return Ok(Some(Found::Skipped { offset: from, bytes: lost_until - from, cut }));
+            return Ok(Some(Scanned::Skipped { offset: from, bytes: lost_until - from, cut }));
         }
         self.torn |= self.source.window().iter().any(|&byte| byte != 0);
-        Ok(Some(Found::End { length: end, rest_bytes: end - from, torn: self.torn }))
+        Ok(Some(Scanned::End { length: end, rest_bytes: end - from, torn: self.torn }))
     }
 }

@@ -114,7 +114,7 @@ mod fields;
 mod files;
 mod frames;
 mod head;
-mod held;
+
 pub mod json;
 mod mark;
 mod merge;
@@ -133,6 +133,7 @@ mod text;
 mod timeline;
 mod types;
 mod value;
+mod whole_file;
 mod written;
 
 use std::io::Read;
@@ -164,11 +165,11 @@ pub use value::{
 pub use kymo_format::header::{ClockSource, Header};
 pub use kymo_format::{DropReason, Level};
 
-use held::Held;
 use mark::Mark;
 use merge::{Current, Merger};
 use record::Time;
 use segment::Segment;
+use whole_file::WholeFile;
 use written::Written;
 
 /// Reads one file.
@@ -209,7 +210,7 @@ enum Mode<'a> {
     Written(Box<Written>),
     Merged(Box<Merger<'a>>),
     /// Whoever holds it says what is at hand.
-    Held(Box<Held<'a>>),
+    Whole(Box<WholeFile<'a>>),
 }
 
 impl<'a> Reader<'a> {
@@ -393,7 +394,7 @@ impl<'a> Reader<'a> {
         let more = match &mut self.mode {
             Mode::Written(written) => written.advance(&mut self.segment)?,
             Mode::Merged(merger) => merger.advance(&mut self.segment)?,
-            Mode::Held(_) => false,
+            Mode::Whole(_) => false,
         };
         if more {
             self.state = State::Event;
@@ -403,7 +404,7 @@ impl<'a> Reader<'a> {
 
     /// Reads all that is left, to be handed out in any order.
     fn hold(&mut self) -> Result<(), Error> {
-        self.mode = Mode::Held(Box::new(Held::read(&mut self.segment)?));
+        self.mode = Mode::Whole(Box::new(WholeFile::read(&mut self.segment)?));
         Ok(())
     }
 
@@ -418,14 +419,14 @@ impl<'a> Reader<'a> {
     /// How many events are held.
     fn held_items(&self) -> usize {
         match &self.mode {
-            Mode::Held(held) => held.items.len(),
+            Mode::Whole(held) => held.items.len(),
             _ => 0,
         }
     }
 
     /// Puts one of the events that are held at hand; returns the watermark that held for it.
     fn hold_item(&mut self, index: usize) -> u64 {
-        let Mode::Held(held) = &mut self.mode else { return 0 };
+        let Mode::Whole(held) = &mut self.mode else { return 0 };
         held.current = Some(index);
         self.state = State::Event;
         held.items.get(index).map_or(0, |item| item.until)
@@ -440,7 +441,7 @@ impl<'a> Reader<'a> {
                 Current::Record(block, raw, _) => (block, raw),
                 Current::Mark(_) => return None,
             },
-            Mode::Held(_) => return None,
+            Mode::Whole(_) => return None,
         };
         let thread = self.segment.dictionary.thread(block.thread);
         let before = block.first.wrapping_add(raw.index.into());
@@ -452,7 +453,7 @@ impl<'a> Reader<'a> {
         match &self.mode {
             Mode::Written(written) => written.mark().is_none(),
             Mode::Merged(merger) => matches!(merger.current(), Some(Current::Record(..))),
-            Mode::Held(held) => held.record().is_some(),
+            Mode::Whole(held) => held.record().is_some(),
         }
     }
 
@@ -464,7 +465,7 @@ impl<'a> Reader<'a> {
                 Some(Current::Mark(mark)) => Some(mark),
                 _ => None,
             },
-            Mode::Held(held) => held.mark(),
+            Mode::Whole(held) => held.mark(),
         }
     }
 
@@ -479,7 +480,7 @@ impl<'a> Reader<'a> {
                 Current::Record(block, raw, payload) => (block, raw, payload),
                 Current::Mark(_) => return None,
             },
-            Mode::Held(held) => held.record()?,
+            Mode::Whole(held) => held.record()?,
         };
         Some(Record {
             site: self.segment.dictionary.site(raw.site),

@@ -27,7 +27,7 @@ use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use super::ahead::{Found, Next, Part};
+use super::ahead::{FoundPart, Next, Part};
 use super::block::{Block, Raw};
 use super::error::Error;
 use super::event::{Damage, DamageKind};
@@ -55,9 +55,9 @@ pub(super) struct Merger<'a> {
     by_part: HashMap<u64, u32>,
     /// The parts that are to be read ahead, those with the oldest records last; `None` before they
     /// were looked for.
-    found: Option<Vec<Found>>,
+    found: Option<Vec<FoundPart>>,
     /// The same by their places.
-    places: HashMap<u64, Found>,
+    places: HashMap<u64, FoundPart>,
     /// The parts that are, or have been, by their queues.
     ahead: HashMap<u32, Part>,
     /// Those of which there is to be more before anything is handed out.
@@ -87,19 +87,19 @@ pub(super) struct Merger<'a> {
 
 #[derive(Default)]
 struct Queue<'a> {
-    entries: VecDeque<Entry<'a>>,
+    entries: VecDeque<Queued<'a>>,
     /// The key of what was last at the head.
     key: u64,
 }
 
-enum Entry<'a> {
-    Records(Held<'a>),
+enum Queued<'a> {
+    Records(BlockRecords<'a>),
     /// With the ticks that order it.
     Mark(u64, Mark),
 }
 
 /// The records of a block.
-pub(super) struct Held<'a> {
+pub(super) struct BlockRecords<'a> {
     pub(super) block: Block,
     payload: Kept<'a>,
     records: Vec<Raw>,
@@ -206,7 +206,7 @@ impl<'a> Merger<'a> {
         false
     }
 
-    fn read_part(&mut self, found: Found) {
+    fn read_part(&mut self, found: FoundPart) {
         let queue = self.queue_of_part(found.offset);
         self.ahead.insert(queue, Part::new(found));
         self.empty_parts.push(queue);
@@ -237,10 +237,13 @@ impl<'a> Merger<'a> {
                 if matches!(mark, Mark::Dump { .. }) {
                     self.empty_parts.push(queue);
                 }
-                self.push(queue, Entry::Mark(mark.ticks().unwrap_or(0), mark));
+                self.push(queue, Queued::Mark(mark.ticks().unwrap_or(0), mark));
             }
             Ok(Next::Block(block, payload, records)) => {
-                self.push(queue, Entry::Records(Held { block, payload, records, next: 0 }));
+                self.push(
+                    queue,
+                    Queued::Records(BlockRecords { block, payload, records, next: 0 }),
+                );
             }
             Ok(Next::Nothing) => {}
             Err(error) => {
@@ -295,7 +298,7 @@ impl<'a> Merger<'a> {
         let Some((key, queue)) = top else { return self.may_go(*at) };
         let next = self.queue(queue).and_then(|queue| queue.entries.front());
         match next {
-            Some(Entry::Mark(_, Mark::Gap { offset, .. })) if *offset > damage.offset => {
+            Some(Queued::Mark(_, Mark::Gap { offset, .. })) if *offset > damage.offset => {
                 self.may_go(key)
             }
             _ => *at < key && self.may_go(*at),
@@ -310,10 +313,10 @@ impl<'a> Merger<'a> {
         }
         let queue = self.queue(self.current?)?;
         Some(match queue.entries.front()? {
-            Entry::Records(held) => {
+            Queued::Records(held) => {
                 Current::Record(&held.block, held.records.get(held.next)?, held.payload.bytes())
             }
-            Entry::Mark(_, mark) => Current::Mark(mark),
+            Queued::Mark(_, mark) => Current::Mark(mark),
         })
     }
 
@@ -333,11 +336,11 @@ impl<'a> Merger<'a> {
         };
         if let Some(queue) = queue.filter(|_| !records.is_empty()) {
             let payload = segment.frames.keep_payload(bytes);
-            let held = Held { block, payload, records, next: 0 };
-            self.push(queue, Entry::Records(held));
+            let held = BlockRecords { block, payload, records, next: 0 };
+            self.push(queue, Queued::Records(held));
         }
         if let Some(mark) = mark {
-            self.push(thread + 1, Entry::Mark(0, mark));
+            self.push(thread + 1, Queued::Mark(0, mark));
         }
     }
 
@@ -358,8 +361,8 @@ impl<'a> Merger<'a> {
         };
         let ticks = match mark {
             Mark::Damage(Damage { kind, .. }) => {
-                let behind_all = kind == DamageKind::BehindEnd;
-                self.damages.push_back((if behind_all { u64::MAX } else { self.newest }, mark));
+                let past_all = kind == DamageKind::PastEnd;
+                self.damages.push_back((if past_all { u64::MAX } else { self.newest }, mark));
                 self.held_bytes += ENTRY_BYTES;
                 return;
             }
@@ -369,10 +372,10 @@ impl<'a> Merger<'a> {
         if ticks != u64::MAX {
             self.newest = self.newest.max(ticks);
         }
-        self.push(queue, Entry::Mark(ticks, mark));
+        self.push(queue, Queued::Mark(ticks, mark));
     }
 
-    fn push(&mut self, index: u32, entry: Entry<'a>) {
+    fn push(&mut self, index: u32, entry: Queued<'a>) {
         if index & PART == 0 && self.queues.len() <= index as usize {
             self.queues.resize_with(index as usize + 1, Queue::default);
         }
@@ -393,13 +396,13 @@ impl<'a> Merger<'a> {
         self.damage = None;
         let Some(index) = self.current.take() else { return };
         let entries = &mut self.queue_mut(index).entries;
-        if let Some(Entry::Records(held)) = entries.front_mut()
+        if let Some(Queued::Records(held)) = entries.front_mut()
             && held.next + 1 < held.records.len()
         {
             held.next += 1;
         } else if let Some(entry) = entries.pop_front() {
             self.held_bytes -= entry.memory_bytes();
-            if let (Entry::Records(held), true) = (entry, self.spare.len() < MAX_SPARE) {
+            if let (Queued::Records(held), true) = (entry, self.spare.len() < MAX_SPARE) {
                 self.spare.push(held.into_buffers());
             }
         }
@@ -423,7 +426,7 @@ impl<'a> Merger<'a> {
     }
 }
 
-impl Entry<'_> {
+impl Queued<'_> {
     /// The ticks that order what is next in it.
     fn ticks(&self) -> u64 {
         match self {
@@ -447,7 +450,7 @@ impl Entry<'_> {
     }
 }
 
-impl Held<'_> {
+impl BlockRecords<'_> {
     fn into_buffers(self) -> (Vec<u8>, Vec<Raw>) {
         let bytes = match self.payload {
             Kept::Slice(_) => Vec::new(),

@@ -165,7 +165,7 @@ impl Files<'_> {
                     *thread = batch.thread(file, &reader.threads()[*thread as usize], tables);
                 }
                 batch.other_bytes += mark.memory_bytes();
-                batch.entries.push(Entry { file, what: What::Mark(mark) });
+                batch.entries.push(BatchEntry { file, what: BatchEvent::Mark(mark) });
             }
         }
         Ok(())
@@ -175,7 +175,7 @@ impl Files<'_> {
 /// Events, with all that they refer to.
 #[derive(Default)]
 struct Batch {
-    entries: Vec<Entry>,
+    entries: Vec<BatchEntry>,
     /// The arguments of all records.
     bytes: Vec<u8>,
     sites: Vec<Arc<CallSite>>,
@@ -184,12 +184,12 @@ struct Batch {
     other_bytes: usize,
 }
 
-struct Entry {
+struct BatchEntry {
     file: usize,
-    what: What,
+    what: BatchEvent,
 }
 
-enum What {
+enum BatchEvent {
     Record {
         /// Indices of the batch's own lists.
         site: u32,
@@ -245,7 +245,7 @@ impl Batch {
         let thread = self.thread(file, record.thread, tables);
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(record.arguments);
-        let what = What::Record {
+        let what = BatchEvent::Record {
             site,
             thread,
             arguments: start..self.bytes.len() as u32,
@@ -256,7 +256,7 @@ impl Batch {
             head_bytes: record.head_bytes,
             late: record.late,
         };
-        self.entries.push(Entry { file, what });
+        self.entries.push(BatchEntry { file, what });
     }
 
     #[inline]
@@ -309,10 +309,10 @@ impl Batch {
         entry.place
     }
 
-    fn event<'a>(&'a self, what: &'a What) -> Event<'a> {
+    fn event<'a>(&'a self, what: &'a BatchEvent) -> Event<'a> {
         match what {
-            What::Mark(mark) => mark.event(&self.threads),
-            What::Record {
+            BatchEvent::Mark(mark) => mark.event(&self.threads),
+            BatchEvent::Record {
                 site,
                 thread,
                 arguments,

@@ -32,13 +32,13 @@ use super::mark::Mark;
 use super::side::Copies;
 
 /// A place in the order of a thread: the number of the thread, and which of its records.
-type Place = (u64, u64);
+type Position = (u64, u64);
 
 /// The records of side files that wait to be handed out.
 #[derive(Default)]
 pub(super) struct Rescued {
-    threads: Vec<Waiting>,
-    by_thread: HashMap<Key, usize>,
+    threads: Vec<ThreadQueue>,
+    by_thread: HashMap<LogThread, usize>,
     /// The times of those that wait for nothing else, and their threads.
     ready: BinaryHeap<Reverse<(i64, usize)>>,
     /// For each reader, by the index of its thread: the thread here, if it is one; looked for once.
@@ -46,20 +46,20 @@ pub(super) struct Rescued {
 }
 
 /// Which log, and whose thread: the operating system's id, and where that is unknown, the name.
-type Key = (usize, Option<u64>, String);
+type LogThread = (usize, Option<u64>, String);
 
 /// What waits of a thread.
 #[derive(Default)]
-struct Waiting {
-    items: VecDeque<Item>,
+struct ThreadQueue {
+    items: VecDeque<RescuedEvent>,
     /// What was handed out of the thread, by the reader.
-    passed: HashMap<usize, Place>,
+    passed: HashMap<usize, Position>,
     /// The first is among those that are ready.
     is_ready: bool,
 }
 
 /// An event of a side file.
-struct Item {
+struct RescuedEvent {
     reader: usize,
     /// Which of the reader's.
     index: usize,
@@ -73,8 +73,8 @@ struct Item {
 /// Where an event belongs among what a reader has of its thread.
 struct Anchor {
     reader: usize,
-    after: Option<Place>,
-    before: Option<Place>,
+    after: Option<Position>,
+    before: Option<Position>,
 }
 
 /// What is at hand in a reader.
@@ -112,10 +112,10 @@ impl Rescued {
             let next = self.threads.len();
             let thread = *self.by_thread.entry(key).or_insert(next);
             if thread == next {
-                self.threads.push(Waiting::default());
+                self.threads.push(ThreadQueue::default());
             }
             let anchors = Vec::new();
-            let item = Item { reader: index, index: item, time_ns, ticks, until, anchors };
+            let item = RescuedEvent { reader: index, index: item, time_ns, ticks, until, anchors };
             self.threads[thread].items.push_back(item);
         }
         // Another side file of the log may have been written earlier.
@@ -254,7 +254,7 @@ impl Rescued {
         log: usize,
         index: usize,
         reader: &Reader<'_>,
-    ) -> Option<(usize, Place)> {
+    ) -> Option<(usize, Position)> {
         let (thread, place) = reader.place()?;
         let known = self.known.entry(index).or_default();
         let found = match remembered(known, thread) {
@@ -281,7 +281,7 @@ impl Rescued {
 }
 
 impl Anchor {
-    fn comes_before(&self, place: Place) -> bool {
+    fn comes_before(&self, place: Position) -> bool {
         self.before.is_some_and(|before| place >= before)
     }
 }
@@ -295,11 +295,11 @@ struct Survey {
     /// Those of the last mark: they belong before the thread's next record.
     marked: Vec<usize>,
     /// What was met last.
-    last: Option<Place>,
+    last: Option<Position>,
 }
 
 impl Survey {
-    fn new(items: &VecDeque<Item>) -> Self {
+    fn new(items: &VecDeque<RescuedEvent>) -> Self {
         let mut unmarked = BTreeMap::<u64, VecDeque<usize>>::new();
         for (index, item) in items.iter().enumerate() {
             unmarked.entry(item.ticks).or_default().push_back(index);
@@ -308,7 +308,13 @@ impl Survey {
     }
 
     /// A record of the thread.
-    fn record(&mut self, reader: usize, place: Place, ticks: u64, items: &mut VecDeque<Item>) {
+    fn record(
+        &mut self,
+        reader: usize,
+        place: Position,
+        ticks: u64,
+        items: &mut VecDeque<RescuedEvent>,
+    ) {
         for item in self.marked.drain(..) {
             if let Some(anchor) = items[item].anchor(reader) {
                 anchor.before = Some(place);
@@ -331,7 +337,13 @@ impl Survey {
     }
 
     /// The log says that it lacks so many records of the thread here, logged between these ticks.
-    fn drops(&mut self, reader: usize, ticks: (u64, u64), count: u64, items: &mut VecDeque<Item>) {
+    fn drops(
+        &mut self,
+        reader: usize,
+        ticks: (u64, u64),
+        count: u64,
+        items: &mut VecDeque<RescuedEvent>,
+    ) {
         if ticks.0 > ticks.1 {
             return;
         }
@@ -358,7 +370,7 @@ impl Survey {
     }
 
     /// What is left belongs after all that was met.
-    fn end(self, reader: usize, items: &mut VecDeque<Item>) {
+    fn end(self, reader: usize, items: &mut VecDeque<RescuedEvent>) {
         for item in items.iter_mut().skip(self.closed) {
             if item.anchor(reader).is_none() {
                 item.anchors.push(Anchor { reader, after: self.last, before: None });
@@ -367,13 +379,13 @@ impl Survey {
     }
 }
 
-impl Item {
+impl RescuedEvent {
     fn anchor(&mut self, reader: usize) -> Option<&mut Anchor> {
         self.anchors.iter_mut().find(|anchor| anchor.reader == reader)
     }
 }
 
-fn key(log: usize, thread: &Thread) -> Key {
+fn key(log: usize, thread: &Thread) -> LogThread {
     let name = if thread.os_id().is_none() { thread.name() } else { "" };
     (log, thread.os_id(), name.to_owned())
 }

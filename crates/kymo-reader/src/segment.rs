@@ -9,7 +9,7 @@ use super::dictionary::{CallSite, Dictionary, drop_counts};
 use super::error::Error;
 use super::event::{Damage, DamageKind, Totals};
 use super::fields::Fields;
-use super::frames::{Found, Frames};
+use super::frames::{Frames, Scanned};
 use super::mark::Mark;
 use super::report::{Ending, Report};
 use super::seek::{Skip, Window};
@@ -107,21 +107,21 @@ impl<'a> Segment<'a> {
                 return Ok(Step::End);
             }
             self.skip_rest()?;
-            let found = if self.closed { self.frames.behind_end()? } else { self.frames.next()? };
+            let found = if self.closed { self.frames.past_end()? } else { self.frames.next()? };
             self.report.committed_bytes = self.frames.committed();
             match found {
-                Found::Frame { kind, offset } => {
+                Scanned::Frame { kind, offset } => {
                     if let Some(step) = self.frame(kind, offset) {
                         return Ok(step);
                     }
                 }
-                Found::Skipped { offset, bytes, cut } => {
+                Scanned::Skipped { offset, bytes, cut } => {
                     self.dump = None;
                     let kind = if cut { DamageKind::Incomplete } else { DamageKind::Corrupt };
                     return Ok(self.damage(offset, bytes, kind));
                 }
-                Found::Pending => return Ok(Step::Pending),
-                Found::End { length, rest_bytes, torn } => {
+                Scanned::Pending => return Ok(Step::Pending),
+                Scanned::End { length, rest_bytes, torn } => {
                     self.end(length, rest_bytes, torn);
                 }
             }
@@ -387,7 +387,7 @@ impl<'a> Segment<'a> {
             Ending::Open
         };
         if self.closed && torn {
-            let step = self.damage(length - rest_bytes, rest_bytes, DamageKind::BehindEnd);
+            let step = self.damage(length - rest_bytes, rest_bytes, DamageKind::PastEnd);
             self.queue.push_back(step);
         }
     }

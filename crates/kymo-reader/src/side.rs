@@ -122,7 +122,7 @@ impl Copies {
 
 /// What was found of a log beside it.
 #[derive(Default)]
-pub(super) struct Found<'a> {
+pub(super) struct Companions<'a> {
     /// The readers of its side files and of what was recovered of it.
     pub(super) rescues: Vec<Reader<'a>>,
     pub(super) recovered: Vec<Reader<'a>>,
@@ -199,8 +199,8 @@ pub(super) fn open<'a>(
     given: &Given,
     directories: &mut Directories,
     options: &impl Fn() -> Options<'a>,
-) -> Found<'a> {
-    let mut found = Found::default();
+) -> Companions<'a> {
+    let mut found = Companions::default();
     let Some(path) = log.path() else { return found };
     let behind = if path.is_symlink() { path.canonicalize().ok() } else { None };
     let path = behind.as_deref().unwrap_or(path);
@@ -233,7 +233,7 @@ fn refused(error: derived::OpenError) -> Error {
     }
 }
 
-impl<'a> Found<'a> {
+impl<'a> Companions<'a> {
     /// Notes what came of reading a file.
     fn note(&mut self, path: PathBuf, result: Result<(), Error>) {
         match result {

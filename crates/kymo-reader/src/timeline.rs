@@ -13,13 +13,13 @@ pub(super) const KEPT: usize = 4;
 /// The last clock frames, the newest first.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Timeline {
-    lines: [Line; KEPT],
+    lines: [ClockLine; KEPT],
     len: usize,
 }
 
 /// What a clock frame says about the time of ticks.
 #[derive(Clone, Copy, Debug, Default)]
-struct Line {
+struct ClockLine {
     ticks: u64,
     time_ns: i64,
     rate: u64,
@@ -33,21 +33,21 @@ impl Timeline {
     pub(super) fn push(&mut self, clock: Clock) {
         let Clock { ticks, time_ns, rate, .. } = clock;
         self.lines.copy_within(..KEPT - 1, 1);
-        self.lines[0] = Line { ticks, time_ns, rate };
+        self.lines[0] = ClockLine { ticks, time_ns, rate };
         self.len = KEPT.min(self.len + 1);
     }
 
     /// The time of `ticks` in nanoseconds since the epoch.
     #[inline]
     pub(super) fn time_of(&self, ticks: u64) -> i64 {
-        let Line { ticks: begin, time_ns, rate } = *self.line_for(ticks);
+        let ClockLine { ticks: begin, time_ns, rate } = *self.line_for(ticks);
         Clock { ticks: begin, time_ns, rate, ..Clock::default() }.time_of(ticks)
     }
 
     /// The newest line that is not younger than `ticks`, or the oldest that is kept.
     #[inline]
-    fn line_for(&self, ticks: u64) -> &Line {
-        let holds = |line: &&Line| ticks.wrapping_sub(line.ticks) as i64 >= 0;
+    fn line_for(&self, ticks: u64) -> &ClockLine {
+        let holds = |line: &&ClockLine| ticks.wrapping_sub(line.ticks) as i64 >= 0;
         let oldest = &self.lines[self.len.saturating_sub(1)];
         self.lines[..self.len].iter().find(holds).unwrap_or(oldest)
     }

@@ -22,24 +22,24 @@ pub struct Perfetto {
     /// What introduces the processes, until the trace has begun.
     processes: Option<String>,
     tracks: Tracks,
-    files: Vec<File>,
+    files: Vec<TraceFile>,
     /// The time of the last event that had one.
     last_ns: i64,
     message: String,
 }
 
-struct File {
+struct TraceFile {
     process: u32,
     /// How many records of it were dropped so far.
     dropped: u64,
     /// By [`Thread::index`]; 0 where it is not known yet.
     threads: Vec<u32>,
     /// By [`CallSite::index`].
-    sites: Sites<Site>,
+    sites: Sites<SiteEvent>,
 }
 
 /// What the events of a call site have in common.
-struct Site {
+struct SiteEvent {
     /// From behind the name to before the time.
     middle: String,
     /// From behind the thread to the fields.
@@ -61,7 +61,7 @@ impl Perfetto {
                 let host = &header.host;
                 write_metadata("process_labels", "labels", process, None, host, &mut processes);
             }
-            all.push(File { process, dropped: 0, threads: Vec::new(), sites: Sites::new() });
+            all.push(TraceFile { process, dropped: 0, threads: Vec::new(), sites: Sites::new() });
         }
         Self {
             start_ns: 0,
@@ -142,9 +142,9 @@ impl Perfetto {
         record.message(&mut self.message);
         out.push_str("{\"name\":");
         write_string(&self.message, out);
-        let File { process, sites, .. } = &mut self.files[file];
+        let TraceFile { process, sites, .. } = &mut self.files[file];
         let process = *process;
-        let site = sites.get(record.call_site(), Site::new);
+        let site = sites.get(record.call_site(), SiteEvent::new);
         out.push_str(&site.middle);
         write_time(record.time_ns(), self.start_ns, out);
         let _ = write!(out, ",\"pid\":{process},\"tid\":{thread}");
@@ -159,7 +159,7 @@ impl Perfetto {
     fn drops(&mut self, file: usize, drops: &Drops<'_>, out: &mut String) {
         let thread = self.thread(file, drops.thread, out);
         let (start_ns, total) = (self.start_ns, drops.total());
-        let File { process, dropped, .. } = &mut self.files[file];
+        let TraceFile { process, dropped, .. } = &mut self.files[file];
         let process = *process;
         self.last_ns = drops.first_ns;
         let _ = write!(out, "{{\"name\":\"{total} records dropped\",\"cat\":\"drops\"");
@@ -240,7 +240,7 @@ impl Perfetto {
     }
 }
 
-impl Site {
+impl SiteEvent {
     fn new(site: &CallSite) -> Self {
         let mut middle = String::from(",\"cat\":");
         write_string(site.level().name(), &mut middle);

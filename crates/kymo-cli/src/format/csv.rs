@@ -12,6 +12,7 @@ use kymo_reader::{Event, Record, Thread, write_escaped};
 use super::elapsed::{Blank, Form, Since};
 use super::json::Json;
 use super::mark::Mark;
+use super::{Format, FormatOptions};
 use kymo_query::time::Times;
 
 /// Writes events as CSV.
@@ -25,46 +26,10 @@ pub struct Csv {
 }
 
 impl Csv {
-    pub fn new(files: usize, since: Option<Since>) -> Self {
-        let (raw, field) = (String::new(), String::new());
-        Self { times: Times::new(TimeZone::UTC), since, json: Json::new(files, None), raw, field }
-    }
-
-    /// There is one more file than there was.
-    pub fn add_file(&mut self) {
-        self.json.add_file();
-    }
-
-    /// Appends the line of names.
-    pub fn write_names(&self, out: &mut String) {
-        out.push_str("event,time,");
-        if let Some(since) = self.since {
-            let _ = write!(out, "{},", since.name());
-        }
-        out.push_str("level,target,file,line,thread,message,fields\n");
-    }
-
-    /// Appends a line, if there is anything to say about `event`, which is from the file `log`,
-    /// number `file`.
-    pub fn write(
-        &mut self,
-        file: usize,
-        log: &str,
-        event: &Event<'_>,
-        out: &mut String,
-        blanks: &mut Vec<Blank>,
-    ) {
-        match event {
-            Event::Record(record) => self.record(record, out, blanks),
-            event => {
-                let Some(mark) = Mark::new(event) else { return };
-                self.mark(log, &mark, out, blanks);
-                self.raw.clear();
-                self.json.write(file, log, event, &mut self.raw, blanks);
-                write_field(self.raw.trim_end(), out);
-                out.push('\n');
-            }
-        }
+    pub(super) fn new(options: &FormatOptions) -> Self {
+        let json = Json::new(&FormatOptions::plain(options.files));
+        let (raw, field, since) = (String::new(), String::new(), options.since);
+        Self { times: Times::new(TimeZone::UTC), since, json, raw, field }
     }
 
     fn record(&mut self, record: &Record<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
@@ -128,6 +93,41 @@ impl Csv {
         write_escaped(text, &mut self.field);
         write_field(&self.field, out);
         out.push(',');
+    }
+}
+
+impl Format for Csv {
+    fn write(
+        &mut self,
+        file: usize,
+        log: &str,
+        event: &Event<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
+        match event {
+            Event::Record(record) => self.record(record, out, blanks),
+            event => {
+                let Some(mark) = Mark::new(event) else { return };
+                self.mark(log, &mark, out, blanks);
+                self.raw.clear();
+                self.json.write(file, log, event, &mut self.raw, blanks);
+                write_field(self.raw.trim_end(), out);
+                out.push('\n');
+            }
+        }
+    }
+
+    fn add_file(&mut self) {
+        self.json.add_file();
+    }
+
+    fn begin(&self, out: &mut String) {
+        out.push_str("event,time,");
+        if let Some(since) = self.since {
+            let _ = write!(out, "{},", since.name());
+        }
+        out.push_str("level,target,file,line,thread,message,fields\n");
     }
 }
 

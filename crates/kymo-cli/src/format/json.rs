@@ -15,6 +15,7 @@ use kymo_reader::{
 
 use super::elapsed::{Blank, Form, Since};
 use super::sites::Sites;
+use super::{Format, FormatOptions};
 use kymo_query::time::Times;
 
 /// Writes events as JSON.
@@ -24,50 +25,20 @@ pub struct Json {
     since: Option<Since>,
     message: String,
     /// By file.
-    sites: Vec<Sites<Site>>,
+    sites: Vec<Sites<SiteKeys>>,
 }
 
 /// What the records of a call site have in common.
-struct Site {
+struct SiteKeys {
     /// From behind the time to before the thread.
     middle: String,
 }
 
 impl Json {
-    /// For events from so many files.
-    pub fn new(files: usize, since: Option<Since>) -> Self {
-        let sites = (0..files).map(|_| Sites::new()).collect();
+    pub(super) fn new(options: &FormatOptions) -> Self {
+        let sites = (0..options.files).map(|_| Sites::new()).collect();
+        let since = options.since;
         Self { times: Times::new(TimeZone::UTC), since, message: String::new(), sites }
-    }
-
-    /// There is one more file than there was.
-    pub fn add_file(&mut self) {
-        self.sites.push(Sites::new());
-    }
-
-    /// Appends a line, if there is anything to say about `event`, which is from the file `log`,
-    /// number `file`.
-    #[inline]
-    pub fn write(
-        &mut self,
-        file: usize,
-        log: &str,
-        event: &Event<'_>,
-        out: &mut String,
-        blanks: &mut Vec<Blank>,
-    ) {
-        match event {
-            Event::Record(record) => self.record(file, record, out, blanks),
-            Event::Drops(drops) => self.drops(log, drops, out, blanks),
-            Event::Gap(gap) => write_gap(log, gap, out),
-            Event::Damage(damage) => write_damage(log, damage, out),
-            Event::Signal(signal) => self.signal(log, signal, out, blanks),
-            Event::ClockSet(set) => self.clock_set(log, set, out, blanks),
-            Event::Dump(dump) => self.dump(log, dump, out, blanks),
-            Event::DumpEnd(end) => write_dump_end(log, end, out),
-            // Totals are not for reading along.
-            _ => {}
-        }
     }
 
     fn record(
@@ -81,7 +52,7 @@ impl Json {
         self.times.write(record.time_ns(), out);
         out.push('"');
         self.elapsed(out, blanks);
-        let site = self.sites[file].get(record.call_site(), Site::new);
+        let site = self.sites[file].get(record.call_site(), SiteKeys::new);
         out.push_str(&site.middle);
         write_thread(record.thread(), out);
         out.push_str(",\"message\":");
@@ -186,7 +157,36 @@ impl Json {
     }
 }
 
-impl Site {
+impl Format for Json {
+    #[inline]
+    fn write(
+        &mut self,
+        file: usize,
+        log: &str,
+        event: &Event<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
+        match event {
+            Event::Record(record) => self.record(file, record, out, blanks),
+            Event::Drops(drops) => self.drops(log, drops, out, blanks),
+            Event::Gap(gap) => write_gap(log, gap, out),
+            Event::Damage(damage) => write_damage(log, damage, out),
+            Event::Signal(signal) => self.signal(log, signal, out, blanks),
+            Event::ClockSet(set) => self.clock_set(log, set, out, blanks),
+            Event::Dump(dump) => self.dump(log, dump, out, blanks),
+            Event::DumpEnd(end) => write_dump_end(log, end, out),
+            // Totals are not for reading along.
+            _ => {}
+        }
+    }
+
+    fn add_file(&mut self) {
+        self.sites.push(Sites::new());
+    }
+}
+
+impl SiteKeys {
     fn new(site: &CallSite) -> Self {
         let mut middle = format!(",\"level\":\"{}\",\"target\":", site.level());
         write_string(site.target(), &mut middle);
@@ -229,7 +229,7 @@ fn write_damage(log: &str, damage: &Damage, out: &mut String) {
         DamageKind::Malformed(_) => "malformed",
         DamageKind::UnknownCallSite(_) => "unknown_call_site",
         DamageKind::Record => "record",
-        DamageKind::BehindEnd => "behind_end",
+        DamageKind::PastEnd => "past_end",
         _ => "other",
     };
     out.push_str("{\"event\":\"damage\"");

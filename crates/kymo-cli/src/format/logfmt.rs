@@ -16,6 +16,7 @@ use kymo_reader::{CallSite, Event, Record, Thread, Value};
 use super::elapsed::{Blank, Form, Since};
 use super::mark::Mark;
 use super::sites::Sites;
+use super::{Format, FormatOptions};
 use kymo_query::time::Times;
 
 /// The keys that are not arguments.
@@ -30,11 +31,11 @@ pub struct Logfmt {
     since: Option<Since>,
     text: String,
     /// By file.
-    sites: Vec<Sites<Site>>,
+    sites: Vec<Sites<SitePairs>>,
 }
 
 /// What the records of a call site have in common.
-struct Site {
+struct SitePairs {
     /// From behind the time to before the thread.
     middle: String,
     /// The keys of the arguments, with what stands around them.
@@ -42,34 +43,10 @@ struct Site {
 }
 
 impl Logfmt {
-    pub fn new(files: usize, since: Option<Since>) -> Self {
-        let sites = (0..files).map(|_| Sites::new()).collect();
+    pub(super) fn new(options: &FormatOptions) -> Self {
+        let sites = (0..options.files).map(|_| Sites::new()).collect();
+        let since = options.since;
         Self { times: Times::new(TimeZone::UTC), since, text: String::new(), sites }
-    }
-
-    /// There is one more file than there was.
-    pub fn add_file(&mut self) {
-        self.sites.push(Sites::new());
-    }
-
-    /// Appends a line, if there is anything to say about `event`, which is from the file `log`,
-    /// number `file`.
-    pub fn write(
-        &mut self,
-        file: usize,
-        log: &str,
-        event: &Event<'_>,
-        out: &mut String,
-        blanks: &mut Vec<Blank>,
-    ) {
-        match event {
-            Event::Record(record) => self.record(file, record, out, blanks),
-            event => {
-                if let Some(mark) = Mark::new(event) {
-                    self.mark(log, &mark, out, blanks);
-                }
-            }
-        }
     }
 
     fn record(
@@ -80,7 +57,7 @@ impl Logfmt {
         blanks: &mut Vec<Blank>,
     ) {
         self.time(record.time_ns(), out, blanks);
-        let site = self.sites[file].get(record.call_site(), Site::new);
+        let site = self.sites[file].get(record.call_site(), SitePairs::new);
         out.push_str(&site.middle);
         write_thread(record.thread(), out);
         out.push_str(" message=");
@@ -126,7 +103,31 @@ impl Logfmt {
     }
 }
 
-impl Site {
+impl Format for Logfmt {
+    fn write(
+        &mut self,
+        file: usize,
+        log: &str,
+        event: &Event<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
+        match event {
+            Event::Record(record) => self.record(file, record, out, blanks),
+            event => {
+                if let Some(mark) = Mark::new(event) {
+                    self.mark(log, &mark, out, blanks);
+                }
+            }
+        }
+    }
+
+    fn add_file(&mut self) {
+        self.sites.push(Sites::new());
+    }
+}
+
+impl SitePairs {
     fn new(site: &CallSite) -> Self {
         let mut middle = format!(" level={} target=", site.level());
         write_text(site.target(), &mut middle);

@@ -1,4 +1,7 @@
-//! What is printed for an event.
+//! Turns events into lines of output: text, JSON, logfmt, CSV, or a pattern of the user's.
+//!
+//! Each format is one file here that implements [`Format`], and one line of the table [`NAMED`].
+//! [`Lines`] is what commands use: it fills in spans of time when a line is printed (`elapsed`).
 
 mod csv;
 mod elapsed;
@@ -31,15 +34,15 @@ use text::Text;
 #[derive(Args)]
 #[group(skip)]
 #[command(next_help_heading = "Output")]
-pub struct Arguments {
+pub struct FormatArguments {
     /// What is printed for a record, or a pattern: '{time:%H:%M:%S%.6f} {level:5} {message}'
     ///
     /// A pattern has the fields time, relative, delta, level, thread, target, module, file, line,
-    /// message, fields, log, and arg.NAME or arg0. Behind a colon stands, as in Rust,
+    /// message, fields, log, and arg.NAME or arg0. After a colon follows, as in Rust,
     /// `[[fill]align][sign][#][0][width][.precision][type]` ({arg.px:.2}, {arg.id:08x}), and for the
     /// time strftime's notation. `{{` and `}}` are braces.
     #[arg(long, default_value = "text", value_parser = FormatParser)]
-    format: Format,
+    format: FormatChoice,
 
     /// The time zone of text: the name of a zone (Europe/Berlin), an offset (+02:00), or `local`
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = time::parse_zone)]
@@ -58,13 +61,73 @@ pub struct Arguments {
     color: Color,
 }
 
-/// What is printed for a record.
+/// Writes events in one format: one file of this folder each.
+pub trait Format {
+    /// Appends the line for `event`, which is from the file `log`, number `file`. Appends nothing if
+    /// there is nothing to say about it.
+    fn write(
+        &mut self,
+        file: usize,
+        log: &str,
+        event: &Event<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    );
+
+    /// Appends what precedes all lines.
+    fn begin(&self, _out: &mut String) {}
+
+    /// Appends what separates groups of lines.
+    fn separate(&self, _out: &mut String) {}
+
+    /// Prepares for one more file, with the next number.
+    fn add_file(&mut self) {}
+
+    /// The arguments that lines show by name or position.
+    fn arguments(&self) -> Vec<&Argument> {
+        Vec::new()
+    }
+}
+
+/// The formats that have names. To add a format: write its file, declare it, and add its line here.
+/// The option, its help, completions and errors follow this table.
+const NAMED: [Named; 4] = [
+    Named { name: "text", help: "A line of text", make: |o| Box::new(Text::new(o)) },
+    Named { name: "json", help: "A JSON object on a line", make: |o| Box::new(Json::new(o)) },
+    Named {
+        name: "logfmt",
+        help: "Pairs of key=value on a line",
+        make: |o| Box::new(Logfmt::new(o)),
+    },
+    Named {
+        name: "csv",
+        help: "Comma-separated values, with a line of names at the top",
+        make: |o| Box::new(Csv::new(o)),
+    },
+];
+
+/// A line of that table.
+#[derive(Debug)]
+pub struct Named {
+    name: &'static str,
+    help: &'static str,
+    make: fn(&FormatOptions) -> Box<dyn Format>,
+}
+
+/// What a format can be asked for. Each takes the options that apply to it.
+struct FormatOptions {
+    /// How many files there are at first.
+    files: usize,
+    zone: TimeZone,
+    /// Shows a span of time: text in place of the time, other formats in a field of its own.
+    since: Option<Since>,
+    is_coloured: bool,
+}
+
+/// The value of `--format`.
 #[derive(Clone, Debug)]
-pub enum Format {
-    Text,
-    Json,
-    Logfmt,
-    Csv,
+pub enum FormatChoice {
+    Named(&'static Named),
     Pattern(Pattern),
 }
 
@@ -79,19 +142,11 @@ enum Color {
 
 /// Turns events into lines.
 pub struct Lines {
-    style: Style,
+    format: Box<dyn Format>,
     /// Lines may have blanks.
     is_timed: bool,
     elapsed: Elapsed,
     line: Line,
-}
-
-enum Style {
-    Text(Text),
-    Json(Json),
-    Logfmt(Logfmt),
-    Csv(Csv),
-    Patterned(Box<Patterned>),
 }
 
 /// A line, with blanks, that may be printed later.
@@ -102,13 +157,13 @@ pub struct Line {
     blanks: Vec<Blank>,
 }
 
-impl Arguments {
+impl FormatArguments {
     /// The time zone of what is printed, and of what the user writes without an offset.
     pub fn zone(&self) -> &TimeZone {
         &self.tz
     }
 
-    /// What prints events of so many files.
+    /// Makes the printer of events from so many files.
     ///
     /// # Errors
     /// If options contradict each other, in words.
@@ -118,49 +173,59 @@ impl Arguments {
             (_, true) => Some(Since::Previous),
             _ => None,
         };
-        let mut is_timed = since.is_some();
-        let style = match self.format {
-            Format::Text => Style::Text(Text::new(self.tz, since, self.color.wanted())),
-            Format::Json => Style::Json(Json::new(files, since)),
-            Format::Logfmt => Style::Logfmt(Logfmt::new(files, since)),
-            Format::Csv => Style::Csv(Csv::new(files, since)),
-            Format::Pattern(_) if since.is_some() => {
-                return Err("a pattern has {relative} and {delta} for --relative and --delta");
+        let is_coloured = self.color.wanted();
+        let options = FormatOptions { files, zone: self.tz, since, is_coloured };
+        match self.format {
+            FormatChoice::Named(named) => Ok(Lines::new((named.make)(&options), since.is_some())),
+            FormatChoice::Pattern(_) if since.is_some() => {
+                Err("a pattern has {relative} and {delta} for --relative and --delta")
             }
-            Format::Pattern(pattern) => {
-                is_timed = pattern.is_timed();
-                let patterned = Patterned::new(pattern, self.tz, self.color.wanted());
-                Style::Patterned(Box::new(patterned))
+            FormatChoice::Pattern(pattern) => {
+                let is_timed = pattern.is_timed();
+                Ok(Lines::new(Box::new(Patterned::new(pattern, &options)), is_timed))
             }
-        };
-        Ok(Lines { style, is_timed, elapsed: Elapsed::default(), line: Line::default() })
+        }
     }
 }
 
 impl Lines {
-    /// Appends what stands before all lines.
+    fn new(format: Box<dyn Format>, is_timed: bool) -> Self {
+        Self { format, is_timed, elapsed: Elapsed::default(), line: Line::default() }
+    }
+
+    /// JSON, an object a line, of so many files.
+    pub fn json(files: usize) -> Self {
+        Self::new(Box::new(Json::new(&FormatOptions::plain(files))), false)
+    }
+
+    /// CSV of so many files.
+    pub fn csv(files: usize) -> Self {
+        Self::new(Box::new(Csv::new(&FormatOptions::plain(files))), false)
+    }
+
+    /// Prepares for one more file.
+    pub fn add_file(&mut self) {
+        self.format.add_file();
+    }
+
+    /// Appends what precedes all lines.
     pub fn begin(&self, out: &mut String) {
-        if let Style::Csv(csv) = &self.style {
-            csv.write_names(out);
-        }
+        self.format.begin(out);
     }
 
     /// The arguments that lines show by name or position.
     pub fn arguments(&self) -> Vec<&Argument> {
-        match &self.style {
-            Style::Patterned(patterned) => patterned.arguments().collect(),
-            _ => Vec::new(),
-        }
+        self.format.arguments()
     }
 
-    /// Appends the line for `event`, which is from the file `log`, number `file`. Nothing, if there
-    /// is nothing to say about it.
+    /// Appends the line for `event`, which is from the file `log`, number `file`. Appends nothing if
+    /// there is nothing to say about it.
     #[inline]
     pub fn write(&mut self, file: usize, log: &str, event: &Event<'_>, out: &mut String) {
         if self.is_timed {
             return self.write_timed(file, log, event, out);
         }
-        self.style.write(file, log, event, out, &mut self.line.blanks);
+        self.format.write(file, log, event, out, &mut self.line.blanks);
     }
 
     fn write_timed(&mut self, file: usize, log: &str, event: &Event<'_>, out: &mut String) {
@@ -170,7 +235,7 @@ impl Lines {
         self.line = line;
     }
 
-    /// Sets `line` to that for `event`.
+    /// Sets `line` to the line for `event`, to print it later or never.
     pub fn hold(&mut self, file: usize, log: &str, event: &Event<'_>, line: &mut Line) {
         line.text.clear();
         line.blanks.clear();
@@ -178,7 +243,7 @@ impl Lines {
             Event::Record(record) => Some(record.time_ns()),
             event => Mark::new(event).and_then(|mark| mark.time_ns),
         };
-        self.style.write(file, log, event, &mut line.text, &mut line.blanks);
+        self.format.write(file, log, event, &mut line.text, &mut line.blanks);
     }
 
     /// Appends a line that was held.
@@ -186,16 +251,20 @@ impl Lines {
         self.elapsed.write(&line.text, line.time_ns, &line.blanks, out);
     }
 
-    /// Appends what stands between groups of lines, where the format has such a thing.
+    /// Appends what separates groups of lines, if the format has such a thing.
     pub fn separate(&self, out: &mut String) {
-        match self.style {
-            Style::Text(_) | Style::Patterned(_) => out.push_str("--\n"),
-            Style::Json(_) | Style::Logfmt(_) | Style::Csv(_) => {}
-        }
+        self.format.separate(out);
     }
 }
 
-/// What is to be said about arguments of a pattern that no statement has.
+impl FormatOptions {
+    /// Neither spans of time nor colours.
+    fn plain(files: usize) -> Self {
+        Self { files, zone: TimeZone::UTC, since: None, is_coloured: false }
+    }
+}
+
+/// Hints about arguments of a pattern that no statement has.
 pub fn hints(shown: &[Argument], catalog: &Catalog) -> Vec<String> {
     let mut hints = Vec::new();
     for argument in shown {
@@ -203,26 +272,6 @@ pub fn hints(shown: &[Argument], catalog: &Catalog) -> Vec<String> {
         hints.extend(hint.filter(|hint| !hints.contains(hint)));
     }
     hints
-}
-
-impl Style {
-    #[inline]
-    fn write(
-        &mut self,
-        file: usize,
-        log: &str,
-        event: &Event<'_>,
-        out: &mut String,
-        blanks: &mut Vec<Blank>,
-    ) {
-        match self {
-            Self::Text(text) => text.write(log, event, out, blanks),
-            Self::Json(json) => json.write(file, log, event, out, blanks),
-            Self::Logfmt(logfmt) => logfmt.write(file, log, event, out, blanks),
-            Self::Csv(csv) => csv.write(file, log, event, out, blanks),
-            Self::Patterned(patterned) => patterned.write(log, event, out, blanks),
-        }
-    }
 }
 
 impl Line {
@@ -239,33 +288,6 @@ impl Color {
             Self::Always => true,
             Self::Never => false,
             Self::Auto => AutoStream::choice(&std::io::stdout()) != ColorChoice::Never,
-        }
-    }
-}
-
-/// For other commands than `kymo cat`.
-impl Lines {
-    /// JSON, an object a line, of so many files.
-    pub fn json(files: usize) -> Self {
-        Self::untimed(Style::Json(Json::new(files, None)))
-    }
-
-    /// CSV of so many files.
-    pub fn csv(files: usize) -> Self {
-        Self::untimed(Style::Csv(Csv::new(files, None)))
-    }
-
-    fn untimed(style: Style) -> Self {
-        Self { style, is_timed: false, elapsed: Elapsed::default(), line: Line::default() }
-    }
-
-    /// There is one more file than there was.
-    pub fn add_file(&mut self) {
-        match &mut self.style {
-            Style::Json(json) => json.add_file(),
-            Style::Logfmt(logfmt) => logfmt.add_file(),
-            Style::Csv(csv) => csv.add_file(),
-            Style::Text(_) | Style::Patterned(_) => {}
         }
     }
 }

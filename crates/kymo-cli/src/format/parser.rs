@@ -1,44 +1,36 @@
-//! What `--format` takes: a name, or a pattern, which is told by its braces.
+//! The parser of `--format`: a name, or a pattern, which has braces.
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use clap::{Arg, Command};
 
-use super::Format;
+use super::{FormatChoice, NAMED};
 
-/// The formats that have names.
-const NAMED: [(&str, Format, &str); 4] = [
-    ("text", Format::Text, "A line of text"),
-    ("json", Format::Json, "A JSON object on a line"),
-    ("logfmt", Format::Logfmt, "Pairs of key=value on a line"),
-    ("csv", Format::Csv, "Comma-separated values, with a line of names at the top"),
-];
-
-/// Parses the value of `--format`. A parser of its own because clap's for enumerations, which help
-/// and completions list, takes nothing else.
+/// Parses the value of `--format`. clap's own parser of enumerations, which help and completions
+/// list, would take no pattern.
 #[derive(Clone)]
 pub struct FormatParser;
 
 impl TypedValueParser for FormatParser {
-    type Value = Format;
+    type Value = FormatChoice;
 
     fn parse_ref(
         &self,
         command: &Command,
         arg: Option<&Arg>,
         value: &std::ffi::OsStr,
-    ) -> Result<Format, Error> {
+    ) -> Result<FormatChoice, Error> {
         let value = value.to_str().ok_or_else(|| Error::new(ErrorKind::InvalidUtf8))?;
         if value.contains(['{', '}']) {
-            let parse = |text: &str| text.parse().map(Format::Pattern);
+            let parse = |text: &str| text.parse().map(FormatChoice::Pattern);
             return parse.parse_ref(command, arg, value.as_ref());
         }
-        if let Some((_, format, _)) = NAMED.iter().find(|(name, ..)| *name == value) {
-            return Ok(format.clone());
+        if let Some(named) = NAMED.iter().find(|named| named.name == value) {
+            return Ok(FormatChoice::Named(named));
         }
         let mut error = Error::new(ErrorKind::InvalidValue).with_cmd(command);
         let option = arg.map_or_else(|| "--format".to_owned(), Arg::to_string);
-        let names = NAMED.iter().map(|(name, ..)| (*name).to_owned());
+        let names = NAMED.iter().map(|named| named.name.to_owned());
         let names = names.chain(["a pattern with {fields}".to_owned()]).collect();
         error.insert(ContextKind::InvalidArg, ContextValue::String(option));
         error.insert(ContextKind::InvalidValue, ContextValue::String(value.to_owned()));
@@ -47,6 +39,6 @@ impl TypedValueParser for FormatParser {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(NAMED.iter().map(|(name, _, help)| PossibleValue::new(*name).help(*help))))
+        Some(Box::new(NAMED.iter().map(|named| PossibleValue::new(named.name).help(named.help))))
     }
 }

@@ -11,13 +11,13 @@ mod parse;
 use std::fmt::Write;
 use std::str::FromStr;
 
-use jiff::tz::TimeZone;
 use kymo_reader::json::write_fields;
 use kymo_reader::{Event, Record, Template, Value, write_escaped};
 
 use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;
 use super::text::{Text, shown};
+use super::{Format, FormatOptions};
 use kymo_query::Argument;
 use kymo_query::CaretError;
 use kymo_query::time::Times;
@@ -33,7 +33,7 @@ enum Piece {
     /// In a notation, or RFC 3339.
     Time(Option<String>),
     Elapsed(Since, Layout),
-    Field(Field, Layout),
+    Field(RecordField, Layout),
     Value(Operand, Fit),
 }
 
@@ -63,7 +63,7 @@ enum Left {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Field {
+enum RecordField {
     Level,
     Thread,
     Target,
@@ -112,7 +112,8 @@ pub struct Patterned {
 }
 
 impl Patterned {
-    pub fn new(pattern: Pattern, zone: TimeZone, is_coloured: bool) -> Self {
+    pub(super) fn new(pattern: Pattern, options: &FormatOptions) -> Self {
+        let (zone, is_coloured) = (&options.zone, options.is_coloured);
         let times = |piece: &Piece| match piece {
             Piece::Time(format) => {
                 let format = format.as_ref();
@@ -123,25 +124,22 @@ impl Patterned {
             _ => None,
         };
         let times = pattern.0.iter().filter_map(times).collect();
-        let text = Text::new(zone, None, is_coloured);
+        let text = Text::new(options);
         Self { pattern, times, text, is_coloured, raw: String::new(), escaped: String::new() }
     }
+}
 
-    /// The arguments that it shows.
-    pub fn arguments(&self) -> impl Iterator<Item = &Argument> {
-        self.pattern.arguments()
-    }
-
-    /// Appends a line, if there is anything to say about `event`, which is from the file `log`.
-    pub fn write(
+impl Format for Patterned {
+    fn write(
         &mut self,
+        file: usize,
         log: &str,
         event: &Event<'_>,
         out: &mut String,
         blanks: &mut Vec<Blank>,
     ) {
         let Event::Record(record) = event else {
-            return self.text.write(log, event, out, blanks);
+            return self.text.write(file, log, event, out, blanks);
         };
         let mut times = self.times.iter_mut();
         for piece in &self.pattern.0 {
@@ -156,7 +154,7 @@ impl Patterned {
                     let form = Form::Seconds(*layout);
                     blanks.push(Blank { at: out.len(), since: *since, form });
                 }
-                Piece::Field(Field::Level, layout) => {
+                Piece::Field(RecordField::Level, layout) => {
                     let (name, style) = shown(record.level());
                     let style = if self.is_coloured { style } else { Default::default() };
                     let _ = write!(out, "{style}");
@@ -187,9 +185,17 @@ impl Patterned {
         }
         out.push('\n');
     }
+
+    fn separate(&self, out: &mut String) {
+        out.push_str("--\n");
+    }
+
+    fn arguments(&self) -> Vec<&Argument> {
+        self.pattern.arguments().collect()
+    }
 }
 
-impl Field {
+impl RecordField {
     /// Appends what a record has there, not escaped.
     fn write(&self, log: &str, record: &Record<'_>, out: &mut String) {
         let _ = match self {

@@ -6,13 +6,13 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use jiff::tz::TimeZone;
 use kymo_reader::Level;
 use kymo_reader::{Event, Record, write_escaped};
 
 use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;
 use super::mark::Mark;
+use super::{Format, FormatOptions};
 use kymo_query::time::Times;
 
 /// How wide a span of time is shown, so that those below a day stand below each other.
@@ -24,30 +24,16 @@ pub struct Text {
     /// What is shown in place of the time.
     since: Option<Since>,
     message: String,
-    colour: bool,
+    is_coloured: bool,
 }
 
 impl Text {
-    pub fn new(zone: TimeZone, since: Option<Since>, colour: bool) -> Self {
-        Self { times: Times::new(zone), since, message: String::new(), colour }
-    }
-
-    /// Appends a line, if there is anything to say about `event`, which is from the file `log`.
-    #[inline]
-    pub fn write(
-        &mut self,
-        log: &str,
-        event: &Event<'_>,
-        out: &mut String,
-        blanks: &mut Vec<Blank>,
-    ) {
-        match event {
-            Event::Record(record) => self.record(record, out, blanks),
-            event => {
-                if let Some(mark) = Mark::new(event) {
-                    self.mark(log, &mark, out, blanks);
-                }
-            }
+    pub(super) fn new(options: &FormatOptions) -> Self {
+        Self {
+            times: Times::new(options.zone.clone()),
+            since: options.since,
+            message: String::new(),
+            is_coloured: options.is_coloured,
         }
     }
 
@@ -100,12 +86,37 @@ impl Text {
     }
 
     pub fn styled(&self, style: Style, out: &mut String, write: impl FnOnce(&mut String)) {
-        if !self.colour {
+        if !self.is_coloured {
             return write(out);
         }
         let _ = write!(out, "{style}");
         write(out);
         let _ = write!(out, "{style:#}");
+    }
+}
+
+impl Format for Text {
+    #[inline]
+    fn write(
+        &mut self,
+        _file: usize,
+        log: &str,
+        event: &Event<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
+        match event {
+            Event::Record(record) => self.record(record, out, blanks),
+            event => {
+                if let Some(mark) = Mark::new(event) {
+                    self.mark(log, &mark, out, blanks);
+                }
+            }
+        }
+    }
+
+    fn separate(&self, out: &mut String) {
+        out.push_str("--\n");
     }
 }
 

@@ -344,11 +344,11 @@ impl<W: Write + Seek> Visit for Copy<W> {
 }
 
 /// The first clock frame of the file at `path`, opened as `input`.
-pub fn first_clock(path: &Path, input: &mut Input) -> Result<Option<Clock>, walk::Error> {
+pub fn first_clock(path: &Path, input: &mut Input) -> Result<Option<Clock>, walk::WalkError> {
     let mut first = FirstClock(None);
     // In a whole file it is the first frame; no bar is worth it.
     match walk(path, input, &Progress::new("look for a clock", u64::MAX), &mut first) {
-        Ok(_) | Err(walk::Error::Visit(_)) => Ok(first.0),
+        Ok(_) | Err(walk::WalkError::Visit(_)) => Ok(first.0),
         Err(error) => Err(error),
     }
 }

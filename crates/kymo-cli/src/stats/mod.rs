@@ -41,7 +41,7 @@ pub struct Stats {
     files: Vec<PathBuf>,
 
     #[command(flatten)]
-    filter: filter::Arguments,
+    filter: filter::FilterArguments,
 
     /// The time from a record of one call site to the next of another in the same thread, as
     /// percentiles: two places as in --at, with a comma between them

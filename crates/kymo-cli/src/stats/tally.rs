@@ -15,7 +15,7 @@ use kymo_query::Filter;
 /// What was counted so far.
 pub struct Tally {
     files: Vec<FileTally>,
-    sites: Vec<Site>,
+    sites: Vec<SiteTally>,
     site_numbers: HashMap<SiteKey, usize>,
     threads: Vec<ThreadTally>,
     thread_numbers: HashMap<String, usize>,
@@ -44,7 +44,7 @@ struct SiteKey {
     format: Box<str>,
 }
 
-struct Site {
+struct SiteTally {
     key: SiteKey,
     role: Role,
     count: Count,
@@ -171,7 +171,7 @@ impl Tally {
         let number = *self.site_numbers.entry(key.clone()).or_insert(next);
         if number == next {
             let role = self.between.as_ref().map_or(Role::default(), |it| it.role(site));
-            self.sites.push(Site { key, role, count: Count::default() });
+            self.sites.push(SiteTally { key, role, count: Count::default() });
         }
         put(&mut self.files[file].sites, site.index(), number);
         number

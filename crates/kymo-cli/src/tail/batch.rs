@@ -19,7 +19,7 @@ pub struct Batch {
     spare: Vec<Line>,
     /// Only so many lines are of interest, the last; `None` is all.
     last: Option<usize>,
-    files: Vec<File>,
+    files: Vec<FileTimes>,
     printed: u64,
 }
 
@@ -31,7 +31,7 @@ struct Held {
 }
 
 /// The latest time that was met in a file.
-struct File {
+struct FileTimes {
     /// In any thread.
     latest: i64,
     /// In each, by [`Thread::index`].
@@ -60,7 +60,7 @@ impl Batch {
     /// There is one more file, with the next number from 0 on.
     pub fn add_file(&mut self) {
         self.lines.add_file();
-        self.files.push(File { latest: i64::MIN, threads: Vec::new() });
+        self.files.push(FileTimes { latest: i64::MIN, threads: Vec::new() });
     }
 
     pub fn filter(&self) -> &Filter {
@@ -126,7 +126,7 @@ impl Batch {
     }
 }
 
-impl File {
+impl FileTimes {
     /// What a line for this event is sorted by.
     fn key(&mut self, event: &Event<'_>) -> i64 {
         let (thread, time_ns) = match event {

@@ -32,11 +32,11 @@ pub struct Source {
     identity: Option<Identity>,
     /// How many events were taken from the reader.
     taken: u64,
-    state: State,
+    state: SourceState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum SourceState {
     /// Its writer may go on.
     Following,
     /// Nobody writes to it: what is committed is read, then what is behind that.
@@ -119,7 +119,7 @@ impl Source {
             identity: Identity::of_file(&copy).ok(),
             file: copy,
             taken: 0,
-            state: if follow { State::Following } else { State::Reading(Ended::Read) },
+            state: if follow { SourceState::Following } else { SourceState::Reading(Ended::Read) },
         })
     }
 
@@ -135,7 +135,7 @@ impl Source {
             file,
             identity: None,
             taken: 0,
-            state: State::Reading(Ended::Read),
+            state: SourceState::Reading(Ended::Read),
         })
     }
 
@@ -145,7 +145,7 @@ impl Source {
 
     /// Takes what is new, or a part of it; `true` if there is more.
     pub fn read(&mut self, batch: &mut Batch, progress: Option<&Progress>) -> Result<bool, Error> {
-        if let State::Ended(_) = self.state {
+        if let SourceState::Ended(_) = self.state {
             return Ok(false);
         }
         let until = self.taken + TURN;
@@ -168,14 +168,14 @@ impl Source {
     fn at_end(&mut self, filter: &Filter) -> Result<bool, Error> {
         let is_closed = self.reader.report().ending == Ending::Closed;
         self.state = match self.state {
-            State::Following if !is_closed => State::Following,
-            State::Reading(ended) => State::Ended(ended),
-            _ if is_closed => State::Ended(Ended::Read),
+            SourceState::Following if !is_closed => SourceState::Following,
+            SourceState::Reading(ended) => SourceState::Ended(ended),
+            _ if is_closed => SourceState::Ended(Ended::Read),
             _ => {
                 let ended = if is_removed(&self.file) { Ended::Removed } else { Ended::WriterGone };
                 match self.is_something_uncommitted() {
                     true => return self.read_uncommitted(ended, filter),
-                    false => State::Ended(ended),
+                    false => SourceState::Ended(ended),
                 }
             }
         };
@@ -186,14 +186,14 @@ impl Source {
     /// within the microsecond in which this holds the lock would be turned away. So it is asked
     /// only where nothing has said that it is gone, and then no more.
     pub fn look_for_writer(&mut self) {
-        if self.state != State::Following {
+        if self.state != SourceState::Following {
             return;
         }
         if self.identity.is_some() && Identity::of_file(&self.file).ok() != self.identity {
-            self.state = State::Ended(Ended::Replaced);
+            self.state = SourceState::Ended(Ended::Replaced);
         } else if !has_writer(&self.file) {
             // What it wrote at last is still to be read.
-            self.state = State::WriterGone;
+            self.state = SourceState::WriterGone;
         }
     }
 
@@ -207,7 +207,7 @@ impl Source {
                 break;
             }
         }
-        self.state = State::Reading(ended);
+        self.state = SourceState::Reading(ended);
         Ok(true)
     }
 
@@ -220,7 +220,7 @@ impl Source {
 
     /// Reads no further.
     pub fn give_up(&mut self) {
-        self.state = State::Ended(Ended::Failed);
+        self.state = SourceState::Ended(Ended::Failed);
     }
 
     /// What tells it from other files, where that is known.
@@ -231,7 +231,7 @@ impl Source {
     /// How it came to its end, if it has.
     pub fn ended(&self) -> Option<Ended> {
         match self.state {
-            State::Ended(ended) => Some(ended),
+            SourceState::Ended(ended) => Some(ended),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use kymo_format::frame::Kind;
 use kymo_format::varint;
 use kymo_reader::{CallSite, Damage, Gap, HeaderState, Report, Thread, ThreadEnd, Totals};
 
-use super::{Problem, State};
+use super::{FileState, Problem};
 use crate::walk::{BlockHead, Frame, Readable, Visit};
 
 /// How many problems are listed. All are counted.
@@ -54,7 +54,7 @@ impl Check {
     }
 
     /// Checks what only the whole file shows.
-    pub fn whole_file(&mut self, report: &Report, state: State, sites: &[CallSite]) {
+    pub fn whole_file(&mut self, report: &Report, state: FileState, sites: &[CallSite]) {
         match report.header {
             HeaderState::Good => {}
             HeaderState::FirstDamaged => self.at(0, "the header is damaged, its copy is right"),
@@ -62,16 +62,16 @@ impl Check {
             _ => self.at(0, "the header is damaged, and so is its copy"),
         }
         match state {
-            State::Closed if report.committed_bytes != self.end.unwrap_or(0) => {
+            FileState::Closed if report.committed_bytes != self.end.unwrap_or(0) => {
                 let committed = report.committed_bytes;
                 self.problem(None, format!("the committed length is {committed}, not its length"));
             }
-            State::Closed | State::BeingWritten => {}
-            State::NotClosed => {
+            FileState::Closed | FileState::BeingWritten => {}
+            FileState::NotClosed => {
                 let text = "was not closed: its writer died, so the sums cannot be checked";
                 self.problem(None, text.to_owned());
             }
-            State::Truncated => self.problem(
+            FileState::Truncated => self.problem(
                 Some(report.length_bytes),
                 format!(
                     "truncated at byte {}: {} bytes were written",

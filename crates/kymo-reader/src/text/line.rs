@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[derive(Clone, Debug)]
-    enum Piece {
+    enum Append {
         Literal(String),
         Short(String),
         Number(i64),
@@ -353,15 +353,15 @@ mod tests {
         Direct(String),
     }
 
-    fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+    fn pieces() -> impl Strategy<Value = Vec<Append>> {
         let text = || "[ -~]{0,40}|[aé…\u{1F600}]{0,40}|[a-z]{100,200}";
         let piece = prop_oneof![
-            text().prop_map(Piece::Literal),
-            text().prop_map(Piece::Short),
-            any::<i64>().prop_map(Piece::Number),
-            (0..1_000_000i32).prop_map(|v| Piece::Float(f64::from(v) / 1e3)),
-            Just(Piece::Quote),
-            text().prop_map(Piece::Direct),
+            text().prop_map(Append::Literal),
+            text().prop_map(Append::Short),
+            any::<i64>().prop_map(Append::Number),
+            (0..1_000_000i32).prop_map(|v| Append::Float(f64::from(v) / 1e3)),
+            Just(Append::Quote),
+            text().prop_map(Append::Direct),
         ];
         prop::collection::vec(piece, 0..30)
     }
@@ -372,29 +372,29 @@ mod tests {
             let mut expected = String::new();
             let text = written(|line| for piece in &pieces {
                 match piece {
-                    Piece::Literal(text) => {
+                    Append::Literal(text) => {
                         line.literal(&Literal::new(text));
                         expected.push_str(text);
                     }
-                    Piece::Short(text) => {
+                    Append::Short(text) => {
                         if !line.short(text.as_bytes(), is_ascii) {
                             line.out().push_str(text);
                         }
                         expected.push_str(text);
                     }
-                    Piece::Number(value) => {
+                    Append::Number(value) => {
                         line.signed(*value);
                         expected.push_str(&value.to_string());
                     }
-                    Piece::Float(value) => {
+                    Append::Float(value) => {
                         assert!(line.float(*value, Whole::Bare) || value.abs() < 0.001);
                         expected.push_str(&value.to_string());
                     }
-                    Piece::Quote => {
+                    Append::Quote => {
                         line.ascii(b'"');
                         expected.push('"');
                     }
-                    Piece::Direct(text) => {
+                    Append::Direct(text) => {
                         line.out().push_str(text);
                         expected.push_str(text);
                     }

@@ -13,7 +13,7 @@ const ENOUGH_TEXT: usize = 1 << 18;
 #[derive(Parser)]
 struct Command {
     #[command(flatten)]
-    format: format::Arguments,
+    format: format::FormatArguments,
 }
 
 /// Prints a file in all formats.

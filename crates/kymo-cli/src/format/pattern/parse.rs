@@ -5,7 +5,7 @@ use std::ops::Range;
 use jiff::tz::TimeZone;
 use kymo_reader::Template;
 
-use super::{Field, Fit, Operand, Pattern, Piece};
+use super::{Fit, Operand, Pattern, Piece, RecordField};
 use crate::format::elapsed::Since;
 use crate::format::layout::{Align, Layout};
 use kymo_query::Argument;
@@ -73,14 +73,14 @@ fn piece(text: &str, span: Range<usize>) -> Result<Piece, CaretError> {
     let spec = Spec::parse(spec.unwrap_or_default())
         .map_err(|message| CaretError::new(text, spec_span.clone(), message))?;
     let field = match name {
-        "level" => Field::Level,
-        "thread" => Field::Thread,
-        "target" => Field::Target,
-        "module" => Field::Module,
-        "file" => Field::File,
-        "message" => Field::Message,
-        "fields" => Field::Fields,
-        "log" => Field::Log,
+        "level" => RecordField::Level,
+        "thread" => RecordField::Thread,
+        "target" => RecordField::Target,
+        "module" => RecordField::Module,
+        "file" => RecordField::File,
+        "message" => RecordField::Message,
+        "fields" => RecordField::Fields,
+        "log" => RecordField::Log,
         "line" => return Ok(Piece::Value(Operand::Line, spec.fit())),
         "relative" | "delta" if spec.style.is_empty() => {
             let since = if name == "delta" { Since::Previous } else { Since::First };
@@ -265,7 +265,7 @@ mod tests {
         let argument = |argument| Piece::Value(Operand::Argument(argument), fit());
         let expected = [
             Piece::Literal("{".to_owned()),
-            Piece::Field(Field::Level, layout),
+            Piece::Field(RecordField::Level, layout),
             Piece::Literal("} ".to_owned()),
             argument(Argument::Named("px".into())),
             argument(Argument::At(0)),

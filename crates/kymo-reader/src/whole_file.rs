@@ -8,27 +8,27 @@ use super::source::Kept;
 
 /// The events of a file, in its order.
 #[derive(Default)]
-pub(super) struct Held<'a> {
+pub(super) struct WholeFile<'a> {
     blocks: Vec<(Block, Kept<'a>)>,
-    pub(super) items: Vec<Item>,
+    pub(super) items: Vec<HeldItem>,
     /// The one at hand.
     pub(super) current: Option<usize>,
 }
 
 /// An event.
-pub(super) struct Item {
-    what: What,
+pub(super) struct HeldItem {
+    what: HeldEvent,
     /// The watermark that held when it was written.
     pub(super) until: u64,
 }
 
-enum What {
+enum HeldEvent {
     /// The index of its block, and where it stands in that.
     Record(usize, Raw),
     Mark(Mark),
 }
 
-impl<'a> Held<'a> {
+impl<'a> WholeFile<'a> {
     /// Reads the rest of a file.
     pub(super) fn read(segment: &mut Segment<'a>) -> Result<Self, Error> {
         let mut held = Self::default();
@@ -37,7 +37,7 @@ impl<'a> Held<'a> {
                 Step::Block(block) => held.add_block(block, segment),
                 Step::Mark(mark) => {
                     let until = segment.watermark;
-                    held.items.push(Item { what: What::Mark(mark), until });
+                    held.items.push(HeldItem { what: HeldEvent::Mark(mark), until });
                 }
                 Step::Watermark => {}
                 Step::Pending | Step::End => return Ok(held),
@@ -52,28 +52,28 @@ impl<'a> Held<'a> {
         let read = block.read(payload, dictionary, report, &mut records, usize::MAX);
         segment.finish(&block);
         let (place, until) = (self.blocks.len(), segment.watermark);
-        let items = records.into_iter().map(|raw| (What::Record(place, raw), raw.ticks));
-        self.items.extend(items.map(|(what, ticks)| Item { what, until: until.max(ticks) }));
+        let items = records.into_iter().map(|raw| (HeldEvent::Record(place, raw), raw.ticks));
+        self.items.extend(items.map(|(what, ticks)| HeldItem { what, until: until.max(ticks) }));
         if let Err(kind) = read {
             let mark = segment.lose_rest(&block, kind);
-            self.items.push(Item { what: What::Mark(mark), until });
+            self.items.push(HeldItem { what: HeldEvent::Mark(mark), until });
         }
         self.blocks.push((block, segment.frames.keep_payload(Vec::new())));
     }
 
-    fn at_hand(&self) -> Option<&What> {
+    fn at_hand(&self) -> Option<&HeldEvent> {
         self.current.and_then(|current| self.items.get(current)).map(|item| &item.what)
     }
 
     pub(super) fn mark(&self) -> Option<&Mark> {
         match self.at_hand() {
-            Some(What::Mark(mark)) => Some(mark),
+            Some(HeldEvent::Mark(mark)) => Some(mark),
             _ => None,
         }
     }
 
     pub(super) fn record(&self) -> Option<(&Block, &Raw, &[u8])> {
-        let Some(What::Record(block, raw)) = self.at_hand() else { return None };
+        let Some(HeldEvent::Record(block, raw)) = self.at_hand() else { return None };
         let (block, payload) = &self.blocks[*block];
         Some((block, raw, payload.bytes()))
     }
