@@ -1,4 +1,4 @@
-//! An argument that is asked of many records, found once for each call site.
+//! An argument of many records, looked up once for each call site.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,8 +7,8 @@ use super::dictionary::CallSite;
 use super::record::Record;
 use super::value::{FromValue, ValueError};
 
-/// The argument with a name, wherever it is among those of a call site. It looks for the name once
-/// for each call site, and not for each record; records may come from several readers.
+/// Reads the argument with one name from many records. The name is looked up once for each call site,
+/// and not for each record. Records may come from several readers.
 ///
 /// ```
 /// use kymo_reader::{Column, Reader};
@@ -34,11 +34,11 @@ use super::value::{FromValue, ValueError};
 #[derive(Clone, Debug)]
 pub struct Column {
     name: Box<str>,
-    /// By [`CallSite::index`]: which call site that was, and the position there.
+    /// By [`CallSite::index`]: the identity of the call site, and the position of the argument.
     found: Vec<(u64, Option<u16>)>,
 }
 
-/// An argument of a record is not there, or not what was asked for.
+/// An argument of a record is missing or of another type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArgumentError {
@@ -134,9 +134,9 @@ impl std::error::Error for ArgumentError {
     }
 }
 
-/// A number that no other call site of this process has, whichever reader met it; never 0.
+/// Returns a number that no other call site in this process has, in any reader; never 0.
 pub(super) fn new_id() -> u64 {
-    // Relaxed: the numbers need be different, and order nothing.
+    // Relaxed: the numbers need to be different, and order nothing.
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -1,13 +1,12 @@
-//! What keeps a file from being read at all.
+//! The errors that keep a file from being read.
 //!
-//! Damage inside a file is no error: it is an [`Event`](super::Event), and reading goes on behind
-//! it.
+//! Damage inside a file is no error: it is an [`Event`](super::Event), and reading continues past it.
 
 use std::{fmt, io};
 
 use kymo_files::derived::Refused;
 
-/// What keeps a file from being read. Each says at which byte of the file.
+/// Why a file cannot be read. [`Error::offset`] is the byte at which it failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -19,16 +18,16 @@ pub enum Error {
     Link,
     /// It is a device, a pipe or a socket.
     Special,
-    /// It has the name of a file of kymo's, which others can know, and kymo would not have put it
-    /// there.
+    /// Its name is one that kymo derives from a log's, and kymo cannot have made it. Somebody else who
+    /// may write to the directory has.
     Refused(Refused),
     /// It is a side file of more than 64 MiB, or of more than 1,048,576 records.
     SideFileTooLong,
     /// The file holds no bytes.
     Empty,
-    /// The file is not one of kymo's.
+    /// The file is not a kymo log.
     Foreign,
-    /// The file may be one of kymo's, but ends inside the header, or its header is not written yet.
+    /// The file ends inside the header, or its header is not written yet.
     Incomplete {
         /// Where the bytes end.
         offset: u64,

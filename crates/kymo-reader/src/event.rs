@@ -1,4 +1,4 @@
-//! What a reader meets besides records: drops, gaps, damage and totals.
+//! Events: records, and marks of drops, gaps, damage, signals, dumps and totals.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::record::Record;
 use crate::{DropReason, Level};
 use kymo_format::dump;
 
-/// What was met in a file.
+/// A record, or a mark, as a reader meets it in a file.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'r> {
@@ -25,11 +25,11 @@ pub enum Event<'r> {
     Signal(Signal<'r>),
     /// The wall clock has jumped.
     ClockSet(ClockSet),
-    /// What a dump of the flight recorder wrote of a thread begins.
+    /// The flight recorder was dumped: the records of one thread follow.
     Dump(Dump<'r>),
-    /// It ends.
+    /// The last record of that thread in that dump was before this.
     DumpEnd(DumpEnd<'r>),
-    /// The file was closed in order.
+    /// The file was closed cleanly.
     End(Totals),
 }
 
@@ -42,9 +42,9 @@ pub struct Drops<'r> {
     pub first_ns: i64,
     /// When the last was logged, in nanoseconds since the epoch.
     pub last_ns: i64,
-    /// How many, by reason and level.
+    /// Counts by reason and level.
     pub counts: &'r [DropCount],
-    /// Where the mark stands in the file.
+    /// The byte offset of the mark in the file.
     pub offset: u64,
 }
 
@@ -52,24 +52,23 @@ pub struct Drops<'r> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DropCount {
-    /// Why.
+    /// Why they were dropped.
     pub reason: DropReason,
-    /// Their level; `None` if it is one that this version does not know.
+    /// Their level; `None` if this version does not know it.
     pub level: Option<Level>,
-    /// How many.
+    /// The number of records.
     pub count: u64,
 }
 
-/// Records of which the numbering of a thread's records, or a total, says that they were written,
-/// and which could not be read.
+/// Records that were written and could not be read. The numbering of a thread's records, or a total,
+/// shows that they are missing.
 #[derive(Clone, Copy, Debug)]
 pub struct Gap<'r> {
-    /// The thread that logged them; `None` where only the total of the segment shows that they are
-    /// missing.
+    /// The thread that logged them; `None` if only the total of the segment shows the gap.
     pub thread: Option<&'r Thread>,
-    /// How many.
+    /// The number of missing records.
     pub records: u64,
-    /// Where in the file it showed.
+    /// The byte offset in the file at which the gap showed.
     pub offset: u64,
 }
 
@@ -82,76 +81,76 @@ pub struct ThreadEnd<'r> {
     pub written: u64,
     /// Records of it that were dropped.
     pub dropped: u64,
-    /// Where it stands in the file.
+    /// The byte offset of the mark in the file.
     pub offset: u64,
 }
 
-/// A fatal signal that the process received. What its rings then held stands before it.
+/// A fatal signal that the process received. The records that its rings then held are before it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Signal<'r> {
-    /// The operating system's id of the thread that received it; 0 where unknown.
+    /// The operating system's id of the thread that received it; 0 if unknown.
     pub os_thread: u64,
     /// That thread, if it has logged anything.
     pub thread: Option<&'r Thread>,
-    /// The number of the signal. The same number may mean another signal on another system.
+    /// The number of the signal. On another system the number may mean another signal.
     pub signal: u8,
-    /// When, in nanoseconds since the epoch.
+    /// When it arrived, in nanoseconds since the epoch.
     pub time_ns: i64,
-    /// Where the mark stands in the file.
+    /// The byte offset of the mark in the file.
     pub offset: u64,
 }
 
 /// The wall clock has jumped: somebody set it, or the machine slept.
 ///
 /// Times within a file never run backwards. If the wall clock jumped forward, time has jumped with
-/// it. If it was set back, time went on from where it was: from here on it is ahead of the wall clock
-/// by as much as that was set back, less half a millisecond a second, until the wall clock has caught
-/// up. A wall clock that is slewed, however fast, is followed without a jump.
+/// it. If it was set back, time continues, and from here on is ahead of the wall clock by the amount
+/// of the jump. The difference shrinks by half a millisecond a second. A wall clock that is slewed,
+/// at any rate, is followed without a jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClockSet {
-    /// When this was noticed, in nanoseconds since the epoch: the time that holds from here on.
+    /// When the jump was noticed, in nanoseconds since the epoch, by the time that holds from here on.
     pub time_ns: i64,
-    /// By how many nanoseconds the wall clock has jumped; less than 0 if it was set back.
+    /// The length of the jump in nanoseconds; negative if the clock was set back.
     pub by_ns: i64,
     /// The byte offset of the mark in the file.
     pub offset: u64,
 }
 
-/// The flight recorder was dumped: what it held of one thread follows, up to a [`DumpEnd`] of the
-/// thread. Where events are in the order of time, those of other threads, and what the thread logged
-/// to the file itself, stand in between.
+/// The flight recorder was dumped: its records of one thread follow, up to a [`DumpEnd`] of that
+/// thread. If events are in the order of time, those of other threads are in between, and so are
+/// records that the thread logged to the file itself.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Dump<'r> {
     /// The thread.
     pub thread: &'r Thread,
-    /// Why.
+    /// Why it was dumped.
     pub reason: DumpReason,
     /// When the dump was made, in nanoseconds since the epoch.
     pub time_ns: i64,
     /// When the oldest record of it was logged, in nanoseconds since the epoch.
     pub first_ns: i64,
-    /// When the newest was.
+    /// When the newest record of it was logged, in nanoseconds since the epoch.
     pub last_ns: i64,
     /// How many records the recorder held.
     pub records: u64,
     /// How many had been overwritten since the dump before, or since the thread began.
     pub overwritten: u64,
-    /// Where the mark stands in the file.
+    /// The byte offset of the mark in the file.
     pub offset: u64,
 }
 
-/// What a dump of the flight recorder wrote of a thread ends.
+/// The last record of one thread in a dump of the flight recorder was before this.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct DumpEnd<'r> {
     /// The thread.
     pub thread: &'r Thread,
-    /// How many records that were.
+    /// The number of records of the thread in the dump.
     pub records: u64,
-    /// Where the mark stands in the file.
+    /// The byte offset of the mark in the file.
     pub offset: u64,
 }
 
@@ -165,7 +164,7 @@ pub enum DumpReason {
     Call,
     /// The process received a fatal signal, of this number.
     Signal(u8),
-    /// What the process left was recovered.
+    /// The ring files of a dead process were recovered.
     Recovery,
     /// A reason that this version does not know, by its code in the file.
     Unknown(u8),
@@ -182,7 +181,7 @@ impl DumpReason {
         }
     }
 
-    /// A name for programs, such as `record`; `None` where it is not known.
+    /// A name for programs, such as `record`; `None` if this version does not know the reason.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self {
             Self::Record(_) => "record",
@@ -228,9 +227,9 @@ pub struct Totals {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
-    /// Where they begin.
+    /// The byte offset at which they begin.
     pub offset: u64,
-    /// How many they are.
+    /// The number of bytes.
     pub bytes: u64,
     /// What is wrong with them.
     pub kind: DamageKind,
@@ -242,27 +241,27 @@ pub struct Damage {
 pub enum DamageKind {
     /// No valid frame begins in them.
     Corrupt,
-    /// They are the beginning of what stood here: the file was cut.
+    /// The file ends within them: it was truncated.
     Incomplete,
     /// A frame with the right checksum, of this kind, whose content breaks the format.
     Malformed(u8),
-    /// The rest of a block behind a record whose call site, of this number, is not in the
-    /// dictionary, or has an argument of a type that this version does not know.
+    /// The rest of a block. Its next record has a call site, of this number, that is not in the
+    /// dictionary or has an argument of a type that this version does not know.
     UnknownCallSite(u64),
-    /// The rest of a block behind a record that breaks the format.
+    /// The rest of a block, from a record on that breaks the format.
     Record,
-    /// They stand behind the frame that closes the file.
+    /// They follow the frame that closes the file.
     PastEnd,
 }
 
 impl Signal<'_> {
-    /// The name of the signal on Linux, where it is one that ends a process.
+    /// The name of the signal on Linux, if it is one that ends a process.
     pub fn name(&self) -> Option<&'static str> {
         signal_name(self.signal)
     }
 }
 
-/// The name of a signal on Linux, where it is one that ends a process.
+/// The name of a signal on Linux, if it is one that ends a process.
 fn signal_name(signal: u8) -> Option<&'static str> {
     Some(match signal {
         1 => "SIGHUP",
@@ -292,7 +291,7 @@ fn signal_name(signal: u8) -> Option<&'static str> {
     })
 }
 
-/// Writes `SIGSEGV`, or `signal 77` where the number has no name.
+/// Writes `SIGSEGV`, or `signal 77` if the number has no name.
 impl fmt::Display for Signal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {

@@ -1,4 +1,4 @@
-//! Several files as one, by time.
+//! Reads several files as one, by time.
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
@@ -14,14 +14,14 @@ use super::side::{self, Copies};
 use super::{Options, Reader};
 use kymo_files::beside::Kind;
 
-/// How far the times of a side file may be off from those of its log, in nanoseconds: a minute.
+/// How far the times of a side file may differ from those of its log, in nanoseconds: a minute.
 const MARGIN_NS: i64 = 60_000_000_000;
 
 /// Reads several files at once and hands out their events by time.
 ///
-/// The readers should each read in the order of time. What an event without a time of its own
-/// stands behind in its file, it stands behind here. While files are followed, the order between
-/// them is that in which they grow.
+/// Each reader should read in the order of time. An event without a time keeps its place after the
+/// event before it in its file. While files are followed, the order between them is the order in
+/// which they grow.
 ///
 /// ```no_run
 /// use kymo_reader::{Event, Files, Options, Order};
@@ -42,17 +42,17 @@ pub struct Files<'a> {
     readers: Vec<Reader<'a>>,
     /// The time of the event that each reader has at hand, and the reader.
     heap: BinaryHeap<Reverse<(i64, usize)>>,
-    /// Readers that have none.
+    /// Readers that have no event at hand.
     idle: Vec<usize>,
     /// The reader on top of the heap has handed its event out.
     handed_out: bool,
     /// Every reader was asked.
     primed: bool,
-    /// For each log, what stands in its side files, so that each record is handed out once.
+    /// For each log, the records in its side files, so that each record is handed out once.
     copies: Vec<Option<Copies>>,
-    /// What side files have besides.
+    /// The records of side files that are not in their logs.
     rescued: Option<Box<Rescued>>,
-    /// For each reader, the log that it belongs to: itself, or that of which it was recovered.
+    /// For each reader, the log that it belongs to: itself, or the log of which it was recovered.
     log_of: Vec<usize>,
     left_out: u64,
     /// Side files that could not be read, by their log.
@@ -64,16 +64,16 @@ pub struct Files<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FileError {
-    /// Which of them, from 0.
+    /// The number of the file, from 0.
     pub file: usize,
     /// Its path, if it was opened by one.
     pub path: Option<PathBuf>,
-    /// Why.
+    /// The reason.
     pub error: Error,
 }
 
 impl<'a> Files<'a> {
-    /// Reads what `readers` read.
+    /// Merges the events of `readers`.
     pub fn new(readers: impl IntoIterator<Item = Reader<'a>>) -> Self {
         let readers: Vec<_> = readers.into_iter().collect();
         let idle = (0..readers.len()).rev().collect();
@@ -94,14 +94,17 @@ impl<'a> Files<'a> {
 
     /// Opens logs together with their side files.
     ///
-    /// Beside a log `app.kymo` there may lie `app.kymo.rescue`, with records that their threads
-    /// wrote there themselves because the logger's own thread did not answer. Each record is handed
-    /// out once, also where it stands in both. And there may be `app.kymo.recovered`, with what was
-    /// recovered of the log's dead process: see `kymo::recover`. Their headers say to
-    /// which log they belong, so they are found in the log's directory whatever the log is called
-    /// now (their own names end in `.rescue` or `.recovered`, or in one of these and a number), and
-    /// in other directories where they are among `paths`. Either is a reader of its own, behind
-    /// those of the logs. They are looked for now, and not again while the log is followed.
+    /// A log `app.kymo` may have a side file `app.kymo.rescue`: records that their threads wrote
+    /// themselves because the consumer did not answer. Each record is handed out once, even if it is
+    /// in both files. It may have `app.kymo.recovered`: records of the ring files of its dead process
+    /// (`kymo::recover`).
+    ///
+    /// The header of such a file says to which log it belongs. So it is found in the log's directory
+    /// after the log was renamed, if its own name ends in `.rescue` or `.recovered`, or in one of
+    /// these and a number. In other directories it is found if it is among `paths`.
+    ///
+    /// Each of these files has a reader of its own, after those of the logs. They are looked for once,
+    /// and not again while the log is followed.
     ///
     /// ```no_run
     /// use kymo_reader::{Event, Files, Options, Order};
@@ -116,8 +119,8 @@ impl<'a> Files<'a> {
     /// ```
     ///
     /// # Errors
-    /// If a log cannot be read. A side file that cannot be is an error of the first call of
-    /// [`Files::next_event`].
+    /// If a log cannot be read. If a side file cannot be read, the first call of
+    /// [`Files::next_event`] fails.
     pub fn open(
         paths: impl IntoIterator<Item = impl AsRef<Path>>,
         options: impl Fn() -> Options<'a>,
@@ -131,8 +134,8 @@ impl<'a> Files<'a> {
         Ok(Self::with_side_files(logs, options))
     }
 
-    /// As [`Files::new`], with the side files of those readers that were opened by path. `options`
-    /// should be those with which they were. See [`Files::open`].
+    /// Merges the events of `readers`, and of the side files of those that were opened by path. Pass
+    /// the `options` with which they were opened. See [`Files::open`].
     pub fn with_side_files(
         logs: impl IntoIterator<Item = Reader<'a>>,
         options: impl Fn() -> Options<'a>,
@@ -146,7 +149,7 @@ impl<'a> Files<'a> {
         let mut directories = side::Directories::default();
         for log in 0..readers.len() {
             let mut found = side::open(&readers[log], &given, &mut directories, &options);
-            // What was recovered may have been rescued, too: it is the rest of the log.
+            // A recovered file is the rest of the log, so its records may be in side files, too.
             sides.extend(found.recovered.drain(..).map(|reader| (reader, log)));
             rescues.extend(found.rescues.drain(..).map(|reader| (reader, log)));
             for side in given_side_files(&readers, log) {
@@ -187,15 +190,14 @@ impl<'a> Files<'a> {
         files
     }
 
-    /// Lists what lies beside the logs under the name of a side file and was not read: a link, a pipe,
-    /// a file that belongs to somebody else. Others may write to a log's directory too, so this is no
-    /// error.
+    /// Lists paths with the name of a side file that were not read: a link, a pipe, a file of another
+    /// owner. This is no error, because others may write to a log's directory, too.
     pub fn refused(&self) -> &[OpenError] {
         &self.refused
     }
 
-    /// Finds out what of the side files stands in their logs too, and where the rest belongs. Of
-    /// each side file, `side_of` has the reader, and the log to which it belongs.
+    /// Finds the records of side files that are in their logs, too, and the place of the others. For
+    /// each side file, `side_of` has its reader and the log to which it belongs.
     fn place_rescued(&mut self, side_of: &[(usize, usize)], options: impl Fn() -> Options<'a>) {
         let mut rescued = Rescued::default();
         let mut spans: HashMap<usize, (i64, i64)> = HashMap::new();
@@ -213,7 +215,7 @@ impl<'a> Files<'a> {
                 continue;
             };
             let span = (first.saturating_sub(MARGIN_NS), last.saturating_add(MARGIN_NS));
-            // What cannot be read now is told when it is read.
+            // An error here shows again when the log is read.
             if let Some(mut survey) = self.readers[index].survey(span, &options) {
                 let _ = rescued.anchor(log, index, &mut survey, copies);
             }
@@ -223,15 +225,14 @@ impl<'a> Files<'a> {
         self.rescued = Some(Box::new(rescued));
     }
 
-    /// How many records were not handed out because they stand in two files, and the other one's was:
-    /// the log's, or, if that has grown since it was opened, the side file's.
+    /// How many records were left out because they are in two files. The log's record is handed out,
+    /// or the side file's, if the log has grown since it was opened.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// Opens all logs in a directory, as [`Directory`] finds them, sorted by name, with their side
-    /// files. Which file an
-    /// event is from is then [`Reader::path`] of [`Files::readers`].
+    /// Opens all logs in a directory, as [`Directory`] lists them, with their side files. The path of
+    /// an event's file is [`Reader::path`] of [`Files::readers`].
     ///
     /// ```
     /// use kymo_reader::{Event, Files, Options, Order};
@@ -248,8 +249,8 @@ impl<'a> Files<'a> {
     /// ```
     ///
     /// # Errors
-    /// If the directory or one of the logs cannot be read, or if something is named like a log and
-    /// is no regular file.
+    /// If the directory or one of the logs cannot be read, or if a path is named like a log and is no
+    /// regular file.
     pub fn open_dir(
         path: impl AsRef<Path>,
         options: impl Fn() -> Options<'a>,
@@ -261,17 +262,18 @@ impl<'a> Files<'a> {
         Self::open(directory.logs, options)
     }
 
-    /// Goes on to the next event; returns it and which file it comes from. `None` where there are
-    /// no more, or, while following, none yet.
+    /// Returns the next event and the number of its file; `None` if there are no more, or, while
+    /// following, none yet.
     ///
     /// # Errors
-    /// If reading one of them fails. That one is given up; the next call goes on with the others.
+    /// If reading one of the files fails. That file is given up; the next call continues with the
+    /// others.
     pub fn next_event(&mut self) -> Result<Option<(usize, Event<'_>)>, FileError> {
         let Some(file) = self.go_on()? else { return Ok(None) };
         Ok(self.readers[file].event().map(|event| (file, event)))
     }
 
-    /// Goes on to the next event, and says which reader has it at hand.
+    /// Goes on to the next event, and returns the reader that has it at hand.
     #[inline]
     pub(super) fn go_on(&mut self) -> Result<Option<usize>, FileError> {
         if self.readers.len() == 1 && self.failed.is_empty() {
@@ -310,7 +312,7 @@ impl<'a> Files<'a> {
         &self.readers
     }
 
-    /// Of one file there is nothing to put in order.
+    /// Goes on to the next event of a single file, which needs no ordering.
     #[inline]
     fn go_on_with_one(&mut self) -> Result<Option<usize>, FileError> {
         // It is idle until it fails.
@@ -326,7 +328,7 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// Goes on to a reader's next event that its side file does not hand out.
+    /// Goes on to the next event of a reader that its side file does not hand out.
     #[inline]
     fn advance(&mut self, file: usize) -> Result<bool, Error> {
         let more = self.advance_past_copies(file);
@@ -392,7 +394,7 @@ impl<'a> Files<'a> {
     }
 }
 
-/// Which of the readers read side files of the log that `log` reads, or what was recovered of it.
+/// The readers of side files and recovered files of the log that `log` reads.
 fn given_side_files(readers: &[Reader<'_>], log: usize) -> Vec<usize> {
     let id = readers[log].header().segment;
     let belongs = |reader: &Reader<'_>| id != [0; 16] && reader.header().side_of == id;

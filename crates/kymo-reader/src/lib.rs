@@ -1,10 +1,9 @@
 //! Reads the files that kymo writes.
 //!
-//! A [`Reader`] turns a file into records and whatever else is to be known: drops, gaps, damage. It
-//! never fails because of what is in a file: damage is skipped, reported in its place as an
-//! [`Event`], and summed up in a [`Report`]. Whatever the bytes, it does not panic, its time is
-//! linear in their number, and its memory is bounded by one frame, the dictionary, and the records
-//! that the [`Order`] holds back.
+//! A [`Reader`] turns a file into records, and into marks of drops, gaps and damage. The content of
+//! a file never makes it fail: damage is skipped, reported in its place as an [`Event`], and counted
+//! in a [`Report`]. For any bytes it does not panic and takes time linear in their number. Its memory
+//! is bounded by one frame, the dictionary, and the records that the [`Order`] holds back.
 //!
 //! ```no_run
 //! use kymo_reader::Reader;
@@ -30,17 +29,17 @@
 //! | to | take |
 //! | --- | --- |
 //! | read one file, bytes in memory, an open file, a stream | [`Reader`], [`Options`] |
-//! | read some call sites only; the others' records are skipped without being decoded | [`Options::filter`] |
-//! | read a range of time, by the index of the file where it has one | [`Options::since`], [`Options::until`] |
-//! | have the records by time, over all threads | [`Options::order`] |
-//! | read several files, or all in a directory, by time, with what lies beside them | [`Files`], [`Directory`] |
+//! | read some call sites only; records of others are skipped without being decoded | [`Options::filter`] |
+//! | read a range of time, by the index of the file if it has one | [`Options::since`], [`Options::until`] |
+//! | read the records of all threads in the order of time | [`Options::order`] |
+//! | read several files, or all in a directory, by time, with their side files | [`Files`], [`Directory`] |
 //! | see what the program dropped, what is damaged or missing, which signal ended it | [`Event`] |
 //! | follow a file while it grows; or read it as it is now | [`Options::follow`], [`Options::snapshot`] |
-//! | get at an argument's value | [`Record::get`], [`Record::argument`], [`Value`] |
-//! | get at that of many records, its place looked up once for each call site | [`Column`] |
+//! | get the value of an argument | [`Record::get`], [`Record::argument`], [`Value`] |
+//! | get an argument of many records, looked up once for each call site | [`Column`] |
 //! | write text, or JSON, that is safe to show | [`Record::message`], [`write_escaped`], [`json`] |
-//! | do that with several threads | [`Files::render`] |
-//! | say at the end what was lost | [`Report`] |
+//! | render text with several threads | [`Files::render`] |
+//! | count at the end what was lost | [`Report`] |
 //!
 //! A small tool: the slowest request of each thread, from typed values.
 //!
@@ -74,7 +73,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Another: follow a file and tell what is dropped as it happens.
+//! A second tool: follows a file and prints drops as they happen.
 //!
 //! ```
 //! use kymo_reader::{Ending, Event, Options, write_escaped};
@@ -97,10 +96,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The way of a record through this module: `source` (bytes) → `frames` (valid frames) → `segment`
+//! A record passes through these modules: `source` (bytes) → `frames` (valid frames) → `segment`
 //! (blocks and marks) → `block` (records, in the order of the file) → `merge` (in the order of
-//! time). The alternative of a tree of iterators was rejected: a record borrows from the bytes, so
-//! that nothing is allocated for it, and that only a lending interface can do.
+//! time). A tree of iterators was rejected: a record borrows from the bytes, so that nothing is
+//! allocated for it, and only a lending interface can do that.
+//!
+//! The reader needs nothing of Linux: it also builds for 32-bit, big-endian and wasm targets. Bytes
+//! that the caller has mapped are read by [`Reader::from_slice`]. It has no unsafe code.
 #![forbid(unsafe_code)]
 
 mod ahead;
@@ -192,7 +194,7 @@ pub struct Reader<'a> {
     path: Option<PathBuf>,
     /// The time of the last event that had one.
     last_ns: i64,
-    /// Of what was passed over since the record before.
+    /// Counts of what was passed over since the last record.
     passed_over: PassedOver,
     /// The last thing that [`Reader::next_record`] returned is a record.
     is_record_at_hand: bool,
@@ -202,30 +204,30 @@ pub struct Reader<'a> {
 enum State {
     /// An event is at hand.
     Event,
-    /// None is, for now or for good.
+    /// No event is at hand, for now or for good.
     Nothing,
 }
 
 enum Mode<'a> {
     Written(Box<Written>),
     Merged(Box<Merger<'a>>),
-    /// Whoever holds it says what is at hand.
+    /// The whole file is in memory; its holder says which event is at hand.
     Whole(Box<WholeFile<'a>>),
 }
 
 impl<'a> Reader<'a> {
-    /// Opens the file at `path`. See [`Options`] for more choice.
+    /// Opens the file at `path`. [`Options`] can be set first.
     ///
     /// # Errors
-    /// If it cannot be read, or is not a file that this version can read.
+    /// If the file cannot be read, or this version does not support it.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Options::new().open(path)
     }
 
-    /// Reads a file that is in memory, or mapped into it. Nothing of it is copied.
+    /// Reads a file from memory, which may be mapped. Nothing is copied.
     ///
     /// # Errors
-    /// If it is not a file that this version can read.
+    /// If this version does not support the file.
     pub fn from_slice(bytes: &'a [u8]) -> Result<Self, Error> {
         Options::new().from_slice(bytes)
     }
@@ -233,7 +235,7 @@ impl<'a> Reader<'a> {
     /// Reads a file from anything that can be read.
     ///
     /// # Errors
-    /// If `read` fails, or is not a file that this version can read.
+    /// If `read` fails, or this version does not support the file.
     pub fn from_read(read: impl Read + Send + 'a) -> Result<Self, Error> {
         Options::new().from_read(read)
     }
@@ -250,13 +252,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes on to the next record and returns it, passing over all other events. `None` where there
-    /// are no more, or, while [following](Options::follow), none yet.
+    /// Returns the next record and passes over all other events. Returns `None` if there are no more,
+    /// or, while [following](Options::follow), none yet.
     ///
-    /// What was dropped, is missing or damaged between two records is not returned as an event, but
-    /// told: [`Record::passed_over`] says what came before the record, [`Reader::passed_over`] what
-    /// came since the last one, and [`Reader::report`] sums it all up. [`Reader::next_event`] returns
-    /// each in its place.
+    /// Drops, gaps and damage are not returned as events, but counted: [`Record::passed_over`] has
+    /// those before the record, [`Reader::passed_over`] those since the last record, and
+    /// [`Reader::report`] all of them. [`Reader::next_event`] returns each in its place.
     ///
     /// ```
     /// use kymo_reader::Reader;
@@ -298,8 +299,8 @@ impl<'a> Reader<'a> {
         Ok(None)
     }
 
-    /// What [`Reader::next_record`] has passed over since the record that it returned last; to be
-    /// asked when it has returned `None`.
+    /// Counts what [`Reader::next_record`] has passed over since the last record that it returned.
+    /// Ask when it has returned `None`.
     pub fn passed_over(&self) -> PassedOver {
         if self.is_record_at_hand { PassedOver::default() } else { self.passed_over }
     }
@@ -326,8 +327,8 @@ impl<'a> Reader<'a> {
         sum.damaged_bytes = sum.damaged_bytes.saturating_add(passed.damaged_bytes);
     }
 
-    /// Goes on to the next event and returns it. `None` where there are no more, or, while
-    /// [following](Options::follow), none yet.
+    /// Returns the next event; `None` if there are no more, or, while [following](Options::follow),
+    /// none yet.
     ///
     /// # Errors
     /// If reading fails. It may be tried again.
@@ -347,17 +348,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The path that it was opened by, if it was.
+    /// The path by which the file was opened, if any.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// What the file says about its writer.
+    /// The header of the file, which describes its writer.
     pub fn header(&self) -> &Header {
         &self.segment.header
     }
 
-    /// What was read so far and what could not be. Complete once `None` was returned.
+    /// Counts what was read so far and what could not be read. Complete once `None` was returned.
     pub fn report(&self) -> &Report {
         &self.segment.report
     }
@@ -372,9 +373,11 @@ impl<'a> Reader<'a> {
         self.segment.dictionary.threads()
     }
 
-    /// The stretches of the file, from its beginning to its end, and the times in each; to choose
-    /// [`Options::since`] by, so that not more is read than is needed. Empty where the file has no
-    /// index: it was not closed, is a stream, or is damaged there. To be asked before the first event.
+    /// The stretches of the file in order, with the times in each. Use them to choose
+    /// [`Options::since`], so that no more is read than is needed.
+    ///
+    /// Empty if the file has no index: it was not closed, is a stream, or its index is damaged. Ask
+    /// before the first event.
     ///
     /// # Errors
     /// If reading fails.
@@ -387,7 +390,7 @@ impl<'a> Reader<'a> {
         self.segment.frames.offset()
     }
 
-    /// Goes on to the next event; `false` where there is none.
+    /// Goes on to the next event; `false` if there is none.
     #[inline]
     fn advance(&mut self) -> Result<bool, Error> {
         self.state = State::Nothing;
@@ -408,8 +411,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Another reader for the same file, which reads what this one will hand out between two times,
-    /// in the order of the file; `None` if it cannot be opened.
+    /// A second reader of this file. It reads in the order of the file what this reader will hand out
+    /// between two times. `None` if the file cannot be opened.
     fn survey(&self, span: (i64, i64), options: &impl Fn() -> Options<'a>) -> Option<Reader<'a>> {
         let options = options().survey(span, self.segment.frames.limit());
         let reader = options.open(self.path.as_ref()?).ok()?;
@@ -457,7 +460,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What is at hand, if it is no record.
+    /// The event at hand, if it is no record.
     fn mark(&self) -> Option<&Mark> {
         match &self.mode {
             Mode::Written(written) => written.mark(),
@@ -496,8 +499,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// When the event happened that is at hand; for one without a time of its own, when the last
-    /// one did.
+    /// The time of the event at hand; for an event without a time, that of the last event.
     fn time_ns(&mut self) -> i64 {
         let time = match self.mark() {
             Some(mark) => mark.time_ns(),

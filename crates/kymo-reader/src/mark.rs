@@ -1,4 +1,4 @@
-//! What stands between the records, owned, so that it can be held back with them.
+//! Marks: events that are no records, owned, so that they can be held back with records.
 
 use super::dictionary::Thread;
 use super::event::{
@@ -8,7 +8,7 @@ use super::event::{
 use kymo_format::dump::Dump;
 use kymo_format::frame;
 
-/// Something that is no record.
+/// An event that is no record.
 #[derive(Clone, Debug)]
 pub(super) enum Mark {
     Drops {
@@ -55,7 +55,7 @@ pub(super) enum Mark {
         thread: u32,
         records: u64,
         offset: u64,
-        /// The offset of the mark that it belongs to, where that was met.
+        /// The offset of the mark that begins its part, if that was met.
         part: Option<u64>,
     },
     End(Totals),
@@ -83,7 +83,7 @@ impl Mark {
         }
     }
 
-    /// The index of the thread that it belongs to, to be replaced by another.
+    /// The index of the thread that it belongs to, to replace it.
     pub(super) fn thread_mut(&mut self) -> Option<&mut u32> {
         match self {
             Self::Drops { thread, .. }
@@ -95,7 +95,7 @@ impl Mark {
         }
     }
 
-    /// When it happened, in ticks, where that is known.
+    /// When it happened, in ticks, if known.
     pub(super) fn ticks(&self) -> Option<u64> {
         match self {
             Self::Drops { ticks, .. } | Self::Signal { ticks, .. } => Some(*ticks),
@@ -105,7 +105,7 @@ impl Mark {
         }
     }
 
-    /// When it happened, in nanoseconds since the epoch, where that is known.
+    /// When it happened, in nanoseconds since the epoch, if known.
     pub(super) fn time_ns(&self) -> Option<i64> {
         match self {
             Self::Drops { first_ns, .. } => Some(*first_ns),
@@ -117,7 +117,7 @@ impl Mark {
         }
     }
 
-    /// How much memory it points at, in bytes.
+    /// The size of its memory on the heap, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
         match self {
             Self::Drops { counts, .. } => size_of_val(&**counts),
@@ -125,7 +125,7 @@ impl Mark {
         }
     }
 
-    /// The event, for one whose thread is an index of `threads`.
+    /// The event of this mark, whose thread is an index into `threads`.
     pub(super) fn event<'r>(&'r self, threads: &'r [Thread]) -> Event<'r> {
         match self {
             Self::Drops { thread, first_ns, last_ns, counts, offset, .. } => Event::Drops(Drops {

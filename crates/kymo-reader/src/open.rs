@@ -1,4 +1,4 @@
-//! Files and directories: what may be opened, and whether somebody is writing to it.
+//! Opens files and lists directories: only regular files, and never waiting for a pipe.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 
 use super::error::Error;
 
-/// Opens the file at `path`, if it is a regular one. A symbolic link is followed.
+/// Opens the regular file at `path`. A symbolic link is followed. Never waits for the other end of a
+/// pipe.
 ///
 /// # Errors
-/// If it cannot be opened, or is something else. Never waits for the other end of a pipe.
+/// If it cannot be opened, or is not a regular file.
 pub fn open(path: &Path) -> Result<File, Error> {
-    // Before it is opened: opening a device may be enough to make it do something.
+    // Asked before opening, because opening a device can have effects.
     refuse_special(fs::metadata(path).map_err(Error::Open)?.file_type())?;
     open_at_once(path)
 }
 
-/// The same, of what was a regular file a moment ago, and may be another one by now.
+/// Opens a path that was a regular file a moment ago and may have been replaced since.
 fn open_at_once(path: &Path) -> Result<File, Error> {
     let mut options = File::options();
     options.read(true);
@@ -41,15 +42,14 @@ fn refuse_special(kind: FileType) -> Result<(), Error> {
     }
 }
 
-/// Whether somebody writes to the file: a writer holds a lock on it. One that starts within the
-/// microsecond in which this holds the lock itself would be turned away, so it is not asked without
-/// need.
+/// Whether a writer holds the lock on the file. This takes the lock itself for about a microsecond,
+/// and a writer that starts within it is refused. So it is asked only if need be.
 #[cfg(unix)]
 pub fn is_locked(file: &File) -> bool {
     use rustix::fs::{FlockOperation, flock};
     match flock(file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => {
-            // Where this fails, closing the file does it.
+            // If this fails, closing the file unlocks it.
             let _ = flock(file, FlockOperation::Unlock);
             false
         }
@@ -57,25 +57,28 @@ pub fn is_locked(file: &File) -> bool {
     }
 }
 
+/// Whether a writer holds the lock on the file: unknown on this system, so no.
 #[cfg(not(unix))]
 pub fn is_locked(_file: &File) -> bool {
     false
 }
 
-/// What tells a file from others, whatever its names.
+/// The identity of a file, which all its names share.
+#[cfg(unix)]
 fn identity(path: &Path) -> Option<(u64, u64)> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let it = fs::metadata(path).ok()?;
-        Some((it.dev(), it.ino()))
-    }
-    #[cfg(not(unix))]
+    use std::os::unix::fs::MetadataExt;
+    let it = fs::metadata(path).ok()?;
+    Some((it.dev(), it.ino()))
+}
+
+/// The identity of a file: unknown on this system.
+#[cfg(not(unix))]
+fn identity(_path: &Path) -> Option<(u64, u64)> {
     None
 }
 
-/// The logs in a directory: all regular files named `*.kymo`, sorted by name (of several names of one
-/// file the first), and what is named so and is none. Directories in it are not looked into.
+/// The logs in a directory: all regular files named `*.kymo`, sorted by name. A file with several
+/// names is listed by the first. Subdirectories are not searched.
 ///
 /// ```
 /// use kymo_reader::{Directory, Options, Order};
@@ -99,25 +102,26 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 pub struct Directory {
     /// The paths of the logs.
     pub logs: Vec<PathBuf>,
-    /// Symbolic links, which may lead anywhere, directories, devices, pipes and sockets.
+    /// Paths named `*.kymo` that are no regular files: symbolic links, which may lead anywhere,
+    /// directories, devices, pipes and sockets.
     pub refused: Vec<OpenError>,
 }
 
-/// A file or directory could not be opened. It says which, and why.
+/// A file or directory could not be opened.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct OpenError {
-    /// Which.
+    /// Its path.
     pub path: PathBuf,
-    /// Why.
+    /// The reason.
     pub error: Error,
 }
 
 impl Directory {
-    /// Looks for logs in the directory at `path`.
+    /// Lists the logs in the directory at `path`.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the directory cannot be read.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let fail = |error| OpenError { path: path.to_owned(), error: Error::Open(error) };

@@ -1,4 +1,4 @@
-//! How a file is to be read.
+//! Options for reading a file.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -14,24 +14,24 @@ use super::segment::{Filter, Segment};
 use super::source::{Forward, Input, Source};
 use super::{Mode, Reader, head, open};
 
-/// The order in which records are handed out. Within a thread, it is always that in which they were
-/// logged.
+/// The order in which records are handed out. Records of one thread always come in the order in which
+/// it logged them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Order {
-    /// As they stand in the file: thread by thread within each sweep of the writer. The fastest.
+    /// The order of the file: thread by thread within each sweep of the consumer. The fastest.
     #[default]
     Written,
-    /// By time, holding back what was logged since the last sweep of the writer. A record that
-    /// reached the file late, because its thread was suspended while it logged, is handed out when
-    /// it is met, and counted.
+    /// By time. Holds back the records since the last sweep of the consumer. A record may reach the
+    /// file late, because its thread was suspended while it logged; it is handed out when it is met,
+    /// and counted.
     Time,
-    /// By time, late records included. Holds an index of the whole file, 24 bytes a record, and
-    /// where the file is not in memory already, the records too.
+    /// By time, late records included. Holds an index of the whole file, 24 bytes a record; and the
+    /// records too, if the file is not in memory already.
     Exact,
 }
 
-/// How a file is to be read.
+/// Options for reading a file: order, filters, range of time, following.
 ///
 /// ```no_run
 /// use kymo_reader::Level;
@@ -50,7 +50,7 @@ pub struct Options<'a> {
     snapshot: bool,
     limit_bytes: usize,
     window: Window,
-    /// Nothing is read from beyond this offset.
+    /// Nothing past this offset is read.
     end: Option<u64>,
     filter: Filter<'a>,
 }
@@ -81,27 +81,30 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Reads the records of those call sites only for which `filter` returns true. It is asked once
-    /// for each call site, and a record of another costs a few nanoseconds. Default: all.
+    /// Reads only records of call sites for which `filter` returns true. It is called once for each
+    /// call site. A record that it excludes costs a few nanoseconds. Default: all.
     pub fn filter(mut self, filter: impl FnMut(&CallSite) -> bool + Send + 'a) -> Self {
         self.filter = Box::new(filter);
         self
     }
 
-    /// Follows a file that is being written: reads no further than the writer has committed, and
-    /// where that ends, returns `None` for the time being; asked again, it looks whether there is
-    /// more. [`Report::ending`] tells when there will be none. Default: no; then reading goes on
-    /// behind the committed length, to the last valid frame, and `None` is final.
+    /// Follows a file that is being written, up to the committed length. `None` then means that there
+    /// is nothing more yet; ask again later. [`Report::ending`] is [`Closed`](crate::Ending::Closed)
+    /// when the file is complete.
+    ///
+    /// Default: no. Then reading continues past the committed length, to the last valid frame, and
+    /// `None` is final.
     pub fn follow(mut self, follow: bool) -> Self {
         self.follow = follow;
         self
     }
 
-    /// Reads a file that somebody is writing as it was when it was opened: as far as the writer had
-    /// committed. What the writer is at behind that would look like damage. A file that nobody
-    /// writes is read to the last valid frame all the same, for its writer may have died. The two
-    /// are told apart by the lock that a writer holds on its file, so this makes a difference only
-    /// for [`Options::open`] and [`Options::from_file`]; [`Report::live`] says which it was.
+    /// Reads a file that is being written as it is when it is opened: up to its committed length. An
+    /// unfinished write past that would look like damage.
+    ///
+    /// A file that has no writer is read to the last valid frame, because its writer may have died. A
+    /// writer holds a lock on its file, which tells the two cases apart. So this applies only to
+    /// [`Options::open`] and [`Options::from_file`]; [`Report::live`] says which case it was.
     /// Default: no.
     ///
     /// ```
@@ -124,9 +127,9 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// How much memory the records that [`Order::Time`] holds back may take, in bytes. Where that
-    /// does not suffice, the oldest are handed out although older ones may follow. Default: 64 MiB.
-    /// Costs nothing unless it is used.
+    /// Limits the memory, in bytes, of records that [`Order::Time`] holds back. If it does not
+    /// suffice, the oldest of them are handed out, although older ones may follow. Default: 64 MiB,
+    /// which is taken only as it is needed.
     pub fn held_bytes(mut self, limit: usize) -> Self {
         self.limit_bytes = limit;
         self
@@ -134,10 +137,12 @@ impl<'a> Options<'a> {
 
     /// Reads nothing older than this, in nanoseconds since 1970-01-01T00:00:00Z. Default: no bound.
     ///
-    /// What is older is skipped by the file's index where it has one and the bytes are in memory or
-    /// in a file; else it is read and left out, which takes a few nanoseconds a record. The records
-    /// are the same. An event with a time of its own is treated as a record is, one with a range of
-    /// times is handed out if part of it is wanted; others are handed out where they are met.
+    /// If the file has an index, and its bytes are in memory or in a file, older records are skipped
+    /// by it. Otherwise they are read and left out, at a few nanoseconds a record. The records handed
+    /// out do not differ.
+    ///
+    /// Events with a time are treated like records. An event with a range of times is handed out if
+    /// the ranges overlap. Events without a time are handed out where they are met.
     ///
     /// ```no_run
     /// use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -153,7 +158,7 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Reads only what is older than this, in nanoseconds since 1970-01-01T00:00:00Z. Default: no
+    /// Reads nothing from this time on, in nanoseconds since 1970-01-01T00:00:00Z. Default: no
     /// bound. See [`Options::since`].
     pub fn until(mut self, time_ns: i64) -> Self {
         match time_ns.checked_sub(1) {
@@ -164,8 +169,8 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Reads nothing but what is also between these times, both included, in the order of the file,
-    /// and up to this offset.
+    /// Reads, in the order of the file, only records that are also between these times, both included,
+    /// and only up to this offset.
     pub(super) fn survey(mut self, (first_ns, last_ns): (i64, i64), end: u64) -> Self {
         let Window { first_ns: since, last_ns: until } = self.window;
         self.window = Window { first_ns: first_ns.max(since), last_ns: last_ns.min(until) };
@@ -176,7 +181,7 @@ impl<'a> Options<'a> {
     /// Opens the file at `path`. A symbolic link is followed.
     ///
     /// # Errors
-    /// If it cannot be read, is not a regular file, or is not one that this version can read.
+    /// If the file cannot be read, is not a regular file, or this version does not support it.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Reader<'a>, Error> {
         let path = path.as_ref();
         let mut reader = self.from_file(open::open(path)?)?;
@@ -184,8 +189,8 @@ impl<'a> Options<'a> {
         Ok(reader)
     }
 
-    /// Reads an open file, from its beginning, wherever it stands. What is no regular file (a pipe
-    /// that standard input is, say) is read as [`Options::from_read`] reads it.
+    /// Reads an open file from its beginning. A file that is not regular, such as a pipe at standard
+    /// input, is read as by [`Options::from_read`].
     ///
     /// ```
     /// use std::fs::File;
@@ -205,7 +210,7 @@ impl<'a> Options<'a> {
     /// ```
     ///
     /// # Errors
-    /// If it cannot be read, or is not a file that this version can read.
+    /// If the file cannot be read, or this version does not support it.
     pub fn from_file(self, mut file: File) -> Result<Reader<'a>, Error> {
         let metadata = file.metadata().map_err(Error::Open)?;
         if !metadata.is_file() {
@@ -221,19 +226,19 @@ impl<'a> Options<'a> {
         self.source(Source::stream(Box::new(file)), live)
     }
 
-    /// Reads a file that is in memory, or mapped into it. Nothing of it is copied.
+    /// Reads a file from memory, which may be mapped. Nothing is copied.
     ///
     /// # Errors
-    /// If it is not a file that this version can read.
+    /// If this version does not support the file.
     pub fn from_slice(self, bytes: &'a [u8]) -> Result<Reader<'a>, Error> {
         self.source(Source::slice(bytes), false)
     }
 
-    /// Reads a file from anything that can be read. It holds one frame of it at a time, and what
-    /// the order holds back.
+    /// Reads a file from a stream. Holds one frame at a time, and the records that the order holds
+    /// back.
     ///
     /// # Errors
-    /// If `read` fails, or is not a file that this version can read.
+    /// If `read` fails, or this version does not support the file.
     pub fn from_read(self, read: impl Read + Send + 'a) -> Result<Reader<'a>, Error> {
         self.source(Source::stream(Box::new(Forward(read))), false)
     }

@@ -1,4 +1,4 @@
-//! A record: where it was logged, when, by whom, and with what.
+//! A record: its call site, time, thread and arguments.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use super::value::decode::take_bytes;
 use super::value::{FromValue, Value};
 use crate::Level;
 
-/// A record. It borrows from the reader, and costs nothing to copy.
+/// A record. It borrows from the reader, and is cheap to copy.
 ///
-/// Its arguments were checked when it was found, and are decoded when they are asked for.
+/// Its arguments were checked when it was read, and are decoded when they are asked for.
 #[derive(Clone, Copy)]
 pub struct Record<'r> {
     pub(super) site: &'r CallSite,
@@ -24,11 +24,11 @@ pub struct Record<'r> {
     pub(super) block_offset: u64,
     pub(super) head_bytes: u8,
     pub(super) late: bool,
-    /// `None` where nothing was passed over.
+    /// `None` if nothing was passed over.
     pub(super) passed_over: Option<&'r PassedOver>,
 }
 
-/// Events that were passed over, summed up.
+/// Counts of events that were passed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PassedOver {
@@ -36,8 +36,8 @@ pub struct PassedOver {
     pub dropped: u64,
     /// Records that are missing, by [`Event::Gap`](crate::Event::Gap).
     pub missing: u64,
-    /// Bytes that could not be read, by [`Event::Damage`](crate::Event::Damage). Records that were in
-    /// them are missing, and count as that where it shows.
+    /// Bytes that could not be read, by [`Event::Damage`](crate::Event::Damage). Records in them count
+    /// as missing if the numbering shows it.
     pub damaged_bytes: u64,
 }
 
@@ -51,7 +51,7 @@ impl PassedOver {
 /// When a record was logged.
 #[derive(Clone, Copy)]
 pub(super) enum Time<'r> {
-    /// When this says.
+    /// The time is computed from the record's ticks by this.
     Of(&'r Timeline),
     Known(i64),
 }
@@ -66,22 +66,22 @@ impl<'r> Record<'r> {
         }
     }
 
-    /// When it was logged, by the clock of the program, in that clock's own unit.
+    /// When it was logged, in ticks of the program's clock.
     pub fn ticks(&self) -> u64 {
         self.ticks
     }
 
-    /// The place at which it was logged.
+    /// The call site of its statement.
     pub fn call_site(&self) -> &'r CallSite {
         self.site
     }
 
-    /// How urgent it is.
+    /// Its level.
     pub fn level(&self) -> Level {
         self.site.level()
     }
 
-    /// What it is about: the module path, unless the program says otherwise.
+    /// Its target: the module path, unless the statement names another.
     pub fn target(&self) -> &'r str {
         self.site.target()
     }
@@ -91,17 +91,17 @@ impl<'r> Record<'r> {
         self.site.module()
     }
 
-    /// The source file that logged it.
+    /// The source file of its statement.
     pub fn file(&self) -> &'r str {
         self.site.file()
     }
 
-    /// The line that logged it.
+    /// The line of its statement.
     pub fn line(&self) -> u64 {
         self.site.line()
     }
 
-    /// The column of the statement that logged it.
+    /// The column of its statement.
     pub fn column(&self) -> u64 {
         self.site.column()
     }
@@ -116,24 +116,24 @@ impl<'r> Record<'r> {
         self.sequence
     }
 
-    /// How many bytes it takes in the file: its call site's number, its ticks, and its arguments. The
-    /// rest of a file is frames, the dictionary, and marks.
+    /// The number of bytes that it takes in the file: its call site's number, its ticks, and its
+    /// arguments. The rest of a file is frames, the dictionary, and marks.
     pub fn encoded_bytes(&self) -> usize {
         usize::from(self.head_bytes) + self.arguments.len()
     }
 
-    /// Where the frame that it stands in begins in the file.
+    /// The byte offset of its frame in the file.
     pub fn block_offset(&self) -> u64 {
         self.block_offset
     }
 
-    /// Whether it is older than a watermark that stands before it.
+    /// Whether it is older than a watermark that precedes it.
     pub fn is_late(&self) -> bool {
         self.late
     }
 
-    /// Appends the message to `out`: the format string with the arguments in their places. A format
-    /// string that this version cannot parse is appended as it is, with the arguments behind it.
+    /// Appends the message to `out`: the format string with the arguments in their places. If this
+    /// version cannot parse the format string, it is appended as it is, followed by the arguments.
     #[inline]
     pub fn message(&self, out: &mut String) {
         let rendered =
@@ -141,8 +141,7 @@ impl<'r> Record<'r> {
         debug_assert!(rendered.is_ok(), "a record was checked when it was found");
     }
 
-    /// The names and values of the arguments, in order. The name is empty where an argument has
-    /// none.
+    /// The names and values of the arguments, in order. An argument without a name has an empty one.
     #[inline]
     pub fn arguments(&self) -> Arguments<'r> {
         Arguments { names: self.site.names(), types: self.site.types(), bytes: self.arguments }
@@ -176,8 +175,9 @@ impl<'r> Record<'r> {
         T::from_value(value).map_err(|error| ArgumentError::Value { name: name.into(), error })
     }
 
-    /// What [`Reader::next_record`](crate::Reader::next_record) passed over between the record
-    /// before and this one: drops, gaps and damage. Of a record that is an event, nothing.
+    /// Counts the drops, gaps and damage that
+    /// [`Reader::next_record`](crate::Reader::next_record) passed over before this record. Nothing, if
+    /// the record was returned as an event.
     pub fn passed_over(&self) -> PassedOver {
         self.passed_over.copied().unwrap_or_default()
     }
@@ -187,8 +187,8 @@ impl<'r> Record<'r> {
         self.arguments().find(|(given, _)| *given == name).map(|(_, value)| value)
     }
 
-    /// The value of the argument at this position, from 0. Those before it are skipped without being
-    /// decoded.
+    /// The value of the argument at this position, from 0. Arguments before it are skipped without
+    /// being decoded.
     pub fn argument_at(&self, position: usize) -> Option<Value<'r>> {
         let mut bytes = self.arguments;
         let (before, rest) = self.site.types().split_at_checked(position)?;
@@ -197,7 +197,7 @@ impl<'r> Record<'r> {
         rest.first()?.decode(&mut bytes).ok()
     }
 
-    /// The bytes of its arguments, as they stand in the file.
+    /// The encoded bytes of its arguments.
     pub fn argument_bytes(&self) -> &'r [u8] {
         let mut rest = self.arguments;
         let skipped = self.site.skip(&mut rest);
@@ -205,7 +205,7 @@ impl<'r> Record<'r> {
         &self.arguments[..self.arguments.len() - rest.len()]
     }
 
-    /// Whether a string or a sequence in it was cut to fit.
+    /// Whether one of its strings or sequences was cut to fit.
     pub fn is_cut(&self) -> bool {
         let mut bytes = self.arguments;
         self.site.types().iter().any(|ty| match ty {

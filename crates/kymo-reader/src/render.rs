@@ -1,15 +1,15 @@
-//! Text from events, made by several threads and handed out in order.
+//! Renders events with several threads, and hands the text out in order.
 //!
-//! The calling thread goes through the files, in whatever order they are read, and copies records
-//! into *batches*, which is a small part of the work; other threads turn the batches into text.
-//! Each batch has a channel of its own for the pieces of its text, and the channels are emptied in
-//! the order of the batches. A channel holds one piece, so that what is ahead of its turn waits.
+//! The calling thread reads the files and copies records into *batches*, which is a small part of the
+//! work. Other threads turn the batches into text. Each batch has a channel for the pieces of its
+//! text, and the channels are emptied in the order of the batches. A channel holds one piece, so that
+//! text waits for its turn.
 //!
-//! INV-1: of the batches that are not handed out, the first is in the hands of a thread or the next
-//! to be taken by one: batches are taken in order. So the calling thread never waits in vain.
+//! INV-1: batches are taken in order. So the first batch that is not handed out is with a thread, or
+//! is the next to be taken, and the calling thread never waits in vain.
 //!
-//! INV-2: memory is bounded by the number of threads: each has a batch and two pieces of text, and
-//! as many batches are waiting.
+//! INV-2: memory is bounded by the number of threads: each has a batch and two pieces of text, and as
+//! many batches wait.
 
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
@@ -23,11 +23,11 @@ use super::files::{FileError, Files};
 use super::mark::Mark;
 use super::record::{Record, Time};
 
-/// When this many records are in a batch, or this many bytes of arguments, it is full.
+/// A batch with this many records, or bytes of arguments, is full.
 const BATCH_RECORDS: usize = 4096;
 const BATCH_BYTES: usize = 256 << 10;
 
-/// When text has got this long, in bytes, it is passed on.
+/// Text of this length in bytes is passed on.
 const PIECE_BYTES: usize = 256 << 10;
 
 impl Files<'_> {
@@ -35,12 +35,11 @@ impl Files<'_> {
     /// text to `sink` piece by piece, in the order in which [`Files::next_event`] hands the events
     /// out. A piece ends where the text of an event does.
     ///
-    /// `renderer` is called once for each thread, and what it returns then for each event: with the
-    /// number of its file, the event, and the string to append to. `sink` is called by the calling
-    /// thread; if it breaks, nothing more is read. A few MiB of memory are used for each thread.
+    /// `renderer` is called once for each thread. The function that it returns is called for each event,
+    /// with the number of its file, the event, and the string to append to. `sink` is called by the
+    /// calling thread; if it breaks, nothing more is read. Each thread uses a few MiB of memory.
     ///
-    /// With 0 threads the calling thread does everything; for a few thousand records that is
-    /// fastest.
+    /// With 0 threads the calling thread does everything, which is fastest for a few thousand records.
     ///
     /// ```
     /// use std::convert::Infallible;
@@ -71,11 +70,11 @@ impl Files<'_> {
     /// ```
     ///
     /// # Errors
-    /// If reading a file fails. All that was read before has then been passed to `sink`, the file is
-    /// given up, and another call goes on with the others.
+    /// If reading a file fails. The text of all events before it was passed to `sink`. The file is given
+    /// up, and another call continues with the others.
     ///
     /// # Panics
-    /// If `renderer` or what it returns does.
+    /// If `renderer` or the function that it returns panics.
     pub fn render<R, B>(
         &mut self,
         threads: usize,
@@ -148,7 +147,7 @@ impl Files<'_> {
         }
     }
 
-    /// Fills a batch with what comes next. It stays empty where nothing does.
+    /// Fills a batch with the next events. It stays empty if there are none.
     fn fill(&mut self, batch: &mut Batch, tables: &mut Tables) -> Result<(), FileError> {
         tables.batch += 1;
         while batch.entries.len() < BATCH_RECORDS
@@ -172,7 +171,7 @@ impl Files<'_> {
     }
 }
 
-/// Events, with all that they refer to.
+/// Events, with copies of all that they refer to.
 #[derive(Default)]
 struct Batch {
     entries: Vec<BatchEntry>,
@@ -180,7 +179,7 @@ struct Batch {
     bytes: Vec<u8>,
     sites: Vec<Arc<CallSite>>,
     threads: Vec<Thread>,
-    /// How many bytes marks and threads hold besides.
+    /// The number of bytes that marks and threads hold.
     other_bytes: usize,
 }
 
@@ -206,7 +205,7 @@ enum BatchEvent {
     Mark(Mark),
 }
 
-/// Where, in the batch that is being filled, what belongs to a file stands.
+/// For each file, the indices of its call sites and threads in the batch that is being filled.
 #[derive(Default)]
 struct Tables {
     /// The number of the batch.
@@ -216,12 +215,12 @@ struct Tables {
 
 #[derive(Default)]
 struct Table {
-    /// By index, with the number of the batch for which the place holds.
+    /// By index in the file, with the number of the batch for which the index in the batch is valid.
     sites: Vec<(Arc<CallSite>, u64, u32)>,
     threads: Vec<ThreadPlace>,
 }
 
-/// Where a thread stands in a batch, and in which state.
+/// The index of a thread in a batch, and the version of its state.
 #[derive(Clone, Copy, Default)]
 struct ThreadPlace {
     batch: u64,
@@ -382,7 +381,7 @@ where
             if text.len() >= PIECE_BYTES {
                 let piece = std::mem::replace(&mut text, spare.text());
                 if to.send(piece).is_err() {
-                    // Nobody wants the rest.
+                    // The receiver is gone: the rest is not wanted.
                     break;
                 }
             }
@@ -408,7 +407,7 @@ impl Spare {
     }
 
     fn keep_text(&self, mut text: String) {
-        /// One that a long message has made larger is given back.
+        /// A buffer that a long message has made larger than this is freed.
         const MOST_BYTES: usize = 4 * PIECE_BYTES;
         text.clear();
         if text.capacity() <= MOST_BYTES {

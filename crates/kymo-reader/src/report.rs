@@ -1,11 +1,12 @@
-//! What a reading has come to: the numbers behind "nothing is lost silently".
+//! The counts of what was read, lost and skipped: nothing is lost silently.
 
 use super::event::{Damage, Totals};
 
 /// How many [`Damage`]s a report lists. It counts them all, and each is an event in its place.
 const MAX_LISTED: usize = 1_000;
 
-/// What was read so far, and what could not be. Complete once the reader has returned `None`.
+/// Counts what was read so far and what could not be read. Complete once the reader has returned
+/// `None`.
 ///
 /// ```no_run
 /// use kymo_reader::{Ending, Reader};
@@ -21,16 +22,16 @@ const MAX_LISTED: usize = 1_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Records read, those included that a filter kept back.
+    /// Records read, including those that a filter kept back.
     pub records: u64,
     /// Records that a filter or a range of time kept back.
     pub filtered: u64,
-    /// Records older than a watermark that stood before them.
+    /// Records older than a watermark that precedes them in the file.
     pub late: u64,
-    /// Records that were handed out behind a younger one because they came late, or because there
-    /// was no room to hold the younger one back for longer. Only where they are merged by time.
+    /// Records that were handed out after a younger one. They came late, or there was no room to hold
+    /// the younger one back. Only if records are merged by time.
     pub disordered: u64,
-    /// Records of which is known that they were written, and which were not read. See
+    /// Records that are known to have been written and were not read, by gaps in the numbering. See
     /// [`Report::lost`].
     pub missing: u64,
     /// Records that the program dropped, by the marks that were read.
@@ -39,7 +40,7 @@ pub struct Report {
     pub untimed: u64,
     /// Blocks whose rest was lost because a record's call site is not known.
     pub unknown_call_sites: u64,
-    /// Valid frames, whatever their kind.
+    /// Valid frames of all kinds.
     pub frames: u64,
     /// Frames of a kind that this version does not know.
     pub unknown_frames: u64,
@@ -49,7 +50,7 @@ pub struct Report {
     pub damaged_bytes: u64,
     /// The first thousand damages.
     pub damage: Vec<Damage>,
-    /// What was found of the header.
+    /// The state of the header.
     pub header: HeaderState,
     /// Somebody was writing to the file when a [snapshot](super::Options::snapshot) was taken.
     pub live: bool,
@@ -57,29 +58,29 @@ pub struct Report {
     pub ending: Ending,
     /// The committed length of the file, in bytes, when it was last looked at.
     pub committed_bytes: u64,
-    /// How many bytes were not read because the index says that nothing in them is in the range of
-    /// time. What is lost or damaged there was not looked for.
+    /// Bytes that were not read: by the index, none of their records is in the range of time. Losses
+    /// and damage in them were not looked for.
     pub skipped_bytes: u64,
     /// The length of the file in bytes, once its end has been met.
     pub length_bytes: u64,
-    /// How many bytes of valid frames stand behind the committed length.
+    /// How many bytes of valid frames follow the committed length.
     pub uncommitted_bytes: u64,
-    /// The totals that the closing frame names.
+    /// The totals of the closing frame, if one was read.
     pub totals: Option<Totals>,
 }
 
-/// What was found of a file's header.
+/// The state of a file's header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderState {
-    /// Both copies are right.
+    /// Both copies are valid.
     #[default]
     Good,
-    /// The first copy is damaged, the second was taken.
+    /// The first copy is damaged; the second was used.
     FirstDamaged,
     /// The second copy is damaged.
     SecondDamaged,
-    /// Neither copy is right. The salt was derived from the frames, everything else is unknown.
+    /// Both copies are damaged. The salt was derived from the frames; all else is unknown.
     Recovered,
 }
 
@@ -90,35 +91,35 @@ pub enum Ending {
     /// The end has not been met.
     #[default]
     Unread,
-    /// With the closing frame: the writer closed the file in order.
+    /// With the closing frame: the writer closed the file cleanly.
     Closed,
     /// Without one: the writer died, or is still writing, or the closing frame is damaged.
     Open,
-    /// As [`Ending::Open`], and behind the last frame stands something that is none: the writer
-    /// died while writing it, or is at it.
+    /// As [`Ending::Open`], and bytes that are no frame follow the last one. The writer died while it
+    /// wrote them, or is writing them now.
     Torn,
-    /// Before the committed length: the file was cut.
+    /// Before the committed length: the file was truncated.
     Truncated,
 }
 
 impl Report {
-    /// How many records are known to be lost to damage: by the closing frame's total if there is
-    /// one, else by the gaps in the numbering of each thread's records, which do not show what was
-    /// lost at a thread's end.
+    /// How many records are known to be lost to damage. Taken from the closing frame's total if there
+    /// is one, else from the gaps in the numbering of each thread's records. Those do not show losses
+    /// at the end of a thread.
     pub fn lost(&self) -> u64 {
         let written = self.read_totals().map_or(0, |totals| totals.written);
         let by_total = written.saturating_sub(self.records);
         by_total.max(self.missing)
     }
 
-    /// How many dropped records stand in the closing frame's total, but in no mark that was read.
+    /// How many dropped records are in the closing frame's total, but in no mark that was read.
     pub fn unmarked_drops(&self) -> u64 {
         let dropped = self.read_totals().map_or(0, |totals| totals.dropped);
         dropped.saturating_sub(self.dropped)
     }
 
-    /// Whether everything was read that is known to have been written to the file. Says nothing
-    /// about what the program dropped, nor about what a file that was not closed might have held.
+    /// Whether all that is known to have been written to the file was read. Says nothing about records
+    /// that the program dropped, nor about the missing end of a file that was not closed.
     pub fn is_whole(&self) -> bool {
         self.damages == 0
             && self.lost() == 0
@@ -127,7 +128,7 @@ impl Report {
             && self.ending != Ending::Truncated
     }
 
-    /// The totals of what was read: those of the segment, if all of it was.
+    /// The totals of the segment, if all of it was read.
     fn read_totals(&self) -> Option<Totals> {
         self.totals.filter(|_| self.skipped_bytes == 0)
     }
