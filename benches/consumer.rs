@@ -32,7 +32,7 @@ fn drain(c: &mut Criterion) {
 fn log_and_flush(file: &Scratch, producers: u64) -> Duration {
     let mut builder = Logger::builder(file.path())
         .overwrite(true)
-        .segment_size(256 << 20)
+        .map_window(256 << 20)
         .overflow(Overflow::Wait { timeout: None });
     if let Some(core) = consumer_core() {
         builder = builder.consumer_core(core);

@@ -412,7 +412,7 @@ fn a_consumer_that_panics_anywhere_counts_each_record_once() {
         let turn = Turn::take();
         let unlogged = kymo::unlogged();
         LEFT.store(looks, Ordering::Relaxed);
-        let builder = turn.builder().clock(Clock::Custom(clock)).segment_size(1);
+        let builder = turn.builder().clock(Clock::Custom(clock)).map_window(1);
         let logger = builder.start().unwrap();
         for record in 0..100 {
             info!("{record}");

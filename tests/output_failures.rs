@@ -102,7 +102,7 @@ fn a_fault_that_is_none_of_kymos_ends_the_program_as_it_would_without() {
 /// Rings of 64 KiB, in which calls wait for ever: a consumer that kept what it cannot write would
 /// keep them waiting.
 fn builder(path: &Path) -> Builder {
-    let builder = Logger::builder(path).ring_capacity(64 << 10).segment_size(1);
+    let builder = Logger::builder(path).ring_capacity(64 << 10).map_window(1);
     builder.overflow(Overflow::Wait { timeout: None })
 }
 

@@ -46,7 +46,7 @@ fn rotate_under_load(overflow: Overflow, threads: u64) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("app.kymo");
     let builder = Logger::builder(&path).overflow(overflow).ring_capacity(4 << 10);
-    let logger = builder.segment_size(1 << 20).start().unwrap();
+    let logger = builder.map_window(1 << 20).start().unwrap();
     let (stop, logged) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut moved = Vec::<PathBuf>::new();
     thread::scope(|scope| {

@@ -24,7 +24,7 @@ pub struct Configuration {
     pub clock: Clock,
     pub poll_us: u64,
     pub idle_us: u64,
-    pub segment_bytes: u64,
+    pub window_bytes: u64,
     pub policies: [Overflow; 5],
     pub write_through: Option<(Level, WriteThrough)>,
     pub high_water: f64,
@@ -120,7 +120,7 @@ impl Configuration {
             },
             poll_us: any(rng, &[0, 5, 5, 100, 3_000]),
             idle_us: any(rng, &[0, 50, 5_000, 5_000, 50_000]),
-            segment_bytes: any(rng, &[4, 4, 8, 64]) << 20,
+            window_bytes: any(rng, &[4, 4, 8, 64]) << 20,
             policies: policies(rng),
             write_through,
             high_water: any(rng, &[0.05, 0.8, 0.8, 2.0]),
@@ -142,7 +142,7 @@ impl Configuration {
             .clock(self.clock)
             .poll_interval(Duration::from_micros(self.poll_us))
             .idle_sleep(Duration::from_micros(self.idle_us))
-            .segment_size(self.segment_bytes)
+            .map_window(self.window_bytes)
             .high_water(self.high_water)
             .exit_timeout(LIMIT);
         for (level, policy) in Level::ALL.into_iter().zip(self.policies) {

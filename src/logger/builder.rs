@@ -1,4 +1,7 @@
 //! The options of a logger.
+//!
+//! The program's choices come in. [`Builder::start`], in the module above, makes a logger of them.
+//! Options for the end of the process are in [`ending`](crate::logger::ending).
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,7 +18,25 @@ use crate::ring::storage::memory::capacity_for;
 use crate::shared::policy::{DumpAt, FlightRecorder, Overflow, Policies, WriteThrough};
 use crate::sync::Arc;
 
-/// The options of a logger. Made by [`Logger::builder`](crate::Logger::builder); each has a default.
+/// The options of a logger, made by [`Logger::builder`](crate::Logger::builder).
+///
+/// Each option has a default. [`Builder::start`] starts the logger.
+///
+/// ```
+/// use std::time::Duration;
+/// use kymo::{Level, Logger, Overflow};
+///
+/// # let path = std::env::temp_dir().join(format!("kymo-builder-{}.kymo", std::process::id()));
+/// let logger = Logger::builder(&path)
+///     .max_level(Level::Debug)
+///     .ring_capacity(4 << 20)
+///     .overflow(Overflow::DropNewest)
+///     .drain_on_crash(Duration::from_secs(1))
+///     .start()?;
+/// # drop(logger);
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 #[must_use = "nothing happens before `start`"]
 pub struct Builder {
@@ -25,7 +46,7 @@ pub struct Builder {
     pub(crate) ring_capacity: usize,
     pub(crate) poll_interval: Duration,
     pub(crate) idle_sleep: Duration,
-    pub(crate) segment_size: u64,
+    pub(crate) map_window: u64,
     pub(crate) max_level: Level,
     pub(crate) clock: Clock,
     pub(crate) policies: Policies,
@@ -42,12 +63,11 @@ const MIN_RING_BYTES: usize = 4 << 10;
 /// The largest ring, in bytes.
 const MAX_RING_BYTES: usize = MAX_CAPACITY_WORDS as usize * WORD_BYTES;
 
-/// The smallest part of a file that is mapped at a time, in bytes: more than a sweep writes at
-/// once.
-const MIN_SEGMENT_BYTES: u64 = 4 << 20;
+/// The smallest map window, in bytes: more than a sweep writes at once.
+const MIN_WINDOW_BYTES: u64 = 4 << 20;
 
-/// The largest.
-const MAX_SEGMENT_BYTES: u64 = 256 << 30;
+/// The largest map window, in bytes.
+const MAX_WINDOW_BYTES: u64 = 256 << 30;
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,7 +84,7 @@ impl Builder {
             ring_capacity: 1 << 20,
             poll_interval: Duration::from_micros(5),
             idle_sleep: Duration::from_millis(5),
-            segment_size: 64 << 20,
+            map_window: 64 << 20,
             max_level: Level::Trace,
             clock: Clock::Counter,
             policies: Policies::new(Overflow::Wait { timeout: Some(Duration::from_secs(1)) }),
@@ -76,82 +96,113 @@ impl Builder {
         }
     }
 
-    /// Pins the consumer to a core, by the number that the operating system gives it. Default: not
-    /// pinned; it may run on each core that the process's cpuset has, at the usual scheduling policy,
-    /// whatever those of the thread that starts the logger are.
+    /// Pins the consumer thread to a core, by the operating system's number. Default: not pinned.
     ///
-    /// Best is a core of the same cache cluster as the hot threads, which nothing else uses.
-    /// [`Builder::start`] fails if it cannot be pinned there.
+    /// A consumer that is not pinned may run on every core of the process's cpuset. It has the
+    /// usual scheduling policy, even if the thread that starts the logger has cores or a policy of
+    /// its own.
+    ///
+    /// The best choice is a core that nothing else uses and that shares a cache with the threads
+    /// that log. A core that is also used by a hot thread is a bad choice: the two take turns.
+    ///
+    /// [`Builder::start`] fails with [`StartErrorKind::Pin`] if the consumer cannot be pinned
+    /// there.
+    ///
+    /// ```
+    /// let builder = kymo::Logger::builder("app.kymo").consumer_core(1);
+    /// ```
     pub fn consumer_core(mut self, core: usize) -> Self {
         self.consumer_core = Some(core);
         self
     }
 
-    /// The capacity of each thread's ring in bytes, rounded up to a power of two. Default: 1 MiB; at
-    /// least 4 KiB, at most 4 GiB.
+    /// Sets the capacity of each thread's ring, in bytes. Default: 1 MiB.
     ///
-    /// A record takes 16 bytes and its arguments, rounded up to 8. The ring has to hold what the
-    /// thread logs while the consumer is elsewhere: with the default about 26,000 records of three
-    /// arguments. A record longer than half of the ring is cut.
+    /// The capacity is rounded up to a power of two, and is at least 4 KiB and at most 4 GiB. Each
+    /// thread that logs takes this much memory. [`Builder::overflow`] says what happens if a ring
+    /// is full.
+    ///
+    /// A record takes 16 bytes and its arguments, rounded up to a multiple of 8. The default holds
+    /// about 26,000 records of three arguments. A record longer than half of the ring is cut.
     pub fn ring_capacity(mut self, bytes: usize) -> Self {
         self.ring_capacity = bytes;
         self
     }
 
-    /// How long the consumer waits between two sweeps as long as there are records. Default: 5 µs.
+    /// Sets how long the consumer pauses between two sweeps while there are records. Default: 5 µs.
     ///
-    /// Shorter costs the logging threads time (each look at a ring takes a cache line from its
-    /// thread), longer needs larger rings. The consumer spins while it waits.
+    /// The consumer spins during the pause. Shorter intervals slow down the threads that log,
+    /// because each look at a ring takes a cache line from its thread. Longer intervals need larger
+    /// rings.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval;
         self
     }
 
-    /// The longest sleep of a consumer that has nothing to do. Default: 5 ms.
+    /// Sets the longest sleep of a consumer that finds no records. Default: 5 ms.
     ///
-    /// It is how long the first record after a silence may wait. The consumer goes to sleep after
-    /// 50 µs without records, for 50 µs at first, and twice as long each time. Zero: it never
-    /// sleeps, and uses a whole core.
+    /// The first record after a silence waits at most this long before it is written. The consumer
+    /// first sleeps after 50 µs without records, for 50 µs, and doubles its sleep each time. With
+    /// zero it never sleeps and keeps a whole core busy.
     pub fn idle_sleep(mut self, longest: Duration) -> Self {
         self.idle_sleep = longest;
         self
     }
 
-    /// How much of the file is allocated and mapped at a time, in bytes. Default: 64 MiB; at least
-    /// 4 MiB. More than 256 GiB is an error of [`Builder::start`].
+    /// Sets how much of the file is allocated and mapped at a time, in bytes. Default: 64 MiB.
     ///
-    /// The file grows by as much whenever what is allocated is used up, and is cut to its true
-    /// length when it is closed.
-    pub fn segment_size(mut self, bytes: u64) -> Self {
-        self.segment_size = bytes;
+    /// The window is at least 4 MiB. While the log is written, its file is longer than its contents
+    /// by up to a window, and takes that room on the disk. The file is cut to its contents when it
+    /// is closed. Larger windows are mapped less often.
+    ///
+    /// [`Builder::start`] fails with [`StartErrorKind::Option`] for more than 256 GiB.
+    pub fn map_window(mut self, bytes: u64) -> Self {
+        self.map_window = bytes;
         self
     }
 
-    /// The least urgent level that is logged. Default: `Trace`, everything.
+    /// Sets the [map window](Builder::map_window), of which this is the former name.
+    #[deprecated(note = "renamed to `map_window`: it is the part of the file that is mapped")]
+    pub fn segment_size(self, bytes: u64) -> Self {
+        self.map_window(bytes)
+    }
+
+    /// Sets the least urgent level that is logged. Default: [`Level::Trace`], which is everything.
     ///
-    /// A statement that is not costs one load and one branch, and its arguments are not evaluated.
-    /// Levels can also be compiled out, with the features `max_level_…` and `release_max_level_…`.
+    /// A disabled statement costs one load and one branch, and does not evaluate its arguments.
+    /// [`Logger::set_max_level`](crate::Logger::set_max_level) changes the level while the logger
+    /// runs. The features `max_level_…` and `release_max_level_…` compile levels out.
     pub fn max_level(mut self, level: Level) -> Self {
         self.max_level = level;
         self
     }
 
-    /// Where time stamps come from. Default: [`Clock::Counter`].
+    /// Sets the source of time stamps. Default: [`Clock::Counter`].
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// What a log call does when its thread's ring is full. Default: waits, for up to a second.
+    /// Sets what a log call does if its thread's ring is full. Default: waits for up to a second.
     ///
-    /// For all levels; [`Builder::overflow_at`] makes exceptions, and has to come after it.
+    /// This applies to all levels. [`Builder::overflow_at`] makes exceptions; call it afterwards,
+    /// because this replaces them. While the ring has room, all policies cost the same.
+    ///
+    /// ```
+    /// use kymo::{Logger, Overflow};
+    ///
+    /// // Log calls never wait. What does not fit is counted and marked in the file.
+    /// let builder = Logger::builder("app.kymo").overflow(Overflow::DropNewest);
+    /// ```
     pub fn overflow(mut self, policy: Overflow) -> Self {
         Level::ALL.into_iter().for_each(|level| self.policies.set_overflow(level, policy));
         self
     }
 
-    /// What a log call of one level does when its thread's ring is full. As long as there is room
-    /// the choice costs nothing.
+    /// Sets what a log call of one level does if its thread's ring is full. Default: the policy of
+    /// [`Builder::overflow`].
+    ///
+    /// While the ring has room, all policies cost the same.
     ///
     /// ```
     /// use kymo::{Level, Logger, Overflow};
@@ -167,27 +218,33 @@ impl Builder {
         self
     }
 
-    /// Has records of `level` and of less urgent ones go round in a ring of `bytes_per_thread` in
-    /// each thread, and not into the file: a flight recorder. Default: none. At least 4 KiB, at most
-    /// 4 GiB; rounded up to a power of two; a sixteenth of it is always being written over.
+    /// Keeps records of `level` and less urgent ones in memory, in an overwriting ring for each
+    /// thread. They reach the log only by a *dump*. Default: no flight recorder.
     ///
-    /// The consumer does not touch these rings, so that they cost it nothing and the file does not
-    /// grow, until a *dump* writes what they hold into it:
+    /// The consumer does not read these rings, so they cost it nothing and the file does not grow.
+    /// A dump writes what they hold into the log:
     ///
-    /// - behind a record of level `Error` or another one that [`Builder::dump_at`] chooses;
-    /// - when the program calls [`Logger::dump_flight_recorder`](crate::Logger::dump_flight_recorder);
-    /// - when a fatal signal ends the process, where [`Builder::drain_on_crash`] and the like are set.
+    /// - after a record of level `Error`, or of the level that [`Builder::dump_at`] sets;
+    /// - when the program calls
+    ///   [`Logger::dump_flight_recorder`](crate::Logger::dump_flight_recorder);
+    /// - when a fatal signal ends the process, if [`Builder::drain_on_crash`] or a similar option
+    ///   is set.
     ///
-    /// A dump stands between marks that say why it was made and from when to when it reaches; a
-    /// reader that orders by time puts its records where they belong. What was dumped is not dumped
-    /// again. What is overwritten before any dump, or is there when the logger is shut down, was
-    /// never to be in the file: it is in no count of dropped records. Dumped records are among those
-    /// written; [`Report::dumped`](crate::Report::dumped) says how many they are.
+    /// `bytes_per_thread` is rounded up to a power of two, and is at least 4 KiB and at most 4 GiB.
+    /// A sixteenth of the ring is always being overwritten. After its first dump a recorder takes
+    /// twice its memory, for a copy. The last 16 threads that have ended keep their recorders until
+    /// the next dump.
     ///
-    /// Threads that have ended keep their recorders until the next dump, the last 16 of them. After
-    /// the first dump each recorder takes twice its memory, for the copy. A thread that is ending,
-    /// in the destructors of its thread-locals, logs to the file. Levels that are
-    /// [written through](Builder::write_through) are not recorded.
+    /// Marks around a dump say why it was made and which time it covers. A reader that orders by
+    /// time puts the dumped records where they belong. No record is dumped twice.
+    ///
+    /// A record that is overwritten before a dump, or left over at shutdown, does not count as
+    /// dropped. A dumped record counts as written, and in
+    /// [`Report::dumped`](crate::Report::dumped).
+    ///
+    /// Two kinds of records go to the log and not to the recorder: those of levels that are
+    /// [written through](Builder::write_through), and those of a thread that runs the destructors
+    /// of its thread-locals.
     ///
     /// ```
     /// use kymo::{Level, Logger};
@@ -201,13 +258,13 @@ impl Builder {
         self
     }
 
-    /// At records of which level the flight recorder is dumped, `None`: at none, and how much time
-    /// is between two such dumps at least. Default: `Error`, one second.
+    /// Dumps the flight recorder when a record at `level` or more urgent is written, at most once
+    /// per `min_interval`. `None` turns this off. Default: [`Level::Error`], one second.
     ///
-    /// The consumer looks for such records in what it writes; they cost their threads nothing. Where
-    /// the last dump was not long enough ago, this one is made when it is, or at shutdown. A level
-    /// that the recorder itself takes never has it dumped, nor does a more urgent record that was
-    /// dropped.
+    /// The consumer looks for such records in what it writes, so they cost their threads nothing. A
+    /// dump that would come too early is made when the interval is over, or at shutdown.
+    ///
+    /// Records of levels that the recorder itself keeps cause no dump. Neither do dropped records.
     ///
     /// ```
     /// use std::time::Duration;
@@ -222,16 +279,19 @@ impl Builder {
         self
     }
 
-    /// Which records are critical: a call that logs one returns when it is in the file, and with it
-    /// everything that its thread logged before; with [`WriteThrough::synced`] when it is on the
-    /// disk. Default: none.
+    /// Makes records of a level and more urgent ones *critical*: the log call returns when the
+    /// record is in the file. Default: no record is critical.
     ///
-    /// Such a call wakes the consumer and waits for it: some microseconds, and as long as a sleep
-    /// takes to end. If the consumer cannot write the record within
-    /// [`WriteThrough::timeout`], because the disk is full or the system does not let it run, the
-    /// calling thread writes the record itself into a file beside the log, `NAME.rescue`, which the
-    /// reader merges into the log: nothing is lost, nothing hangs. Such records are counted in
-    /// [`Report::rescued`](crate::Report::rescued). Other levels cost what they cost without this.
+    /// All that the thread logged before is then in the file, too. With [`WriteThrough::synced`]
+    /// the call returns when the record is on the disk.
+    ///
+    /// A critical call wakes the consumer and waits for it: some microseconds, and longer if the
+    /// consumer sleeps. Calls of other levels cost no more than without this option.
+    ///
+    /// The consumer may be unable to write the record within [`WriteThrough::timeout`], because the
+    /// disk is full or the system does not let it run. Then the calling thread writes the record
+    /// into the side file `NAME.rescue`, which the reader merges into the log. The record is not
+    /// lost, and is counted in [`Report::rescued`](crate::Report::rescued).
     ///
     /// ```
     /// use kymo::{Level, Logger, WriteThrough};
@@ -244,14 +304,16 @@ impl Builder {
         self
     }
 
-    /// Has a function called with what the program may want to know about its logger: rings that
-    /// fill up, records that were dropped, an output that fails and recovers. Default: none. The
-    /// same stands in the log itself, as warnings with the target `kymo`.
+    /// Calls a function when the logger has something to tell the program: a ring fills up, records
+    /// were dropped, the output fails or recovers. Default: no function.
     ///
-    /// It is called by the consumer, at most 10 ms after the event, and never by a thread that
-    /// logs; while it runs, nothing is written. It may log. It may end the logger, which then ends
-    /// when the hook has returned: the report says no more than that. If it panics, it is not called
-    /// again.
+    /// Without this option the notices are still in the log, as warnings with the target `kymo`.
+    ///
+    /// The consumer calls the function at most 10 ms after the event; a thread that logs never
+    /// does. Nothing is written while it runs. It may log. If it panics, it is not called again.
+    ///
+    /// It may end the logger, which then ends when the function has returned. The report of such a
+    /// shutdown says no more than that.
     ///
     /// ```
     /// use kymo::{Logger, Notice};
@@ -266,32 +328,31 @@ impl Builder {
         self
     }
 
-    /// Which share of a ring's capacity is worth a notice. Default: 0.8.
+    /// Sets the share of a ring's capacity from which [`Notice::HighWater`] is given. Default: 0.8.
     pub fn high_water(mut self, share: f64) -> Self {
         self.high_water = share;
         self
     }
 
-    /// Keeps the threads' rings in files in this directory, so that what was logged survives the
-    /// process, however that ends, `SIGKILL` included. Default: no; what is in the rings is lost.
+    /// Keeps the threads' rings in files in this directory, so that records survive the process
+    /// even if `SIGKILL` ends it. Default: rings are on the heap and are lost with the process.
     ///
-    /// A record is safe when its call returns. That costs no system call: the file is mapped, and
-    /// its pages are the kernel's. A directory in memory, such as `/dev/shm`, is the right one. (What
-    /// survives the machine is in the log, and there only as far as the disk has it.)
+    /// A record is safe when its call returns. This needs no system call, because the file is
+    /// mapped and its pages belong to the kernel. Choose a directory in memory, such as `/dev/shm`.
+    /// If the machine crashes, only the log survives, as far as it is on the disk.
     ///
-    /// A call takes some nanoseconds more. The first call of a statement in a thread also sees to it
-    /// that the statement stands in a file there, which takes a lock and, for the first thread, two
-    /// system calls. Each thread has a file of [`Builder::ring_capacity`] bytes, rounded up to a
-    /// power of two, and readable by this user alone. Where it cannot be made, because there is no
-    /// room, the thread gets a ring as without this option, and
+    /// Each call takes some nanoseconds more. The first call of a statement in a thread also writes
+    /// the statement into a file: it takes a lock and, in the first such thread, two system calls.
+    ///
+    /// Each thread has a file of [`Builder::ring_capacity`] bytes, which only this user can read.
+    /// Levels that overwrite their oldest records and the flight recorder have files of their own.
+    /// If there is no room for a file, the thread gets a ring on the heap, and
     /// [`Stats::ring_file_errors`](crate::Stats::ring_file_errors) counts it.
     ///
-    /// The rings of levels that overwrite their oldest records, and those of the flight recorder, are
-    /// kept in the same way.
+    /// The files are removed when the logger ends cleanly. What a dead process left is put beside
+    /// its log by [`recover`](crate::recover), by `kymo recover`, or by [`Builder::recover`].
     ///
-    /// When the logger has ended in order, the files are gone. What a dead process left is put
-    /// beside its log by [`recover`](crate::recover), by `kymo recover`, or by
-    /// [`Builder::recover`].
+    /// [`Builder::start`] fails if the directory has no room.
     ///
     /// ```
     /// use kymo::Logger;
@@ -307,22 +368,24 @@ impl Builder {
         self
     }
 
-    /// Whether [`Builder::start`] first recovers what a dead process left of the log that is there
-    /// already: see [`recover`](crate::recover). Default: no; then it can still be done by the
-    /// command later, unless the log is written over. What was found says
-    /// [`Logger::recovered`](crate::Logger::recovered).
+    /// Recovers, in [`Builder::start`], what a dead process left of an earlier log at this path:
+    /// see [`recover`](crate::recover). Default: no.
     ///
-    /// A log of which records were recovered is not written over, [`Builder::overwrite`] or not: it
-    /// is renamed. With `overwrite` and without this, what the rings of the log's dead process hold
-    /// goes with the log; [`Notice::RecordsDiscarded`](crate::Notice::RecordsDiscarded) says how many
-    /// records that were.
+    /// [`Logger::recovered`](crate::Logger::recovered) says what was found. Without this option
+    /// `kymo recover` can still do it later, unless the log is overwritten.
+    ///
+    /// A log of which records were recovered is renamed, even with [`Builder::overwrite`]. With
+    /// `overwrite` and without this option, the rings of the dead process are removed with its log.
+    /// [`Notice::RecordsDiscarded`] then says how many records they held.
+    ///
+    /// [`Builder::start`] fails if the recovery fails.
     pub fn recover(mut self, recover: bool) -> Self {
         self.recover = recover;
         self
     }
 
-    /// Whether a file that is there already is written over. Default: no: it is renamed, `app.kymo`
-    /// to `app.1.kymo`, or the first number that is free.
+    /// Overwrites a file that is already at the path. Default: the file is renamed, from `app.kymo`
+    /// to `app.1.kymo` or the first number that is free.
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
@@ -334,17 +397,17 @@ impl Builder {
         capacity_for(bytes.div_ceil(WORD_BYTES)) as usize
     }
 
-    /// Whether there can be a logger with these options.
+    /// Returns an error if no logger can be made with these options.
     pub(crate) fn check(&self) -> Result<(), StartError> {
-        if self.segment_size > MAX_SEGMENT_BYTES {
+        if self.map_window > MAX_WINDOW_BYTES {
             let reason = "more than 256 GiB of a file cannot be mapped at a time: choose less";
-            return Err(StartErrorKind::Option { name: "segment_size", reason }.into());
+            return Err(StartErrorKind::Option { name: "map_window", reason }.into());
         }
         Ok(())
     }
 
-    /// How much of the file is mapped at a time, in bytes.
+    /// The map window in bytes, at least the smallest.
     pub(crate) fn window_bytes(&self) -> u64 {
-        self.segment_size.max(MIN_SEGMENT_BYTES)
+        self.map_window.max(MIN_WINDOW_BYTES)
     }
 }

@@ -115,7 +115,7 @@ pub fn child(scene: &str, dir: &Path) {
     let name = if scene == "other" { "other.kymo" } else { "app.kymo" };
     let builder = Logger::builder(dir.join(name)).crash_proof(dir.join("rings"));
     // Small rings and parts of the file, so that both go round often.
-    let builder = builder.ring_capacity(64 << 10).segment_size(4 << 20);
+    let builder = builder.ring_capacity(64 << 10).map_window(4 << 20);
     let builder = match scene {
         // The consumer is mostly asleep.
         "paused" => builder.poll_interval(Duration::from_millis(20)),
