@@ -121,7 +121,7 @@ pub use kymo_format::{DropReason, Level, ParseLevelError};
 pub use kymo_reader as reader;
 pub use logger::Logger;
 pub use logger::builder::Builder;
-pub use logger::endings::Hangup;
+pub use logger::ending::Hangup;
 pub use logger::error::{StartError, StartErrorKind};
 pub use shared::policy::{Overflow, WriteThrough};
 pub use shared::stats::{Account, Stats, ThreadStats};

@@ -162,7 +162,7 @@ impl Lane {
                 if let Some((counts, range)) = copy.overwritten {
                     self.failed.add_all(DropReason::Overwritten, counts);
                     self.failed_range = join(self.failed_range, Some(range));
-                    self.state.taken.failed.store(&self.failed);
+                    self.state.progress.failed.store(&self.failed);
                     let range = self.failed_range.unwrap_or_default();
                     account.mark = Some(Mark { failed: &self.failed, base: self.marked, range });
                 }
@@ -176,7 +176,7 @@ impl Lane {
         if found > self.high_water {
             self.high_water = found;
             // Relaxed: a number to look at.
-            self.state.taken.high_water_words.store(found as u64, Ordering::Relaxed);
+            self.state.progress.high_water_words.store(found as u64, Ordering::Relaxed);
         }
         if let Some(gap) = &mut self.gap {
             let words_before = if fresh { first_look + copied } else { gap.words_before };
@@ -355,7 +355,7 @@ impl Lane {
     /// The sweep is in the file: counts it, and gives the ring its room back.
     pub(crate) fn commit(&mut self) {
         if self.sweep.took() {
-            let taken = &self.state.taken;
+            let taken = &self.state.progress;
             for (level, count) in self.sweep.records.into_iter().enumerate() {
                 self.written[level] += count;
                 // Relaxed, both: looked at by `stats`; the room that the ring gets back orders them
@@ -406,7 +406,7 @@ impl Lane {
         let written = std::mem::take(&mut self.written);
         self.failed.add_all(DropReason::FileRemoved, written);
         if written != [0; 5] {
-            self.state.taken.set_written(&self.earlier.0);
+            self.state.progress.set_written(&self.earlier.0);
             self.say_failed();
         }
         self.cut = 0;
@@ -416,7 +416,7 @@ impl Lane {
     }
 
     fn say_failed(&self) {
-        self.state.taken.failed.store(&self.failed);
+        self.state.progress.failed.store(&self.failed);
         // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds the
         // ring empty.
         self.state.failures.fetch_add(1, Ordering::Release);

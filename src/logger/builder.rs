@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::consumer::{Hook, Notice};
 use crate::level::Level;
-use crate::logger::endings::Endings;
+use crate::logger::ending::EndingOptions;
 use crate::logger::error::{StartError, StartErrorKind};
 use crate::ring::WORD_BYTES;
 use crate::ring::storage::layout::MAX_CAPACITY_WORDS;
@@ -52,7 +52,7 @@ pub struct Builder {
     pub(crate) policies: Policies,
     pub(crate) hook: Option<Hook>,
     pub(crate) high_water: f64,
-    pub(crate) endings: Endings,
+    pub(crate) ending: EndingOptions,
     pub(crate) crash_proof: Option<PathBuf>,
     pub(crate) recover: bool,
 }
@@ -90,7 +90,7 @@ impl Builder {
             policies: Policies::new(Overflow::Wait { timeout: Some(Duration::from_secs(1)) }),
             hook: None,
             high_water: 0.8,
-            endings: Endings::default(),
+            ending: EndingOptions::default(),
             crash_proof: None,
             recover: false,
         }

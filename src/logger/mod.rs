@@ -1,7 +1,7 @@
 //! The logger: starts the consumer, lets threads find it, and ends it.
 
 pub(crate) mod builder;
-pub(crate) mod endings;
+pub(crate) mod ending;
 pub(crate) mod error;
 mod fork;
 pub(crate) mod own_warnings;
@@ -290,7 +290,7 @@ impl Builder {
             return Err(StartErrorKind::AlreadyRunning.into());
         }
         signals::wait_for_end();
-        if self.endings.pid_in_name {
+        if self.ending.pid_in_name {
             self.path = with_infix(&self.path, std::process::id());
         }
         let ring_words = self.ring_words();
@@ -316,12 +316,12 @@ impl Builder {
             crash_proof.end();
         }
         let (consumer, standby) = begun?;
-        exit::end_at_exit(&shared, self.endings.exit_timeout);
+        exit::end_at_exit(&shared, self.ending.exit_timeout);
         let thread = consumer.thread().clone();
-        if self.endings.reopens_on_hangup {
+        if self.ending.reopens_on_hangup {
             signals::hangup::install(&shared.reopen_request, thread.clone());
         }
-        signals::install(self.endings.signals, &shared.emergency, thread, standby);
+        signals::install(self.ending.signals, &shared.emergency, thread, standby);
         // The coarse clock must not show what it showed when the last logger ended.
         shared.clock.begin_sweep();
         // Relaxed: see `hot::enabled`.
@@ -393,7 +393,7 @@ impl Builder {
         let (ready, pinned) = mpsc::sync_channel(1);
         let (segment, given) = mpsc::sync_channel::<Segment>(1);
         let (says_begun, begun) = mpsc::sync_channel(1);
-        let handled = self.endings.signals;
+        let handled = self.ending.signals;
         let standby =
             handled.any().then(|| standby::stand_by(shared.emergency.clone(), handled)).transpose();
         let standby = standby.map_err(StartErrorKind::Thread)?;

@@ -26,7 +26,7 @@ pub(crate) struct RingState {
     /// Whether these are kymo's own records and not the program's.
     pub(crate) is_own: bool,
     pub(crate) drops: Drops,
-    pub(crate) taken: Taken,
+    pub(crate) progress: Progress,
     /// How many sweeps that took records from the ring could not be written. Raised by the
     /// consumer.
     pub(crate) failures: AtomicU64,
@@ -48,7 +48,7 @@ impl RingState {
             ring_words: capacity_for(ring_words) as usize,
             is_own: false,
             drops: Drops::new(),
-            taken: Taken::default(),
+            progress: Progress::default(),
             failures: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             returned: Mutex::new(None),
@@ -91,7 +91,7 @@ impl RingState {
 /// What the consumer has done with what it took from a ring. Written by the consumer, before it
 /// gives the ring its room back; to be looked at by anybody.
 #[derive(Default)]
-pub(crate) struct Taken {
+pub(crate) struct Progress {
     /// How many records are in the file, by level.
     pub(crate) written: [statics::AtomicU64; 5],
     /// How many records the consumer has lost.
@@ -102,7 +102,7 @@ pub(crate) struct Taken {
     pub(crate) high_water_words: statics::AtomicU64,
 }
 
-impl Taken {
+impl Progress {
     /// What was written is gone, but for these.
     pub(crate) fn set_written(&self, counts: &[u64; 5]) {
         for (written, count) in self.written.iter().zip(counts) {

@@ -138,7 +138,7 @@ impl Account {
     }
 
     fn of(state: &RingState) -> Self {
-        let ring = &state.taken;
+        let ring = &state.progress;
         // Before the counts: see `Drops::counts`.
         state.drops.total();
         Self {
@@ -212,7 +212,8 @@ impl Counters {
                 account,
                 ring_capacity: state.ring_words * 8,
                 // Relaxed: a number to look at.
-                ring_high_water: state.taken.high_water_words.load(Ordering::Relaxed) as usize * 8,
+                ring_high_water: state.progress.high_water_words.load(Ordering::Relaxed) as usize
+                    * 8,
             }
         });
         let live = live.collect();
