@@ -1,4 +1,6 @@
-//! Why a logger could not be started.
+//! The error of [`Builder::start`](crate::Builder::start).
+//!
+//! Its messages name the file or the option, and say what to do if that is known.
 
 use std::fmt;
 use std::io;
@@ -6,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::segment::error::OpenSegmentError;
 
-/// Why a logger could not be started.
+/// The error of [`Builder::start`](crate::Builder::start): why no logger was started.
+///
+/// [`StartError::kind`] tells the cases apart. The text names the file or the option.
 #[derive(Debug)]
 pub struct StartError {
     kind: StartErrorKind,
@@ -16,24 +20,24 @@ pub struct StartError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartErrorKind {
-    /// A logger runs already in this process.
+    /// A logger already runs in this process.
     AlreadyRunning,
     /// Another logger writes to this file.
     InUse(PathBuf),
-    /// The file could not be made, allocated or mapped.
+    /// The file could not be made, allocated or mapped; or a directory has no room.
     File(PathBuf, io::Error),
-    /// An option has a value that nothing can be made of.
+    /// An option has an impossible value.
     Option {
-        /// Its name, as that of the builder's method.
+        /// The option's name, which is that of the builder's method.
         name: &'static str,
-        /// What is wrong, and what is possible.
+        /// What is wrong, and which values are possible.
         reason: &'static str,
     },
     /// The consumer could not be pinned to this core.
     Pin {
         /// The number of the core, as the operating system counts.
         core: usize,
-        /// What went wrong.
+        /// Why it could not be pinned.
         reason: &'static str,
     },
     /// The consumer's thread could not be made.
@@ -41,7 +45,7 @@ pub enum StartErrorKind {
 }
 
 impl StartError {
-    /// What happened.
+    /// Returns the kind of error, with its details.
     pub fn kind(&self) -> &StartErrorKind {
         &self.kind
     }

@@ -1,7 +1,8 @@
-//! What a fork does to the logger: it takes the locks of the whole process in their order, so that no
-//! other thread holds one, and the child forgets the parent's logger.
+//! Keeps the logger whole when the process forks.
 //!
-//! [`process::fork`](crate::process::fork) says what becomes of parent and child.
+//! Before the fork, the forking thread takes the locks of the process in their order, so that no
+//! other thread holds one. Afterwards the child forgets the parent's logger.
+//! [`process::fork`](crate::process::fork) describes what becomes of parent and child.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -13,30 +14,31 @@ use crate::shared::{orphans, running};
 use crate::thread;
 
 thread_local! {
-    /// The locks, while this thread forks.
+    /// The locks that this thread holds while it forks.
     static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
 
-/// No other thread holds these while a process forks: in the child nobody could release them.
+/// The locks of the process. If another thread held one during a fork, nobody could release it in
+/// the child.
 struct Held {
     _turn: running::Turn,
     latest: Option<exit::Latest>,
     orphans: orphans::Orphans,
 }
 
-/// To be called before the first logger starts.
+/// Installs the handlers of `fork`, once. To be called before the first logger starts.
 pub(crate) fn register() {
     static REGISTERED: Once = Once::new();
     let register = || {
-        // SAFETY: functions without arguments, which stay where they are. Where there is no memory
-        // for them, a child is not told apart, and must not log.
+        // SAFETY: the functions take no arguments and stay loaded. If the call fails for lack of
+        // memory, a child is not told apart and must not log.
         unsafe { libc::pthread_atfork(Some(prepare), Some(in_parent), Some(in_child)) };
     };
     REGISTERED.call_once(register);
 }
 
 extern "C" fn prepare() {
-    // In the order in which others take them.
+    // The order of locks is that of `process::statics`.
     let held = Held { _turn: running::turn(), latest: exit::latest(), orphans: orphans::orphans() };
     // A thread whose locals have been destroyed cannot keep them.
     let _ = HELD.try_with(|cell| cell.replace(Some(held)));

@@ -1,4 +1,8 @@
 //! The logger: starts the consumer, lets threads find it, and ends it.
+//!
+//! The builder's options and the program's calls come in. A file, a consumer thread and the pointer
+//! [`RUNNING`] go out. This folder is the top of the crate: it may know all others, and none knows
+//! it.
 
 pub(crate) mod builder;
 pub(crate) mod ending;
@@ -41,10 +45,10 @@ use crate::sync::statics::Ordering;
 use crate::sync::{Arc, thread};
 use own_warnings::own_warnings;
 
-/// A running logger. Dropped, it drains all rings, closes the file and ends.
+/// A running logger. Dropping it drains all rings, closes the file and ends the logger.
 ///
-/// There is one logger in a process at a time; log statements find it by themselves. Keep this
-/// value as long as anything is to be logged: a local of `main` is the place for it.
+/// A process has one logger at a time, and log statements find it by themselves. Keep this value as
+/// long as anything is to be logged, for instance in a local variable of `main`.
 ///
 /// ```
 /// # let path = std::env::temp_dir().join(format!("kymo-doc-{}.kymo", std::process::id()));
@@ -60,40 +64,43 @@ pub struct Logger {
     shared: Arc<Shared>,
     consumer: Option<JoinHandle<Report>>,
     path: PathBuf,
-    /// The process that it was started in.
+    /// The fork generation of the process that started the logger.
     generation: u32,
     recovered: Option<Recovery>,
 }
 
 impl Logger {
-    /// A logger that will write to `path`, a file or a symbolic link to one.
+    /// Returns the options of a logger that will write to `path`, a file or a symbolic link to one.
     pub fn builder(path: impl Into<PathBuf>) -> Builder {
         Builder::new(path.into())
     }
 
-    /// The file that is written.
+    /// Returns the path of the log file. With [`Builder::pid_in_name`] it contains the process id.
     pub fn path(&self) -> &std::path::Path {
         &self.path
     }
 
-    /// What the start recovered of the log that was there before; `None` where that was not asked
-    /// for ([`Builder::recover`]), or there was none.
+    /// Returns what the start recovered of an earlier log at this path. `None` if
+    /// [`Builder::recover`] is not set, or if there was no log.
     pub fn recovered(&self) -> Option<&Recovery> {
         self.recovered.as_ref()
     }
 
-    /// [`flush`](crate::flush).
+    /// Waits until all that this thread logged is in the file: see [`flush`](crate::flush).
     pub fn flush(&self) -> bool {
         crate::flush()
     }
 
+    /// Waits for a limited time until all that this thread logged is in the file: see
     /// [`flush_timeout`](crate::flush_timeout).
     pub fn flush_timeout(&self, timeout: Duration) -> bool {
         crate::flush_timeout(timeout)
     }
 
-    /// What the logger has done so far. Stops nobody; takes some microseconds and a few more for
-    /// each thread. In the child of a fork all is zero.
+    /// Returns what the logger has done so far.
+    ///
+    /// The call stops no thread. It takes some microseconds, and a few more for each thread. In the
+    /// child of a fork all numbers are zero.
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("kymo-stats-{}.kymo", std::process::id()));
@@ -108,16 +115,17 @@ impl Logger {
     /// ```
     pub fn stats(&self) -> Stats {
         if self.generation != generation() {
-            // The child of a fork has no logger; and somebody who is not here may have had the
-            // lock.
+            // The child of a fork has no logger. A thread of the parent may have held the lock.
             return Counters::default().stats();
         }
         self.shared.counters.stats()
     }
 
-    /// Writes into the file what the flight recorders of all threads hold, waits until it is there,
-    /// and returns how many records that were. 0 where nothing was recorded since the last dump, where
-    /// there is no flight recorder, or where the logger or its output has ended.
+    /// Writes into the file what the flight recorders of all threads hold. Waits until it is there,
+    /// and returns the number of records.
+    ///
+    /// Returns 0 if nothing was recorded since the last dump, if there is no flight recorder, or if
+    /// the logger or its output has ended.
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("kymo-dump-{}.kymo", std::process::id()));
@@ -138,12 +146,13 @@ impl Logger {
         self.shared.dump_flight_recorder()
     }
 
-    /// Goes on in a new file if another program has moved the log, as `logrotate` does: call it after
-    /// that. Waits until the moved file is finished, with all that was written to it and its end.
+    /// Continues in a new file if another program has moved the log, as `logrotate` does. Call it
+    /// after the move.
     ///
-    /// The new file is made at [`path`](Self::path); a file that somebody else has made there is
-    /// renamed, as by [`Builder::start`]. Records that are in the rings meanwhile go to one of the
-    /// two files. Does nothing where the log still has its name.
+    /// Waits until the moved file is complete and closed. The new file is made at
+    /// [`path`](Self::path); a file that another program has made there is renamed, as by
+    /// [`Builder::start`]. Records that are in the rings meanwhile go to one of the two files. Does
+    /// nothing if the log still has its name.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -156,9 +165,8 @@ impl Logger {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// # Errors
-    /// If the new file cannot be made: then the logger goes on in the old one. If the logger has
-    /// ended.
+    /// # Errors If the new file cannot be made; the logger then continues in the old one. If the
+    /// logger has ended.
     pub fn reopen(&self) -> io::Result<()> {
         if self.generation != generation() {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "this is the child of a fork"));
@@ -166,13 +174,14 @@ impl Logger {
         self.shared.reopen()
     }
 
-    /// Changes the least urgent level that is logged.
+    /// Sets the least urgent level that is logged, as [`Builder::max_level`] does, while the logger
+    /// runs.
     pub fn set_max_level(&self, level: Level) {
         // Relaxed: see `hot::enabled`.
         GATE.store(level as u8, Ordering::Relaxed);
     }
 
-    /// Drains all rings, closes the file, and says what became of everything that was logged.
+    /// Drains all rings, closes the file, and returns what became of all records.
     ///
     /// Other threads may go on logging. What they log from now on is counted by
     /// [`unlogged`](crate::unlogged).
@@ -180,12 +189,15 @@ impl Logger {
         self.end(None)
     }
 
-    /// As [`Logger::shutdown`], but leaves in the rings what could not be written within `timeout`.
-    /// [`Report::unwritten`] says how many records that are; they have marks in the file.
+    /// Drains the rings for up to `timeout`, closes the file, and returns what became of all
+    /// records.
     ///
-    /// Where the consumer does not answer at all, because the system keeps it waiting for the disk,
-    /// the report has an error of the kind [`TimedOut`](io::ErrorKind::TimedOut), and says what had
-    /// been written and dropped before; the consumer ends by itself when it can.
+    /// [`Report::unwritten`] counts the records that are left in the rings; they have marks in the
+    /// file.
+    ///
+    /// If the consumer does not answer, because the system keeps it waiting for the disk, the
+    /// report has an error of the kind [`TimedOut`](io::ErrorKind::TimedOut). Its numbers are then
+    /// those from before the shutdown. The consumer ends by itself when it can.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Report {
         self.end(Some(timeout))
     }
@@ -194,12 +206,12 @@ impl Logger {
         let Some(consumer) = self.consumer.take() else { return Report::default() };
         let deadline = timeout.map(|limit| monotonic_ns().saturating_add(nanoseconds(limit)));
         if self.generation != generation() {
-            // The child of a fork has no consumer, and nothing to free that it shared with it.
+            // The child of a fork has no consumer. What it shared with the consumer is leaked.
             std::mem::forget((consumer, self.shared.clone()));
             return Report::default();
         }
         let my_turn = turn();
-        // `exit` may have withdrawn it, and another one may have been started since.
+        // `exit` may have withdrawn this logger, and another one may have been started since.
         if RUNNING.withdraw_this(&self.shared) {
             // Relaxed: see `hot::enabled`. Without a logger everything passes, to be counted.
             GATE.store(Level::Trace as u8, Ordering::Relaxed);
@@ -207,9 +219,9 @@ impl Logger {
         drop(my_turn);
         self.shared.control.stop(deadline);
         if consumer.thread().id() == std::thread::current().id() {
-            // It would wait for itself. It ends when its hook has returned.
+            // The consumer would wait for itself. It ends when its hook has returned.
             self.shared.end_files();
-            let text = "the logger was ended by its own hook: it ends behind that";
+            let text = "the logger was ended by its own hook: it ends after that";
             let error = Some(io::Error::new(io::ErrorKind::WouldBlock, text));
             return Report { error, ..Report::default() };
         }
@@ -244,11 +256,12 @@ impl Logger {
     }
 }
 
-/// How long behind its deadline a consumer that was told to stop is waited for: what it has to
-/// write even then are marks and totals.
+/// How long past its deadline the shutdown waits for the consumer, which still writes marks and
+/// totals then.
 const GRACE_NS: u64 = 100_000_000;
 
-/// Whether a consumer that was told to stop ends about in time.
+/// Waits until the consumer ends, up to the grace time past its deadline. Returns whether it has
+/// ended.
 fn ends_until(consumer: &JoinHandle<Report>, deadline_ns: u64) -> bool {
     while !consumer.is_finished() {
         if monotonic_ns() >= deadline_ns.saturating_add(GRACE_NS) {
@@ -272,15 +285,19 @@ impl Drop for Logger {
 }
 
 impl Builder {
-    /// Makes the file, starts the consumer, and opens the gate for log statements.
+    /// Makes the file, starts the consumer, and lets log statements through.
     ///
-    /// It takes some milliseconds, in which the hardware counter is compared with the clock.
+    /// The call takes some milliseconds, in which the hardware counter is compared with the clock.
     ///
     /// # Errors
-    /// If a logger runs already, if another process writes to the file, if the file cannot be made,
-    /// allocated (its first part) or mapped, or if the consumer cannot be pinned; with
-    /// [`Builder::crash_proof`], if its directory has no room; with [`Builder::recover`], if that
-    /// fails. Then nothing was made, renamed or written over (but what was recovered is).
+    /// - A logger already runs in this process.
+    /// - Another process writes to the file.
+    /// - The file cannot be made, or its first map window cannot be allocated or mapped.
+    /// - An option has an impossible value, or the consumer cannot be pinned to its core.
+    /// - The directory of [`Builder::crash_proof`] has no room, or a recovery
+    ///   ([`Builder::recover`]) fails.
+    ///
+    /// After an error nothing was made, renamed or overwritten. A recovery that succeeded remains.
     pub fn start(mut self) -> Result<Logger, StartError> {
         self.check()?;
         stay_loaded();
@@ -294,11 +311,11 @@ impl Builder {
             self.path = with_infix(&self.path, std::process::id());
         }
         let ring_words = self.ring_words();
-        // From now on nobody else writes there, or renames what is there.
+        // From now on no other logger writes there, or renames the file that is there.
         let target = Target::lock(&self.path)?;
         let recovered = self.recover_last(&target)?;
-        // Whoever wants it recovered does not want it written over: also not what was recovered by a
-        // start that was killed before it came to its own log.
+        // A log whose records were recovered is not overwritten. This includes a recovery by an
+        // earlier start that was killed before it made its own log.
         let was_recovered = |it: &Recovery| it.file.is_some() && it.threads.is_empty();
         if recovered.as_ref().is_some_and(|it| it.records() > 0 || was_recovered(it)) {
             self.overwrite = false;
@@ -331,39 +348,41 @@ impl Builder {
         Ok(Logger { shared, consumer: Some(consumer), path: self.path, generation, recovered })
     }
 
-    /// Recovers what is there already, if that is wanted.
+    /// Recovers the log that is already there, if the program asked for it.
     fn recover_last(&self, target: &Target) -> Result<Option<Recovery>, StartError> {
         let Some(log) = target.found().filter(|_| self.recover) else { return Ok(None) };
         match recover_locked(target.path(), log) {
             Ok(recovery) => Ok(Some(recovery)),
-            // Something else lies there, which is renamed, or written over. Or a process has that log
-            // still, and does not write to it: it is this one, and what its last logger left can be
-            // recovered when it has ended.
+            // Another kind of file is there, which will be renamed or overwritten. Or this process
+            // still has the log open without writing to it: what its last logger left can be
+            // recovered when the process has ended.
             Err(RecoverError::NotALog(_) | RecoverError::InUse(_)) => Ok(None),
             Err(RecoverError::File(path, error)) => Err(StartError::file(&path, error)),
         }
     }
 
     /// Opens the segment, and starts the consumer.
-    /// `discarded`: what is going to be discarded with what is there.
+    ///
+    /// `discarded`: the rings of a dead process that are removed with the log that is there.
     fn begin(
         &self,
         shared: &Arc<Shared>,
         target: Target,
         discarded: Discardable,
     ) -> Result<(JoinHandle<Report>, Standby), StartError> {
-        // Before the file is touched: a consumer that cannot be pinned leaves no trace.
+        // First, before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(shared.clone(), discarded.records())?;
         let segment = self.open_segment(shared, target, discarded)?;
-        // Now, and not by the consumer: critical records may need it before that is ready.
+        // Not left to the consumer: critical records may need the log before the consumer is ready.
         shared.set_log(segment.output.log_file());
         let standby = consumer.standby.clone();
-        // Rings in files say how ticks become time, and of which segment they are.
+        // Ring files name their segment and how ticks become time, which the consumer writes when
+        // it begins.
         let wait = shared.crash_proof().is_some();
         Ok((consumer.begin(segment, wait)?, standby))
     }
 
-    /// Makes what rings in files need, if they are wanted.
+    /// Makes the directory entries that ring files need, if the program asked for ring files.
     fn make_crash_proof(&self, clock: TickSource) -> Result<Option<CrashProof>, StartError> {
         let make = |directory: &PathBuf| {
             CrashProof::new(directory, clock).map_err(|error| StartError::file(directory, error))
@@ -385,7 +404,7 @@ impl Builder {
         Ok(Segment { salt: output.salt(), output })
     }
 
-    /// Makes the consumer's thread, and waits until it is pinned, if it is to be.
+    /// Makes the consumer's thread. If it is to be pinned, waits until it is.
     fn spawn_consumer(&self, shared: Arc<Shared>, discarded: u64) -> Result<Waiting, StartError> {
         let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
         let pin = self.consumer_core;
@@ -406,16 +425,15 @@ impl Builder {
             shared.emergency.set_consumer(std::thread::current());
             let _ = ready.send(pin.map_or(Ok(()), pin_to));
             guard::unblock_in_this_thread();
-            // Nothing is given where pinning failed, or opening the segment.
+            // No segment is given if pinning failed, or opening the segment.
             let Ok(segment) = given.recv() else { return Report::default() };
             let discipline = first_observations(shared.clock);
             let Segment { output, salt } = segment;
             let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
             consumer.set_watch(watch);
             let _ = says_begun.send(());
-            // A panic (of a custom clock, say) must leave no thread waiting, and no record
+            // A panic (of a custom clock, for instance) must leave no thread waiting and no record
             // uncounted.
-            // SAFETY: it stays here until `withdraw`, and this thread alone uses it.
             unsafe {
                 shared.emergency.takeover.offer((&raw mut consumer).cast(), take_over_shipped)
             };
@@ -436,41 +454,40 @@ impl Builder {
     }
 }
 
-/// Drains the rings in the place of the consumer that ships.
+/// Drains the rings in the place of the consumer, of the type that a logger has.
 ///
-/// # Safety
-/// `consumer` is a `Consumer<MappedFile>` that nobody else uses any more.
+/// # Safety `consumer` is a `Consumer<MappedFile>` that no other code uses any more.
 unsafe fn take_over_shipped(consumer: *mut (), request: Option<Request>, deadline_ns: u64) {
     // SAFETY: the caller's promise.
     let consumer = unsafe { &mut *consumer.cast::<Consumer<MappedFile>>() };
     consumer.take_over(request, deadline_ns);
 }
 
-/// What the consumer writes to.
+/// The file that the consumer writes, and the salt of its checksums.
 struct Segment {
     output: MappedFile,
     salt: u32,
 }
 
-/// A consumer that waits for its segment. Dropped, it ends.
+/// A consumer that waits for its segment. If this is dropped, the consumer ends.
 struct Waiting {
     thread: JoinHandle<Report>,
     segment: mpsc::SyncSender<Segment>,
-    /// Something comes when it has its segment, and has compared the clocks.
+    /// Receives a message when the consumer has its segment and has compared the clocks.
     begun: mpsc::Receiver<()>,
     standby: Standby,
 }
 
-/// The thread that stands by for the consumer, if one does.
+/// The standby thread, if the logger has one.
 type Standby = Option<std::thread::Thread>;
 
 impl Waiting {
-    /// Gives it its segment; waits until it has compared the clocks, if that is wanted.
+    /// Gives the consumer its segment. If `wait`, waits until it has compared the clocks.
     fn begin(self, segment: Segment, wait: bool) -> Result<JoinHandle<Report>, StartError> {
         match self.segment.send(segment) {
             Ok(()) => {
                 if wait {
-                    // An error: a custom clock panicked. The consumer says so when it is joined.
+                    // An error means that a custom clock panicked. Joining the consumer reports it.
                     let _ = self.begun.recv();
                 }
                 Ok(self.thread)
@@ -480,13 +497,13 @@ impl Waiting {
     }
 }
 
-/// Tells whoever waits for the consumer that it has ended, also when it panicked.
+/// Tells threads that wait for the consumer that it has ended, even if it panicked.
 struct EndOnDrop(Arc<Shared>, Option<std::thread::Thread>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        // Where it panicked before its first sweep, nobody else has closed the rings. A thread that
-        // waits for room in one is let go.
+        // If the consumer panicked before its first sweep, the rings are still open. Closing them
+        // releases threads that wait for room.
         for ring in self.0.registry.close() {
             ring.state.cursor.close();
             orphans::adopt(Orphan::new(ring.ring, ring.followers.overwriting, ring.state, 0));
@@ -517,7 +534,7 @@ fn pin_to(core: usize) -> Result<(), StartError> {
     }
     #[cfg(target_os = "linux")]
     {
-        // What was asked for is not always what one gets: read it back.
+        // The call may succeed and the system may still choose another core: read the set back.
         let set = rustix::thread::sched_getaffinity(None);
         if !set.is_ok_and(|set| set.count() == 1 && set.is_set(core)) {
             return fail("the system put it on another one");

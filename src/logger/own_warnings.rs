@@ -1,4 +1,7 @@
-//! kymo's own warnings in the log: notices, as records of a thread named `kymo`.
+//! kymo's own warnings in the log: each notice becomes a record of a thread named `kymo`.
+//!
+//! Notices come in from the consumer; records go to a ring of their own, which the consumer reads
+//! like any other.
 
 use crate::argument::Argument;
 use crate::call::{export, hot};
@@ -10,7 +13,8 @@ use crate::thread::producer::Producer;
 /// The capacity of the ring of kymo's own records, in words.
 const RING_WORDS: usize = 1 << 10;
 
-/// Logs notices as warnings, if warnings are logged. The ring is made for the first of them.
+/// Returns a function that logs notices as warnings, if warnings are logged. The first notice makes
+/// the ring.
 pub(crate) fn own_warnings() -> Log {
     let mut own = None;
     Box::new(move |notice, shared| {
@@ -25,7 +29,7 @@ pub(crate) fn own_warnings() -> Log {
     })
 }
 
-/// A warning of kymo's own. Its arguments are variables.
+/// Logs a warning of kymo's own. Its arguments are variables.
 macro_rules! own_warning {
     ($own:expr, $format:literal, $($name:ident)*) => {{
         struct Here;
