@@ -296,7 +296,7 @@ mod tests {
         let mut file = tempfile::tempfile()?;
         io::Write::write_all(&mut file, &[7; 100])?;
         let mut source = Source::stream(Box::new(file));
-        for offset in [200, 1 << 62, 1 << 63, u64::MAX & !7] {
+        for offset in [200, 1 << 62, 1 << 63, !7] {
             source.jump(offset)?;
             source.fill(8)?;
             assert_eq!(source.window(), []);

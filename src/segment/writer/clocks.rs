@@ -72,8 +72,12 @@ impl Clocks {
         }
     }
 
-    pub(crate) fn line(&self, index: usize) -> Option<Clock> {
-        self.lines.get(index).copied()
+    /// A frame that was written before is written again. By its place: ticks of hostile rings, which
+    /// may be any, do not find it.
+    pub(crate) fn repeat(&mut self, index: usize) -> Option<Clock> {
+        let line = *self.lines.get(index)?;
+        self.end = index + 1;
+        Some(line)
     }
 
     /// Those that count behind all of them.
@@ -108,6 +112,8 @@ impl Clocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::writer::frames;
+    use crate::segment::writer::staging::Staging;
 
     fn clocks() -> Clocks {
         let mut clocks = Clocks::default();
@@ -132,13 +138,32 @@ mod tests {
         assert!(!clocks.validity().includes(250));
         assert_eq!(clocks.needed_at(250), 1..5);
         for index in clocks.needed_at(250) {
-            clocks.note(clocks.lines[index]);
+            clocks.repeat(index);
         }
         for (ticks, included) in [(250, true), (599, true), (600, false), (199, false)] {
             assert_eq!(clocks.validity().includes(ticks), included, "{ticks}");
         }
         assert_eq!(clocks.needed_at(7), 0..4);
         assert_eq!(clocks.needed_at(5_000), 6..10);
+    }
+
+    /// Recovery of a hostile ring, whose clock frames had ticks with no order, wrote frames to be
+    /// written before others until the stack was gone.
+    #[test]
+    fn ticks_without_an_order_end() {
+        for seed in 0..50 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut staging = Staging::new(0);
+            for n in 1..200 {
+                let needed = staging.clocks.needed_at(random.u64(..));
+                frames::put_clocks(&mut staging, needed);
+                frames::put_clock(
+                    &mut staging,
+                    &Clock { ticks: random.u64(..), ..Clock::default() },
+                );
+                assert!(staging.len() <= n * (4 + 4 + 1) * 56, "seed {seed}");
+            }
+        }
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub(crate) fn put_clock(staging: &mut Staging, clock: &Clock) {
 /// Writes clock frames that were written before.
 pub(crate) fn put_clocks(staging: &mut Staging, range: Range<usize>) {
     for index in range {
-        if let Some(line) = staging.clocks.line(index) {
-            put_clock(staging, &line);
+        if let Some(line) = staging.clocks.repeat(index) {
+            staging.frame(Kind::Clock, |payload| line.put(payload));
         }
     }
 }
