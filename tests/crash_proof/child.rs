@@ -101,6 +101,22 @@ fn start_in_fork(dir: &Path) {
     assert_eq!(logger.shutdown().written, 5);
 }
 
+/// Becomes another program, which does what this scene says, when the rings hold something of each thread.
+fn become_another(scene: &str, dir: &Path, counters: &Counters) -> ! {
+    use std::os::unix::process::CommandExt;
+    while (0..THREADS).any(|thread| counters.of(DONE + thread).load(Ordering::Acquire) == 0) {
+        std::thread::yield_now();
+    }
+    std::fs::rename(dir.join("counters"), dir.join("counters before")).unwrap();
+    panic!("{}", crate::command(scene, dir).exec());
+}
+
+/// How many records a thread logs that logs few.
+const FEW: u64 = 100;
+
+/// Where it stands that a thread has logged all that it logs.
+const DONE: usize = 400;
+
 /// Logs until it is killed.
 pub fn child(scene: &str, dir: &Path) {
     // It does not outlive a test that fails.
@@ -112,6 +128,13 @@ pub fn child(scene: &str, dir: &Path) {
         _ => {}
     }
     let counters = Counters::map(&dir.join("counters"));
+    if scene == "idle" {
+        counters.of(0).store(1, Ordering::Release);
+        loop {
+            std::thread::park();
+        }
+    }
+    let then = scene.strip_prefix("becoming ");
     let name = if scene == "other" { "other.kymo" } else { "app.kymo" };
     let builder = Logger::builder(dir.join(name)).crash_proof(dir.join("rings"));
     // Small rings and parts of the file, so that both go round often.
@@ -131,6 +154,7 @@ pub fn child(scene: &str, dir: &Path) {
         "removed" | "limited" => builder.overflow(Overflow::Wait { timeout: None }),
         "crashing" => crash_consumer(builder, dir),
         "flight" | "dumped" | "ended" => builder.flight_recorder(Level::Debug, ROUND_BYTES),
+        _ if then.is_some() => stop_consumer(builder, dir),
         "oldest" => builder.overflow(Overflow::OverwriteOldest),
         "oldest stopped" => {
             stop_consumer(builder, dir).overflow_at(Level::Info, Overflow::OverwriteOldest)
@@ -147,6 +171,9 @@ pub fn child(scene: &str, dir: &Path) {
                     std::thread::sleep(Duration::from_millis(1));
                 }
             });
+        }
+        if let Some(then) = then {
+            scope.spawn(|| become_another(then, dir, &counters));
         }
         for thread in 0..THREADS {
             let counters = &counters;
@@ -171,10 +198,19 @@ pub fn child(scene: &str, dir: &Path) {
             };
             let name = format!("thread {thread}");
             let make = move || std::thread::Builder::new().name(name.clone());
-            if scene == "few" {
+            if scene == "few" || then.is_some() {
                 make()
                     .spawn_scoped(scope, move || {
-                        (1..=100).for_each(log);
+                        let stopped = || counters.of(AS_OF_STOP + thread).load(Ordering::Acquire);
+                        let mut next = 1;
+                        while then.is_some() && stopped() == 0 {
+                            log(next);
+                            next += 1;
+                            // The ring does not become full.
+                            std::thread::sleep(Duration::from_millis(1));
+                        }
+                        (next..next + FEW).for_each(log);
+                        counters.of(DONE + thread).store(1, Ordering::Release);
                         loop {
                             std::thread::park();
                         }

@@ -191,6 +191,41 @@ fn a_log_that_lies_does_not_take_the_rings_of_a_running_process() {
     assert_all(&log, &counters);
 }
 
+/// After `exec`, the process has the number and the start time of the one that had logged, and what that had left
+/// could not be recovered as long as it ran.
+#[test]
+fn a_process_that_has_become_another_program() {
+    for then in ["idle", "recovering"] {
+        let dir = scratch();
+        let (log, rings) = (dir.path().join("app.kymo"), dir.path().join("rings"));
+        let counters = dir.path().join("counters");
+        let before = Counters::map(&counters);
+        let mut child = spawn(&format!("becoming {then}"), dir.path());
+        let renamed = dir.path().join("counters before");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !renamed.exists() {
+            assert!(child.try_wait().unwrap().is_none(), "the child has ended");
+            assert!(Instant::now() < deadline, "it does not become another program");
+            std::thread::yield_now();
+        }
+        let after = Counters::map(&counters);
+        wait_for(&mut child, &after, 1);
+        if then == "idle" {
+            assert!(recoverable(&log).records > 0);
+            recover_whole(&log, then);
+            assert_all(&log, &before);
+            assert!(files_in(&rings).is_empty());
+            kill(child);
+        } else {
+            assert_all(&dir.path().join("app.1.kymo"), &before);
+            assert!(matches!(kymo::recover(&log), Err(RecoverError::InUse(_))));
+            kill(child);
+            recover_whole(&log, then);
+            assert_all(&log, &after);
+        }
+    }
+}
+
 /// Files that were left half made stayed for ever. Who makes one has it locked.
 #[test]
 fn what_killed_processes_left_half_made_is_removed_unless_it_is_in_use() {

@@ -54,7 +54,7 @@ struct Ring {
 struct Sites {
     path: PathBuf,
     /// Locked, where the file is to be removed: by the logger that uses it, or by this.
-    _file: Option<File>,
+    file: Option<File>,
     bytes: Vec<u8>,
     problems: Vec<String>,
 }
@@ -98,10 +98,16 @@ impl LeftOver {
             left.rings.extend(ring.flatten());
         }
         let is_alive = |identity: &Identity| mapping::is_alive(identity, &boot);
-        if left.writers(place, boot).any(|writer| is_alive(&writer)) {
+        if left.writers(place, boot).any(|writer| is_alive(&writer)) && !left.is_released(place) {
             return Err(in_use());
         }
         Ok(left)
+    }
+
+    /// Whether the logger has ended although its process runs: that has replaced its program (`exec`). A logger
+    /// has the lock on its file of call sites as long as it runs, and no other program inherits it.
+    fn is_released(&self, place: &Place) -> bool {
+        !self.sites.is_empty() && self.sites.iter().all(|sites| sites.is_released(place))
     }
 
     /// The processes that made the files, as each file says it; of one that says nothing, that of the
@@ -305,14 +311,23 @@ impl Sites {
         }
         let bytes = derived::read(&mut file, u64::MAX, sites::MAX_BYTES, room)?;
         let found = Self::of(bytes, path, place);
-        Ok(found.map(|found| Lookup::Found(Self { _file: Some(file), ..found })))
+        Ok(found.map(|found| Lookup::Found(Self { file: Some(file), ..found })))
     }
 
     /// `None` where it is of another logger of the same process.
     fn of(bytes: Vec<u8>, path: &Path, place: &Place) -> Option<Self> {
         let header = Dictionary::header(&bytes);
         let is_ours = header.is_none_or(|header| header.segment == place.logger);
-        is_ours.then(|| Self { path: path.to_owned(), _file: None, bytes, problems: Vec::new() })
+        is_ours.then(|| Self { path: path.to_owned(), file: None, bytes, problems: Vec::new() })
+    }
+
+    /// Whether it is the logger's, and nobody else has it locked. (On a file system without locks, that is not
+    /// known.)
+    fn is_released(&self, place: &Place) -> bool {
+        let header = Dictionary::header(&self.bytes);
+        let is_locked = |file| lock(file).is_ok_and(|locked| locked == Locked::Here);
+        header.is_some_and(|header| header.segment == place.logger)
+            && self.file.as_ref().is_some_and(is_locked)
     }
 }
 
