@@ -58,6 +58,12 @@ pub enum Notice<'a> {
         /// Why, the last of them.
         error: &'a io::Error,
     },
+    /// There was no memory for a thread's rings, so records were not logged:
+    /// [`unlogged`](crate::unlogged) counts them. Told once a second at most.
+    NoMemory {
+        /// How many records since the last notice of this kind.
+        records: u64,
+    },
     /// The log was written over ([`Builder::overwrite`](crate::Builder::overwrite)) while the rings
     /// of its dead process still held records. They are gone, too. Told once, after the start.
     RecordsDiscarded {
@@ -82,6 +88,9 @@ impl fmt::Display for Notice<'_> {
             }
             Self::RingFileFailed { count, error } => {
                 write!(f, "{count} rings or statements are not safe from SIGKILL: {error}")
+            }
+            Self::NoMemory { records } => {
+                write!(f, "{records} records were not logged: there was no memory for rings")
             }
             Self::RecordsDiscarded { records } => write!(
                 f,
@@ -119,6 +128,9 @@ pub(crate) struct Watch {
     next_ring_files_ns: u64,
     /// How many failures of files of rings were told.
     ring_file_errors: u64,
+    next_no_memory_ns: u64,
+    /// How many rings for which there was no memory were told.
+    ring_errors: u64,
     /// Records that were discarded with the log that was there before, until that is told.
     discarded: u64,
 }
@@ -135,6 +147,8 @@ impl Watch {
             failing: None,
             next_ring_files_ns: 0,
             ring_file_errors: 0,
+            next_no_memory_ns: 0,
+            ring_errors: 0,
             discarded,
         }
     }
@@ -202,6 +216,12 @@ impl<O: Output> Consumer<O> {
         if watch.discarded > 0 {
             let records = std::mem::take(&mut watch.discarded);
             watch.tell(&Notice::RecordsDiscarded { records }, &self.shared);
+        }
+        let errors = self.shared.counters.ring_errors.get();
+        if errors > watch.ring_errors && now_ns >= watch.next_no_memory_ns {
+            watch.next_no_memory_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
+            let records = errors - std::mem::replace(&mut watch.ring_errors, errors);
+            watch.tell(&Notice::NoMemory { records }, &self.shared);
         }
         let errors = self.shared.counters.ring_file_errors.get();
         if errors > watch.ring_file_errors

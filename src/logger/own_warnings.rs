@@ -79,6 +79,11 @@ fn log(own: &mut Producer, notice: &Notice<'_>) {
                 count error
             );
         }
+        Notice::NoMemory { records } => own_warning!(
+            own,
+            "{records} records were not logged: there was no memory for rings",
+            records
+        ),
         Notice::RecordsDiscarded { records } => own_warning!(
             own,
             "the log of a killed process was written over, and {records} records in its rings were \

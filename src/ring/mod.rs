@@ -44,6 +44,7 @@ mod tests;
 pub use consumer::Consumer as WordConsumer;
 pub use producer::Producer as WordProducer;
 
+use std::collections::TryReserveError;
 use std::io;
 use std::path::Path;
 
@@ -98,13 +99,22 @@ pub const fn bytes(header: u64) -> usize {
 /// Makes a ring of at least this many words (see [`storage::memory::capacity_for`]), all of them
 /// written once, so that its memory is there.
 pub fn ring(words: usize) -> (WordProducer, WordConsumer) {
+    try_ring(words).expect("memory for a ring")
+}
+
+/// As [`ring`].
+///
+/// # Errors
+///
+/// If there is no memory for it.
+pub fn try_ring(words: usize) -> Result<(WordProducer, WordConsumer), TryReserveError> {
     let capacity_words = storage::memory::capacity_for(words);
     let identity = Identity { capacity_words, ..Default::default() };
-    let ring = storage::memory::Ring::on_heap(identity);
+    let ring = storage::memory::Ring::try_on_heap(identity)?;
     #[cfg(kymo_loom)]
     let ring = ring.with_hidden_words();
     let (producer, consumer, _) = storage::bounded(ring);
-    (producer, consumer)
+    Ok((producer, consumer))
 }
 
 /// Makes a ring in a file in this directory.

@@ -56,6 +56,9 @@ pub struct Stats {
     /// How often a thread's ring, or a statement, could not be put into a file: those records do not
     /// survive a `SIGKILL`. See [`Builder::crash_proof`](crate::Builder::crash_proof).
     pub ring_file_errors: u64,
+    /// How often there was no memory for a thread's rings. The records of these calls are counted by
+    /// [`unlogged`](crate::unlogged); the thread's next call tries again.
+    pub ring_errors: u64,
 }
 
 impl Stats {
@@ -167,6 +170,7 @@ pub(crate) struct Counters {
     pub(crate) dumps: Counter,
     pub(crate) dumped: Counter,
     pub(crate) ring_file_errors: Counter,
+    pub(crate) ring_errors: Counter,
 }
 
 #[derive(Default)]
@@ -232,6 +236,7 @@ impl Counters {
             dumps: self.dumps.get(),
             dumped: self.dumped.get(),
             ring_file_errors: self.ring_file_errors.get(),
+            ring_errors: self.ring_errors.get(),
         }
     }
 

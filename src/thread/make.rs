@@ -1,12 +1,14 @@
 //! Makes a thread's producer: its rings, and what it shares with the consumer.
 
+use std::collections::TryReserveError;
+
 use crate::process::fork;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::recorders::{Followers, Recorders};
-use crate::ring::ring;
 use crate::ring::storage::layout::{Identity, Mode as RingMode, Purpose};
 use crate::ring::storage::memory::{Ring, capacity_for};
 use crate::ring::storage::overwriting::{Follower, Recorder};
+use crate::ring::try_ring;
 use crate::shared::Shared;
 use crate::shared::registry::NewRing;
 use crate::shared::state::RingState;
@@ -22,7 +24,7 @@ impl Shared {
     }
 
     /// A producer for the calling thread, with rings for its recorded levels; `None` if the logger
-    /// has just ended.
+    /// has just ended, or if there is no memory for the rings, which is counted.
     pub(crate) fn make_producer(
         self: &Arc<Self>,
         ring_words: usize,
@@ -32,7 +34,7 @@ impl Shared {
         if self.registry.is_closed() {
             return None;
         }
-        match rings(self, ring_words, &thread) {
+        match self.or_count(rings(self, ring_words, &thread))? {
             Some(rings) => {
                 let state = RingState::new(self, ring_words, thread).with_recorders(self);
                 self.make(state, rings)
@@ -48,6 +50,14 @@ impl Shared {
         thread: ThreadInfo,
     ) -> Option<Producer> {
         self.make(RingState::new(self, ring_words, thread), Default::default())
+    }
+
+    /// Counts where there was no memory.
+    fn or_count<T>(&self, made: Result<T, TryReserveError>) -> Option<T> {
+        if made.is_err() {
+            self.counters.ring_errors.increment();
+        }
+        made.ok()
     }
 
     fn make(
@@ -66,9 +76,10 @@ impl Shared {
         };
         let any_in_file = in_file.is_some() || followers.any_in_file();
         let state = if any_in_file { state.in_file() } else { state };
-        let (producer, consumer) = in_file
-            .or_else(|| self.registry.spare(state.ring_words))
-            .unwrap_or_else(|| ring(state.ring_words));
+        let (producer, consumer) = match in_file.or_else(|| self.registry.spare(state.ring_words)) {
+            Some(ring) => ring,
+            None => self.or_count(try_ring(state.ring_words))?,
+        };
         let state = Arc::new(state);
         if !self.registry.add(NewRing { ring: consumer, followers, state: state.clone() }) {
             return None;
@@ -80,27 +91,35 @@ impl Shared {
     }
 }
 
+/// The rings of a thread's recorded levels: both ends.
+type Rings = (Option<Box<Recorders>>, Followers);
+
 /// The rings of a thread's recorded levels, `None` where there are no such levels.
+///
+/// # Errors
+/// If there is no memory for one of them.
 fn rings(
     shared: &Shared,
     ring_words: usize,
     thread: &ThreadInfo,
-) -> Option<(Option<Box<Recorders>>, Followers)> {
+) -> Result<Option<Rings>, TryReserveError> {
     let ring = |words, purpose| {
         let in_file = shared.in_file(|files| files.recorder(words, purpose, thread, shared.clock));
-        in_file.unwrap_or_else(|| on_heap(words, purpose))
+        in_file.map_or_else(|| on_heap(words, purpose), Ok)
     };
     // The flight recorder first: a recovery, which sees one alone where the thread has ended, relies
     // on it.
     let flight = shared.policies.flight.map(|flight| ring(flight.words, Purpose::FlightRecorder));
+    let flight = flight.transpose()?;
     let overwriting = shared.policies.overwrites_any().then(|| ring(ring_words, Purpose::Log));
+    let overwriting = overwriting.transpose()?;
     if overwriting.is_none() && flight.is_none() {
-        return None;
+        return Ok(None);
     }
     let (log_recorder, log_follower) = overwriting.unzip();
     let (flight_recorder, mut flight_follower) = flight.unzip();
     // A dump in a process that crashes is not to ask for memory.
-    flight_follower.iter_mut().for_each(Follower::provide);
+    flight_follower.iter_mut().try_for_each(Follower::provide)?;
     let recorders = Recorders {
         clock: shared.clock,
         overwriting: log_recorder,
@@ -108,12 +127,12 @@ fn rings(
         generation: fork::generation(),
     };
     let followers = Followers { overwriting: log_follower, flight: flight_follower };
-    Some((Some(Box::new(recorders)), followers))
+    Ok(Some((Some(Box::new(recorders)), followers)))
 }
 
-fn on_heap(words: usize, purpose: Purpose) -> (Recorder, Follower) {
+fn on_heap(words: usize, purpose: Purpose) -> Result<(Recorder, Follower), TryReserveError> {
     let capacity_words = capacity_for(words);
     let mode = RingMode::Overwriting;
     let identity = Identity { capacity_words, mode, purpose, ..Identity::default() };
-    crate::ring::storage::overwriting(Ring::on_heap(identity))
+    Ok(crate::ring::storage::overwriting(Ring::try_on_heap(identity)?))
 }

@@ -8,6 +8,7 @@
 //! ring's file, and are asked not to write to it, or to make it shorter, while its process lives.
 //! (A file shared with a process that does so is as little sound as any other mapping.)
 
+use std::collections::TryReserveError;
 use std::ptr::NonNull;
 
 use crate::ring::WORD_BYTES;
@@ -80,12 +81,29 @@ impl Ring {
     /// [`capacity_for`] answers.
     #[cfg(not(kymo_loom))]
     pub fn on_heap(identity: Identity) -> Self {
-        let pages = ring_bytes(identity.capacity_words).div_ceil(HEADER_BYTES as u64) as usize;
-        let mut pages = vec![Page { _bytes: [0; HEADER_BYTES] }; pages];
+        Self::try_on_heap(identity).expect("memory for a ring")
+    }
+
+    /// As [`Ring::on_heap`].
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for it.
+    #[cfg(not(kymo_loom))]
+    pub fn try_on_heap(identity: Identity) -> Result<Self, TryReserveError> {
+        let count = ring_bytes(identity.capacity_words).div_ceil(HEADER_BYTES as u64) as usize;
+        let mut pages = Vec::<Page>::new();
+        pages.try_reserve_exact(count)?;
+        // Not by values of pages, which a debug build copies on the stack.
+        // SAFETY: so many were reserved.
+        unsafe { pages.as_mut_ptr().write_bytes(0, count) };
+        // SAFETY: so many are there, and all zero, as a page may be.
+        unsafe { pages.set_len(count) };
         let start = NonNull::new(pages.as_mut_ptr()).expect("a vector is somewhere").cast();
         // SAFETY: the pages are zero, aligned to 4096, as long as the ring's memory at least, and
         // kept by it.
-        unsafe { Self::in_memory(identity, start, Memory::Heap { _pages: pages }) }
+        let ring = unsafe { Self::in_memory(identity, start, Memory::Heap { _pages: pages }) };
+        Ok(ring)
     }
 
     /// Makes a ring in a mapping of a file that is all zero.
@@ -125,6 +143,12 @@ impl Ring {
             unsafe { to.copy_from_nonoverlapping(NonNull::from(&copy).cast(), copy.len()) };
         }
         ring
+    }
+
+    /// Makes a ring for a model.
+    #[cfg(kymo_loom)]
+    pub fn try_on_heap(identity: Identity) -> Result<Self, TryReserveError> {
+        Ok(Self::on_heap(identity))
     }
 
     /// Makes a ring for a model.

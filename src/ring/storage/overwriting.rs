@@ -27,6 +27,7 @@
 //! (`ByClass`). They are not in the ring's memory, so that whoever recovers it from a file knows
 //! only the sum.
 
+use std::collections::TryReserveError;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -385,8 +386,12 @@ impl Follower {
     }
 
     /// Provides for the memory of the longest copy, so that none has to be had later.
-    pub fn provide(&mut self) {
-        self.copied.reserve_exact(self.ring.capacity() as usize);
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn provide(&mut self) -> Result<(), TryReserveError> {
+        self.copied.try_reserve_exact(self.ring.capacity() as usize)
     }
 
     /// Copies all that was published since the last copy and has not been overwritten, if all of that
