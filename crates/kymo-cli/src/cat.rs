@@ -10,7 +10,7 @@ use crate::filter;
 use crate::format;
 use crate::input::Inputs;
 use crate::interrupt;
-use crate::latest;
+use crate::latest::Latest;
 use crate::outcome::{self, Outcome, complain};
 use crate::output::{Closed, Output};
 use crate::progress::Progress;
@@ -70,18 +70,19 @@ impl Cat {
     fn cat(self) -> Outcome {
         let mut outcome = Outcome::Nothing;
         let mut filter = self.filter.build(&Reference::now(self.format.zone().clone()));
+        let mut latest = Latest::default();
         // What stands around the last ones may be older than any of them.
         if let Some(last) = self.selection.last()
             && !self.selection.wants_context()
             && !matches!(self.order, Order::Written)
         {
-            let since = latest::since(&self.files, &mut filter, last);
-            since.into_iter().for_each(|since| filter.narrow_since(since));
+            latest = Latest::of(&self.files, &mut filter, last);
+            latest.since.into_iter().for_each(|since| filter.narrow_since(since));
         }
         let order = self.order.into();
         let has_context = self.selection.wants_context();
         let options = || {
-            let options = Options::new().order(order);
+            let options = latest.narrow(Options::new().order(order));
             // What the reader leaves out cannot be context.
             if has_context { filter.narrow(options) } else { filter.push_down(options) }
         };

@@ -1,15 +1,16 @@
-//! Where the last records of files begin, by the indexes of the files: so that the end of a long log
-//! is shown without reading all of it.
+//! Where the last records of files begin, by the indexes of the files, or the headers of their frames: so
+//! that the end of a long log is shown without reading all of it.
 //!
 //! A time is chosen that leaves out all but the last MiB, and the records from there on that pass the
-//! filters are counted; where they are too few, eight times as much is looked at. What is older than
+//! filters are counted; where they are too few, four times as much is looked at. What is older than
 //! that time cannot be among the last, so the result is that of reading everything.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kymo_query::Filter;
-use kymo_reader::{Directory, Event, Options, Stretch};
+use kymo_reader::{Directory, Event, Options, Stretch, Stretches};
 
 use crate::input::identity;
 use crate::interrupt;
@@ -18,28 +19,72 @@ use crate::interrupt;
 const FIRST_BYTES: u64 = 1 << 20;
 
 /// By how much more is looked at if that was too little.
-const FACTOR: u64 = 8;
+const FACTOR: u64 = 4;
 
-/// A time such that the last so many records that pass `filter` in these files are not older; `None`
-/// where everything has to be read. Files without an index do not matter: their records come on top.
-pub fn since(paths: &[PathBuf], filter: &mut Filter, records: u64) -> Option<i64> {
-    let logs = logs(paths);
-    let stretches: Vec<Vec<Stretch>> = logs.iter().map(|log| stretches(log)).collect();
-    let mut all: Vec<Stretch> = stretches.iter().flatten().copied().collect();
-    let until = filter.range().1.unwrap_or(i64::MAX);
-    all.retain(|stretch| stretch.oldest_ns < until);
-    all.sort_unstable_by_key(|stretch| std::cmp::Reverse(stretch.oldest_ns));
-    let mut wanted_bytes = FIRST_BYTES;
-    while let Some(since) = since_of(&all, wanted_bytes)
-        && !interrupt::requested()
-    {
-        let indexed = logs.iter().zip(&stretches).filter(|(_, stretches)| !stretches.is_empty());
-        if count(indexed.map(|(log, _)| log), filter, since, records) >= records {
-            return Some(since);
+/// Where to begin to read.
+#[derive(Clone, Default)]
+pub struct Latest {
+    /// The records that are wanted are not older; `None` where everything has to be read.
+    pub since: Option<i64>,
+    stretches: Arc<[Stretches]>,
+}
+
+impl Latest {
+    /// Where to begin for the last so many records that pass `filter` in these files. Files of which
+    /// nothing is known do not matter: their records come on top.
+    pub fn of(paths: &[PathBuf], filter: &mut Filter, records: u64) -> Self {
+        let logs = logs(paths);
+        let stretches: Vec<Stretches> = logs.iter().map(|log| stretches(log)).collect();
+        let mut all: Vec<Stretch> = stretches.iter().flatten().copied().collect();
+        let known = logs.iter().zip(&stretches).filter(|(_, stretches)| !stretches.is_empty());
+        let known: Vec<&PathBuf> = known.map(|(log, _)| log).collect();
+        let mut latest = Self { since: None, stretches: stretches.clone().into() };
+        let until = filter.range().1.unwrap_or(i64::MAX);
+        all.retain(|stretch| stretch.oldest_ns < until);
+        all.sort_unstable_by_key(|stretch| std::cmp::Reverse(stretch.oldest_ns));
+        let mut wanted_bytes = FIRST_BYTES;
+        while let Some(since) = since_of(&all, wanted_bytes)
+            && !interrupt::requested()
+        {
+            if latest.count(&known, filter, since, records) >= records {
+                latest.since = Some(since);
+                break;
+            }
+            wanted_bytes = wanted_bytes.saturating_mul(FACTOR);
         }
-        wanted_bytes = wanted_bytes.saturating_mul(FACTOR);
+        latest
     }
-    None
+
+    /// Leaves out what is known to be older.
+    pub fn narrow<'a>(&self, options: Options<'a>) -> Options<'a> {
+        let options = options.stretches(Arc::clone(&self.stretches));
+        match self.since {
+            Some(since) => options.skip_older(since),
+            None => options,
+        }
+    }
+
+    /// How many records from this time on pass the filter, up to `enough`.
+    fn count(&self, logs: &[&PathBuf], filter: &mut Filter, since: i64, enough: u64) -> u64 {
+        let mut found = 0;
+        for (file, log) in logs.iter().enumerate() {
+            let since = filter.range().0.map_or(since, |asked| asked.max(since));
+            let options = filter.push_down(Options::new()).since(since).snapshot(true);
+            // What cannot be read is told when it is read for good.
+            let options = options.stretches(Arc::clone(&self.stretches));
+            let Ok(mut reader) = options.open(log) else { continue };
+            while found < enough
+                && !interrupt::requested()
+                && let Ok(Some(event)) = reader.next_event()
+            {
+                if let Event::Record(record) = &event {
+                    found += u64::from(filter.admits(file, record));
+                }
+            }
+        }
+        filter.forget_files();
+        found
+    }
 }
 
 /// A time such that what is younger takes at least so many bytes; `None` where that is everything.
@@ -54,32 +99,6 @@ fn since_of(youngest_first: &[Stretch], wanted_bytes: u64) -> Option<i64> {
     None
 }
 
-/// How many records from this time on pass the filter, up to `enough`.
-fn count<'l>(
-    logs: impl Iterator<Item = &'l PathBuf>,
-    filter: &mut Filter,
-    since: i64,
-    enough: u64,
-) -> u64 {
-    let mut found = 0;
-    for (file, log) in logs.enumerate() {
-        let since = filter.range().0.map_or(since, |asked| asked.max(since));
-        let options = filter.push_down(Options::new()).since(since).snapshot(true);
-        // What cannot be read is told when it is read for good.
-        let Ok(mut reader) = options.open(log) else { continue };
-        while found < enough
-            && !interrupt::requested()
-            && let Ok(Some(event)) = reader.next_event()
-        {
-            if let Event::Record(record) = &event {
-                found += u64::from(filter.admits(file, record));
-            }
-        }
-    }
-    filter.forget_files();
-    found
-}
-
 fn logs(paths: &[PathBuf]) -> Vec<PathBuf> {
     let logs = paths.iter().flat_map(|path| match path.is_dir() {
         true => Directory::read(path).map(|directory| directory.logs).unwrap_or_default(),
@@ -90,10 +109,10 @@ fn logs(paths: &[PathBuf]) -> Vec<PathBuf> {
     logs.filter(is_new).collect()
 }
 
-/// Those of a file; none where it has no index.
-pub fn stretches(log: &Path) -> Vec<Stretch> {
+/// Those of a file; none where they are not known.
+fn stretches(log: &Path) -> Stretches {
     if log.as_os_str() == "-" {
-        return Vec::new();
+        return Stretches::default();
     }
     let reader = Options::new().snapshot(true).open(log);
     reader.and_then(|mut reader| reader.stretches()).unwrap_or_default()

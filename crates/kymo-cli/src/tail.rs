@@ -19,7 +19,7 @@ use kymo_reader::Directory;
 use crate::filter;
 use crate::format;
 use crate::interrupt;
-use crate::latest;
+use crate::latest::Latest;
 use crate::outcome::{Outcome, complain};
 use crate::output::{Closed, Output};
 use crate::progress::Progress;
@@ -89,8 +89,8 @@ struct Work {
     follow_name: bool,
     /// The number of the next file.
     next_number: usize,
-    /// What is older in files that were closed need not be read at first.
-    since: Option<i64>,
+    /// What is older need not be read at first.
+    latest: Latest,
 }
 
 /// What the user named.
@@ -123,7 +123,7 @@ impl Tail {
         interrupt::watch();
         let mut filter = self.filter.build(&Reference::now(self.format.zone().clone()));
         let follow = self.follow || self.follow_name;
-        let since = latest::since(&self.paths, &mut filter, self.lines as u64);
+        let latest = Latest::of(&self.paths, &mut filter, self.lines as u64);
         let lines = match self.format.build(0) {
             Ok(lines) => lines,
             Err(contradiction) => {
@@ -149,7 +149,7 @@ impl Tail {
             follow,
             follow_name: self.follow_name,
             next_number: 0,
-            since,
+            latest,
         };
         if let Err(Closed(closed)) = work.run() {
             work.outcome.add(closed);
@@ -316,8 +316,8 @@ impl Work {
             return;
         }
         let number = self.next_number;
-        let since = self.since.filter(|_| at_first);
-        match Source::open(path, index, number, (self.follow, since), self.batch.filter()) {
+        let latest = if at_first { self.latest.clone() } else { Latest::default() };
+        match Source::open(path, index, number, (self.follow, latest), self.batch.filter()) {
             Ok(source) => {
                 self.batch.add_file();
                 self.next_number += 1;

@@ -15,7 +15,7 @@ const START_NS: i64 = 1_700_000_000_000_000_000;
 /// A file of some MiB, closed, with an index. Every hundredth record is a warning; the very first
 /// records are damaged, which shows if they are read.
 fn long(turn: &Turn, name: &str, thread: &str, from: u64) -> PathBuf {
-    let mut file = Segment::new(7);
+    let mut file = Segment::of(if from == 0 { 7 } else { 8 }, 0);
     let pad = "x".repeat(200);
     let types = [("n", Type::U64), ("pad", Type::Str)];
     file.clock(START_NS).thread(0, thread);
@@ -98,4 +98,80 @@ fn a_comparison_of_the_time_is_a_range() {
         assert_eq!(numbers, expected.collect::<Vec<_>>(), "{expression}");
         assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{expression}");
     }
+}
+
+/// `kymo tail` and `--last` decoded all of a log without an index: one that is being written, or whose
+/// process was killed. Now what they print is the same, and damage at the beginning is not met.
+#[test]
+fn the_last_records_of_a_log_without_an_index() {
+    let turn = Turn::take();
+    let live = turn.path("live.kymo");
+    let logger = kymo::Logger::builder(&live).start().unwrap();
+    // One thread logged long ago, others at one time, in turns that differ.
+    kymo::warn!(target: "early", "first {}", 0);
+    std::thread::scope(|scope| {
+        for thread in 0..3_u64 {
+            let log = move || {
+                for n in 0..8_000_u64 {
+                    if n % 100 == 7 {
+                        kymo::warn!("{n} of {thread}, which is slow");
+                    } else {
+                        kymo::info!("{n} of {thread}, {}", "and what else is to be said".repeat(8));
+                    }
+                    if n % (1_000 + 100 * thread) == 0 {
+                        kymo::flush();
+                    }
+                }
+            };
+            std::thread::Builder::new()
+                .name(format!("w{thread}"))
+                .spawn_scoped(scope, log)
+                .unwrap();
+        }
+    });
+    kymo::flush();
+    kymo::error!(target: "late", "{} too late", "a call site that is new");
+    kymo::flush();
+    // Damage: in a block in the first MiB.
+    let mut reader = kymo_reader::Reader::open(&live).unwrap();
+    let at = std::iter::from_fn(|| {
+        let record = reader.next_record().unwrap()?;
+        Some(record.block_offset() + 64)
+    });
+    let mut at = at;
+    let at = at.find(|&at| at > 8_000).unwrap();
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&live).unwrap();
+    let mut byte = [0];
+    std::os::unix::fs::FileExt::read_exact_at(&file, &mut byte, at).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[byte[0] ^ 1], at).unwrap();
+    let killed = turn.path("killed.kymo");
+    std::fs::copy(&live, &killed).unwrap();
+    let command = |name: &str, log: &Path, args: &[&str]| {
+        let mut all: Vec<&dyn AsRef<OsStr>> =
+            vec![&name, &"--format={time} {thread} {message}", &log];
+        args.iter().for_each(|arg| all.push(arg));
+        run(&all)
+    };
+    for log in [&live, &killed] {
+        for filter in [&[][..], &["--level=warn"], &["--thread=w1"], &["--where", "n < 7000"]] {
+            let everything = command("cat", log, filter);
+            assert_eq!(everything.code, Some(2), "it is damaged");
+            let all: Vec<&str> = everything.out.lines().collect();
+            for last in [1, 10, 50] {
+                let expected = &all[all.len() - last..];
+                let last = last.to_string();
+                for (name, option) in [("cat", "--last"), ("tail", "-n")] {
+                    let ran = command(name, log, &[filter, &[option, &last]].concat());
+                    let shown: Vec<&str> = ran.out.lines().collect();
+                    assert_eq!(shown, expected, "{name} {option} {last} {filter:?}");
+                    assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{name} {log:?} {filter:?}");
+                }
+            }
+        }
+    }
+    // Of a log whose writer is gone, following prints these, and says so.
+    let ran = command("tail", &killed, &["-f", "-n3"]);
+    assert_eq!(ran.out, command("tail", &killed, &["-n3"]).out);
+    assert!(ran.err.ends_with("the writer has gone\n"), "{}", ran.err);
+    drop(logger);
 }

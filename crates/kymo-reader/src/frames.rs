@@ -207,6 +207,26 @@ impl<'a> Frames<'a> {
         Ok(valid.then_some(header.kind))
     }
 
+    /// The header of the frame that is said to begin at `offset`, and the first bytes of its payload,
+    /// unchecked; `None` where the bytes end before that. At least `probe` bytes are read with it.
+    /// [`Frames::jump`] must follow.
+    pub(super) fn head_at(
+        &mut self,
+        offset: u64,
+        probe: u64,
+    ) -> Result<Option<(FrameHeader, &[u8])>, Error> {
+        /// Of a block: its thread, at least.
+        const HEAD_BYTES: usize = 24;
+        self.source.set_limit(offset.saturating_add(probe).min(self.limit));
+        self.move_to(offset)?;
+        self.fill(HEAD_BYTES)?;
+        let window = self.source.window();
+        let Some(header) = window.first_chunk().map(FrameHeader::from_bytes) else {
+            return Ok(None);
+        };
+        Ok(Some((header, &window[FRAME_HEADER_BYTES..window.len().min(HEAD_BYTES)])))
+    }
+
     /// The next `len` bytes, or as many as there are. [`Frames::jump`] must follow.
     pub(super) fn peek(&mut self, len: usize) -> Result<&[u8], Error> {
         self.fill(len)?;

@@ -126,6 +126,7 @@ mod record;
 mod render;
 mod report;
 mod rescued;
+mod scan;
 mod seek;
 mod segment;
 mod side;
@@ -156,7 +157,7 @@ pub use open::{is_locked, open as open_file};
 pub use options::{Options, Order};
 pub use record::{Arguments, PassedOver, Record};
 pub use report::{Ending, HeaderState, Report};
-pub use seek::Stretch;
+pub use seek::{Stretch, Stretches};
 pub use template::{Template, TemplateError};
 pub use types::Type;
 pub use value::{
@@ -373,15 +374,20 @@ impl<'a> Reader<'a> {
         self.segment.dictionary.threads()
     }
 
-    /// The stretches of the file in order, with the times in each. Use them to choose
-    /// [`Options::since`], so that no more is read than is needed.
+    /// The stretches of the file, from its beginning to its end, and the times in each; to choose
+    /// [`Options::since`] or [`Options::skip_older`] by, so that not more is read than is needed.
     ///
-    /// Empty if the file has no index: it was not closed, is a stream, or its index is damaged. Ask
-    /// before the first event.
+    /// A file that was closed has an index that tells. Of one that was not, the headers of all frames
+    /// are looked at, which takes a microsecond for each, and the last record of each thread before
+    /// some places; then the stretches get shorter towards the end. Only what has its place in its
+    /// thread's order is known to be in these times: no mark, and no record of a dump. Empty if the
+    /// file is a stream, has a clock of the program's own, or is damaged where it is looked at.
+    ///
+    /// To be asked before the first event.
     ///
     /// # Errors
     /// If reading fails.
-    pub fn stretches(&mut self) -> Result<Vec<Stretch>, Error> {
+    pub fn stretches(&mut self) -> Result<Stretches, Error> {
         self.segment.stretches()
     }
 

@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::dictionary::CallSite;
 use super::error::Error;
 use super::frames::{Extent, Frames};
 use super::merge::Merger;
 use super::report::Report;
-use super::seek::Window;
+use super::seek::{Stretches, Window};
 use super::segment::{Filter, Segment};
 use super::source::{Forward, Input, Source};
 use super::{Mode, Reader, head, open};
@@ -50,6 +51,9 @@ pub struct Options<'a> {
     snapshot: bool,
     limit_bytes: usize,
     window: Window,
+    /// What is older need not be read, where the stretches say where it ends.
+    skipped_until_ns: i64,
+    stretches: Arc<[Stretches]>,
     /// Nothing past this offset is read.
     end: Option<u64>,
     filter: Filter<'a>,
@@ -70,6 +74,8 @@ impl<'a> Options<'a> {
             snapshot: false,
             limit_bytes: 64 << 20,
             window: Window::ALL,
+            skipped_until_ns: i64::MIN,
+            stretches: Arc::default(),
             end: None,
             filter: Box::new(|_| true),
         }
@@ -169,6 +175,40 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// Begins as late in the file as possible so that nothing that is left out is as young as this, in
+    /// nanoseconds since 1970-01-01T00:00:00Z. Only whole [stretches](Options::stretches) are left
+    /// out, so older records may come. Works while [following](Options::follow), too. Default: nothing
+    /// is left out.
+    pub fn skip_older(mut self, time_ns: i64) -> Self {
+        self.skipped_until_ns = time_ns;
+        self
+    }
+
+    /// Takes what [`Reader::stretches`] of this file, among others, has found, for
+    /// [`Options::skip_older`] and [`Options::since`]. Stretches of other files change nothing.
+    ///
+    /// ```
+    /// use kymo_reader::{Options, Reader};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// # let logger = kymo::Logger::builder(&path).start()?;
+    /// # kymo::info!("hello");
+    /// # kymo::flush();
+    /// // The end of a log that is being written, 256 KiB or more of it.
+    /// let stretches = [Reader::open(&path)?.stretches()?];
+    /// let last = stretches[0].iter().last().map_or(i64::MIN, |stretch| stretch.oldest_ns);
+    /// let options = Options::new().snapshot(true).skip_older(last);
+    /// let mut reader = options.stretches(stretches.into()).open(&path)?;
+    /// # assert!(reader.next_record()?.is_some());
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stretches(mut self, stretches: Arc<[Stretches]>) -> Self {
+        self.stretches = stretches;
+        self
+    }
+
     /// Reads, in the order of the file, only records that are also between these times, both included,
     /// and only up to this offset.
     pub(super) fn survey(mut self, (first_ns, last_ns): (i64, i64), end: u64) -> Self {
@@ -262,8 +302,17 @@ impl<'a> Options<'a> {
         if !self.follow {
             segment.last_dumps = head.last_dumps;
         }
-        if !self.window.is_all() && !self.follow {
-            segment.seek()?;
+        let id = segment.header.segment;
+        let known = self.stretches.iter().filter_map(|known| known.places_of(id, head.committed));
+        let places = known.max_by_key(|places| places.end).cloned();
+        let asked = if self.follow { Window::ALL } else { self.window };
+        match places {
+            Some(places) => {
+                let first_ns = asked.first_ns.max(self.skipped_until_ns);
+                segment.seek_to(&places, Window { first_ns, ..asked })?;
+            }
+            None if !asked.is_all() => segment.seek()?,
+            None => {}
         }
         let mode = match self.order {
             Order::Written => Mode::Written(Box::default()),

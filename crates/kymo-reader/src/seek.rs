@@ -2,11 +2,14 @@
 //!
 //! Nothing depends on the index. Where there is none, or it is damaged, or one of the frames that
 //! it names is not there, everything is read; and what is read is compared with the range, record
-//! by record. (An index with the right checksum that says what is not true can keep records from
+//! by record. A file that was not closed has none: there `scan` finds out where a reader can begin,
+//! for those who want only its end. (An index with the right checksum that says what is not true can keep records from
 //! being found. Whoever can write it can leave the records out as well.)
 //!
 //! INV-1: the frames that an index names are looked at in time that is linear in the length of the
 //! file: they may not overlap.
+
+use std::sync::Arc;
 
 use super::error::Error;
 use super::segment::Segment;
@@ -72,23 +75,78 @@ pub struct Stretch {
     pub newest_ns: i64,
 }
 
+/// The [stretches](super::Reader::stretches) of a file, from its beginning to its end, and how to
+/// begin at each: for [`Options::stretches`](super::Options::stretches). Empty if that is not known.
+#[derive(Clone, Debug, Default)]
+pub struct Stretches {
+    list: Vec<Stretch>,
+    segment: [u8; 16],
+    places: Option<Arc<Places>>,
+}
+
+/// Where a reader can begin in a segment.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) index: Index,
+    /// Where the index frame begins; where there is none, the end of what was looked at.
+    pub(super) end: u64,
+    /// The segment has no index frame: this was made from its frames.
+    pub(super) is_made: bool,
+}
+
+impl Stretches {
+    /// The stretches, in the order of the file.
+    pub fn iter(&self) -> std::slice::Iter<'_, Stretch> {
+        self.list.iter()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The places, if they are those of this segment, of which so much is committed. (A copy of it may
+    /// be shorter.)
+    pub(super) fn places_of(&self, segment: [u8; 16], committed: u64) -> Option<&Arc<Places>> {
+        let is_this = segment == self.segment && segment != [0; 16];
+        self.places.as_ref().filter(|places| is_this && places.end <= committed)
+    }
+}
+
+impl<'s> IntoIterator for &'s Stretches {
+    type Item = &'s Stretch;
+    type IntoIter = std::slice::Iter<'s, Stretch>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 impl Segment<'_> {
-    /// The stretches that the index tells of, without moving.
-    pub(super) fn stretches(&mut self) -> Result<Vec<Stretch>, Error> {
+    /// The stretches that the index tells of, or, where there is none, the frames; without moving.
+    pub(super) fn stretches(&mut self) -> Result<Stretches, Error> {
         if !self.frames.can_jump() {
-            return Ok(Vec::new());
+            return Ok(Stretches::default());
         }
         let here = self.frames.offset();
-        let index = self.find_index()?;
+        let places = match self.find_index()? {
+            Some((index, end)) => Some(Places { index, end, is_made: false }),
+            None => self.scan()?,
+        };
         self.frames.jump(here)?;
-        let Some((Index { steps, .. }, at)) = index else { return Ok(Vec::new()) };
-        let ends = steps.iter().skip(1).map(|step| step.offset).chain([at]);
+        let Some(places) = places else { return Ok(Stretches::default()) };
+        let steps = &places.index.steps;
+        let ends = steps.iter().skip(1).map(|step| step.offset).chain([places.end]);
         let stretch = |(step, end): (&Step, u64)| Stretch {
             bytes: end.saturating_sub(step.offset),
             oldest_ns: step.oldest_ns,
             newest_ns: step.newest_ns,
         };
-        Ok(steps.iter().zip(ends).map(stretch).collect())
+        Ok(Stretches {
+            list: steps.iter().zip(ends).map(stretch).collect(),
+            segment: self.header.segment,
+            places: Some(Arc::new(places)),
+        })
     }
 
     /// Goes to where the range of time begins, if there is an index that tells.
@@ -96,12 +154,21 @@ impl Segment<'_> {
         if !self.frames.can_jump() {
             return Ok(());
         }
-        if let Some((index, at)) = self.find_index()?
-            && self.begin_by(&index, at)?
+        if let Some((index, end)) = self.find_index()?
+            && self.begin_by(&Places { index, end, is_made: false }, self.window)?
         {
             return Ok(());
         }
         self.frames.jump(HEADER_BYTES as u64)
+    }
+
+    /// Goes to the last of these places before which everything is older than the beginning of the
+    /// range.
+    pub(super) fn seek_to(&mut self, places: &Places, window: Window) -> Result<(), Error> {
+        if self.frames.can_jump() && !self.begin_by(places, window)? {
+            self.frames.jump(HEADER_BYTES as u64)?;
+        }
+        Ok(())
     }
 
     /// The index, and where its frame begins.
@@ -132,12 +199,14 @@ impl Segment<'_> {
 
     /// Begins at the last step before which nothing is in the range, and says what to skip later.
     /// `false` where the index names a frame that is not there.
-    fn begin_by(&mut self, index: &Index, at: u64) -> Result<bool, Error> {
+    fn begin_by(&mut self, places: &Places, window: Window) -> Result<bool, Error> {
+        let (index, at) = (&places.index, places.end);
         let steps = &index.steps;
-        let begin = steps.iter().position(|step| step.newest_ns >= self.window.first_ns);
+        let begin = steps.iter().position(|step| step.newest_ns >= window.first_ns);
         let begin = begin.unwrap_or(steps.len());
-        let end = steps.iter().rposition(|step| step.oldest_ns <= self.window.last_ns);
-        let end = end.map_or(0, |last| last + 1);
+        let end = steps.iter().rposition(|step| step.oldest_ns <= window.last_ns);
+        // Late records may follow, of which nothing is said.
+        let end = if places.is_made { steps.len() } else { end.map_or(0, |last| last + 1) };
         let offset_of = |step: usize| steps.get(step).map_or(at, |step| step.offset);
         // Where nothing is in the range, nothing is read.
         let from = if begin < end { offset_of(begin) } else { at };

@@ -9,7 +9,7 @@ use kymo_reader::{Ending, Error, Options, Reader, is_locked, open_file};
 use super::batch::Batch;
 use crate::input;
 use crate::interrupt;
-use crate::latest;
+use crate::latest::Latest;
 use crate::progress::Progress;
 use kymo_query::Filter;
 
@@ -30,6 +30,8 @@ pub struct Source {
     /// The same file, to look at it.
     file: File,
     identity: Option<Identity>,
+    /// Where it was begun.
+    latest: Latest,
     /// How many events were taken from the reader.
     taken: u64,
     state: SourceState,
@@ -80,13 +82,13 @@ pub struct Identity {
 }
 
 impl Source {
-    /// Opens the file at `path`, as file number `number`, to be followed or read to its end. If it was
-    /// closed, what is older than `since` is left out.
+    /// Opens the file at `path`, as file number `number`, to be followed or read to its end, from where
+    /// `latest` says.
     pub fn open(
         path: &Path,
         target: usize,
         number: usize,
-        (follow, since): (bool, Option<i64>),
+        (follow, latest): (bool, Latest),
         filter: &Filter,
     ) -> Result<Self, NotYet> {
         let not_yet = |error| {
@@ -99,14 +101,8 @@ impl Source {
         }
         let file = open_file(path).map_err(not_yet)?;
         let copy = file.try_clone().map_err(|error| not_yet(Error::Open(error)))?;
-        // Only a file that was closed has an index: there is nothing more to come.
-        let since = since.filter(|_| !latest::stretches(path).is_empty());
-        let follow = follow && since.is_none();
-        let mut options = filter.push_down(Options::new()).follow(follow).snapshot(!follow);
-        if let Some(since) = since {
-            let asked = filter.range().0.unwrap_or(i64::MIN);
-            options = options.since(since.max(asked));
-        }
+        let options = latest.narrow(filter.push_down(Options::new()));
+        let options = options.follow(follow).snapshot(!follow);
         let reader = options.from_file(file).map_err(|error| {
             let is_unwritten = matches!(error, Error::Empty | Error::Incomplete { .. });
             NotYet { is_to_come: is_unwritten && has_writer(&copy), ..not_yet(error) }
@@ -118,6 +114,7 @@ impl Source {
             reader,
             identity: Identity::of_file(&copy).ok(),
             file: copy,
+            latest,
             taken: 0,
             state: if follow { SourceState::Following } else { SourceState::Reading(Ended::Read) },
         })
@@ -133,6 +130,7 @@ impl Source {
             number,
             reader: filter.push_down(Options::new()).from_file(copy)?,
             file,
+            latest: Latest::default(),
             identity: None,
             taken: 0,
             state: SourceState::Reading(Ended::Read),
@@ -197,11 +195,12 @@ impl Source {
         }
     }
 
-    /// Begins to read what the writer wrote and did not come to commit: once more from the
-    /// beginning, without what was taken before.
+    /// Begins to read what the writer wrote and did not come to commit: once more from where it was
+    /// begun, without what was taken before.
     fn read_uncommitted(&mut self, ended: Ended, filter: &Filter) -> Result<bool, Error> {
         let file = self.file.try_clone().map_err(Error::Open)?;
-        self.reader = filter.push_down(Options::new()).from_file(file)?;
+        let options = self.latest.narrow(filter.push_down(Options::new()));
+        self.reader = options.from_file(file)?;
         for _ in 0..self.taken {
             if self.reader.next_event()?.is_none() || interrupt::requested() {
                 break;
