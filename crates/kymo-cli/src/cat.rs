@@ -13,6 +13,7 @@ use crate::interrupt;
 use crate::latest::Latest;
 use crate::outcome::{self, Outcome, complain};
 use crate::output::{Closed, Output};
+use crate::parallel::Parallel;
 use crate::progress::Progress;
 use crate::selection::{self, Selection};
 use kymo_query::Argument;
@@ -43,6 +44,12 @@ pub struct Cat {
     /// The order of the records of a file
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
     order: Order,
+
+    /// How many threads turn records into lines; 0: the one that reads them does. Default: 0 for short
+    /// files, else as many as the machine has cores
+    #[arg(long, value_name = "N", help_heading = "Output",
+        value_parser = clap::value_parser!(u16).range(..=256))]
+    threads: Option<u16>,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -95,8 +102,19 @@ impl Cat {
             }
         };
         let shown: Vec<Argument> = lines.arguments().into_iter().cloned().collect();
-        let selection = self.selection.build(lines, Output::new());
-        match print(&mut inputs, &mut filter, selection) {
+        let parallel = Parallel::new(&filter, &self.format, &inputs);
+        let threads = match self.threads {
+            _ if !self.selection.is_all() || lines.depend_on_order() => 0,
+            Some(threads) => threads.into(),
+            None => parallel.threads_for(&self.files),
+        };
+        let printed = if threads > 0 {
+            parallel.print(&mut inputs, lines, threads)
+        } else {
+            let selection = self.selection.build(lines, Output::new());
+            print(&mut inputs, &mut filter, selection)
+        };
+        match printed {
             Ok(printed) => outcome.add(printed),
             // Nobody wants to know the rest, which was not read either.
             Err(Closed(closed)) => {

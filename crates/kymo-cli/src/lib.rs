@@ -24,6 +24,7 @@ mod latest;
 mod machine;
 mod outcome;
 mod output;
+mod parallel;
 mod progress;
 mod recover;
 mod repair;

@@ -101,6 +101,11 @@ impl SelectionArguments {
         self.last
     }
 
+    /// Whether all that pass the filters are printed, and nothing else.
+    pub fn is_all(&self) -> bool {
+        self.head.is_none() && self.last.is_none() && !self.wants_context()
+    }
+
     pub fn build(self, lines: Lines, mut output: Output) -> Selection {
         lines.begin(output.buffer());
         let before = self.before.or(self.context).unwrap_or(0);

@@ -167,22 +167,23 @@ impl FormatArguments {
     ///
     /// # Errors
     /// If options contradict each other, in words.
-    pub fn build(self, files: usize) -> Result<Lines, &'static str> {
+    pub fn build(&self, files: usize) -> Result<Lines, &'static str> {
         let since = match (self.relative, self.delta) {
             (true, _) => Some(Since::First),
             (_, true) => Some(Since::Previous),
             _ => None,
         };
         let is_coloured = self.color.wanted();
-        let options = FormatOptions { files, zone: self.tz, since, is_coloured };
-        match self.format {
+        let options = FormatOptions { files, zone: self.tz.clone(), since, is_coloured };
+        match &self.format {
             FormatChoice::Named(named) => Ok(Lines::new((named.make)(&options), since.is_some())),
             FormatChoice::Pattern(_) if since.is_some() => {
                 Err("a pattern has {relative} and {delta} for --relative and --delta")
             }
             FormatChoice::Pattern(pattern) => {
                 let is_timed = pattern.is_timed();
-                Ok(Lines::new(Box::new(Patterned::new(pattern, &options)), is_timed))
+                let patterned = Patterned::new(pattern.clone(), &options);
+                Ok(Lines::new(Box::new(patterned), is_timed))
             }
         }
     }
@@ -206,6 +207,11 @@ impl Lines {
     /// Prepares for one more file.
     pub fn add_file(&mut self) {
         self.format.add_file();
+    }
+
+    /// Whether what is printed for an event depends on the one before.
+    pub fn depend_on_order(&self) -> bool {
+        self.is_timed
     }
 
     /// Appends what precedes all lines.

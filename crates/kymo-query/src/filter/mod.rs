@@ -132,6 +132,23 @@ impl Filter {
         (since.max(self.since_ns), [until, self.until_ns].into_iter().flatten().min())
     }
 
+    /// Another filter that asks the same, for records that another thread looks at.
+    pub fn fork(&self) -> Self {
+        Self {
+            sites: Arc::clone(&self.sites),
+            verdicts: Vec::new(),
+            is_pushed_down: self.is_pushed_down.clone(),
+            threads: self.threads.clone(),
+            since_ns: self.since_ns,
+            until_ns: self.until_ns,
+            window: self.window,
+            grep: self.grep.clone(),
+            no_marks: self.no_marks,
+            message: String::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
     /// Forgets what was decided about call sites, so that it can be asked about other files.
     pub fn forget_files(&mut self) {
         self.verdicts.clear();
