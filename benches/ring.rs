@@ -15,13 +15,13 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use kymo::ring::producer::{Lent, Producer};
-use kymo::ring::storage::layout::{Identity, Mode};
+use kymo::ring::producer::{ReservedWords, RingProducer};
+use kymo::ring::storage::layout::{RingIdentity, RingMode};
 use kymo::ring::storage::mapping::{self, DEFAULT_DIRECTORY};
 use kymo::ring::storage::memory::Ring;
-use kymo::ring::storage::overwriting::{Follower, Recorder};
+use kymo::ring::storage::overwriting::{OverwritingConsumer, OverwritingProducer};
 use kymo::ring::storage::{bounded, overwriting};
-use kymo::ring::{WORD_BYTES, WordConsumer};
+use kymo::ring::{RingConsumer, WORD_BYTES};
 use kymo_bench::counter;
 use kymo_bench::place::{PRODUCER_CORE, consumer_core, pin};
 
@@ -83,13 +83,13 @@ fn kymo_ring_rtrb(producer: &mut rtrb::Producer<u64>, number: u64) -> bool {
 
 struct Records {
     cursor: Cursor,
-    consumer: WordConsumer,
+    consumer: RingConsumer,
 }
 
 /// Where the next record goes, as the logger has it.
 struct Cursor {
-    lent: Lent,
-    producer: Producer,
+    reserved: ReservedWords,
+    producer: RingProducer,
 }
 
 // SAFETY: what is lent is the producer's, on whichever thread.
@@ -98,7 +98,7 @@ unsafe impl Send for Cursor {}
 #[inline(never)]
 #[unsafe(no_mangle)]
 fn kymo_ring_bounded(cursor: &mut Cursor, number: u64) -> bool {
-    let Lent { next, end, publisher } = cursor.lent;
+    let ReservedWords { next, end, publisher } = cursor.reserved;
     let behind = next.wrapping_add(WORDS);
     if behind > end {
         return outlined(cursor, number);
@@ -107,7 +107,7 @@ fn kymo_ring_bounded(cursor: &mut Cursor, number: u64) -> bool {
     unsafe { next.cast::<[u64; WORDS]>().write(record(number)) };
     // SAFETY: all of them were written.
     unsafe { publisher.publish(next, behind, false) };
-    cursor.lent.next = behind;
+    cursor.reserved.next = behind;
     true
 }
 
@@ -115,7 +115,7 @@ fn kymo_ring_bounded(cursor: &mut Cursor, number: u64) -> bool {
 #[inline(never)]
 fn outlined(cursor: &mut Cursor, number: u64) -> bool {
     // SAFETY: so far records have been published.
-    unsafe { cursor.producer.take_back(cursor.lent.next) };
+    unsafe { cursor.producer.return_unused(cursor.reserved.next) };
     let slot = cursor.producer.reserve(WORDS);
     let logged = slot.is_ok();
     if let Ok(mut slot) = slot {
@@ -124,26 +124,26 @@ fn outlined(cursor: &mut Cursor, number: u64) -> bool {
         // SAFETY: all of them were written.
         unsafe { slot.publish() };
     }
-    cursor.lent = cursor.producer.lend();
+    cursor.reserved = cursor.producer.reserve_free();
     logged
 }
 
 #[inline(never)]
 #[unsafe(no_mangle)]
-fn kymo_ring_overwriting(recorder: &mut Recorder, number: u64) -> bool {
+fn kymo_ring_overwriting(recorder: &mut OverwritingProducer, number: u64) -> bool {
     let record = record(number);
     recorder.push_known(&record, 0) || push_outlined(recorder, number)
 }
 
 #[cold]
 #[inline(never)]
-fn push_outlined(recorder: &mut Recorder, number: u64) -> bool {
+fn push_outlined(recorder: &mut OverwritingProducer, number: u64) -> bool {
     recorder.push(&record(number), 0).is_ok()
 }
 
 #[inline(never)]
 #[unsafe(no_mangle)]
-fn kymo_ring_overwriting_slot(recorder: &mut Recorder, number: u64) -> bool {
+fn kymo_ring_overwriting_slot(recorder: &mut OverwritingProducer, number: u64) -> bool {
     let Some(mut slot) = recorder.reserve_known(WORDS) else { return false };
     // SAFETY: the slot has as many words as a record.
     unsafe { slot.as_mut_ptr().cast::<[u64; WORDS]>().write(record(number)) };
@@ -205,9 +205,9 @@ impl Kind for Records {
 }
 
 struct Overwriting {
-    recorder: Recorder,
-    follower: Follower,
-    log: fn(&mut Recorder, u64) -> bool,
+    recorder: OverwritingProducer,
+    follower: OverwritingConsumer,
+    log: fn(&mut OverwritingProducer, u64) -> bool,
 }
 
 impl Kind for Overwriting {
@@ -256,12 +256,12 @@ fn beside(mut look: impl FnMut() + Send, produce: impl FnOnce()) {
     });
 }
 
-fn identity(mode: Mode) -> Identity {
-    Identity { capacity_words: RING_WORDS as u64, mode, ..Identity::default() }
+fn identity(mode: RingMode) -> RingIdentity {
+    RingIdentity { capacity_words: RING_WORDS as u64, mode, ..RingIdentity::default() }
 }
 
 /// In a file, where there is the directory for it.
-fn in_file(mode: Mode) -> Option<Ring> {
+fn in_file(mode: RingMode) -> Option<Ring> {
     let (ring, path) = mapping::create(DEFAULT_DIRECTORY.as_ref(), identity(mode)).ok()?;
     // The mapping stays.
     std::fs::remove_file(path).expect("a file that was just made");
@@ -278,11 +278,11 @@ fn of_rtrb() -> Box<dyn Kind> {
 
 fn of_bounded(ring: Ring) -> Box<dyn Kind> {
     let (mut producer, consumer, _) = bounded(ring);
-    let cursor = Cursor { lent: producer.lend(), producer };
+    let cursor = Cursor { reserved: producer.reserve_free(), producer };
     Box::new(Records { cursor, consumer })
 }
 
-fn of_overwriting(ring: Ring, log: fn(&mut Recorder, u64) -> bool) -> Box<dyn Kind> {
+fn of_overwriting(ring: Ring, log: fn(&mut OverwritingProducer, u64) -> bool) -> Box<dyn Kind> {
     let (recorder, follower) = overwriting(ring);
     Box::new(Overwriting { recorder, follower, log })
 }
@@ -292,22 +292,22 @@ fn kinds() -> Vec<(&'static str, Box<dyn Kind>)> {
     let mut kinds = vec![
         ("rtrb", of_rtrb()),
         ("rtrb again", of_rtrb()),
-        ("bounded, heap", of_bounded(heap(Mode::Bounded))),
+        ("bounded, heap", of_bounded(heap(RingMode::Bounded))),
     ];
-    if let Some(ring) = in_file(Mode::Bounded) {
+    if let Some(ring) = in_file(RingMode::Bounded) {
         kinds.push(("bounded, /dev/shm", of_bounded(ring)));
     }
     kinds.push((
         "overwriting, record on the stack",
-        of_overwriting(heap(Mode::Overwriting), kymo_ring_overwriting),
+        of_overwriting(heap(RingMode::Overwriting), kymo_ring_overwriting),
     ));
-    if let Some(ring) = in_file(Mode::Overwriting) {
+    if let Some(ring) = in_file(RingMode::Overwriting) {
         let kind = of_overwriting(ring, kymo_ring_overwriting);
         kinds.push(("the same, /dev/shm", kind));
     }
     kinds.push((
         "overwriting, record in a buffer",
-        of_overwriting(heap(Mode::Overwriting), kymo_ring_overwriting_slot),
+        of_overwriting(heap(RingMode::Overwriting), kymo_ring_overwriting_slot),
     ));
     kinds
 }
@@ -375,13 +375,14 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 fn count_instructions(kind: &str, records: u64) {
     let mut kind = match kind {
         "rtrb" => of_rtrb(),
-        "bounded" => of_bounded(Ring::on_heap(identity(Mode::Bounded))),
+        "bounded" => of_bounded(Ring::on_heap(identity(RingMode::Bounded))),
         "overwriting" => {
-            of_overwriting(Ring::on_heap(identity(Mode::Overwriting)), kymo_ring_overwriting)
+            of_overwriting(Ring::on_heap(identity(RingMode::Overwriting)), kymo_ring_overwriting)
         }
-        "overwriting_slot" => {
-            of_overwriting(Ring::on_heap(identity(Mode::Overwriting)), kymo_ring_overwriting_slot)
-        }
+        "overwriting_slot" => of_overwriting(
+            Ring::on_heap(identity(RingMode::Overwriting)),
+            kymo_ring_overwriting_slot,
+        ),
         other => panic!("there is no kind {other:?}"),
     };
     (0..=records).for_each(|number| assert!(kind.log(number), "too many for the ring"));

@@ -28,7 +28,8 @@ pub mod rig {
 
     use crate::Level;
     use crate::argument::Arguments;
-    use crate::call::hot::{self, Coarse};
+    use crate::call::fast::{self, CoarsePath};
+    use crate::call::slow;
     use crate::clock::discipline::Discipline;
     use crate::clock::{Clock, Observation, TickSource};
     use crate::consumer::{Consumer, Found};
@@ -180,7 +181,7 @@ pub mod rig {
         pub fn thread(&self) -> Option<Thread> {
             let producer = self.shared.make_producer(self.shared.ring_words, ThreadInfo::default());
             producer.map(|mut producer| {
-                producer.lend();
+                producer.release_cursor();
                 Thread(producer)
             })
         }
@@ -273,13 +274,14 @@ pub mod rig {
         pub fn log(&mut self, number: u64) -> bool {
             let arguments: Number = (number, ());
             // SAFETY: it is this thread's, and its ring lives.
-            let logged =
-                unsafe { hot::try_log::<Coarse, AtAny, _>(&self.0.state.cursor, &SITE, arguments) };
+            let logged = unsafe {
+                fast::try_log::<CoarsePath, AtAny, _>(&self.0.state.cursor, &SITE, arguments)
+            };
             logged
                 || self.with_producer(|producer| {
                     let logs = !producer.is_shut_down();
                     if logs {
-                        hot::log_outlined(producer, &SITE, arguments);
+                        slow::log_with(producer, &SITE, arguments);
                     }
                     logs
                 })
@@ -301,9 +303,9 @@ pub mod rig {
         }
 
         fn with_producer<R>(&mut self, use_it: impl FnOnce(&mut Producer) -> R) -> R {
-            self.0.take_back();
+            self.0.claim_cursor();
             let result = use_it(&mut self.0);
-            self.0.lend();
+            self.0.release_cursor();
             result
         }
     }

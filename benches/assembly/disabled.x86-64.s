@@ -7,5 +7,5 @@
 	cmp    $0x4,%al
 	jbe    <kymo_call_disabled+0x1a>
 	lea    ...(%rip),%rcx
-	jmp    <kymo::export::shared3>
+	jmp    <kymo::call::log3::fast>
 	ret

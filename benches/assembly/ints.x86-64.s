@@ -7,20 +7,20 @@
 	cmp    $0x2,%al
 	jbe    <kymo_call_ints+0x1a>
 	lea    ...(%rip),%rcx
-	jmp    <kymo::export::shared3>
+	jmp    <kymo::call::log3::fast>
 	ret
 
-<kymo::export::shared3>:
-	mov    $0xffffffffffffff18,%rax
+<kymo::call::log3::fast>:
+	mov    $0xffffffffffffff48,%rax
 	mov    %fs:(%rax),%r8
 	incq   (%r8)
-	jne    <kymo::export::shared3+0x5c>
+	jne    <kymo::call::log3::fast+0x5c>
 	mov    0x8(%r8),%r9
 	lea    0x28(%r9),%r10
 	mov    0x30(%r8),%rax
 	cmp    %r10,%rax
-	jae    <kymo::export::shared3+0x26>
-	jmp    <kymo::export::coarse3>
+	jae    <kymo::call::log3::fast+0x26>
+	jmp    <kymo::call::log3::coarse>
 	mov    %rdx,%r11
 	rdtsc
 	mov    %eax,0x8(%r9)
@@ -35,4 +35,4 @@
 	mov    %r10,0x8(%r8)
 	movq   $0xffffffffffffffff,(%r8)
 	ret
-	jmp    <kymo::export::outlined3>
+	jmp    <kymo::call::log3::slow>

@@ -7,23 +7,23 @@
 	cmp    $0x2,%al
 	jbe    <kymo_call_mixed+0x1a>
 	lea    ...(%rip),%rcx
-	jmp    <kymo::export::shared3>
+	jmp    <kymo::call::log3::fast>
 	ret
 
-<kymo::export::shared3>:
+<kymo::call::log3::fast>:
 	cmp    $0x21,%rdx
-	jae    <kymo::export::long3>
-	mov    $0xffffffffffffff18,%rax
+	jae    <kymo::call::log3::fast_long>
+	mov    $0xffffffffffffff48,%rax
 	mov    %fs:(%rax),%r8
 	incq   (%r8)
-	jne    <kymo::export::shared3+0xe2>
+	jne    <kymo::call::log3::fast+0xe2>
 	mov    0x8(%r8),%r9
 	lea    0x27(%rdx),%r10d
 	and    $0x78,%r10d
 	add    %r9,%r10
 	mov    0x30(%r8),%rax
 	cmp    %r10,%rax
-	jb     <kymo::export::coarse3>
+	jb     <kymo::call::log3::coarse>
 	mov    %rdx,%r11
 	rdtsc
 	mov    %eax,0x8(%r9)
@@ -34,34 +34,34 @@
 	mov    %rdi,0x10(%r9)
 	movsd  %xmm0,0x18(%r9)
 	cmp    $0x7,%r11
-	jbe    <kymo::export::shared3+0x7c>
+	jbe    <kymo::call::log3::fast+0x7c>
 	cmp    $0x11,%r11
-	jae    <kymo::export::shared3+0x94>
+	jae    <kymo::call::log3::fast+0x94>
 	mov    (%rsi),%rax
 	mov    -0x8(%r11,%rsi,1),%rcx
 	mov    %rax,0x20(%r9)
 	mov    %rcx,0x18(%r9,%r11,1)
-	jmp    <kymo::export::shared3+0xcf>
+	jmp    <kymo::call::log3::fast+0xcf>
 	cmp    $0x3,%r11
-	jbe    <kymo::export::shared3+0xaa>
+	jbe    <kymo::call::log3::fast+0xaa>
 	mov    (%rsi),%eax
 	mov    -0x4(%r11,%rsi,1),%ecx
 	mov    %eax,0x20(%r9)
 	mov    %ecx,0x1c(%r9,%r11,1)
-	jmp    <kymo::export::shared3+0xcf>
+	jmp    <kymo::call::log3::fast+0xcf>
 	movups (%rsi),%xmm0
 	movups -0x10(%r11,%rsi,1),%xmm1
 	movups %xmm0,0x20(%r9)
 	movups %xmm1,0x10(%r9,%r11,1)
-	jmp    <kymo::export::shared3+0xcf>
+	jmp    <kymo::call::log3::fast+0xcf>
 	cmp    $0x1,%r11
-	jbe    <kymo::export::shared3+0xc6>
+	jbe    <kymo::call::log3::fast+0xc6>
 	movzwl (%rsi),%eax
 	movzwl -0x2(%r11,%rsi,1),%ecx
 	mov    %ax,0x20(%r9)
 	mov    %cx,0x1e(%r9,%r11,1)
-	jmp    <kymo::export::shared3+0xcf>
-	jne    <kymo::export::shared3+0xcf>
+	jmp    <kymo::call::log3::fast+0xcf>
+	jne    <kymo::call::log3::fast+0xcf>
 	movzbl (%rsi),%eax
 	mov    %al,0x20(%r9)
 	mov    0x10(%r8),%rax
@@ -69,4 +69,4 @@
 	mov    %r10,0x8(%r8)
 	movq   $0xffffffffffffffff,(%r8)
 	ret
-	jmp    <kymo::export::outlined3>
+	jmp    <kymo::call::log3::slow>

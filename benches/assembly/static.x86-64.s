@@ -7,21 +7,21 @@
 	cmp    $0x2,%al
 	jbe    <kymo_call_static+0x1a>
 	lea    ...(%rip),%rdi
-	jmp    <kymo::export::shared0>
+	jmp    <kymo::call::log0::fast>
 	ret
 
-<kymo::export::shared0>:
-	mov    $0xffffffffffffff18,%rax
+<kymo::call::log0::fast>:
+	mov    $0xffffffffffffff48,%rax
 	mov    %fs:(%rax),%rsi
 	incq   (%rsi)
-	jne    <kymo::export::shared0+0x4d>
+	jne    <kymo::call::log0::fast+0x4d>
 	mov    0x8(%rsi),%rcx
 	lea    0x10(%rcx),%r8
 	mov    0x30(%rsi),%rax
 	cmp    %r8,%rax
-	jae    <kymo::export::shared0+0x29>
+	jae    <kymo::call::log0::fast+0x29>
 	mov    %rcx,%rdx
-	jmp    <kymo::export::coarse0>
+	jmp    <kymo::call::log0::coarse>
 	rdtsc
 	mov    %eax,0x8(%rcx)
 	mov    %edx,0xc(%rcx)
@@ -32,4 +32,4 @@
 	mov    %r8,0x8(%rsi)
 	movq   $0xffffffffffffffff,(%rsi)
 	ret
-	jmp    *0xff9cd(%rip)        # <_DYNAMIC+0x240>
+	jmp    *0x10d54d(%rip)        # <_DYNAMIC+0x4a8>

@@ -5,19 +5,19 @@
 use super::{check, must_fail};
 use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::ring::consumer::records;
-use kymo::loom_export::ring::storage::layout::{Identity, Mode};
+use kymo::loom_export::ring::storage::layout::{RingIdentity, RingMode};
 use kymo::loom_export::ring::storage::memory::Ring;
-use kymo::loom_export::ring::storage::overwriting::{Follower, Recorder};
-use kymo::loom_export::ring::storage::recovery::{Image, Recovered};
+use kymo::loom_export::ring::storage::overwriting::{OverwritingConsumer, OverwritingProducer};
+use kymo::loom_export::ring::storage::recovery::{Image, RingContents};
 use kymo::loom_export::ring::storage::{LogMark, bounded, overwriting};
-use kymo::loom_export::ring::{WORD_BYTES, WordProducer};
+use kymo::loom_export::ring::{RingProducer, WORD_BYTES};
 use kymo::loom_export::sync::atomic::{AtomicU64, Ordering};
 use kymo::loom_export::sync::{Arc, thread};
 
 /// The ring is almost full of records that were not read when the consumer begins to copy, and the
 /// producer goes on: the consumer gets whole records, and counts those that it does not get.
 fn overwrite_while_reading() {
-    let (mut recorder, mut follower) = overwriting(ring(Mode::Overwriting, 8));
+    let (mut recorder, mut follower) = overwriting(ring(RingMode::Overwriting, 8));
     (1..=3).for_each(|number| record(&mut recorder, number));
     let logging = thread::spawn(move || {
         (4..=5).for_each(|number| record(&mut recorder, number));
@@ -55,7 +55,7 @@ fn what_is_overwritten_while_it_is_copied_is_never_returned_mutants() {
 /// The ring has been all around when the consumer begins, so that it needs the index, while the
 /// producer goes on to write that over.
 fn lapped() {
-    let (mut recorder, mut follower) = overwriting(ring(Mode::Overwriting, 8));
+    let (mut recorder, mut follower) = overwriting(ring(RingMode::Overwriting, 8));
     (1..=5).for_each(|number| record(&mut recorder, number));
     let logging = thread::spawn(move || {
         record(&mut recorder, 6);
@@ -87,7 +87,7 @@ fn a_consumer_that_was_lapped_counts_exactly_mutants() {
 
 /// A thread logs to an overwriting ring and ends.
 fn overwriting_exit() {
-    let (mut recorder, mut follower) = overwriting(ring(Mode::Overwriting, 8));
+    let (mut recorder, mut follower) = overwriting(ring(RingMode::Overwriting, 8));
     let logging = thread::spawn(move || (1..=2).for_each(|number| record(&mut recorder, number)));
     let mut next = 1;
     while !follow(&mut follower, &mut next) {
@@ -115,7 +115,7 @@ fn what_a_thread_left_in_an_overwriting_recorder_is_read_mutants() {
 /// A process dies at any moment while a thread logs. Who recovers finds whole records from the first
 /// on.
 fn publish_and_die() {
-    let (mut producer, _consumer, accounts) = bounded(ring(Mode::Bounded, 8));
+    let (mut producer, _consumer, accounts) = bounded(ring(RingMode::Bounded, 8));
     let ring = accounts.shared_ring();
     let logging = thread::spawn(move || {
         (1..=3).for_each(|number| log(&mut producer, 2, number));
@@ -145,7 +145,7 @@ fn recovery_finds_a_prefix_mutants() {
 ///
 /// The log is its committed length, in records: what is before that is in it.
 fn recovery() {
-    let (mut producer, mut consumer, mut accounts) = bounded(ring(Mode::Bounded, 8));
+    let (mut producer, mut consumer, mut accounts) = bounded(ring(RingMode::Bounded, 8));
     let log_length = Arc::new(AtomicU64::new(0));
     log(&mut producer, 2, 1);
     let ring = accounts.shared_ring();
@@ -193,7 +193,7 @@ fn recovery_finds_each_record_once_mutants() {
 
 /// The same with an overwriting ring that nobody consumes, and that is being written over.
 fn recovery_of_the_newest() {
-    let ring = ring(Mode::Overwriting, 8);
+    let ring = ring(RingMode::Overwriting, 8);
     let (mut recorder, follower) = overwriting(ring);
     (1..=3).for_each(|number| record(&mut recorder, number));
     let ring = follower.shared_ring();
@@ -222,12 +222,12 @@ fn recovery_finds_the_newest_mutants() {
     must_fail(recovery_finds_the_newest_mutants, recovery_of_the_newest, &mutants);
 }
 
-fn ring(mode: Mode, words: u64) -> Ring {
-    Ring::on_heap(Identity { capacity_words: words, mode, ..Identity::default() })
+fn ring(mode: RingMode, words: u64) -> Ring {
+    Ring::on_heap(RingIdentity { capacity_words: words, mode, ..RingIdentity::default() })
 }
 
 /// Logs a record of `words` words, waiting for room; its words behind the header are all `number`.
-fn log(producer: &mut WordProducer, words: usize, number: u64) {
+fn log(producer: &mut RingProducer, words: usize, number: u64) {
     let mut slot = loop {
         match producer.reserve(words) {
             Ok(slot) => break slot,
@@ -242,7 +242,7 @@ fn log(producer: &mut WordProducer, words: usize, number: u64) {
     unsafe { slot.publish() };
 }
 
-fn record(recorder: &mut Recorder, number: u64) {
+fn record(recorder: &mut OverwritingProducer, number: u64) {
     recorder.push(&[header(2), number], 0).unwrap();
 }
 
@@ -252,7 +252,7 @@ fn header(words: usize) -> u64 {
 
 /// Consumes what is there; the first record that is not yet consumed or counted is `next`. Whether
 /// it was the last.
-fn follow(follower: &mut Follower, next: &mut u64) -> bool {
+fn follow(follower: &mut OverwritingConsumer, next: &mut u64) -> bool {
     let copied = follower.look();
     *next += copied.overwritten();
     for record in records(copied.runs().0) {
@@ -265,7 +265,7 @@ fn follow(follower: &mut Follower, next: &mut u64) -> bool {
 }
 
 /// The numbers of the records.
-fn whole(recovered: &Recovered<'_>) -> Vec<u64> {
+fn whole(recovered: &RingContents<'_>) -> Vec<u64> {
     assert_eq!(recovered.damage, []);
     recovered
         .records

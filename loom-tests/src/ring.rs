@@ -6,8 +6,8 @@
 use super::{check, must_fail};
 use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::ring::consumer::records;
-use kymo::loom_export::ring::producer::Lent;
-use kymo::loom_export::ring::{WORD_BYTES, WordConsumer, WordProducer, header, ring};
+use kymo::loom_export::ring::producer::ReservedWords;
+use kymo::loom_export::ring::{RingConsumer, RingProducer, WORD_BYTES, header, ring};
 use kymo::loom_export::sync::thread;
 
 /// What loom says when a thread touches a word that is not, or not yet, its own.
@@ -86,12 +86,12 @@ fn a_record_does_not_wrap_mutants() {
 
 /// The same in words that are lent again when the ring has gone round: what is skipped is published by
 /// itself.
-fn wrap_lent() {
+fn wrap_reserved() {
     let (mut producer, mut consumer) = ring(8);
     let logging = thread::spawn(move || {
         for number in 1..=3 {
-            while !try_log_lent(&mut producer, 3, number) {
-                producer.skip_to_room(3);
+            while !try_log_reserved(&mut producer, 3, number) {
+                producer.wrap_for(3);
                 thread::yield_now();
             }
         }
@@ -102,19 +102,19 @@ fn wrap_lent() {
 }
 
 #[test]
-fn words_are_lent_again_behind_the_wrap() {
-    check("words_are_lent_again_behind_the_wrap", wrap_lent);
+fn words_are_reserved_after_the_wrap() {
+    check("words_are_reserved_after_the_wrap", wrap_reserved);
 }
 
 #[test]
-fn words_are_lent_again_behind_the_wrap_mutants() {
+fn words_are_reserved_after_the_wrap_mutants() {
     let mutants = [
         (Mutant::RingHeadStore, RACE),
         (Mutant::RingHeadLoad, RACE),
         (Mutant::RingTailStore, RACE),
         (Mutant::RingTailLoad, RACE),
     ];
-    must_fail(words_are_lent_again_behind_the_wrap_mutants, wrap_lent, &mutants);
+    must_fail(words_are_reserved_after_the_wrap_mutants, wrap_reserved, &mutants);
 }
 
 /// A thread logs and ends. The consumer, which learns of the end, must have all records by then.
@@ -147,15 +147,15 @@ fn what_a_thread_logged_last_is_read_mutants() {
 }
 
 /// Logs a record of `words` words, waiting for room; its words behind the header are all `number`.
-fn log(producer: &mut WordProducer, words: usize, number: u64) {
+fn log(producer: &mut RingProducer, words: usize, number: u64) {
     while !try_log(producer, words, number) {
         thread::yield_now();
     }
 }
 
 /// Into words that are lent, as a log call does, or else into a slot.
-fn try_log(producer: &mut WordProducer, words: usize, number: u64) -> bool {
-    if try_log_lent(producer, words, number) {
+fn try_log(producer: &mut RingProducer, words: usize, number: u64) -> bool {
+    if try_log_reserved(producer, words, number) {
         return true;
     }
     let Ok(mut slot) = producer.reserve(words) else { return false };
@@ -166,19 +166,19 @@ fn try_log(producer: &mut WordProducer, words: usize, number: u64) -> bool {
 }
 
 /// Into words that are lent.
-fn try_log_lent(producer: &mut WordProducer, words: usize, number: u64) -> bool {
-    let Lent { next, end, publisher } = producer.lend();
+fn try_log_reserved(producer: &mut RingProducer, words: usize, number: u64) -> bool {
+    let ReservedWords { next, end, publisher } = producer.reserve_free();
     let behind = next.wrapping_add(words);
     if behind <= end {
         write(next, words, number);
         // SAFETY: All words have been written, and the header says how many there are.
         unsafe { publisher.publish(next, behind, true) };
         // SAFETY: So far they have been published.
-        unsafe { producer.take_back(behind) };
+        unsafe { producer.return_unused(behind) };
         return true;
     }
     // SAFETY: None has been published.
-    unsafe { producer.take_back(next) };
+    unsafe { producer.return_unused(next) };
     false
 }
 
@@ -191,7 +191,7 @@ fn write(at: *mut u64, words: usize, number: u64) {
 }
 
 /// Waits for that many records.
-fn sweep_until(consumer: &mut WordConsumer, count: usize) -> Vec<u64> {
+fn sweep_until(consumer: &mut RingConsumer, count: usize) -> Vec<u64> {
     let mut numbers = Vec::new();
     while numbers.len() < count {
         sweep(consumer, &mut numbers);
@@ -201,7 +201,7 @@ fn sweep_until(consumer: &mut WordConsumer, count: usize) -> Vec<u64> {
 }
 
 /// Consumes what is there, and appends the numbers. Whether more may come.
-fn sweep(consumer: &mut WordConsumer, numbers: &mut Vec<u64>) -> bool {
+fn sweep(consumer: &mut RingConsumer, numbers: &mut Vec<u64>) -> bool {
     let committed = consumer.look();
     let (first, second) = committed.runs();
     for record in records(first).chain(records(second)) {

@@ -167,6 +167,15 @@ pub(crate) fn wall_ns() -> i64 {
     }
 }
 
+/// A clock that a fast path of a log call can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FastClock {
+    /// The processor's counter.
+    Counter,
+    /// The coarse clock.
+    Coarse,
+}
+
 /// A clock that was found to work.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TickSource {
@@ -193,9 +202,13 @@ impl TickSource {
         }
     }
 
-    /// Whether it is the coarse clock.
-    pub(crate) fn is_coarse(self) -> bool {
-        matches!(self.clock, Clock::Coarse)
+    /// The clock as a fast path reads it; `None` if only the slow path can.
+    pub(crate) fn fast_clock(self) -> Option<FastClock> {
+        match self.clock {
+            Clock::Counter => Some(FastClock::Counter),
+            Clock::Coarse => Some(FastClock::Coarse),
+            Clock::Monotonic | Clock::Custom(_) => None,
+        }
     }
 
     /// Whether reading it runs code of the program.

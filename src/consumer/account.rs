@@ -124,7 +124,7 @@ impl Account<'_> {
                 self.sweep.words = before + run.len();
                 return true;
             };
-            // SAFETY: the ring hands out what `hot` published. Users are told to flush before they
+            // SAFETY: the ring hands out what `call` published. Users are told to flush before they
             // unload code that logs.
             let record = unsafe { Record::new(record) };
             self.put(record, dictionary, staging, block);

@@ -317,7 +317,7 @@ fn put_sites(words: &[u64], dictionary: &mut Dictionary, staging: &mut Staging) 
 mod tests {
     use super::*;
     use crate::argument::Arguments;
-    use crate::call::hot::log_outlined;
+    use crate::call::slow::log_with;
     use crate::clock::Clock;
     use crate::consumer::tests::{LOCATION, Rig};
     use crate::shared::policy::{FlightRecorder, Overflow, Policies};
@@ -342,8 +342,8 @@ mod tests {
         let mut producer = rig.thread("feed", 1 << 10);
         for number in 0..3_u64 {
             for _ in 0..5 {
-                log_outlined(&mut producer, &RECORDED, (number, ()));
-                log_outlined(&mut producer, &LOGGED, (number, ()));
+                log_with(&mut producer, &RECORDED, (number, ()));
+                log_with(&mut producer, &LOGGED, (number, ()));
                 rig.consumer.sweep();
             }
             assert_eq!(rig.consumer.dump(Reason::Call), 5);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::argument::Arguments;
-use crate::call::hot::log_outlined;
+use crate::call::slow::log_with;
 use crate::clock::Clock;
 use crate::consumer::tests::{Fault, LOCATION, Rig};
 use crate::level::Level;
@@ -159,7 +159,7 @@ impl Story {
         let Some(producer) = &mut thread.producer else { return };
         self.number += 1;
         let dropped = producer.state.drops.total();
-        log_outlined(producer, &SITES[level], (self.number, ()));
+        log_with(producer, &SITES[level], (self.number, ()));
         thread.logged[level] += 1;
         // What is overwritten is not known here.
         let stays =

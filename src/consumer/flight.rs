@@ -1,10 +1,10 @@
 //! A thread's flight recorder from the consumer's side.
 
-use crate::ring::storage::overwriting::Follower;
+use crate::ring::storage::overwriting::OverwritingConsumer;
 
 /// The recorder, and what a dump says of it.
 pub(crate) struct Flight {
-    pub(crate) follower: Follower,
+    pub(crate) follower: OverwritingConsumer,
     /// How many records were overwritten since a mark last said so.
     pub(crate) overwritten: u64,
     /// How many threads had ended with something in their recorders when this one did, with it.
@@ -12,7 +12,7 @@ pub(crate) struct Flight {
 }
 
 impl Flight {
-    pub(crate) fn new(follower: Follower) -> Self {
+    pub(crate) fn new(follower: OverwritingConsumer) -> Self {
         Self { follower, overwritten: 0, retired: None }
     }
 

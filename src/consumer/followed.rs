@@ -18,13 +18,13 @@
 
 use crate::level::Level;
 use crate::ring::consumer::{Records, records};
+use crate::ring::overwriting_rings::class;
 use crate::ring::record::{Record, ticks_of};
-use crate::ring::recorders::class;
-use crate::ring::storage::overwriting::{CLASSES, Follower};
+use crate::ring::storage::overwriting::{CLASSES, OverwritingConsumer};
 
 /// The ring, and what is to be known of what it lost.
 pub(crate) struct Followed {
-    follower: Follower,
+    follower: OverwritingConsumer,
     /// The ticks of the last record before those that are copied next, if there is one.
     last_ticks: Option<u64>,
 }
@@ -47,7 +47,7 @@ impl<'a> Copy<'a> {
 }
 
 impl Followed {
-    pub(crate) fn new(follower: Follower) -> Self {
+    pub(crate) fn new(follower: OverwritingConsumer) -> Self {
         Self { follower, last_ticks: None }
     }
 
@@ -79,7 +79,7 @@ impl Followed {
     }
 
     /// The ring itself, for what concerns its file.
-    pub(crate) fn follower_mut(&mut self) -> &mut Follower {
+    pub(crate) fn follower_mut(&mut self) -> &mut OverwritingConsumer {
         &mut self.follower
     }
 
@@ -109,7 +109,7 @@ impl Followed {
         }
     }
 
-    pub(crate) fn into_follower(self) -> Follower {
+    pub(crate) fn into_follower(self) -> OverwritingConsumer {
         self.follower
     }
 }

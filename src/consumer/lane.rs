@@ -12,8 +12,8 @@ use crate::ring::consumer::records;
 use crate::ring::record::Record;
 use crate::ring::storage::LogMark;
 use crate::ring::storage::bounded::SPARE_WORDS;
-use crate::ring::storage::overwriting::Follower;
-use crate::ring::{WORD_BYTES, WordConsumer, WordProducer, ring};
+use crate::ring::storage::overwriting::OverwritingConsumer;
+use crate::ring::{RingConsumer, RingProducer, WORD_BYTES, ring};
 use crate::segment::drop_counts::DropCounts;
 use crate::segment::writer::block::Block;
 use crate::segment::writer::dictionary::Dictionary;
@@ -30,7 +30,7 @@ pub(crate) struct Lane {
     pub(crate) state: Arc<RingState>,
     /// Its number in the file.
     pub(crate) number: u64,
-    ring: WordConsumer,
+    ring: RingConsumer,
     /// The ring of the levels that overwrite their oldest records, if there are any.
     followed: Option<Followed>,
     /// Its flight recorder, if it has one.
@@ -100,7 +100,7 @@ impl Lane {
             state: ring.state,
             number,
             ring: ring.ring,
-            followed: ring.followers.overwriting.map(Followed::new),
+            followed: ring.followers.log.map(Followed::new),
             flight: ring.followers.flight.map(Flight::new),
             announced: false,
             end_in_file: false,
@@ -314,14 +314,14 @@ impl Lane {
         if !std::mem::take(&mut self.sweep.prepared) {
             return;
         }
-        self.each_share(WordConsumer::retract, Follower::retract);
+        self.each_share(RingConsumer::retract, OverwritingConsumer::retract);
     }
 
     /// For each ring of which the sweep took something: how many words and records.
     fn each_share(
         &mut self,
-        of_ring: impl FnOnce(&mut WordConsumer, usize, u64),
-        of_follower: impl Fn(&mut Follower, usize, u64),
+        of_ring: impl FnOnce(&mut RingConsumer, usize, u64),
+        of_follower: impl Fn(&mut OverwritingConsumer, usize, u64),
     ) {
         let Shares { ring, followed, flight } = self.sweep.shares();
         if let Some((words, records)) = ring {
@@ -338,16 +338,16 @@ impl Lane {
     /// Nothing of the rings is to be recovered.
     pub(crate) fn remove_ring_files(&mut self) {
         self.ring.remove_file();
-        self.followers_mut().for_each(Follower::remove_file);
+        self.followers_mut().for_each(OverwritingConsumer::remove_file);
     }
 
     /// What is in the rings is to be recovered when the process has ended.
     pub(crate) fn keep_ring_files(&mut self) {
         self.ring.keep_file();
-        self.followers_mut().for_each(Follower::keep_file);
+        self.followers_mut().for_each(OverwritingConsumer::keep_file);
     }
 
-    fn followers_mut(&mut self) -> impl Iterator<Item = &mut Follower> {
+    fn followers_mut(&mut self) -> impl Iterator<Item = &mut OverwritingConsumer> {
         let followed = self.followed.as_mut().map(Followed::follower_mut);
         followed.into_iter().chain(self.flight.as_mut().map(|flight| &mut flight.follower))
     }
@@ -534,7 +534,7 @@ impl Lane {
 
     /// The thread has ended, and only its recorder is left of it, if that is so. Both ends of its
     /// ring, the first time.
-    pub(crate) fn retire(&mut self, retired: &mut u64) -> Option<(WordProducer, WordConsumer)> {
+    pub(crate) fn retire(&mut self, retired: &mut u64) -> Option<(RingProducer, RingConsumer)> {
         if !self.has_flight() {
             return None;
         }
@@ -597,7 +597,7 @@ impl Lane {
 
     /// Both ends of the ring of a thread that has ended, empty.
     /// `None` also where the ring is in a file, which bears the thread's name and goes with it.
-    pub(crate) fn into_ring(self) -> Option<(WordProducer, WordConsumer)> {
+    pub(crate) fn into_ring(self) -> Option<(RingProducer, RingConsumer)> {
         if self.ring.is_in_file() {
             return None;
         }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::argument::Arguments;
-use crate::call::hot::{Counter, log_outlined, try_log};
+use crate::call::fast::{CounterPath, try_log};
+use crate::call::slow::log_with;
 use crate::clock::Observation;
 use crate::clock::{Clock, TickSource};
 use crate::format::header::{
@@ -261,20 +262,20 @@ impl Rig {
 }
 
 fn log(producer: &mut Producer, number: u64) {
-    log_outlined(producer, site::<(u64, ())>(), (number, ()));
+    log_with(producer, site::<(u64, ())>(), (number, ()));
 }
 
 /// Logs numbers, as many as fit into the ring.
 fn fill(producer: &mut Producer) -> u64 {
     log(producer, 0);
-    producer.lend();
+    producer.release_cursor();
     let (cursor, site) = (&producer.state.cursor, site::<(u64, ())>());
     let logged = (1_u64..).take_while(|number| {
         // SAFETY: the producer is this thread's, and lives.
-        unsafe { try_log::<Counter, AtAny, _>(cursor, site, (*number, ())) }
+        unsafe { try_log::<CounterPath, AtAny, _>(cursor, site, (*number, ())) }
     });
     let logged = 1 + logged.count() as u64;
-    producer.take_back();
+    producer.claim_cursor();
     logged
 }
 
@@ -417,9 +418,9 @@ fn worked_example() -> Vec<u8> {
     rig.consumer.staging.clear();
     frames::put_clock(&mut rig.consumer.staging, &line);
     let mut producer = rig.producer(64);
-    log_outlined(&mut producer, Order::SITE, ("ACME", (1_u64, (101.25, ()))));
+    log_with(&mut producer, Order::SITE, ("ACME", (1_u64, (101.25, ()))));
     TICKS.set(BASE + 300);
-    log_outlined(&mut producer, Order::SITE, ("ÄG", (300_u64, (-0.5, ()))));
+    log_with(&mut producer, Order::SITE, ("ÄG", (300_u64, (-0.5, ()))));
     drop(producer);
     rig.consumer.sweep();
     rig.close().1

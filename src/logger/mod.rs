@@ -177,7 +177,7 @@ impl Logger {
     /// Sets the least urgent level that is logged, as [`Builder::max_level`] does, while the logger
     /// runs.
     pub fn set_max_level(&self, level: Level) {
-        // Relaxed: see `hot::enabled`.
+        // Relaxed: see `fast::enabled`.
         GATE.store(level as u8, Ordering::Relaxed);
     }
 
@@ -213,7 +213,7 @@ impl Logger {
         let my_turn = turn();
         // `exit` may have withdrawn this logger, and another one may have been started since.
         if RUNNING.withdraw_this(&self.shared) {
-            // Relaxed: see `hot::enabled`. Without a logger everything passes, to be counted.
+            // Relaxed: see `fast::enabled`. Without a logger everything passes, to be counted.
             GATE.store(Level::Trace as u8, Ordering::Relaxed);
         }
         drop(my_turn);
@@ -341,7 +341,7 @@ impl Builder {
         signals::install(self.ending.signals, &shared.emergency, thread, standby);
         // The coarse clock must not show what it showed when the last logger ended.
         shared.clock.begin_sweep();
-        // Relaxed: see `hot::enabled`.
+        // Relaxed: see `fast::enabled`.
         GATE.store(self.max_level as u8, Ordering::Relaxed);
         RUNNING.publish(shared.clone());
         let generation = generation();
@@ -506,7 +506,7 @@ impl Drop for EndOnDrop {
         // releases threads that wait for room.
         for ring in self.0.registry.close() {
             ring.state.cursor.close();
-            orphans::adopt(Orphan::new(ring.ring, ring.followers.overwriting, ring.state, 0));
+            orphans::adopt(Orphan::new(ring.ring, ring.followers.log, ring.state, 0));
         }
         self.0.control.end();
         self.0.emergency.mailbox.end();

@@ -4,7 +4,7 @@
 //! like any other.
 
 use crate::argument::Argument;
-use crate::call::{export, hot};
+use crate::call::{self, fast, slow};
 use crate::consumer::{Log, Notice};
 use crate::level::Level;
 use crate::statement::call_site::{At, Location, Statement};
@@ -18,7 +18,7 @@ const RING_WORDS: usize = 1 << 10;
 pub(crate) fn own_warnings() -> Log {
     let mut own = None;
     Box::new(move |notice, shared| {
-        if hot::enabled(Level::Warn) {
+        if fast::enabled(Level::Warn) {
             if own.is_none() {
                 own = shared.make_own_producer(RING_WORDS);
             }
@@ -47,7 +47,7 @@ macro_rules! own_warning {
             };
         }
         let list = own_warning!(list $($name)*);
-        hot::log_at_once($own, export::site(Here, list), list);
+        slow::log_at_once($own, call::site(Here, list), list);
     }};
     (list) => { () };
     (list $first:ident $($rest:ident)*) => { ($first.capture(), own_warning!(list $($rest)*)) };

@@ -8,31 +8,31 @@ use crate::ring::address;
 use crate::ring::bytes;
 use crate::ring::storage::LogMark;
 use crate::ring::storage::accounts::Accounts;
-use crate::ring::storage::bounded::{Reader, Words};
+use crate::ring::storage::bounded::{BoundedReader, CommittedWords};
 use crate::ring::storage::file::RingFile;
 
 /// Reads records from a ring.
 #[derive(Debug)]
-pub struct Consumer {
-    reader: Reader,
+pub struct RingConsumer {
+    reader: BoundedReader,
     /// What there is beside the words where the ring is in a file.
-    in_file: Option<Box<InFile>>,
+    in_file: Option<Box<FileSide>>,
 }
 
 #[derive(Debug)]
-struct InFile {
+struct FileSide {
     accounts: Accounts,
     file: RingFile,
 }
 
-impl Consumer {
-    pub(super) fn new(reader: Reader) -> Self {
+impl RingConsumer {
+    pub(super) fn new(reader: BoundedReader) -> Self {
         Self { reader, in_file: None }
     }
 
     /// The same for a ring in a file.
     pub(super) fn with_file(self, accounts: Accounts, file: RingFile) -> Self {
-        Self { in_file: Some(Box::new(InFile { accounts, file })), ..self }
+        Self { in_file: Some(Box::new(FileSide { accounts, file })), ..self }
     }
 
     /// Gives the first `words` words of what was looked at back to the producer.
@@ -99,7 +99,7 @@ impl Consumer {
 #[derive(Debug)]
 #[must_use = "it stays in the ring until `consume`"]
 pub struct Committed<'a> {
-    words: Words<'a>,
+    words: CommittedWords<'a>,
     #[cfg_attr(not(any(test, kymo_loom)), allow(dead_code, reason = "see `is_last`"))]
     ended: bool,
 }

@@ -1,223 +1,205 @@
-//! Where a thread's next record goes: all that a log call needs to know, in a cache line (and, of the
-//! least urgent level, the first word of the one behind it, which processors fetch along with it).
+//! Where a thread's next record goes: all that a log call needs to know, in one cache line.
 //!
-//! The thread's [`Producer`](crate::thread::producer::Producer) lends the words of the ring that are known
-//! to be free to the cursor; calls write into them until there are too few left, or something is
-//! out of the ordinary. Then a call *takes* the cursor, and its producer takes the words back.
+//! In come the words that the thread's [`Producer`](crate::thread::producer::Producer) reserved; out go the
+//! addresses of records. A cursor knows nothing of statements and of their arguments.
+//! (Of the least urgent level, a word lies in the following line, which processors fetch along with it.)
 //!
-//! One comparison finds most of that out: whether a record ends before its level's *limit*. The limit
-//! is the end of the words that are lent; or so low that no record does, where the thread has no
-//! ring, where the level's records go another way, where the logger was shut down.
+//! The basic idea: the producer reserves all words of the ring that are known to be free. Calls write into
+//! them until too few are left. A call *claims* the cursor, writes, publishes, and *releases* the cursor. The
+//! slow path claims it for longer, and returns the words that are not used.
+//!
+//! One comparison finds nearly everything that is unusual: whether the record ends past the *limit* of its
+//! level. The limit is the end of the reserved words. It is so low that it admits no record if the thread has
+//! no ring, if the level does not take this fast path, or if the logger was shut down.
 
 use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;
 
+use crate::clock::FastClock;
 use crate::mutant::{self, Mutant};
 use crate::ring::known_sites::KnownSites;
-use crate::ring::producer::Lent;
-use crate::ring::recorders::Recorders;
+use crate::ring::overwriting_rings::OverwritingProducers;
+use crate::ring::producer::ReservedWords;
 use crate::ring::storage::bounded::Publisher;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::statics::{AtomicPtr, compiler_fence};
 
-/// No words are lent to this level.
+/// The limit of a level for which no words are reserved.
 const NONE: usize = 0;
 
-/// The logger was shut down. As an end it is as good as none.
+/// The limit if the logger was shut down. It admits no record either.
 const CLOSED: usize = 1;
 
-/// Nobody has taken the cursor: one less than zero.
+/// The count of claims while nobody has claimed the cursor: one less than zero.
 const FREE: u64 = u64::MAX;
 
-/// Which path of a log call the records of a level take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The ring that the records of a level go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 #[repr(u8)]
-pub(crate) enum Path {
+pub(crate) enum LevelRing {
+    /// The thread's bounded ring.
+    Bounded,
+    /// The thread's bounded ring, and always by the slow path: the level's records are critical.
+    Critical,
+    /// The ring that overwrites its oldest records and is part of the log.
+    Overwriting,
+    /// The flight recorder, which overwrites its oldest records too.
+    Flight,
+}
+
+impl LevelRing {
+    /// Whether it overwrites its oldest records.
+    #[inline(always)]
+    pub(crate) fn overwrites(self) -> bool {
+        self >= Self::Overwriting
+    }
+}
+
+/// The paths of a log call that write into reserved words. Each has limits of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limits {
     /// The processor's counter, and a ring on the heap.
     Counter,
     /// The coarse clock, and a ring on the heap.
     Coarse,
-    /// A ring in a file, and one of the two clocks.
-    InFile,
-    /// Something out of the ordinary is to be done: no words are lent.
-    Outlined,
-    /// The record goes to a ring of its own, where it takes the place of the oldest.
-    Overwriting,
-    /// The same, of the flight recorder.
-    Flight,
-    /// As the two before, and the ring is in a file: the call site has to be in one first.
-    OverwritingInFile,
-    FlightInFile,
+    /// A ring in a file, and either clock.
+    File,
 }
 
-impl Path {
-    /// The same where rings are in files.
-    fn in_file(self) -> Self {
-        match self {
-            Self::Counter | Self::Coarse => Self::InFile,
-            Self::Overwriting => Self::OverwritingInFile,
-            Self::Flight => Self::FlightInFile,
-            other => other,
-        }
-    }
-
-    /// Whether words are lent for it.
-    fn lends(self) -> bool {
-        (self as usize) < LENDING
-    }
-
-    /// Whether it leads to a ring in a file that overwrites its oldest records.
-    pub(crate) fn is_in_file(self) -> bool {
-        matches!(self, Self::OverwritingInFile | Self::FlightInFile)
-    }
-
-    /// Whether it leads to a ring that overwrites its oldest records.
-    #[inline(always)]
-    pub(crate) fn records(self) -> bool {
-        self as usize > LENDING
-    }
-}
-
-/// How many paths words are lent to.
-const LENDING: usize = Path::Outlined as usize;
+/// How many of them there are.
+const FAST_PATHS: usize = Limits::File as usize + 1;
 
 /// The levels that are looked at. (The models log at one, or they would take hours.)
 const LEVELS: Range<usize> = if cfg!(kymo_loom) { 2..3 } else { 0..5 };
 
-/// See the module.
+/// Where a thread's next record goes. See the module.
 ///
 /// Invariants:
-/// - INV-1: all but the limits is used by one thread only: the one whose ring it is. The limits are
-///   raised by that thread, and closed by the consumer.
-/// - INV-2: a limit that is neither [`NONE`] nor [`CLOSED`] is the end of words that the producer
-///   has lent, and while it is that and nobody has taken the cursor, `next` is an address among these
-///   words or at their end, and `publisher` is what came with them.
-/// - INV-3: `recorders` is null, or what the producer owns, which uses it only while the cursor is
-///   taken.
-/// - INV-4: a signal handler may interrupt everything here, behind each instruction, and log. Where
-///   it finds the cursor taken it changes nothing of it; where not, it leaves it as another call
-///   would. So nothing else is read or written but by who has taken it. A handler that comes while
-///   the cursor is being taken has put it back when the interrupted call goes on, which then takes it
-///   all the same, and reads all the rest behind that.
+/// - INV-1: Only the thread whose ring it is uses the cursor, limits excepted. That thread raises the
+///   limits, and the consumer closes them.
+/// - INV-2: A limit that is neither [`NONE`] nor [`CLOSED`] is the end of reserved words. While that is so
+///   and nobody has claimed the cursor, `next` is an address among these words or at their end, and
+///   `publisher` is the one that came with them.
+/// - INV-3: `overwriting` is null, or belongs to the producer, which uses it only while the cursor is
+///   claimed.
+/// - INV-4: A signal handler may interrupt everything here, after each instruction, and log. If it finds
+///   the cursor claimed it changes nothing of it; if not, it leaves the cursor as another call would. So
+///   only the holder of the claim reads and writes the other fields. A handler that comes while a call is
+///   claiming the cursor has released it when that call goes on. The call then claims it all the same, and
+///   reads all other fields after that.
 #[repr(C, align(128))]
 pub(crate) struct Cursor {
-    /// [`FREE`], or how often it was taken or tried to be. An atomic, as the next, for the sake of
-    /// [`NOWHERE`], which all threads without a ring take.
-    taken: AtomicU64,
-    /// The address behind the last record that was published in the words that are lent.
+    /// [`FREE`], or how often it was claimed, or tried to be, since then. An atomic, as is `next`, because all
+    /// threads without a ring claim [`NOWHERE`].
+    claims: AtomicU64,
+    /// The address past the last record that was published in the reserved words.
     next: AtomicPtr<u64>,
     publisher: Cell<Option<Publisher>>,
-    /// By path, then level.
-    limits: [[AtomicUsize; 5]; LENDING],
+    /// By fast path, then level.
+    limits: [[AtomicUsize; 5]; FAST_PATHS],
     /// By level.
-    paths: [Path; 5],
-    /// Where those levels' records go that go round; null where there are none.
-    recorders: Cell<*mut Recorders>,
-    is_coarse: bool,
-    /// Where a ring is in a file: the call sites that are in theirs, or cannot be.
+    rings: [LevelRing; 5],
+    /// `None` if only the slow path can read the clock.
+    clock: Option<FastClock>,
+    /// The producers of the rings that overwrite; null if the thread has none.
+    overwriting: Cell<*mut OverwritingProducers>,
+    /// If a ring of the thread is in a file: the call sites that are in the sites' file, or cannot be.
     known: Option<KnownSites>,
 }
 
 // SAFETY: INV-1.
 unsafe impl Send for Cursor {}
-// SAFETY: INV-1. Of `NOWHERE` nothing is written but `taken`, and `next`, always with null; both are
-// atomics. Where two threads count at once there, it may stay taken for ever, which does not matter:
-// calls of a thread without a ring take the outlined path either way.
+// SAFETY: INV-1. Of `NOWHERE`, only `claims` and `next` are written, `next` always with null; both are
+// atomics. If two threads count at once there, it may stay claimed for ever, which does not matter: calls of
+// a thread without a ring take the slow path either way.
 unsafe impl Sync for Cursor {}
 
 /// The cursor of threads that have no ring.
 #[cfg(not(kymo_loom))]
 pub(crate) static NOWHERE: Cursor = Cursor {
-    taken: AtomicU64::new(FREE),
+    claims: AtomicU64::new(FREE),
     next: AtomicPtr::new(ptr::null_mut()),
     publisher: Cell::new(None),
-    limits: [const { [const { AtomicUsize::new(NONE) }; 5] }; LENDING],
-    paths: [Path::Outlined; 5],
-    recorders: Cell::new(ptr::null_mut()),
-    is_coarse: false,
+    limits: [const { [const { AtomicUsize::new(NONE) }; 5] }; FAST_PATHS],
+    rings: [LevelRing::Critical; 5],
+    clock: None,
+    overwriting: Cell::new(ptr::null_mut()),
     known: None,
 };
 
 impl Cursor {
-    /// A cursor that is taken, and to which nothing was lent.
-    pub(crate) fn new(paths: [Path; 5], is_coarse: bool) -> Self {
+    /// Makes a cursor that is claimed, and without reserved words.
+    pub(crate) fn new(rings: [LevelRing; 5], clock: Option<FastClock>) -> Self {
         Self {
-            taken: AtomicU64::new(0),
+            claims: AtomicU64::new(0),
             next: AtomicPtr::new(ptr::null_mut()),
             publisher: Cell::new(None),
             limits: std::array::from_fn(|_| std::array::from_fn(|_| AtomicUsize::new(NONE))),
-            paths,
-            recorders: Cell::new(ptr::null_mut()),
-            is_coarse,
+            rings,
+            clock,
+            overwriting: Cell::new(ptr::null_mut()),
             known: None,
         }
     }
 
-    /// The same for a thread with rings in files.
+    /// Turns it into the cursor of a thread with rings in files.
     pub(crate) fn in_file(self) -> Self {
-        let paths = self.paths.map(Path::in_file);
-        Self { paths, known: Some(KnownSites::new()), ..self }
+        Self { known: Some(KnownSites::new()), ..self }
     }
 
-    /// Whether calls are stamped with the coarse clock, where the path leaves that open.
+    /// Whether fast paths read the coarse clock.
     #[inline(always)]
     pub(crate) fn is_coarse(&self) -> bool {
-        self.is_coarse
+        self.clock == Some(FastClock::Coarse)
     }
 
-    /// Where a ring is in a file: the call sites that are in theirs, or cannot be.
+    /// The call sites that are in their file, or cannot be; `None` if no ring of the thread is in a file.
     #[inline(always)]
     pub(crate) fn known_sites(&self) -> Option<&KnownSites> {
         self.known.as_ref()
     }
 
-    /// The path of a level, by its index.
+    /// The ring that the records of a level, given by its index, go to.
     #[inline(always)]
-    pub(crate) fn path(&self, level: usize) -> Path {
-        self.paths[level]
+    pub(crate) fn ring(&self, level: usize) -> LevelRing {
+        self.rings[level]
     }
 
-    /// These are the thread's recorders now.
-    pub(crate) fn set_recorders(&self, recorders: *mut Recorders) {
-        self.recorders.set(recorders);
-    }
-
-    /// Takes the cursor for a record of a level that is recorded; `None` where it is not, or where
-    /// something else has to be done first.
-    #[inline(always)]
-    pub(crate) fn recording(&self, level: usize) -> Option<Recording<'_>> {
-        let path = self.paths[level];
-        if !path.records() {
+    /// The fast path that writes a level's records into reserved words, if one does.
+    fn fast_path(&self, level: usize) -> Option<Limits> {
+        if self.rings[level] != LevelRing::Bounded {
             return None;
         }
-        let next = self.take()?;
-        let recorders = self.recorders.get();
-        // Relaxed: see `room`.
-        if recorders.is_null() || self.limits[0][level].load(Ordering::Relaxed) == CLOSED {
-            self.put_back(next);
-            return None;
+        match self.clock? {
+            _ if self.known.is_some() => Some(Limits::File),
+            FastClock::Counter => Some(Limits::Counter),
+            FastClock::Coarse => Some(Limits::Coarse),
         }
-        Some(Recording { cursor: self, next, recorders, path })
     }
 
-    /// Takes it for a call; `None` where one is under way.
+    /// Sets the thread's producers of rings that overwrite.
+    pub(crate) fn set_overwriting(&self, producers: *mut OverwritingProducers) {
+        self.overwriting.set(producers);
+    }
+
+    /// Claims the cursor for a call; `None` if the call is re-entrant.
     #[inline(always)]
-    pub(crate) fn take_for_call(&self) -> Option<Taken<'_>> {
-        self.take().map(|next| Taken { cursor: self, next })
+    pub(crate) fn claim(&self) -> Option<Claim<'_>> {
+        self.claim_next().map(|next| Claim { cursor: self, next })
     }
 
     /// Whether a call is under way.
-    pub(crate) fn is_taken(&self) -> bool {
-        // Relaxed: who else takes it is a signal handler of this thread, which puts it back.
-        self.taken.load(Ordering::Relaxed) != FREE
+    pub(crate) fn is_claimed(&self) -> bool {
+        // Relaxed: besides this thread only its signal handlers claim it, and they release it.
+        self.claims.load(Ordering::Relaxed) != FREE
     }
 
-    /// Takes it: the address behind the last record that was published in the words that are lent.
-    /// `None` where it is taken already.
+    /// Claims the cursor, and returns the address past the last record that was published in the reserved
+    /// words. `None` if it is claimed already.
     #[inline(always)]
-    pub(crate) fn take(&self) -> Option<*mut u64> {
-        if !count_up(&self.taken) {
+    pub(crate) fn claim_next(&self) -> Option<*mut u64> {
+        if !count_up(&self.claims) {
             return None;
         }
         // For signal handlers: what follows does not move up. (INV-4.)
@@ -226,47 +208,43 @@ impl Cursor {
         Some(self.next.load(Ordering::Relaxed))
     }
 
-    /// Whether words are lent to any level.
-    pub(crate) fn lends(&self) -> bool {
-        self.paths.iter().any(|path| path.lends())
+    /// Whether any level has a fast path.
+    pub(crate) fn has_fast_levels(&self) -> bool {
+        (0..self.rings.len()).any(|level| self.fast_path(level).is_some())
     }
 
-    /// Gives it words, and lets calls use it again.
-    pub(crate) fn give(&self, lent: &Lent) {
-        self.publisher.set(Some(lent.publisher));
-        for limit in self.limits(Path::lends) {
-            // Relaxed, both: the consumer only ever stores `CLOSED`, of which nothing depends; what
-            // it stores between the two is kept.
+    /// Takes over reserved words, and releases the cursor.
+    pub(crate) fn release_with(&self, words: &ReservedWords) {
+        self.publisher.set(Some(words.publisher));
+        let end = words.end.addr();
+        for (limit, _) in self.limits().filter(|(_, is_fast)| *is_fast) {
+            // Relaxed, both: the consumer only ever stores `CLOSED`, of which nothing depends; what it
+            // stores between the two is kept.
             let before = limit.load(Ordering::Relaxed);
             if mutant::broken(Mutant::LimitOverClosed) && before != CLOSED {
-                limit.store(lent.end.addr(), Ordering::Relaxed);
-            } else if before != CLOSED && before != lent.end.addr() {
-                let _ = limit.compare_exchange(
-                    before,
-                    lent.end.addr(),
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                );
+                limit.store(end, Ordering::Relaxed);
+            } else if before != CLOSED && before != end {
+                let _ = limit.compare_exchange(before, end, Ordering::Relaxed, Ordering::Relaxed);
             }
         }
-        self.put_back(lent.next);
+        self.release(words.next);
     }
 
-    /// Lets calls use it again.
+    /// Releases the cursor; the next record goes to `next`.
     #[inline(always)]
-    pub(crate) fn put_back(&self, next: *mut u64) {
-        // Relaxed, both: see `take`.
+    pub(crate) fn release(&self, next: *mut u64) {
+        // Relaxed, both: see `claim_next`.
         self.next.store(next, Ordering::Relaxed);
         // For signal handlers: what was done before does not move down. (INV-4.)
         compiler_fence(Ordering::SeqCst);
-        self.taken.store(FREE, Ordering::Relaxed);
+        self.claims.store(FREE, Ordering::Relaxed);
     }
 
     /// For the consumer: the logger was shut down.
     pub(crate) fn close(&self) {
-        for limit in self.limits(|_| true) {
+        for (limit, _) in self.limits() {
             // Relaxed: a call that misses it leaves a last record in the ring. `swap`, so that
-            // `give` does not store over it.
+            // `release_with` does not store over it.
             limit.swap(CLOSED, Ordering::Relaxed);
         }
     }
@@ -274,85 +252,97 @@ impl Cursor {
     /// Whether the logger was shut down.
     pub(crate) fn is_closed(&self) -> bool {
         // Relaxed: see `close`.
-        self.limits(|_| true).any(|limit| limit.load(Ordering::Relaxed) == CLOSED)
+        self.limits().any(|(limit, _)| limit.load(Ordering::Relaxed) == CLOSED)
     }
 
-    /// The limits of the levels that have such paths, each of its path, or any if words are lent to
-    /// none.
-    fn limits(&self, which: impl Fn(Path) -> bool) -> impl Iterator<Item = &AtomicUsize> {
-        LEVELS.filter_map(move |level| {
-            let path = self.paths[level];
-            let lending = if path.lends() { path } else { Path::Counter };
-            which(path).then(|| &self.limits[lending as usize][level])
+    /// Whether the logger was shut down, as the limit of a level without a fast path says.
+    #[inline(always)]
+    fn is_closed_for(&self, level: usize) -> bool {
+        // Relaxed: see `close`.
+        self.limits[Limits::Counter as usize][level].load(Ordering::Relaxed) == CLOSED
+    }
+
+    /// One limit for each level: that of its fast path, and whether it has one. Without, any limit serves.
+    fn limits(&self) -> impl Iterator<Item = (&AtomicUsize, bool)> {
+        LEVELS.map(|level| {
+            let path = self.fast_path(level);
+            (&self.limits[path.unwrap_or(Limits::Counter) as usize][level], path.is_some())
         })
     }
 }
 
-/// A cursor that was taken for a call.
-#[must_use = "the cursor stays taken until `put_back`"]
-pub(crate) struct Taken<'a> {
+/// A cursor that was claimed for a call.
+#[must_use = "the cursor stays claimed until `release`"]
+pub(crate) struct Claim<'a> {
     cursor: &'a Cursor,
     next: *mut u64,
 }
 
-impl<'a> Taken<'a> {
+impl<'a> Claim<'a> {
     /// The cursor.
     #[inline(always)]
     pub(crate) fn cursor(&self) -> &'a Cursor {
         self.cursor
     }
 
-    /// Takes words for a record of this level and of so many bytes. `Err` where there are none, or
-    /// where something else has to be done first: then there may be some for another path.
+    /// Claims words for a record of this level and of so many bytes. Fails if too few are reserved for this
+    /// fast path, or if something else has to be done first. Another fast path may have some.
     ///
     /// # Safety
     /// The calling thread is the one whose ring it is, and the ring lives. `bytes` is a multiple of
     /// eight and at most [`MAX_RECORD_BYTES`](crate::format::MAX_RECORD_BYTES).
     #[inline(always)]
-    pub(crate) unsafe fn room(
+    pub(crate) unsafe fn words(
         self,
-        path: Path,
+        limits: Limits,
         level: usize,
         bytes: usize,
-    ) -> Result<Room<'a>, Self> {
+    ) -> Result<ClaimedWords<'a>, Self> {
         let Self { cursor, next: start } = self;
         // No sum of these wraps: INV-3 of `ring`.
         let end = start.wrapping_byte_add(bytes);
         needed_later(start, end);
-        // Relaxed: the words are those that this thread lent itself. That the logger was shut down
-        // need not be seen at once; a record that comes too late stays in the ring, where `orphans`
-        // counts it.
-        if end.addr() > cursor.limits[path as usize][level].load(Ordering::Relaxed) {
+        // Relaxed: this thread itself reserved the words. That the logger was shut down need not be seen at
+        // once; a record that comes too late stays in the ring, where `orphans` counts it.
+        if end.addr() > cursor.limits[limits as usize][level].load(Ordering::Relaxed) {
             return Err(self);
         }
-        Ok(Room { cursor, start, end })
+        Ok(ClaimedWords { cursor, start, end })
     }
 
-    /// Whether words are lent to the level, but not as many bytes.
-    pub(crate) fn lacks_room(&self, level: usize, bytes: usize) -> bool {
-        let path = self.cursor.path(level);
-        if !path.lends() {
-            return false;
-        }
-        // Relaxed: see `room`.
+    /// Whether words are reserved for the level, but fewer bytes than this.
+    pub(crate) fn lacks_words(&self, level: usize, bytes: usize) -> bool {
+        let Some(path) = self.cursor.fast_path(level) else { return false };
+        // Relaxed: see `words`.
         let limit = self.cursor.limits[path as usize][level].load(Ordering::Relaxed);
         limit > CLOSED && self.next.wrapping_byte_add(bytes).addr() > limit
     }
 
-    /// The address behind the last record, of a cursor that stays taken.
+    /// Turns the claim into one of the thread's overwriting rings, for a record of a level whose ring is
+    /// one of these. Fails if there is none, or if the logger was shut down.
+    #[inline(always)]
+    pub(crate) fn overwriting(self, level: usize) -> Result<OverwritingClaim<'a>, Self> {
+        let producers = self.cursor.overwriting.get();
+        if producers.is_null() || self.cursor.is_closed_for(level) {
+            return Err(self);
+        }
+        Ok(OverwritingClaim { claim: self, producers })
+    }
+
+    /// The address past the last record, of a cursor that stays claimed.
     pub(crate) fn into_next(self) -> *mut u64 {
         self.next
     }
 
     /// Leaves the cursor as it was.
     #[inline(always)]
-    pub(crate) fn put_back(self) {
-        self.cursor.put_back(self.next);
+    pub(crate) fn release(self) {
+        self.cursor.release(self.next);
     }
 }
 
-/// Does nothing, but has the compiler see that it needs both behind where it computes the one from
-/// the other. Otherwise it takes two instructions for that, a copy and an addition, instead of one.
+/// Does nothing, but has the compiler see that both are needed after it computes the one from the other.
+/// Otherwise it takes two instructions for that, a copy and an addition, instead of one.
 #[inline(always)]
 fn needed_later(start: *mut u64, end: *mut u64) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -366,12 +356,11 @@ fn needed_later(start: *mut u64, end: *mut u64) {
     let _ = (start, end);
 }
 
-/// Counts one more, and says whether that makes zero. Counted is not who has taken it, which nobody
-/// needs to know, but 64 bits of them never come round.
+/// Counts one more, and returns whether that makes zero. The count does not identify the holder. 64 bits do
+/// not wrap in practice.
 ///
-/// On x86-64, one instruction to count and one to ask. Not `xadd`, which would count, and answer what
-/// was there, in one: the processors that were measured take ten cycles for it, in which the next
-/// call waits for this one.
+/// On x86-64, one instruction counts and one asks. Not `xadd`, which counts and returns the old value in one:
+/// it takes ten cycles on the processors that were measured, during which the next call waits.
 #[cfg(all(target_arch = "x86_64", not(any(miri, kymo_loom))))]
 #[inline(always)]
 fn count_up(counter: &AtomicU64) -> bool {
@@ -388,67 +377,66 @@ fn count_up(counter: &AtomicU64) -> bool {
     true
 }
 
-/// Counts one more, and says whether that makes zero.
+/// Counts one more, and returns whether that makes zero.
 #[cfg(not(all(target_arch = "x86_64", not(any(miri, kymo_loom)))))]
 #[inline(always)]
 fn count_up(counter: &AtomicU64) -> bool {
-    // Relaxed, both: only signal handlers of this thread count besides, and those leave it as it was,
-    // or leave it to who has taken the cursor.
+    // Relaxed, both: only signal handlers of this thread count besides. They leave it as it was, or leave it
+    // to the holder of the claim.
     let count = counter.load(Ordering::Relaxed).wrapping_add(1);
     counter.store(count, Ordering::Relaxed);
     count == 0
 }
 
-/// The right to use a thread's recorders: its cursor is taken, until this is dropped.
-pub(crate) struct Recording<'a> {
-    cursor: &'a Cursor,
-    next: *mut u64,
-    recorders: *mut Recorders,
-    path: Path,
+/// A claim of a thread's overwriting rings.
+#[must_use = "the cursor stays claimed until `release`"]
+pub(crate) struct OverwritingClaim<'a> {
+    claim: Claim<'a>,
+    producers: *mut OverwritingProducers,
 }
 
-impl Recording<'_> {
-    /// The recorders, and which of them is meant.
+impl<'a> OverwritingClaim<'a> {
+    /// The rings' producers.
     #[inline(always)]
-    pub(crate) fn recorders(&mut self) -> (&mut Recorders, Path) {
-        // SAFETY: INV-3: not null, and the cursor is taken.
-        (unsafe { &mut *self.recorders }, self.path)
+    pub(crate) fn producers(&mut self) -> &mut OverwritingProducers {
+        // SAFETY: INV-3: not null, and the cursor is claimed.
+        unsafe { &mut *self.producers }
+    }
+
+    /// The claim of the cursor.
+    #[inline(always)]
+    pub(crate) fn into_claim(self) -> Claim<'a> {
+        self.claim
     }
 }
 
-impl Drop for Recording<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.cursor.put_back(self.next);
-    }
-}
-
-/// Words for a record, of a cursor that is taken.
-#[must_use = "the cursor stays taken until `publish`"]
-pub(crate) struct Room<'a> {
+/// Words for a record, of a cursor that is claimed.
+#[must_use = "the cursor stays claimed until `publish`"]
+pub(crate) struct ClaimedWords<'a> {
     cursor: &'a Cursor,
     start: *mut u64,
     end: *mut u64,
 }
 
-impl Room<'_> {
-    /// Where the record begins.
+impl ClaimedWords<'_> {
+    /// The address at which the record begins.
     #[inline(always)]
     pub(crate) fn start(&self) -> *mut u64 {
         self.start
     }
 
-    /// Shows the record to the consumer: one release store. `on_heap`: the ring is on the heap.
+    /// Shows the record to the consumer, by one release store, and releases the cursor. `on_heap`: the ring
+    /// is on the heap.
     ///
     /// # Safety
     /// The record has been written.
     #[inline(always)]
     pub(crate) unsafe fn publish(self, on_heap: bool) {
-        // SAFETY: INV-2: words were lent, as there was room.
+        // SAFETY: INV-2: words are reserved, as the limit admitted the record.
         let publisher = unsafe { self.cursor.publisher.get().unwrap_unchecked() };
-        // SAFETY: INV-2: the words are lent, and begin where the last record ended; they are
+        // SAFETY: INV-2: the words are reserved, and begin where the last record ended; they are
         // written, as the caller promises, who had promised that the ring lives.
         unsafe { publisher.publish(self.start, self.end, on_heap) };
-        self.cursor.put_back(self.end);
+        self.cursor.release(self.end);
     }
 }

@@ -22,8 +22,8 @@
 //!   own, by a release store; each learns of the other's by an acquire load. So what a half once
 //!   knew to be its own stays so until it gives it away.
 //! - INV-2: Every word is initialised when the ring is made.
-//! - INV-3: Words that are lent (`Producer::lend`) are the producer's own and in one piece. They end
-//!   at [`LENT_END`] at the latest.
+//! - INV-3: Words that are lent (`RingProducer::reserve_free`) are the producer's own and in one piece. They end
+//!   at [`RESERVED_END`] at the latest.
 //! - INV-4: No record is longer than half of the ring, rounded up. So a record finds its place in
 //!   an empty ring wherever head and tail stand; a longer one might wait forever, and is refused
 //!   instead.
@@ -34,15 +34,15 @@
 pub mod consumer;
 pub(crate) mod cursor;
 pub(crate) mod known_sites;
+pub(crate) mod overwriting_rings;
 pub mod producer;
 pub(crate) mod record;
-pub(crate) mod recorders;
 pub mod storage;
 #[cfg(all(test, not(kymo_loom)))]
 mod tests;
 
-pub use consumer::Consumer as WordConsumer;
-pub use producer::Producer as WordProducer;
+pub use consumer::RingConsumer;
+pub use producer::RingProducer;
 
 use std::collections::TryReserveError;
 use std::io;
@@ -50,8 +50,8 @@ use std::path::Path;
 
 use crate::format::MAX_RECORD_BYTES;
 use storage::file::RingFile;
-use storage::layout::Identity;
-use storage::overwriting::{Follower, Recorder};
+use storage::layout::RingIdentity;
+use storage::overwriting::{OverwritingConsumer, OverwritingProducer};
 
 /// The bytes of a word. Rings are measured in words.
 pub const WORD_BYTES: usize = 8;
@@ -64,7 +64,7 @@ pub const ADDRESS_BITS: u32 = 48;
 
 /// No words that are lent lie behind this address: who borrows words may add the length of a record to
 /// any.
-pub const LENT_END: usize = (usize::MAX - 2 * MAX_RECORD_BYTES) & !(WORD_BYTES - 1);
+pub const RESERVED_END: usize = (usize::MAX - 2 * MAX_RECORD_BYTES) & !(WORD_BYTES - 1);
 
 /// The bits above the address that are the length in bytes.
 const LENGTH_MASK: u64 = (1 << 15) - 1;
@@ -98,7 +98,7 @@ pub const fn bytes(header: u64) -> usize {
 
 /// Makes a ring of at least this many words (see [`storage::memory::capacity_for`]), all of them
 /// written once, so that its memory is there.
-pub fn ring(words: usize) -> (WordProducer, WordConsumer) {
+pub fn ring(words: usize) -> (RingProducer, RingConsumer) {
     try_ring(words).expect("memory for a ring")
 }
 
@@ -107,9 +107,9 @@ pub fn ring(words: usize) -> (WordProducer, WordConsumer) {
 /// # Errors
 ///
 /// If there is no memory for it.
-pub fn try_ring(words: usize) -> Result<(WordProducer, WordConsumer), TryReserveError> {
+pub fn try_ring(words: usize) -> Result<(RingProducer, RingConsumer), TryReserveError> {
     let capacity_words = storage::memory::capacity_for(words);
-    let identity = Identity { capacity_words, ..Default::default() };
+    let identity = RingIdentity { capacity_words, ..Default::default() };
     let ring = storage::memory::Ring::try_on_heap(identity)?;
     #[cfg(kymo_loom)]
     let ring = ring.with_hidden_words();
@@ -124,8 +124,8 @@ pub fn try_ring(words: usize) -> Result<(WordProducer, WordConsumer), TryReserve
 /// What the system says.
 pub fn ring_in_file(
     directory: &Path,
-    identity: Identity,
-) -> io::Result<(WordProducer, WordConsumer)> {
+    identity: RingIdentity,
+) -> io::Result<(RingProducer, RingConsumer)> {
     let (ring, file) = RingFile::create(directory, identity)?;
     let (producer, consumer, accounts) = storage::bounded(ring);
     Ok((producer, consumer.with_file(accounts, file)))
@@ -136,7 +136,10 @@ pub fn ring_in_file(
 /// # Errors
 ///
 /// What the system says.
-pub fn recorder_in_file(directory: &Path, identity: Identity) -> io::Result<(Recorder, Follower)> {
+pub fn recorder_in_file(
+    directory: &Path,
+    identity: RingIdentity,
+) -> io::Result<(OverwritingProducer, OverwritingConsumer)> {
     let (ring, file) = RingFile::create(directory, identity)?;
     let (recorder, follower) = storage::overwriting(ring);
     Ok((recorder, follower.with_file(file)))

@@ -1,7 +1,7 @@
 //! The producer's half of the record protocol: reserve, write, publish; and lending the words that
 //! are known to be free to a path that is shorter than this.
 //!
-//! A log call usually does not come here. It writes into the words that [`Producer::lend`] gave
+//! A log call usually does not come here. It writes into the words that [`RingProducer::reserve_free`] gave
 //! away, and publishes through the [`Publisher`](crate::ring::storage::bounded::Publisher) that came
 //! with them: is there room, write, one release store. All the rest is here, out of its way:
 //! looking how far the consumer has come, skipping to the ring's beginning, refusing.
@@ -9,34 +9,34 @@
 //! See `ring` for the invariants.
 
 use crate::mutant::{self, Mutant};
-use crate::ring::LENT_END;
 use crate::ring::MAX_RECORD_WORDS;
+use crate::ring::RESERVED_END;
 use crate::ring::WORD_BYTES;
-use crate::ring::storage::bounded::{Publisher, Run, SPARE_WORDS, Writer};
+use crate::ring::storage::bounded::{BoundedWriter, Publisher, Run, SPARE_WORDS};
 
 /// Writes records into a ring.
 #[derive(Debug)]
-pub struct Producer {
-    writer: Writer,
+pub struct RingProducer {
+    writer: BoundedWriter,
     /// Where the words begin that are lent, if any are.
     lent: Option<*mut u64>,
 }
 
 // SAFETY: `lent` is an address among words that are the producer's alone (INV-1), whichever thread
 // it is on.
-unsafe impl Send for Producer {}
+unsafe impl Send for RingProducer {}
 
 /// Why a record got no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// There is no room for it now.
     Full,
-    /// There will never be: it is longer than [`Producer::longest`].
+    /// There will never be: it is longer than [`RingProducer::longest`].
     TooLong,
 }
 
 /// Where a record goes.
-struct Place {
+struct Opening {
     start: *mut u64,
     /// The free run up to the ring's end, if that is too short for it. (It is not empty: where it is,
     /// nothing is free.)
@@ -57,7 +57,7 @@ unsafe fn write_filler(run: Run) {
 
 /// Words that are lent.
 #[derive(Clone, Copy, Debug)]
-pub struct Lent {
+pub struct ReservedWords {
     /// Where they begin: where the next record goes.
     pub next: *mut u64,
     /// Where they end. Of records of at most [`MAX_RECORD_WORDS`], only those fit that the ring takes.
@@ -66,24 +66,24 @@ pub struct Lent {
     pub publisher: Publisher,
 }
 
-impl Producer {
-    pub(super) fn new(writer: Writer) -> Self {
+impl RingProducer {
+    pub(super) fn new(writer: BoundedWriter) -> Self {
         Self { writer, lent: None }
     }
 
     /// Lends the words from the tail on that are known to be free, in one piece, which may be none.
     /// Records may be written there, one behind the other, and published, until
-    /// [`take_back`](Self::take_back).
-    pub fn lend(&mut self) -> Lent {
+    /// [`return_unused`](Self::return_unused).
+    pub fn reserve_free(&mut self) -> ReservedWords {
         let [Run { start, words }, _] = self.writer.free();
         // INV-4: who borrows does not ask how long a record may be.
         let words =
             if self.longest() < MAX_RECORD_WORDS { words.min(self.longest()) } else { words };
         let end = start.wrapping_add(words);
         // INV-3: no system puts a heap there.
-        assert!(end.addr() <= LENT_END, "the end of the address space");
+        assert!(end.addr() <= RESERVED_END, "the end of the address space");
         self.lent = Some(start);
-        Lent { next: start, end, publisher: self.writer.publisher() }
+        ReservedWords { next: start, end, publisher: self.writer.publisher() }
     }
 
     /// Moves the tail to the ring's beginning if there is room for a record of this many words, but
@@ -92,9 +92,9 @@ impl Producer {
     /// # Panics
     ///
     /// When words are lent.
-    pub fn skip_to_room(&mut self, words: usize) {
-        if let Ok(Place { skipped: Some(skipped), .. }) = self.place(words) {
-            // SAFETY: it is free, and not empty: see `Place`.
+    pub fn wrap_for(&mut self, words: usize) {
+        if let Ok(Opening { skipped: Some(skipped), .. }) = self.place(words) {
+            // SAFETY: it is free, and not empty: see `Opening`.
             unsafe { write_filler(skipped) };
             // SAFETY: these words are free, and the filler is written.
             unsafe { self.writer.commit(skipped.words) };
@@ -107,7 +107,7 @@ impl Producer {
     /// # Safety
     ///
     /// `next` is the address behind the last record that was published in them, or their beginning.
-    pub unsafe fn take_back(&mut self, next: *mut u64) {
+    pub unsafe fn return_unused(&mut self, next: *mut u64) {
         if let Some(start) = self.lent.take() {
             let words = (next.addr() - start.addr()) / WORD_BYTES;
             // SAFETY: so many words were free, and have been published: the caller's promise.
@@ -116,7 +116,7 @@ impl Producer {
     }
 
     /// Whether words are lent.
-    pub fn is_lent(&self) -> bool {
+    pub fn has_reserved(&self) -> bool {
         self.lent.is_some()
     }
 
@@ -134,7 +134,7 @@ impl Producer {
     ///
     /// When words are lent.
     pub fn reserve(&mut self, words: usize) -> Result<Slot<'_>, Refusal> {
-        let Place { start, skipped } = self.place(words)?;
+        let Opening { start, skipped } = self.place(words)?;
         let mut commit = words;
         if let Some(skipped) = skipped {
             if mutant::broken(Mutant::FillerLate) {
@@ -143,23 +143,23 @@ impl Producer {
             } else {
                 commit += skipped.words;
             }
-            // SAFETY: it is free, and not empty: see `Place`.
+            // SAFETY: it is free, and not empty: see `Opening`.
             unsafe { write_filler(skipped) };
         }
         Ok(Slot { writer: &mut self.writer, start, commit })
     }
 
     /// Finds the place for a record of this many words.
-    fn place(&mut self, words: usize) -> Result<Place, Refusal> {
+    fn place(&mut self, words: usize) -> Result<Opening, Refusal> {
         assert!(self.lent.is_none(), "words are lent");
         if words > self.longest() {
             return Err(Refusal::TooLong);
         }
         let [ahead, beginning] = self.writer.free();
         if words <= ahead.words {
-            Ok(Place { start: ahead.start, skipped: None })
+            Ok(Opening { start: ahead.start, skipped: None })
         } else if words <= beginning.words {
-            Ok(Place { start: beginning.start, skipped: Some(ahead) })
+            Ok(Opening { start: beginning.start, skipped: Some(ahead) })
         } else {
             Err(Refusal::Full)
         }
@@ -192,7 +192,7 @@ impl Producer {
 #[derive(Debug)]
 #[must_use = "the record is not logged until `publish`"]
 pub struct Slot<'a> {
-    writer: &'a mut Writer,
+    writer: &'a mut BoundedWriter,
     /// Where the record begins.
     start: *mut u64,
     /// How many words to commit: the record, and before it what is skipped.

@@ -26,7 +26,7 @@ const _: () = assert!((CUT as u64) << ADDRESS_BITS == MARK);
 pub(crate) unsafe fn write_first_word(to: *mut u8, site: &'static CallSite, length: u16) {
     let address = ptr::from_ref(site).expose_provenance() as u64;
     if cfg!(target_endian = "little") {
-        // The address fits into 48 bits (INV-2 of `hot`). Two stores take an instruction less than
+        // The address fits into 48 bits (INV-2 of `call::fast`). Two stores take an instruction less than
         // to put the word together.
         // SAFETY: the caller's promise.
         unsafe { to.cast::<u64>().write(address) };
@@ -60,7 +60,7 @@ impl<'a> Record<'a> {
     /// Takes the words of a record apart.
     ///
     /// # Safety
-    /// `words` is a record as `hot` writes it, and its call site's code has not been unloaded.
+    /// `words` is a record as `call` writes it, and its call site's code has not been unloaded.
     #[inline]
     pub(crate) unsafe fn new(words: &'a [u64]) -> Self {
         let (first, ticks) = (words[0], words[1]);

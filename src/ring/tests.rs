@@ -5,11 +5,11 @@
 
 use crate::ring::MAX_RECORD_WORDS;
 use crate::ring::WORD_BYTES;
-use crate::ring::consumer::{Consumer, records};
+use crate::ring::consumer::{RingConsumer, records};
 use crate::ring::header;
-use crate::ring::producer::{Lent, Producer, Refusal};
+use crate::ring::producer::{Refusal, ReservedWords, RingProducer};
 use crate::ring::storage;
-use crate::ring::storage::bounded::{self, Reader, SPARE_WORDS, Writer};
+use crate::ring::storage::bounded::{self, BoundedReader, BoundedWriter, SPARE_WORDS};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -53,13 +53,13 @@ proptest! {
     #[test]
     fn records_go_where_they_should(shift in 4_u32..6, steps in steps(22)) {
         let (writer, reader) = storage(1 << shift);
-        run_records(Producer::new(writer), Consumer::new(reader), &steps);
+        run_records(RingProducer::new(writer), RingConsumer::new(reader), &steps);
     }
 }
 
-fn storage(capacity_words: usize) -> (Writer, Reader) {
+fn storage(capacity_words: usize) -> (BoundedWriter, BoundedReader) {
     let capacity_words = capacity_words as u64;
-    let identity = storage::layout::Identity { capacity_words, ..Default::default() };
+    let identity = storage::layout::RingIdentity { capacity_words, ..Default::default() };
     bounded::storage(std::sync::Arc::new(storage::memory::Ring::on_heap(identity)))
 }
 
@@ -84,7 +84,7 @@ impl Answer {
     }
 }
 
-fn run_storage(halves: (Writer, Reader), steps: &[Step]) -> Vec<Answer> {
+fn run_storage(halves: (BoundedWriter, BoundedReader), steps: &[Step]) -> Vec<Answer> {
     let (mut writer, mut reader) = (Some(halves.0), Some(halves.1));
     let (mut answers, mut next) = (Vec::new(), 0);
     for step in steps {
@@ -201,7 +201,7 @@ fn run_queue(capacity: usize, steps: &[Step]) -> Vec<Answer> {
 }
 
 /// Runs the record protocol beside a queue of records and an account of the ring's words.
-fn run_records(producer: Producer, consumer: Consumer, steps: &[Step]) {
+fn run_records(producer: RingProducer, consumer: RingConsumer, steps: &[Step]) {
     let (capacity, longest) = (producer.capacity(), producer.longest());
     assert_eq!(longest, capacity.div_ceil(2));
     let (mut producer, mut consumer) = (Some(producer), Some(consumer));
@@ -264,13 +264,13 @@ fn record(words: usize, number: u64) -> Vec<u64> {
 
 /// Logs a record as the logger does: into words that are lent, or are when the ring has gone round, or
 /// else into a slot.
-fn log(producer: &mut Producer, record: &[u64], publish: bool) -> Result<(), Refusal> {
+fn log(producer: &mut RingProducer, record: &[u64], publish: bool) -> Result<(), Refusal> {
     if log_lent(producer, record, publish) {
         return Ok(());
     }
     // A record that is forgone would leave a filler behind. And slots are to skip words, too.
     if publish && record.len().is_multiple_of(2) {
-        producer.skip_to_room(record.len());
+        producer.wrap_for(record.len());
         if log_lent(producer, record, publish) {
             return Ok(());
         }
@@ -287,9 +287,9 @@ fn log(producer: &mut Producer, record: &[u64], publish: bool) -> Result<(), Ref
 }
 
 /// Logs a record into words that are lent; says whether there are enough.
-fn log_lent(producer: &mut Producer, record: &[u64], publish: bool) -> bool {
+fn log_lent(producer: &mut RingProducer, record: &[u64], publish: bool) -> bool {
     let words = if publish { record.len() } else { record.len() / 2 };
-    let Lent { next, end, publisher } = producer.lend();
+    let ReservedWords { next, end, publisher } = producer.reserve_free();
     let behind = next.wrapping_add(record.len());
     if behind <= end && record.len() <= MAX_RECORD_WORDS {
         // SAFETY: As many words are lent.
@@ -299,11 +299,11 @@ fn log_lent(producer: &mut Producer, record: &[u64], publish: bool) -> bool {
             unsafe { publisher.publish(next, behind, true) };
         }
         // SAFETY: So far they have been published.
-        unsafe { producer.take_back(if publish { behind } else { next }) };
+        unsafe { producer.return_unused(if publish { behind } else { next }) };
         return true;
     }
     // SAFETY: None has been published.
-    unsafe { producer.take_back(next) };
+    unsafe { producer.return_unused(next) };
     false
 }
 

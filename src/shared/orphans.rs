@@ -6,9 +6,9 @@
 
 use crate::mutant::{self, Mutant};
 use crate::process::statics::ORPHANS;
-use crate::ring::WordConsumer;
+use crate::ring::RingConsumer;
 use crate::ring::consumer::records;
-use crate::ring::storage::overwriting::Follower;
+use crate::ring::storage::overwriting::OverwritingConsumer;
 use crate::shared::running::count_unlogged;
 use crate::shared::state::RingState;
 use crate::sync::Arc;
@@ -43,10 +43,10 @@ pub(crate) fn count() -> u64 {
 
 /// A ring of which nothing will be written any more.
 pub(crate) struct Orphan {
-    ring: WordConsumer,
+    ring: RingConsumer,
     /// Of the levels that overwrite their oldest records. (Those of the flight recorder were not to
     /// be written.)
-    overwriting: Option<Follower>,
+    overwriting: Option<OverwritingConsumer>,
     state: Arc<RingState>,
     /// How many of the drops are accounted for.
     dropped: u64,
@@ -55,8 +55,8 @@ pub(crate) struct Orphan {
 impl Orphan {
     /// `dropped` of the producer's drops are in the file.
     pub(crate) fn new(
-        ring: WordConsumer,
-        overwriting: Option<Follower>,
+        ring: RingConsumer,
+        overwriting: Option<OverwritingConsumer>,
         state: Arc<RingState>,
         dropped: u64,
     ) -> Self {

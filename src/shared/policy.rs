@@ -3,10 +3,8 @@
 
 use std::time::Duration;
 
-use crate::clock::TickSource;
-use crate::format::header::ClockSource;
 use crate::level::Level;
-use crate::ring::cursor::Path;
+use crate::ring::cursor::LevelRing;
 
 /// What to do with a record for which the ring has no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,24 +175,19 @@ impl Policies {
             && !self.is_flight(level)
     }
 
-    /// Which path the calls of a level take in a thread without recorders.
-    pub(crate) fn plain_path(&self, level: Level, clock: TickSource) -> Path {
-        match clock.source() {
-            _ if self.write_through(level).is_some() => Path::Outlined,
-            ClockSource::Counter => Path::Counter,
-            ClockSource::Coarse => Path::Coarse,
-            ClockSource::Monotonic | ClockSource::Custom => Path::Outlined,
-        }
+    /// The ring of a level's records in a thread without rings that overwrite.
+    pub(crate) fn plain_ring(&self, level: Level) -> LevelRing {
+        if self.write_through(level).is_some() { LevelRing::Critical } else { LevelRing::Bounded }
     }
 
-    /// Which path the calls of a level take.
-    pub(crate) fn path(&self, level: Level, clock: TickSource) -> Path {
+    /// The ring of a level's records.
+    pub(crate) fn ring(&self, level: Level) -> LevelRing {
         if self.is_flight(level) {
-            Path::Flight
+            LevelRing::Flight
         } else if self.overwrites(level) {
-            Path::Overwriting
+            LevelRing::Overwriting
         } else {
-            self.plain_path(level, clock)
+            self.plain_ring(level)
         }
     }
 }

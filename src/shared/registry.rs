@@ -2,16 +2,16 @@
 
 use crate::mutant::{self, Mutant};
 use crate::process::inside::Locked;
-use crate::ring::recorders::Followers;
-use crate::ring::{WordConsumer, WordProducer};
+use crate::ring::overwriting_rings::OverwritingConsumers;
+use crate::ring::{RingConsumer, RingProducer};
 use crate::shared::state::RingState;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// A ring that the consumer has not seen yet.
 pub(crate) struct NewRing {
-    pub(crate) ring: WordConsumer,
-    pub(crate) followers: Followers,
+    pub(crate) ring: RingConsumer,
+    pub(crate) followers: OverwritingConsumers,
     pub(crate) state: Arc<RingState>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Registry {
 struct Rings {
     new: Vec<NewRing>,
     /// Those of threads that have ended, empty.
-    spare: Vec<(WordProducer, WordConsumer)>,
+    spare: Vec<(RingProducer, RingConsumer)>,
     /// Whether the consumer has taken rings for the last time.
     closed: bool,
 }
@@ -42,14 +42,14 @@ impl Registry {
 
     /// A ring of a thread that has ended, of this capacity, if there is one. Its memory has been
     /// touched.
-    pub(crate) fn spare(&self, words: usize) -> Option<(WordProducer, WordConsumer)> {
+    pub(crate) fn spare(&self, words: usize) -> Option<(RingProducer, RingConsumer)> {
         let spare = &mut self.rings().spare;
         let index = spare.iter().position(|(producer, _)| producer.capacity() == words)?;
         Some(spare.swap_remove(index))
     }
 
     /// For the consumer: puts an empty ring by, for the next thread, unless there are enough.
-    pub(crate) fn put_by(&self, ring: (WordProducer, WordConsumer)) {
+    pub(crate) fn put_by(&self, ring: (RingProducer, RingConsumer)) {
         let mut rings = self.rings();
         if !rings.closed && rings.spare.len() < MAX_SPARE {
             rings.spare.push(ring);

@@ -30,7 +30,7 @@ pub(crate) fn current() -> Option<Arc<Shared>> {
 pub(crate) fn withdraw(limit: Duration) -> Option<Arc<Shared>> {
     let _turn = lock_within(&TURN, limit);
     let shared = RUNNING.withdraw();
-    // Relaxed: see `hot::enabled`.
+    // Relaxed: see `fast::enabled`.
     GATE.store(Level::Trace as u8, Ordering::Relaxed);
     shared
 }

@@ -5,7 +5,7 @@ use crate::drop_reason::DropReason;
 use crate::level::Level;
 use crate::mutant::{self, Mutant};
 use crate::process::thread_info::ThreadInfo;
-use crate::ring::WordProducer;
+use crate::ring::RingProducer;
 use crate::ring::cursor::Cursor;
 use crate::ring::storage::memory::capacity_for;
 use crate::segment::drop_counts::DropCounts;
@@ -33,15 +33,15 @@ pub(crate) struct RingState {
     /// Whether the thread has ended, and its end of the ring been given back.
     pub(crate) ended: AtomicBool,
     /// The thread's end of the ring, from then on.
-    pub(crate) returned: Mutex<Option<WordProducer>>,
+    pub(crate) returned: Mutex<Option<RingProducer>>,
 }
 
 impl RingState {
     pub(crate) fn new(shared: &Shared, ring_words: usize, thread: ThreadInfo) -> Self {
         Self {
             cursor: Cursor::new(
-                Level::ALL.map(|level| shared.policies.plain_path(level, shared.clock)),
-                shared.clock.is_coarse(),
+                Level::ALL.map(|level| shared.policies.plain_ring(level)),
+                shared.clock.fast_clock(),
             ),
             clock: shared.clock,
             thread,
@@ -55,10 +55,10 @@ impl RingState {
         }
     }
 
-    /// For a thread that has recorders.
-    pub(crate) fn with_recorders(mut self, shared: &Shared) -> Self {
-        let paths = Level::ALL.map(|level| shared.policies.path(level, shared.clock));
-        self.cursor = Cursor::new(paths, shared.clock.is_coarse());
+    /// For a thread that has rings that overwrite.
+    pub(crate) fn with_overwriting(mut self, shared: &Shared) -> Self {
+        let rings = Level::ALL.map(|level| shared.policies.ring(level));
+        self.cursor = Cursor::new(rings, shared.clock.fast_clock());
         self
     }
 
@@ -68,7 +68,7 @@ impl RingState {
     }
 
     /// The thread's side: it logs no more, and gives its end of the ring back.
-    pub(crate) fn end(&self, ring: WordProducer) {
+    pub(crate) fn end(&self, ring: RingProducer) {
         // Nothing under this lock panics.
         *self.returned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(ring);
         // Release: pairs with the acquire in `has_ended`: what the thread logged last is seen.
@@ -83,7 +83,7 @@ impl RingState {
     }
 
     /// The thread's end of the ring, when it has ended.
-    pub(crate) fn take_returned(&self) -> Option<WordProducer> {
+    pub(crate) fn take_returned(&self) -> Option<RingProducer> {
         self.returned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
     }
 }

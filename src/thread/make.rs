@@ -4,10 +4,10 @@ use std::collections::TryReserveError;
 
 use crate::process::fork;
 use crate::process::thread_info::ThreadInfo;
-use crate::ring::recorders::{Followers, Recorders};
-use crate::ring::storage::layout::{Identity, Mode as RingMode, Purpose};
+use crate::ring::overwriting_rings::{OverwritingConsumers, OverwritingProducers};
+use crate::ring::storage::layout::{Purpose, RingIdentity, RingMode};
 use crate::ring::storage::memory::{Ring, capacity_for};
-use crate::ring::storage::overwriting::{Follower, Recorder};
+use crate::ring::storage::overwriting::{OverwritingConsumer, OverwritingProducer};
 use crate::ring::try_ring;
 use crate::shared::Shared;
 use crate::shared::registry::NewRing;
@@ -36,7 +36,7 @@ impl Shared {
         }
         match self.or_count(rings(self, ring_words, &thread))? {
             Some(rings) => {
-                let state = RingState::new(self, ring_words, thread).with_recorders(self);
+                let state = RingState::new(self, ring_words, thread).with_overwriting(self);
                 self.make(state, rings)
             }
             None => self.make_plain_producer(ring_words, thread),
@@ -63,7 +63,7 @@ impl Shared {
     fn make(
         self: &Arc<Self>,
         state: RingState,
-        (recorders, followers): (Option<Box<Recorders>>, Followers),
+        (recorders, followers): (Option<Box<OverwritingProducers>>, OverwritingConsumers),
     ) -> Option<Producer> {
         // As in `make_producer`.
         if self.registry.is_closed() {
@@ -92,7 +92,7 @@ impl Shared {
 }
 
 /// The rings of a thread's recorded levels: both ends.
-type Rings = (Option<Box<Recorders>>, Followers);
+type Rings = (Option<Box<OverwritingProducers>>, OverwritingConsumers);
 
 /// The rings of a thread's recorded levels, `None` where there are no such levels.
 ///
@@ -119,20 +119,23 @@ fn rings(
     let (log_recorder, log_follower) = overwriting.unzip();
     let (flight_recorder, mut flight_follower) = flight.unzip();
     // A dump in a process that crashes is not to ask for memory.
-    flight_follower.iter_mut().try_for_each(Follower::provide)?;
-    let recorders = Recorders {
+    flight_follower.iter_mut().try_for_each(OverwritingConsumer::provide)?;
+    let recorders = OverwritingProducers {
         clock: shared.clock,
-        overwriting: log_recorder,
+        log: log_recorder,
         flight: flight_recorder,
         generation: fork::generation(),
     };
-    let followers = Followers { overwriting: log_follower, flight: flight_follower };
+    let followers = OverwritingConsumers { log: log_follower, flight: flight_follower };
     Ok(Some((Some(Box::new(recorders)), followers)))
 }
 
-fn on_heap(words: usize, purpose: Purpose) -> Result<(Recorder, Follower), TryReserveError> {
+fn on_heap(
+    words: usize,
+    purpose: Purpose,
+) -> Result<(OverwritingProducer, OverwritingConsumer), TryReserveError> {
     let capacity_words = capacity_for(words);
     let mode = RingMode::Overwriting;
-    let identity = Identity { capacity_words, mode, purpose, ..Identity::default() };
+    let identity = RingIdentity { capacity_words, mode, purpose, ..RingIdentity::default() };
     Ok(crate::ring::storage::overwriting(Ring::try_on_heap(identity)?))
 }

@@ -19,7 +19,7 @@ use crate::level::Level;
 use crate::process::inside::Inside;
 use crate::process::statics::{CURSOR, GATE, NO_CURSOR, OWNED, STATE, UNLOGGED};
 use crate::process::thread_info::ThreadInfo;
-use crate::ring::cursor::Taken;
+use crate::ring::cursor::Claim;
 use crate::shared::orphans;
 use crate::shared::running::{self, count_unlogged};
 use crate::sync::Arc;
@@ -109,7 +109,7 @@ fn flush_until(deadline_ns: Option<u64>) -> bool {
 fn is_in_use() -> bool {
     let cursor = CURSOR.get();
     // SAFETY: it lives as long as it stands there.
-    !ptr::eq(cursor, NO_CURSOR) && unsafe { &*cursor }.is_taken()
+    !ptr::eq(cursor, NO_CURSOR) && unsafe { &*cursor }.is_claimed()
 }
 
 /// The right to use this thread's producer, until dropped.
@@ -124,7 +124,7 @@ impl Deref for Lease {
     type Target = Producer;
 
     fn deref(&self) -> &Producer {
-        // SAFETY: INV-1 of `hot`: the cursor was taken for the lease, or the producer made.
+        // SAFETY: INV-1 of `fast`: the cursor was taken for the lease, or the producer made.
         unsafe { &*self.producer }
     }
 }
@@ -142,7 +142,7 @@ impl Drop for Lease {
             // SAFETY: made by `Box::into_raw` in `make`, and known to nobody else.
             drop(unsafe { Box::from_raw(self.producer) });
         } else {
-            self.lend();
+            self.release_cursor();
         }
     }
 }
@@ -187,7 +187,7 @@ fn existing() -> Option<Lease> {
         return None;
     }
     let mut lease = Lease { producer, last: None };
-    lease.take_back();
+    lease.claim_cursor();
     if !lease.is_shut_down() {
         return Some(lease);
     }
@@ -232,15 +232,15 @@ fn make() -> Option<Lease> {
 ///
 /// The shortest of what is out of the ordinary, because it comes each time the ring has gone round.
 #[inline(never)]
-pub(crate) fn refill(taken: Taken<'_>, level: usize, bytes: usize) -> bool {
-    if !taken.lacks_room(level, bytes) {
-        taken.put_back();
+pub(crate) fn refill(claim: Claim<'_>, level: usize, bytes: usize) -> bool {
+    if !claim.lacks_words(level, bytes) {
+        claim.release();
         return false;
     }
-    // SAFETY: INV-1 of `hot`: the cursor of a thread with a producer is taken. (Words are lent to no
+    // SAFETY: INV-1 of `fast`: the cursor of a thread with a producer is taken. (Words are lent to no
     // other.)
     let producer = unsafe { &mut *OWNED.get() };
-    producer.lend_again(taken.into_next(), bytes)
+    producer.refill(claim.into_next(), bytes)
 }
 
 /// Gives up this thread's producer, if it has one.
@@ -253,7 +253,7 @@ fn release() {
     // A signal handler finds the cursor taken, and from then on that there is none: it does not
     // come across what happens here.
     // SAFETY: it lives as long as it stands there, and no call is under way.
-    unsafe { (*producer).take_back() };
+    unsafe { (*producer).claim_cursor() };
     OWNED.set(ptr::null_mut());
     compiler_fence(Ordering::SeqCst);
     CURSOR.set(NO_CURSOR);

@@ -8,10 +8,10 @@ use crate::clock::{monotonic_ns, nanoseconds};
 use crate::drop_reason::DropReason;
 use crate::level::Level;
 use crate::mutant::{self, Mutant};
+use crate::ring::overwriting_rings::OverwritingProducers;
 use crate::ring::producer::Refusal;
-use crate::ring::recorders::Recorders;
-use crate::ring::storage::overwriting::Recorder;
-use crate::ring::{WORD_BYTES, WordProducer};
+use crate::ring::storage::overwriting::OverwritingProducer;
+use crate::ring::{RingProducer, WORD_BYTES};
 use crate::shared::Shared;
 use crate::shared::policy::{Overflow, WriteThrough};
 use crate::shared::state::RingState;
@@ -33,10 +33,10 @@ const SLEEP: Duration = Duration::from_micros(50);
 
 /// A thread's end of its ring.
 pub(crate) struct Producer {
-    pub(crate) ring: ManuallyDrop<WordProducer>,
+    pub(crate) ring: ManuallyDrop<RingProducer>,
     pub(crate) state: Arc<RingState>,
     /// What its recorded levels go to, if there are any, or null.
-    recorders: *mut Recorders,
+    recorders: *mut OverwritingProducers,
     shared: Arc<Shared>,
     /// How many failures the last flush knew of.
     failures: u64,
@@ -47,27 +47,27 @@ unsafe impl Send for Producer {}
 
 impl Producer {
     pub(crate) fn new(
-        ring: WordProducer,
-        recorders: Option<Box<Recorders>>,
+        ring: RingProducer,
+        recorders: Option<Box<OverwritingProducers>>,
         state: Arc<RingState>,
         shared: Arc<Shared>,
     ) -> Self {
         let recorders = recorders.map_or(ptr::null_mut(), Box::into_raw);
-        state.cursor.set_recorders(recorders);
+        state.cursor.set_overwriting(recorders);
         Self { ring: ManuallyDrop::new(ring), state, recorders, shared, failures: 0 }
     }
 
-    /// Where records of this level go round, if they do.
-    pub(crate) fn recorder(&mut self, level: Level) -> Option<&mut Recorder> {
+    /// The ring of this level if it is one that overwrites.
+    pub(crate) fn overwriting(&mut self, level: Level) -> Option<&mut OverwritingProducer> {
         // SAFETY: INV-3 of `cursor`: null, or what this owns; who has the producer has taken the
         // cursor.
         let recorders = unsafe { self.recorders.as_mut() };
-        let (recorders, path) = (recorders?, self.state.cursor.path(level.index()));
-        if path.is_in_file() { recorders.in_file(path) } else { recorders.of(path) }
+        let ring = self.state.cursor.ring(level.index());
+        if ring.overwrites() { recorders?.of(ring) } else { None }
     }
 
     fn drop_recorders(&mut self) {
-        self.state.cursor.set_recorders(ptr::null_mut());
+        self.state.cursor.set_overwriting(ptr::null_mut());
         let recorders = std::mem::replace(&mut self.recorders, ptr::null_mut());
         if !recorders.is_null() {
             // SAFETY: made by `Box::into_raw` in `new`, and not to be found any more.
@@ -92,30 +92,30 @@ impl Producer {
 
     /// Lends the cursor, which has been taken with this next address, what has become free meanwhile,
     /// and lets calls use it. Whether there is room for a record of so many bytes now.
-    pub(crate) fn lend_again(&mut self, next: *mut u64, bytes: usize) -> bool {
+    pub(crate) fn refill(&mut self, next: *mut u64, bytes: usize) -> bool {
         // SAFETY: INV-2 of `cursor`.
-        unsafe { self.ring.take_back(next) };
-        self.ring.skip_to_room(bytes / WORD_BYTES);
-        let lent = self.ring.lend();
-        self.state.cursor.give(&lent);
-        lent.end.addr() - lent.next.addr() >= bytes
+        unsafe { self.ring.return_unused(next) };
+        self.ring.wrap_for(bytes / WORD_BYTES);
+        let reserved = self.ring.reserve_free();
+        self.state.cursor.release_with(&reserved);
+        reserved.end.addr() - reserved.next.addr() >= bytes
     }
 
     /// Lends the cursor what is free of the ring, and lets calls use it.
-    pub(crate) fn lend(&mut self) {
+    pub(crate) fn release_cursor(&mut self) {
         let cursor = &self.state.cursor;
-        if cursor.lends() {
-            cursor.give(&self.ring.lend());
+        if cursor.has_fast_levels() {
+            cursor.release_with(&self.ring.reserve_free());
         } else {
-            cursor.put_back(ptr::null_mut());
+            cursor.release(ptr::null_mut());
         }
     }
 
     /// Takes the cursor, and takes back what it was lent.
-    pub(crate) fn take_back(&mut self) {
-        if let Some(next) = self.state.cursor.take() {
+    pub(crate) fn claim_cursor(&mut self) {
+        if let Some(next) = self.state.cursor.claim_next() {
             // SAFETY: INV-2 of `cursor`. Where nothing was lent, nothing is taken back.
-            unsafe { self.ring.take_back(next) };
+            unsafe { self.ring.return_unused(next) };
         }
     }
 
@@ -265,8 +265,8 @@ impl Producer {
     fn is_drained(&mut self) -> bool {
         // SAFETY: as in `recorder`.
         let recorders = unsafe { self.recorders.as_ref() };
-        let overwriting = recorders.and_then(|recorders| recorders.overwriting.as_ref());
-        self.ring.is_drained() && overwriting.is_none_or(Recorder::is_drained)
+        let overwriting = recorders.and_then(|recorders| recorders.log.as_ref());
+        self.ring.is_drained() && overwriting.is_none_or(OverwritingProducer::is_drained)
     }
 
     /// How often something that was logged here could not be written, or was lost.
@@ -282,8 +282,8 @@ impl Drop for Producer {
     fn drop(&mut self) {
         // Before the ring, with which the thread has ended for the consumer.
         self.drop_recorders();
-        self.take_back();
-        if self.ring.is_lent() {
+        self.claim_cursor();
+        if self.ring.has_reserved() {
             // A call of the thread never came back: a signal handler jumped out of it, or ended the
             // thread. Nobody knows how far it came, so the ring stays where it is.
             return;

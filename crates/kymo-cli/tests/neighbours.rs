@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::{Ran, Turn, finished, run};
-use kymo::ring::storage::layout::{COPY_BYTES, COPY_OFFSETS, Identity, SHARED_OFFSET};
+use kymo::ring::storage::layout::{COPY_BYTES, COPY_OFFSETS, RingIdentity, SHARED_OFFSET};
 use kymo::{Level, Logger, WriteThrough, error, info};
 use kymo_format::header::{ClockSource, Header};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -141,7 +141,7 @@ fn sparse_ring(ring: &Path, path: &Path, capacity_words: u64, length: u64) {
     let mut page = [0; 4096];
     File::open(ring).unwrap().read_exact(&mut page).unwrap();
     let copy: &[u8; COPY_BYTES] = page.first_chunk().unwrap();
-    let identity = Identity { capacity_words, ..Identity::from_copy(copy).unwrap() };
+    let identity = RingIdentity { capacity_words, ..RingIdentity::from_copy(copy).unwrap() };
     COPY_OFFSETS
         .iter()
         .for_each(|at| page[*at..][..COPY_BYTES].copy_from_slice(&identity.to_copy()));

@@ -9,7 +9,7 @@
 //!         struct __Here;
 //!         impl __kymo::Statement for __Here { /* level, location, format string, names */ }
 //!         if false { let _ = ::core::format_args!("order {id} filled at {:.2}", px); }
-//!         __kymo::log2(
+//!         __kymo::log2::log(
 //!             __Here,
 //!             __kymo::capture_formatted(__a0, [(); 1], |_, __value, __out| {
 //!                 __out.write_fmt(::core::format_args!("{0:.2}", __value))
@@ -37,7 +37,7 @@ use crate::template::{Hole, code, punct};
 /// The most arguments that a statement may have; a limit of the file format.
 const MAX_ARGUMENTS: usize = 64;
 
-/// The most arguments for which there is a `logN`.
+/// The most arguments for which there is a module `logN`.
 const MAX_SEPARATE: usize = 6;
 
 /// The code of a statement, as an expression.
@@ -82,23 +82,25 @@ fn statement(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
 
 /// What is run with the arguments' locals in scope.
 fn body(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<TokenTree> {
-    let (suffix, mut arguments, level) = match &input.level {
+    let (function, mut arguments, level) = match &input.level {
         Level::Dynamic(_) => {
             let kymo = slice::from_ref(input.kymo);
             let placeholder = hygienic("$kymo::Level::Error", &[("kymo", kymo)]);
-            ("_at", hygienic("__level,", &[]), placeholder)
+            ("log_at", hygienic("__level,", &[]), placeholder)
         }
-        _ => ("", Vec::new(), level.to_vec()),
+        _ => ("log", Vec::new(), level.to_vec()),
     };
     let separate = captured.len() <= MAX_SEPARATE;
     let count = if separate { captured.len().to_string() } else { "_many".to_owned() };
-    let function = Ident::new(&format!("log{count}{suffix}"), Span::mixed_site());
+    let module = Ident::new(&format!("log{count}"), Span::mixed_site());
+    let function = Ident::new(function, Span::mixed_site());
     arguments.extend(if separate { separately(captured) } else { nested(captured) });
     hygienic(
-        "$here $check __kymo::$function(__Here, $arguments);",
+        "$here $check __kymo::$module::$function(__Here, $arguments);",
         &[
             ("here", &here(input, captured, &level)),
             ("check", &check(input, captured)),
+            ("module", &[module.into()]),
             ("function", &[function.into()]),
             ("arguments", &arguments),
         ],

@@ -20,10 +20,10 @@ use crate::format::header::Header;
 use crate::process::lock::{Locked, is_at, lock};
 use crate::process::thread_info::ThreadInfo;
 use crate::ring;
-use crate::ring::storage::layout::{self, Identity};
+use crate::ring::storage::layout::{self, RingIdentity};
 use crate::ring::storage::mapping;
 use crate::ring::storage::memory::ring_bytes;
-use crate::ring::storage::recovery::{Fit, Image, Part, RingError};
+use crate::ring::storage::recovery::{FilePart, Image, RingError, WordsKind};
 use crate::segment::boot_id;
 use crate::segment::crash_proof::place::Place;
 use crate::segment::crash_proof::{Name, sites};
@@ -97,7 +97,7 @@ impl LeftOver {
             let ring = left.unless_refused(&path, Ring::open(&path, owner, place, &mut room))?;
             left.rings.extend(ring.flatten());
         }
-        let is_alive = |identity: &Identity| mapping::is_alive(identity, &boot);
+        let is_alive = |identity: &RingIdentity| mapping::is_alive(identity, &boot);
         if left.writers(place, boot).any(|writer| is_alive(&writer)) && !left.is_released(place) {
             return Err(in_use());
         }
@@ -112,11 +112,11 @@ impl LeftOver {
 
     /// The processes that made the files, as each file says it; of one that says nothing, that of the
     /// name.
-    fn writers(&self, place: &Place, boot: [u8; 16]) -> impl Iterator<Item = Identity> {
+    fn writers(&self, place: &Place, boot: [u8; 16]) -> impl Iterator<Item = RingIdentity> {
         let named = move |path: &Path, extension| {
             let name = Name::parse(path.file_name()?, extension)?;
             let (process, process_start) = (name.process, name.start);
-            Some(Identity { process, process_start, boot, ..Identity::default() })
+            Some(RingIdentity { process, process_start, boot, ..RingIdentity::default() })
         };
         let of_rings = self.rings.iter().filter_map(move |ring| match &ring.image {
             Some(image) => Some(image.identity().clone()),
@@ -126,7 +126,7 @@ impl LeftOver {
         let of_sites =
             self.sites.iter().filter_map(move |sites| match Dictionary::header(&sites.bytes) {
                 Some(Header { process, boot, .. }) => {
-                    Some(Identity { process, process_start, boot, ..Identity::default() })
+                    Some(RingIdentity { process, process_start, boot, ..RingIdentity::default() })
                 }
                 None => named(&sites.path, sites::EXTENSION),
             });
@@ -374,9 +374,9 @@ impl Ring {
         }
         let site = |record: &[u64]| dictionary.site(ring::address(record[0]));
         let known = |record: &[u64]| match site(record) {
-            Some(site) if check::fits(site, record) => Fit::Record,
-            Some(_) => Fit::None,
-            None => Fit::Stranger,
+            Some(site) if check::fits(site, record) => WordsKind::Record,
+            Some(_) => WordsKind::None,
+            None => WordsKind::Stranger,
         };
         let found = match image.recover(consumed, Some(&known)) {
             Ok(found) => found,
@@ -386,14 +386,14 @@ impl Ring {
             }
         };
         // Of the identity, the other copy was good enough.
-        let damage = found.damage.iter().filter(|damage| damage.part != Part::Identity);
+        let damage = found.damage.iter().filter(|damage| damage.part != FilePart::Identity);
         self.problems.extend(damage.map(|damage| damage.to_string()));
         let records = found.records.iter().filter_map(|record| {
             let header = *record.first_chunk()?;
             Some(Recovered { site: site(record)?, header, arguments: check::arguments(record)? })
         });
         let records = records.collect();
-        let Identity { thread_os_id, thread_name, mode, purpose, .. } = image.identity();
+        let RingIdentity { thread_os_id, thread_name, mode, purpose, .. } = image.identity();
         Some(Contents {
             thread: ThreadInfo { name: thread_name.clone(), os_id: *thread_os_id },
             mode: *mode,

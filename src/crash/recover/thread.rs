@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use crate::crash::recovered::{Recovered, Thread};
 use crate::process::thread_info::ThreadInfo;
-use crate::ring::storage::layout::{Mode, Purpose};
+use crate::ring::storage::layout::{Purpose, RingMode};
 
 /// What a ring held.
 pub(crate) struct Contents {
     pub(crate) thread: ThreadInfo,
-    pub(crate) mode: Mode,
+    pub(crate) mode: RingMode,
     pub(crate) purpose: Purpose,
     pub(crate) records: Vec<Recovered>,
     /// How many were overwritten before them, as far as it is known.
@@ -35,8 +35,8 @@ pub(crate) fn threads(rings: impl Iterator<Item = Contents>) -> Vec<Thread> {
     for contents in rings {
         let kind = match (contents.purpose, contents.mode) {
             (Purpose::FlightRecorder, _) => FLIGHT,
-            (Purpose::Log, Mode::Bounded) => BOUNDED,
-            (Purpose::Log, Mode::Overwriting) => OVERWRITING,
+            (Purpose::Log, RingMode::Bounded) => BOUNDED,
+            (Purpose::Log, RingMode::Overwriting) => OVERWRITING,
         };
         let found = last.get(&contents.thread.os_id).map(|index: &usize| &mut threads[*index]);
         let found = found.filter(|rings| {
@@ -107,7 +107,7 @@ mod tests {
         None,
     );
 
-    fn ring(os_id: u64, purpose: Purpose, mode: Mode, ticks: &[u64]) -> Contents {
+    fn ring(os_id: u64, purpose: Purpose, mode: RingMode, ticks: &[u64]) -> Contents {
         let record =
             |ticks: &u64| Recovered { site: &SITE, header: [0, *ticks], arguments: vec![] };
         Contents {
@@ -125,8 +125,8 @@ mod tests {
 
     #[test]
     fn rings_of_one_thread_are_put_together_and_those_of_the_next_are_not() {
-        use Mode::{Bounded, Overwriting};
         use Purpose::{FlightRecorder, Log};
+        use RingMode::{Bounded, Overwriting};
         let rings = [
             // A thread that ended, and left what is in its recorder.
             ring(1, FlightRecorder, Overwriting, &[1, 2]),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::mutant::{self, Mutant};
 use crate::ring::storage::assert_mode;
-use crate::ring::storage::layout::{Mode, Shared, position_of, tail_at};
+use crate::ring::storage::layout::{RingHeader, RingMode, position_of, tail_at};
 use crate::ring::storage::memory::Ring;
 use crate::sync::atomic::Ordering;
 
@@ -33,16 +33,16 @@ pub struct Run {
 }
 
 /// Makes a storage of a ring.
-pub fn storage(ring: Arc<Ring>) -> (Writer, Reader) {
-    assert_mode(&ring, Mode::Bounded);
+pub fn storage(ring: Arc<Ring>) -> (BoundedWriter, BoundedReader) {
+    assert_mode(&ring, RingMode::Bounded);
     let origin = if ring.publishes_addresses() { ring.words().addr().get() as u64 } else { 0 };
     // Relaxed: nobody else knows the ring yet.
     ring.shared().tail.store(origin, Ordering::Relaxed);
     let shared = NonNull::from(ring.shared());
-    let writer = Writer { shared, origin, tail: 0, plain: Plain::new(&ring), ring };
+    let writer = BoundedWriter { shared, origin, tail: 0, plain: Plain::new(&ring), ring };
     let ring = Arc::clone(&writer.ring);
     let plain = Plain::new(&ring);
-    (writer, Reader { ring, plain, origin, head: 0, tail: 0 })
+    (writer, BoundedReader { ring, plain, origin, head: 0, tail: 0 })
 }
 
 /// How many words of a ring stay free.
@@ -50,9 +50,9 @@ pub const SPARE_WORDS: u64 = 1;
 
 /// The producer's half.
 #[derive(Debug)]
-pub struct Writer {
+pub struct BoundedWriter {
     /// Points into `ring`: one indirection less where a record is published.
-    shared: NonNull<Shared>,
+    shared: NonNull<RingHeader>,
     /// What is published for position zero.
     origin: u64,
     /// The tail, which nobody else moves.
@@ -62,17 +62,17 @@ pub struct Writer {
 }
 
 // SAFETY: `shared` points into `ring`, which may be used by all threads.
-unsafe impl Send for Writer {}
+unsafe impl Send for BoundedWriter {}
 
-impl Writer {
+impl BoundedWriter {
     #[inline(always)]
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &RingHeader {
         // SAFETY: `ring` keeps it.
         unsafe { self.shared.as_ref() }
     }
 }
 
-impl Writer {
+impl BoundedWriter {
     /// How many words the ring has.
     pub fn capacity(&self) -> usize {
         self.ring.capacity() as usize
@@ -146,7 +146,7 @@ impl Writer {
 
 /// Publishes what is before this tail, once `give` has moved it to where the consumer finds it.
 #[inline(always)]
-fn publish(shared: &Shared, tail: u64, give: impl FnOnce()) {
+fn publish(shared: &RingHeader, tail: u64, give: impl FnOnce()) {
     // Release: pairs with the load in `look`, and with what recovery finds (INV-R1).
     let release = mutant::ordering(Ordering::Release, Mutant::RingTailStore);
     if mutant::broken(Mutant::RingCommitBeforeWrite) {
@@ -156,7 +156,7 @@ fn publish(shared: &Shared, tail: u64, give: impl FnOnce()) {
     shared.tail.store(tail, release);
 }
 
-impl Drop for Writer {
+impl Drop for BoundedWriter {
     fn drop(&mut self) {
         // Release: pairs with the load in the consumer's `is_abandoned`: who sees it sees the tail.
         let release = mutant::ordering(Ordering::Release, Mutant::RingEndedStore);
@@ -170,7 +170,7 @@ impl Drop for Writer {
 pub struct Publisher {
     /// What an address is short of the tail that is published there.
     bias: u64,
-    shared: NonNull<Shared>,
+    shared: NonNull<RingHeader>,
     #[cfg(kymo_loom)]
     ring: *const Ring,
     #[cfg(kymo_loom)]
@@ -213,7 +213,7 @@ impl Publisher {
 
 /// The consumer's half.
 #[derive(Debug)]
-pub struct Reader {
+pub struct BoundedReader {
     ring: Arc<Ring>,
     plain: Plain,
     /// What is published for position zero.
@@ -224,7 +224,7 @@ pub struct Reader {
     tail: u64,
 }
 
-impl Reader {
+impl BoundedReader {
     /// Looks how far the producer has come.
     #[inline]
     pub fn look(&mut self) {
@@ -241,8 +241,8 @@ impl Reader {
 
     /// All words that were committed as of the last [`look`](Self::look) and are not consumed.
     #[inline]
-    pub fn committed(&mut self) -> Words<'_> {
-        Words(self)
+    pub fn committed(&mut self) -> CommittedWords<'_> {
+        CommittedWords(self)
     }
 
     /// Whether the producer's half has been dropped. When this is true, the next
@@ -255,7 +255,7 @@ impl Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for BoundedReader {
     fn drop(&mut self) {
         // Release: pairs with the load in the producer's `is_abandoned`.
         self.ring.shared().consumer.ended.store(1, Ordering::Release);
@@ -264,13 +264,13 @@ impl Drop for Reader {
 
 /// Committed words.
 #[derive(Debug)]
-pub struct Words<'a>(&'a mut Reader);
+pub struct CommittedWords<'a>(&'a mut BoundedReader);
 
-impl Words<'_> {
+impl CommittedWords<'_> {
     /// The words up to the ring's end, and those from its beginning on.
     #[inline]
     pub fn runs(&self) -> (&[u64], &[u64]) {
-        let Reader { ring, plain, head, tail, .. } = &*self.0;
+        let BoundedReader { ring, plain, head, tail, .. } = &*self.0;
         let words = tail - head;
         let first = words.min(ring.capacity() - (head & (ring.capacity() - 1)));
         let run = |position, words| {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::process::fork;
-use crate::ring::storage::layout::Identity;
+use crate::ring::storage::layout::RingIdentity;
 use crate::ring::storage::mapping;
 use crate::ring::storage::memory::Ring;
 
@@ -22,7 +22,7 @@ impl RingFile {
     /// Makes a ring in a file in this directory: see [`mapping::create`].
     pub(in crate::ring) fn create(
         directory: &Path,
-        identity: Identity,
+        identity: RingIdentity,
     ) -> io::Result<(Ring, Self)> {
         let (ring, path) = mapping::create(directory, identity)?;
         Ok((ring, Self { path: Some(path), generation: fork::generation() }))

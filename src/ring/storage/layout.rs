@@ -25,7 +25,7 @@ pub const COPY_OFFSETS: [usize; 2] = [0, 2048];
 /// The length of one copy in bytes, checksum included.
 pub const COPY_BYTES: usize = 256;
 
-/// Where [`Shared`] stands.
+/// Where [`RingHeader`] stands.
 pub const SHARED_OFFSET: usize = 1024;
 
 /// How many blocks a ring has. (The models' rings are too small for as many.)
@@ -40,7 +40,7 @@ pub const MAX_NAME_BYTES: usize = 64;
 /// What becomes of the oldest records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Mode {
+pub enum RingMode {
     /// They stay until they are consumed.
     #[default]
     Bounded = 1,
@@ -61,11 +61,11 @@ pub enum Purpose {
 
 /// Whose ring it is. Written once, before the first record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
+pub struct RingIdentity {
     /// How many words the ring has: a power of two, and at least [`BLOCKS`].
     pub capacity_words: u64,
     /// What becomes of the oldest records.
-    pub mode: Mode,
+    pub mode: RingMode,
     /// What the ring is for.
     pub purpose: Purpose,
     /// How the time stamps were made.
@@ -101,7 +101,7 @@ pub fn position_of(tail: u64) -> u64 {
     tail.rotate_right(WORD_BYTES.trailing_zeros())
 }
 
-impl Identity {
+impl RingIdentity {
     /// The words of a block: how many are reserved at once in the overwriting mode.
     pub fn block_words(&self) -> u64 {
         self.capacity_words / BLOCKS
@@ -146,8 +146,8 @@ impl Identity {
             return Err(CopyError::Version(version));
         }
         let mode = match copy[32] {
-            1 => Mode::Bounded,
-            2 => Mode::Overwriting,
+            1 => RingMode::Bounded,
+            2 => RingMode::Overwriting,
             _ => return Err(CopyError::Damaged),
         };
         let purpose = match copy[34] {
@@ -199,7 +199,7 @@ pub enum CopyError {
 /// processors fetch lines in pairs.
 #[derive(Debug)]
 #[repr(C, align(128))]
-pub struct Shared {
+pub struct RingHeader {
     /// Up to where records are published, in bytes: a position times [`WORD_BYTES`]. What publishes
     /// has an address, and to divide it would take an instruction more in each log call. (A bounded
     /// ring on the heap has the address itself here: see `bounded`.)
@@ -210,13 +210,13 @@ pub struct Shared {
     pub ended: AtomicU64,
     pub(crate) padding: [u64; 13],
     /// Overwriting: see INV-R4.
-    pub index: [Entry; BLOCKS as usize],
+    pub index: [IndexEntry; BLOCKS as usize],
     /// Up to where the consumer has consumed. For the producer, to learn where there is room; for
     /// recovery there are the accounts.
     pub consumer: Consuming,
 }
 
-/// The consumer's part of [`Shared`].
+/// The consumer's part of [`RingHeader`].
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct Consuming {
@@ -232,7 +232,7 @@ pub struct Consuming {
 /// Where the first record of a block begins.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Entry {
+pub struct IndexEntry {
     /// Its position.
     pub position: AtomicU64,
     /// How many records were logged before it.
@@ -243,14 +243,14 @@ pub struct Entry {
 #[derive(Debug)]
 #[repr(C)]
 pub struct StoredAccount {
-    /// The fields of [`Account`], and its checksum.
+    /// The fields of [`RingAccount`], and its checksum.
     pub words: [AtomicU64; 5],
 }
 
 /// What the consumer says of its work: as soon as the segment's committed length is at least
 /// `committed`, the ring's records before `position` are in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Account {
+pub struct RingAccount {
     /// The position.
     pub position: u64,
     /// How many records had been logged before it.
@@ -261,7 +261,7 @@ pub struct Account {
     pub committed: u64,
 }
 
-impl Account {
+impl RingAccount {
     /// As it is stored.
     pub fn to_words(self) -> [u64; 5] {
         let fields = [self.position, self.records, self.segment, self.committed];
@@ -284,28 +284,28 @@ fn checksum(fields: [u64; 4]) -> u64 {
 /// Where the words of the account with this index stand in a file.
 pub fn account_offset(index: usize) -> usize {
     SHARED_OFFSET
-        + offset_of!(Shared, consumer)
+        + offset_of!(RingHeader, consumer)
         + offset_of!(Consuming, accounts)
         + index * size_of::<StoredAccount>()
 }
 
 /// Where an entry of the index stands in a file.
 pub fn entry_offset(block: usize) -> usize {
-    SHARED_OFFSET + offset_of!(Shared, index) + block * size_of::<Entry>()
+    SHARED_OFFSET + offset_of!(RingHeader, index) + block * size_of::<IndexEntry>()
 }
 
 #[cfg(not(kymo_loom))]
 const _: () = {
-    assert!(offset_of!(Shared, tail) == 0);
-    assert!(offset_of!(Shared, reserved) == 8);
-    assert!(offset_of!(Shared, ended) == 16);
-    assert!(offset_of!(Shared, index) == 128);
-    assert!(offset_of!(Shared, consumer) == 384);
+    assert!(offset_of!(RingHeader, tail) == 0);
+    assert!(offset_of!(RingHeader, reserved) == 8);
+    assert!(offset_of!(RingHeader, ended) == 16);
+    assert!(offset_of!(RingHeader, index) == 128);
+    assert!(offset_of!(RingHeader, consumer) == 384);
     assert!(offset_of!(Consuming, ended) == 8);
     assert!(offset_of!(Consuming, accounts) == 128);
     assert!(size_of::<StoredAccount>() == 40);
     assert!(COPY_OFFSETS[0] + COPY_BYTES <= SHARED_OFFSET);
-    assert!(SHARED_OFFSET + size_of::<Shared>() <= COPY_OFFSETS[1]);
+    assert!(SHARED_OFFSET + size_of::<RingHeader>() <= COPY_OFFSETS[1]);
     assert!(COPY_OFFSETS[1] + COPY_BYTES <= HEADER_BYTES);
 };
 

@@ -9,7 +9,7 @@ use memmap2::MmapOptions;
 
 use crate::derived;
 use crate::process::allocate::allocate;
-use crate::ring::storage::layout::Identity;
+use crate::ring::storage::layout::RingIdentity;
 use crate::ring::storage::memory::{Ring, ring_bytes};
 use crate::sync::statics::{AtomicU64, Ordering};
 
@@ -28,7 +28,7 @@ pub const EXTENSION: &str = "kymoring";
 ///
 /// What the system says. Then the file is removed again.
 #[cfg(not(kymo_loom))]
-pub fn create(directory: &Path, identity: Identity) -> io::Result<(Ring, PathBuf)> {
+pub fn create(directory: &Path, identity: RingIdentity) -> io::Result<(Ring, PathBuf)> {
     let owner = (identity.process, identity.process_start);
     let (path, file) = create_numbered(directory, owner, EXTENSION)?;
     match map(&file, identity) {
@@ -72,12 +72,12 @@ pub fn create_numbered(
 
 /// Models have no files.
 #[cfg(kymo_loom)]
-pub fn create(_: &Path, _: Identity) -> io::Result<(Ring, PathBuf)> {
+pub fn create(_: &Path, _: RingIdentity) -> io::Result<(Ring, PathBuf)> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(not(kymo_loom))]
-fn map(file: &File, identity: Identity) -> io::Result<Ring> {
+fn map(file: &File, identity: RingIdentity) -> io::Result<Ring> {
     let bytes = ring_bytes(identity.capacity_words);
     allocate(file, 0, bytes)?;
     let length = usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
@@ -107,7 +107,7 @@ pub fn process_start(process: u32) -> Option<u64> {
 }
 
 /// Whether the process that made a ring still runs. `boot` is the identifier of the boot now.
-pub fn is_alive(identity: &Identity, boot: &[u8; 16]) -> bool {
+pub fn is_alive(identity: &RingIdentity, boot: &[u8; 16]) -> bool {
     identity.boot == *boot && process_start(identity.process) == Some(identity.process_start)
 }
 

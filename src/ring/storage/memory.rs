@@ -14,7 +14,7 @@ use std::ptr::NonNull;
 use crate::ring::WORD_BYTES;
 use crate::ring::storage::LogMark;
 use crate::ring::storage::layout::{
-    Account, BLOCKS, HEADER_BYTES, Identity, MAX_CAPACITY_WORDS, Mode, Shared,
+    BLOCKS, HEADER_BYTES, MAX_CAPACITY_WORDS, RingAccount, RingHeader, RingIdentity, RingMode,
 };
 #[cfg(not(kymo_loom))]
 use crate::ring::storage::layout::{COPY_OFFSETS, SHARED_OFFSET};
@@ -23,8 +23,8 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 /// A new ring, and its memory for as long as a half of it lives.
 #[derive(Debug)]
 pub struct Ring {
-    identity: Identity,
-    shared: NonNull<Shared>,
+    identity: RingIdentity,
+    shared: NonNull<RingHeader>,
     words: NonNull<AtomicU64>,
     memory: Memory,
 }
@@ -44,7 +44,7 @@ enum Memory {
     Mapped { _map: memmap2::MmapRaw },
     #[cfg(kymo_loom)]
     Model {
-        _shared: Box<Shared>,
+        _shared: Box<RingHeader>,
         _words: Box<[AtomicU64]>,
         /// One for each word: see `bounded::Plain`.
         owners: Box<[crate::sync::UnsafeCell<()>]>,
@@ -80,7 +80,7 @@ impl Ring {
     /// Makes a ring on the heap. The identity's `capacity_words` must be one that
     /// [`capacity_for`] answers.
     #[cfg(not(kymo_loom))]
-    pub fn on_heap(identity: Identity) -> Self {
+    pub fn on_heap(identity: RingIdentity) -> Self {
         Self::try_on_heap(identity).expect("memory for a ring")
     }
 
@@ -90,7 +90,7 @@ impl Ring {
     ///
     /// If there is no memory for it.
     #[cfg(not(kymo_loom))]
-    pub fn try_on_heap(identity: Identity) -> Result<Self, TryReserveError> {
+    pub fn try_on_heap(identity: RingIdentity) -> Result<Self, TryReserveError> {
         let count = ring_bytes(identity.capacity_words).div_ceil(HEADER_BYTES as u64) as usize;
         let mut pages = Vec::<Page>::new();
         pages.try_reserve_exact(count)?;
@@ -112,7 +112,7 @@ impl Ring {
     ///
     /// When the mapping is too short.
     #[cfg(not(kymo_loom))]
-    pub(crate) fn in_mapping(identity: Identity, map: memmap2::MmapRaw) -> Self {
+    pub(crate) fn in_mapping(identity: RingIdentity, map: memmap2::MmapRaw) -> Self {
         assert!(map.len() as u64 >= ring_bytes(identity.capacity_words), "a mapping too short");
         let start = NonNull::new(map.as_mut_ptr()).expect("a mapping is somewhere");
         // SAFETY: the mapping is aligned to pages, long enough, zero, as a new file is, and kept by
@@ -127,9 +127,9 @@ impl Ring {
     /// From `start` on there are [`ring_bytes`] zero bytes, aligned to 4096, for as long as `memory`
     /// lives, and nobody else writes to them.
     #[cfg(not(kymo_loom))]
-    unsafe fn in_memory(identity: Identity, start: NonNull<u8>, memory: Memory) -> Self {
-        // SAFETY: the header page has a `Shared` at that offset, aligned to 128.
-        let shared = unsafe { start.add(SHARED_OFFSET) }.cast::<Shared>();
+    unsafe fn in_memory(identity: RingIdentity, start: NonNull<u8>, memory: Memory) -> Self {
+        // SAFETY: the header page has a `RingHeader` at that offset, aligned to 128.
+        let shared = unsafe { start.add(SHARED_OFFSET) }.cast::<RingHeader>();
         // SAFETY: the words stand behind the header page.
         let words = unsafe { start.add(HEADER_BYTES) }.cast::<AtomicU64>();
         let ring = Self { identity, shared, words, memory };
@@ -147,21 +147,21 @@ impl Ring {
 
     /// Makes a ring for a model.
     #[cfg(kymo_loom)]
-    pub fn try_on_heap(identity: Identity) -> Result<Self, TryReserveError> {
+    pub fn try_on_heap(identity: RingIdentity) -> Result<Self, TryReserveError> {
         Ok(Self::on_heap(identity))
     }
 
     /// Makes a ring for a model.
     #[cfg(kymo_loom)]
-    pub fn on_heap(identity: Identity) -> Self {
+    pub fn on_heap(identity: RingIdentity) -> Self {
         use crate::ring::storage::layout::{Consuming, Entry, StoredAccount};
         let zero = || AtomicU64::new(0);
-        let shared = Box::new(Shared {
+        let shared = Box::new(RingHeader {
             tail: zero(),
             reserved: zero(),
             ended: zero(),
             padding: Default::default(),
-            index: std::array::from_fn(|_| Entry { position: zero(), records: zero() }),
+            index: std::array::from_fn(|_| IndexEntry { position: zero(), records: zero() }),
             consumer: Consuming {
                 head: zero(),
                 ended: zero(),
@@ -188,14 +188,14 @@ impl Ring {
         let capacity = self.capacity();
         assert!(capacity.is_power_of_two() && (BLOCKS..=MAX_CAPACITY_WORDS).contains(&capacity));
         // Relaxed: nobody else knows the ring yet.
-        if self.identity.mode == Mode::Overwriting {
+        if self.identity.mode == RingMode::Overwriting {
             self.shared().reserved.store(self.block_words(), Ordering::Relaxed);
         }
         (0..2).for_each(|index| self.write_account(index, 0, 0, LogMark::default()));
     }
 
     /// Whose it is.
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &RingIdentity {
         &self.identity
     }
 
@@ -221,7 +221,7 @@ impl Ring {
 
     /// What changes.
     #[inline]
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &RingHeader {
         // SAFETY: it lives as long as `self`, and is all atomics (and padding that nobody touches).
         unsafe { self.shared.as_ref() }
     }
@@ -290,7 +290,7 @@ impl Ring {
     /// Writes the account with this index. See INV-R6 for when.
     pub(crate) fn write_account(&self, index: usize, position: u64, records: u64, mark: LogMark) {
         let LogMark { segment, committed } = mark;
-        let account = Account { position, records, segment, committed };
+        let account = RingAccount { position, records, segment, committed };
         let stored = &self.shared().consumer.accounts[index].words;
         for (to, word) in stored.iter().zip(account.to_words()) {
             // Release: pairs with what recovery finds in the memory of a dead process, or, in the

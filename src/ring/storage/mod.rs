@@ -55,10 +55,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::ring::consumer::Consumer;
-use crate::ring::producer::Producer;
+use crate::ring::consumer::RingConsumer;
+use crate::ring::producer::RingProducer;
 use accounts::Accounts;
-use layout::Mode;
+use layout::RingMode;
 use memory::Ring;
 
 /// Makes a bounded ring of it. The accounts are for the consumer, where there is a log.
@@ -66,10 +66,10 @@ use memory::Ring;
 /// # Panics
 ///
 /// When the ring's mode is another.
-pub fn bounded(ring: Ring) -> (Producer, Consumer, Accounts) {
+pub fn bounded(ring: Ring) -> (RingProducer, RingConsumer, Accounts) {
     let ring = Arc::new(ring);
     let (writer, reader) = bounded::storage(Arc::clone(&ring));
-    (Producer::new(writer), Consumer::new(reader), Accounts::of(ring))
+    (RingProducer::new(writer), RingConsumer::new(reader), Accounts::of(ring))
 }
 
 /// Makes an overwriting ring of it.
@@ -77,7 +77,9 @@ pub fn bounded(ring: Ring) -> (Producer, Consumer, Accounts) {
 /// # Panics
 ///
 /// When the ring's mode is another.
-pub fn overwriting(ring: Ring) -> (overwriting::Recorder, overwriting::Follower) {
+pub fn overwriting(
+    ring: Ring,
+) -> (overwriting::OverwritingProducer, overwriting::OverwritingConsumer) {
     overwriting::halves(ring)
 }
 
@@ -96,6 +98,6 @@ impl LogMark {
     pub const GIVEN_UP: Self = Self { segment: 0, committed: u64::MAX };
 }
 
-fn assert_mode(ring: &Ring, mode: Mode) {
+fn assert_mode(ring: &Ring, mode: RingMode) {
     assert_eq!(ring.identity().mode, mode, "the ring was made for another mode");
 }

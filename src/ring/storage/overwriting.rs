@@ -38,7 +38,7 @@ use crate::ring::storage::LogMark;
 use crate::ring::storage::accounts::Accounts;
 use crate::ring::storage::assert_mode;
 use crate::ring::storage::file::RingFile;
-use crate::ring::storage::layout::{BLOCKS, Mode, Shared, position_of, tail_at};
+use crate::ring::storage::layout::{BLOCKS, RingHeader, RingMode, position_of, tail_at};
 use crate::ring::storage::memory::Ring;
 use crate::ring::{MAX_RECORD_WORDS, filler};
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
@@ -61,11 +61,11 @@ impl ByClass {
 }
 
 /// Makes both halves of an overwriting ring.
-pub(crate) fn halves(ring: Ring) -> (Recorder, Follower) {
-    assert_mode(&ring, Mode::Overwriting);
+pub(crate) fn halves(ring: Ring) -> (OverwritingProducer, OverwritingConsumer) {
+    assert_mode(&ring, RingMode::Overwriting);
     let ring = Arc::new(ring);
     let by_class = Arc::new(ByClass::new());
-    let recorder = Recorder {
+    let recorder = OverwritingProducer {
         tail: 0,
         reserved: ring.block_words(),
         records: 0,
@@ -77,7 +77,7 @@ pub(crate) fn halves(ring: Ring) -> (Recorder, Follower) {
         scratch: vec![0; longest(&ring)].into_boxed_slice(),
         ring,
     };
-    let follower = Follower {
+    let follower = OverwritingConsumer {
         ring: Arc::clone(&recorder.ring),
         by_class,
         position: 0,
@@ -99,7 +99,7 @@ fn longest(ring: &Ring) -> usize {
 
 /// The producer's half.
 #[derive(Debug)]
-pub struct Recorder {
+pub struct OverwritingProducer {
     /// Where the next record goes, unless it has to be skipped to the ring's beginning.
     tail: u64,
     /// See INV-R3.
@@ -112,16 +112,16 @@ pub struct Recorder {
     mask: u64,
     /// Points into `ring`, as `shared` does.
     words: NonNull<AtomicU64>,
-    shared: NonNull<Shared>,
-    /// Where a [`Slot`]'s record is made.
+    shared: NonNull<RingHeader>,
+    /// Where a [`OverwritingSlot`]'s record is made.
     scratch: Box<[u64]>,
     ring: Arc<Ring>,
 }
 
 // SAFETY: the pointers point into `ring`, which may be used by all threads.
-unsafe impl Send for Recorder {}
+unsafe impl Send for OverwritingProducer {}
 
-impl Recorder {
+impl OverwritingProducer {
     /// Publishes a record of a class, its words, the first of them its header, where no block has to
     /// be reserved for it; returns false, having done nothing, where one has, and where the record
     /// is too long.
@@ -194,7 +194,7 @@ impl Recorder {
         }
         self.tail += record.len() as u64;
         self.records += 1;
-        // Release: pairs with the load in `Follower::look`, and with what recovery finds (INV-R1).
+        // Release: pairs with the load in `OverwritingConsumer::look`, and with what recovery finds (INV-R1).
         let release = mutant::ordering(Ordering::Release, Mutant::RingTailStore);
         self.shared().tail.store(tail_at(self.tail), release);
     }
@@ -202,8 +202,12 @@ impl Recorder {
     /// Finds room for a record of this many words, as the other rings' producers do: there always
     /// is. The record is made in a buffer, and moved from there when it is published.
     #[inline(always)]
-    pub fn reserve_known(&mut self, words: usize) -> Option<Slot<'_>> {
-        if words > self.scratch.len() { None } else { Some(Slot { recorder: self, words }) }
+    pub fn reserve_known(&mut self, words: usize) -> Option<OverwritingSlot<'_>> {
+        if words > self.scratch.len() {
+            None
+        } else {
+            Some(OverwritingSlot { recorder: self, words })
+        }
     }
 
     /// As [`reserve_known`](Self::reserve_known), but says what is wrong.
@@ -212,7 +216,7 @@ impl Recorder {
     ///
     /// [`Refusal::TooLong`], never [`Refusal::Full`].
     #[cold]
-    pub fn reserve(&mut self, words: usize) -> Result<Slot<'_>, Refusal> {
+    pub fn reserve(&mut self, words: usize) -> Result<OverwritingSlot<'_>, Refusal> {
         self.reserve_known(words).ok_or(Refusal::TooLong)
     }
 
@@ -233,18 +237,18 @@ impl Recorder {
 
     /// Whether the consumer has consumed all that was published and not overwritten.
     pub fn is_drained(&self) -> bool {
-        // Acquire: pairs with the store in `Follower::consume`: what the consumer did before is seen.
+        // Acquire: pairs with the store in `OverwritingConsumer::consume`: what the consumer did before is seen.
         self.shared().consumer.head.load(Ordering::Acquire) == self.tail
     }
 
     /// Whether the consumer's half has been dropped.
     pub fn is_abandoned(&self) -> bool {
-        // Acquire: pairs with the store in `Follower::drop`.
+        // Acquire: pairs with the store in `OverwritingConsumer::drop`.
         self.shared().consumer.ended.load(Ordering::Acquire) != 0
     }
 
     #[inline(always)]
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &RingHeader {
         // SAFETY: `ring` keeps it.
         unsafe { self.shared.as_ref() }
     }
@@ -266,7 +270,7 @@ impl Recorder {
         }
         self.reserved = (end / block + 1) * block;
         // Relaxed: the fence behind it orders it before the words that are written now; the fence
-        // in `Follower::look` is the other half.
+        // in `OverwritingConsumer::look` is the other half.
         ring.shared().reserved.store(self.reserved, Ordering::Relaxed);
         if !mutant::broken(Mutant::RingReserveFence) {
             fence(Ordering::Release);
@@ -303,9 +307,9 @@ impl Recorder {
     }
 }
 
-impl Drop for Recorder {
+impl Drop for OverwritingProducer {
     fn drop(&mut self) {
-        // Release: pairs with the load in `Follower::look`: who sees it sees the tail.
+        // Release: pairs with the load in `OverwritingConsumer::look`: who sees it sees the tail.
         let release = mutant::ordering(Ordering::Release, Mutant::RingEndedStore);
         self.shared().ended.store(1, release);
     }
@@ -314,12 +318,12 @@ impl Drop for Recorder {
 /// Room for a record.
 #[derive(Debug)]
 #[must_use = "the record is not logged until `publish`"]
-pub struct Slot<'a> {
-    recorder: &'a mut Recorder,
+pub struct OverwritingSlot<'a> {
+    recorder: &'a mut OverwritingProducer,
     words: usize,
 }
 
-impl Slot<'_> {
+impl OverwritingSlot<'_> {
     /// Where the record's words go. Valid for as many as were reserved, aligned for a `u64`; what
     /// they hold is initialised, but unspecified.
     #[inline(always)]
@@ -352,7 +356,7 @@ impl Slot<'_> {
 
 /// The consumer's half. It copies.
 #[derive(Debug)]
-pub struct Follower {
+pub struct OverwritingConsumer {
     ring: Arc<Ring>,
     /// Up to where it has copied: where a record begins, or has begun.
     position: u64,
@@ -372,7 +376,7 @@ pub struct Follower {
     file: Option<RingFile>,
 }
 
-impl Follower {
+impl OverwritingConsumer {
     /// The same for a ring in a file.
     pub(in crate::ring) fn with_file(mut self, file: RingFile) -> Self {
         self.file = Some(file);
@@ -433,7 +437,7 @@ impl Follower {
         }
         self.copied.clear();
         self.consumed = 0;
-        // Acquire: pairs with the store in `Recorder::drop`. Before the tail: see `Consumer::look`.
+        // Acquire: pairs with the store in `OverwritingProducer::drop`. Before the tail: see `Consumer::look`.
         let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingEndedLoad);
         self.last = self.ring.shared().ended.load(acquire) != 0;
         for _ in 0..ATTEMPTS {
@@ -500,7 +504,7 @@ impl Follower {
     pub fn consume(&mut self, words: usize) {
         assert!(words <= self.left(), "consumed more words than there are");
         self.consumed += words;
-        // Release: pairs with what recovery finds, and with the load in `Recorder::is_drained`.
+        // Release: pairs with what recovery finds, and with the load in `OverwritingProducer::is_drained`.
         self.ring.shared().consumer.head.store(self.first_left(), Ordering::Release);
     }
 
@@ -531,7 +535,7 @@ impl Follower {
     fn copy(&mut self) -> Option<First> {
         let ring = &*self.ring;
         let (shared, capacity) = (ring.shared(), ring.capacity());
-        // Acquire: pairs with the store in `Recorder::push`.
+        // Acquire: pairs with the store in `OverwritingProducer::push`.
         let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingTailLoad);
         let tail = position_of(shared.tail.load(acquire));
         let from = self.position.max(tail.saturating_sub(capacity));
@@ -541,7 +545,7 @@ impl Follower {
         let mut first =
             First { position: self.position, records: self.records, classes: self.classes };
         loop {
-            // Acquire: pairs with the fence in `Recorder::make_way`, by way of any word of the ring
+            // Acquire: pairs with the fence in `OverwritingProducer::make_way`, by way of any word of the ring
             // or the index that was read and has been written over.
             if !mutant::broken(Mutant::RingCopyFence) {
                 fence(Ordering::Acquire);
@@ -592,9 +596,9 @@ fn first_record(ring: &Ring, by_class: &ByClass, floor: u64, tail: u64) -> Optio
     })
 }
 
-impl Drop for Follower {
+impl Drop for OverwritingConsumer {
     fn drop(&mut self) {
-        // Release: pairs with the load in `Recorder::is_abandoned`.
+        // Release: pairs with the load in `OverwritingProducer::is_abandoned`.
         self.ring.shared().consumer.ended.store(1, Ordering::Release);
     }
 }
@@ -603,7 +607,7 @@ impl Drop for Follower {
 #[derive(Debug)]
 #[must_use = "it stays in the copy until `consume`"]
 pub struct Copied<'a> {
-    follower: &'a mut Follower,
+    follower: &'a mut OverwritingConsumer,
     overwritten: u64,
 }
 

@@ -4,7 +4,7 @@
 //! to their number; what is damaged is named, and the rest is read.
 //!
 //! How records are recovered exactly once: the consumer writes what it took from a ring to the log,
-//! then an account to the ring, then commits the log (see [`Account`]). So an account tells, with
+//! then an account to the ring, then commits the log (see [`RingAccount`]). So an account tells, with
 //! the committed length of the segment that it names, whether its records are in the log. If not,
 //! the account before it holds, whose log was committed before this one was begun. One of the two
 //! may be half written, which its checksum tells; then it speaks of a log that was not committed.
@@ -18,26 +18,27 @@ use std::ops::Range;
 use std::{error, fmt};
 
 use crate::ring::storage::layout::{
-    Account, BLOCKS, COPY_BYTES, COPY_OFFSETS, CopyError, HEADER_BYTES, Identity, Mode,
-    SHARED_OFFSET, Shared, VERSION, account_offset, entry_offset, position_of, u64_at,
+    BLOCKS, COPY_BYTES, COPY_OFFSETS, CopyError, HEADER_BYTES, RingAccount, RingHeader,
+    RingIdentity, RingMode, SHARED_OFFSET, VERSION, account_offset, entry_offset, position_of,
+    u64_at,
 };
 use crate::ring::{WORD_BYTES, address, bytes, filler};
 
 /// A ring as its process left it.
 #[derive(Clone, Debug)]
 pub struct Image {
-    identity: Identity,
+    identity: RingIdentity,
     tail: u64,
     reserved: u64,
     ended: bool,
     head: u64,
     /// Position and number of records.
     index: Vec<(u64, u64)>,
-    accounts: [Option<Account>; 2],
+    accounts: [Option<RingAccount>; 2],
     /// Fewer than the capacity, where the file is too short.
     words: Vec<u64>,
     /// Where the identity or an account is damaged, or the end of the file is missing.
-    damage: Vec<Damage>,
+    damage: Vec<DamagedPart>,
 }
 
 /// Why nothing can be read from a ring file.
@@ -85,9 +86,9 @@ impl error::Error for RingError {}
 
 /// A part of a ring file that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Damage {
+pub struct DamagedPart {
     /// What it is a part of.
-    pub part: Part,
+    pub part: FilePart,
     /// Where it begins in the file, in bytes.
     pub offset: usize,
     /// How many bytes it has.
@@ -96,7 +97,7 @@ pub struct Damage {
 
 /// A part of a ring file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum FilePart {
     /// A copy of the identity. The other one was used.
     Identity,
     /// Both accounts (one alone may be half written). The head is used.
@@ -109,14 +110,14 @@ pub enum Part {
     End,
 }
 
-impl fmt::Display for Damage {
+impl fmt::Display for DamagedPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.part {
-            Part::Identity => "a copy of the header is damaged",
-            Part::Account => "what of the ring is in the log is damaged",
-            Part::Index => "the index is damaged",
-            Part::Records => "records are damaged",
-            Part::End => "the end of the file is missing",
+            FilePart::Identity => "a copy of the header is damaged",
+            FilePart::Account => "what of the ring is in the log is damaged",
+            FilePart::Index => "the index is damaged",
+            FilePart::Records => "records are damaged",
+            FilePart::End => "the end of the file is missing",
         };
         write!(f, "{what}: {} bytes at byte {}", self.bytes, self.offset)
     }
@@ -134,15 +135,15 @@ pub struct Consumed {
     pub certain: bool,
 }
 
-impl From<Account> for Consumed {
-    fn from(account: Account) -> Self {
+impl From<RingAccount> for Consumed {
+    fn from(account: RingAccount) -> Self {
         Self { position: account.position, records: Some(account.records), certain: true }
     }
 }
 
 /// What words may be of which the first has the form of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
+pub enum WordsKind {
     /// A record.
     Record,
     /// A record of a call site that is not known, and so nothing that can be read.
@@ -152,17 +153,17 @@ pub enum Fit {
 }
 
 /// Says what words may be.
-pub type Known<'k> = dyn Fn(&[u64]) -> Fit + 'k;
+pub type Known<'k> = dyn Fn(&[u64]) -> WordsKind + 'k;
 
 /// What is left.
 #[derive(Clone, Debug, Default)]
-pub struct Recovered<'a> {
+pub struct RingContents<'a> {
     /// The records, in order, each from its header to its last word.
     pub records: Vec<&'a [u64]>,
     /// How many records were overwritten before the first of them; `None` where that is not known.
     pub overwritten: Option<u64>,
     /// What could not be read, in the order of the records.
-    pub damage: Vec<Damage>,
+    pub damage: Vec<DamagedPart>,
 }
 
 impl Image {
@@ -183,15 +184,19 @@ impl Image {
         let missing = (capacity - words.len() as u64) * WORD_BYTES as u64;
         if missing > 0 {
             let offset = HEADER_BYTES + words.len() * WORD_BYTES;
-            damage.push(Damage { part: Part::End, offset, bytes: missing });
+            damage.push(DamagedPart { part: FilePart::End, offset, bytes: missing });
         }
         let accounts = [0, 1].map(|index| {
             let offset = account_offset(index);
             let stored = std::array::from_fn(|word| u64_at(page, offset + word * WORD_BYTES));
-            Account::from_words(stored)
+            RingAccount::from_words(stored)
         });
         if accounts == [None; 2] {
-            damage.push(Damage { part: Part::Account, offset: account_offset(0), bytes: 80 });
+            damage.push(DamagedPart {
+                part: FilePart::Account,
+                offset: account_offset(0),
+                bytes: 80,
+            });
         }
         Ok(Self {
             identity,
@@ -212,7 +217,7 @@ impl Image {
     }
 
     /// Whose ring it is.
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &RingIdentity {
         &self.identity
     }
 
@@ -266,26 +271,30 @@ impl Image {
         &self,
         from: Consumed,
         known: Option<&Known<'_>>,
-    ) -> Result<Recovered<'_>, RingError> {
-        let mut recovered = Recovered { damage: self.damage.clone(), ..Recovered::default() };
+    ) -> Result<RingContents<'_>, RingError> {
+        let mut recovered = RingContents { damage: self.damage.clone(), ..RingContents::default() };
         let capacity = self.identity.capacity_words;
         let begin = match self.identity.mode {
-            Mode::Bounded => {
+            RingMode::Bounded => {
                 recovered.overwritten = Some(0);
                 from.position
             }
-            Mode::Overwriting => self.first_left(from, &mut recovered)?,
+            RingMode::Overwriting => self.first_left(from, &mut recovered)?,
         };
         if begin > self.tail || self.tail - begin > capacity || self.tail > MAX_POSITION {
             return Err(RingError::Positions(TAIL_OFFSET));
         }
-        Walk { image: self, begin, known, chains: None, starts: self.starts(begin) }
+        RecordWalk { image: self, begin, known, chains: None, starts: self.starts(begin) }
             .walk(&mut recovered);
         Ok(recovered)
     }
 
     /// Where the first record begins that was not overwritten, in an overwriting ring.
-    fn first_left(&self, from: Consumed, recovered: &mut Recovered<'_>) -> Result<u64, RingError> {
+    fn first_left(
+        &self,
+        from: Consumed,
+        recovered: &mut RingContents<'_>,
+    ) -> Result<u64, RingError> {
         let (capacity, block) = (self.identity.capacity_words, self.identity.block_words());
         let floor = self.reserved.saturating_sub(capacity);
         // INV-R3. The first block is reserved from the beginning.
@@ -300,7 +309,11 @@ impl Image {
         let first = (floor / block..=self.tail / block).find_map(|number| self.entry(number));
         let Some((position, records)) = first else {
             let bytes = 16 * BLOCKS;
-            recovered.damage.push(Damage { part: Part::Index, offset: entry_offset(0), bytes });
+            recovered.damage.push(DamagedPart {
+                part: FilePart::Index,
+                offset: entry_offset(0),
+                bytes,
+            });
             return Ok(floor);
         };
         recovered.overwritten = from.records.and_then(|before| records.checked_sub(before));
@@ -319,7 +332,7 @@ impl Image {
         // INV-R2. The tail is at most one capacity further on, so that this is one position.
         let lap = (begin / self.identity.capacity_words + 1) * self.identity.capacity_words;
         let mut starts: BTreeSet<u64> = [lap].into();
-        if self.identity.mode == Mode::Overwriting {
+        if self.identity.mode == RingMode::Overwriting {
             starts.extend(self.index.iter().filter_map(|(position, _)| {
                 let (entry, _) = self.entry(position / self.identity.block_words())?;
                 (entry == *position).then_some(entry)
@@ -340,7 +353,7 @@ impl Image {
 }
 
 /// The walk over the records of an image.
-struct Walk<'a, 'k> {
+struct RecordWalk<'a, 'k> {
     image: &'a Image,
     begin: u64,
     known: Option<&'k Known<'k>>,
@@ -368,23 +381,23 @@ const MAX_POSITION: u64 = 1 << 62;
 const EFFORT: usize = 64;
 
 /// What stands at a position.
-enum Found<'a> {
+enum AtPosition<'a> {
     Record(&'a [u64]),
     Filler(u64),
     Stranger(u64),
 }
 
-impl<'a> Walk<'a, '_> {
-    fn walk(mut self, recovered: &mut Recovered<'a>) {
+impl<'a> RecordWalk<'a, '_> {
+    fn walk(mut self, recovered: &mut RingContents<'a>) {
         let mut at = self.begin;
         while at < self.image.tail {
             at = match self.find(at) {
-                Some(Found::Record(record)) => {
+                Some(AtPosition::Record(record)) => {
                     recovered.records.push(record);
                     at + record.len() as u64
                 }
-                Some(Found::Filler(words)) => at + words,
-                Some(Found::Stranger(_)) | None => {
+                Some(AtPosition::Filler(words)) => at + words,
+                Some(AtPosition::Stranger(_)) | None => {
                     let next = self.next_behind(at);
                     let offset = HEADER_BYTES + self.image.index_of(at) * WORD_BYTES;
                     add_damage(&mut recovered.damage, offset, (next - at) * WORD_BYTES as u64);
@@ -395,7 +408,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// What stands at `at`, if it may be what a producer has written.
-    fn find(&self, at: u64) -> Option<Found<'a>> {
+    fn find(&self, at: u64) -> Option<AtPosition<'a>> {
         let image = self.image;
         let header = image.word(at)?;
         let index = image.index_of(at);
@@ -406,13 +419,13 @@ impl<'a> Walk<'a, '_> {
         }
         if address(header) == 0 {
             let right = words == to_end && header == filler(words as usize);
-            return right.then_some(Found::Filler(words));
+            return right.then_some(AtPosition::Filler(words));
         }
         let record = image.words.get(index..index + words as usize)?;
-        match self.known.map_or(Fit::Record, |known| known(record)) {
-            Fit::Record => Some(Found::Record(record)),
-            Fit::Stranger => Some(Found::Stranger(words)),
-            Fit::None => None,
+        match self.known.map_or(WordsKind::Record, |known| known(record)) {
+            WordsKind::Record => Some(AtPosition::Record(record)),
+            WordsKind::Stranger => Some(AtPosition::Stranger(words)),
+            WordsKind::None => None,
         }
     }
 
@@ -460,9 +473,9 @@ impl<'a> Walk<'a, '_> {
             let Some(left) = effort.checked_sub(claimed) else { break };
             effort = left;
             let (words, is_stranger) = match self.find(at) {
-                Some(Found::Record(record)) => (record.len() as u64, false),
-                Some(Found::Filler(words)) => (words, false),
-                Some(Found::Stranger(words)) => (words, true),
+                Some(AtPosition::Record(record)) => (record.len() as u64, false),
+                Some(AtPosition::Filler(words)) => (words, false),
+                Some(AtPosition::Stranger(words)) => (words, true),
                 None => continue,
             };
             let next = at + words;
@@ -482,29 +495,35 @@ impl<'a> Walk<'a, '_> {
 }
 
 /// Adds damaged records; what adjoins the last damage is one with it.
-fn add_damage(damage: &mut Vec<Damage>, offset: usize, bytes: u64) {
+fn add_damage(damage: &mut Vec<DamagedPart>, offset: usize, bytes: u64) {
     match damage.last_mut() {
-        Some(last) if last.part == Part::Records && last.offset + last.bytes as usize == offset => {
+        Some(last)
+            if last.part == FilePart::Records && last.offset + last.bytes as usize == offset =>
+        {
             last.bytes += bytes;
         }
-        _ => damage.push(Damage { part: Part::Records, offset, bytes }),
+        _ => damage.push(DamagedPart { part: FilePart::Records, offset, bytes }),
     }
 }
 
 const TAIL_OFFSET: usize = SHARED_OFFSET;
 const RESERVED_OFFSET: usize = SHARED_OFFSET + 8;
-const HEAD_OFFSET: usize = SHARED_OFFSET + offset_of!(Shared, consumer);
+const HEAD_OFFSET: usize = SHARED_OFFSET + offset_of!(RingHeader, consumer);
 
 /// The first right copy of the identity, and what is wrong with the other.
-fn identity(page: &[u8]) -> Result<(Identity, Vec<Damage>), RingError> {
+fn identity(page: &[u8]) -> Result<(RingIdentity, Vec<DamagedPart>), RingError> {
     let copies = COPY_OFFSETS.map(|offset| {
         page[offset..]
             .first_chunk::<COPY_BYTES>()
-            .map_or(Err(CopyError::Damaged), Identity::from_copy)
+            .map_or(Err(CopyError::Damaged), RingIdentity::from_copy)
     });
     let damaged = COPY_OFFSETS.into_iter().zip(&copies).filter(|(_, copy)| copy.is_err());
     let damage = damaged
-        .map(|(offset, _)| Damage { part: Part::Identity, offset, bytes: COPY_BYTES as u64 })
+        .map(|(offset, _)| DamagedPart {
+            part: FilePart::Identity,
+            offset,
+            bytes: COPY_BYTES as u64,
+        })
         .collect();
     match copies {
         [Ok(identity), _] | [_, Ok(identity)] => Ok((identity, damage)),
@@ -529,7 +548,7 @@ impl Image {
         // behind it; here, each load has to.
         let accounts = [0, 1].map(|index| {
             let words = &shared.consumer.accounts[index].words;
-            Account::from_words(std::array::from_fn(|word| words[word].load(Ordering::Acquire)))
+            RingAccount::from_words(std::array::from_fn(|word| words[word].load(Ordering::Acquire)))
         });
         let head = shared.consumer.head.load(Ordering::Acquire);
         let ended = shared.ended.load(Ordering::Acquire) != 0;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::ring::consumer::records;
 use crate::ring::storage::LogMark;
 use crate::ring::storage::bounded;
-use crate::ring::storage::layout::Mode;
+use crate::ring::storage::layout::RingMode;
 use crate::ring::storage::mapping::create;
 use crate::ring::storage::memory::Ring;
 use crate::ring::storage::overwriting;
@@ -57,7 +57,7 @@ impl Shared<'static> {
 #[test]
 fn a_bounded_ring_is_whole_at_each_instruction() {
     let test = "ring::storage::stepped::a_bounded_ring_is_whole_at_each_instruction";
-    step_through(test, Mode::Bounded, use_bounded, |image, returned, committed| {
+    step_through(test, RingMode::Bounded, use_bounded, |image, returned, committed| {
         let consumed = image.consumed(|_| Some(committed));
         assert_eq!(consumed.records, Some(committed));
         let recovered = image.recover(consumed, None).unwrap();
@@ -72,7 +72,7 @@ fn a_bounded_ring_is_whole_at_each_instruction() {
 #[test]
 fn an_overwriting_ring_is_whole_at_each_instruction() {
     let test = "ring::storage::stepped::an_overwriting_ring_is_whole_at_each_instruction";
-    step_through(test, Mode::Overwriting, use_overwriting, |image, returned, committed| {
+    step_through(test, RingMode::Overwriting, use_overwriting, |image, returned, committed| {
         let consumed = image.consumed(|_| Some(committed));
         assert_eq!(consumed.records, Some(committed));
         let recovered = image.recover(consumed, None).unwrap();
@@ -128,7 +128,7 @@ fn use_overwriting(ring: Ring, logged: &[Vec<u64>], shared: &Shared<'_>) {
 type Run = fn(Ring, &[Vec<u64>], &Shared<'_>);
 
 /// Calls `check` with what a killed process would leave behind, for each instruction of `run`.
-fn step_through(test: &str, mode: Mode, run: Run, check: impl Fn(&Image, u64, u64)) {
+fn step_through(test: &str, mode: RingMode, run: Run, check: impl Fn(&Image, u64, u64)) {
     if let Ok(directory) = std::env::var(CHILD) {
         child(directory.as_ref(), mode, run);
     }
@@ -192,7 +192,7 @@ impl Drop for Killed {
     }
 }
 
-fn child(directory: &Path, mode: Mode, run: Run) -> ! {
+fn child(directory: &Path, mode: RingMode, run: Run) -> ! {
     let shared = Shared::map(directory);
     let (ring, _) = create(directory, identity(mode, 64)).unwrap();
     let logged: Vec<_> =

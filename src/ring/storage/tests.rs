@@ -6,24 +6,26 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 
 use crate::ring::consumer::records;
-use crate::ring::producer::{Producer, Refusal};
+use crate::ring::producer::{Refusal, RingProducer};
 use crate::ring::storage::LogMark;
 use crate::ring::storage::bounded;
 use crate::ring::storage::layout::{
-    BLOCKS, COPY_BYTES, HEADER_BYTES, Identity, Mode, account_offset,
+    BLOCKS, COPY_BYTES, HEADER_BYTES, RingIdentity, RingMode, account_offset,
 };
 use crate::ring::storage::mapping::{self, create, process_start};
 use crate::ring::storage::memory::{Ring, capacity_for};
 use crate::ring::storage::overwriting;
-use crate::ring::storage::overwriting::{CLASSES, Recorder};
-use crate::ring::storage::recovery::{Consumed, Fit, Image, Known, Part, Recovered, RingError};
+use crate::ring::storage::overwriting::{CLASSES, OverwritingProducer};
+use crate::ring::storage::recovery::{
+    Consumed, FilePart, Image, Known, RingContents, RingError, WordsKind,
+};
 use crate::ring::{WORD_BYTES, address, header};
 
 const LOGGER: [u8; 16] = *b"segment \0\0\0\0\0\0\0\0";
 
-pub(crate) fn identity(mode: Mode, words: usize) -> Identity {
+pub(crate) fn identity(mode: RingMode, words: usize) -> RingIdentity {
     let process = std::process::id();
-    Identity {
+    RingIdentity {
         capacity_words: capacity_for(words),
         mode,
         process,
@@ -31,7 +33,7 @@ pub(crate) fn identity(mode: Mode, words: usize) -> Identity {
         logger: LOGGER,
         thread_os_id: 17,
         thread_name: "wörker".to_owned(),
-        ..Identity::default()
+        ..RingIdentity::default()
     }
 }
 
@@ -44,20 +46,20 @@ pub(crate) fn record(number: u64, words: usize) -> Vec<u64> {
 }
 
 /// Whether these words are one of `record`'s.
-fn is_record(words: &[u64]) -> Fit {
+fn is_record(words: &[u64]) -> WordsKind {
     match address(words[0]) {
-        number if number >= 1 << 32 => Fit::Stranger,
-        number if words == record(number, words.len()) => Fit::Record,
-        _ => Fit::None,
+        number if number >= 1 << 32 => WordsKind::Stranger,
+        number if words == record(number, words.len()) => WordsKind::Record,
+        _ => WordsKind::None,
     }
 }
 
 pub(crate) fn number(words: &[u64]) -> u64 {
-    assert_eq!(is_record(words), Fit::Record, "torn: {words:x?}");
+    assert_eq!(is_record(words), WordsKind::Record, "torn: {words:x?}");
     address(words[0])
 }
 
-pub(crate) fn log(producer: &mut Producer, record: &[u64]) -> Result<(), Refusal> {
+pub(crate) fn log(producer: &mut RingProducer, record: &[u64]) -> Result<(), Refusal> {
     let mut slot = producer.reserve(record.len())?;
     // SAFETY: as many words were reserved.
     unsafe { slot.as_mut_ptr().copy_from_nonoverlapping(record.as_ptr(), record.len()) };
@@ -66,7 +68,7 @@ pub(crate) fn log(producer: &mut Producer, record: &[u64]) -> Result<(), Refusal
     Ok(())
 }
 
-fn log_by_slot(recorder: &mut Recorder, record: &[u64], class: usize) {
+fn log_by_slot(recorder: &mut OverwritingProducer, record: &[u64], class: usize) {
     let mut slot = recorder.reserve_known(record.len()).expect("there is always room");
     // SAFETY: as many words were reserved.
     unsafe { slot.as_mut_ptr().copy_from_nonoverlapping(record.as_ptr(), record.len()) };
@@ -87,7 +89,7 @@ fn by_class(numbers: std::ops::Range<u64>) -> [u64; CLASSES] {
 }
 
 /// A ring file in a directory for temporary files, and its bytes when `use_it` is done.
-fn file_of<R>(identity: Identity, use_it: impl FnOnce(Ring) -> R) -> (Vec<u8>, R) {
+fn file_of<R>(identity: RingIdentity, use_it: impl FnOnce(Ring) -> R) -> (Vec<u8>, R) {
     let (ring, path) = create(&std::env::temp_dir(), identity).unwrap();
     let result = use_it(ring);
     let bytes = fs::read(&path).unwrap();
@@ -95,7 +97,7 @@ fn file_of<R>(identity: Identity, use_it: impl FnOnce(Ring) -> R) -> (Vec<u8>, R
     (bytes, result)
 }
 
-fn numbers(recovered: &Recovered<'_>) -> Vec<u64> {
+fn numbers(recovered: &RingContents<'_>) -> Vec<u64> {
     recovered.records.iter().map(|record| number(record)).collect()
 }
 
@@ -125,7 +127,7 @@ proptest! {
     /// Each look of the consumer: whole records, in order, none missing that is not counted.
     #[test]
     fn an_overwriting_ring_counts_what_it_loses(shift in 6_u32..9, steps in steps()) {
-        let ring = Ring::on_heap(identity(Mode::Overwriting, 1 << shift));
+        let ring = Ring::on_heap(identity(RingMode::Overwriting, 1 << shift));
         let (mut recorder, mut follower) = overwriting(ring);
         let (mut next, mut logged) = (1, 0);
         for step in steps {
@@ -182,7 +184,7 @@ proptest! {
     /// had wrapped panicked.
     #[test]
     fn looks_without_classes_count_all(by_class in 0..4_usize, steps in steps()) {
-        let ring = Ring::on_heap(identity(Mode::Overwriting, 64));
+        let ring = Ring::on_heap(identity(RingMode::Overwriting, 64));
         let (mut recorder, mut follower) = overwriting(ring);
         let (mut next, mut logged) = (1, 0);
         let looks = steps.into_iter().chain([Step::Consume(usize::MAX); 2]);
@@ -214,7 +216,7 @@ proptest! {
     /// As much survives as the ring has room for, less two blocks, and the fillers.
     #[test]
     fn an_overwriting_ring_keeps_the_newest(words in 1..=16_usize, logged in 1..300_u64) {
-        let ring = Ring::on_heap(identity(Mode::Overwriting, 64));
+        let ring = Ring::on_heap(identity(RingMode::Overwriting, 64));
         let (mut recorder, mut follower) = overwriting(ring);
         (1..=logged).for_each(|number| recorder.push(&record(number, words), 0).unwrap());
         let copied = follower.look();
@@ -230,7 +232,7 @@ proptest! {
     fn recovery_finds_the_rest(
         overwrites in any::<bool>(), shift in 6_u32..9, steps in steps(), known in any::<bool>(),
     ) {
-        let mode = if overwrites { Mode::Overwriting } else { Mode::Bounded };
+        let mode = if overwrites { RingMode::Overwriting } else { RingMode::Bounded };
         let (bytes, (logged, next)) = file_of(identity(mode, 1 << shift), |ring| {
             if overwrites { use_overwriting(ring, &steps) } else { use_bounded(ring, &steps) }
         });
@@ -255,7 +257,7 @@ proptest! {
         overwrites in any::<bool>(),
         writes in prop::collection::vec((0..92_usize, hostile_word()), 1..8),
     ) {
-        let mode = if overwrites { Mode::Overwriting } else { Mode::Bounded };
+        let mode = if overwrites { RingMode::Overwriting } else { RingMode::Bounded };
         let steps = [Step::Log(30, 5), Step::Consume(7), Step::Log(3, 3)];
         let (mut bytes, _) = file_of(identity(mode, 64), |ring| {
             if overwrites { use_overwriting(ring, &steps) } else { use_bounded(ring, &steps) }
@@ -358,7 +360,7 @@ fn use_overwriting(ring: Ring, steps: &[Step]) -> (u64, u64) {
 #[test]
 fn an_overwriting_ring_between_threads() {
     const RECORDS: u64 = 300_000;
-    let ring = Ring::on_heap(identity(Mode::Overwriting, 1 << 10));
+    let ring = Ring::on_heap(identity(RingMode::Overwriting, 1 << 10));
     let (mut recorder, mut follower) = overwriting(ring);
     let logging = std::thread::spawn(move || {
         for number in 1..=RECORDS {
@@ -388,19 +390,20 @@ fn an_overwriting_ring_between_threads() {
 
 #[test]
 fn what_is_too_long_is_refused() {
-    let (mut recorder, _follower) = overwriting(Ring::on_heap(identity(Mode::Overwriting, 64)));
+    let (mut recorder, _follower) = overwriting(Ring::on_heap(identity(RingMode::Overwriting, 64)));
     assert_eq!(recorder.longest(), 16);
     assert_eq!(recorder.push(&record(1, 17), 0), Err(Refusal::TooLong));
     assert!(recorder.reserve_known(17).is_none());
     assert_eq!(recorder.reserve(17).unwrap_err(), Refusal::TooLong);
-    let (producer, _consumer, _) = bounded(Ring::on_heap(identity(Mode::Bounded, 64)));
+    let (producer, _consumer, _) = bounded(Ring::on_heap(identity(RingMode::Bounded, 64)));
     assert_eq!(producer.longest(), 32);
 }
 
 /// A slot that is dropped leaves nothing.
 #[test]
 fn a_forgone_record_is_not_there() {
-    let (mut recorder, mut follower) = overwriting(Ring::on_heap(identity(Mode::Overwriting, 64)));
+    let (mut recorder, mut follower) =
+        overwriting(Ring::on_heap(identity(RingMode::Overwriting, 64)));
     for number in 1..100 {
         let _ = recorder.reserve_known(16).unwrap().as_mut_ptr();
         log_by_slot(&mut recorder, &record(number, 3), 0);
@@ -412,24 +415,24 @@ fn a_forgone_record_is_not_there() {
 
 #[test]
 fn each_half_notices_the_end_of_the_other() {
-    let (producer, mut consumer, _) = bounded(Ring::on_heap(identity(Mode::Bounded, 64)));
+    let (producer, mut consumer, _) = bounded(Ring::on_heap(identity(RingMode::Bounded, 64)));
     assert!(!producer.is_abandoned() && !consumer.look().is_last());
     drop(producer);
     assert!(consumer.look().is_last());
-    let (producer, consumer, _) = bounded(Ring::on_heap(identity(Mode::Bounded, 64)));
+    let (producer, consumer, _) = bounded(Ring::on_heap(identity(RingMode::Bounded, 64)));
     drop(consumer);
     assert!(producer.is_abandoned());
-    let (recorder, follower) = overwriting(Ring::on_heap(identity(Mode::Overwriting, 64)));
+    let (recorder, follower) = overwriting(Ring::on_heap(identity(RingMode::Overwriting, 64)));
     drop(follower);
     assert!(recorder.is_abandoned());
 }
 
 /// Twenty records of three words, of which the consumer has taken none.
-fn twenty(mode: Mode) -> Vec<u8> {
+fn twenty(mode: RingMode) -> Vec<u8> {
     let steps = [Step::Log(20, 3)];
     let (bytes, _) = file_of(identity(mode, 64), |ring| match mode {
-        Mode::Bounded => use_bounded(ring, &steps),
-        Mode::Overwriting => use_overwriting(ring, &steps),
+        RingMode::Bounded => use_bounded(ring, &steps),
+        RingMode::Overwriting => use_overwriting(ring, &steps),
     });
     bytes
 }
@@ -438,7 +441,7 @@ const FROM_BEGINNING: Consumed = Consumed { position: 0, records: Some(0), certa
 
 #[test]
 fn a_file_that_was_made_shorter_is_read_as_far_as_it_goes() {
-    for mode in [Mode::Bounded, Mode::Overwriting] {
+    for mode in [RingMode::Bounded, RingMode::Overwriting] {
         let bytes = twenty(mode);
         for length in 0..bytes.len() {
             let image = match Image::from_bytes(&bytes[..length]) {
@@ -452,7 +455,7 @@ fn a_file_that_was_made_shorter_is_read_as_far_as_it_goes() {
             let recovered = image.recover(FROM_BEGINNING, None).unwrap();
             let whole = (length - HEADER_BYTES) / (3 * WORD_BYTES);
             assert!(numbers(&recovered).into_iter().eq(1..=whole.min(20) as u64), "{length}");
-            assert_eq!(recovered.damage[0].part, Part::End);
+            assert_eq!(recovered.damage[0].part, FilePart::End);
             let words = (length - HEADER_BYTES) / WORD_BYTES;
             assert_eq!(recovered.damage[0].offset, HEADER_BYTES + words * WORD_BYTES);
             assert_eq!(recovered.damage.len(), if whole < 20 { 2 } else { 1 }, "{length}");
@@ -464,7 +467,7 @@ fn a_file_that_was_made_shorter_is_read_as_far_as_it_goes() {
 /// found, and where the header is, the rest of it says so.
 #[test]
 fn a_damaged_byte_costs_no_more_than_it_must() {
-    for mode in [Mode::Bounded, Mode::Overwriting] {
+    for mode in [RingMode::Bounded, RingMode::Overwriting] {
         let bytes = twenty(mode);
         for (at, flip) in (0..bytes.len()).flat_map(|at| [(at, 0xFF), (at, 0x08)]) {
             let mut damaged = bytes.clone();
@@ -488,7 +491,7 @@ fn a_damaged_byte_costs_no_more_than_it_must() {
                 assert_eq!(numbers(&recovered), expected, "byte {at} ^ {flip}");
                 assert_eq!(recovered.damage.is_empty(), hit > 20);
                 if let Some(damage) = recovered.damage.first() {
-                    assert_eq!(damage.part, Part::Records);
+                    assert_eq!(damage.part, FilePart::Records);
                     assert_eq!(damage.bytes, 24);
                     assert_eq!(damage.offset, HEADER_BYTES + (hit as usize - 1) * 24);
                 }
@@ -505,7 +508,7 @@ fn a_damaged_byte_costs_no_more_than_it_must() {
 #[test]
 fn strangers_are_passed_over() {
     let strangers = [1, 2, 5, 9, 10, 11, 20];
-    let mut bytes = twenty(Mode::Bounded);
+    let mut bytes = twenty(RingMode::Bounded);
     for number in strangers {
         // The highest byte of the call site's address.
         bytes[HEADER_BYTES + (number - 1) * 24 + 5] = 1;
@@ -520,7 +523,7 @@ fn strangers_are_passed_over() {
 
 #[test]
 fn errors_say_what_is_wrong() {
-    let bytes = twenty(Mode::Bounded);
+    let bytes = twenty(RingMode::Bounded);
     let error = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = bytes.clone();
         change(&mut bytes);
@@ -546,11 +549,11 @@ fn errors_say_what_is_wrong() {
 #[test]
 fn what_is_in_the_log_is_told_exactly() {
     let segment = u64::from_le_bytes(*b"segment ");
-    for mode in [Mode::Bounded, Mode::Overwriting] {
+    for mode in [RingMode::Bounded, RingMode::Overwriting] {
         let (mut bytes, _) = file_of(identity(mode, 64), |ring| {
             let mark = |committed| LogMark { segment, committed };
             // Three records are in the log, two more are on their way.
-            if mode == Mode::Bounded {
+            if mode == RingMode::Bounded {
                 let (mut producer, mut consumer, mut accounts) = bounded(ring);
                 (1..=8).for_each(|number| log(&mut producer, &record(number, 2)).unwrap());
                 accounts.prepare(6, 3, mark(100));
@@ -580,7 +583,7 @@ fn what_is_in_the_log_is_told_exactly() {
         bytes[account_offset(0)] ^= 1;
         let image = Image::from_bytes(&bytes).unwrap();
         assert_eq!(left(&image, 150), [4, 5, 6, 7, 8]);
-        // Damage between two batches: the head says what an account cannot.
+        // DamagedPart between two batches: the head says what an account cannot.
         bytes[account_offset(1)] ^= 1;
         let image = Image::from_bytes(&bytes).unwrap();
         assert_eq!(image.consumed(|_| Some(0)).records, None);
@@ -592,7 +595,7 @@ fn what_is_in_the_log_is_told_exactly() {
 fn a_ring_file_is_its_users_alone_and_tells_whose_it_is() {
     use std::os::unix::fs::MetadataExt;
     let directory = std::env::temp_dir();
-    let (ring, path) = create(&directory, identity(Mode::Bounded, 100)).unwrap();
+    let (ring, path) = create(&directory, identity(RingMode::Bounded, 100)).unwrap();
     let metadata = fs::metadata(&path).unwrap();
     assert_eq!(metadata.mode() & 0o777, 0o600);
     assert_eq!(metadata.len(), 4096 + 128 * 8);
@@ -604,17 +607,17 @@ fn a_ring_file_is_its_users_alone_and_tells_whose_it_is() {
     assert!(name.starts_with(&format!("kymo-{process}-{start}-")), "{name}");
     assert!(mapping::is_alive(ring.identity(), &[0; 16]));
     assert!(!mapping::is_alive(ring.identity(), &[1; 16]), "of another boot");
-    let later = Identity { process_start: start + 1, ..ring.identity().clone() };
+    let later = RingIdentity { process_start: start + 1, ..ring.identity().clone() };
     assert!(!mapping::is_alive(&later, &[0; 16]), "of another process");
     fs::remove_file(path).unwrap();
-    assert!(create(&directory.join("there is none"), identity(Mode::Bounded, 100)).is_err());
+    assert!(create(&directory.join("there is none"), identity(RingMode::Bounded, 100)).is_err());
 }
 
 /// A file system without room for a ring: an error, and nothing left behind.
 #[test]
 fn a_ring_that_has_no_room_is_an_error() {
     let directory = std::path::Path::new(mapping::DEFAULT_DIRECTORY);
-    let identity = Identity { thread_os_id: 18, ..identity(Mode::Bounded, 1 << 40) };
+    let identity = RingIdentity { thread_os_id: 18, ..identity(RingMode::Bounded, 1 << 40) };
     let wanted = crate::ring::storage::memory::ring_bytes(identity.capacity_words);
     // Only where it is sure that there is less: a tmpfs refuses that at once.
     let Ok(system) = rustix::fs::statvfs(directory) else { return };
@@ -713,7 +716,7 @@ fn child(directory: &std::path::Path) -> ! {
     };
     let log_words = shared("log", LOG_WORDS);
     let returned = &shared("returned", 1)[0];
-    let (ring, _) = create(directory, identity(Mode::Bounded, 1 << 12)).unwrap();
+    let (ring, _) = create(directory, identity(RingMode::Bounded, 1 << 12)).unwrap();
     let (mut producer, mut consumer, mut accounts) = bounded(ring);
     std::thread::spawn(move || {
         for number in 1.. {

@@ -27,10 +27,10 @@ use crate::clock::TickSource;
 use crate::format::frame;
 use crate::format::header::Header;
 use crate::process::thread_info::ThreadInfo;
-use crate::ring::storage::layout::{Identity, Mode, Purpose};
+use crate::ring::storage::layout::{Purpose, RingIdentity, RingMode};
 use crate::ring::storage::memory::capacity_for;
-use crate::ring::storage::overwriting::{Follower, Recorder};
-use crate::ring::{WordConsumer, WordProducer, recorder_in_file, ring_in_file};
+use crate::ring::storage::overwriting::{OverwritingConsumer, OverwritingProducer};
+use crate::ring::{RingConsumer, RingProducer, recorder_in_file, ring_in_file};
 use crate::statement::call_site::CallSite;
 use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
 
@@ -83,7 +83,7 @@ impl CrashProof {
         words: usize,
         thread: &ThreadInfo,
         clock: TickSource,
-    ) -> Option<(WordProducer, WordConsumer)> {
+    ) -> Option<(RingProducer, RingConsumer)> {
         let identity = self.identity(words, thread, clock);
         self.noted(ring_in_file(&self.place.directory, identity))
     }
@@ -95,17 +95,17 @@ impl CrashProof {
         purpose: Purpose,
         thread: &ThreadInfo,
         clock: TickSource,
-    ) -> Option<(Recorder, Follower)> {
+    ) -> Option<(OverwritingProducer, OverwritingConsumer)> {
         let identity = self.identity(words, thread, clock);
-        let identity = Identity { mode: Mode::Overwriting, purpose, ..identity };
+        let identity = RingIdentity { mode: RingMode::Overwriting, purpose, ..identity };
         self.noted(recorder_in_file(&self.place.directory, identity))
     }
 
     /// That of a bounded ring.
-    fn identity(&self, words: usize, thread: &ThreadInfo, clock: TickSource) -> Identity {
-        Identity {
+    fn identity(&self, words: usize, thread: &ThreadInfo, clock: TickSource) -> RingIdentity {
+        RingIdentity {
             capacity_words: capacity_for(words),
-            mode: Mode::Bounded,
+            mode: RingMode::Bounded,
             purpose: Purpose::Log,
             clock_source: clock.source(),
             clock: self.files().clock,

@@ -25,7 +25,7 @@ const _: () = assert!(COPY_OFFSETS[1] + COPY_BYTES <= OFFSET);
 pub(crate) struct Place {
     /// Absolute.
     pub(crate) directory: PathBuf,
-    /// When the process was started: see `ring::storage::layout::Identity`.
+    /// When the process was started: see `ring::storage::layout::RingIdentity`.
     pub(crate) process_start: u64,
     /// The id of the logger: that of its file of call sites. Its rings name it too.
     pub(crate) logger: [u8; 16],

@@ -91,25 +91,35 @@ impl<T: List> List for (String, T) {
     }
 }
 
-pub fn log_many_at<S: Statement>(_: S, level: Level, list: impl List) {
-    let mut values = Vec::new();
-    list.append(&mut values);
-    let record = Record { level, location: S::LOCATION, values };
-    RECORDS.with_borrow_mut(|records| records.push(record));
-}
+/// Notes a record with many arguments.
+pub mod log_many {
+    use super::*;
 
-pub fn log_many<S: Statement>(here: S, list: impl List) {
-    log_many_at(here, S::LEVEL, list);
+    pub fn log_at<S: Statement>(_: S, level: Level, list: impl List) {
+        let mut values = Vec::new();
+        list.append(&mut values);
+        let record = Record { level, location: S::LOCATION, values };
+        RECORDS.with_borrow_mut(|records| records.push(record));
+    }
+
+    pub fn log<S: Statement>(here: S, list: impl List) {
+        log_at(here, S::LEVEL, list);
+    }
 }
 
 macro_rules! log_functions {
-    ($($log:ident $log_at:ident ($($value:ident)*))*) => {$(
-        pub fn $log<S: Statement>(here: S $(, $value: String)*) {
-            $log_at(here, S::LEVEL $(, $value)*);
-        }
-        #[allow(clippy::too_many_arguments, reason = "as the real one")]
-        pub fn $log_at<S: Statement>(here: S, level: Level $(, $value: String)*) {
-            log_many_at(here, level, pairs!($($value)*));
+    ($($module:ident ($($value:ident)*))*) => {$(
+        pub mod $module {
+            use super::*;
+
+            pub fn log<S: Statement>(here: S $(, $value: String)*) {
+                log_at(here, S::LEVEL $(, $value)*);
+            }
+
+            #[allow(clippy::too_many_arguments, reason = "as the real one")]
+            pub fn log_at<S: Statement>(here: S, level: Level $(, $value: String)*) {
+                log_many::log_at(here, level, pairs!($($value)*));
+            }
         }
     )*};
 }
@@ -118,11 +128,11 @@ macro_rules! pairs {
     ($first:ident $($rest:ident)*) => { ($first, pairs!($($rest)*)) };
 }
 log_functions! {
-    log0 log0_at ()
-    log1 log1_at (a)
-    log2 log2_at (a b)
-    log3 log3_at (a b c)
-    log4 log4_at (a b c d)
-    log5 log5_at (a b c d e)
-    log6 log6_at (a b c d e f)
+    log0 ()
+    log1 (a)
+    log2 (a b)
+    log3 (a b c)
+    log4 (a b c d)
+    log5 (a b c d e)
+    log6 (a b c d e f)
 }

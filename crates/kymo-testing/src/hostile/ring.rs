@@ -3,7 +3,8 @@
 use arbitrary::{Result, Unstructured};
 use kymo::ring::header;
 use kymo::ring::storage::layout::{
-    Account, HEADER_BYTES, Identity, Mode, Purpose, SHARED_OFFSET, account_offset, tail_at,
+    HEADER_BYTES, Purpose, RingAccount, RingIdentity, RingMode, SHARED_OFFSET, account_offset,
+    tail_at,
 };
 use kymo_format::frame::{Clock, Kind, put_str};
 use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header};
@@ -136,9 +137,9 @@ pub fn hostile(u: &mut Unstructured<'_>) -> (Vec<u8>, u64) {
 fn make(u: &mut Unstructured<'_>, file: &mut Vec<u8>, committed: &mut u64) -> Result<()> {
     let shift = u.int_in_range(4..=9)?;
     let claimed = if u.ratio(1, 20)? { u.int_in_range(0..=41)? } else { shift };
-    let mode = if u.ratio(1, 4)? { Mode::Overwriting } else { Mode::Bounded };
+    let mode = if u.ratio(1, 4)? { RingMode::Overwriting } else { RingMode::Bounded };
     let purpose = if u.ratio(1, 4)? { Purpose::FlightRecorder } else { Purpose::Log };
-    let identity = Identity {
+    let identity = RingIdentity {
         capacity_words: 1 << claimed,
         mode,
         purpose,
@@ -146,7 +147,7 @@ fn make(u: &mut Unstructured<'_>, file: &mut Vec<u8>, committed: &mut u64) -> Re
         clock_source: ClockSource::Custom,
         clock: Clock { rate: 1 << 32, ..Clock::default() },
         thread_name: "a \u{1b}thread".to_owned(),
-        ..Identity::default()
+        ..RingIdentity::default()
     };
     for offset in [0, 2048] {
         let copy = identity.to_copy();
@@ -184,13 +185,13 @@ fn make(u: &mut Unstructured<'_>, file: &mut Vec<u8>, committed: &mut u64) -> Re
     for index in 0..2 {
         let position = if u.ratio(1, 4)? { u.int_in_range(begin..=tail)? } else { begin };
         let account =
-            Account { position, records: 7, segment: 1, committed: u.int_in_range(0..=3)? };
+            RingAccount { position, records: 7, segment: 1, committed: u.int_in_range(0..=3)? };
         put(account_offset(index), &account.to_words());
     }
     if u.ratio(1, 4)? {
         let clock = hostile_clock(u)?;
         for offset in [0, 2048] {
-            let copy = Identity { clock, ..identity.clone() }.to_copy();
+            let copy = RingIdentity { clock, ..identity.clone() }.to_copy();
             file[offset..offset + copy.len()].copy_from_slice(&copy);
         }
     }
