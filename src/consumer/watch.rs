@@ -6,13 +6,14 @@
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use crate::consumer::Consumer;
 use crate::drop_reason::DropReason;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::WORD_BYTES;
 use crate::segment::Output;
-use crate::segment::crash_proof::CrashProof;
+use crate::segment::crash_proof::{CrashProof, RingRoom};
 use crate::segment::drop_counts::DropCounts;
 use crate::shared::Shared;
 use crate::sync::Arc;
@@ -58,6 +59,17 @@ pub enum Notice<'a> {
         /// Why, the last of them.
         error: &'a io::Error,
     },
+    /// The directory of the rings has room for those of few threads. Threads beyond that get rings in
+    /// memory, of which the records do not survive a `SIGKILL`: see
+    /// [`Builder::crash_proof`](crate::Builder::crash_proof). Told once, after the start.
+    FewRingsFit {
+        /// For how many threads.
+        threads: u64,
+        /// How many bytes the rings of a thread take.
+        bytes_per_thread: u64,
+        /// The directory.
+        directory: &'a Path,
+    },
     /// There was no memory for a thread's rings, so records were not logged:
     /// [`unlogged`](crate::unlogged) counts them. Told once a second at most.
     NoMemory {
@@ -89,6 +101,12 @@ impl fmt::Display for Notice<'_> {
             Self::RingFileFailed { count, error } => {
                 write!(f, "{count} rings or statements are not safe from SIGKILL: {error}")
             }
+            Self::FewRingsFit { threads, bytes_per_thread, directory } => write!(
+                f,
+                "{} has room for the rings of {threads} threads, of {bytes_per_thread} bytes each: \
+                 more threads are not safe from SIGKILL",
+                directory.display()
+            ),
             Self::NoMemory { records } => {
                 write!(f, "{records} records were not logged: there was no memory for rings")
             }
@@ -129,6 +147,8 @@ pub(crate) struct Watch {
     /// How many failures of files of rings were told.
     ring_file_errors: u64,
     next_no_memory_ns: u64,
+    /// Whether it was told that few rings fit, or need not be.
+    told_room: bool,
     /// How many rings for which there was no memory were told.
     ring_errors: u64,
     /// Records that were discarded with the log that was there before, until that is told.
@@ -149,6 +169,7 @@ impl Watch {
             ring_file_errors: 0,
             next_no_memory_ns: 0,
             ring_errors: 0,
+            told_room: false,
             discarded,
         }
     }
@@ -216,6 +237,14 @@ impl<O: Output> Consumer<O> {
         if watch.discarded > 0 {
             let records = std::mem::take(&mut watch.discarded);
             watch.tell(&Notice::RecordsDiscarded { records }, &self.shared);
+        }
+        if !std::mem::replace(&mut watch.told_room, true)
+            && let Some(crash_proof) = self.shared.crash_proof()
+            && let Some(RingRoom { threads, bytes_per_thread }) = crash_proof.scarce_room()
+        {
+            let directory = &crash_proof.place().directory;
+            let notice = Notice::FewRingsFit { threads, bytes_per_thread, directory };
+            watch.tell(&notice, &self.shared);
         }
         let errors = self.shared.counters.ring_errors.get();
         if errors > watch.ring_errors && now_ns >= watch.next_no_memory_ns {

@@ -14,7 +14,7 @@ use crate::logger::ending::EndingOptions;
 use crate::logger::error::{StartError, StartErrorKind};
 use crate::ring::WORD_BYTES;
 use crate::ring::storage::layout::MAX_CAPACITY_WORDS;
-use crate::ring::storage::memory::capacity_for;
+use crate::ring::storage::memory::{capacity_for, ring_bytes};
 use crate::shared::policy::{DumpAt, FlightRecorder, Overflow, Policies, WriteThrough};
 use crate::sync::Arc;
 
@@ -395,6 +395,14 @@ impl Builder {
     pub(crate) fn ring_words(&self) -> usize {
         let bytes = self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES);
         capacity_for(bytes.div_ceil(WORD_BYTES)) as usize
+    }
+
+    /// How long the memory of all rings of a thread is, in bytes.
+    pub(crate) fn ring_bytes_per_thread(&self) -> u64 {
+        let ring = ring_bytes(self.ring_words() as u64);
+        let overwriting = if self.policies.overwrites_any() { ring } else { 0 };
+        let flight = self.policies.flight.map_or(0, |it| ring_bytes(capacity_for(it.words)));
+        ring + overwriting + flight
     }
 
     /// Returns an error if no logger can be made with these options.

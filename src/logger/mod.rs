@@ -385,7 +385,8 @@ impl Builder {
     /// Makes the directory entries that ring files need, if the program asked for ring files.
     fn make_crash_proof(&self, clock: TickSource) -> Result<Option<CrashProof>, StartError> {
         let make = |directory: &PathBuf| {
-            CrashProof::new(directory, clock).map_err(|error| StartError::file(directory, error))
+            let made = CrashProof::new(directory, clock, self.ring_bytes_per_thread());
+            made.map_err(|error| StartError::file(directory, error))
         };
         self.crash_proof.as_ref().map(make).transpose()
     }

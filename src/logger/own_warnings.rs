@@ -79,6 +79,15 @@ fn log(own: &mut Producer, notice: &Notice<'_>) {
                 count error
             );
         }
+        Notice::FewRingsFit { threads, bytes_per_thread, directory } => {
+            let directory = directory.display().to_string();
+            own_warning!(
+                own,
+                "{directory} has room for the rings of {threads} threads, of {bytes_per_thread} bytes \
+                 each: more threads are not safe from SIGKILL",
+                directory threads bytes_per_thread
+            );
+        }
         Notice::NoMemory { records } => own_warning!(
             own,
             "{records} records were not logged: there was no memory for rings",

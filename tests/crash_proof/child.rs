@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use kymo::{
-    Builder, Clock, Level, Logger, Overflow, WriteThrough, debug, error, info, trace, warn,
+    Builder, Clock, Level, Logger, Notice, Overflow, WriteThrough, debug, error, info, trace, warn,
 };
 
 pub const THREADS: usize = 4;
@@ -117,6 +117,31 @@ const FEW: u64 = 100;
 /// Where it stands that a thread has logged all that it logs.
 const DONE: usize = 400;
 
+/// Says in a counter for how many threads' rings a logger says that there is room, if it says so.
+fn few_fit(dir: &Path) {
+    let start = |ring_bytes: usize, number: usize| {
+        let counters = Counters::map(&dir.join("counters"));
+        let hook = move |notice: &Notice<'_>| {
+            if let Notice::FewRingsFit { threads, bytes_per_thread, .. } = notice {
+                counters.of(2 * number).store(*threads, Ordering::Release);
+                counters.of(2 * number + 1).store(*bytes_per_thread, Ordering::Release);
+            }
+        };
+        let builder = Logger::builder(dir.join("app.kymo")).crash_proof(dir.join("rings"));
+        let builder = builder.flight_recorder(Level::Debug, ring_bytes).ring_capacity(ring_bytes);
+        builder.overwrite(true).on_notice(hook).start().unwrap()
+    };
+    for (number, ring_bytes) in [1 << 20, 4096].into_iter().enumerate().rev() {
+        let logger = start(ring_bytes, number);
+        // The consumer looks what there is to tell after each sweep, the first time after its first.
+        for _ in 0..2 {
+            info!("{}", 1);
+            assert!(kymo::flush());
+        }
+        logger.shutdown();
+    }
+}
+
 /// Logs until it is killed.
 pub fn child(scene: &str, dir: &Path) {
     // It does not outlive a test that fails.
@@ -125,6 +150,7 @@ pub fn child(scene: &str, dir: &Path) {
     match scene {
         "looking" => return look(dir),
         "forked" => return start_in_fork(dir),
+        "few fit" => return few_fit(dir),
         _ => {}
     }
     let counters = Counters::map(&dir.join("counters"));

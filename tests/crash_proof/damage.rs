@@ -109,6 +109,32 @@ fn a_directory_without_room_fails_the_start_or_is_counted() {
     assert!(!dir.path().join("other.kymo").exists());
 }
 
+/// A container's `/dev/shm` has 64 MiB, which was found out by the thread for whose ring there was no room.
+#[test]
+fn a_directory_with_little_room_is_told_at_the_start() {
+    let dir = scratch();
+    let mut command = command("few fit", dir.path());
+    let mount = namespace::small_disk("size=64m");
+    namespace::mount_for(&mut command, mount, &dir.path().join("rings"));
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            eprintln!("skipped: no file system of its own: {error}");
+            return;
+        }
+    };
+    assert!(child.wait().unwrap().success());
+    let counters = Counters::map(&dir.path().join("counters"));
+    let said = |at: usize| counters.of(at).load(Ordering::Acquire);
+    // A ring and a flight recorder of a MiB each; room for the call sites is needed, too.
+    assert_eq!((said(0), said(1)), (31, (2 << 20) + (2 << 12)));
+    // Thousands of small ones fit.
+    assert_eq!((said(2), said(3)), (0, 0));
+    let warnings = &messages(&dir.path().join("app.kymo"))["kymo"];
+    let told = |text: &String| text.contains("room for the rings of 31 threads");
+    assert_eq!(warnings.iter().filter(|text| told(text)).count(), 1, "{warnings:?}");
+}
+
 /// Without its call sites a ring says nothing: that is damage, and everything is kept.
 #[test]
 fn call_sites_that_are_missing_are_damage() {

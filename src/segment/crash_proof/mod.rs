@@ -39,6 +39,8 @@ pub(crate) struct CrashProof {
     place: Place,
     boot: [u8; 16],
     files: Mutex<Files>,
+    /// How much room there was in the directory when the logger started, if that was little.
+    scarce_room: Option<RingRoom>,
     /// The last error, until it is told.
     error: Mutex<Option<io::Error>>,
 }
@@ -49,18 +51,50 @@ struct Files {
     clock: frame::Clock,
 }
 
+/// For how many threads' rings a directory has room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RingRoom {
+    pub(crate) threads: u64,
+    /// How long the files of one thread's rings are.
+    pub(crate) bytes_per_thread: u64,
+}
+
+impl RingRoom {
+    /// For fewer threads than this, the program is told.
+    const FEW: u64 = 128;
+
+    /// `None` if there is enough, or if the system does not say.
+    fn if_scarce(directory: &Path, bytes_per_thread: u64) -> Option<Self> {
+        let room = rustix::fs::statvfs(directory).ok()?;
+        // A file system that keeps no account has no blocks.
+        let threads = room.f_bavail.saturating_mul(room.f_frsize).checked_div(bytes_per_thread)?;
+        let is_scarce = room.f_blocks > 0 && threads < Self::FEW;
+        is_scarce.then_some(Self { threads, bytes_per_thread })
+    }
+}
+
 impl CrashProof {
-    /// Makes the file of call sites.
+    /// Makes the file of call sites. `bytes_per_thread`: how long the files of a thread's rings are going to be.
     ///
     /// # Errors
     /// What the system says; or that the directory's name is too long.
-    pub(crate) fn new(directory: &Path, clock: TickSource) -> io::Result<Self> {
+    pub(crate) fn new(
+        directory: &Path,
+        clock: TickSource,
+        bytes_per_thread: u64,
+    ) -> io::Result<Self> {
         let header = crate::segment::header(clock.source());
         let Header { boot, segment, .. } = header;
         let place = Place::new(directory, segment)?;
         let sites = SiteFile::create(&place, header)?;
         let files = Mutex::new(Files { sites, clock: frame::Clock::default() });
-        Ok(Self { place, boot, files, error: Mutex::default() })
+        let scarce_room = RingRoom::if_scarce(&place.directory, bytes_per_thread);
+        Ok(Self { place, boot, files, scarce_room, error: Mutex::default() })
+    }
+
+    /// For how many threads' rings there was room when the logger started, if for few.
+    pub(crate) fn scarce_room(&self) -> Option<RingRoom> {
+        self.scarce_room
     }
 
     /// Where its files are.
