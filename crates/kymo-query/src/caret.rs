@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use unicode_width::UnicodeWidthChar;
+
 /// How much of the text is shown, in characters, before the place and in all.
 const BEFORE: usize = 40;
 const SHOWN: usize = 76;
@@ -13,7 +15,7 @@ pub struct CaretError {
     message: String,
     /// The text around the place, on one line.
     excerpt: String,
-    /// The place in it, in characters.
+    /// The place in it, in columns of a terminal.
     column: usize,
     width: usize,
 }
@@ -30,8 +32,13 @@ impl CaretError {
         let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
         excerpt.extend(text.chars().skip(first).take(SHOWN).map(shown));
         excerpt.push_str(if all > first + SHOWN { "…" } else { "" });
-        let column = start - first + usize::from(first > 0);
-        let width = end.saturating_sub(start).clamp(1, (SHOWN - (start - first)).max(1));
+        // Some characters are two columns wide, and some none.
+        let columns = |from: usize, to: usize| -> usize {
+            let chars = text.chars().skip(from).take(to.saturating_sub(from)).map(shown);
+            chars.map(|c| c.width().unwrap_or(1)).sum()
+        };
+        let column = columns(first, start) + usize::from(first > 0);
+        let width = columns(start, end.min(first + SHOWN)).max(1);
         Self { message: message.into(), excerpt, column, width }
     }
 }
@@ -55,6 +62,17 @@ mod tests {
         assert_eq!(error.to_string(), "expected a value\n  größe >\u{FFFD}> 5\n          ^");
         let error = CaretError::new("ab", 2..2, "more");
         assert_eq!(error.to_string(), "more\n  ab\n    ^");
+    }
+
+    /// Counted in characters, the mark was before its place if wide characters precede it.
+    #[test]
+    fn wide_characters_take_two_columns() {
+        let text = "\"日本\" e\u{301} >> 5";
+        let at = text.find(">>").unwrap();
+        let error = CaretError::new(text, at..at + 2, "x").to_string();
+        assert_eq!(error.lines().nth(2), Some("           ^^"));
+        let error = CaretError::new(text, 1..7, "x").to_string();
+        assert_eq!(error.lines().nth(2), Some("   ^^^^"));
     }
 
     #[test]
