@@ -368,3 +368,35 @@ fn standard_input_is_read_to_its_end() {
         assert_eq!(common::finished(pipe).fine(), expected);
     }
 }
+
+/// Whoever cuts a log that is being written (`> app.kymo`) ended `tail -f`, or let `tail -F` wait for
+/// ever. The logger mends the file and goes on in it, and so do both.
+#[test]
+fn a_log_that_is_cut_is_followed_on() {
+    let turn = Turn::take();
+    let log = turn.path("log.kymo");
+    let mut writer = Writer::start(&log);
+    let tails = ["-f", "-F"].map(|option| Tail::start(&[&option, &"--target", &"tail", &log]));
+    writer.tell("log 0");
+    tails.iter().for_each(|tail| tail.prints("record 0"));
+    let file = std::fs::OpenOptions::new().write(true).open(&log).unwrap();
+    let mut number = 0;
+    for _ in 0..30 {
+        file.set_len(0).unwrap();
+        for tail in &tails {
+            // What was just being written is lost, with a mark.
+            loop {
+                number += 1;
+                writer.tell(&format!("log {number}"));
+                if tail.line().contains("record") {
+                    break;
+                }
+            }
+        }
+    }
+    number += 1;
+    writer.tell(&format!("log {number}"));
+    for tail in &tails {
+        while !tail.line().ends_with(&format!("record {number}")) {}
+    }
+}

@@ -110,7 +110,7 @@ impl<'a> Segment<'a> {
                 break;
             }
         }
-        self.frames.jump(begin)?;
+        self.frames.jump(begin);
         parts.sort_unstable_by_key(|part| std::cmp::Reverse(part.oldest));
         Ok(parts)
     }
@@ -120,7 +120,7 @@ impl<'a> Segment<'a> {
     pub(super) fn read_part(&mut self, part: &mut Part) -> Result<Next<'a>, Error> {
         let here = self.frames.offset();
         let next = self.next_of_part(part);
-        self.frames.jump(here)?;
+        self.frames.jump(here);
         next
     }
 

@@ -176,16 +176,16 @@ impl<'a> Frames<'a> {
     }
 
     /// Goes on at `offset`, where a frame begins.
-    pub(super) fn jump(&mut self, offset: u64) -> Result<(), Error> {
+    pub(super) fn jump(&mut self, offset: u64) {
         self.source.set_limit(self.limit);
-        self.move_to(offset)
+        self.move_to(offset);
     }
 
-    fn move_to(&mut self, offset: u64) -> Result<(), Error> {
+    fn move_to(&mut self, offset: u64) {
         (self.current_bytes, self.payload_bytes) = (0, 0);
         (self.skipped_from, self.torn) = (None, false);
         self.checker.forget();
-        self.source.jump(offset).map_err(|error| Error::Io { offset, error })
+        self.source.jump(offset);
     }
 
     /// Looks at the frame at `offset`, which ends at `end` or before; its payload is then at hand.
@@ -194,7 +194,7 @@ impl<'a> Frames<'a> {
         /// Most are that short, and stand alone.
         const PROBE_BYTES: u64 = 4096;
         self.source.set_limit(offset.saturating_add(PROBE_BYTES).min(self.limit));
-        self.move_to(offset)?;
+        self.move_to(offset);
         let Some(header) = self.header_here()? else { return Ok(None) };
         let bytes = header.frame_bytes();
         if header.payload_bytes > MAX_PAYLOAD_BYTES || offset.saturating_add(bytes as u64) > end {
@@ -218,7 +218,7 @@ impl<'a> Frames<'a> {
         /// Of a block: its thread, at least.
         const HEAD_BYTES: usize = 24;
         self.source.set_limit(offset.saturating_add(probe).min(self.limit));
-        self.move_to(offset)?;
+        self.move_to(offset);
         self.fill(HEAD_BYTES)?;
         let window = self.source.window();
         let Some(header) = window.first_chunk().map(FrameHeader::from_bytes) else {

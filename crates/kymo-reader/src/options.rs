@@ -1,7 +1,7 @@
 //! Options for reading a file.
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -256,7 +256,6 @@ impl<'a> Options<'a> {
         if !metadata.is_file() {
             return self.from_read(file);
         }
-        file.rewind().map_err(|error| Error::Io { offset: 0, error })?;
         let live = if self.snapshot && !self.follow {
             let committed = file.committed().unwrap_or_default();
             committed.is_some_and(|committed| committed < metadata.len()) && open::is_locked(&file)

@@ -133,7 +133,7 @@ impl Segment<'_> {
             Some((index, end)) => Some(Places { index, end, is_made: false }),
             None => self.scan()?,
         };
-        self.frames.jump(here)?;
+        self.frames.jump(here);
         let Some(places) = places else { return Ok(Stretches::default()) };
         let steps = &places.index.steps;
         let ends = steps.iter().skip(1).map(|step| step.offset).chain([places.end]);
@@ -159,14 +159,15 @@ impl Segment<'_> {
         {
             return Ok(());
         }
-        self.frames.jump(HEADER_BYTES as u64)
+        self.frames.jump(HEADER_BYTES as u64);
+        Ok(())
     }
 
     /// Goes to the last of these places before which everything is older than the beginning of the
     /// range.
     pub(super) fn seek_to(&mut self, places: &Places, window: Window) -> Result<(), Error> {
         if self.frames.can_jump() && !self.begin_by(places, window)? {
-            self.frames.jump(HEADER_BYTES as u64)?;
+            self.frames.jump(HEADER_BYTES as u64);
         }
         Ok(())
     }
@@ -178,7 +179,7 @@ impl Segment<'_> {
         if tail >= end {
             return Ok(None);
         }
-        self.frames.jump(tail)?;
+        self.frames.jump(tail);
         let bytes = self.frames.peek((end - tail) as usize)?;
         // The end frame, whose length varies, stands behind it.
         let ends = (8..bytes.len()).step_by(8).rev();
@@ -231,7 +232,7 @@ impl Segment<'_> {
             }
             next = frame;
         }
-        self.frames.jump(from)?;
+        self.frames.jump(from);
         for (kind, offset, payload) in known {
             self.remember(kind, offset, &payload);
         }
@@ -249,7 +250,7 @@ impl Segment<'_> {
         let at = self.frames.offset();
         let Some(skip) = self.skip.take_if(|skip| at >= skip.from) else { return Ok(()) };
         if at < skip.to {
-            self.frames.jump(skip.to)?;
+            self.frames.jump(skip.to);
             self.report.skipped_bytes += skip.to - at;
             skip.clocks.into_iter().rev().for_each(|clock| self.timeline.push(clock));
         }

@@ -9,7 +9,7 @@
 //! to change.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::ops::Range;
 
 use kymo_format::header::COMMITTED_OFFSET;
@@ -30,15 +30,17 @@ pub(super) enum Kept<'a> {
 }
 
 /// What a [`Source`] reads from.
-pub(super) trait Input: Read + Send {
-    /// The committed length as it is now; `None` where it cannot be read a second time.
+pub(super) trait Input: Send {
+    /// Reads what is at `offset`: where the last read ended, unless this one [can
+    /// jump](Input::can_jump).
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+
+    /// The committed length as it is now; `None` where it cannot be read a second time, or is not
+    /// there.
     fn committed(&mut self) -> io::Result<Option<u64>>;
 
-    /// Whether `jump` works.
+    /// Whether it can be read at any offset.
     fn can_jump(&self) -> bool;
-
-    /// Goes on reading at `offset`.
-    fn jump(&mut self, offset: u64) -> io::Result<()>;
 }
 
 /// A reader that knows only forward.
@@ -135,7 +137,7 @@ impl<'a> Source<'a> {
     }
 
     /// Moves the window to `offset`. Only where it [can](Source::can_jump).
-    pub(super) fn jump(&mut self, offset: u64) -> io::Result<()> {
+    pub(super) fn jump(&mut self, offset: u64) {
         match self {
             Self::Slice { bytes, at } => {
                 *at = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
@@ -145,15 +147,11 @@ impl<'a> Source<'a> {
                 let ahead = ahead.and_then(|ahead| usize::try_from(ahead).ok());
                 match ahead.filter(|&ahead| ahead <= stream.filled - stream.start) {
                     Some(ahead) => stream.start += ahead,
-                    None => {
-                        stream.input.jump(offset)?;
-                        (stream.start, stream.filled, stream.ended) = (0, 0, false);
-                    }
+                    None => (stream.start, stream.filled, stream.ended) = (0, 0, false),
                 }
                 stream.offset = offset;
             }
         }
-        Ok(())
     }
 
     /// Reads nothing from beyond `limit`, and asks again where the end was met before.
@@ -184,7 +182,7 @@ impl Stream<'_> {
             }
             self.make_room();
             let room = (self.buffer.len() - self.filled).min(allowed);
-            match self.input.read(&mut self.buffer[self.filled..self.filled + room]) {
+            match self.input.read_at(end, &mut self.buffer[self.filled..self.filled + room]) {
                 Ok(0) => self.ended = true,
                 // A reader that claims more than it was given room for is wrong, but must do no
                 // harm.
@@ -222,13 +220,11 @@ impl Kept<'_> {
     }
 }
 
-impl<R: Read> Read for Forward<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+impl<R: Read + Send> Input for Forward<R> {
+    fn read_at(&mut self, _offset: u64, into: &mut [u8]) -> io::Result<usize> {
         self.0.read(into)
     }
-}
 
-impl<R: Read + Send> Input for Forward<R> {
     fn committed(&mut self) -> io::Result<Option<u64>> {
         Ok(None)
     }
@@ -236,23 +232,34 @@ impl<R: Read + Send> Input for Forward<R> {
     fn can_jump(&self) -> bool {
         false
     }
-
-    fn jump(&mut self, _offset: u64) -> io::Result<()> {
-        Err(io::ErrorKind::NotSeekable.into())
-    }
 }
 
 impl Input for File {
+    #[cfg(unix)]
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        match std::os::unix::fs::FileExt::read_at(self, into, offset) {
+            // No file of this file system is that long, whatever the bytes in it say.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(0),
+            read => read,
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        use std::io::{Seek, SeekFrom};
+        self.seek(SeekFrom::Start(offset))?;
+        self.read(into)
+    }
+
     fn committed(&mut self) -> io::Result<Option<u64>> {
-        let position = self.stream_position()?;
         let mut last = None;
         // The writer stores the number in one piece; nobody promises that `read` copies it in one.
         for _ in 0..4 {
             let mut word = [0; 8];
-            self.seek(SeekFrom::Start(COMMITTED_OFFSET as u64))?;
-            let read = self.read_exact(&mut word);
-            self.seek(SeekFrom::Start(position))?;
-            read?;
+            if Input::read_at(self, COMMITTED_OFFSET as u64, &mut word)? < word.len() {
+                // Somebody has cut the file. Its writer will mend that.
+                return Ok(None);
+            }
             let now = u64::from_le_bytes(word);
             if last == Some(now) {
                 return Ok(last);
@@ -264,17 +271,6 @@ impl Input for File {
 
     fn can_jump(&self) -> bool {
         self.metadata().is_ok_and(|metadata| metadata.is_file())
-    }
-
-    fn jump(&mut self, offset: u64) -> io::Result<()> {
-        let moved = match self.seek(SeekFrom::Start(offset)) {
-            // No file of this file system is that long, whatever the bytes in it say.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                self.seek(SeekFrom::End(0))
-            }
-            moved => moved,
-        };
-        moved.map(drop)
     }
 }
 
@@ -297,11 +293,11 @@ mod tests {
         io::Write::write_all(&mut file, &[7; 100])?;
         let mut source = Source::stream(Box::new(file));
         for offset in [200, 1 << 62, 1 << 63, !7] {
-            source.jump(offset)?;
+            source.jump(offset);
             source.fill(8)?;
             assert_eq!(source.window(), []);
         }
-        source.jump(8)?;
+        source.jump(8);
         source.fill(8)?;
         assert_eq!(source.window()[..8], [7; 8]);
         Ok(())

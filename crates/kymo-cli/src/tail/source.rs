@@ -187,12 +187,16 @@ impl Source {
         if self.state != SourceState::Following {
             return;
         }
-        if self.identity.is_some() && Identity::of_file(&self.file).ok() != self.identity {
+        let now = Identity::of_file(&self.file).ok();
+        let is_cut = now.as_ref().is_some_and(Identity::is_cut);
+        let is_replaced = self.identity.is_some() && now != self.identity && !is_cut;
+        if is_replaced {
             self.state = SourceState::Ended(Ended::Replaced);
         } else if !has_writer(&self.file) {
             // What it wrote at last is still to be read.
             self.state = SourceState::WriterGone;
         }
+        // A file that somebody has cut is mended by its writer, and goes on.
     }
 
     /// Begins to read what the writer wrote and did not come to commit: once more from where it was
@@ -246,6 +250,11 @@ impl Identity {
     /// That of the file which has this name now.
     pub fn of(path: &Path) -> Option<Self> {
         Self::of_file(&open_file(path).ok()?).ok()
+    }
+
+    /// Whether the file has no header: somebody has cut it.
+    fn is_cut(&self) -> bool {
+        self.segment == [0; 16]
     }
 
     #[cfg(unix)]
