@@ -83,7 +83,7 @@ fn a_critical_record_does_not_wait_for_a_consumer_that_has_gone_mutants() {
     must_fail(test, write_through_while_ending, &mutants);
 }
 
-/// One request is enough: the sweep that answers it saw what was logged before.
+/// One request is enough: the sweep that answers it saw all earlier records.
 fn request() {
     let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
     let consumer = rig.start();
@@ -111,8 +111,8 @@ fn a_request_is_answered_by_a_sweep_that_follows_it_mutants() {
     must_fail(a_request_is_answered_by_a_sweep_that_follows_it_mutants, request, &mutants);
 }
 
-/// A consumer that has nothing to do sleeps until it is woken. Two threads ask it for something,
-/// then it is stopped.
+/// A consumer without work sleeps until it is woken. Two threads make requests, and then it is
+/// stopped.
 fn sleep() {
     let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
     let consumer = rig.start();
@@ -141,7 +141,7 @@ fn no_wake_up_is_lost_mutants() {
     must_fail(no_wake_up_is_lost_mutants, sleep, &mutants);
 }
 
-/// A thread whose ring is full waits for a consumer that sleeps: it wakes it.
+/// A thread whose ring is full waits for a sleeping consumer, and wakes it.
 fn wait_for_room() {
     let rig = Rig::new(2 * RECORD_WORDS, Overflow::Wait { timeout: None });
     let consumer = rig.start();

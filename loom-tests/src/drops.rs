@@ -5,7 +5,7 @@ use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::rig::{DropCount, Overflow, RECORD_WORDS, Rig};
 use kymo::loom_export::sync::{Arc, thread};
 
-/// Who sees the total sees the counts behind it.
+/// A thread that sees the total of drops sees the counts that belong to it.
 fn count() {
     let drops = Arc::new(DropCount::new());
     // loom misses interleavings if this one drops, which loads the total before it raises it.

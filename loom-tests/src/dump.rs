@@ -1,12 +1,12 @@
-//! Rings that go round: a flight recorder that is dumped, and records that overwrite older ones.
+//! Overwriting rings: a flight recorder that is dumped, and records that overwrite older ones.
 
 use super::{check, must_fail};
 use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::rig::{RECORD_WORDS, Rig};
 use kymo::loom_export::sync::thread;
 
-/// A thread records, and asks for a dump. When that returns, the record is in the file, and was
-/// counted as dumped, while the consumer comes and goes.
+/// A thread records and asks for a dump, while the consumer comes and goes. When the request
+/// returns, the record is in the file and was counted as dumped.
 fn dump() {
     let rig = Rig::recording(2 * RECORD_WORDS);
     let mut recording = rig.thread().expect("the logger runs");
@@ -32,8 +32,8 @@ fn what_was_recorded_before_a_dump_is_in_the_file_mutants() {
     must_fail(what_was_recorded_before_a_dump_is_in_the_file_mutants, dump, &mutants);
 }
 
-/// A thread records while another one asks for a dump: what is in the file is in one piece, from some
-/// record on.
+/// A thread records while another one asks for a dump: the file has all records from some record
+/// on.
 fn dump_while_recording() {
     let rig = Rig::recording(2 * RECORD_WORDS);
     let mut recording = rig.thread().expect("the logger runs");

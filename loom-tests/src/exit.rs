@@ -5,8 +5,8 @@ use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::rig::{Overflow, RECORD_WORDS, Rig};
 use kymo::loom_export::sync::thread;
 
-/// A thread logs two records, which are two batches, and ends. The consumer, which notices, writes
-/// both of them before the thread's totals.
+/// A thread logs two records, which are two batches, and ends. The consumer notices the end, and
+/// writes both records before the thread's totals.
 fn exit() {
     let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
     let consumer = rig.start();

@@ -4,20 +4,20 @@
 //! RUSTFLAGS="--cfg kymo_loom" cargo test -p kymo-loom-tests --release --target-dir target/loom
 //! ```
 //!
-//! Without the cfg the crate is empty. The target directory of their own keeps the models from
-//! rebuilding everything else each time.
+//! Without the cfg the crate is empty. The models have a target directory of their own, because the
+//! cfg would rebuild everything else each time.
 //!
-//! `KYMO_LOOM_PREEMPTIONS` is how often in a story a thread may be stopped where it does not wait:
-//! 3 unless set; `unbounded` explores everything. With `--nocapture` each model says how many
-//! interleavings it took.
+//! `KYMO_LOOM_PREEMPTIONS` limits how often a story may stop a thread that does not wait. The
+//! default is 3; `unbounded` explores everything. With `--nocapture` each model prints the number
+//! of its interleavings.
 //!
-//! One file for each part of kymo, one function for each story. A story is followed by its negative
-//! mutants, which run it with one line of kymo broken (`kymo::loom_export::mutant::Mutant` says which)
-//! and pass only if the model fails, in the way they expect.
+//! There is one file for each part of kymo, and one function for each story. A story is followed by
+//! its mutants. They run it with one line of kymo broken (`kymo::loom_export::mutant::Mutant` says
+//! which), and pass only if the model fails with the expected message.
 //!
-//! What loom cannot show: reorderings of relaxed accesses within a thread. It also leaves
-//! interleavings out where a thread loads an atomic before it writes it, because it remembers only
-//! the last access to each; a story is better told so that such a thread comes first.
+//! loom has two limits. It does not reorder relaxed accesses within a thread. And it remembers only
+//! the last access to each atomic, so it omits interleavings in which a thread loads an atomic
+//! before it writes it. A story should let such a thread come first.
 #![cfg(kymo_loom)]
 #![cfg(test)]
 
@@ -47,12 +47,12 @@ fn check(name: &str, story: impl Fn() + Send + Sync + 'static) {
     println!("{name}: {} interleavings in {:.1?}", runs.load(Ordering::Relaxed), begin.elapsed());
 }
 
-/// Runs a story with one place broken after the other, and insists each time that loom finds an
-/// interleaving that panics with the message. `test` is the test that calls this.
+/// Runs a story once for each mutant. Each time loom must find an interleaving that panics with the
+/// message.
 ///
-/// Each mutant is a process of its own, which ends where it panics. To unwind instead is not possible
-/// everywhere: loom drops what the model's other threads have on their stacks, and aborts where
-/// that has a destructor which is part of the model.
+/// `test` is the test that calls this. Each mutant is a process of its own, which ends when it
+/// panics. Unwinding is not possible everywhere: loom drops the stacks of the other threads of the
+/// model, and aborts if they hold a destructor that is part of the model.
 fn must_fail<T: Fn()>(_test: T, story: fn(), mutants: &[(Mutant, &str)]) {
     if let Ok(mutant) = std::env::var(MUTANT) {
         let (place, _) = mutants[mutant.parse::<usize>().expect("the index of a mutant")];
@@ -72,10 +72,10 @@ fn must_fail<T: Fn()>(_test: T, story: fn(), mutants: &[(Mutant, &str)]) {
     }
 }
 
-/// The variable that tells a process which mutant it is.
+/// The environment variable that names the mutant.
 const MUTANT: &str = "KYMO_LOOM_MUTANT";
 
-/// How a mutant ends that panicked.
+/// The exit status of a mutant that panicked.
 const PANICKED: i32 = 42;
 
 fn fail(place: Mutant, story: fn()) {

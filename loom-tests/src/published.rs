@@ -1,4 +1,4 @@
-//! A thread looks for the logger while that ends.
+//! A thread looks for the running logger while the logger ends.
 
 use super::{check, must_fail};
 use kymo::loom_export::mutant::Mutant;
@@ -7,18 +7,18 @@ use kymo::loom_export::sync::atomic::{AtomicBool, Ordering};
 use kymo::loom_export::sync::thread;
 use std::sync::Arc;
 
-/// A value that says, to loom, when it was dropped. It stays where it is, as a freed logger would not.
+/// A value that tells loom when it was dropped. Its memory is kept, unlike that of a freed logger.
 struct Logger(&'static AtomicBool);
 
 impl Drop for Logger {
     fn drop(&mut self) {
-        // Release: pairs with the acquire of who still has a handle.
+        // Release: pairs with the acquire of a thread that still has a handle.
         self.0.store(true, Ordering::Release);
     }
 }
 
-/// One thread gets a handle while another one withdraws the logger and drops it: whoever got one has a
-/// logger.
+/// One thread gets a handle while another one withdraws the logger and drops it: a handle keeps the
+/// logger alive.
 fn end() {
     // Some bytes of each interleaving are left, so that a mutant that frees too early does no harm.
     let dropped: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));

@@ -5,8 +5,8 @@ use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::rig::{Overflow, RECORD_WORDS, Rig};
 use kymo::loom_export::sync::thread;
 
-/// Two threads make their rings. One of them logs and asks for one sweep: this finds the ring and
-/// the record, wherever the consumer was.
+/// Two threads make their rings. One of them logs and asks for one sweep. The sweep finds the ring
+/// and the record, whatever the consumer was doing.
 fn register() {
     let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
     let consumer = rig.start();

@@ -5,7 +5,7 @@ use kymo::loom_export::mutant::Mutant;
 use kymo::loom_export::rig::{Ended, Overflow, RECORD_WORDS, Rig};
 use kymo::loom_export::sync::thread;
 
-/// What was logged before the stop is written.
+/// Records that were logged before the stop are written.
 fn drain() {
     let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
     let consumer = rig.start();
@@ -62,8 +62,10 @@ fn every_record_is_accounted_for_mutants() {
     must_fail(every_record_is_accounted_for_mutants, stop_while_logging, &mutants);
 }
 
-/// The same with a ring that holds two records. Of the three, the first `early` are logged before
-/// the consumer starts.
+/// Three records and a ring that holds two, while the logger ends: each record is written, dropped,
+/// or found afterwards.
+///
+/// The first `early` of them are logged before the consumer starts.
 fn stop_while_full(overflow: Overflow, early: u64) {
     let rig = Rig::new(2 * RECORD_WORDS, overflow);
     let mut thread = rig.thread().expect("the logger runs");
@@ -91,8 +93,9 @@ fn every_drop_is_accounted_for_mutants() {
     must_fail(every_drop_is_accounted_for_mutants, stop_while_dropping, &mutants);
 }
 
-/// The same with a thread that waits for room: it does not wait for a consumer that has gone. (The
-/// first two may fill the ring behind the last sweep.)
+/// A thread waits for room while the logger ends: it does not wait for a consumer that has gone.
+///
+/// The first two records may fill the ring after the last sweep.
 fn stop_while_waiting() {
     stop_while_full(Overflow::Wait { timeout: None }, 0);
 }
@@ -108,7 +111,7 @@ fn nobody_waits_for_a_consumer_that_has_gone_mutants() {
     must_fail(nobody_waits_for_a_consumer_that_has_gone_mutants, stop_while_waiting, &mutants);
 }
 
-/// A thread flushes while the logger ends: the flush ends, and says whether it has worked.
+/// A thread flushes while the logger ends: the flush returns, and returns whether it worked.
 fn stop_while_flushing() {
     let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
     let mut thread = rig.thread().expect("the logger runs");
@@ -138,7 +141,7 @@ fn a_flush_ends_with_the_logger_mutants() {
     must_fail(a_flush_ends_with_the_logger_mutants, stop_while_flushing, &mutants);
 }
 
-/// A thread is given words of its ring while the logger ends: it notices all the same.
+/// A thread reserves words of its ring while the logger ends: it still notices the shutdown.
 fn stop_while_lending() {
     let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
     let consumer = rig.start();

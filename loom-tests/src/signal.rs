@@ -1,5 +1,5 @@
-//! Signals: a thread that crashes asks the consumer for a drain, and waits; one that gets a termination
-//! signal leaves it with the thread that stands by, and goes on.
+//! Signals. A thread that crashes asks the consumer for a drain and waits. A thread that gets a
+//! termination signal leaves it with the standby thread and goes on.
 
 use super::{check, must_fail};
 use kymo::loom_export::mutant::Mutant;
@@ -7,8 +7,8 @@ use kymo::loom_export::rig::{Overflow, RECORD_WORDS, Rig, TERMINATED, Terminatio
 use kymo::loom_export::sync::atomic::{AtomicU64, Ordering};
 use kymo::loom_export::sync::{Arc, thread};
 
-/// A thread logs two records, which are two batches, and crashes, while another one has logged a
-/// third. When the handler goes on, all of them are in the file, and its mark.
+/// A thread logs two records, which are two batches, and crashes. Another thread has logged a
+/// third. When the handler goes on, all three are in the file, and its mark.
 fn crash() {
     let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
     let consumer = rig.start();
@@ -47,8 +47,9 @@ fn what_was_logged_before_a_crash_is_in_the_file_mutants() {
     must_fail(what_was_logged_before_a_crash_is_in_the_file_mutants, crash, &mutants);
 }
 
-/// Two threads crash at once, or one after the other; one of them has logged. This is in the file when
-/// it goes on, unless it found the other's request, which came first; that has been served then.
+/// Two threads crash at once, or one after the other; one of them has logged. When it goes on, its
+/// record is in the file, unless it found the request of the other, which came first. That request
+/// has then been served.
 fn two() {
     let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
     let mut thread = rig.thread().expect("the logger runs");
@@ -78,8 +79,8 @@ fn two_threads_may_crash_at_once_mutants() {
     must_fail(two_threads_may_crash_at_once_mutants, two, &mutants);
 }
 
-/// A handler leaves a termination signal and returns: who takes it gets all of it, and sees what its
-/// thread had done before.
+/// A handler leaves a termination signal and returns. The standby thread that takes it gets all of
+/// it, and sees what the thread had done before.
 fn leave() {
     let (termination, logged) = (Termination::default(), Arc::new(AtomicU64::new(0)));
     let handler = thread::spawn({
@@ -106,8 +107,8 @@ fn a_signal_is_left_whole_mutants() {
     must_fail(a_signal_is_left_whole_mutants, leave, &mutants);
 }
 
-/// The standby has taken a termination signal. When it ends the process, what was logged before is in
-/// the file, with the mark; what a thread logs meanwhile is there or counted.
+/// The standby thread has taken a termination signal. When it ends the process, all earlier records
+/// are in the file, with the mark. Records that a thread logs meanwhile are in the file or counted.
 fn terminate() {
     let rig = Rig::new(2 * RECORD_WORDS, Overflow::DropNewest);
     let mut thread = rig.thread().expect("the logger runs");
@@ -137,7 +138,7 @@ fn a_terminated_process_is_drained_mutants() {
     must_fail(a_terminated_process_is_drained_mutants, terminate, &mutants);
 }
 
-/// A termination signal comes while the thread that stands by ends: one of the two acts on it.
+/// A termination signal comes while the standby thread ends: exactly one of the two acts on it.
 fn stand_down() {
     let termination = Termination::default();
     let handler = thread::spawn({

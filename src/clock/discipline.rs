@@ -1,25 +1,23 @@
-//! From ticks to time: follows the wall clock with a line that never runs back.
+//! From ticks to time: follows the wall clock with a line that never runs backwards.
 //!
-//! The basic idea: each observation ends one straight piece and begins the next where that ended,
-//! with such a slope that the error seen is gone one interval later (as `ntpd` and `chrony` slew a
-//! clock).
+//! The basic idea: each observation ends one straight piece of the line and begins the next one at
+//! its end. The slope of the new piece removes the observed error within one interval, as `ntpd`
+//! and `chrony` slew a clock.
 //!
-//! 1. The *rate* of the counter is the mean over all that was observed against the monotonic clock,
-//!    which nobody sets. An interval in which the two disagree by more than a counter drifts does
-//!    not count; two such intervals that agree with each other are the new rate.
-//! 2. What is left of the error is corrected by the slope, by an eighth of the rate at the most:
-//!    more than the tenth by which Linux lets its clock be slewed. So a wall clock that is slewed is
-//!    followed, one interval late.
-//! 3. A *jump* is an error that neither explains: the wall clock was set, or the counter stood still
-//!    while the machine slept. Forward, time jumps with it. Backward it must not: time goes on from
-//!    where it was, and the lead over the wall clock is worked off at 500 ppm. Either is told, so
-//!    that the file gets a mark.
+//! 1. The *rate* of the counter is the mean over all observations against the monotonic clock,
+//! which nobody sets. An interval in which the two disagree by more than a counter drifts does not
+//! count. Two such intervals that agree with each other give the new rate. 2. The rest of the error
+//! is corrected by the slope, by at most an eighth of the rate. That is more than the tenth by
+//! which Linux lets its clock be slewed. So the line follows a slewed wall clock, one interval
+//! late. 3. A *jump* is an error that neither explains: the wall clock was set, or the counter
+//! stopped while the machine slept. If the wall clock jumps forward, time jumps with it. If it
+//! jumps backward, time goes on from where it was, and the lead over the wall clock is worked off
+//! at 500 ppm. Both are reported, so that the file gets a mark.
 //!
 //! INV-1: each piece begins at or after the end of the piece before it, and none falls.
 //!
-//! The alternative, interpolating between observations when reading, needs the observation after a
-//! record to tell its time: a file could not be followed while it grows, and two readers could
-//! disagree.
+//! Rejected: to interpolate between observations when reading. A record's time would depend on the
+//! observation after it: no file could be followed while it grows, and two readers could disagree.
 
 use crate::clock::Observation;
 use crate::clock::TickSource;
@@ -29,18 +27,18 @@ use crate::format::header::ClockSource;
 /// An error of the time above this many nanoseconds, and above [`SLEW_LIMIT`], is a jump.
 const STEP_NS: i64 = 10_000_000;
 
-/// The part of an interval by which a wall clock that is slewed may have moved against the monotonic
-/// clock: 1/10, as much as Linux allows.
+/// The part of an interval by which a slewed wall clock may move against the monotonic clock: 1/10,
+/// which is the limit of Linux.
 const SLEW_LIMIT: i64 = 10;
 
-/// An interval counts for that with this much at the most, in nanoseconds.
+/// An interval counts for [`SLEW_LIMIT`] with at most this many nanoseconds.
 const MAX_SLEWED_NS: i64 = 2_000_000_000;
 
-/// The fraction of the rate by which an error is corrected, at the most.
+/// An error is corrected by at most this fraction of the rate: 1/8.
 const MAX_CORRECTION: i128 = 8;
 
-/// Errors are corrected over this time at least, in nanoseconds: so early observations, which follow
-/// each other closely, do not bend the line for their own uncertainty.
+/// Errors are corrected over at least this time, in nanoseconds. Early observations follow each
+/// other closely; their uncertainty must not bend the line.
 const MIN_HORIZON_NS: u64 = 1_000_000_000;
 
 /// The fraction of the rate by which a lead over a wall clock that was set back is worked off: 1/2,000
@@ -63,23 +61,23 @@ pub(crate) struct Discipline {
     rate: u64,
     /// The rate of the last interval, if it was not that of the counter.
     odd_rate: Option<u64>,
-    /// By how much the time is to be ahead of the wall clock, because that was set back.
+    /// The lead over the wall clock that is intended, because the wall clock was set back.
     lead_ns: i64,
     line: frame::Clock,
     custom: bool,
 }
 
-/// What came of an observation.
+/// The result of an observation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Observed {
-    /// The piece that is valid from now on.
+    /// The piece of the line that is in force from now on.
     pub(crate) line: frame::Clock,
-    /// The wall clock has jumped.
+    /// The jump of the wall clock, if it has jumped.
     pub(crate) set: Option<ClockSet>,
 }
 
 impl Discipline {
-    /// Begins with two observations some time apart.
+    /// Begins the line with two observations some time apart.
     pub(crate) fn new(source: TickSource, first: Observation, second: Observation) -> Self {
         let custom = source.source() == ClockSource::Custom;
         let rate = if custom { UNIT_RATE } else { rate_between(&first, &second, UNIT_RATE) };
@@ -98,7 +96,7 @@ impl Discipline {
         self.line = line;
     }
 
-    /// The piece that is valid now.
+    /// Returns the piece of the line that is in force.
     pub(crate) fn line(&self) -> frame::Clock {
         self.line
     }
@@ -142,14 +140,14 @@ impl Discipline {
         Observed { line: self.line, set }
     }
 
-    /// How much time passed between two observations by the counter, in nanoseconds.
+    /// Returns how much time passed between two observations by the counter, in nanoseconds.
     fn counted_ns(&self, last: &Observation, seen: &Observation) -> i64 {
         let ticks = i128::from(seen.ticks.wrapping_sub(last.ticks) as i64);
         clamped((ticks * i128::from(self.rate)) >> 32)
     }
 
-    /// Learns how fast the counter runs from an interval of `elapsed_ns`, in which it went wrong by
-    /// `moved_ns`.
+    /// Learns the rate of the counter from an interval of `elapsed_ns`, in which the counter was
+    /// wrong by `moved_ns`.
     fn follow_rate(
         &mut self,
         last: &Observation,
@@ -163,8 +161,8 @@ impl Discipline {
             self.odd_rate = None;
             return;
         }
-        // The monotonic clock is slewed, or the machine was suspended: then that clock stood still,
-        // and the counter may not have. What was seen before says nothing about the rate any more.
+        // The monotonic clock was slewed, or the machine was suspended: that clock stopped, and
+        // perhaps the counter did not. Earlier observations say nothing about the rate any more.
         let odd = rate_between(last, seen, self.rate);
         let lasts = self.odd_rate.is_some_and(|before| odd.abs_diff(before) <= before / 256)
             && (self.rate / 2..=self.rate.saturating_mul(2)).contains(&odd);
@@ -176,12 +174,12 @@ impl Discipline {
     }
 }
 
-/// How much time passed between two observations by the monotonic clock, in nanoseconds.
+/// Returns how much time passed between two observations by the monotonic clock, in nanoseconds.
 fn elapsed_ns(last: &Observation, seen: &Observation) -> i64 {
     (seen.monotonic_ns.wrapping_sub(last.monotonic_ns) as i64).max(0)
 }
 
-/// By how much an observation may be off to either side, in nanoseconds.
+/// Returns by how much an observation may be wrong to either side, in nanoseconds.
 fn uncertainty_ns(seen: &Observation, rate: u64) -> i64 {
     clamped((i128::from(seen.width / 2) * i128::from(rate)) >> 32)
 }
@@ -190,7 +188,7 @@ fn clamped(ns: i128) -> i64 {
     ns.clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
-/// The piece that begins at `seen` with `time_ns`.
+/// Returns the piece of the line that begins at `seen` with `time_ns`.
 fn at(seen: &Observation, time_ns: i64, rate: u64) -> frame::Clock {
     frame::Clock {
         ticks: seen.ticks,
@@ -202,7 +200,8 @@ fn at(seen: &Observation, time_ns: i64, rate: u64) -> frame::Clock {
     }
 }
 
-/// Nanoseconds per tick between two observations, times 2^32; `otherwise` where they do not tell.
+/// Returns nanoseconds per tick between two observations, times 2^32; `otherwise` if they do not
+/// tell.
 fn rate_between(first: &Observation, last: &Observation, otherwise: u64) -> u64 {
     let ticks = last.ticks.wrapping_sub(first.ticks);
     let elapsed = last.monotonic_ns.wrapping_sub(first.monotonic_ns);

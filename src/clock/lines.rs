@@ -1,13 +1,13 @@
-//! The last clock frames of a log, for who writes records of it elsewhere: so that ticks have the
-//! time that they have in the log.
+//! The last clock frames of a log, for records that are written to another file (the side file).
+//! Their ticks become the times that they have in the log.
 
 use crate::format::frame::Clock;
 use crate::sync::statics::Mutex;
 
-/// How many clock frames count for a record.
+/// The number of clock frames that count for a record.
 const KEPT: usize = 4;
 
-/// The last clock frames.
+/// The last clock frames, with their lock.
 #[derive(Default)]
 pub(crate) struct Lines(Mutex<Noted>);
 
@@ -15,23 +15,25 @@ pub(crate) struct Lines(Mutex<Noted>);
 #[derive(Clone, Copy, Debug, Default)]
 struct Noted {
     lines: [Clock; KEPT],
-    /// How many there were, ever.
+    /// The number of frames that there were in all.
     count: u64,
 }
 
 impl Lines {
-    /// The consumer's side: this is how ticks become time from now on.
+    /// The consumer's side: adds the frame that is in force from now on.
     pub(crate) fn note(&self, line: Clock) {
         // A thread that has the lock may have been interrupted by a signal, and wait for the
-        // consumer. There is another comparison of the clocks soon.
+        // consumer. So this frame is left out; the next comparison of the clocks comes soon.
         let Ok(mut noted) = self.0.try_lock() else { return };
         noted.lines.rotate_left(1);
         noted.lines[KEPT - 1] = line;
         noted.count += 1;
     }
 
-    /// The frames since the first `known`, but for those that do not count any more, the oldest first.
-    /// Raises `known` to all there are. Never waits for the consumer, which may have stopped anywhere.
+    /// Returns the frames since the first `known` that still count, the oldest first, and raises
+    /// `known` to the number of all.
+    ///
+    /// Never waits for the consumer, which may have stopped anywhere.
     pub(crate) fn since(&self, known: &mut u64) -> impl Iterator<Item = Clock> + use<> {
         let noted = self.0.try_lock().map_or_else(|_| Noted::default(), |noted| *noted);
         let new = noted.count.saturating_sub(*known).min(KEPT as u64) as usize;

@@ -1,8 +1,10 @@
-//! Where time stamps come from.
+//! The sources of time stamps.
 //!
-//! A record bears a raw tick count; what it means is settled later. At intervals the consumer
-//! writes what the clock and the wall clock showed at the same moment, and the reader computes
-//! times from that (`discipline`).
+//! A record has a raw tick count, and becomes a time only when it is read. At intervals the
+//! consumer writes what the clock and the wall clock showed at one moment. From these observations
+//! the reader computes times (`discipline`).
+//!
+//! The folder reads clocks and computes lines. It knows neither rings nor files.
 
 pub(crate) mod discipline;
 pub(crate) mod lines;
@@ -12,40 +14,44 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::format::header::ClockSource;
 use crate::sync::statics::{AtomicU64, OnceLock, Ordering};
 
-/// Where the time stamps of records come from.
+/// The source of the time stamps of records: see [`Builder::clock`](crate::Builder::clock).
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub enum Clock {
-    /// The processor's counter: `rdtsc` on x86-64, `cntvct_el0` on aarch64. Of a
-    /// resolution of nanoseconds. Where the counter does not run evenly, or there is none, the
-    /// monotonic clock is taken instead, which the file says.
+    /// The processor's counter: `rdtsc` on x86-64, `cntvct_el0` on aarch64. Its resolution is some
+    /// nanoseconds.
+    ///
+    /// If the counter does not run evenly, or there is none, the logger uses the monotonic clock.
+    /// The file says which clock it used.
     #[default]
     Counter,
-    /// The operating system's monotonic clock, which costs several times as much.
+    /// The operating system's monotonic clock. It costs several times as much as the counter.
     Monotonic,
-    /// The processor's counter as the consumer last saw it: the cheapest, but only as fine as the
-    /// consumer's poll interval (and, while nothing was logged, its idle sleep). Order within a
-    /// thread is exact all the same.
+    /// The processor's counter as the consumer last saw it. This is the cheapest clock.
+    ///
+    /// It is as coarse as the consumer's poll interval, or its idle sleep while nothing was logged.
+    /// The order of a thread's records is still exact.
     Coarse,
-    /// A function that returns nanoseconds since the Unix epoch: simulated time, a hardware clock.
-    /// It is called by every log statement, in its thread, and by the consumer at every sweep. It
-    /// must neither log nor panic.
+    /// A function that returns nanoseconds since the Unix epoch, for simulated time or a hardware
+    /// clock.
+    ///
+    /// Each log call calls it in its thread, and the consumer calls it in each sweep. It must
+    /// neither log nor panic.
     Custom(fn() -> u64),
 }
 
-/// The clock as the consumer last saw it, for everybody whose clock is [`Clock::Coarse`].
+/// The clock as the consumer last saw it, for all loggers with [`Clock::Coarse`].
 #[cfg(not(kymo_loom))]
 static COARSE: CachePadded = CachePadded(AtomicU64::new(0));
 
 #[cfg(kymo_loom)]
 thread_local! {
-    /// The same. Models run side by side in one process, each in a thread of its own, and what one
-    /// does must not depend on the others.
+    /// The coarse clock in loom models. They run side by side in one process, and must not depend
+    /// on each other: each has its own.
     static COARSE: &'static CachePadded = Box::leak(Box::new(CachePadded(AtomicU64::new(0))));
 }
 
-/// Keeps the coarse clock's word from sharing a cache line with something that is written more
-/// often.
+/// Aligns the coarse clock, so that it shares no cache line with data that is written more often.
 #[repr(align(128))]
 struct CachePadded(AtomicU64);
 
@@ -89,18 +95,17 @@ pub(crate) fn counter() -> u64 {
     }
 }
 
-/// Writes the processor's counter: on x86-64 as the two halves that it comes in, which takes an
-/// instruction less than to put them together.
+/// Writes the processor's counter to memory. On x86-64 it writes the two halves in which the
+/// counter comes: that saves the instruction that would join them.
 ///
-/// # Safety
-/// `to` is valid for writes, and aligned to 8.
+/// # Safety `to` is valid for writes, and aligned to 8.
 #[inline(always)]
 pub(crate) unsafe fn write_counter(to: *mut u64) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         let (low, high): (u32, u32);
-        // SAFETY: as in `counter`. `_rdtsc` answers a sum, of which the compiler does not see that
-        // it could be stored in halves.
+        // SAFETY: as in `counter`. The compiler does not know that the result of `_rdtsc` can be
+        // stored in halves.
         unsafe {
             core::arch::asm!("rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags));
         }
@@ -119,7 +124,7 @@ pub(crate) unsafe fn write_counter(to: *mut u64) {
     }
 }
 
-/// Whether the counter runs at one rate, whatever the processor does, and alike on all cores.
+/// Returns whether the counter runs at one rate, and alike on all cores.
 fn counter_is_even() -> bool {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
@@ -127,7 +132,7 @@ fn counter_is_even() -> bool {
         const INVARIANT_TSC: u32 = 1 << 8;
         let invariant = __cpuid(0x8000_0000).eax >= 0x8000_0007
             && __cpuid(0x8000_0007).edx & INVARIANT_TSC != 0;
-        // The kernel falls back to one of these when it saw the counters of two cores disagree.
+        // The kernel uses one of these clocks if it saw the counters of two cores disagree.
         let distrusted = std::fs::read_to_string(
             "/sys/devices/system/clocksource/clocksource0/current_clocksource",
         )
@@ -144,7 +149,7 @@ fn counter_is_even() -> bool {
     }
 }
 
-/// The monotonic clock in nanoseconds.
+/// Returns the monotonic clock in nanoseconds.
 pub(crate) fn monotonic_ns() -> u64 {
     #[cfg(unix)]
     {
@@ -159,7 +164,7 @@ pub(crate) fn monotonic_ns() -> u64 {
     }
 }
 
-/// The wall clock in nanoseconds since the epoch.
+/// Returns the wall clock in nanoseconds since the epoch.
 pub(crate) fn wall_ns() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => since.as_nanos() as i64,
@@ -176,14 +181,14 @@ pub(crate) enum FastClock {
     Coarse,
 }
 
-/// A clock that was found to work.
+/// A clock that was found to work on this machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TickSource {
     clock: Clock,
 }
 
 impl TickSource {
-    /// The source for `clock`, or the monotonic clock where the counter cannot be trusted.
+    /// Returns the source for `clock`, or the monotonic clock if the counter cannot be trusted.
     pub(crate) fn new(clock: Clock) -> Self {
         let clock = match clock {
             Clock::Counter if !counter_is_even() => Clock::Monotonic,
@@ -192,7 +197,7 @@ impl TickSource {
         Self { clock }
     }
 
-    /// What the header page says.
+    /// Returns the clock source for the header page.
     pub(crate) fn source(self) -> ClockSource {
         match self.clock {
             Clock::Counter => ClockSource::Counter,
@@ -211,12 +216,12 @@ impl TickSource {
         }
     }
 
-    /// Whether reading it runs code of the program.
+    /// Returns whether reading the clock runs code of the program.
     pub(crate) fn is_custom(self) -> bool {
         matches!(self.clock, Clock::Custom(_))
     }
 
-    /// The tick count for a record.
+    /// Returns the tick count for a record.
     pub(crate) fn stamp(self) -> u64 {
         match self.clock {
             Clock::Coarse => coarse(),
@@ -224,32 +229,32 @@ impl TickSource {
         }
     }
 
-    /// The tick count now.
+    /// Returns the tick count now.
     pub(crate) fn now(self) -> u64 {
         match self.clock {
             Clock::Counter => counter(),
-            // The coarse clock is the counter where that can be trusted, or else the monotonic
-            // clock.
+            // The coarse clock is the counter if that can be trusted, or else the monotonic clock.
             Clock::Coarse if counter_is_even_cached() => counter(),
             Clock::Coarse | Clock::Monotonic => monotonic_ns(),
             Clock::Custom(now) => now(),
         }
     }
 
-    /// For the consumer: a sweep begins. Returns the time of which all records that are older are
-    /// in the rings by now, unless their threads were suspended between reading the clock and
-    /// publishing.
+    /// The consumer's side: begins a sweep. Returns a tick count before which all records are in
+    /// the rings by now.
+    ///
+    /// Records of a thread that was suspended between reading the clock and publishing are the
+    /// exception: they are late.
     pub(crate) fn begin_sweep(self) -> u64 {
         let now = self.now();
         if let Clock::Coarse = self.clock {
-            // What is stamped with the time of the sweep before may be published only now.
-            // Relaxed: a time stamp orders nothing.
+            // A record with the time of the sweep before may be published only now.
             return coarse_clock().swap(now, Ordering::Relaxed);
         }
         now
     }
 
-    /// What the clocks show at one moment: the narrowest of a few attempts.
+    /// Returns what the clocks show at one moment: the narrowest of a few attempts.
     pub(crate) fn observe(self) -> Observation {
         (0..8).map(|_| self.observe_once()).min_by_key(|seen| seen.width).unwrap_or_default()
     }
@@ -269,17 +274,17 @@ fn counter_is_even_cached() -> bool {
     *EVEN.get_or_init(counter_is_even)
 }
 
-/// What the clocks showed at one moment.
+/// An observation of all clocks at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Observation {
     pub(crate) ticks: u64,
-    /// How many ticks reading the clocks took: the moment is uncertain by half of that.
+    /// How many ticks it took to read the clocks. The moment is uncertain by half of that.
     pub(crate) width: u64,
     pub(crate) wall_ns: i64,
     pub(crate) monotonic_ns: u64,
 }
 
-/// A duration in nanoseconds, at most `u64::MAX`.
+/// Returns a duration in nanoseconds, at most `u64::MAX`.
 pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     duration.as_nanos().try_into().unwrap_or(u64::MAX)
 }

@@ -1,8 +1,8 @@
-//! The end of a process that did not shut its logger down: `exit`, or a return from `main`.
+//! Ends the logger of a process that did not shut it down: at `exit`, or at a return from `main`.
 //!
-//! A handler of `atexit`, registered when the first logger starts, ends the logger that runs. It may
-//! be called in odd places (on the consumer's own thread, in a signal handler, while another thread
-//! starts or shuts down a logger), so it waits for no lock and no thread without a limit.
+//! The first logger registers a handler of `atexit`, which ends the running logger. The handler may
+//! run on the consumer's own thread, in a signal handler, or while another thread starts or shuts
+//! down a logger. So it waits for no lock and no thread without a limit.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::shared::running;
 use crate::sync::Arc;
 use crate::sync::statics::MutexGuard;
 
-/// How long the handler waits for locks, which nobody holds for long.
+/// How long the handler waits for locks, which no thread holds for long.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// This logger is to be ended at `exit`, within this time.
+/// Has `exit` end this logger, within this time.
 pub(crate) fn end_at_exit(shared: &Arc<Shared>, timeout: Duration) {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
@@ -33,15 +33,17 @@ pub(crate) fn end_at_exit(shared: &Arc<Shared>, timeout: Duration) {
 
 extern "C" fn at_exit() {
     let withdrawn = running::withdraw(LOCK_TIMEOUT);
-    // Also a logger that is being shut down by a thread that will not live to see the end of it.
+    // This may be a logger whose shutdown is under way in another thread, which will not live to
+    // complete it.
     let Some((shared, timeout)) = latest().and_then(|latest| latest.clone()) else { return };
     let deadline_ns = monotonic_ns().saturating_add(nanoseconds(timeout));
-    // Where a signal came first, it decides the status.
+    // If a signal came first, it decides the status.
     if shared.emergency.mailbox.has_ended() {
         return shared.emergency.end_by_signal();
     }
     if shared.emergency.is_consumer_thread(crate::process::thread_info::os_thread_id()) {
-        // It would wait for itself. `exit` does not return to it, so it may be taken over here.
+        // The consumer would wait for itself. `exit` does not return to it, so it can be taken over
+        // here.
         shared.emergency.takeover.run(None, deadline_ns);
         shared.emergency.mailbox.end();
         return shared.emergency.end_by_signal();
@@ -55,14 +57,14 @@ extern "C" fn at_exit() {
     }
     shared.emergency.end_by_signal();
     signals::uninstall();
-    // Threads of the program may run on, and its destructors are not to run under them.
+    // Leaked: threads of the program may still run, and no destructor may run under them.
     std::mem::forget((withdrawn, shared));
 }
 
-/// The lock on it.
+/// The lock on the logger that `exit` ends.
 pub(crate) type Latest = MutexGuard<'static, Option<(Arc<Shared>, Duration)>>;
 
-/// The lock, unless that takes too long.
+/// Locks the logger that `exit` ends; `None` if that takes too long.
 pub(crate) fn latest() -> Option<Latest> {
     running::lock_within(&LATEST, LOCK_TIMEOUT)
 }

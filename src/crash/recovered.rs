@@ -1,4 +1,4 @@
-//! A segment of what was recovered from the rings of a dead process.
+//! Makes the segment of the records that were recovered from the rings of a dead process.
 
 use std::collections::HashSet;
 use std::ptr;
@@ -18,20 +18,20 @@ use crate::segment::writer::frames::{self, Totals};
 use crate::segment::writer::staging::Staging;
 use crate::statement::call_site::CallSite;
 
-/// How many words of records a block has at most, but for the last record.
+/// The number of words of records after which a block ends.
 const BLOCK_WORDS: usize = 8 << 10;
 
-/// What was recovered of a thread.
+/// The records that were recovered of a thread.
 #[derive(Default)]
 pub(crate) struct Thread {
     pub(crate) info: ThreadInfo,
     /// The records that were on their way to the log, in order.
     pub(crate) records: Vec<Recovered>,
-    /// How many of these were overwritten, and the index of the record behind them.
+    /// The number of those that were overwritten, and the index of the record after them.
     pub(crate) overwritten: (u64, usize),
-    /// What its flight recorder held, in order.
+    /// The records of its flight recorder, in order.
     pub(crate) flight: Vec<Recovered>,
-    /// How many of these were overwritten since a dump last said so.
+    /// The number of those that were overwritten since a dump last reported it.
     pub(crate) flight_overwritten: u64,
 }
 
@@ -44,8 +44,8 @@ pub(crate) struct Recovered {
     pub(crate) arguments: Vec<u8>,
 }
 
-/// Makes the whole segment: the records, and behind them that the process received `signal`, if it
-/// did. `now_ns` is the time, in nanoseconds since the epoch.
+/// Makes the whole segment: the records, and after them a mark that the process received `signal`,
+/// if it did.
 pub(crate) fn segment(
     header: &Header,
     clocks: &[Clock],
@@ -98,7 +98,7 @@ struct Segment {
     totals: Totals,
     /// The greatest ticks.
     last: u64,
-    /// Where the last dump mark stands; 0 where there is none.
+    /// The position of the last dump mark; 0 if there is none.
     last_dump: u64,
     now_ns: i64,
 }
@@ -110,8 +110,8 @@ impl Segment {
         let (first, second) = thread.records.split_at(before);
         self.put_records(number, 0, first);
         if overwritten > 0 {
-            let behind = second.first().map_or(self.last, |record| record.header[1]);
-            let (range, reason) = ((behind, behind), DropReason::Overwritten);
+            let after = second.first().map_or(self.last, |record| record.header[1]);
+            let (range, reason) = ((after, after), DropReason::Overwritten);
             let staging = &mut self.staging;
             frames::put_drops_of_unknown_level(staging, number, range, reason, overwritten);
             // The number may be anything.
@@ -126,7 +126,7 @@ impl Segment {
         frames::put_thread_end(&mut self.staging, number, written, overwritten);
     }
 
-    /// Writes records of a thread, behind `written` others.
+    /// Writes records of a thread that follow `written` others.
     fn put_records(&mut self, number: u64, written: usize, records: &[Recovered]) {
         let Self { staging, dictionary, block, .. } = self;
         let mut words = 0;
@@ -151,7 +151,7 @@ impl Segment {
         block.close(staging);
     }
 
-    /// Writes what a flight recorder held, as a dump would have: see `dump`.
+    /// Writes the records of a flight recorder as a dump would: see `dump`.
     fn put_flight(&mut self, number: u64, thread: &Thread) {
         let records = &thread.flight[..];
         let ticks = records.iter().map(|record| record.header[1]);
@@ -187,14 +187,14 @@ impl Segment {
             let line = self.lines.line(next_line);
             let end = line
                 .and_then(|line| rest.iter().position(|record| line.holds_at(record.header[1])));
-            let (before, behind) = rest.split_at(end.unwrap_or(rest.len()));
+            let (before, after) = rest.split_at(end.unwrap_or(rest.len()));
             self.put_records(number, written, before);
             if let (Some(line), Some(_)) = (line, end) {
                 frames::put_clock(&mut self.staging, &line);
                 next_line += 1;
             }
             written += before.len();
-            rest = behind;
+            rest = after;
         }
         frames::put_dump_end(&mut self.staging, number, part.records);
         self.lines.put_last_lines(&mut self.staging);
@@ -202,7 +202,7 @@ impl Segment {
 }
 
 impl Thread {
-    /// How many records.
+    /// Returns the number of records.
     pub(crate) fn count(&self) -> u64 {
         (self.records.len() + self.flight.len()) as u64
     }

@@ -1,4 +1,5 @@
-//! Giving blocks to a file before it is mapped, so that a full disk is an error of a system call.
+//! Allocates blocks for a file before it is mapped, so that a full disk is an error of a system
+//! call and no SIGBUS.
 
 use std::fs::File;
 use std::io;
@@ -12,15 +13,13 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::clock::monotonic_ns;
 
-/// What the parts of a file that are allocated and mapped are multiples of: larger than any page.
+/// The unit of allocating and mapping, in bytes: larger than any page.
 pub(crate) const UNIT_BYTES: u64 = 64 << 10;
 
-/// Gives blocks to a part of the file, which grows if it has to.
+/// Allocates blocks for a part of the file, which grows if necessary.
 ///
-/// # Errors
-/// Those of the system. Where the file would become longer than this process may make one
-/// (`RLIMIT_FSIZE`), the kernel would send a signal (SIGXFSZ) that ends the process; so that is
-/// looked at before.
+/// # Errors Those of the system. A file longer than `RLIMIT_FSIZE` would make the kernel send
+/// SIGXFSZ, which ends the process. So the limit is checked first.
 pub(crate) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     if let Some(limit) = getrlimit(Resource::Fsize).current
         && offset + bytes > limit
@@ -31,7 +30,7 @@ pub(crate) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     loop {
         return match fallocate(file.as_fd(), FallocateFlags::empty(), offset, bytes) {
             Ok(()) => Ok(()),
-            // A file system without it: writing zeros allocates as well.
+            // The file system cannot allocate: writing zeros does it, too.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, offset, bytes),
             Err(Errno::INTR) => continue,
             Err(error) => Err(error.into()),
@@ -39,8 +38,10 @@ pub(crate) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     }
 }
 
-/// Allocates from `offset` on: `wanted` bytes, or half of it, and so on, where that does not fit,
-/// down to `least`. Returns where it ends, which is a multiple of [`UNIT_BYTES`].
+/// Allocates `wanted` bytes from `offset` on. If that does not fit, allocates half of it, and so on
+/// down to `least`.
+///
+/// Returns the end of the part, a multiple of [`UNIT_BYTES`].
 pub(crate) fn allocate_up_to(file: &File, offset: u64, wanted: u64, least: u64) -> io::Result<u64> {
     let least_end = (offset + least).next_multiple_of(UNIT_BYTES);
     let mut end = (offset + wanted).next_multiple_of(UNIT_BYTES).max(least_end);
@@ -56,14 +57,14 @@ pub(crate) fn allocate_up_to(file: &File, offset: u64, wanted: u64, least: u64) 
     }
 }
 
-/// Whether less might do.
+/// Returns whether a smaller part might succeed after this error.
 fn is_too_much(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// For a file system that cannot allocate. What is there is written over: only what lies behind all
-/// that was committed is ever allocated.
+/// Allocates by writing zeros. They overwrite what is there: only bytes past the committed length
+/// are ever allocated.
 fn write_zeros(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let mut at = offset;
@@ -75,14 +76,14 @@ fn write_zeros(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// When to try again what has failed: after 10 ms at first, and twice as long each time, up to a
-/// second.
+/// Decides when a failed action is tried again: after 10 ms at first, and after twice as long each
+/// time, up to a second.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
-    /// On the monotonic clock.
+    /// The time of the next attempt, on the monotonic clock.
     next_ns: u64,
     delay: Duration,
-    /// Why it failed.
+    /// The error of the last attempt.
     kind: Option<io::ErrorKind>,
 }
 
@@ -90,7 +91,7 @@ impl Backoff {
     const FIRST: Duration = Duration::from_millis(10);
     const LONGEST: Duration = Duration::from_secs(1);
 
-    /// Whether it is time to try; else the last error, without its details.
+    /// Returns `Ok` if it is time for an attempt; else the last error, without its details.
     pub(crate) fn ask(&self) -> io::Result<()> {
         match self.kind {
             Some(kind) if monotonic_ns() < self.next_ns => Err(kind.into()),
@@ -98,12 +99,12 @@ impl Backoff {
         }
     }
 
-    /// Lets the next attempt be made at once.
+    /// Allows the next attempt at once.
     pub(crate) fn end(&mut self) {
         self.next_ns = 0;
     }
 
-    /// Notes how an attempt went.
+    /// Notes the result of an attempt.
     pub(crate) fn note<T>(&mut self, result: &io::Result<T>) {
         match result {
             Ok(_) => *self = Self::default(),

@@ -1,26 +1,26 @@
-//! Whether the calling thread is inside the logger, and may hold one of its locks.
+//! Knows whether the calling thread is inside the logger, and may hold one of its locks.
 //!
-//! Code of the program can run there: an allocator, or a signal handler. If it logs, and the call needs
-//! more than the words that its thread has, it would wait for a lock of its own thread, or begin again
-//! what is under way. So such a call is counted and does nothing else. Each lock that a log call may
-//! take is held as [`Locked`].
+//! Code of the program can run there: an allocator, or a signal handler. If that code logs and
+//! needs the slow path, it would wait for a lock of its own thread, or begin again what is under
+//! way. So such a call is counted and does nothing else. Each lock that a log call may take is held
+//! as [`Locked`].
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use crate::process::statics::INSIDE;
 
-/// As long as it lives, the calling thread is inside the logger.
+/// Marks the calling thread as inside the logger, until dropped.
 pub(crate) struct Inside(PhantomData<*const ()>);
 
 impl Inside {
-    /// From here on.
+    /// Enters the logger.
     pub(crate) fn enter() -> Self {
         INSIDE.set(INSIDE.get() + 1);
         Self(PhantomData)
     }
 
-    /// Whether the calling thread is.
+    /// Returns whether the calling thread is inside the logger.
     pub(crate) fn is_here() -> bool {
         INSIDE.get() > 0
     }
@@ -32,9 +32,9 @@ impl Drop for Inside {
     }
 }
 
-/// A lock that is held, by a thread that is inside the logger meanwhile.
+/// A held lock, whose thread counts as inside the logger.
 pub(crate) struct Locked<G> {
-    // First, so that it is released before the thread is outside.
+    // The first field, so that the lock is released before the thread is outside.
     guard: G,
     inside: Inside,
 }
@@ -46,7 +46,7 @@ impl<G> Locked<G> {
         Self { guard: lock(), inside }
     }
 
-    /// Gives the lock up for a while, and takes it again.
+    /// Releases the lock for a while (a wait on a condition variable), and takes it again.
     pub(crate) fn map(self, wait: impl FnOnce(G) -> G) -> Self {
         Self { guard: wait(self.guard), inside: self.inside }
     }

@@ -1,4 +1,4 @@
-//! Locks on files: who has one uses the file.
+//! Locks on files. The holder of a file's lock is the only one that writes it.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,21 +8,20 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-/// What became of an attempt to lock a file.
+/// The result of an attempt to lock a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Locked {
-    /// It is locked by this, until it is closed.
+    /// The file is locked by this process, until it is closed.
     Here,
-    /// Somebody else has it.
+    /// Another open file has the lock.
     Elsewhere,
-    /// The file system has no locks: nobody can be kept away.
+    /// The file system has no locks, so nothing keeps others away.
     Never,
 }
 
 /// Locks a file, without waiting.
 ///
-/// # Errors
-/// What the system says.
+/// # Errors Those of the system.
 pub(crate) fn lock(file: &File) -> io::Result<Locked> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Locked::Here),
@@ -32,10 +31,9 @@ pub(crate) fn lock(file: &File) -> io::Result<Locked> {
     }
 }
 
-/// Whether `path` names this file. Somebody may have renamed it between opening it and locking it.
+/// Returns whether `path` names this file. It may have been renamed between opening and locking.
 ///
-/// # Errors
-/// What the system says, but for a missing file.
+/// # Errors Those of the system. A missing file is no error.
 pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let opened = file.metadata()?;
     match fs::metadata(path) {

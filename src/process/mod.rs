@@ -1,4 +1,8 @@
-//! What is true of the process.
+//! The state and the tools of the process, at the bottom of the crate: statics, forks, signal
+//! actions, locks on files.
+//!
+//! All that kymo keeps per process or per thread is in [`statics`]. The folder knows no logger;
+//! only `statics` names types of the folders above it.
 
 pub(crate) mod allocate;
 pub(crate) mod fork;
@@ -10,9 +14,12 @@ pub(crate) mod statics;
 pub(crate) mod stay_loaded;
 pub(crate) mod thread_info;
 
-/// Gives the calling thread the usual scheduling policy, and all cores of the process's cpuset. It would
-/// have those of the thread that made it: a consumer that shares the core of a thread with a real-time
-/// policy, or has that policy itself, keeps that thread from running, or is kept by it.
+/// Gives the calling thread the usual scheduling policy and all cores of the process's cpuset, for
+/// the consumer.
+///
+/// A thread inherits both from the thread that made it. If the consumer shared a core with a thread
+/// of real-time policy, or had that policy itself, one of the two would keep the other from
+/// running.
 pub(crate) fn be_ordinary() {
     #[cfg(target_os = "linux")]
     {

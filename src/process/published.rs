@@ -1,25 +1,25 @@
-//! An `Arc` that one place publishes and withdraws, and of which any thread may get a handle without
-//! waiting for anybody.
+//! An `Arc` that one thread publishes and withdraws. Any thread may get a handle without waiting.
 //!
-//! A reader may be anything: the first log call of a thread, of an allocator inside `start`, of a signal
-//! handler that interrupted `start` on the same thread. So it takes no lock:
+//! The reader may be a thread's first log call, an allocator inside `start`, or a signal handler
+//! that interrupted `start` on the same thread. So it takes no lock:
 //!
-//! 1. reader: `readers += 1`, then looks at the pointer, makes a handle, `readers -= 1`
-//! 2. withdrawal: the pointer becomes null, then looks at `readers`
+//! ```text
+//! 1. reader:     readers += 1, reads the pointer, makes a handle, readers -= 1
+//! 2. withdrawal: sets the pointer to null, then reads readers
+//! ```
 //!
-//! - INV-1: what the pointer leads to has a handle of its own here, which is dropped only by a
-//!   withdrawal that found no readers. Both sides change `readers` with read-modify-write operations,
-//!   which are totally ordered: a reader whose addition comes after the withdrawal's look finds null,
+//! - INV-1: the published value has a handle of its own here, which is dropped only by a withdrawal
+//!   that found no readers. Both sides change `readers` with read-modify-write operations, which
+//!   are totally ordered. So a reader whose addition comes after the withdrawal's look finds null,
 //!   and one whose addition comes before is seen.
-//! - A withdrawal that finds a reader gives that handle up, and the value is never freed. It could wait,
-//!   but the reader may be a thread that a signal handler interrupted, and that the withdrawal itself runs
-//!   in.
+//! - A withdrawal that finds a reader leaks that handle, and the value is never freed. Waiting
+//!   could deadlock: the withdrawal may run in a signal handler that interrupted the reader.
 
 use crate::mutant::{self, Mutant};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// See the module.
+/// A published `Arc`, or none.
 #[derive(Debug)]
 pub struct Published<T> {
     pointer: AtomicPtr<T>,
@@ -39,7 +39,7 @@ impl<T> Published<T> {
         Self { pointer: AtomicPtr::new(std::ptr::null_mut()), readers: AtomicU64::new(0) }
     }
 
-    /// A handle, if something is published. Never waits, never allocates.
+    /// Returns a handle, if a value is published. Never waits, never allocates.
     pub fn get(&self) -> Option<Arc<T>> {
         // Acquire: pairs with the release of the withdrawal's look, if that came first: then the
         // pointer is null.
@@ -47,7 +47,7 @@ impl<T> Published<T> {
         self.readers.fetch_add(1, acquire);
         // Acquire: pairs with the release in `publish`.
         let pointer = self.pointer.load(Ordering::Acquire);
-        // So that a model comes to here while others go on.
+        // Lets a model reach this point while other threads go on.
         #[cfg(kymo_loom)]
         self.readers.load(Ordering::Relaxed);
         let handle = (!pointer.is_null()).then(|| {
@@ -61,25 +61,25 @@ impl<T> Published<T> {
         handle
     }
 
-    /// Whether something is published.
+    /// Returns whether a value is published.
     pub fn is_some(&self) -> bool {
         // Relaxed: nothing is read through it.
         !self.pointer.load(Ordering::Relaxed).is_null()
     }
 
-    /// Publishes a value. For one thread at a time, where nothing is published.
+    /// Publishes a value. To be called by one thread at a time, while no value is published.
     pub fn publish(&self, value: Arc<T>) {
         // Release: pairs with the acquire in `get`.
         self.pointer.store(Arc::into_raw(value).cast_mut(), Ordering::Release);
     }
 
-    /// Withdraws what is published. Any thread may do that.
+    /// Withdraws the published value, and returns a handle. Any thread may call it.
     pub fn withdraw(&self) -> Option<Arc<T>> {
         // Acquire: pairs with the release in `publish`.
         self.take(|| self.pointer.swap(std::ptr::null_mut(), Ordering::Acquire))
     }
 
-    /// Withdraws this value, if it is the one that is published.
+    /// Withdraws this value, if it is the published one. Returns whether it was.
     pub fn withdraw_this(&self, value: &Arc<T>) -> bool {
         let this = Arc::as_ptr(value).cast_mut();
         let null = std::ptr::null_mut();
@@ -109,10 +109,11 @@ impl<T> Published<T> {
         Some(value)
     }
 
-    /// For the child of a fork: forgets what is published, and the readers, which are not here.
+    /// Forgets the published value, and the readers, in the child of a fork: their threads do not
+    /// exist there.
     pub fn forget(&self) {
-        // Relaxed, both: there is no other thread. No destructor: what it leads to was in use by
-        // threads that are not here.
+        // Relaxed, both: there is no other thread. No destructor runs: threads that do not exist
+        // here were using the value.
         self.pointer.store(std::ptr::null_mut(), Ordering::Relaxed);
         self.readers.store(0, Ordering::Relaxed);
     }

@@ -9,7 +9,7 @@ use std::ptr;
 /// What is done about a signal.
 pub(crate) type Action = libc::sigaction;
 
-/// A handler that is told who sent the signal, or which address was at fault.
+/// A handler that gets the details of the signal: the sender, or the address at fault.
 pub(crate) type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 /// What is done about `signal` now; `None` where there is no such signal.
@@ -22,15 +22,16 @@ pub(crate) fn current(signal: c_int) -> Option<Action> {
     (failed == 0).then(|| unsafe { action.assume_init() })
 }
 
-/// Has `action` done about `signal` from now on; says whether that is possible.
+/// Sets the action for `signal`; returns whether that succeeded.
 pub(crate) fn set(signal: c_int, action: &Action) -> bool {
     // SAFETY: `action` is whole, and what it names is a handler of this signature or of the program
     // that it was read from. A null pointer: the old action is not asked for.
     unsafe { libc::sigaction(signal, action, ptr::null_mut()) == 0 }
 }
 
-/// An action that calls `handler`, on the thread's alternate stack where it has one, and otherwise
-/// is as `like`: what is blocked meanwhile, and whether calls of the system are resumed.
+/// Returns an action that calls `handler`, on the thread's alternate stack if it has one.
+///
+/// Blocked signals and the resumption of system calls are those of `like`.
 pub(crate) fn calling(handler: Handler, like: &Action) -> Action {
     let resumed =
         if is_function(like) { like.sa_flags & libc::SA_RESTART } else { libc::SA_RESTART };
@@ -41,22 +42,22 @@ pub(crate) fn calling(handler: Handler, like: &Action) -> Action {
     }
 }
 
-/// Whether an action is the default one.
+/// Returns whether an action is the default one.
 pub(crate) fn is_default(action: &Action) -> bool {
     action.sa_sigaction == libc::SIG_DFL
 }
 
-/// Whether an action is to do nothing.
+/// Returns whether an action ignores the signal.
 pub(crate) fn is_ignored(action: &Action) -> bool {
     action.sa_sigaction == libc::SIG_IGN
 }
 
-/// Whether an action calls a function.
+/// Returns whether an action calls a function.
 pub(crate) fn is_function(action: &Action) -> bool {
     !is_default(action) && !is_ignored(action)
 }
 
-/// Whether an action calls this handler.
+/// Returns whether an action calls this handler.
 pub(crate) fn calls(action: &Action, handler: Handler) -> bool {
     action.sa_sigaction == handler as usize
 }
@@ -83,11 +84,10 @@ pub(crate) unsafe fn call(
     }
 }
 
-/// Sends a signal to the calling thread once more, as it came. While its handler runs it is
-/// blocked, so that it takes effect when the handler returns.
+/// Sends a signal to the calling thread once more, with its details. The signal is blocked while
+/// its handler runs, so it takes effect when the handler returns.
 ///
-/// # Safety
-/// `info` is what the handler of `signal` was given.
+/// # Safety `info` is the description that the handler of `signal` got.
 pub(crate) unsafe fn send_again(signal: c_int, info: *mut libc::siginfo_t) {
     let process = std::process::id() as c_int;
     let thread = crate::process::thread_info::os_thread_id() as c_int;
@@ -101,10 +101,10 @@ pub(crate) unsafe fn send_again(signal: c_int, info: *mut libc::siginfo_t) {
     }
 }
 
-/// Sends a signal to a thread of this process as it came; to any thread, if that one has ended.
+/// Sends a signal with its details to a thread of this process; to any thread if that one has
+/// ended.
 ///
-/// # Safety
-/// `info` describes such a signal, as the kernel described it to a handler.
+/// # Safety `info` describes such a signal, as the kernel described it to a handler.
 pub(crate) unsafe fn send_to(thread: c_int, signal: c_int, info: *mut libc::siginfo_t) {
     let process = std::process::id() as c_int;
     let info = info.cast::<c_void>();
@@ -117,9 +117,11 @@ pub(crate) unsafe fn send_to(thread: c_int, signal: c_int, info: *mut libc::sigi
     }
 }
 
-/// Ends the process by a signal, as its default effect does. A process with the number 1 of its
-/// namespace, as the first of a container, has no such effect: it exits with 128 and the signal's
-/// number, which is what a shell makes of the other.
+/// Ends the process by a signal, as the signal's default effect does.
+///
+/// The process with number 1 of its namespace, such as the first of a container, has no such
+/// effect. It exits with 128 and the signal's number, which is the status that a shell shows for a
+/// process killed by the signal.
 pub(crate) fn end_process(signal: c_int) -> ! {
     // SAFETY: an all-zero action is a value of this type: the default, and no flags.
     let default: Action = unsafe { std::mem::zeroed() };
@@ -140,9 +142,10 @@ pub(crate) fn end_process(signal: c_int) -> ! {
     unsafe { libc::_exit(128 + signal) }
 }
 
-/// Keeps signals that other processes send, and timers, from the calling thread: they go to the
-/// program's own threads. Those that a thread raises by a fault of its own still reach it, and the
-/// one by which profilers count.
+/// Blocks signals in the calling thread, so that the program's own threads receive them.
+///
+/// Not blocked are signals that a thread raises by a fault of its own, and the one that profilers
+/// use.
 pub(crate) fn block_all_but_faults() {
     let mut set = MaybeUninit::uninit();
     // SAFETY: valid for a write.
@@ -157,6 +160,6 @@ pub(crate) fn block_all_but_faults() {
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
 }
 
-/// The signals by which a program's own fault shows.
+/// The signals of faults.
 pub(crate) const FAULTS: [c_int; 5] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];

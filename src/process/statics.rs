@@ -10,7 +10,7 @@
 //! | [`ORPHANS`] | rings that outlived their logger | shutdown | `unlogged` |
 //! | [`UNLOGGED`] | calls that found no logger | calls | `unlogged` |
 //! | [`SIGNALS`], [`HANGUP`] | what signal handlers have to know | start | signal handlers |
-//! | [`GENERATION`] | forks between this process and the first | a forked child | whoever owns memory |
+//! | [`GENERATION`] | forks between this process and the first | a forked child | owners of memory |
 //! | [`PRIVATE`] | descriptors that a forked child closes | files | a forked child |
 //! | [`CURSOR`] | where the thread's next record goes | the thread | its calls |
 //! | [`OWNED`], [`STATE`] | the thread's producer, and what it shares | the thread | its calls |
@@ -96,7 +96,7 @@ pub(crate) const NO_CURSOR: *const Cursor = &raw const NOWHERE;
 
 thread_local! {
     /// This thread's cursor, which lives until the thread makes another ring, or ends: longer than
-    /// it stands here, if a signal handler finds out that the logger has ended.
+    /// it is set here, if a signal handler finds out that the logger has ended.
     pub(crate) static CURSOR: Cell<*const Cursor> = const { Cell::new(NO_CURSOR) };
 
     /// This thread's producer, used by a call or not; null where there is none.

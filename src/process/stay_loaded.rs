@@ -1,14 +1,14 @@
-//! Keeps the object that contains this code loaded, for good.
+//! Keeps the object file that contains this code loaded, for good.
 //!
-//! Handlers of signals, `exit` and `fork` are called long after the call that installed them, and so is
-//! what kymo's threads run. If kymo is part of a dynamic library (a plugin) and the program unloads that,
-//! each of them is a jump to where nothing is.
+//! Handlers of signals, `exit` and `fork` are called long after the call that installed them, and
+//! kymo's threads run as long. If kymo is part of a dynamic library (a plugin) and the program
+//! unloads it, each of them would jump to an unmapped address.
 //!
-//! *Not taken:* to remove the handlers before. Nothing tells a library in time: what `dlclose` calls
-//! comes when other threads may be in a handler, and a handler that another one has saved and calls
-//! cannot be taken back.
+//! Rejected: to remove the handlers before. Nothing tells a library in time: when `dlclose` calls
+//! its destructors, other threads may be in a handler. And a handler that another one has saved,
+//! and calls, cannot be removed.
 
-/// Keeps it loaded. To be called before the first handler is installed.
+/// Keeps the object file loaded. To be called before the first handler is installed.
 #[cfg(all(target_os = "linux", not(target_feature = "crt-static")))]
 pub(crate) fn stay_loaded() {
     use std::ptr;
@@ -36,7 +36,7 @@ pub(crate) fn stay_loaded() {
 #[cfg(not(all(target_os = "linux", not(target_feature = "crt-static"))))]
 pub(crate) fn stay_loaded() {}
 
-/// The object that an address belongs to.
+/// Returns the object file that an address belongs to.
 #[cfg(all(target_os = "linux", not(target_feature = "crt-static")))]
 fn object(address: *const ()) -> Option<libc::Dl_info> {
     let mut info = std::mem::MaybeUninit::uninit();

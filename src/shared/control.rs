@@ -1,14 +1,16 @@
-//! How other threads ask the consumer for something: to wake up, to finish a sweep, to stop.
+//! How other threads ask the consumer to wake up, to finish a sweep, or to stop.
 //!
-//! A request is a number; the consumer reads it *before* a sweep and acknowledges it behind that
-//! sweep. So whoever asked knows that what was published before the request was seen. The consumer
-//! sleeps with `park`, whose token cannot be lost: an `unpark` that comes before the `park` makes
-//! that return at once.
+//! A request is a number. The consumer reads it *before* a sweep and acknowledges it *after* that
+//! sweep. So the asker knows that the sweep saw all that was published before the request. The
+//! consumer sleeps with `park`, whose token cannot be lost: an `unpark` that comes before the
+//! `park` makes that return at once.
 //!
-//! 1. asker: `requested += 1` (release), `unpark`
-//! 2. consumer: reads `requested` (acquire), sweeps, commits
-//! 3. consumer: `served` = what it read, under the lock, and notifies
-//! 4. asker: waits under the lock until `served` has reached its number
+//! ```text
+//! 1. asker:    requested += 1 (release), unpark
+//! 2. consumer: reads requested (acquire), sweeps, commits
+//! 3. consumer: served = the number that it read, under the lock, and notifies
+//! 4. asker:    waits under the lock until served has reached its number
+//! ```
 
 use std::time::Duration;
 
@@ -18,11 +20,11 @@ use crate::process::inside::Locked;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 
-/// The consumer's mailbox.
+/// The requests to the consumer.
 pub(crate) struct Control {
     requested: AtomicU64,
     stop: AtomicBool,
-    /// When stopping has to be done with, on the monotonic clock.
+    /// The time limit of a stop, on the monotonic clock.
     deadline_ns: AtomicU64,
     served: Mutex<Served>,
     changed: Condvar,
@@ -31,7 +33,7 @@ pub(crate) struct Control {
 struct Served {
     /// The last request that was served.
     request: u64,
-    /// Whether the consumer has ended: it serves no more.
+    /// True if the consumer has ended and serves no more requests.
     ended: bool,
     /// The consumer's thread, while it runs.
     consumer: Option<thread::Thread>,
@@ -55,13 +57,16 @@ impl Control {
         }
     }
 
-    /// Waits until the consumer has done a whole sweep that began after this call; false if the
-    /// time is up, or if the consumer has ended, before. The deadline is on the monotonic clock.
+    /// Waits for a whole sweep that begins after this call. Returns false if the deadline passes or
+    /// the consumer ends before.
+    ///
+    /// The deadline is on the monotonic clock.
     pub(crate) fn request_sweep(&self, deadline_ns: Option<u64>) -> bool {
         // Release: pairs with the acquire load in `begin_sweep`: what this thread published is seen
         // by that sweep.
         if self.is_consumer() {
-            // It would wait for itself. (A panic hook that logs and flushes runs there.)
+            // The consumer would wait for itself. (A panic hook that logs and flushes runs in its
+            // thread.)
             return false;
         }
         let release = mutant::ordering(Ordering::Release, Mutant::RequestAdd);
@@ -93,13 +98,15 @@ impl Control {
         }
     }
 
-    /// Whether this is the consumer's thread.
+    /// Returns whether the calling thread is the consumer's.
     pub(crate) fn is_consumer(&self) -> bool {
         self.served().consumer.as_ref().is_some_and(|thread| thread.id() == thread::current().id())
     }
 
-    /// Tells the consumer to drain the rings and end, and to leave in them what it has not written
-    /// by a time on the monotonic clock, if one is given.
+    /// Tells the consumer to drain the rings and end.
+    ///
+    /// At `deadline_ns` on the monotonic clock, if one is given, it stops and leaves in the rings
+    /// what it has not written.
     pub(crate) fn stop(&self, deadline_ns: Option<u64>) {
         if let Some(deadline) = deadline_ns {
             // Relaxed: the store of the flag below publishes it.
@@ -117,8 +124,8 @@ impl Control {
         }
     }
 
-    /// As `stop`, for who must not wait for a lock: the consumer may notice only when its sleep is
-    /// over.
+    /// Tells the consumer to stop, for callers that must not wait for a lock. The consumer may
+    /// notice only when its sleep is over.
     pub(crate) fn stop_without_waiting(&self) {
         // Release: as in `stop`.
         self.stop.store(true, Ordering::Release);
@@ -129,19 +136,20 @@ impl Control {
         }
     }
 
-    /// The consumer's side, once it was told to stop: whether the time for that is over.
+    /// The consumer's side: returns whether the time limit of the stop is over.
     pub(crate) fn is_overdue(&self) -> bool {
         // Relaxed: see `stop`.
         let deadline = self.deadline_ns.load(Ordering::Relaxed);
         deadline != u64::MAX && monotonic_ns() >= deadline
     }
 
-    /// The consumer's side: its thread begins.
+    /// The consumer's side: notes its thread when it begins.
     pub(crate) fn attach(&self, consumer: thread::Thread) {
         self.served().consumer = Some(consumer);
     }
 
-    /// The consumer's side: the last request, and whether to stop. To be read before a sweep.
+    /// The consumer's side: returns the last request, and whether to stop. To be called before a
+    /// sweep.
     pub(crate) fn begin_sweep(&self) -> (u64, bool) {
         // Acquire, both: see `request_sweep` and `stop`.
         let for_request = mutant::ordering(Ordering::Acquire, Mutant::RequestLoad);
@@ -149,7 +157,7 @@ impl Control {
         (self.requested.load(for_request), self.stop.load(for_stop))
     }
 
-    /// The consumer's side: the sweep before which `request` was read has been committed.
+    /// The consumer's side: `request` was read before a sweep that is now committed.
     pub(crate) fn end_sweep(&self, request: u64) {
         let mut served = self.served();
         if served.request < request {
@@ -158,7 +166,7 @@ impl Control {
         }
     }
 
-    /// The consumer's side: it ends.
+    /// The consumer's side: notes its end, and releases all threads that wait.
     pub(crate) fn end(&self) {
         let mut served = self.served();
         served.ended = !mutant::broken(Mutant::EndUnsaid);

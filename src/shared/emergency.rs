@@ -1,6 +1,7 @@
-//! What a logger and the handlers of signals share.
+//! What a logger and its signal handlers share.
 //!
-//! Everything here is async-signal-safe: atomics, and cells that are set before a handler is installed.
+//! Everything here is async-signal-safe: atomics, and cells that are set before a handler is
+//! installed.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -11,25 +12,25 @@ use crate::shared::mailbox::{Mailbox, Request};
 use crate::shared::pending::Pending;
 use crate::sync::statics::{AtomicBool, AtomicPtr, AtomicU64, OnceLock, Ordering};
 
-/// How long past its limit a handler waits for a drain, in nanoseconds: the consumer has the limit for
-/// draining, and then marks and counts what is left in the rings.
+/// How long past its limit a handler waits for a drain, in nanoseconds. In that time the consumer
+/// marks and counts the records that are left in the rings.
 pub(crate) const GRACE_NS: u64 = 1_000_000_000;
 
-/// The signals by which somebody asks a process to end.
+/// The signals that ask a process to end.
 pub(crate) const TERMINATION: [c_int; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
 
-/// What a logger and the handlers share.
+/// What a logger and its signal handlers share.
 pub(crate) struct Emergency {
-    /// What signal handlers ask for.
+    /// The requests of signal handlers for a drain.
     pub(crate) mailbox: Mailbox,
     pub(crate) takeover: Takeover,
-    /// Termination signals on their way, as in [`TERMINATION`].
+    /// The termination signals under way, in the order of [`TERMINATION`].
     pub(crate) pending: [Pending; TERMINATION.len()],
-    /// When a signal that ends the process has its effect at the latest, on the monotonic clock.
+    /// The latest time at which a fatal signal has its effect, on the monotonic clock.
     pub(crate) deadline_ns: AtomicU64,
-    /// The consumer's thread, once it runs.
+    /// The consumer's thread, set when it runs.
     pub(crate) consumer: OnceLock<std::thread::Thread>,
-    /// The operating system's numbers of the consumer's thread, and of the one that stands by.
+    /// The operating system's numbers of the consumer's thread and of the standby thread.
     threads: [AtomicU64; 2],
 }
 
@@ -48,34 +49,36 @@ impl Default for Emergency {
 }
 
 impl Emergency {
-    /// Whether a thread is the consumer's.
+    /// Returns whether `os_id` is the consumer's thread.
     pub(crate) fn is_consumer_thread(&self, os_id: u64) -> bool {
         // Relaxed, all: a thread asks for itself; another one's number is not its own.
         self.threads[0].load(Ordering::Relaxed) == os_id
     }
 
-    /// Whether a thread is the one that stands by.
+    /// Returns whether `os_id` is the standby thread.
     pub(crate) fn is_standby_thread(&self, os_id: u64) -> bool {
         self.threads[1].load(Ordering::Relaxed) == os_id
     }
 
-    /// For the consumer's thread, first of all.
+    /// Notes the consumer's thread number, as the first thing that thread does.
     pub(crate) fn set_consumer_thread(&self, os_id: u64) {
         self.threads[0].store(os_id, Ordering::Relaxed);
     }
 
-    /// For the consumer's thread: it may be woken.
+    /// Notes the consumer's thread, so that handlers can wake it.
     pub(crate) fn set_consumer(&self, consumer: std::thread::Thread) {
         let _ = self.consumer.set(consumer);
     }
 
-    /// The signal by which the process is going to end, if one is on its way.
+    /// Returns the signal under way that will end the process, if there is one.
     pub(crate) fn fatal_signal(&self) -> Option<c_int> {
         self.fatal_request().map(|request| request.signal().into())
     }
 
-    /// The same, as it is marked in the file. The consumer may be closing that for another reason before
-    /// the standby asks for it.
+    /// Returns that signal as a request for a marked, closing drain.
+    ///
+    /// The consumer uses it if it closes the file for another reason before the standby thread
+    /// asks.
     pub(crate) fn fatal_request(&self) -> Option<Request> {
         let mut slots = TERMINATION.into_iter().zip(&self.pending);
         slots.find_map(|(signal, pending)| {
@@ -84,15 +87,16 @@ impl Emergency {
         })
     }
 
-    /// Whether the process is going to end by a signal, and the time for draining is over.
+    /// Returns whether a signal will end the process and the time for draining is over.
     pub(crate) fn is_overdue(&self) -> bool {
         // Relaxed: a number to look at.
         let deadline_ns = self.deadline_ns.load(Ordering::Relaxed);
         deadline_ns != u64::MAX && monotonic_ns() >= deadline_ns
     }
 
-    /// Where a signal is going to end the process, waits for the drain and ends it. For `exit`, whose
-    /// status the signal replaces.
+    /// Waits for the drain and ends the process, if a fatal signal is under way.
+    ///
+    /// `exit` calls it: the signal decides the exit status.
     pub(crate) fn end_by_signal(&self) {
         let Some(signal) = self.fatal_signal() else { return };
         // Relaxed: a number to look at.
@@ -108,13 +112,13 @@ impl Emergency {
     }
 }
 
-/// Drains the rings in the place of a consumer: what for, and when to give up, on the monotonic clock.
+/// Drains the rings in the place of a consumer, because of a request, until a time on the monotonic
+/// clock.
 ///
-/// # Safety
-/// The pointer is the one that was offered, and its thread does not use it any more.
+/// # Safety The pointer is the one that was offered, and its thread does not use it any more.
 pub(crate) type TakeOver = unsafe fn(*mut (), Option<Request>, u64);
 
-/// Where the consumer is found by who takes over.
+/// The way to the consumer for a thread that takes over from it.
 pub(crate) struct Takeover {
     consumer: AtomicPtr<()>,
     take_over: OnceLock<TakeOver>,
@@ -130,23 +134,23 @@ impl Takeover {
         }
     }
 
-    /// The consumer's side: here it is.
+    /// The consumer's side: offers itself.
     ///
-    /// # Safety
-    /// `take_over` is for such a consumer, which stays there, and is used by the calling thread only, until [`Takeover::withdraw`].
+    /// # Safety `take_over` accepts this pointer. The consumer stays there, and only the calling
+    /// thread uses it, until [`Takeover::withdraw`].
     pub(crate) unsafe fn offer(&self, consumer: *mut (), take_over: TakeOver) {
         let _ = self.take_over.set(take_over);
         // Release: pairs with the acquire in `take`.
         self.consumer.store(consumer, Ordering::Release);
     }
 
-    /// The consumer's side: it is not to be taken over any more.
+    /// The consumer's side: withdraws the offer.
     pub(crate) fn withdraw(&self) {
-        // Relaxed: who takes over does so on the word of this very thread.
+        // Relaxed: a take-over happens only after this thread itself asked for it.
         self.consumer.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
-    /// For a handler on the consumer's thread.
+    /// Asks for a take-over, in a signal handler on the consumer's thread.
     pub(crate) fn ask(&self) {
         // Release: pairs with the acquire in `is_asked`: what the thread has done to the consumer is
         // seen.
@@ -158,9 +162,11 @@ impl Takeover {
         self.asked.load(Ordering::Acquire)
     }
 
-    /// Drains the rings for a consumer that will not. To be called where its thread waits for this
-    /// call, or on that thread itself, which must not return to it.
-    /// `deadline_ns`: when to give up what is left in the rings, on the monotonic clock.
+    /// Drains the rings in the place of the consumer, once.
+    ///
+    /// To be called while the consumer's thread waits for this call, or on that thread itself if it
+    /// never returns to the consumer. At `deadline_ns` on the monotonic clock it gives up what is
+    /// left in the rings.
     pub(crate) fn run(&self, request: Option<Request>, deadline_ns: u64) {
         // Acquire: pairs with the release in `offer`. Taken out, so that it happens once.
         let consumer = self.consumer.swap(ptr::null_mut(), Ordering::Acquire);
@@ -173,7 +179,7 @@ impl Takeover {
     }
 }
 
-/// Lets 50 µs pass.
+/// Sleeps for 50 µs.
 pub(crate) fn nap() {
     let time = libc::timespec { tv_sec: 0, tv_nsec: 50_000 };
     // SAFETY: valid for a read; the time that is left is not asked for.

@@ -1,13 +1,13 @@
 //! How a signal handler asks the consumer to drain the rings, and learns that it has.
 //!
-//! No lock, no allocation, and on the handler's side nothing but two words:
+//! There is no lock and no allocation. The handler's side is two words:
 //!
-//! 1. handler: `requested` = a new number and what it asks for (acquire-release); wakes the
-//!    consumer
-//! 2. consumer: reads `requested` (acquire), sweeps until the rings are empty, writes the mark,
-//!    commits
-//! 3. consumer: `acknowledged` = what it read (release)
-//! 4. handler: looks at `acknowledged` (acquire) now and then, until it has that, or the time is up
+//! ```text
+//! 1. handler:  requested = a new number and the request (acquire-release); wakes the consumer
+//! 2. consumer: reads requested (acquire), sweeps until the rings are empty, writes the mark, commits
+//! 3. consumer: acknowledged = the word that it read (release)
+//! 4. handler:  reads acknowledged (acquire) now and then, until it has that word or the time is up
+//! ```
 //!
 //! One request at a time: a handler that finds one under way waits for that. (Two threads that
 //! crash at once are one crash.)
@@ -16,7 +16,7 @@ use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::statics;
 
-/// What a handler asks for, in one word.
+/// The request of a handler, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request(u64);
 
@@ -28,38 +28,38 @@ impl Request {
     const THREAD_BITS: u32 = 23;
     const NUMBER: u32 = Self::THREAD + Self::THREAD_BITS;
 
-    /// A drain because of `signal`, which `thread` received.
+    /// Makes a request for a drain because of `signal`, which `thread` received.
     pub fn drain(signal: u8, thread: u64) -> Self {
         let thread = thread & ((1 << Self::THREAD_BITS) - 1);
         Self(u64::from(signal & 0x7F) | thread << Self::THREAD)
     }
 
-    /// The same, with a mark in the file: the process is going to die of it.
+    /// Adds that the file gets a mark: the process is about to die of the signal.
     pub fn marked(self) -> Self {
         Self(self.0 | Self::MARK)
     }
 
-    /// The same, and the file is to be closed.
+    /// Adds that the file is closed after the drain.
     pub fn closing(self) -> Self {
         Self(self.0 | Self::CLOSE)
     }
 
-    /// The signal's number.
+    /// Returns the signal's number.
     pub fn signal(self) -> u8 {
         (self.0 & 0x7F) as u8
     }
 
-    /// The operating system's number of the thread that received it.
+    /// Returns the operating system's number of the thread that received the signal.
     pub fn thread(self) -> u64 {
         self.0 >> Self::THREAD & ((1 << Self::THREAD_BITS) - 1)
     }
 
-    /// Whether the file is to say so.
+    /// Returns whether the file gets a mark.
     pub fn is_marked(self) -> bool {
         self.0 & Self::MARK != 0
     }
 
-    /// Whether the file is to be closed.
+    /// Returns whether the file is closed after the drain.
     pub fn is_closing(self) -> bool {
         self.0 & Self::CLOSE != 0
     }
@@ -74,46 +74,50 @@ impl Request {
     }
 }
 
-/// Where handlers leave a request.
+/// The place where handlers leave a request.
 #[derive(Debug)]
 pub struct Mailbox {
     /// The last request.
     requested: AtomicU64,
-    /// The last one that was served.
+    /// The last request that was served.
     acknowledged: AtomicU64,
-    /// By signal: when the drain for it is to end, on the monotonic clock.
+    /// The end of the time limit for a drain, by signal, on the monotonic clock.
     deadlines_ns: [statics::AtomicU64; SIGNALS],
-    /// Whether nothing will be served any more.
+    /// True if no request will be served any more.
     ended: AtomicBool,
 }
 
-/// How many signals may have handlers: those below this number.
+/// Signals below this number may have handlers.
 const SIGNALS: usize = 32;
 
 impl Mailbox {
-    /// An empty one.
+    /// Makes an empty mailbox.
     pub(crate) fn new() -> Self {
         let [requested, acknowledged] = [(); 2].map(|()| AtomicU64::new(0));
         let deadlines_ns = [const { statics::AtomicU64::new(u64::MAX) }; SIGNALS];
         Self { requested, acknowledged, deadlines_ns, ended: AtomicBool::new(false) }
     }
 
-    /// The handler's side, before it asks because of `signal`: when the drain is to end, on the
-    /// monotonic clock. What is then left in the rings is marked and counted.
+    /// The handler's side: sets when a drain for `signal` ends, on the monotonic clock. To be
+    /// called before the request.
+    ///
+    /// Records that are left in the rings at that time are marked and counted.
     pub fn set_deadline(&self, signal: u8, deadline_ns: u64) {
         // Relaxed: the store in `request` publishes it. Of two threads that receive one signal at
         // once, either time will do.
         self.deadlines_ns[signal as usize % SIGNALS].store(deadline_ns, Ordering::Relaxed);
     }
 
-    /// The consumer's side: when the drain for a request is to end; never, if nobody said.
+    /// The consumer's side: returns when the drain for a request ends; never, if no handler set a
+    /// limit.
     pub(crate) fn deadline_ns(&self, request: Request) -> u64 {
         // Relaxed: ordered by the load in `pending`.
         self.deadlines_ns[request.signal() as usize % SIGNALS].load(Ordering::Relaxed)
     }
 
-    /// The handler's side: asks, unless somebody has asked before and still waits. Returns what to
-    /// wait for, and whether that is one's own request.
+    /// The handler's side: makes a request, unless another one is under way.
+    ///
+    /// Returns the request to wait for, and whether it is the caller's own.
     pub fn request(&self, request: Request) -> (Request, bool) {
         // Acquire, all: the request that is found may have been served. Release: pairs with the
         // acquire load in `pending`: what this thread published is seen by the sweeps that follow.
@@ -132,7 +136,7 @@ impl Mailbox {
         }
     }
 
-    /// The handler's side: whether the request has been served, or will never be.
+    /// The handler's side: returns whether the request was served, or will never be.
     pub fn is_served(&self, request: Request) -> bool {
         // Acquire, both: pairs with the release in `acknowledge` and in `end`: the file has what
         // was there to be drained.
@@ -141,8 +145,10 @@ impl Mailbox {
         acknowledged.wrapping_sub(request.number()) < 1 << 31 || self.ended.load(Ordering::Acquire)
     }
 
-    /// The asker's side: asks for a drain, and waits until that is done; false if `goes_on`, which
-    /// is called again and again and lets a little time pass, says that it is to wait no more.
+    /// The asker's side: asks for a drain and waits for it.
+    ///
+    /// `goes_on` is called again and again and lets a little time pass. Returns false when
+    /// `goes_on` does.
     pub fn drain(
         &self,
         request: Request,

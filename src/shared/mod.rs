@@ -1,4 +1,8 @@
 //! What the threads that log and the consumer of one logger share.
+//!
+//! Producers and the consumer come here to find rings, counters, policies and requests. [`Shared`]
+//! holds all of that for one logger. The folder knows neither the consumer's work nor the folders
+//! above it.
 
 pub(crate) mod control;
 pub(crate) mod dump_request;
@@ -33,7 +37,7 @@ use crate::statement::call_site::CallSite;
 use crate::sync::Arc;
 use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
 
-/// A logger, without its thread and its file.
+/// A logger without its consumer and without the output that the consumer writes to.
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) control: Control,
@@ -41,15 +45,15 @@ pub(crate) struct Shared {
     pub(crate) clock: TickSource,
     pub(crate) policies: Policies,
     pub(crate) ring_words: usize,
-    /// What the clocks showed when the logger was made.
+    /// The clocks when the logger was made.
     pub(crate) started: Observation,
     pub(crate) side: SideFile,
-    /// How ticks become time in the log.
+    /// The clock frames by which ticks become time in the log.
     pub(crate) lines: Lines,
     pub(crate) emergency: Arc<Emergency>,
     pub(crate) dump_request: DumpRequest,
     pub(crate) reopen_request: Arc<ReopenRequest>,
-    /// Where rings are in files.
+    /// The ring files, if the logger has them.
     crash_proof: Option<CrashProof>,
     log: Mutex<Option<Arc<LogFile>>>,
 }
@@ -74,17 +78,17 @@ impl Shared {
         }
     }
 
-    /// With rings in files.
+    /// Sets the ring files.
     pub(crate) fn with_crash_proof(self, crash_proof: Option<CrashProof>) -> Self {
         Self { crash_proof, ..self }
     }
 
-    /// What is kept in files, if rings are.
+    /// Returns the ring files, if the logger has them.
     pub(crate) fn crash_proof(&self) -> Option<&CrashProof> {
         self.crash_proof.as_ref()
     }
 
-    /// Makes a ring in a file, where rings are; counts where that is not possible.
+    /// Makes a ring in a file, if the logger has ring files; counts a failure.
     pub(crate) fn in_file<T>(&self, make: impl FnOnce(&CrashProof) -> Option<T>) -> Option<T> {
         let ring = make(self.crash_proof.as_ref()?);
         if ring.is_none() {
@@ -93,14 +97,14 @@ impl Shared {
         ring
     }
 
-    /// Sees to it that a call site can be recovered, or counts that it cannot.
+    /// Writes a call site where a recovery finds it. Counts a failure.
     pub(crate) fn register(&self, site: &'static CallSite) {
         if !self.crash_proof.as_ref().is_some_and(|crash_proof| crash_proof.register(site)) {
             self.counters.ring_file_errors.increment();
         }
     }
 
-    /// This is the file now.
+    /// Sets the file that the consumer writes, or none.
     pub(crate) fn set_log(&self, log: Option<LogFile>) {
         let log = log.map(Arc::new);
         self.log().clone_from(&log);
@@ -109,13 +113,13 @@ impl Shared {
         }
     }
 
-    /// The logger has ended: nothing more is written. (The file stays locked as long as it is open.)
+    /// Forgets the files when the logger has ended. The log stays locked as long as it is open.
     pub(crate) fn end_files(&self) {
         self.set_log(None);
         self.side.close();
     }
 
-    /// Has the system bring the file to the disk.
+    /// Makes the system write the file to the disk. Counts a failure.
     pub(crate) fn sync(&self) {
         let Some(log) = self.log().clone() else { return };
         if log.file.sync_data().is_err() {
@@ -123,7 +127,7 @@ impl Shared {
         }
     }
 
-    /// Writes a record into the side file; false if that is impossible.
+    /// Writes a record into the side file; returns false if that is impossible.
     pub(crate) fn rescue(&self, record: &[u64], thread: &ThreadInfo, synced: bool) -> bool {
         let Some(log) = self.log().clone() else { return false };
         self.side.write(record, thread, &log, self, synced)
@@ -134,7 +138,7 @@ impl Shared {
         Locked::by(|| self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Has the flight recorder dumped, and waits for it; how many records that were.
+    /// Asks for a dump of the flight recorder and waits for it. Returns the number of records.
     pub(crate) fn dump_flight_recorder(&self) -> u64 {
         // Nothing under this lock leaves anything half done.
         let _turn = self.dump_request.turn.lock().unwrap_or_else(|it| it.into_inner());
@@ -142,7 +146,7 @@ impl Shared {
         if self.control.request_sweep(None) { self.dump_request.records() } else { 0 }
     }
 
-    /// Has the consumer go on in a new file where the old one was moved, and waits for it.
+    /// Asks the consumer to continue in a new file if the old one was moved, and waits for that.
     pub(crate) fn reopen(&self) -> io::Result<()> {
         // Nothing under this lock leaves anything half done.
         let _turn = self.reopen_request.turn.lock().unwrap_or_else(|it| it.into_inner());

@@ -1,8 +1,8 @@
 //! Rings whose logger was shut down while their threads lived on.
 //!
-//! A thread that was in the middle of a log call when the consumer looked for the last time
-//! publishes a record that nobody will write, or counts it as dropped where nobody will look. It is
-//! counted here, so that it is not lost silently.
+//! A thread may be in the middle of a log call during the consumer's last look. Its record is
+//! published and never written, or counted as dropped and never read. Such records are counted
+//! here, so that they are not lost silently.
 
 use crate::mutant::{self, Mutant};
 use crate::process::statics::ORPHANS;
@@ -14,22 +14,22 @@ use crate::shared::state::RingState;
 use crate::sync::Arc;
 use crate::sync::statics::{MutexGuard, PoisonError};
 
-/// The lock on them.
+/// The lock on the orphaned rings.
 pub(crate) type Orphans = MutexGuard<'static, Vec<Orphan>>;
 
-/// The rings that are left.
+/// Locks the orphaned rings.
 pub(crate) fn orphans() -> Orphans {
     ORPHANS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes over a ring of which nothing will be written any more.
+/// Takes over a ring that the consumer will not read again.
 pub(crate) fn adopt(orphan: Orphan) {
-    // Those of earlier loggers, whose threads may have ended.
+    // First counts the rings of earlier loggers, and forgets those whose threads have ended.
     count_unlogged(count());
     orphans().push(orphan);
 }
 
-/// Counts the records that came since the last call, and forgets the rings whose threads have
+/// Returns the number of records since the last call, and forgets the rings whose threads have
 /// ended.
 pub(crate) fn count() -> u64 {
     let mut count = 0;
@@ -41,19 +41,19 @@ pub(crate) fn count() -> u64 {
     count
 }
 
-/// A ring of which nothing will be written any more.
+/// A ring that the consumer will not read again.
 pub(crate) struct Orphan {
     ring: RingConsumer,
-    /// Of the levels that overwrite their oldest records. (Those of the flight recorder were not to
-    /// be written.)
+    /// The ring of the levels that overwrite their oldest records. A flight recorder needs none:
+    /// its records were not to be written.
     overwriting: Option<OverwritingConsumer>,
     state: Arc<RingState>,
-    /// How many of the drops are accounted for.
+    /// The number of drops that have been counted.
     dropped: u64,
 }
 
 impl Orphan {
-    /// `dropped` of the producer's drops are in the file.
+    /// Makes an orphan of a ring. `dropped` is the number of drops that are in the file.
     pub(crate) fn new(
         ring: RingConsumer,
         overwriting: Option<OverwritingConsumer>,
@@ -63,8 +63,8 @@ impl Orphan {
         Self { ring, overwriting, state, dropped }
     }
 
-    /// How many records came, or were dropped, since the last call; and whether the thread has
-    /// ended, so that no more come.
+    /// Returns the number of records logged or dropped since the last call, and whether the thread
+    /// has ended, so that no more come.
     pub(crate) fn count(&mut self) -> (u64, bool) {
         let ended = self.state.has_ended();
         let late = self.ring.look();
@@ -76,7 +76,7 @@ impl Orphan {
             count += late.overwritten() + records(late.runs().0).count() as u64;
             late.consume_all();
         }
-        // Behind the look: of a thread that has ended this finds all drops.
+        // Read after the ring: if the thread has ended, these are all of its drops.
         let dropped = self.state.drops.counts().total();
         if !mutant::broken(Mutant::LateDropsForgotten) {
             count += dropped - self.dropped;

@@ -1,7 +1,7 @@
-//! A termination signal on its way from a handler to the thread that stands by, and back.
+//! A termination signal on its way from a handler to the standby thread, and back.
 //!
-//! The handler leaves the signal here and returns, so it never waits in a thread that may hold a lock.
-//! The thread that stands by has the rings drained, and then lets the signal have its effect.
+//! The handler leaves the signal here and returns, so it never waits in a thread that may hold a
+//! lock. The standby thread has the rings drained, and then lets the signal have its effect.
 //!
 //! ```text
 //!           handler: post            standby: take             standby: ready
@@ -12,21 +12,22 @@
 //!   any state ---> GONE      standby: close; from then on each handler acts by itself
 //! ```
 //!
-//! - INV-1: whoever moves a word out of `POSTED` or `READY` acts on that signal, and nobody else does.
-//!   So a signal has its effect exactly once, also where the standby ends meanwhile.
-//! - INV-2: only the handler in `WRITING` writes the payload; only the standby in `TAKEN`, or the one
-//!   that found `POSTED` when it closed, reads it.
+//! - INV-1: the thread that moves a word out of `POSTED` or `READY` acts on that signal, and no
+//!   other thread does. So a signal has its effect exactly once, even if the standby thread ends
+//!   meanwhile.
+//! - INV-2: only the handler in `WRITING` writes the payload. Only the standby thread in `TAKEN`,
+//!   or the one that found `POSTED` when it closed, reads it.
 //!
-//! Signals do not queue: one that comes while the same number is on its way is merged with it, as the
-//! kernel merges signals that are pending.
+//! Signals do not queue. A signal that comes while the same number is under way is merged with it,
+//! as the kernel merges pending signals.
 
 use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// How many words of a signal's description are kept.
+/// The number of words that are kept of a signal's description.
 pub const PAYLOAD_WORDS: usize = if cfg!(kymo_loom) { 1 } else { 16 };
 
-/// What came with a signal.
+/// The kernel's description of a signal.
 pub type Payload = [u64; PAYLOAD_WORDS];
 
 const STATE_MASK: u64 = 0x7;
@@ -37,25 +38,25 @@ const TAKEN: u64 = 3;
 const READY: u64 = 4;
 const GONE: u64 = 5;
 
-/// What a signal does after the drain.
+/// The effect of a signal after the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// It ends the process.
     Kill,
     /// It calls the program's handler.
     Call,
-    /// Nothing: the program acts on it by itself.
+    /// None: the program acts on the signal by itself.
     Nothing,
 }
 
-/// A signal that a handler leaves for the thread that stands by.
+/// A signal that a handler leaves for the standby thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Post {
-    /// What it does after the drain.
+    /// The effect after the drain.
     pub effect: Effect,
-    /// Whether the handler waits for that, because its thread sent the signal itself.
+    /// Whether the handler waits for the drain, because its thread sent the signal itself.
     pub waits: bool,
-    /// The operating system's number of the thread that received it.
+    /// The operating system's number of the thread that received the signal.
     pub thread: u64,
 }
 
@@ -85,20 +86,20 @@ impl Post {
     }
 }
 
-/// What a handler learns when it posts.
+/// The result of leaving a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Posted {
-    /// The standby has to be woken, and sees to it.
+    /// The signal was left: wake the standby thread, which acts on it.
     Left,
-    /// The same signal is on its way already.
+    /// Another signal of this number is already under way.
     Merged,
     /// This is the signal that was sent again after the drain: act now.
     Drained,
-    /// Nobody stands by any more: act now.
+    /// There is no standby thread any more: act now.
     Gone,
 }
 
-/// One signal number's way.
+/// The state of one signal number.
 #[derive(Debug)]
 pub struct Pending {
     word: AtomicU64,
@@ -106,12 +107,12 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// No signal is on its way.
+    /// Makes a state without a signal under way.
     pub fn new() -> Self {
         Self { word: AtomicU64::new(IDLE), payload: std::array::from_fn(|_| AtomicU64::new(0)) }
     }
 
-    /// The handler's side: leaves a signal, or learns that it has to act.
+    /// The handler's side: leaves a signal, or learns that the handler has to act.
     pub fn post(&self, post: Post, payload: &Payload) -> Posted {
         // Acquire: pairs with the release in `ready` and `clear`: the payload has been read.
         let found = self.word.compare_exchange(
@@ -151,19 +152,19 @@ impl Pending {
             && self.word.compare_exchange(word, IDLE, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Whether nobody stands by any more.
+    /// Returns whether the standby thread has gone.
     pub fn is_gone(&self) -> bool {
         // Acquire: pairs with the release in `close`.
         self.word.load(Ordering::Acquire) & STATE_MASK == GONE
     }
 
-    /// Whether no signal is on its way.
+    /// Returns whether no signal is under way.
     pub fn is_idle(&self) -> bool {
         // Relaxed: nothing is read on account of it.
         self.word.load(Ordering::Relaxed) & STATE_MASK == IDLE
     }
 
-    /// The signal that is on its way, if it ends the process.
+    /// Returns the signal under way, if it ends the process.
     pub fn fatal(&self) -> Option<Post> {
         // Relaxed: nothing is read on account of it. A signal that is just being posted came after.
         let word = self.word.load(Ordering::Relaxed);
@@ -171,7 +172,8 @@ impl Pending {
         (word & STATE_MASK != IDLE && post.effect == Effect::Kill).then_some(post)
     }
 
-    /// The standby's side: a signal that was left, if one was. `ready` or `clear` has to follow.
+    /// The standby's side: takes a signal that was left, if there is one. `ready` or `clear` has to
+    /// follow.
     pub fn take(&self) -> Option<(Post, Payload)> {
         // Relaxed: the exchange decides.
         let word = self.word.load(Ordering::Relaxed);
@@ -185,7 +187,7 @@ impl Pending {
         Some((post, self.payload()))
     }
 
-    /// The standby's side: the signal that was taken may have its effect.
+    /// The standby's side: lets the signal that was taken have its effect.
     pub fn ready(&self, post: Post) {
         // Release: pairs with the acquire in `collect`, and in `post`.
         self.word.store(post.word(READY), Ordering::Release);
@@ -197,7 +199,8 @@ impl Pending {
         self.word.store(IDLE, Ordering::Release);
     }
 
-    /// The standby's side: it ends. Returns a signal that had been left, on which it has to act.
+    /// The standby's side: ends. Returns a signal that had been left, on which the standby thread
+    /// has to act.
     pub fn close(&self) -> Option<(Post, Payload)> {
         // Relaxed: the exchange decides.
         let mut word = self.word.load(Ordering::Relaxed);

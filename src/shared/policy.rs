@@ -1,33 +1,38 @@
-//! What is to happen, level by level, when things do not go as they should, and how far a call goes
-//! before it returns.
+//! The choices of a program for each level: what a call does if the ring is full, and when it
+//! returns.
 
 use std::time::Duration;
 
 use crate::level::Level;
 use crate::ring::cursor::LevelRing;
 
-/// What to do with a record for which the ring has no room.
+/// What a log call does if its ring has no room for the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// Wait for the consumer: spin briefly, then yield, then sleep. After the time limit, if there
-    /// is one, the record is dropped and counted.
+    /// Waits for the consumer: spins briefly, then yields, then sleeps. When the time limit passes,
+    /// the record is dropped and counted.
     Wait {
-        /// The time limit.
+        /// The time limit; `None` for no limit.
         timeout: Option<Duration>,
     },
-    /// Drop the record and count it.
+    /// Drops the record and counts it.
     DropNewest,
-    /// Never wait and never drop this record: it takes the place of the oldest ones that the
-    /// consumer has not got to yet. Those are counted, by level, as
-    /// [`DropReason::Overwritten`](crate::DropReason::Overwritten), and the gap stands in the file.
+    /// Overwrites the oldest records that the consumer has not read. The call never waits, and its
+    /// record is not dropped.
     ///
-    /// Levels with this policy have a second ring in each thread, of the same capacity (rounded up to
-    /// a power of two, and less a sixteenth, which is being written over), so that they push nothing
-    /// out of other levels' ring. Within a ring order is exact. Between the two rings of a thread it
-    /// is that of the time stamps: of records with the same one, which only a clock as coarse as
-    /// [`Clock::Coarse`](crate::Clock::Coarse) gives to different calls, those of the other levels
-    /// stand first. With this policy for all levels there is nothing to put in order.
+    /// Overwritten records are counted by level, as
+    /// [`DropReason::Overwritten`](crate::DropReason::Overwritten), and the gap is marked in the
+    /// file.
+    ///
+    /// Levels with this policy share a second ring in each thread, so they overwrite no records of
+    /// other levels. Its capacity is that of the first ring, rounded up to a power of two. A
+    /// sixteenth of it is always being overwritten.
+    ///
+    /// Within a ring order is exact. Between the two rings of a thread, records are ordered by time
+    /// stamp. If time stamps are equal, records of the other levels come first. Only a clock as
+    /// coarse as [`Clock::Coarse`](crate::Clock::Coarse) gives equal time stamps to different
+    /// calls.
     OverwriteOldest,
 }
 
@@ -49,34 +54,39 @@ pub struct WriteThrough {
 }
 
 impl WriteThrough {
-    /// Records of this level and of more urgent ones are critical: a call that logs one returns
-    /// when it is in the mapped file, and with it everything that the thread logged before. There
-    /// it survives the process, however that ends, but not a power failure.
+    /// Makes records of this level and more urgent ones critical: the call returns when the record
+    /// is in the mapped file.
+    ///
+    /// All that the thread logged before is then in the file, too. The records survive the end of
+    /// the process, whatever ends it, but not a power failure.
     pub fn at(level: Level) -> Self {
         Self { level, synced: false, timeout: Duration::from_millis(100) }
     }
 
-    /// A call returns when the record is on the disk: the calling thread has the system write the
-    /// file, which takes as long as the disk takes. What the system says against it is counted in
-    /// [`Stats::sync_errors`](crate::Stats::sync_errors).
+    /// Makes the call return only when the record is on the disk.
+    ///
+    /// The calling thread makes the system write the file, which takes as long as the disk takes.
+    /// Errors are counted in [`Stats::sync_errors`](crate::Stats::sync_errors).
     pub fn synced(mut self) -> Self {
         self.synced = true;
         self
     }
 
-    /// How long a call waits for the consumer. Default: 100 ms. Then it writes the record itself,
-    /// into a file beside the log: see [`Builder::write_through`](crate::Builder::write_through).
+    /// Sets how long a call waits for the consumer. Default: 100 ms.
+    ///
+    /// After that the call writes the record itself, into the side file: see
+    /// [`Builder::write_through`](crate::Builder::write_through).
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// Whether to go on to the disk.
+    /// Returns whether the call waits for the disk.
     pub(crate) fn is_synced(&self) -> bool {
         self.synced
     }
 
-    /// How long to wait for the consumer.
+    /// Returns how long the call waits for the consumer.
     pub(crate) fn limit(&self) -> Duration {
         self.timeout
     }
@@ -88,26 +98,26 @@ impl From<Level> for WriteThrough {
     }
 }
 
-/// What the flight recorder records, and when it is dumped.
+/// The levels and the size of the flight recorder.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FlightRecorder {
-    /// This level and less urgent ones.
+    /// The most urgent level that it keeps; it keeps all less urgent ones, too.
     pub(crate) level: Level,
-    /// The capacity of each thread's recorder.
+    /// The capacity of each thread's recorder, in words.
     pub(crate) words: usize,
 }
 
 /// When the flight recorder is dumped without being asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DumpAt {
-    /// At a record of this level or a more urgent one; `None`: at no record.
+    /// The least urgent level that causes a dump; `None` for no dump.
     pub(crate) level: Option<Level>,
-    /// Not more often than this.
+    /// The least time between two such dumps.
     pub(crate) interval: Duration,
 }
 
 impl DumpAt {
-    /// Unless something else was chosen.
+    /// The default: at errors, at most once a second.
     pub(crate) const DEFAULT: Self =
         Self { level: Some(Level::Error), interval: Duration::from_secs(1) };
 }
@@ -122,7 +132,7 @@ pub(crate) struct Policies {
 }
 
 impl Policies {
-    /// The same for all levels.
+    /// Returns policies with one `overflow` for all levels.
     pub(crate) const fn new(overflow: Overflow) -> Self {
         Self {
             overflow: [overflow; 5],
@@ -140,35 +150,35 @@ impl Policies {
         self.write_through = Some(policy);
     }
 
-    /// What to do when there is no room.
+    /// Returns what a call of this level does if the ring is full.
     pub(crate) fn overflow(&self, level: Level) -> Overflow {
         self.overflow[level.index()]
     }
 
-    /// How critical records of this level are treated; `None` where they are not critical.
+    /// Returns how critical records of this level are treated; `None` if they are not critical.
     pub(crate) fn write_through(&self, level: Level) -> Option<WriteThrough> {
         self.write_through.filter(|policy| level <= policy.level)
     }
 
-    /// Whether records of this level go to the flight recorder.
+    /// Returns whether records of this level go to the flight recorder.
     fn is_flight(&self, level: Level) -> bool {
         self.flight.is_some_and(|flight| level >= flight.level)
             && self.write_through(level).is_none()
     }
 
-    /// Whether records of this level take the place of the oldest.
+    /// Returns whether records of this level overwrite the oldest.
     fn overwrites(&self, level: Level) -> bool {
         self.overflow(level) == Overflow::OverwriteOldest
             && self.write_through(level).is_none()
             && !self.is_flight(level)
     }
 
-    /// Whether a thread needs a ring that overwrites its oldest records.
+    /// Returns whether a thread needs an overwriting ring.
     pub(crate) fn overwrites_any(&self) -> bool {
         Level::ALL.into_iter().any(|level| self.overwrites(level))
     }
 
-    /// Whether records of a level that is not the flight recorder's have it dumped.
+    /// Returns whether a record of this level causes a dump. Levels that the recorder keeps do not.
     pub(crate) fn dumps_at(&self, level: Level) -> bool {
         self.flight.is_some()
             && self.dump_at.level.is_some_and(|at| level <= at)

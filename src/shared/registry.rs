@@ -1,4 +1,4 @@
-//! Hands new rings over to the consumer.
+//! Hands new rings over to the consumer, and keeps empty ones of ended threads for new threads.
 
 use crate::mutant::{self, Mutant};
 use crate::process::inside::Locked;
@@ -15,7 +15,7 @@ pub(crate) struct NewRing {
     pub(crate) state: Arc<RingState>,
 }
 
-/// How many rings of threads that have ended are kept for others.
+/// The number of rings of ended threads that are kept for new ones.
 const MAX_SPARE: usize = 16;
 
 /// The rings that were made since the consumer last looked.
@@ -26,9 +26,9 @@ pub(crate) struct Registry {
 
 struct Rings {
     new: Vec<NewRing>,
-    /// Those of threads that have ended, empty.
+    /// Empty rings of threads that have ended.
     spare: Vec<(RingProducer, RingConsumer)>,
-    /// Whether the consumer has taken rings for the last time.
+    /// True if the consumer has taken rings for the last time.
     closed: bool,
 }
 
@@ -40,15 +40,15 @@ impl Registry {
         }
     }
 
-    /// A ring of a thread that has ended, of this capacity, if there is one. Its memory has been
-    /// touched.
+    /// Returns a ring of this capacity of a thread that has ended, if there is one. Its memory is
+    /// in use already, so the first calls cause no page faults.
     pub(crate) fn spare(&self, words: usize) -> Option<(RingProducer, RingConsumer)> {
         let spare = &mut self.rings().spare;
         let index = spare.iter().position(|(producer, _)| producer.capacity() == words)?;
         Some(spare.swap_remove(index))
     }
 
-    /// For the consumer: puts an empty ring by, for the next thread, unless there are enough.
+    /// The consumer's side: keeps an empty ring for the next thread, unless there are enough.
     pub(crate) fn put_by(&self, ring: (RingProducer, RingConsumer)) {
         let mut rings = self.rings();
         if !rings.closed && rings.spare.len() < MAX_SPARE {
@@ -56,26 +56,26 @@ impl Registry {
         }
     }
 
-    /// Whether nobody will ever read a ring that is handed over now.
+    /// Returns whether the consumer takes no more rings.
     pub(crate) fn is_closed(&self) -> bool {
         self.rings().closed
     }
 
-    /// Hands a ring over; false if nobody will ever read it.
+    /// Hands a ring over to the consumer; false if the consumer takes no more rings.
     pub(crate) fn add(&self, ring: NewRing) -> bool {
         let mut rings = self.rings();
         if rings.closed {
             return false;
         }
         rings.new.push(ring);
-        // Set under the lock, so that it is never cleared with a ring left behind. Relaxed: the
-        // lock orders the rings; a request that follows (`Control::request_sweep`) orders this, so
-        // that it finds the ring.
+        // Set under the lock, so that it is never cleared while a ring is left. Relaxed: the lock
+        // orders the rings. A request that follows (`Control::request_sweep`) orders this, so that
+        // the consumer finds the ring.
         self.any.store(true, Ordering::Relaxed);
         true
     }
 
-    /// The rings that came since the last call. One load where there are none.
+    /// Returns the rings that were added since the last call. Costs one load if there are none.
     pub(crate) fn take(&self) -> Vec<NewRing> {
         // Relaxed: see `add`.
         if !self.any.load(Ordering::Relaxed) {
@@ -91,7 +91,7 @@ impl Registry {
         new
     }
 
-    /// The same for the last time: rings that come later are refused.
+    /// Returns the remaining rings, and refuses rings from now on.
     pub(crate) fn close(&self) -> Vec<NewRing> {
         let mut rings = self.rings();
         rings.closed = !mutant::broken(Mutant::RegistryStaysOpen);

@@ -1,5 +1,5 @@
-//! The logger that runs in this process: found by statements, published by its start, withdrawn by its
-//! end.
+//! The logger that runs in this process. Log statements find it here; starting publishes it, and
+//! ending withdraws it.
 
 use std::sync::TryLockError;
 use std::time::Duration;
@@ -11,22 +11,24 @@ use crate::shared::Shared;
 use crate::sync::Arc;
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
 
-/// The lock by which loggers start and end one after the other.
+/// The lock that lets one logger at a time start or end.
 pub(crate) type Turn = MutexGuard<'static, ()>;
 
-/// Waits for other loggers that start or end.
+/// Waits until no other logger starts or ends, and keeps others from it.
 pub(crate) fn turn() -> Turn {
     // A start that panicked has published nothing.
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The logger that runs in this process, if one does. Never waits: a logger that is just starting does not
-/// run.
+/// Returns the running logger, if there is one. Never waits. A logger that is still starting does
+/// not count.
 pub(crate) fn current() -> Option<Arc<Shared>> {
     RUNNING.get()
 }
 
-/// Takes the logger away from statements, for `exit`; waits no longer for one that starts or ends.
+/// Withdraws the logger from log statements, for `exit`.
+///
+/// Waits at most `limit` for a logger that starts or ends.
 pub(crate) fn withdraw(limit: Duration) -> Option<Arc<Shared>> {
     let _turn = lock_within(&TURN, limit);
     let shared = RUNNING.withdraw();
@@ -35,7 +37,7 @@ pub(crate) fn withdraw(limit: Duration) -> Option<Arc<Shared>> {
     shared
 }
 
-/// For the child of a fork, which has no logger.
+/// Forgets the logger in the child of a fork.
 pub(crate) fn forget() {
     RUNNING.forget();
 }
@@ -46,7 +48,7 @@ pub(crate) fn count_unlogged(calls: u64) {
     UNLOGGED.fetch_add(calls, Ordering::Relaxed);
 }
 
-/// Locks, unless that takes too long.
+/// Locks within a time limit; `None` if the limit passes.
 pub(crate) fn lock_within<T>(
     lock: &'static Mutex<T>,
     limit: Duration,

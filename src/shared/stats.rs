@@ -1,9 +1,9 @@
-//! What a running logger has done so far.
+//! The numbers of a running logger.
 //!
-//! The consumer counts what it has written, and what it could not write, in the state of each ring,
-//! and what it has done itself in [`Counters`]; each thread counts what it dropped. Looking at all
-//! that stops nobody: the counters are atomic, and the list of threads has a lock that is taken
-//! only when a thread gets its ring, has ended, or is looked at.
+//! The consumer counts what it has written, and failed to write, in the state of each ring. It
+//! counts its own work in [`Counters`]. Each thread counts its drops. Reading all of this stops no
+//! thread: the counters are atomic. The list of threads has a lock, which is taken only when a
+//! thread gets its ring, when it has ended, and when the list is read.
 
 use std::time::Duration;
 
@@ -17,44 +17,44 @@ use crate::sync::statics::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// What a running logger has done so far: see [`Logger::stats`](crate::Logger::stats).
 ///
-/// A record counts when the consumer has taken it out of its ring and written it, or when it was
-/// dropped. What is still in the rings is in no count; so behind a [`flush`](crate::flush) the
-/// counts of the calling thread are exact.
+/// A record counts when the consumer has written it, or when it was dropped. Records in the rings
+/// do not count yet. So after a [`flush`](crate::flush) the numbers of the calling thread are
+/// exact.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stats {
     /// The threads that have a ring.
     pub threads: Vec<ThreadStats>,
-    /// What became of the records of all threads, of those that have ended, too.
+    /// What became of the records of all threads, including those that have ended.
     pub total: Account,
-    /// How often the consumer has looked at all rings.
+    /// The number of sweeps over all rings.
     pub sweeps: u64,
-    /// How long the consumer has worked: all its time, less the waiting between two sweeps.
+    /// How long the consumer has worked: its running time without the pauses between sweeps.
     pub busy: Duration,
     /// How long the consumer has run.
     pub running: Duration,
-    /// How old the oldest record of the last sweep was when it was in the file.
+    /// The age of the oldest record of the last sweep when it was written.
     pub lag: Duration,
-    /// The longest lag so far.
+    /// The largest lag so far.
     pub max_lag: Duration,
     /// The length of the file in bytes.
     pub file_bytes: u64,
-    /// How many sweeps could not be written.
+    /// The number of sweeps that could not be written.
     pub output_errors: u64,
-    /// How often the system said that it could not bring the file to the disk: see
+    /// The number of failures to write the file to the disk: see
     /// [`WriteThrough::synced`](crate::WriteThrough::synced).
     pub sync_errors: u64,
-    /// How many critical records are in the file beside the log: see
+    /// The number of critical records that their threads wrote into the side file: see
     /// [`Builder::write_through`](crate::Builder::write_through).
     pub rescued: u64,
-    /// How often the flight recorder was dumped.
+    /// The number of dumps of the flight recorder.
     pub dumps: u64,
-    /// How many of its records that brought into the file; they are among those written. What it
-    /// records and no dump asks for is in no count. See
+    /// The number of records that dumps wrote into the file; they also count as written. Records
+    /// that no dump asked for are not counted. See
     /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
     pub dumped: u64,
-    /// How often a thread's ring, or a statement, could not be put into a file: those records do not
-    /// survive a `SIGKILL`. See [`Builder::crash_proof`](crate::Builder::crash_proof).
+    /// The number of rings and statements that could not be put into a file. Their records do not
+    /// survive `SIGKILL`. See [`Builder::crash_proof`](crate::Builder::crash_proof).
     pub ring_file_errors: u64,
     /// How often there was no memory for a thread's rings. The records of these calls are counted by
     /// [`unlogged`](crate::unlogged); the thread's next call tries again.
@@ -62,7 +62,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// The share of its time that the consumer works, from 0 to 1.
+    /// Returns the share of its time that the consumer works, from 0 to 1.
     pub fn busy_share(&self) -> f64 {
         if self.running.is_zero() {
             return 0.0;
@@ -75,9 +75,9 @@ impl Stats {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ThreadStats {
-    /// The thread's name, empty where it has none.
+    /// The thread's name, empty if it has none.
     pub name: String,
-    /// The operating system's number of it, 0 where unknown.
+    /// The operating system's number of the thread, 0 if unknown.
     pub os_id: u64,
     /// What became of its records.
     pub account: Account,
@@ -96,38 +96,38 @@ pub struct Account {
 }
 
 impl Account {
-    /// How many records there were: written plus dropped.
+    /// Returns the number of records: written plus dropped.
     pub fn logged(&self) -> u64 {
         self.written() + self.dropped()
     }
 
-    /// How many are in the file.
+    /// Returns the number of records in the file.
     pub fn written(&self) -> u64 {
         self.written.iter().sum()
     }
 
-    /// How many of a level are in the file.
+    /// Returns the number of records of a level in the file.
     pub fn written_at(&self, level: Level) -> u64 {
         self.written[level.index()]
     }
 
-    /// How many were dropped.
+    /// Returns the number of dropped records.
     pub fn dropped(&self) -> u64 {
         self.dropped.total()
     }
 
-    /// How many of a level were dropped.
+    /// Returns the number of dropped records of a level.
     pub fn dropped_at(&self, level: Level) -> u64 {
         self.drops().filter(|(_, at, _)| *at == level).map(|(.., count)| count).sum()
     }
 
-    /// Those that were dropped, by reason and level, without zeros.
+    /// Returns the numbers of dropped records by reason and level, without zeros.
     pub fn drops(&self) -> impl Iterator<Item = (DropReason, Level, u64)> {
         self.dropped.iter()
     }
 
-    /// How many bytes the written ones took in the rings, headers included; also those that were
-    /// lost with their file later.
+    /// Returns how many bytes the written records took in the rings, headers included. Records that
+    /// were later lost with their file are included.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -145,8 +145,8 @@ impl Account {
         // Before the counts: see `Drops::counts`.
         state.drops.total();
         Self {
-            // Relaxed: each number is right by itself. Whoever needs them to be right together has
-            // flushed, and is ordered behind them by the room that the ring got back.
+            // Relaxed: each number is right by itself. A thread that needs them to be consistent
+            // has flushed; the room that its ring got back orders these loads after the stores.
             written: std::array::from_fn(|level| ring.written[level].load(Ordering::Relaxed)),
             dropped: state.drops.counts().plus(&ring.failed.load()),
             bytes: ring.bytes.load(Ordering::Relaxed),
@@ -180,12 +180,12 @@ struct Threads {
 }
 
 impl Counters {
-    /// A thread gets a ring.
+    /// Adds a thread that gets a ring.
     pub(crate) fn enlist(&self, state: &Arc<RingState>) {
         self.threads().live.push(state.clone());
     }
 
-    /// A thread has ended, and all that it logged is accounted for.
+    /// Removes a thread that has ended, and adds its numbers to the total.
     pub(crate) fn dismiss(&self, state: &Arc<RingState>) {
         let mut threads = self.threads();
         threads.live.retain(|live| !Arc::ptr_eq(live, state));
@@ -194,7 +194,7 @@ impl Counters {
         }
     }
 
-    /// The file is gone, and with it what the threads that have ended had written to it.
+    /// Moves what ended threads had written from written to lost, because the file is gone.
     pub(crate) fn lose_ended(&self, written: &[u64; 5]) {
         let ended = &mut self.threads().ended;
         // (Kymo's own records are not in this account.)
@@ -203,7 +203,7 @@ impl Counters {
         ended.dropped.add_all(DropReason::FileRemoved, lost);
     }
 
-    /// All of it.
+    /// Returns all numbers.
     pub(crate) fn stats(&self) -> Stats {
         let threads = self.threads();
         let mut total = threads.ended.clone();
@@ -246,7 +246,7 @@ impl Counters {
     }
 }
 
-/// A number that one thread writes and others look at.
+/// A number that one thread writes and others read.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -256,13 +256,13 @@ impl Counter {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// For its only writer.
+    /// Sets the number, for its only writer.
     pub(crate) fn set(&self, value: u64) {
         // Relaxed: see `get`.
         self.0.store(value, Ordering::Relaxed);
     }
 
-    /// For one of several writers.
+    /// Adds one, for one of several writers.
     pub(crate) fn increment(&self) {
         // Relaxed: see `get`.
         self.0.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Makes a thread's producer: its rings, and what it shares with the consumer.
+//! Makes a thread's producer: its rings, and the state that it shares with the consumer.
 
 use std::collections::TryReserveError;
 
@@ -16,21 +16,21 @@ use crate::sync::Arc;
 use crate::thread::producer::Producer;
 
 impl Shared {
-    /// A producer for kymo's own records; `None` if the logger has just ended.
+    /// Makes a producer for kymo's own records; `None` if the logger has just ended.
     pub(crate) fn make_own_producer(self: &Arc<Self>, ring_words: usize) -> Option<Producer> {
         let thread = ThreadInfo { name: "kymo".to_owned(), os_id: 0 };
         let state = RingState { is_own: true, ..RingState::new(self, ring_words, thread) };
         self.make(state, Default::default())
     }
 
-    /// A producer for the calling thread, with rings for its recorded levels; `None` if the logger
-    /// has just ended, or if there is no memory for the rings, which is counted.
+    /// Makes a producer for the calling thread, with rings for its recorded levels; `None` if the
+    /// logger has just ended.
     pub(crate) fn make_producer(
         self: &Arc<Self>,
         ring_words: usize,
         thread: ThreadInfo,
     ) -> Option<Producer> {
-        // Each call of a thread comes here when the consumer has died: no ring is made for it.
+        // After the consumer has died, each log call comes here: it must not make a ring.
         if self.registry.is_closed() {
             return None;
         }
@@ -43,7 +43,7 @@ impl Shared {
         }
     }
 
-    /// A producer without those: what it logs goes to its one ring.
+    /// Makes a producer without rings for recorded levels: all records go to its one ring.
     pub(crate) fn make_plain_producer(
         self: &Arc<Self>,
         ring_words: usize,
@@ -65,7 +65,7 @@ impl Shared {
         state: RingState,
         (recorders, followers): (Option<Box<OverwritingProducers>>, OverwritingConsumers),
     ) -> Option<Producer> {
-        // As in `make_producer`.
+        // See `make_producer`: no ring is made after the consumer has died.
         if self.registry.is_closed() {
             return None;
         }
@@ -84,8 +84,8 @@ impl Shared {
         if !self.registry.add(NewRing { ring: consumer, followers, state: state.clone() }) {
             return None;
         }
-        // Behind that, so that only what the consumer knows of is in the list. The thread has its
-        // end of the ring still, so it is not dismissed before.
+        // Listed after that, so that the list has only what the consumer knows. The thread still
+        // has its end of the ring, so the consumer does not remove it before.
         self.counters.enlist(&state);
         Some(Producer::new(producer, recorders, state, self.clone()))
     }
@@ -107,8 +107,8 @@ fn rings(
         let in_file = shared.in_file(|files| files.recorder(words, purpose, thread, shared.clock));
         in_file.map_or_else(|| on_heap(words, purpose), Ok)
     };
-    // The flight recorder first: a recovery, which sees one alone where the thread has ended, relies
-    // on it.
+    // The flight recorder comes first. A recovery relies on it: if the thread has ended, it finds
+    // that ring alone.
     let flight = shared.policies.flight.map(|flight| ring(flight.words, Purpose::FlightRecorder));
     let flight = flight.transpose()?;
     let overwriting = shared.policies.overwrites_any().then(|| ring(ring_words, Purpose::Log));
@@ -118,7 +118,7 @@ fn rings(
     }
     let (log_recorder, log_follower) = overwriting.unzip();
     let (flight_recorder, mut flight_follower) = flight.unzip();
-    // A dump in a process that crashes is not to ask for memory.
+    // A dump in a process that crashes must not allocate.
     flight_follower.iter_mut().try_for_each(OverwritingConsumer::provide)?;
     let recorders = OverwritingProducers {
         clock: shared.clock,

@@ -1,9 +1,13 @@
-//! A thread's way to its ring: made at the first call or ahead of it, handed over when the thread
-//! ends.
+//! The calling thread's producer: made at the first call or ahead of it, handed over when the
+//! thread ends.
 //!
-//! Cells without destructors say where the thread's cursor is ([`CURSOR`](crate::process::statics::CURSOR)), its
-//! producer and what it shares with the consumer. One more, [`Guard`], has the destructor that
-//! hands the ring over; once it has run, a call makes a small ring for its one record.
+//! Thread-locals without destructors hold the thread's cursor
+//! ([`CURSOR`](crate::process::statics::CURSOR)), its producer, and what it shares with the
+//! consumer. One more, [`Guard`], has the destructor that hands the ring over. After that, a call
+//! makes a small ring for its one record.
+//!
+//! Log calls come in; they get a [`Lease`] of the producer. The folder knows the running logger,
+//! and no builder.
 
 mod make;
 pub(crate) mod producer;
@@ -26,17 +30,19 @@ use crate::sync::Arc;
 use crate::sync::statics::{Ordering, compiler_fence};
 use crate::thread::producer::Producer;
 
-/// The capacity of the ring of a thread that logs while it ends, in words: room for a record of any
-/// length.
+/// The capacity of the ring of a thread that logs while it ends, in words. A record of any length
+/// fits.
 const LAST_RING_WORDS: usize = 2 * crate::format::MAX_RECORD_BYTES / 8;
 
 thread_local! {
     static GUARD: Guard = const { Guard };
 }
 
-/// How many log calls found no running logger, in this process: before
-/// [`Builder::start`](crate::Builder::start), after shutdown, or too late to be drained by it.
-/// Their records are lost.
+/// Returns how many log calls of this process found no running logger. Their records are lost.
+///
+/// These are calls before [`Builder::start`](crate::Builder::start), after the shutdown, or too
+/// late to be drained by it. Calls from inside the logger (an allocator that logs, for instance)
+/// count, too.
 ///
 /// ```
 /// let before = kymo::unlogged();
@@ -49,7 +55,7 @@ pub fn unlogged() -> u64 {
     UNLOGGED.load(Ordering::Relaxed)
 }
 
-/// In the only thread of a forked child: it has no logger, and has not called anything yet.
+/// Forgets the producer of the parent, in the only thread of a forked child.
 pub(crate) fn begin_child() {
     // Relaxed, all: there is nobody else.
     UNLOGGED.store(0, Ordering::Relaxed);
@@ -62,11 +68,11 @@ pub(crate) fn begin_child() {
     }
 }
 
-/// Makes this thread's ring, and has its memory provided, so that the thread's first log call costs
-/// no more than the others.
+/// Makes this thread's ring ahead of its first log call, so that this call costs no more than
+/// others.
 ///
-/// Returns false where no logger runs. Without it the first call of a thread does this, which takes
-/// some hundred microseconds for a ring of 1 MiB.
+/// Returns false if no logger runs. Without it the first log call makes the ring, which takes some
+/// hundred microseconds for 1 MiB.
 ///
 /// ```
 /// assert!(!kymo::prepare_thread(), "no logger runs");
@@ -76,10 +82,14 @@ pub fn prepare_thread() -> bool {
     take(None).is_some()
 }
 
-/// Waits until everything that the calling thread has logged is in the file. False if no logger
-/// runs, if it ended before that, or if something that the thread logged since its last flush could
-/// not be written (a full disk) or is gone with its file. In a signal handler that interrupted a log
-/// call it does nothing, and returns false.
+/// Waits until all that the calling thread has logged is in the file.
+///
+/// Returns false
+///
+/// - if no logger runs, or the logger ended before;
+/// - if a record that the thread logged since its last flush could not be written (a full disk, for
+///   instance), or is gone with its file;
+/// - in a signal handler that interrupted a log call, where it does nothing.
 ///
 /// ```
 /// assert!(!kymo::flush(), "no logger runs");
@@ -88,7 +98,9 @@ pub fn flush() -> bool {
     flush_until(None)
 }
 
-/// As [`flush`], but waits no longer than `timeout`; false also when that is over.
+/// Waits up to `timeout` until all that the calling thread has logged is in the file.
+///
+/// Returns false if the time is over, and in the cases of [`flush`].
 pub fn flush_timeout(timeout: Duration) -> bool {
     flush_until(Some(monotonic_ns().saturating_add(nanoseconds(timeout))))
 }
@@ -105,18 +117,18 @@ fn flush_until(deadline_ns: Option<u64>) -> bool {
     running::current().is_some_and(|shared| shared.control.request_sweep(deadline_ns))
 }
 
-/// Whether this is a signal handler that interrupted a call of its own thread.
+/// Returns whether this is a signal handler that interrupted a log call of its own thread.
 fn is_in_use() -> bool {
     let cursor = CURSOR.get();
-    // SAFETY: it lives as long as it stands there.
+    // SAFETY: the state lives as long as the cell points to it.
     !ptr::eq(cursor, NO_CURSOR) && unsafe { &*cursor }.is_claimed()
 }
 
 /// The right to use this thread's producer, until dropped.
 pub(crate) struct Lease {
     producer: *mut Producer,
-    /// Where the thread is ending and has this producer for one record only: what it, or the end of
-    /// it, allocates and frees is not logged once more.
+    /// Set if the thread is ending and has this producer for one record only. What the allocator
+    /// does meanwhile is not logged once more.
     last: Option<Inside>,
 }
 
@@ -147,14 +159,16 @@ impl Drop for Lease {
     }
 }
 
-/// The producer for a record of this level, made if need be; `None` where there is no logger, or
-/// where the call comes from an allocator or a signal handler, inside the logger or a call of the same
-/// thread. Then it has been counted.
+/// Returns the producer for a record of this level, and makes it if necessary. `None` if the call
+/// is not to be logged; it has been counted.
+///
+/// That is if no logger runs, or if the call comes from an allocator or a signal handler, inside
+/// the logger or inside another call of its thread.
 pub(crate) fn lease(level: Level) -> Option<Lease> {
     take(Some(level))
 }
 
-/// `None` for the level: this is no log call, and not to be counted as one.
+/// Returns the producer. `None` for the level: this is no log call, and does not count as one.
 #[cold]
 fn take(level: Option<Level>) -> Option<Lease> {
     if is_in_use() {
@@ -179,8 +193,8 @@ fn take(level: Option<Level>) -> Option<Lease> {
     made
 }
 
-/// This thread's producer, if it has one whose logger still runs. Not to be called while a call is
-/// under way.
+/// Returns this thread's producer, if it has one whose logger still runs. Not to be called while a
+/// call is under way.
 fn existing() -> Option<Lease> {
     let producer = OWNED.get();
     if producer.is_null() {
@@ -198,7 +212,7 @@ fn existing() -> Option<Lease> {
     None
 }
 
-/// Makes this thread's producer; `None` where there is no logger.
+/// Makes this thread's producer; `None` if no logger runs.
 fn make() -> Option<Lease> {
     let inside = Inside::enter();
     let shared = running::current()?;
@@ -210,7 +224,8 @@ fn make() -> Option<Lease> {
     } else {
         shared.make_producer(ring_words, ThreadInfo::current())?
     };
-    // Where threads come and go quickly, the rings of those that went are to come back soon.
+    // If threads come and go quickly, the consumer should soon release the rings of those that
+    // went.
     shared.control.wake();
     let state = Arc::as_ptr(&producer.state);
     let producer = Box::into_raw(Box::new(producer));
@@ -250,9 +265,7 @@ fn release() {
         return;
     }
     let _inside = Inside::enter();
-    // A signal handler finds the cursor taken, and from then on that there is none: it does not
-    // come across what happens here.
-    // SAFETY: it lives as long as it stands there, and no call is under way.
+    // SAFETY: the producer lives as long as the cell points to it, and no call is under way.
     unsafe { (*producer).claim_cursor() };
     OWNED.set(ptr::null_mut());
     compiler_fence(Ordering::SeqCst);

@@ -1,4 +1,5 @@
-//! The producing end: a thread's ring, and what it does when that is full.
+//! A thread's end of its ring, and the slow path's steps: waiting for room, dropping, flushing,
+//! writing through.
 
 use std::mem::ManuallyDrop;
 use std::ptr;
@@ -119,37 +120,38 @@ impl Producer {
         }
     }
 
-    /// Whether the logger was shut down.
+    /// Returns whether the logger was shut down.
     pub(crate) fn is_shut_down(&self) -> bool {
         self.state.cursor.is_closed()
     }
 
-    /// Whether nobody reads the ring any more: the logger was shut down, or its consumer has died.
+    /// Returns whether no consumer reads the ring any more: the logger was shut down, or its
+    /// consumer has died.
     fn is_closed(&self) -> bool {
         self.is_shut_down() || self.ring.is_abandoned()
     }
 
-    /// The time stamp for a record.
+    /// Returns the time stamp for a record.
     pub(crate) fn stamp(&self) -> u64 {
         self.state.clock.stamp()
     }
 
-    /// What to do with a record of this level when there is no room.
+    /// Returns what to do with a record of this level if there is no room.
     pub(crate) fn overflow(&self, level: Level) -> Overflow {
         self.shared.policies.overflow(level)
     }
 
-    /// How records of this level are written through, if they are.
+    /// Returns how records of this level are written through; `None` if they are not.
     pub(crate) fn write_through_policy(&self, level: Level) -> Option<WriteThrough> {
         self.shared.policies.write_through(level)
     }
 
-    /// The length of the longest record that this ring takes, in bytes.
+    /// Returns the length of the longest record that this ring takes, in bytes.
     pub(crate) fn max_record_bytes(&self) -> usize {
         self.ring.longest() * WORD_BYTES
     }
 
-    /// Makes sure that a record of `words` words has room; if there is none, says why.
+    /// Waits until a record of `words` words has room. If it gets none, returns the reason.
     pub(crate) fn wait_for_room(
         &mut self,
         words: usize,
@@ -162,11 +164,11 @@ impl Producer {
         }
         let Overflow::Wait { timeout } = overflow else { return Err(DropReason::Full) };
         if self.shared.control.is_consumer() {
-            // It would wait for itself. (A hook that logs runs there.)
+            // The consumer would wait for itself. (A hook that logs runs in its thread.)
             return Err(DropReason::Full);
         }
-        // It may be asleep, and whoever waits may call the system. Once is enough: it does not go
-        // to sleep again before it has taken something, and then there is room.
+        // The consumer may sleep, and the waiting thread may call the system. Once is enough: the
+        // consumer does not sleep again before it has taken something, and then there is room.
         if !mutant::broken(Mutant::WaitAsleep) {
             self.shared.control.wake();
         }
@@ -176,7 +178,7 @@ impl Producer {
             if self.ring.reserve(words).is_ok() {
                 return Ok(());
             }
-            // Checked behind that: a consumer that has gone makes no more room.
+            // Checked after the attempt: a consumer that has gone makes no more room.
             if self.is_closed() {
                 return Err(DropReason::AfterShutdown);
             }
@@ -188,8 +190,10 @@ impl Producer {
         }
     }
 
-    /// Publishes a critical record, and waits until it is in the file, with all before it. If the
-    /// consumer cannot do that in time, this thread writes the record itself, into the side file.
+    /// Publishes a critical record, and waits until it is in the file, with all records before it.
+    ///
+    /// If the consumer cannot do that in time, this thread writes the record itself, into the side
+    /// file.
     pub(crate) fn write_through(
         &mut self,
         level: Level,
@@ -225,7 +229,7 @@ impl Producer {
         }
     }
 
-    /// Lets time pass in favour of the consumer: first little, then more.
+    /// Lets time pass for the consumer: little at first, then more.
     fn pause(round: u32) {
         if round < SPINS {
             for _ in 0..32 {
@@ -243,16 +247,18 @@ impl Producer {
         self.state.drops.count(level, ticks, reason);
     }
 
-    /// Waits until all that was logged here is in the file; false if something could not be written
-    /// since the last time, or if the logger has gone before.
+    /// Waits until all that was logged here is in the file.
+    ///
+    /// Returns false if a record could not be written since the last flush, or if the logger ended
+    /// before.
     pub(crate) fn flush(&mut self, deadline_ns: Option<u64>) -> bool {
         let drained = self.drain(deadline_ns);
         let failures = self.failures();
         drained && std::mem::replace(&mut self.failures, failures) == failures
     }
 
-    /// Waits until the consumer has taken all that was logged here, whatever became of it; false if
-    /// it has not.
+    /// Waits until the consumer has taken all that was logged here, written or not; returns false
+    /// if it has not.
     fn drain(&mut self, deadline_ns: Option<u64>) -> bool {
         while !self.is_drained() {
             if self.is_closed() || !self.shared.control.request_sweep(deadline_ns) {
@@ -269,7 +275,7 @@ impl Producer {
         self.ring.is_drained() && overwriting.is_none_or(OverwritingProducer::is_drained)
     }
 
-    /// How often something that was logged here could not be written, or was lost.
+    /// Returns how often records that were logged here could not be written, or were lost.
     fn failures(&self) -> u64 {
         // Acquire: pairs with the release in `Lane::say_failed`, which comes before the ring's room
         // is given back.
@@ -278,17 +284,17 @@ impl Producer {
 }
 
 impl Drop for Producer {
-    /// Gives the ring back: another thread may get it.
+    /// Hands the ring back: another thread may get it.
     fn drop(&mut self) {
         // Before the ring, with which the thread has ended for the consumer.
         self.drop_recorders();
         self.claim_cursor();
         if self.ring.has_reserved() {
-            // A call of the thread never came back: a signal handler jumped out of it, or ended the
-            // thread. Nobody knows how far it came, so the ring stays where it is.
+            // A call of the thread never returned: a signal handler jumped out of it, or ended the
+            // thread. How far it came is unknown, so the ring is leaked.
             return;
         }
-        // SAFETY: taken once, here, and not used behind this.
+        // SAFETY: taken once, here, and not used afterwards.
         let ring = unsafe { ManuallyDrop::take(&mut self.ring) };
         self.state.end(ring);
     }

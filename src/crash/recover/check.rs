@@ -1,4 +1,4 @@
-//! Whether words from a ring file can be a record: the bytes may be anything.
+//! Checks whether words from a ring file can be a record: the bytes may be anything.
 #![forbid(unsafe_code)]
 
 use crate::format::types::Type;
@@ -17,7 +17,7 @@ pub(crate) fn arguments(record: &[u64]) -> Option<Vec<u8>> {
     (arguments.len() == bytes - HEADER_BYTES).then_some(arguments)
 }
 
-/// Whether the words, the first of them a header, may be a record of this call site.
+/// Returns whether the words, of which the first is a header, can be a record of this call site.
 pub(crate) fn fits(site: &'static CallSite, record: &[u64]) -> bool {
     let Some(arguments) = arguments(record) else { return false };
     let mut rest = &arguments[..];
@@ -34,7 +34,7 @@ pub(crate) fn fits(site: &'static CallSite, record: &[u64]) -> bool {
     rest.is_empty()
 }
 
-/// Passes over a value, if it is one.
+/// Skips a value, if there is one.
 fn skip(ty: &Type, rest: &mut &[u8]) -> Option<()> {
     let bytes = match ty {
         Type::Bool => return (u8::from_ne_bytes(take(rest)?) <= 1).then_some(()),
@@ -99,11 +99,11 @@ fn skip(ty: &Type, rest: &mut &[u8]) -> Option<()> {
         }
         Type::Tuple(members) => return members.iter().try_for_each(|member| skip(member, rest)),
     };
-    rest.get(bytes..).map(|behind| *rest = behind)
+    rest.get(bytes..).map(|after| *rest = after)
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, behind) = rest.split_first_chunk()?;
-    *rest = behind;
+    let (taken, after) = rest.split_first_chunk()?;
+    *rest = after;
     Some(*taken)
 }

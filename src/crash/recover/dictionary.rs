@@ -1,4 +1,4 @@
-//! What a file of call sites says: call sites by their addresses, and clock frames.
+//! Reads a file of call sites: the call sites by their addresses, and clock frames.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -16,27 +16,27 @@ use crate::statement::call_site::{CallSite, Location, TypeList};
 
 /// The call sites of a dead process.
 ///
-/// They are made as those of this process are, so that the consumer's code can write their records;
-/// so they stay until it ends: some hundred bytes each.
+/// They are of the type that this process uses for its own, so that the segment writer can write
+/// their records. So they are leaked: some hundred bytes each.
 #[derive(Default)]
 pub(crate) struct Dictionary {
     sites: HashMap<u64, &'static CallSite>,
-    /// How ticks become time, the oldest first.
+    /// The clock frames, the oldest first.
     pub(crate) clocks: Vec<Clock>,
 }
 
 impl Dictionary {
-    /// The call site at an address.
+    /// Returns the call site at an address.
     pub(crate) fn site(&self, address: u64) -> Option<&'static CallSite> {
         self.sites.get(&address).copied()
     }
 
-    /// The header of a file of call sites, if it is not damaged.
+    /// Returns the header of a file of call sites, if it is not damaged.
     pub(crate) fn header(bytes: &[u8]) -> Option<Header> {
         COPY_OFFSETS.iter().find_map(|at| Header::from_copy(bytes.get(*at..)?))
     }
 
-    /// Reads a file of call sites, as far as it is not damaged; says what is.
+    /// Reads a file of call sites as far as it is not damaged; returns the damage.
     pub(crate) fn add(&mut self, bytes: &[u8]) -> Option<String> {
         let Some(Header { salt, .. }) = Self::header(bytes) else {
             let text = "not a file of call sites, or damaged: neither the copy of its header at \
@@ -85,7 +85,7 @@ impl Dictionary {
     }
 }
 
-/// The frame at an offset, if there is one.
+/// Returns the frame at an offset, if there is one.
 pub(crate) fn frame_at(bytes: &[u8], at: usize, salt: u32) -> Option<(Kind, &[u8])> {
     let header = FrameHeader::from_bytes(bytes.get(at..)?.first_chunk()?);
     if header.payload_bytes > MAX_PAYLOAD_BYTES {
@@ -96,7 +96,7 @@ pub(crate) fn frame_at(bytes: &[u8], at: usize, salt: u32) -> Option<(Kind, &[u8
     (checksum_of(frame, salt) == header.checksum).then_some((kind, &frame[FRAME_HEADER_BYTES..]))
 }
 
-/// The entry of a call site, and its address.
+/// Returns the entry of a call site, and its address.
 fn call_site(payload: &[u8]) -> Option<(u64, &'static CallSite)> {
     let mut rest = payload;
     number(&mut rest)?;
@@ -148,8 +148,8 @@ fn number(rest: &mut &[u8]) -> Option<u64> {
 }
 
 fn next(rest: &mut &[u8]) -> Option<u8> {
-    let (first, behind) = rest.split_first()?;
-    *rest = behind;
+    let (first, after) = rest.split_first()?;
+    *rest = after;
     Some(*first)
 }
 
@@ -160,7 +160,7 @@ fn text(rest: &mut &[u8]) -> Option<String> {
     String::from_utf8(text.to_vec()).ok()
 }
 
-/// Parses a type; `left` is of how many it may yet be made.
+/// Parses a type. `left` is the number of further types that it may have inside.
 fn parse(rest: &mut &[u8], depth: usize, left: &mut usize) -> Option<Type> {
     let depth = depth.checked_sub(1)?;
     *left = left.checked_sub(1)?;

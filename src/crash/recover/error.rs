@@ -1,15 +1,16 @@
-//! Why nothing could be recovered.
+//! The error of a recovery.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
-/// Why nothing could be recovered. Then everything is as it was before.
+/// The error of [`recover`](crate::recover): why nothing was recovered. All files are as they were
+/// before.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RecoverError {
     /// A logger writes to the log, its process still runs, or another process recovers it.
     InUse(PathBuf),
-    /// It is not a log that kymo wrote, or its header is damaged.
+    /// The file is not a log of kymo, or its header is damaged.
     NotALog(PathBuf),
     /// Reading or writing this file failed.
     File(PathBuf, io::Error),

@@ -6,19 +6,20 @@ use crate::crash::recover::SIGKILL;
 use crate::crash::recovered::{self, Thread};
 use crate::format::header::{ClockSource, Header};
 
-/// What a recovery found.
+/// The result of a recovery in memory.
 #[derive(Debug)]
 pub struct InMemory {
-    /// The segment that it would write.
+    /// The segment that a recovery would write.
     pub segment: Vec<u8>,
-    /// How many records that has.
+    /// The number of records in it.
     pub records: u64,
-    /// What could not be read.
+    /// The damage that was found.
     pub problems: Vec<String>,
 }
 
-/// Recovers what is in the bytes of a ring file, of which the bytes of a file of call sites say what
-/// they mean. All segments are committed up to `committed`.
+/// Recovers the records in the bytes of a ring file, with the bytes of a file of call sites.
+///
+/// All segments are committed up to `committed`.
 pub fn recover(ring: &[u8], sites: &[u8], committed: u64) -> InMemory {
     let (left, threads) = LeftOver::in_memory(ring, sites, committed);
     let header = Header::new(ClockSource::Custom);

@@ -1,4 +1,4 @@
-//! The files that a dead process left: its rings, and what its call sites are.
+//! The files that a dead process left: its rings, and the files of their call sites.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File};
@@ -34,32 +34,32 @@ pub(crate) struct LeftOver {
     rings: Vec<Ring>,
     sites: Vec<Sites>,
     dictionary: Dictionary,
-    /// A ring of the process was damaged, and kept: so are the call sites.
+    /// True if a ring of the process was damaged and kept: then its call sites are kept, too.
     has_put_aside: bool,
-    /// What has such a name, and is left alone.
+    /// The files with such a name that are left alone.
     refused: Vec<RefusedFile>,
 }
 
-/// The file of a ring.
+/// A ring file.
 struct Ring {
     path: PathBuf,
     image: Option<Image>,
     /// What could not be read.
     problems: Vec<String>,
-    /// Of a later version.
+    /// True if the file is of a later version.
     is_foreign: bool,
 }
 
 /// A file of call sites.
 struct Sites {
     path: PathBuf,
-    /// Locked, where the file is to be removed: by the logger that uses it, or by this.
+    /// Locked if the file is to be removed, by the logger that uses it or by this recovery.
     file: Option<File>,
     bytes: Vec<u8>,
     problems: Vec<String>,
 }
 
-/// Up to where a segment is committed, if it is known.
+/// The committed length of a segment, if it is known.
 type Committed<'a> = dyn Fn(u64) -> Option<u64> + 'a;
 
 impl LeftOver {
@@ -75,9 +75,10 @@ impl LeftOver {
         (left, threads)
     }
 
-    /// Finds the files of the logger that wrote the log, if its process has ended. That is judged by
-    /// what these files say of themselves: the log may say anything. `take`: they are going to be
-    /// removed, and other processes are to be kept away until then.
+    /// Finds the files of the logger that wrote the log, if its process has ended.
+    ///
+    /// These files themselves say which process made them; the log may say anything. `take`: the
+    /// files are going to be removed, and other processes are kept away until then.
     pub(crate) fn find(log: &Log, place: &Place, take: bool) -> Result<Self, RecoverError> {
         let in_use = || RecoverError::InUse(log.path.clone());
         let files = files_of(log.header.process, place)?;
@@ -133,7 +134,7 @@ impl LeftOver {
         of_rings.chain(of_sites)
     }
 
-    /// Notes what was refused; what is gone is nothing.
+    /// Notes a file that was refused. A file that is gone is no problem.
     fn unless_refused<T>(
         &mut self,
         path: &Path,
@@ -150,22 +151,22 @@ impl LeftOver {
         }
     }
 
-    /// What has the name of such a file, and was left alone.
+    /// Takes the files that have such a name and were left alone.
     pub(crate) fn take_refused(&mut self) -> Vec<RefusedFile> {
         std::mem::take(&mut self.refused)
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no files.
     pub(crate) fn is_nothing(&self) -> bool {
         self.rings.is_empty() && self.sites.is_empty()
     }
 
-    /// Reads what is in the rings and not in the log.
+    /// Reads the records that are in the rings and not in the log.
     pub(crate) fn read(&mut self, log: &Log) -> Vec<Thread> {
         self.read_with(&|segment| (segment == log.number()).then_some(log.committed))
     }
 
-    /// The same with what is committed of which segment.
+    /// Reads the records past the committed length that `committed` returns for each segment.
     fn read_with(&mut self, committed: &Committed<'_>) -> Vec<Thread> {
         for sites in &mut self.sites {
             sites.problems.extend(self.dictionary.add(&sites.bytes));
@@ -180,7 +181,7 @@ impl LeftOver {
         of_sites.chain(self.rings.iter().flat_map(|ring| &ring.problems))
     }
 
-    /// How ticks become time: as the log has it for its last records.
+    /// Returns the clock frames by which ticks become time, as in the log for its last records.
     pub(crate) fn clocks(&self) -> Vec<Clock> {
         if !self.dictionary.clocks.is_empty() {
             return self.dictionary.clocks.clone();
@@ -190,9 +191,11 @@ impl LeftOver {
         clocks.max_by_key(|clock| clock.monotonic_ns).into_iter().collect()
     }
 
-    /// Removes the files. What is damaged gets another name, and so do, where anything is, the call
-    /// sites, without which a ring says nothing. They come last: if this is cut short, the next
-    /// recovery finds by them what is damaged.
+    /// Removes the files.
+    ///
+    /// Damaged files are renamed instead. If there are any, so are the call sites, without which a
+    /// ring says nothing. They come last: if this is cut short, the next recovery needs them to
+    /// find the damage.
     pub(crate) fn remove(self) -> Vec<RingDamage> {
         let keeps_sites = self.has_put_aside || self.problems().next().is_some();
         let mut damage = Vec::new();
@@ -228,7 +231,7 @@ impl LeftOver {
 struct FilesOfProcess {
     rings: Vec<PathBuf>,
     sites: Vec<PathBuf>,
-    /// There are rings that were damaged, and kept.
+    /// True if there are rings that were damaged and kept.
     has_put_aside: bool,
 }
 
@@ -263,11 +266,11 @@ fn files_of(process: u32, place: &Place) -> Result<FilesOfProcess, RecoverError>
     Ok(files)
 }
 
-/// What stands behind the name of a damaged file.
+/// The ending of the name of a damaged file.
 const ASIDE: &str = ".damaged";
 
 fn remove(path: &Path) {
-    // What cannot be removed is found again, and what was recovered of it is there already.
+    // A file that cannot be removed is found again. Its records are recovered already.
     let _ = fs::remove_file(path);
 }
 
@@ -278,10 +281,10 @@ fn put_aside(path: PathBuf) -> PathBuf {
     if fs::rename(&path, &aside).is_ok() { aside } else { path }
 }
 
-/// What became of looking for a file of call sites.
+/// The result of looking for a file of call sites.
 enum Lookup {
     Found(Sites),
-    /// A logger uses it, or another recovery.
+    /// A logger or another recovery uses the file.
     InUse,
 }
 
@@ -305,7 +308,7 @@ impl Sites {
                 return Ok(Some(Lookup::InUse));
             }
             if !is_at(&file, path)? {
-                // Somebody else has recovered it meanwhile.
+                // Another process has recovered it meanwhile.
                 return Ok(None);
             }
         }
@@ -404,8 +407,10 @@ impl Ring {
     }
 }
 
-/// Whether the process died while it made the ring, and so before it had used it: the second copy of
-/// the identity is the last that is written, and the tail the first that is not zero behind that.
+/// Returns whether the process died while it made the ring, and so before it used it.
+///
+/// Of a new ring, the second copy of the identity is written last. After that the tail is the first
+/// word that is not zero.
 fn is_unfinished(bytes: &[u8]) -> bool {
     let is_zero =
         |from: usize, length: usize| bytes.iter().skip(from).take(length).all(|byte| *byte == 0);

@@ -17,22 +17,22 @@ use crate::process::lock::{Locked, is_at, lock};
 use crate::segment::crash_proof::place::Place;
 use crate::segment::{of_segment, remove_left_over, trim};
 
-/// How much of the end of a log is searched for what it says of its end, in bytes: other threads may
-/// have gone on logging while the process died.
+/// The number of bytes at the end of a log that are searched for how its process ended. Other
+/// threads may have gone on logging while the process died.
 const END_BYTES: u64 = 64 << 10;
 
-/// A log that nobody writes to.
+/// A log that no logger writes to.
 pub(crate) struct Log {
     pub(crate) path: PathBuf,
     file: File,
     pub(crate) header: Header,
-    /// Where its rings are, if they are in files.
+    /// The place of its rings, if they are in files.
     pub(crate) place: Option<Place>,
     pub(crate) committed: u64,
 }
 
 impl Log {
-    /// Opens it, and keeps loggers and other recoveries away from it.
+    /// Opens and locks the log, which keeps loggers and other recoveries away from it.
     pub(crate) fn lock(path: &Path) -> Result<Self, RecoverError> {
         let fail = |error| RecoverError::file(path, error);
         for _ in 0..100 {
@@ -42,8 +42,8 @@ impl Log {
             if lock(&file).is_ok_and(|locked| locked == Locked::Elsewhere) {
                 return Err(RecoverError::InUse(path.to_owned()));
             }
-            // A start may have renamed it before it was locked, and what was locked is not the log of
-            // that name any more.
+            // A start may have renamed the file before it was locked. Then the locked file is no
+            // longer the log of that name.
             if is_at(&file, path).map_err(fail)? {
                 return Self::read(path, file);
             }
@@ -51,13 +51,13 @@ impl Log {
         Err(fail(io::Error::other("somebody else replaces this file all the time")))
     }
 
-    /// Reads one that this process has locked.
+    /// Reads a log that this process has locked.
     pub(crate) fn of_locked(path: &Path, file: &File) -> Result<Self, RecoverError> {
         let file = file.try_clone().map_err(|error| RecoverError::file(path, error))?;
         Self::read(path, file)
     }
 
-    /// Opens it without a lock, which might keep a logger from starting, to look at it.
+    /// Opens the log for reading, without a lock that might keep a logger from starting.
     pub(crate) fn open(path: &Path) -> Result<Self, RecoverError> {
         let file = File::open(path).map_err(|error| RecoverError::file(path, error))?;
         Self::read(path, file)
@@ -76,26 +76,26 @@ impl Log {
         Ok(Self { path: path.to_owned(), file, header, place, committed })
     }
 
-    /// How rings name the segment.
+    /// Returns the number by which rings name the segment.
     pub(crate) fn number(&self) -> u64 {
         u64::from_le_bytes(*self.header.segment.first_chunk().unwrap_or(&[0; 8]))
     }
 
-    /// Where what was recovered of it is, if it is there.
+    /// Returns the path of the recovered file, if there is one.
     pub(crate) fn recovered(&self) -> Result<Option<PathBuf>, RecoverError> {
         let found = of_segment(&self.path, self.owner()?, self.header.segment);
         let mut recovered = found.into_iter().filter(|file| file.kind == BesideKind::Recovered);
         Ok(recovered.next().map(|file| file.path))
     }
 
-    /// Removes what killed processes left beside it that is of no use, and what was allocated for it
-    /// and never written.
+    /// Removes useless files that killed processes left beside the log, and cuts the log to its
+    /// contents.
     pub(crate) fn clean(&self) {
         remove_left_over(&self.path, &self.file);
         trim(&self.file);
     }
 
-    /// Whose files beside it are believed.
+    /// Returns the user whose files beside the log are believed.
     pub(crate) fn owner(&self) -> Result<Owner, RecoverError> {
         let metadata = self.file.metadata();
         metadata
@@ -103,13 +103,14 @@ impl Log {
             .map_err(|error| RecoverError::file(&self.path, error))
     }
 
-    /// Who may read and write it.
+    /// Returns the permissions of the log.
     pub(crate) fn mode(&self) -> Result<u32, RecoverError> {
         let metadata = self.file.metadata();
         Ok(metadata.map_err(|error| RecoverError::file(&self.path, error))?.mode() & 0o666)
     }
 
-    /// Whether it says how its process ended: in order, or by a signal that the logger noted.
+    /// Returns whether the log says how its process ended: cleanly, or by a signal that the logger
+    /// noted.
     pub(crate) fn tells_end(&self) -> bool {
         let from = self.committed.saturating_sub(END_BYTES).max(HEADER_BYTES as u64);
         let mut end = vec![0; self.committed.saturating_sub(from).min(END_BYTES) as usize];

@@ -1,16 +1,16 @@
-//! Puts beside a log what the rings of its dead process still held.
+//! Recovers what the rings of a dead process still held, into a file beside its log.
 //!
-//! In this order, so that each record is recovered once, whenever the recovery itself is killed:
+//! The order of the steps makes sure that each record is recovered once, even if the recovery
+//! itself is killed:
 //!
-//! 1. The rings are read, each from where the log's committed length says (`ring::storage::recovery`).
-//! 2. What they hold is written to a new file.
-//! 3. The log is cut at its committed length: what stands behind it is in the rings, too.
-//! 4. The new file gets its name, `NAME.recovered`, or one with a number where another log has that.
-//! 5. The rings are removed.
+//! 1. Read the rings, each from where the log's committed length says (`ring::storage::recovery`).
+//! 2. Write what they hold to a new file. 3. Cut the log at its committed length: the bytes past it
+//! are in the rings, too. 4. Give the new file its name, `NAME.recovered`, or one with a number if
+//! another log has that name. 5. Remove the rings.
 //!
-//! Where 4 is done, only 5 is left to do. A process that has died has all the rings that it will
-//! ever have; so the file has all of them, or is not there. It is known by the segment that its
-//! header names, not by its name, so it may be renamed, and the log too.
+//! If step 4 is done, only step 5 is left to do. A dead process makes no more rings: the file has
+//! all of them, or does not exist. The segment in its header identifies the file, not its name, so
+//! both the file and the log may be renamed.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -40,74 +40,76 @@ use crate::segment::crash_proof::place::Place;
 use crate::segment::crash_proof::sites;
 use crate::segment::{create_temporary, rename_new, resolve};
 
-/// The signal of which the process is taken to have died.
+/// The signal that the process is assumed to have died of.
 const SIGKILL: u8 = 9;
 
-/// What a recovery found, and did.
+/// The result of a recovery: see [`recover`].
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Recovery {
-    /// Where the rings were; `None` if the log's were in no files.
+    /// The directory of the rings; `None` if the log had no ring files.
     pub directory: Option<PathBuf>,
-    /// The file beside the log that has what was recovered now, or before; `None` where there was
-    /// nothing to do: the logger had ended in order, or was not crash-proof.
+    /// The file beside the log with the records that were recovered, now or before.
+    ///
+    /// `None` if there was nothing to do: the logger had ended cleanly, or was not crash-proof.
     pub file: Option<PathBuf>,
-    /// How many records it got, by thread; empty where nothing was left to do.
+    /// The threads whose records were recovered now; empty if nothing was left to do.
     pub threads: Vec<RecoveredThread>,
-    /// What could not be read.
+    /// The ring files that could not be read, or only in part.
     pub damage: Vec<RingDamage>,
-    /// What was left alone.
+    /// The files that were left alone.
     pub refused: Vec<RefusedFile>,
 }
 
-/// What a dead process left that is not in its log.
+/// What a dead process left that is not in its log: see [`recoverable`].
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Recoverable {
-    /// How many records [`recover`] would find; 0 where there is nothing to do, or where that cannot
-    /// be told.
+    /// The number of records that [`recover`] would find; 0 if there are none, or if that cannot be
+    /// told.
     pub records: u64,
-    /// What it would leave alone.
+    /// The files that it would leave alone.
     pub refused: Vec<RefusedFile>,
 }
 
-/// Something that has the name of a file that a dead process left, and that kymo would not have put
-/// there: others may write to the directory too. It is neither read nor removed.
+/// A file that has the name of one that a dead process left, and that kymo would not have made.
+///
+/// Others may write to the directory, too. The file is neither read nor removed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RefusedFile {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Why it is not read.
+    /// The reason why it is not read.
     pub reason: Refused,
 }
 
-/// What was recovered of a thread.
+/// The records that were recovered of a thread.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RecoveredThread {
-    /// Its name, empty where it had none.
+    /// The name of the thread, empty if it had none.
     pub name: String,
-    /// The operating system's number of it.
+    /// The operating system's number of the thread.
     pub os_id: u64,
-    /// How many records.
+    /// The number of records.
     pub records: u64,
-    /// How many of these its flight recorder held: see
+    /// The number of those that its flight recorder held: see
     /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
     pub flight_records: u64,
-    /// How many records were overwritten that were to be in the log, of levels with
-    /// [`Overflow::OverwriteOldest`](crate::Overflow::OverwriteOldest). The file has a mark of them,
-    /// which does not know their levels.
+    /// The number of records that were to be in the log and were overwritten, of levels with
+    /// [`Overflow::OverwriteOldest`](crate::Overflow::OverwriteOldest). The file has a mark of
+    /// them, without their levels.
     pub overwritten: u64,
 }
 
-/// What of a file that a dead process left could not be read.
+/// A file of a dead process that could not be read, or only in part.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RingDamage {
-    /// Where the file is now: it is kept, under another name.
+    /// The path of the file now: it is kept, under another name.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The damage that was found.
     pub problem: String,
 }
 
@@ -118,31 +120,32 @@ impl RingDamage {
 }
 
 impl Recovery {
-    /// How many records were recovered.
+    /// Returns the number of records that were recovered.
     pub fn records(&self) -> u64 {
         self.threads.iter().map(|thread| thread.records).sum()
     }
 }
 
-/// Puts what the rings of a log's dead process still held beside the log, into `NAME.recovered`, and
-/// removes the rings. The reader merges it into the log, as `kymo cat` does.
+/// Recovers the records that the rings of a log's dead process still held, and removes the rings.
 ///
-/// Nothing happens where there is nothing to recover: the logger ended in order, was not started
-/// with [`Builder::crash_proof`](crate::Builder::crash_proof), or it was recovered before. In each
-/// case what was allocated for the log and never written is cut off.
+/// The records are written to `NAME.recovered` beside the log. The reader merges that file into the
+/// log, as `kymo cat` does.
 ///
-/// It takes some memory for good: some hundred bytes for each call site of the dead process.
+/// Nothing is recovered if the logger ended cleanly, was started without
+/// [`Builder::crash_proof`](crate::Builder::crash_proof), or was recovered before. In each case the
+/// log is cut to its contents.
 ///
-/// # Errors
-/// If a logger still writes to the log, or a file cannot be read or written. A damaged ring is no
-/// error: see [`Recovery::damage`].
+/// The call leaks some hundred bytes for each call site of the dead process.
+///
+/// # Errors If a logger still writes to the log, or a file cannot be read or written. A damaged
+/// ring is no error: see [`Recovery::damage`].
 ///
 /// ```
 /// # let path = std::env::temp_dir().join(format!("kymo-recover-{}.kymo", std::process::id()));
 /// let logger = kymo::Logger::builder(&path).crash_proof("/dev/shm").start()?;
 /// kymo::info!("{} is {}", "answer", 42);
 /// logger.shutdown();
-/// // It ended in order.
+/// // It ended cleanly.
 /// assert!(kymo::recover(&path)?.file.is_none());
 /// # std::fs::remove_file(&path)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -152,7 +155,7 @@ pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
     recover_from(Log::lock(&path)?)
 }
 
-/// As [`recover`], of the log at `path`, which this process has locked.
+/// Recovers the log at `path`, which this process has locked.
 pub(crate) fn recover_locked(path: &Path, log: &File) -> Result<Recovery, RecoverError> {
     recover_from(Log::of_locked(path, log)?)
 }
@@ -179,7 +182,7 @@ fn recover_left_over(log: &mut Log, place: &Place) -> Result<Recovery, RecoverEr
     if left.is_nothing() {
         return Ok(recovery);
     }
-    // Also what was recovered before: what is damaged is known by that.
+    // Rings that were recovered before are read, too: that shows which are damaged.
     let threads = left.read(log);
     if recovery.file.is_some() {
         recovery.damage = left.remove();
@@ -187,18 +190,19 @@ fn recover_left_over(log: &mut Log, place: &Place) -> Result<Recovery, RecoverEr
     }
     recovery.threads = threads.iter().map(RecoveredThread::of).collect();
     let tells_end = log.tells_end();
-    // A process that noted of which signal it dies left nothing but its files.
+    // If the process noted which signal it died of, and its rings are empty, it left nothing but
+    // its files.
     if recovery.records() > 0 || !tells_end {
         let header =
             Header { side_of: log.header.segment, ..crate::segment::header(log.header.clock) };
-        // What is known of the machine and the process is of the dead one.
+        // The machine and the process in the header are those of the dead process.
         let Header { process, boot, host, .. } = log.header.clone();
         let header = Header { process, boot, host, ..header };
         let signal = (!tells_end).then_some(SIGKILL);
         let now_ns = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as i64);
         let bytes = recovered::segment(&header, &left.clocks(), &threads, signal, now_ns);
         let new = new_path(&Kind::Recovered.path(&log.path));
-        // It stays locked until it has its name.
+        // The file stays locked until it has its name.
         let made = create_temporary(&new, log.mode()?);
         let (file, new) = made.map_err(|error| RecoverError::file(&new, error))?;
         let placed = write_new(&file, &bytes)
@@ -214,7 +218,7 @@ fn recover_left_over(log: &mut Log, place: &Place) -> Result<Recovery, RecoverEr
     Ok(recovery)
 }
 
-/// What the rings of a log's dead process still hold that is not in it. Nothing is changed.
+/// Returns what the rings of a log's dead process hold that is not in the log. Changes nothing.
 pub fn recoverable(log: impl AsRef<Path>) -> Recoverable {
     let look = || {
         let log = Log::open(&resolved(log.as_ref())?)?;
@@ -237,26 +241,27 @@ impl RecoveredThread {
     }
 }
 
-/// The file behind the links.
+/// Returns the path of the file that `log` leads to by symbolic links.
 fn resolved(log: &Path) -> Result<PathBuf, RecoverError> {
     resolve(log).map_err(|error| RecoverError::file(log, io::Error::other(error.to_string())))
 }
 
-/// What is left of a log that is about to be written over.
+/// The ring files of a log that is about to be overwritten.
 #[derive(Default)]
 pub(crate) struct Discardable {
     left: LeftOver,
     records: u64,
 }
 
-/// Finds what the dead process of a log left, which this process has locked, and which goes with the
-/// log; nothing where the log's process has not ended, or the log cannot be read.
+/// Finds the ring files that will be removed with a log, which this process has locked.
+///
+/// There are none if the log's process has not ended, or if the log cannot be read.
 pub(crate) fn discardable(path: &Path, log: &File) -> Discardable {
     let log = Log::of_locked(path, log);
     log.and_then(|log| find_discardable(&log, true)).unwrap_or_default()
 }
 
-/// `take`: the files are going to be removed.
+/// Finds the ring files of a log. `take`: they are going to be removed.
 fn find_discardable(log: &Log, take: bool) -> Result<Discardable, RecoverError> {
     let Some(place) = &log.place else { return Ok(Discardable::default()) };
     let mut left = LeftOver::find(log, place, take)?;
@@ -267,18 +272,18 @@ fn find_discardable(log: &Log, take: bool) -> Result<Discardable, RecoverError> 
 }
 
 impl Discardable {
-    /// How many records nobody will see.
+    /// Returns the number of records in them.
     pub(crate) fn records(&self) -> u64 {
         self.records
     }
 
-    /// Removes it.
+    /// Removes the files.
     pub(crate) fn discard(self) {
         self.left.discard();
     }
 }
 
-/// What a file is called before it is complete.
+/// Returns the name of a file that is not complete yet.
 fn new_path(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -291,10 +296,11 @@ fn write_new(mut file: &File, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives what was recovered of the log at `log` the first name that is free, and returns it. What
-/// bears such a name belongs to another log, which was moved away.
+/// Gives the recovered file of the log at `log` the first name that is free, and returns it.
+///
+/// A name that is taken belongs to another log, which was moved away.
 fn place_new(new: &Path, log: &Path) -> Result<PathBuf, RecoverError> {
-    /// More than anybody has.
+    /// The number of names that are tried: more than anybody has.
     const MAX_NAMES: usize = 1_000;
     for path in Kind::Recovered.paths(log).take(MAX_NAMES) {
         match rename_new(new, &path) {

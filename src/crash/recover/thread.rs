@@ -1,4 +1,4 @@
-//! Which rings were one thread's, and the order of its records.
+//! Finds the rings that belonged to one thread, and the order of its records.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -7,27 +7,27 @@ use crate::crash::recovered::{Recovered, Thread};
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::storage::layout::{Purpose, RingMode};
 
-/// What a ring held.
+/// The records of a ring.
 pub(crate) struct Contents {
     pub(crate) thread: ThreadInfo,
     pub(crate) mode: RingMode,
     pub(crate) purpose: Purpose,
     pub(crate) records: Vec<Recovered>,
-    /// How many were overwritten before them, as far as it is known.
+    /// The number of records that were overwritten before them, as far as it is known.
     pub(crate) overwritten: u64,
 }
 
-/// The rings of a thread: it has one of each kind at most.
+/// The rings of a thread: at most one of each kind.
 struct Rings {
     thread: ThreadInfo,
     by_kind: [Option<Contents>; 3],
 }
 
-/// Puts together what belongs to one thread. The rings are in the order in which they were made.
+/// Groups rings by thread. The rings come in the order in which they were made.
 ///
-/// The system gives the number of a thread that has ended to another one. But a thread's rings are
-/// made the flight recorder's first, and of a thread that has ended only that may be left: so a
-/// second ring of a kind, and all behind it, are the next thread's.
+/// The system reuses the number of a thread that has ended. But a thread makes its flight
+/// recorder's ring first, and only that may be left after its end. So a second ring of a kind, and
+/// all rings after it, belong to the next thread.
 pub(crate) fn threads(rings: impl Iterator<Item = Contents>) -> Vec<Thread> {
     let mut threads: Vec<Rings> = Vec::new();
     // By the system's number, the last thread that had it.
@@ -73,8 +73,9 @@ fn of(contents: Option<Contents>) -> (Vec<Recovered>, u64) {
     contents.map_or_else(Default::default, |contents| (contents.records, contents.overwritten))
 }
 
-/// The records of both rings as the consumer would have ordered them (see `consumer::followed`);
-/// how many were overwritten, and before which record.
+/// Merges the records of both rings in the order of the consumer (see `consumer::followed`).
+///
+/// Also returns how many were overwritten, and before which record.
 fn merge(
     bounded: Option<Contents>,
     overwriting: Option<Contents>,
@@ -128,10 +129,10 @@ mod tests {
         use Purpose::{FlightRecorder, Log};
         use RingMode::{Bounded, Overwriting};
         let rings = [
-            // A thread that ended, and left what is in its recorder.
+            // A thread that ended and left its flight recorder.
             ring(1, FlightRecorder, Overwriting, &[1, 2]),
             ring(2, FlightRecorder, Overwriting, &[]),
-            // Another one with its number.
+            // Another thread with that number.
             ring(1, FlightRecorder, Overwriting, &[8]),
             ring(1, Log, Overwriting, &[3, 5, 5, 9]),
             ring(2, Log, Bounded, &[4, 4]),

@@ -1,10 +1,11 @@
-//! `SIGHUP` as the word that another program has moved the log.
+//! `SIGHUP` as the message that another program has moved the log.
 //!
-//! The handler leaves a request with the consumer, wakes it, and calls the program's own handler, if
-//! there was one. It never waits, and all that it calls is async-signal-safe (see
+//! The handler leaves a request with the consumer, wakes it, and calls the program's own handler,
+//! if there was one. It never waits, and calls only what is async-signal-safe (see
 //! [`signals`](super)).
 //!
-//! INV-1: what the handler looks at is never freed: a few words for each logger with this option.
+//! INV-1: a [`Target`], which the handler reads, is never freed: a few words for each logger with
+//! this option.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -17,11 +18,11 @@ use crate::shared::reopen_request::ReopenRequest;
 use crate::sync::Arc;
 use crate::sync::statics::Ordering;
 
-/// What the handler has to know of the logger.
+/// The part of a logger that the handler uses.
 pub(crate) struct Target {
     request: Arc<ReopenRequest>,
     consumer: std::thread::Thread,
-    /// The process that it is of, as `fork` counts.
+    /// The fork generation of the process that installed the handler.
     generation: u32,
     previous: Action,
 }
@@ -41,7 +42,7 @@ pub(crate) fn install(request: &Arc<ReopenRequest>, consumer: std::thread::Threa
     signal_action::set(libc::SIGHUP, &signal_action::calling(on_hangup, &target.previous));
 }
 
-/// Takes the handler away again, where it is still in place. To be called by one thread at a time.
+/// Removes the handler if it is still in place. To be called by one thread at a time.
 pub(crate) fn uninstall() {
     let Some(target) = target() else { return };
     if signal_action::current(libc::SIGHUP).is_some_and(|now| signal_action::calls(&now, on_hangup))

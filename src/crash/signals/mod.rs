@@ -1,39 +1,41 @@
-//! Signals that end the process: the rings are drained before they have their effect.
+//! Signals that end the process: the rings are drained before the signal has its effect.
 //!
-//! A handler runs in whatever the program was doing, inside `malloc` or inside a log call. So it
-//! does next to nothing.
+//! A handler may interrupt anything, `malloc` or a log call for instance. So it does next to
+//! nothing.
 //!
-//! A *crash*: the handler leaves a request in the [`mailbox`](crate::shared::mailbox), wakes the consumer, and waits, looking at the
-//! clock, until that is served or the time is up. It cannot return: the thread's next instruction is the one
-//! that faults. Then what was there before kymo takes over: the program's own handler, that of Rust's
-//! standard library (which tells a stack overflow from other faults), or the default, with the exit status
-//! and the core file that it would have had.
+//! A *crash*: the handler leaves a request in the [`mailbox`](crate::shared::mailbox), wakes the
+//! consumer, and waits until the request is served or the time is up. It cannot return: the
+//! thread's next instruction is the one that faults. Then the handler that was there before kymo
+//! takes over. That is the program's own, the one of Rust's standard library (which tells a stack
+//! overflow from other faults), or the default. Exit status and core file are those that the
+//! process would have had.
 //!
-//! A *termination* signal: the handler leaves it in [`pending`], wakes the thread that stands by
-//! ([`standby`]), and returns. It must not wait: its thread may hold a lock that the drain needs, of kymo's
-//! or of `malloc`. The standby has the rings drained, then ends the process, or sends the signal once more to
-//! the same thread, where the handler calls that of the program. Only a signal that a thread sends itself
-//! (`raise`) is waited for in the handler: its caller counts on the effect, and is inside no other call.
+//! A *termination* signal: the handler leaves it in [`pending`](crate::shared::pending), wakes the
+//! standby thread ([`standby`]), and returns. It must not wait: its thread may hold a lock that the
+//! drain needs, of kymo or of `malloc`. The standby thread has the rings drained. Then it ends the
+//! process, or sends the signal once more to the same thread, where the handler calls that of the
+//! program. If a thread sends itself the signal (`raise`), the handler waits: the caller counts on
+//! the effect, and is inside no other call.
 //!
-//! What speaks against returning, and the answers:
+//! Returning has three risks:
 //!
-//! 1. The thread goes on, and may return from `main` with another status. `exit` waits for the drain, and
-//!    the signal decides the status (`crate::crash::exit`). So does the start of another logger, of whose
-//!    records the signal would know nothing.
-//! 2. The thread may miss the interruption that its own handler was to announce. The signal is sent to the
-//!    same thread once more, after the drain: a call of the system is interrupted then, at the latest, as by
-//!    the program's own handler.
-//! 3. The thread logs on. What it logs is written until the consumer closes the rings, and then counted
-//!    ([`unlogged`](crate::unlogged)).
+//! 1. The thread goes on, and may return from `main` with another status. So `exit` waits for the
+//! drain, and the signal decides the status (`crate::crash::exit`). The start of another logger
+//! waits, too, because the signal would not drain that one. 2. The thread may miss the interruption
+//! that its own handler was to cause. So the signal is sent to the same thread once more after the
+//! drain. It interrupts a system call then, as the program's own handler would. 3. The thread goes
+//! on logging. Its records are written until the consumer closes the rings, and then counted
+//! ([`unlogged`](crate::unlogged)).
 //!
-//! Every call in a handler is async-signal-safe: atomics; `clock_gettime`, `nanosleep`, `sigaction`
-//! and the signal's sending; and `Thread::unpark`, which on Linux is an atomic swap and a `futex`
-//! call.
+//! Every call in a handler is async-signal-safe: atomics, `clock_gettime`, `nanosleep`,
+//! `sigaction`, sending the signal, and `Thread::unpark`. On Linux the last is an atomic swap and a
+//! `futex` call.
 //!
-//! The handlers stay where they are, also in a library that the program unloads ([`crate::process::stay_loaded`]).
+//! The handlers remain loaded even if the program unloads the library
+//! ([`crate::process::stay_loaded`]).
 //!
-//! INV-1: what handlers look at, a [`Target`], is never freed: one, of some 2 KiB, for each logger
-//! with such handlers.
+//! INV-1: a [`Target`], which handlers read, is never freed. Each logger with such handlers has
+//! one, of some 2 KiB.
 
 pub(crate) mod hangup;
 pub(crate) mod standby;
@@ -54,7 +56,7 @@ use crate::shared::pending::{Effect, Payload, Post, Posted};
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicBool, AtomicU64, Ordering};
 
-/// Which signals are handled, and for how long each may be delayed.
+/// The signals that are handled, and for how long each may be delayed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Handled {
     /// Faults: `SIGSEGV`, `SIGBUS`, `SIGILL`, `SIGFPE`, `SIGABRT`.
@@ -66,17 +68,17 @@ pub(crate) struct Handled {
 }
 
 impl Handled {
-    /// Whether a thread has to stand by.
+    /// Returns whether the logger needs a standby thread.
     pub(crate) fn any(self) -> bool {
         self.crash.or(self.termination).or(self.hangup).is_some()
     }
 
-    /// For how long one of [`TERMINATION`] may be delayed.
+    /// Returns for how long one of [`TERMINATION`] may be delayed.
     fn limit(self, signal: c_int) -> Option<Duration> {
         if signal == libc::SIGHUP { self.hangup } else { self.termination }
     }
 
-    /// Each signal that is handled, whether it says that the program crashed, and the limit.
+    /// Returns each handled signal, whether it means a crash, and its limit.
     fn all(self) -> impl Iterator<Item = (c_int, bool, Duration)> {
         let crash = self.crash.into_iter().flat_map(|limit| FAULTS.map(|it| (it, true, limit)));
         let termination = self
@@ -88,17 +90,17 @@ impl Handled {
     }
 }
 
-/// What a handler has to know of the logger.
+/// The part of a logger that its handlers use.
 pub(crate) struct Target {
     emergency: Arc<Emergency>,
     consumer: std::thread::Thread,
     standby: Option<std::thread::Thread>,
-    /// The process that all this is of, as `fork` counts.
+    /// The fork generation of the process that installed the handlers.
     generation: u32,
     signals: Vec<Signal>,
     /// The thread that crashed first; 0 before.
     crashed: AtomicU64,
-    /// Whether its crash has been dealt with.
+    /// True if the drain for that crash is complete.
     crash_drained: AtomicBool,
 }
 
@@ -117,7 +119,8 @@ pub(crate) fn install(
     consumer: std::thread::Thread,
     standby: Option<std::thread::Thread>,
 ) {
-    // Those of a logger that was leaked, or of the process from which this one was forked.
+    // First removes the handlers of a logger that was leaked, or of the process from which this one
+    // was forked.
     uninstall();
     let signals = handled.all().filter_map(|(number, crash, limit)| {
         let previous = signal_action::current(number)?;
@@ -151,8 +154,10 @@ pub(crate) fn install(
     }
 }
 
-/// Takes the handlers away again, where they are still in place: a program that has put its own in
-/// front of them keeps those. To be called by one thread at a time, before the next `install`.
+/// Removes the handlers that are still in place. A program that has installed its own in front of
+/// them keeps those.
+///
+/// To be called by one thread at a time, before the next `install`.
 pub(crate) fn uninstall() {
     let Some(target) = target() else { return };
     for signal in &target.signals {
@@ -163,8 +168,10 @@ pub(crate) fn uninstall() {
     }
 }
 
-/// If a signal is about to end the process, waits until it does. For `start`: the signal drains only the
-/// logger that received it, so records of a new one would be lost.
+/// If a signal is about to end the process, waits until it does.
+///
+/// `start` calls it: the signal drains only the logger that received it, and would lose the records
+/// of a new one.
 pub(crate) fn wait_for_end() {
     if let Some(target) = target().filter(|target| target.generation == fork::generation()) {
         target.emergency.end_by_signal();
@@ -191,8 +198,9 @@ impl Target {
         self.signals.iter().find(|signal| signal.number == number)
     }
 
-    /// As `drain`, for a crash. Two threads that crash at once are one crash: the second one waits.
-    /// (One thread may crash again: `std` reports a stack overflow and aborts.)
+    /// Drains for a crash. Two threads that crash at once are one crash: the second one waits.
+    ///
+    /// One thread may crash again: `std` reports a stack overflow and aborts.
     fn drain_crash(&self, signal: &Signal, request: Request) {
         let this_thread = os_thread_id();
         // Relaxed: only one thread finds zero; nothing is read on account of it.
@@ -226,8 +234,8 @@ impl Target {
         let this_thread = os_thread_id();
         let by_consumer = self.emergency.is_consumer_thread(this_thread);
         if !by_consumer && self.emergency.is_standby_thread(this_thread) {
-            // It was draining because the consumer had crashed, and met the same fault: that was
-            // all that could be done.
+            // The standby thread was draining because the consumer had crashed, and met the same
+            // fault. No more can be done.
             if let Some(request) = self.mailbox().pending() {
                 self.mailbox().acknowledge(request);
             }
@@ -236,7 +244,7 @@ impl Target {
         self.mailbox().set_deadline(request.signal(), deadline_ns);
         let (request, _) = self.mailbox().request(request);
         if by_consumer {
-            // Nobody else uses what is the consumer's, as long as it waits here.
+            // While this thread waits here, the standby thread alone uses the consumer.
             match &self.standby {
                 Some(standby) => {
                     self.emergency.takeover.ask();
@@ -254,12 +262,12 @@ impl Target {
     }
 }
 
-/// The process is about to die of a fault, its own or one that it was sent.
+/// Handles a fault: the process is about to die of it, or of such a signal that it was sent.
 extern "C" fn on_crash(number: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
     let saved = errno();
     // SAFETY: the kernel gives a handler of this kind what it knows of the signal.
     if number == libc::SIGBUS && guard::absorb(unsafe { &*info }) {
-        // Somebody cut the file: no crash.
+        // Another program has cut the file: no crash.
         return set_errno(saved);
     }
     let found = target().and_then(|target| target.signal(number).map(|signal| (target, signal)));
@@ -269,8 +277,8 @@ extern "C" fn on_crash(number: c_int, info: *mut libc::siginfo_t, _context: *mut
     }
     // SAFETY: the kernel gives a handler of this kind what it knows of the signal.
     let by_fault = unsafe { (*info).si_code } > 0;
-    // A fault comes again when the instruction is executed again: then the core shows the true
-    // place. `SIGABRT` is always sent, and so is a report of memory that nobody is using yet.
+    // The instruction is executed again and faults again, so the core file shows the true place.
+    // `SIGABRT` is always sent. So is a report of bad memory that no instruction has touched yet.
     if !by_fault || number == libc::SIGABRT || is_report(number, info) {
         // SAFETY: in the handler, with what that was given.
         unsafe { signal_action::send_again(number, info) };
@@ -278,13 +286,13 @@ extern "C" fn on_crash(number: c_int, info: *mut libc::siginfo_t, _context: *mut
     set_errno(saved);
 }
 
-/// Whether this is the kernel's word that memory has gone bad, and no instruction met it.
+/// Returns whether this is the kernel's report of bad memory that no instruction has touched.
 fn is_report(number: c_int, info: *mut libc::siginfo_t) -> bool {
     // SAFETY: as in `on_crash`.
     number == libc::SIGBUS && unsafe { (*info).si_code } == libc::BUS_MCEERR_AO
 }
 
-/// Somebody wants the process to end.
+/// Handles a signal that asks the process to end.
 extern "C" fn on_termination(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let saved = errno();
     let found = target().and_then(|target| target.signal(number).map(|signal| (target, signal)));
@@ -304,8 +312,8 @@ extern "C" fn on_termination(number: c_int, info: *mut libc::siginfo_t, context:
 }
 
 impl Target {
-    /// Leaves a termination signal with the thread that stands by. Whether it is to have its effect
-    /// now.
+    /// Leaves a termination signal with the standby thread. Returns whether the signal is to have
+    /// its effect now.
     fn terminate(&self, signal: &Signal, info: *mut libc::siginfo_t) -> bool {
         let Some(slot) = TERMINATION.into_iter().position(|it| it == signal.number) else {
             return true;
@@ -319,7 +327,7 @@ impl Target {
         // A handler that calls this one acts on the signal itself, after this or before. What was
         // there when the logger started is part of it.
         let acts = !chained || signal_action::is_function(&signal.previous);
-        // In the child of a fork nobody stands by.
+        // The child of a fork has no standby thread.
         let Some(standby) = self.standby.as_ref().filter(|_| self.generation == fork::generation())
         else {
             return acts;
@@ -355,7 +363,7 @@ impl Target {
 }
 
 impl Signal {
-    /// Whether the program has put a handler of its own in the place of this one, which calls it.
+    /// Returns whether the program has installed a handler in front of this one, which calls it.
     fn is_chained(&self) -> bool {
         signal_action::current(self.number).is_some_and(|now| {
             signal_action::is_function(&now)
@@ -365,7 +373,7 @@ impl Signal {
     }
 }
 
-/// Whether the signal was sent to one thread of this process by one of its threads, as `raise` does.
+/// Returns whether a thread of this process sent the signal to one thread of it, as `raise` does.
 fn is_from_this_thread(info: *mut libc::siginfo_t) -> bool {
     // SAFETY: the kernel gives a handler of this kind what it knows of the signal.
     let info = unsafe { &*info };

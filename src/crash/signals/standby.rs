@@ -1,15 +1,15 @@
-//! The thread that stands by: it acts where the consumer, or an interrupted thread, cannot.
+//! The standby thread: it acts when the consumer, or an interrupted thread, cannot.
 //!
-//! - A termination signal: the handler leaves it in [`Pending`](super::pending) and returns. This thread has the
-//!   rings drained, and then ends the process by the signal, or sends it once more to the thread that
-//!   had received it, for the program's own handler.
+//! - A termination signal: the handler leaves it in [`Pending`](crate::shared::pending) and
+//!   returns. The standby thread has the rings drained. Then it ends the process by the signal, or
+//!   sends it once more to the thread that received it, for the program's own handler.
 //! - A crash of the consumer: a handler that runs on the consumer's thread cannot wait for the
-//!   consumer. This thread uses the consumer in the place of its thread, which is in a handler, or in
-//!   `exit`, and never goes on: it waits there until this is done, and then dies. See
-//!   `Consumer::take_over` for what can be saved.
+//!   consumer. The standby thread uses the consumer in its place. The consumer's thread is in a
+//!   handler, or in `exit`, and never goes on: it waits until this is done, and then dies.
+//!   `Consumer::take_over` says what can be saved.
 //!
-//! It takes no lock and allocates nothing once it runs, so it makes progress whatever the interrupted
-//! threads hold.
+//! Once it runs, the thread takes no lock and allocates nothing. So it makes progress whatever the
+//! interrupted threads hold.
 
 use std::io;
 
@@ -21,7 +21,7 @@ use crate::shared::mailbox::Request;
 use crate::shared::pending::{Effect, Payload, Post};
 use crate::sync::Arc;
 
-/// Makes the thread that stands by.
+/// Makes the standby thread.
 pub(crate) fn stand_by(
     emergency: Arc<Emergency>,
     handled: Handled,
@@ -46,7 +46,7 @@ pub(crate) fn stand_by(
 }
 
 impl Emergency {
-    /// Where the consumer has crashed, does its work. Whether that was so.
+    /// Does the work of the consumer if that has crashed. Returns whether it had.
     fn take_over_if_asked(&self) -> bool {
         let asked = self.takeover.is_asked();
         if asked {
@@ -58,8 +58,8 @@ impl Emergency {
         asked
     }
 
-    /// Has the rings drained for a signal that was left in this place, if one was, and lets it have its
-    /// effect.
+    /// Has the rings drained for a signal that was left here, if one was, and lets the signal have
+    /// its effect.
     fn serve(&self, slot: usize, handled: Handled) {
         let Some((post, payload)) = self.pending[slot].take() else { return };
         let signal = TERMINATION[slot];
@@ -92,7 +92,7 @@ impl Emergency {
         }
     }
 
-    /// Nothing will be drained any more: handlers act by themselves.
+    /// Tells handlers that nothing will be drained any more: they act by themselves.
     fn stand_down(&self) {
         for (slot, signal) in TERMINATION.into_iter().enumerate() {
             if let Some((post, payload)) = self.pending[slot].close() {
