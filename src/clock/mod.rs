@@ -55,7 +55,7 @@ thread_local! {
 #[repr(align(128))]
 struct CachePadded(AtomicU64);
 
-/// The coarse clock.
+/// Returns the coarse clock.
 #[inline(always)]
 pub(crate) fn coarse() -> u64 {
     // Relaxed: a time stamp orders nothing.
@@ -70,7 +70,7 @@ fn coarse_clock() -> &'static AtomicU64 {
     &COARSE.0
 }
 
-/// The processor's counter.
+/// Reads the processor's counter.
 #[inline(always)]
 pub(crate) fn counter() -> u64 {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -175,9 +175,9 @@ pub(crate) fn wall_ns() -> i64 {
 /// A clock that a fast path of a log call can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FastClock {
-    /// The processor's counter.
+    /// Reads the processor's counter.
     Counter,
-    /// The coarse clock.
+    /// Returns the coarse clock.
     Coarse,
 }
 

@@ -91,13 +91,12 @@ impl Shared {
     }
 }
 
-/// The rings of a thread's recorded levels: both ends.
+/// Makes the rings of a thread's recorded levels; `None` if there are no such levels.
 type Rings = (Option<Box<OverwritingProducers>>, OverwritingConsumers);
 
-/// The rings of a thread's recorded levels, `None` where there are no such levels.
+/// Makes the rings of a thread's recorded levels; `None` if there are no such levels.
 ///
-/// # Errors
-/// If there is no memory for one of them.
+/// # Errors If there is no memory for one of them.
 fn rings(
     shared: &Shared,
     ring_words: usize,
