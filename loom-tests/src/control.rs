@@ -71,15 +71,15 @@ fn write_through_while_ending() {
 }
 
 #[test]
-fn a_critical_record_does_not_wait_for_a_consumer_that_has_gone() {
-    let name = "a_critical_record_does_not_wait_for_a_consumer_that_has_gone";
+fn a_critical_record_at_shutdown() {
+    let name = "a_critical_record_at_shutdown";
     check(name, write_through_while_ending);
 }
 
 #[test]
-fn a_critical_record_does_not_wait_for_a_consumer_that_has_gone_mutants() {
+fn a_critical_record_at_shutdown_mutants() {
     let mutants = [(Mutant::EndUnsaid, "deadlock")];
-    let test = a_critical_record_does_not_wait_for_a_consumer_that_has_gone_mutants;
+    let test = a_critical_record_at_shutdown_mutants;
     must_fail(test, write_through_while_ending, &mutants);
 }
 
@@ -96,19 +96,19 @@ fn request() {
 }
 
 #[test]
-fn a_request_is_answered_by_a_sweep_that_follows_it() {
-    check("a_request_is_answered_by_a_sweep_that_follows_it", request);
+fn one_request_is_enough() {
+    check("one_request_is_enough", request);
 }
 
 #[test]
-fn a_request_is_answered_by_a_sweep_that_follows_it_mutants() {
+fn one_request_is_enough_mutants() {
     const UNSWEPT: &str = "answered without a sweep";
     let mutants = [
         (Mutant::RequestReadLate, UNSWEPT),
         (Mutant::RequestAdd, UNSWEPT),
         (Mutant::RequestLoad, UNSWEPT),
     ];
-    must_fail(a_request_is_answered_by_a_sweep_that_follows_it_mutants, request, &mutants);
+    must_fail(one_request_is_enough_mutants, request, &mutants);
 }
 
 /// A consumer without work sleeps until it is woken. Two threads make requests, and then it is
@@ -153,12 +153,12 @@ fn wait_for_room() {
 }
 
 #[test]
-fn who_waits_for_room_wakes_the_consumer() {
-    check("who_waits_for_room_wakes_the_consumer", wait_for_room);
+fn waiting_wakes_the_consumer() {
+    check("waiting_wakes_the_consumer", wait_for_room);
 }
 
 #[test]
-fn who_waits_for_room_wakes_the_consumer_mutants() {
+fn waiting_wakes_the_consumer_mutants() {
     let mutants = [(Mutant::WaitAsleep, "maximum number of branches")];
-    must_fail(who_waits_for_room_wakes_the_consumer_mutants, wait_for_room, &mutants);
+    must_fail(waiting_wakes_the_consumer_mutants, wait_for_room, &mutants);
 }

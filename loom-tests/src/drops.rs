@@ -20,17 +20,17 @@ fn count() {
 }
 
 #[test]
-fn the_total_of_drops_publishes_their_counts() {
-    check("the_total_of_drops_publishes_their_counts", count);
+fn the_total_publishes_the_counts() {
+    check("the_total_publishes_the_counts", count);
 }
 
 #[test]
-fn the_total_of_drops_publishes_their_counts_mutants() {
+fn the_total_publishes_the_counts_mutants() {
     let mutants = [
         (Mutant::DropsAdd, "a total without its counts"),
         (Mutant::DropsLoad, "a total without its counts"),
     ];
-    must_fail(the_total_of_drops_publishes_their_counts_mutants, count, &mutants);
+    must_fail(the_total_publishes_the_counts_mutants, count, &mutants);
 }
 
 /// A thread whose ring holds one record logs three, and ends.
@@ -50,12 +50,12 @@ fn full_ring() {
 }
 
 #[test]
-fn written_and_dropped_are_what_was_logged() {
-    check("written_and_dropped_are_what_was_logged", full_ring);
+fn written_plus_dropped_is_logged() {
+    check("written_plus_dropped_is_logged", full_ring);
 }
 
 #[test]
-fn written_and_dropped_are_what_was_logged_mutants() {
+fn written_plus_dropped_is_logged_mutants() {
     let mutants = [(Mutant::MarkBeforeLook, "a record is missing")];
-    must_fail(written_and_dropped_are_what_was_logged_mutants, full_ring, &mutants);
+    must_fail(written_plus_dropped_is_logged_mutants, full_ring, &mutants);
 }

@@ -21,15 +21,15 @@ fn dump() {
 }
 
 #[test]
-fn what_was_recorded_before_a_dump_is_in_the_file() {
-    check("what_was_recorded_before_a_dump_is_in_the_file", dump);
+fn a_dump_has_all_records_before_it() {
+    check("a_dump_has_all_records_before_it", dump);
 }
 
 #[test]
-fn what_was_recorded_before_a_dump_is_in_the_file_mutants() {
+fn a_dump_has_all_records_before_it_mutants() {
     const MISSING: &str = "asked for, and not dumped";
     let mutants = [(Mutant::DumpAskedStore, MISSING), (Mutant::DumpAskedLoad, MISSING)];
-    must_fail(what_was_recorded_before_a_dump_is_in_the_file_mutants, dump, &mutants);
+    must_fail(a_dump_has_all_records_before_it_mutants, dump, &mutants);
 }
 
 /// A thread records while another one asks for a dump: the file has all records from some record
@@ -53,8 +53,8 @@ fn dump_while_recording() {
 }
 
 #[test]
-fn a_dump_while_the_thread_records_is_in_one_piece() {
-    check("a_dump_while_the_thread_records_is_in_one_piece", dump_while_recording);
+fn a_dump_has_no_gap() {
+    check("a_dump_has_no_gap", dump_while_recording);
 }
 
 /// A thread logs a record that may overwrite others, and flushes: then it is in the file.

@@ -29,17 +29,17 @@ fn exit() {
 }
 
 #[test]
-fn a_thread_has_ended_when_all_of_it_is_written() {
-    check("a_thread_has_ended_when_all_of_it_is_written", exit);
+fn totals_follow_the_last_record() {
+    check("totals_follow_the_last_record", exit);
 }
 
 #[test]
-fn a_thread_has_ended_when_all_of_it_is_written_mutants() {
+fn totals_follow_the_last_record_mutants() {
     let mutants = [
         (Mutant::FinishedEarly, "lost"),
         (Mutant::EndedLast, "lost"),
         (Mutant::EndedStore, "lost"),
         (Mutant::EndedLoad, "lost"),
     ];
-    must_fail(a_thread_has_ended_when_all_of_it_is_written_mutants, exit, &mutants);
+    must_fail(totals_follow_the_last_record_mutants, exit, &mutants);
 }

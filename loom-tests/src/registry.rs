@@ -26,17 +26,17 @@ fn register() {
 }
 
 #[test]
-fn a_request_that_follows_a_registration_finds_the_ring() {
-    check("a_request_that_follows_a_registration_finds_the_ring", register);
+fn a_request_finds_a_new_ring() {
+    check("a_request_finds_a_new_ring", register);
 }
 
 #[test]
-fn a_request_that_follows_a_registration_finds_the_ring_mutants() {
+fn a_request_finds_a_new_ring_mutants() {
     const UNFOUND: &str = "the ring was not found";
     let mutants = [
         (Mutant::FlagClearedLate, UNFOUND),
         (Mutant::RequestAdd, UNFOUND),
         (Mutant::RequestLoad, UNFOUND),
     ];
-    must_fail(a_request_that_follows_a_registration_finds_the_ring_mutants, register, &mutants);
+    must_fail(a_request_finds_a_new_ring_mutants, register, &mutants);
 }

@@ -16,14 +16,14 @@ fn drain() {
 }
 
 #[test]
-fn what_was_logged_before_the_stop_is_written() {
-    check("what_was_logged_before_the_stop_is_written", drain);
+fn a_stop_drains_the_rings() {
+    check("a_stop_drains_the_rings", drain);
 }
 
 #[test]
-fn what_was_logged_before_the_stop_is_written_mutants() {
+fn a_stop_drains_the_rings_mutants() {
     let mutants = [(Mutant::StopStore, "left behind"), (Mutant::StopLoad, "left behind")];
-    must_fail(what_was_logged_before_the_stop_is_written_mutants, drain, &mutants);
+    must_fail(a_stop_drains_the_rings_mutants, drain, &mutants);
 }
 
 /// A thread makes its ring and logs while the logger ends.
@@ -101,14 +101,14 @@ fn stop_while_waiting() {
 }
 
 #[test]
-fn nobody_waits_for_a_consumer_that_has_gone() {
-    check("nobody_waits_for_a_consumer_that_has_gone", stop_while_waiting);
+fn no_wait_for_a_dead_consumer() {
+    check("no_wait_for_a_dead_consumer", stop_while_waiting);
 }
 
 #[test]
-fn nobody_waits_for_a_consumer_that_has_gone_mutants() {
+fn no_wait_for_a_dead_consumer_mutants() {
     let mutants = [(Mutant::ModeStaysOpen, "maximum number of branches")];
-    must_fail(nobody_waits_for_a_consumer_that_has_gone_mutants, stop_while_waiting, &mutants);
+    must_fail(no_wait_for_a_dead_consumer_mutants, stop_while_waiting, &mutants);
 }
 
 /// A thread flushes while the logger ends: the flush returns, and returns whether it worked.
@@ -156,12 +156,12 @@ fn stop_while_lending() {
 }
 
 #[test]
-fn a_thread_notices_that_its_logger_has_ended() {
-    check("a_thread_notices_that_its_logger_has_ended", stop_while_lending);
+fn a_thread_notices_the_shutdown() {
+    check("a_thread_notices_the_shutdown", stop_while_lending);
 }
 
 #[test]
-fn a_thread_notices_that_its_logger_has_ended_mutants() {
+fn a_thread_notices_the_shutdown_mutants() {
     let mutants = [(Mutant::LimitOverClosed, "logs for ever")];
-    must_fail(a_thread_notices_that_its_logger_has_ended_mutants, stop_while_lending, &mutants);
+    must_fail(a_thread_notices_the_shutdown_mutants, stop_while_lending, &mutants);
 }

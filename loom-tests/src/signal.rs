@@ -30,12 +30,12 @@ fn crash() {
 }
 
 #[test]
-fn what_was_logged_before_a_crash_is_in_the_file() {
-    check("what_was_logged_before_a_crash_is_in_the_file", crash);
+fn a_crash_drains_the_rings() {
+    check("a_crash_drains_the_rings", crash);
 }
 
 #[test]
-fn what_was_logged_before_a_crash_is_in_the_file_mutants() {
+fn a_crash_drains_the_rings_mutants() {
     const MISSING: &str = "answered, and not in the file";
     let mutants = [
         (Mutant::SignalServedEarly, MISSING),
@@ -44,7 +44,7 @@ fn what_was_logged_before_a_crash_is_in_the_file_mutants() {
         (Mutant::SignalAcknowledge, MISSING),
         (Mutant::SignalServedLoad, MISSING),
     ];
-    must_fail(what_was_logged_before_a_crash_is_in_the_file_mutants, crash, &mutants);
+    must_fail(a_crash_drains_the_rings_mutants, crash, &mutants);
 }
 
 /// Two threads crash at once, or one after the other; one of them has logged. When it goes on, its

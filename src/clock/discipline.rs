@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn time_follows_a_slewed_wall_clock_without_running_back() {
+    fn a_slewed_wall_clock_never_runs_back() {
         let mut discipline = started();
         let mut previous = 0;
         for second in 1..100 {
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_set_forward_takes_time_along() {
+    fn setting_forward_moves_time() {
         let mut machine = Machine::new();
         machine.pass(SECOND, 0, 0);
         machine.wall_ns += HOUR;
@@ -380,7 +380,7 @@ mod tests {
     /// A wall clock that was set back by an hour took time back by an hour. Now time goes on, and
     /// the mark says how far ahead of the wall clock it is.
     #[test]
-    fn a_wall_clock_set_back_does_not_take_time_along() {
+    fn setting_back_does_not_move_time() {
         let mut machine = Machine::new();
         machine.pass(SECOND, 0, 0);
         machine.wall_ns -= HOUR;
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_that_the_clock_was_set_back_is_caught_up_with() {
+    fn a_lead_of_a_second_is_worked_off() {
         let mut machine = Machine::new();
         machine.pass(SECOND, 0, 0);
         machine.wall_ns -= SECOND as i64;
@@ -414,7 +414,7 @@ mod tests {
 
     /// Less than a jump: not told from a clock that is slewed, and worked off as if it were.
     #[test]
-    fn a_clock_set_by_a_little_is_followed_within_a_second() {
+    fn small_steps_are_followed() {
         for by_ns in [-90_000_000, -20_000_000, 20_000_000, 90_000_000] {
             let mut machine = Machine::new();
             machine.pass(SECOND, 0, 0);
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspended_machine_spoils_neither_time_nor_rate() {
+    fn a_suspend_keeps_time_and_rate() {
         for counter_runs in [true, false] {
             let mut machine = Machine::new();
             machine.pass(SECOND, 0, 0);

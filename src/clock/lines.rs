@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_four_count_and_each_is_told_once() {
+    fn each_frame_is_returned_once() {
         let lines = Lines::default();
         let mut known = 0;
         let mut told = || lines.since(&mut known).map(|line| line.ticks).collect::<Vec<_>>();

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fails_is_tried_less_and_less_often_until_it_works() {
+    fn retries_become_rarer() {
         let mut backoff = Backoff::default();
         let full = || -> io::Result<()> { Err(io::ErrorKind::StorageFull.into()) };
         let mut delays = Vec::new();
