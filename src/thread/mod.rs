@@ -2,7 +2,7 @@
 //! thread ends.
 //!
 //! Thread-locals without destructors hold the thread's cursor
-//! ([`CURSOR`](crate::process::statics::CURSOR)), its producer, and what it shares with the
+//! ([`CURSOR`]), its producer, and what it shares with the
 //! consumer. One more, [`Guard`], has the destructor that hands the ring over. After that, a call
 //! makes a small ring for its one record.
 //!
