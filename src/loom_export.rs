@@ -120,7 +120,7 @@ pub mod rig {
             Self { shared: Arc::new(shared), file: Arc::default() }
         }
 
-        /// The same, where every record is critical.
+        /// Makes a logger of which every record is critical.
         pub fn write_through(ring_words: usize) -> Self {
             let mut policies = Policies::new(Overflow::DropNewest);
             // Real time passes while a model runs.
@@ -130,7 +130,7 @@ pub mod rig {
             Self { shared: Arc::new(shared), file: Arc::default() }
         }
 
-        /// The same, where every record goes to a flight recorder.
+        /// Makes a logger of which every record goes to a flight recorder.
         pub fn recording(ring_words: usize) -> Self {
             let mut policies = Policies::new(Overflow::DropNewest);
             let words = 4 * RECORD_WORDS;
@@ -139,7 +139,7 @@ pub mod rig {
             Self { shared: Arc::new(shared), file: Arc::default() }
         }
 
-        /// The same, where every record takes the place of the oldest.
+        /// Makes a logger of which every record overwrites the oldest.
         pub fn overwriting(ring_words: usize) -> Self {
             Self::new(ring_words, Overflow::OverwriteOldest)
         }
@@ -201,7 +201,8 @@ pub mod rig {
             own
         }
 
-        /// The same on a thread that does not wait: one thread that does is enough for loom.
+        /// Asks for a drain as a handler does, on a thread that does not wait. loom needs only one
+        /// thread that does.
         pub fn crash_elsewhere(&self) -> bool {
             self.request_drain().1
         }

@@ -32,12 +32,12 @@ fn overwrite_while_reading() {
 }
 
 #[test]
-fn what_is_overwritten_while_it_is_copied_is_never_returned() {
-    check("what_is_overwritten_while_it_is_copied_is_never_returned", overwrite_while_reading);
+fn overwritten_copies_are_discarded() {
+    check("overwritten_copies_are_discarded", overwrite_while_reading);
 }
 
 #[test]
-fn what_is_overwritten_while_it_is_copied_is_never_returned_mutants() {
+fn overwritten_copies_are_discarded_mutants() {
     let mutants = [
         (Mutant::RingTailStore, "has a length"),
         (Mutant::RingTailLoad, "has a length"),
@@ -45,11 +45,7 @@ fn what_is_overwritten_while_it_is_copied_is_never_returned_mutants() {
         (Mutant::RingCopyFence, "assertion"),
         (Mutant::RingUnvalidated, "assertion"),
     ];
-    must_fail(
-        what_is_overwritten_while_it_is_copied_is_never_returned_mutants,
-        overwrite_while_reading,
-        &mutants,
-    );
+    must_fail(overwritten_copies_are_discarded_mutants, overwrite_while_reading, &mutants);
 }
 
 /// The ring has been all around when the consumer begins, so that it needs the index, while the
@@ -71,18 +67,18 @@ fn lapped() {
 }
 
 #[test]
-fn a_consumer_that_was_lapped_counts_exactly() {
-    check("a_consumer_that_was_lapped_counts_exactly", lapped);
+fn a_lapped_consumer_counts_exactly() {
+    check("a_lapped_consumer_counts_exactly", lapped);
 }
 
 #[test]
-fn a_consumer_that_was_lapped_counts_exactly_mutants() {
+fn a_lapped_consumer_counts_exactly_mutants() {
     let mutants = [
         (Mutant::RingReserveFence, "assertion"),
         (Mutant::RingCopyFence, "assertion"),
         (Mutant::RingIndexEarly, "assertion"),
     ];
-    must_fail(a_consumer_that_was_lapped_counts_exactly_mutants, lapped, &mutants);
+    must_fail(a_lapped_consumer_counts_exactly_mutants, lapped, &mutants);
 }
 
 /// A thread logs to an overwriting ring and ends.
@@ -98,18 +94,14 @@ fn overwriting_exit() {
 }
 
 #[test]
-fn what_a_thread_left_in_an_overwriting_recorder_is_read() {
-    check("what_a_thread_left_in_an_overwriting_recorder_is_read", overwriting_exit);
+fn an_ended_threads_ring_is_read() {
+    check("an_ended_threads_ring_is_read", overwriting_exit);
 }
 
 #[test]
-fn what_a_thread_left_in_an_overwriting_recorder_is_read_mutants() {
+fn an_ended_threads_ring_is_read_mutants() {
     let mutants = [(Mutant::RingEndedStore, "lost"), (Mutant::RingEndedLoad, "lost")];
-    must_fail(
-        what_a_thread_left_in_an_overwriting_recorder_is_read_mutants,
-        overwriting_exit,
-        &mutants,
-    );
+    must_fail(an_ended_threads_ring_is_read_mutants, overwriting_exit, &mutants);
 }
 
 /// A process dies at any moment while a thread logs. Who recovers finds whole records from the first
@@ -191,7 +183,8 @@ fn recovery_finds_each_record_once_mutants() {
     must_fail(recovery_finds_each_record_once_mutants, recovery, &mutants);
 }
 
-/// The same with an overwriting ring that nobody consumes, and that is being written over.
+/// The process dies while a thread logs to an overwriting ring that nobody consumes, and that is
+/// being overwritten.
 fn recovery_of_the_newest() {
     let ring = ring(RingMode::Overwriting, 8);
     let (mut recorder, follower) = overwriting(ring);
@@ -226,7 +219,7 @@ fn ring(mode: RingMode, words: u64) -> Ring {
     Ring::on_heap(RingIdentity { capacity_words: words, mode, ..RingIdentity::default() })
 }
 
-/// Logs a record of `words` words, waiting for room; its words behind the header are all `number`.
+/// Logs a record of `words` words, waiting for room. All words after the header are `number`.
 fn log(producer: &mut RingProducer, words: usize, number: u64) {
     let mut slot = loop {
         match producer.reserve(words) {

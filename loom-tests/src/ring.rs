@@ -10,7 +10,7 @@ use kymo::loom_export::ring::producer::ReservedWords;
 use kymo::loom_export::ring::{RingConsumer, RingProducer, WORD_BYTES, header, ring};
 use kymo::loom_export::sync::thread;
 
-/// What loom says when a thread touches a word that is not, or not yet, its own.
+/// The message of loom when a thread touches a word that is not, or not yet, its own.
 const RACE: &str = "Causality violation";
 
 fn publish_and_consume() {
@@ -51,18 +51,18 @@ fn ring_full() {
 }
 
 #[test]
-fn a_full_ring_is_written_over_only_where_it_was_read() {
-    check("a_full_ring_is_written_over_only_where_it_was_read", ring_full);
+fn only_read_words_are_overwritten() {
+    check("only_read_words_are_overwritten", ring_full);
 }
 
 #[test]
-fn a_full_ring_is_written_over_only_where_it_was_read_mutants() {
+fn only_read_words_are_overwritten_mutants() {
     let mutants = [(Mutant::RingHeadStore, RACE), (Mutant::RingHeadLoad, RACE)];
-    must_fail(a_full_ring_is_written_over_only_where_it_was_read_mutants, ring_full, &mutants);
+    must_fail(only_read_words_are_overwritten_mutants, ring_full, &mutants);
 }
 
-/// Records of three words through a ring of eight: behind the second two words are left, which are
-/// skipped.
+/// Records of three words through a ring of eight: after the second record two words are left,
+/// which are skipped.
 fn wrap() {
     let (mut producer, mut consumer) = ring(8);
     let logging = thread::spawn(move || {
@@ -84,8 +84,8 @@ fn a_record_does_not_wrap_mutants() {
     must_fail(a_record_does_not_wrap_mutants, wrap, &mutants);
 }
 
-/// The same in words that are lent again when the ring has gone round: what is skipped is published by
-/// itself.
+/// Records in words that are reserved again when the ring wraps: the skipped words are published by
+/// themselves.
 fn wrap_reserved() {
     let (mut producer, mut consumer) = ring(8);
     let logging = thread::spawn(move || {
@@ -132,21 +132,21 @@ fn thread_exit() {
 }
 
 #[test]
-fn what_a_thread_logged_last_is_read() {
-    check("what_a_thread_logged_last_is_read", thread_exit);
+fn a_threads_last_records_are_read() {
+    check("a_threads_last_records_are_read", thread_exit);
 }
 
 #[test]
-fn what_a_thread_logged_last_is_read_mutants() {
+fn a_threads_last_records_are_read_mutants() {
     let mutants = [
         (Mutant::LastLook, "lost"),
         (Mutant::RingEndedStore, "lost"),
         (Mutant::RingEndedLoad, "lost"),
     ];
-    must_fail(what_a_thread_logged_last_is_read_mutants, thread_exit, &mutants);
+    must_fail(a_threads_last_records_are_read_mutants, thread_exit, &mutants);
 }
 
-/// Logs a record of `words` words, waiting for room; its words behind the header are all `number`.
+/// Logs a record of `words` words, waiting for room. All words after the header are `number`.
 fn log(producer: &mut RingProducer, words: usize, number: u64) {
     while !try_log(producer, words, number) {
         thread::yield_now();
@@ -168,11 +168,11 @@ fn try_log(producer: &mut RingProducer, words: usize, number: u64) -> bool {
 /// Into words that are lent.
 fn try_log_reserved(producer: &mut RingProducer, words: usize, number: u64) -> bool {
     let ReservedWords { next, end, publisher } = producer.reserve_free();
-    let behind = next.wrapping_add(words);
-    if behind <= end {
+    let after = next.wrapping_add(words);
+    if after <= end {
         write(next, words, number);
         // SAFETY: All words have been written, and the header says how many there are.
-        unsafe { publisher.publish(next, behind, true) };
+        unsafe { publisher.publish(next, after, true) };
         // SAFETY: So far they have been published.
         unsafe { producer.return_unused(behind) };
         return true;
@@ -200,7 +200,7 @@ fn sweep_until(consumer: &mut RingConsumer, count: usize) -> Vec<u64> {
     numbers
 }
 
-/// Consumes what is there, and appends the numbers. Whether more may come.
+/// Consumes all records that are there, and appends their numbers. Returns whether more may come.
 fn sweep(consumer: &mut RingConsumer, numbers: &mut Vec<u64>) -> bool {
     let committed = consumer.look();
     let (first, second) = committed.runs();

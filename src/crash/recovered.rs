@@ -46,6 +46,8 @@ pub(crate) struct Recovered {
 
 /// Makes the whole segment: the records, and after them a mark that the process received `signal`,
 /// if it did.
+///
+/// `now_ns` is the time of the recovery, in nanoseconds since the epoch.
 pub(crate) fn segment(
     header: &Header,
     clocks: &[Clock],

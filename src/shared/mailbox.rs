@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 1. handler:  requested = a new number and the request (acquire-release); wakes the consumer
-//! 2. consumer: reads requested (acquire), sweeps until the rings are empty, writes the mark, commits
+//! 2. consumer: reads requested (acquire), sweeps until the rings are empty, marks, commits
 //! 3. consumer: acknowledged = the word that it read (release)
 //! 4. handler:  reads acknowledged (acquire) now and then, until it has that word or the time is up
 //! ```

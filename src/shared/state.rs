@@ -1,4 +1,5 @@
-//! What both ends of a ring and the logger share, besides the ring itself.
+//! The state of one ring that the thread, the consumer and the logger share, besides the ring
+//! itself.
 
 use crate::clock::TickSource;
 use crate::drop_reason::DropReason;
@@ -14,25 +15,25 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::statics;
 
-/// What a producer and the consumer share about a ring.
+/// The state of a ring: cursor, clock, drops, and what the consumer has done.
 pub(crate) struct RingState {
-    /// Where the thread's next record goes. Closed by the consumer, once.
+    /// The cursor. The consumer closes it, once.
     pub(crate) cursor: Cursor,
-    /// Where the time stamps of the thread's records come from.
+    /// The source of the time stamps of the thread's records.
     pub(crate) clock: TickSource,
     pub(crate) thread: ThreadInfo,
     /// The capacity of the ring.
     pub(crate) ring_words: usize,
-    /// Whether these are kymo's own records and not the program's.
+    /// True for kymo's own records, which are not the program's.
     pub(crate) is_own: bool,
     pub(crate) drops: Drops,
     pub(crate) progress: Progress,
-    /// How many sweeps that took records from the ring could not be written. Raised by the
-    /// consumer.
+    /// The number of sweeps that took records from the ring and could not be written. The consumer
+    /// raises it.
     pub(crate) failures: AtomicU64,
-    /// Whether the thread has ended, and its end of the ring been given back.
+    /// True if the thread has ended and has returned its end of the ring.
     pub(crate) ended: AtomicBool,
-    /// The thread's end of the ring, from then on.
+    /// The thread's end of the ring, after the thread has ended.
     pub(crate) returned: Mutex<Option<RingProducer>>,
 }
 
@@ -62,12 +63,12 @@ impl RingState {
         self
     }
 
-    /// The same for a thread of which a ring is in a file.
+    /// Makes the state that of a thread that has a ring file.
     pub(crate) fn in_file(self) -> Self {
         Self { cursor: self.cursor.in_file(), ..self }
     }
 
-    /// The thread's side: it logs no more, and gives its end of the ring back.
+    /// The thread's side: ends, and returns the thread's end of the ring.
     pub(crate) fn end(&self, ring: RingProducer) {
         // Nothing under this lock panics.
         *self.returned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(ring);
@@ -75,35 +76,37 @@ impl RingState {
         self.ended.store(true, mutant::ordering(Ordering::Release, Mutant::EndedStore));
     }
 
-    /// The consumer's side: whether the thread has ended. To be asked before the ring is looked at:
-    /// then the look finds all that the thread has logged.
+    /// The consumer's side: returns whether the thread has ended.
+    ///
+    /// To be called before the consumer looks at the ring: then that look finds all that the thread
+    /// has logged.
     pub(crate) fn has_ended(&self) -> bool {
         // Acquire: pairs with the release in `end`.
         self.ended.load(mutant::ordering(Ordering::Acquire, Mutant::EndedLoad))
     }
 
-    /// The thread's end of the ring, when it has ended.
+    /// Takes the thread's end of the ring, if the thread has ended.
     pub(crate) fn take_returned(&self) -> Option<RingProducer> {
         self.returned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
     }
 }
 
-/// What the consumer has done with what it took from a ring. Written by the consumer, before it
-/// gives the ring its room back; to be looked at by anybody.
+/// The consumer's progress with a ring. The consumer writes it before it releases the words of the
+/// records; any thread may read it.
 #[derive(Default)]
 pub(crate) struct Progress {
-    /// How many records are in the file, by level.
+    /// The number of records in the file, by level.
     pub(crate) written: [statics::AtomicU64; 5],
-    /// How many records the consumer has lost.
+    /// The number of records that the consumer has lost.
     pub(crate) failed: SharedCounts,
-    /// How many bytes the written ones took in the ring.
+    /// How many bytes the written records took in the ring.
     pub(crate) bytes: statics::AtomicU64,
-    /// The most words that were found in the ring.
+    /// The most words that a sweep found in the ring.
     pub(crate) high_water_words: statics::AtomicU64,
 }
 
 impl Progress {
-    /// What was written is gone, but for these.
+    /// Sets the counts of written records, because the file with the others is gone.
     pub(crate) fn set_written(&self, counts: &[u64; 5]) {
         for (written, count) in self.written.iter().zip(counts) {
             // Relaxed: see `Account::of`.
@@ -112,7 +115,7 @@ impl Progress {
     }
 }
 
-/// [`DropCounts`] that one thread writes and others look at.
+/// [`DropCounts`] that one thread writes and others read.
 #[derive(Default)]
 pub(crate) struct SharedCounts([[statics::AtomicU64; 5]; DropReason::KNOWN.len()]);
 
@@ -133,7 +136,8 @@ impl SharedCounts {
     }
 }
 
-/// Counts the records that a thread dropped. Written by that thread only, and read by the consumer.
+/// The counts of records that a thread dropped. That thread writes them, and the consumer reads
+/// them.
 pub(crate) struct Drops {
     /// By reason, then level.
     counts: [[AtomicU64; 5]; DropReason::KNOWN.len()],
@@ -141,7 +145,7 @@ pub(crate) struct Drops {
     last_ticks: AtomicU64,
     /// The sum of all counts.
     total: AtomicU64,
-    /// How many of them the consumer has seen. Written by the consumer only.
+    /// The number of drops that the consumer has marked. Only the consumer writes it.
     marked: AtomicU64,
 }
 
@@ -156,7 +160,8 @@ impl Drops {
         }
     }
 
-    /// Counts a record. For the thread that owns the ring, or a signal handler that interrupted it.
+    /// Counts a dropped record. To be called by the thread that owns the ring, or a signal handler
+    /// that interrupted it.
     pub(crate) fn count(&self, level: Level, ticks: u64, reason: DropReason) {
         // Relaxed, but for the last: the store of the total publishes them. `fetch_add`, because a
         // signal handler may come between.
@@ -169,13 +174,13 @@ impl Drops {
         self.total.fetch_add(1, mutant::ordering(Ordering::Release, Mutant::DropsAdd));
     }
 
-    /// How many records were dropped.
+    /// Returns the number of dropped records.
     pub(crate) fn total(&self) -> u64 {
         // Acquire: pairs with the release in `count`: the counts are at least as new as the total.
         self.total.load(mutant::ordering(Ordering::Acquire, Mutant::DropsLoad))
     }
 
-    /// The counts by reason and level.
+    /// Returns the counts by reason and level.
     pub(crate) fn counts(&self) -> DropCounts {
         DropCounts {
             // Relaxed: ordered by the acquire load in `total`, which the caller does first.
@@ -185,14 +190,14 @@ impl Drops {
         }
     }
 
-    /// The ticks of the first and of the last record that was dropped since [`Drops::mark`].
+    /// Returns the ticks of the first and the last record that was dropped since [`Drops::mark`].
     pub(crate) fn range(&self) -> (u64, u64) {
         // Relaxed: as for the counts.
         (self.first_ticks.load(Ordering::Relaxed), self.last_ticks.load(Ordering::Relaxed))
     }
 
-    /// Notes that the gap of which these `total` drops are the last has been seen: the next drop
-    /// begins another.
+    /// Notes that the consumer has marked the gap that ends with drop number `total`. The next drop
+    /// begins another gap.
     pub(crate) fn mark(&self, total: u64) {
         // Relaxed: only says whose ticks are the first ones; a drop that just misses it is the
         // second of its gap.

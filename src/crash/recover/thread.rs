@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn rings_of_one_thread_are_put_together_and_those_of_the_next_are_not() {
+    fn rings_are_grouped_by_thread() {
         use Purpose::{FlightRecorder, Log};
         use RingMode::{Bounded, Overwriting};
         let rings = [
