@@ -23,20 +23,20 @@ const BLOCK_WORDS: usize = 8 << 10;
 
 /// The records that were recovered of a thread.
 #[derive(Default)]
-pub(crate) struct Thread {
+pub(crate) struct ThreadRecords {
     pub(crate) info: ThreadInfo,
     /// The records that were on their way to the log, in order.
-    pub(crate) records: Vec<Recovered>,
+    pub(crate) records: Vec<RecoveredRecord>,
     /// The number of those that were overwritten, and the index of the record after them.
     pub(crate) overwritten: (u64, usize),
     /// The records of its flight recorder, in order.
-    pub(crate) flight: Vec<Recovered>,
+    pub(crate) flight: Vec<RecoveredRecord>,
     /// The number of those that were overwritten since a dump last reported it.
     pub(crate) flight_overwritten: u64,
 }
 
 /// A record that was recovered: see `Record`.
-pub(crate) struct Recovered {
+pub(crate) struct RecoveredRecord {
     pub(crate) site: &'static CallSite,
     /// The words of its header.
     pub(crate) header: [u64; 2],
@@ -51,11 +51,11 @@ pub(crate) struct Recovered {
 pub(crate) fn segment(
     header: &Header,
     clocks: &[Clock],
-    threads: &[Thread],
+    threads: &[ThreadRecords],
     signal: Option<u8>,
     now_ns: i64,
 ) -> Vec<u8> {
-    let mut segment = Segment {
+    let mut segment = RecoveredSegment {
         staging: Staging::new(header.salt),
         dictionary: Dictionary::new(),
         block: Block::default(),
@@ -72,7 +72,7 @@ pub(crate) fn segment(
     for (number, thread) in threads.iter().enumerate() {
         segment.put_thread(number as u64, thread);
     }
-    let Segment { mut staging, totals, last, last_dump, .. } = segment;
+    let RecoveredSegment { mut staging, totals, last, last_dump, .. } = segment;
     // A nanosecond later: of equal times, those in a dump are read last.
     let rate = clocks.last().map_or(0, |clock| clock.rate).max(1);
     let last = last.saturating_add((1_u64 << 32).div_ceil(rate));
@@ -91,7 +91,7 @@ pub(crate) fn segment(
 }
 
 /// What is made of it so far.
-struct Segment {
+struct RecoveredSegment {
     staging: Staging,
     dictionary: Dictionary,
     block: Block,
@@ -105,8 +105,8 @@ struct Segment {
     now_ns: i64,
 }
 
-impl Segment {
-    fn put_thread(&mut self, number: u64, thread: &Thread) {
+impl RecoveredSegment {
+    fn put_thread(&mut self, number: u64, thread: &ThreadRecords) {
         frames::put_thread(&mut self.staging, number, &thread.info);
         let (overwritten, before) = thread.overwritten;
         let (first, second) = thread.records.split_at(before);
@@ -129,7 +129,7 @@ impl Segment {
     }
 
     /// Writes records of a thread that follow `written` others.
-    fn put_records(&mut self, number: u64, written: usize, records: &[Recovered]) {
+    fn put_records(&mut self, number: u64, written: usize, records: &[RecoveredRecord]) {
         let Self { staging, dictionary, block, .. } = self;
         let mut words = 0;
         for (index, recovered) in records.iter().enumerate() {
@@ -154,7 +154,7 @@ impl Segment {
     }
 
     /// Writes the records of a flight recorder as a dump would: see `dump`.
-    fn put_flight(&mut self, number: u64, thread: &Thread) {
+    fn put_flight(&mut self, number: u64, thread: &ThreadRecords) {
         let records = &thread.flight[..];
         let ticks = records.iter().map(|record| record.header[1]);
         let oldest = ticks.clone().min().unwrap_or_default();
@@ -178,7 +178,7 @@ impl Segment {
         let mut next_line = self.lines.next_line(oldest);
         self.lines.put_lines(next_line, &mut self.staging);
         let mut met = HashSet::new();
-        for Recovered { site, .. } in records {
+        for RecoveredRecord { site, .. } in records {
             if met.insert(ptr::from_ref(*site).addr()) {
                 self.dictionary.put_again(site, &mut self.staging);
             }
@@ -203,14 +203,14 @@ impl Segment {
     }
 }
 
-impl Thread {
+impl ThreadRecords {
     /// Returns the number of records.
     pub(crate) fn count(&self) -> u64 {
         (self.records.len() + self.flight.len()) as u64
     }
 }
 
-impl Recovered {
+impl RecoveredRecord {
     fn record(&self) -> Record<'_> {
         let [first, ticks] = self.header;
         Record { site: self.site, ticks, cut: first & MARK != 0, arguments: &self.arguments }
@@ -254,14 +254,15 @@ mod tests {
             }
             let mut records = || -> Vec<_> {
                 (0..50)
-                    .map(|_| Recovered {
+                    .map(|_| RecoveredRecord {
                         site: &SITE,
                         header: [0, random.u64(ticks.clone())],
                         arguments: vec![7; 8],
                     })
                     .collect()
             };
-            let thread = Thread { records: records(), flight: records(), ..Thread::default() };
+            let thread =
+                ThreadRecords { records: records(), flight: records(), ..ThreadRecords::default() };
             let header = Header::new(ClockSource::Counter);
             let bytes = segment(&header, &clocks, &[thread], None, 0);
             let mut reader = Options::new().from_slice(&bytes).unwrap();

@@ -396,13 +396,13 @@ impl Builder {
         shared: &Shared,
         target: Target,
         discarded: Discardable,
-    ) -> Result<Segment, StartError> {
+    ) -> Result<OpenedSegment, StartError> {
         let window = self.window_bytes();
         let (source, rings) = (shared.clock.source(), shared.crash_proof());
         let rings = rings.map(|crash_proof| crash_proof.place().clone());
         let discard = || discarded.discard();
         let output = MappedFile::create_at(target, self.overwrite, discard, source, window, rings)?;
-        Ok(Segment { salt: output.salt(), output })
+        Ok(OpenedSegment { salt: output.salt(), output })
     }
 
     /// Makes the consumer's thread. If it is to be pinned, waits until it is.
@@ -411,7 +411,7 @@ impl Builder {
         let pin = self.consumer_core;
         let watch = Watch::new(self.hook.clone(), own_warnings(), self.high_water, discarded);
         let (ready, pinned) = mpsc::sync_channel(1);
-        let (segment, given) = mpsc::sync_channel::<Segment>(1);
+        let (segment, given) = mpsc::sync_channel::<OpenedSegment>(1);
         let (says_begun, begun) = mpsc::sync_channel(1);
         let handled = self.ending.signals;
         let standby =
@@ -429,7 +429,7 @@ impl Builder {
             // No segment is given if pinning failed, or opening the segment.
             let Ok(segment) = given.recv() else { return Report::default() };
             let discipline = first_observations(shared.clock);
-            let Segment { output, salt } = segment;
+            let OpenedSegment { output, salt } = segment;
             let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
             consumer.set_watch(watch);
             let _ = says_begun.send(());
@@ -467,7 +467,7 @@ unsafe fn take_over_shipped(consumer: *mut (), request: Option<Request>, deadlin
 }
 
 /// The file that the consumer writes, and the salt of its checksums.
-struct Segment {
+struct OpenedSegment {
     output: MappedFile,
     salt: u32,
 }
@@ -475,7 +475,7 @@ struct Segment {
 /// A consumer that waits for its segment. If this is dropped, the consumer ends.
 struct Waiting {
     thread: JoinHandle<Report>,
-    segment: mpsc::SyncSender<Segment>,
+    segment: mpsc::SyncSender<OpenedSegment>,
     /// Receives a message when the consumer has its segment and has compared the clocks.
     begun: mpsc::Receiver<()>,
     standby: Standby,
@@ -486,7 +486,7 @@ type Standby = Option<std::thread::Thread>;
 
 impl Waiting {
     /// Gives the consumer its segment. If `wait`, waits until it has compared the clocks.
-    fn begin(self, segment: Segment, wait: bool) -> Result<JoinHandle<Report>, StartError> {
+    fn begin(self, segment: OpenedSegment, wait: bool) -> Result<JoinHandle<Report>, StartError> {
         match self.segment.send(segment) {
             Ok(()) => {
                 if wait {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 /// The result of an attempt to lock a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Locked {
+pub(crate) enum LockOutcome {
     /// The file is locked by this process, until it is closed.
     Here,
     /// Another open file has the lock.
@@ -22,11 +22,11 @@ pub(crate) enum Locked {
 /// Locks a file, without waiting.
 ///
 /// # Errors Those of the system.
-pub(crate) fn lock(file: &File) -> io::Result<Locked> {
+pub(crate) fn lock(file: &File) -> io::Result<LockOutcome> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Locked::Here),
-        Err(Errno::WOULDBLOCK) => Ok(Locked::Elsewhere),
-        Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS) => Ok(Locked::Never),
+        Ok(()) => Ok(LockOutcome::Here),
+        Err(Errno::WOULDBLOCK) => Ok(LockOutcome::Elsewhere),
+        Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS) => Ok(LockOutcome::Never),
         Err(error) => Err(error.into()),
     }
 }

@@ -37,8 +37,8 @@ use std::cell::Cell;
 use std::ptr;
 use std::time::Duration;
 
-use crate::crash::signals::Target;
-use crate::crash::signals::hangup::Target as HangupTarget;
+use crate::crash::signals::SignalTarget;
+use crate::crash::signals::hangup::HangupTarget;
 use crate::level::Level;
 use crate::process::published::Published;
 use crate::ring::cursor::Cursor;
@@ -76,7 +76,7 @@ pub(crate) static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
 pub(crate) static UNLOGGED: AtomicU64 = AtomicU64::new(0);
 
 /// The last logger with handlers of signals, whether it runs or not; null before the first.
-pub(crate) static SIGNALS: AtomicPtr<Target> = AtomicPtr::new(ptr::null_mut());
+pub(crate) static SIGNALS: AtomicPtr<SignalTarget> = AtomicPtr::new(ptr::null_mut());
 
 /// The last logger that reopens its log on `SIGHUP`; null before the first.
 pub(crate) static HANGUP: AtomicPtr<HangupTarget> = AtomicPtr::new(ptr::null_mut());

@@ -14,7 +14,7 @@ use crate::clock::wall_ns;
 use crate::derived::{self, Owner};
 use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
 use crate::format::{ALIGNMENT, HEADER_BYTES};
-use crate::process::lock::{Locked, is_at, lock};
+use crate::process::lock::{LockOutcome, is_at, lock};
 use crate::segment::error::OpenSegmentError;
 
 /// The file that `path` means: absolute, so that it stays the same when the program changes its
@@ -227,7 +227,7 @@ fn open_locked(path: &Path) -> Result<(File, bool), OpenSegmentError> {
             }
             Err(error) => return Err(fail(error)),
         };
-        if lock(&file).map_err(fail)? == Locked::Elsewhere {
+        if lock(&file).map_err(fail)? == LockOutcome::Elsewhere {
             return Err(OpenSegmentError::InUse(path.to_owned()));
         }
         if is_at(&file, path).map_err(fail)? {
@@ -242,7 +242,7 @@ fn open_locked(path: &Path) -> Result<(File, bool), OpenSegmentError> {
 pub(crate) fn create_temporary(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
     for _ in 0..100 {
         let (file, name) = derived::create_temporary(path, mode)?;
-        if lock(&file)? != Locked::Elsewhere && is_at(&file, &name)? {
+        if lock(&file)? != LockOutcome::Elsewhere && is_at(&file, &name)? {
             return Ok((file, name));
         }
     }
@@ -404,7 +404,7 @@ pub(crate) fn remove_left_over(path: &Path, log: &File) {
         let path = entry.path();
         let Ok(mut file) = derived::open(&path, owner) else { continue };
         let is_short = || file.metadata().is_ok_and(|it| it.len() <= HEADER_BYTES as u64);
-        let is_unused = lock(&file).is_ok_and(|locked| locked == Locked::Here)
+        let is_unused = lock(&file).is_ok_and(|locked| locked == LockOutcome::Here)
             && is_at(&file, &path).unwrap_or(false);
         let is_short = is_short();
         if is_unused && (is_temporary || is_short && beside::header_of(&mut file).is_none()) {

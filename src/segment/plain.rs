@@ -12,7 +12,7 @@ use crate::format::HEADER_BYTES;
 use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
 use crate::process::allocate::allocate;
 use crate::process::fork::Private;
-use crate::process::lock::{Locked, is_at, lock};
+use crate::process::lock::{LockOutcome, is_at, lock};
 use crate::segment::LogFile;
 use crate::segment::Output;
 use crate::segment::open;
@@ -90,7 +90,7 @@ fn create_locked(log: &Path) -> io::Result<File> {
     for path in Kind::Rescue.paths(log).take(open::MAX_NAMES) {
         match derived::create_new(&path, 0o666) {
             // A start that came before the lock has removed it: the next name will do.
-            Ok(file) if lock(&file)? != Locked::Elsewhere && is_at(&file, &path)? => {
+            Ok(file) if lock(&file)? != LockOutcome::Elsewhere && is_at(&file, &path)? => {
                 return Ok(file);
             }
             Ok(_) => {}

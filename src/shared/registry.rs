@@ -21,10 +21,10 @@ const MAX_SPARE: usize = 16;
 /// The rings that were made since the consumer last looked.
 pub(crate) struct Registry {
     any: AtomicBool,
-    rings: Mutex<Rings>,
+    rings: Mutex<RegisteredRings>,
 }
 
-struct Rings {
+struct RegisteredRings {
     new: Vec<NewRing>,
     /// Empty rings of threads that have ended.
     spare: Vec<(RingProducer, RingConsumer)>,
@@ -36,7 +36,11 @@ impl Registry {
     pub(crate) fn new() -> Self {
         Self {
             any: AtomicBool::new(false),
-            rings: Mutex::new(Rings { new: Vec::new(), spare: Vec::new(), closed: false }),
+            rings: Mutex::new(RegisteredRings {
+                new: Vec::new(),
+                spare: Vec::new(),
+                closed: false,
+            }),
         }
     }
 
@@ -99,7 +103,7 @@ impl Registry {
         std::mem::take(&mut rings.new)
     }
 
-    fn rings(&self) -> Locked<MutexGuard<'_, Rings>> {
+    fn rings(&self) -> Locked<MutexGuard<'_, RegisteredRings>> {
         // Nothing under this lock panics but the allocation of a `Vec`, which leaves it as it was.
         Locked::by(|| self.rings.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }

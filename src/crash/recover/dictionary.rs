@@ -19,13 +19,13 @@ use crate::statement::call_site::{CallSite, Location, TypeList};
 /// They are of the type that this process uses for its own, so that the segment writer can write
 /// their records. So they are leaked: some hundred bytes each.
 #[derive(Default)]
-pub(crate) struct Dictionary {
+pub(crate) struct SitesByAddress {
     sites: HashMap<u64, &'static CallSite>,
     /// The clock frames, the oldest first.
     pub(crate) clocks: Vec<Clock>,
 }
 
-impl Dictionary {
+impl SitesByAddress {
     /// Returns the call site at an address.
     pub(crate) fn site(&self, address: u64) -> Option<&'static CallSite> {
         self.sites.get(&address).copied()

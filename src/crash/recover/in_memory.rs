@@ -3,7 +3,7 @@
 
 use crate::crash::recover::LeftOver;
 use crate::crash::recover::SIGKILL;
-use crate::crash::recovered::{self, Thread};
+use crate::crash::recovered::{self, ThreadRecords};
 use crate::format::header::{ClockSource, Header};
 
 /// The result of a recovery in memory.
@@ -25,7 +25,7 @@ pub fn recover(ring: &[u8], sites: &[u8], committed: u64) -> InMemory {
     let header = Header::new(ClockSource::Custom);
     InMemory {
         segment: recovered::segment(&header, &left.clocks(), &threads, Some(SIGKILL), 0),
-        records: threads.iter().map(Thread::count).sum(),
+        records: threads.iter().map(ThreadRecords::count).sum(),
         problems: left.problems().cloned().collect(),
     }
 }

@@ -9,15 +9,15 @@ use crate::crash::recover::RecoverError;
 use crate::crash::recover::RefusedFile;
 use crate::crash::recover::RingDamage;
 use crate::crash::recover::check;
-use crate::crash::recover::dictionary::Dictionary;
-use crate::crash::recover::log::Log;
-use crate::crash::recover::thread::{Contents, threads};
-use crate::crash::recovered::{Recovered, Thread};
+use crate::crash::recover::dictionary::SitesByAddress;
+use crate::crash::recover::log::DeadLog;
+use crate::crash::recover::thread::{RingContents, threads};
+use crate::crash::recovered::{RecoveredRecord, ThreadRecords};
 use crate::derived::{self, OpenError, Owner, Room};
 use crate::format::HEADER_BYTES;
 use crate::format::frame::Clock;
 use crate::format::header::Header;
-use crate::process::lock::{Locked, is_at, lock};
+use crate::process::lock::{LockOutcome, is_at, lock};
 use crate::process::thread_info::ThreadInfo;
 use crate::ring;
 use crate::ring::storage::layout::{self, RingIdentity};
@@ -31,9 +31,9 @@ use crate::segment::crash_proof::{Name, sites};
 /// The files that a dead process left.
 #[derive(Default)]
 pub(crate) struct LeftOver {
-    rings: Vec<Ring>,
+    rings: Vec<RingFile>,
     sites: Vec<Sites>,
-    dictionary: Dictionary,
+    dictionary: SitesByAddress,
     /// True if a ring of the process was damaged and kept: then its call sites are kept, too.
     has_put_aside: bool,
     /// The files with such a name that are left alone.
@@ -41,7 +41,7 @@ pub(crate) struct LeftOver {
 }
 
 /// A ring file.
-struct Ring {
+struct RingFile {
     path: PathBuf,
     image: Option<Image>,
     /// What could not be read.
@@ -60,17 +60,21 @@ struct Sites {
 }
 
 /// The committed length of a segment, if it is known.
-type Committed<'a> = dyn Fn(u64) -> Option<u64> + 'a;
+type CommittedLength<'a> = dyn Fn(u64) -> Option<u64> + 'a;
 
 impl LeftOver {
     /// What one ring and one file of call sites hold that are in memory, of a logger whose segments
     /// are all committed up to `committed`; and what could not be read.
-    pub(crate) fn in_memory(ring: &[u8], sites: &[u8], committed: u64) -> (Self, Vec<Thread>) {
-        let logger = Dictionary::header(sites).unwrap_or_default().segment;
+    pub(crate) fn in_memory(
+        ring: &[u8],
+        sites: &[u8],
+        committed: u64,
+    ) -> (Self, Vec<ThreadRecords>) {
+        let logger = SitesByAddress::header(sites).unwrap_or_default().segment;
         let place = Place { directory: PathBuf::new(), process_start: 0, logger };
         let mut left = Self::default();
         left.sites.extend(Sites::of(sites.to_vec(), Path::new("sites"), &place));
-        left.rings.extend(Ring::of(ring, Path::new("ring"), &place));
+        left.rings.extend(RingFile::of(ring, Path::new("ring"), &place));
         let threads = left.read_with(&|_| Some(committed));
         (left, threads)
     }
@@ -79,7 +83,7 @@ impl LeftOver {
     ///
     /// These files themselves say which process made them; the log may say anything. `take`: the
     /// files are going to be removed, and other processes are kept away until then.
-    pub(crate) fn find(log: &Log, place: &Place, take: bool) -> Result<Self, RecoverError> {
+    pub(crate) fn find(log: &DeadLog, place: &Place, take: bool) -> Result<Self, RecoverError> {
         let in_use = || RecoverError::InUse(log.path.clone());
         let files = files_of(log.header.process, place)?;
         let owner = log.owner()?;
@@ -95,7 +99,8 @@ impl LeftOver {
             }
         }
         for path in files.rings {
-            let ring = left.unless_refused(&path, Ring::open(&path, owner, place, &mut room))?;
+            let ring =
+                left.unless_refused(&path, RingFile::open(&path, owner, place, &mut room))?;
             left.rings.extend(ring.flatten());
         }
         let is_alive = |identity: &RingIdentity| mapping::is_alive(identity, &boot);
@@ -125,7 +130,7 @@ impl LeftOver {
         });
         let process_start = place.process_start;
         let of_sites =
-            self.sites.iter().filter_map(move |sites| match Dictionary::header(&sites.bytes) {
+            self.sites.iter().filter_map(move |sites| match SitesByAddress::header(&sites.bytes) {
                 Some(Header { process, boot, .. }) => {
                     Some(RingIdentity { process, process_start, boot, ..RingIdentity::default() })
                 }
@@ -162,12 +167,12 @@ impl LeftOver {
     }
 
     /// Reads the records that are in the rings and not in the log.
-    pub(crate) fn read(&mut self, log: &Log) -> Vec<Thread> {
+    pub(crate) fn read(&mut self, log: &DeadLog) -> Vec<ThreadRecords> {
         self.read_with(&|segment| (segment == log.number()).then_some(log.committed))
     }
 
     /// Reads the records past the committed length that `committed` returns for each segment.
-    fn read_with(&mut self, committed: &Committed<'_>) -> Vec<Thread> {
+    fn read_with(&mut self, committed: &CommittedLength<'_>) -> Vec<ThreadRecords> {
         for sites in &mut self.sites {
             sites.problems.extend(self.dictionary.add(&sites.bytes));
         }
@@ -199,7 +204,7 @@ impl LeftOver {
     pub(crate) fn remove(self) -> Vec<RingDamage> {
         let keeps_sites = self.has_put_aside || self.problems().next().is_some();
         let mut damage = Vec::new();
-        for Ring { path, problems, is_foreign, .. } in self.rings {
+        for RingFile { path, problems, is_foreign, .. } in self.rings {
             match (problems.is_empty(), is_foreign) {
                 (true, _) => remove(&path),
                 (false, true) => damage.push(RingDamage::new(path, &problems)),
@@ -304,7 +309,7 @@ impl Sites {
         }
         if take {
             // An error: a file system without locks.
-            if lock(&file).is_ok_and(|locked| locked == Locked::Elsewhere) {
+            if lock(&file).is_ok_and(|locked| locked == LockOutcome::Elsewhere) {
                 return Ok(Some(Lookup::InUse));
             }
             if !is_at(&file, path)? {
@@ -319,7 +324,7 @@ impl Sites {
 
     /// `None` where it is of another logger of the same process.
     fn of(bytes: Vec<u8>, path: &Path, place: &Place) -> Option<Self> {
-        let header = Dictionary::header(&bytes);
+        let header = SitesByAddress::header(&bytes);
         let is_ours = header.is_none_or(|header| header.segment == place.logger);
         is_ours.then(|| Self { path: path.to_owned(), file: None, bytes, problems: Vec::new() })
     }
@@ -327,14 +332,14 @@ impl Sites {
     /// Whether it is the logger's, and nobody else has it locked. (On a file system without locks, that is not
     /// known.)
     fn is_released(&self, place: &Place) -> bool {
-        let header = Dictionary::header(&self.bytes);
-        let is_locked = |file| lock(file).is_ok_and(|locked| locked == Locked::Here);
+        let header = SitesByAddress::header(&self.bytes);
+        let is_locked = |file| lock(file).is_ok_and(|locked| locked == LockOutcome::Here);
         header.is_some_and(|header| header.segment == place.logger)
             && self.file.as_ref().is_some_and(is_locked)
     }
 }
 
-impl Ring {
+impl RingFile {
     /// `None` where it is of another logger of the same process.
     fn open(
         path: &Path,
@@ -368,7 +373,11 @@ impl Ring {
         Some(ring)
     }
 
-    fn read(&mut self, committed: &Committed<'_>, dictionary: &Dictionary) -> Option<Contents> {
+    fn read(
+        &mut self,
+        committed: &CommittedLength<'_>,
+        dictionary: &SitesByAddress,
+    ) -> Option<RingContents> {
         let image = self.image.as_ref()?;
         let consumed = image.consumed(committed);
         if !consumed.certain {
@@ -393,11 +402,15 @@ impl Ring {
         self.problems.extend(damage.map(|damage| damage.to_string()));
         let records = found.records.iter().filter_map(|record| {
             let header = *record.first_chunk()?;
-            Some(Recovered { site: site(record)?, header, arguments: check::arguments(record)? })
+            Some(RecoveredRecord {
+                site: site(record)?,
+                header,
+                arguments: check::arguments(record)?,
+            })
         });
         let records = records.collect();
         let RingIdentity { thread_os_id, thread_name, mode, purpose, .. } = image.identity();
-        Some(Contents {
+        Some(RingContents {
             thread: ThreadInfo { name: thread_name.clone(), os_id: *thread_os_id },
             mode: *mode,
             purpose: *purpose,

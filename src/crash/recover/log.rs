@@ -13,7 +13,7 @@ use crate::derived::Owner;
 use crate::format::frame::Kind;
 use crate::format::header::{COMMITTED_OFFSET, COPY_OFFSETS, Header};
 use crate::format::{ALIGNMENT, HEADER_BYTES};
-use crate::process::lock::{Locked, is_at, lock};
+use crate::process::lock::{LockOutcome, is_at, lock};
 use crate::segment::crash_proof::place::Place;
 use crate::segment::{of_segment, remove_left_over, trim};
 
@@ -22,7 +22,7 @@ use crate::segment::{of_segment, remove_left_over, trim};
 const END_BYTES: u64 = 64 << 10;
 
 /// A log that no logger writes to.
-pub(crate) struct Log {
+pub(crate) struct DeadLog {
     pub(crate) path: PathBuf,
     file: File,
     pub(crate) header: Header,
@@ -31,7 +31,7 @@ pub(crate) struct Log {
     pub(crate) committed: u64,
 }
 
-impl Log {
+impl DeadLog {
     /// Opens and locks the log, which keeps loggers and other recoveries away from it.
     pub(crate) fn lock(path: &Path) -> Result<Self, RecoverError> {
         let fail = |error| RecoverError::file(path, error);
@@ -39,7 +39,7 @@ impl Log {
             let options = |write| File::options().read(true).write(write).open(path);
             let file = options(true).or_else(|_| options(false)).map_err(fail)?;
             // An error: a file system without locks. Then the process's number has to do.
-            if lock(&file).is_ok_and(|locked| locked == Locked::Elsewhere) {
+            if lock(&file).is_ok_and(|locked| locked == LockOutcome::Elsewhere) {
                 return Err(RecoverError::InUse(path.to_owned()));
             }
             // A start may have renamed the file before it was locked. Then the locked file is no

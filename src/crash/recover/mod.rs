@@ -29,10 +29,10 @@ use std::time::UNIX_EPOCH;
 
 pub use error::RecoverError;
 use left_over::LeftOver;
-use log::Log;
+use log::DeadLog;
 
 use crate::beside::Kind;
-use crate::crash::recovered::{self, Thread};
+use crate::crash::recovered::{self, ThreadRecords};
 use crate::derived::Refused;
 use crate::format::header::Header;
 use crate::process::thread_info::ThreadInfo;
@@ -152,15 +152,15 @@ impl Recovery {
 /// ```
 pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
     let path = resolved(log.as_ref())?;
-    recover_from(Log::lock(&path)?)
+    recover_from(DeadLog::lock(&path)?)
 }
 
 /// Recovers the log at `path`, which this process has locked.
 pub(crate) fn recover_locked(path: &Path, log: &File) -> Result<Recovery, RecoverError> {
-    recover_from(Log::of_locked(path, log)?)
+    recover_from(DeadLog::of_locked(path, log)?)
 }
 
-fn recover_from(mut log: Log) -> Result<Recovery, RecoverError> {
+fn recover_from(mut log: DeadLog) -> Result<Recovery, RecoverError> {
     let Some(place) = log.place.clone() else {
         log.clean();
         return Ok(Recovery::default());
@@ -170,7 +170,7 @@ fn recover_from(mut log: Log) -> Result<Recovery, RecoverError> {
     recovery
 }
 
-fn recover_left_over(log: &mut Log, place: &Place) -> Result<Recovery, RecoverError> {
+fn recover_left_over(log: &mut DeadLog, place: &Place) -> Result<Recovery, RecoverError> {
     let mut left = LeftOver::find(log, place, true)?;
     log.clean();
     let mut recovery = Recovery {
@@ -221,7 +221,7 @@ fn recover_left_over(log: &mut Log, place: &Place) -> Result<Recovery, RecoverEr
 /// Returns what the rings of a log's dead process hold that is not in the log. Changes nothing.
 pub fn recoverable(log: impl AsRef<Path>) -> Recoverable {
     let look = || {
-        let log = Log::open(&resolved(log.as_ref())?)?;
+        let log = DeadLog::open(&resolved(log.as_ref())?)?;
         find_discardable(&log, false)
     };
     let mut found = look().unwrap_or_default();
@@ -229,7 +229,7 @@ pub fn recoverable(log: impl AsRef<Path>) -> Recoverable {
 }
 
 impl RecoveredThread {
-    fn of(thread: &Thread) -> Self {
+    fn of(thread: &ThreadRecords) -> Self {
         let ThreadInfo { name, os_id } = thread.info.clone();
         Self {
             name,
@@ -257,17 +257,17 @@ pub(crate) struct Discardable {
 ///
 /// There are none if the log's process has not ended, or if the log cannot be read.
 pub(crate) fn discardable(path: &Path, log: &File) -> Discardable {
-    let log = Log::of_locked(path, log);
+    let log = DeadLog::of_locked(path, log);
     log.and_then(|log| find_discardable(&log, true)).unwrap_or_default()
 }
 
 /// Finds the ring files of a log. `take`: they are going to be removed.
-fn find_discardable(log: &Log, take: bool) -> Result<Discardable, RecoverError> {
+fn find_discardable(log: &DeadLog, take: bool) -> Result<Discardable, RecoverError> {
     let Some(place) = &log.place else { return Ok(Discardable::default()) };
     let mut left = LeftOver::find(log, place, take)?;
     let is_recovered = log.recovered()?.is_some();
     let threads = if is_recovered { Vec::new() } else { left.read(log) };
-    let records = threads.iter().map(Thread::count).sum();
+    let records = threads.iter().map(ThreadRecords::count).sum();
     Ok(Discardable { left, records })
 }
 

@@ -3,24 +3,24 @@
 
 use std::collections::HashMap;
 
-use crate::crash::recovered::{Recovered, Thread};
+use crate::crash::recovered::{RecoveredRecord, ThreadRecords};
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::storage::layout::{Purpose, RingMode};
 
 /// The records of a ring.
-pub(crate) struct Contents {
+pub(crate) struct RingContents {
     pub(crate) thread: ThreadInfo,
     pub(crate) mode: RingMode,
     pub(crate) purpose: Purpose,
-    pub(crate) records: Vec<Recovered>,
+    pub(crate) records: Vec<RecoveredRecord>,
     /// The number of records that were overwritten before them, as far as it is known.
     pub(crate) overwritten: u64,
 }
 
 /// The rings of a thread: at most one of each kind.
-struct Rings {
+struct ThreadRings {
     thread: ThreadInfo,
-    by_kind: [Option<Contents>; 3],
+    by_kind: [Option<RingContents>; 3],
 }
 
 /// Groups rings by thread. The rings come in the order in which they were made.
@@ -28,8 +28,8 @@ struct Rings {
 /// The system reuses the number of a thread that has ended. But a thread makes its flight
 /// recorder's ring first, and only that may be left after its end. So a second ring of a kind, and
 /// all rings after it, belong to the next thread.
-pub(crate) fn threads(rings: impl Iterator<Item = Contents>) -> Vec<Thread> {
-    let mut threads: Vec<Rings> = Vec::new();
+pub(crate) fn threads(rings: impl Iterator<Item = RingContents>) -> Vec<ThreadRecords> {
+    let mut threads: Vec<ThreadRings> = Vec::new();
     // By the system's number, the last thread that had it.
     let mut last = HashMap::new();
     for contents in rings {
@@ -47,29 +47,29 @@ pub(crate) fn threads(rings: impl Iterator<Item = Contents>) -> Vec<Thread> {
             None => {
                 last.insert(contents.thread.os_id, threads.len());
                 let mut rings =
-                    Rings { thread: contents.thread.clone(), by_kind: [const { None }; 3] };
+                    ThreadRings { thread: contents.thread.clone(), by_kind: [const { None }; 3] };
                 rings.by_kind[kind] = Some(contents);
                 threads.push(rings);
             }
         }
     }
-    threads.into_iter().map(Rings::into_thread).collect()
+    threads.into_iter().map(ThreadRings::into_thread).collect()
 }
 
 const BOUNDED: usize = 0;
 const OVERWRITING: usize = 1;
 const FLIGHT: usize = 2;
 
-impl Rings {
-    fn into_thread(self) -> Thread {
+impl ThreadRings {
+    fn into_thread(self) -> ThreadRecords {
         let [bounded, overwriting, flight] = self.by_kind;
         let (records, overwritten) = merge(bounded, overwriting);
         let (flight, flight_overwritten) = of(flight);
-        Thread { info: self.thread, records, overwritten, flight, flight_overwritten }
+        ThreadRecords { info: self.thread, records, overwritten, flight, flight_overwritten }
     }
 }
 
-fn of(contents: Option<Contents>) -> (Vec<Recovered>, u64) {
+fn of(contents: Option<RingContents>) -> (Vec<RecoveredRecord>, u64) {
     contents.map_or_else(Default::default, |contents| (contents.records, contents.overwritten))
 }
 
@@ -77,9 +77,9 @@ fn of(contents: Option<Contents>) -> (Vec<Recovered>, u64) {
 ///
 /// Also returns how many were overwritten, and before which record.
 fn merge(
-    bounded: Option<Contents>,
-    overwriting: Option<Contents>,
-) -> (Vec<Recovered>, (u64, usize)) {
+    bounded: Option<RingContents>,
+    overwriting: Option<RingContents>,
+) -> (Vec<RecoveredRecord>, (u64, usize)) {
     let (bounded, (others, overwritten)) = (of(bounded).0, of(overwriting));
     let mut records = Vec::with_capacity(bounded.len() + others.len());
     let mut others = others.into_iter().peekable();
@@ -108,10 +108,10 @@ mod tests {
         None,
     );
 
-    fn ring(os_id: u64, purpose: Purpose, mode: RingMode, ticks: &[u64]) -> Contents {
+    fn ring(os_id: u64, purpose: Purpose, mode: RingMode, ticks: &[u64]) -> RingContents {
         let record =
-            |ticks: &u64| Recovered { site: &SITE, header: [0, *ticks], arguments: vec![] };
-        Contents {
+            |ticks: &u64| RecoveredRecord { site: &SITE, header: [0, *ticks], arguments: vec![] };
+        RingContents {
             thread: ThreadInfo { name: "a name".to_owned(), os_id },
             mode,
             purpose,
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    fn ticks(records: &[Recovered]) -> Vec<u64> {
+    fn ticks(records: &[RecoveredRecord]) -> Vec<u64> {
         records.iter().map(|record| record.header[1]).collect()
     }
 

@@ -4,8 +4,8 @@
 //! if there was one. It never waits, and calls only what is async-signal-safe (see
 //! [`signals`](super)).
 //!
-//! INV-1: a [`Target`], which the handler reads, is never freed: a few words for each logger with
-//! this option.
+//! INV-1: a [`HangupTarget`], which the handler reads, is never freed: a few words for each logger
+//! with this option.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -19,7 +19,7 @@ use crate::sync::Arc;
 use crate::sync::statics::Ordering;
 
 /// The part of a logger that the handler uses.
-pub(crate) struct Target {
+pub(crate) struct HangupTarget {
     request: Arc<ReopenRequest>,
     consumer: std::thread::Thread,
     /// The fork generation of the process that installed the handler.
@@ -35,8 +35,8 @@ pub(crate) fn install(request: &Arc<ReopenRequest>, consumer: std::thread::Threa
         return;
     }
     let (request, generation) = (request.clone(), fork::generation());
-    let target = Box::new(Target { request, consumer, generation, previous });
-    let target: &Target = Box::leak(target);
+    let target = Box::new(HangupTarget { request, consumer, generation, previous });
+    let target: &HangupTarget = Box::leak(target);
     // Release: pairs with the acquire load in `target`.
     HANGUP.store(ptr::from_ref(target).cast_mut(), Ordering::Release);
     signal_action::set(libc::SIGHUP, &signal_action::calling(on_hangup, &target.previous));
@@ -51,7 +51,7 @@ pub(crate) fn uninstall() {
     }
 }
 
-fn target() -> Option<&'static Target> {
+fn target() -> Option<&'static HangupTarget> {
     // Acquire: pairs with the release in `install`.
     let target = HANGUP.load(Ordering::Acquire);
     // SAFETY: null, or a leaked box that nobody changes (INV-1).

@@ -34,8 +34,8 @@
 //! The handlers remain loaded even if the program unloads the library
 //! ([`crate::process::stay_loaded`]).
 //!
-//! INV-1: a [`Target`], which handlers read, is never freed. Each logger with such handlers has
-//! one, of some 2 KiB.
+//! INV-1: a [`SignalTarget`], which handlers read, is never freed. Each logger with such handlers
+//! has one, of some 2 KiB.
 
 pub(crate) mod hangup;
 pub(crate) mod standby;
@@ -91,7 +91,7 @@ impl Handled {
 }
 
 /// The part of a logger that its handlers use.
-pub(crate) struct Target {
+pub(crate) struct SignalTarget {
     emergency: Arc<Emergency>,
     consumer: std::thread::Thread,
     standby: Option<std::thread::Thread>,
@@ -134,7 +134,7 @@ pub(crate) fn install(
         return;
     }
     let (emergency, generation) = (emergency.clone(), fork::generation());
-    let target = Box::new(Target {
+    let target = Box::new(SignalTarget {
         emergency,
         consumer,
         standby,
@@ -143,7 +143,7 @@ pub(crate) fn install(
         crashed: AtomicU64::new(0),
         crash_drained: AtomicBool::new(false),
     });
-    let target: &Target = Box::leak(target);
+    let target: &SignalTarget = Box::leak(target);
     // Release: pairs with the acquire load in `target`.
     SIGNALS.store(ptr::from_ref(target).cast_mut(), Ordering::Release);
     for signal in &target.signals {
@@ -182,14 +182,14 @@ fn handler(crash: bool) -> signal_action::Handler {
     if crash { on_crash } else { on_termination }
 }
 
-fn target() -> Option<&'static Target> {
+fn target() -> Option<&'static SignalTarget> {
     // Acquire: pairs with the release in `install`.
     let target = SIGNALS.load(Ordering::Acquire);
     // SAFETY: null, or a leaked box that nobody changes (INV-1).
     unsafe { target.as_ref() }
 }
 
-impl Target {
+impl SignalTarget {
     fn mailbox(&self) -> &Mailbox {
         &self.emergency.mailbox
     }
@@ -311,7 +311,7 @@ extern "C" fn on_termination(number: c_int, info: *mut libc::siginfo_t, context:
     set_errno(saved);
 }
 
-impl Target {
+impl SignalTarget {
     /// Leaves a termination signal with the standby thread. Returns whether the signal is to have
     /// its effect now.
     fn terminate(&self, signal: &Signal, info: *mut libc::siginfo_t) -> bool {

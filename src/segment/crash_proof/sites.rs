@@ -14,7 +14,7 @@ use crate::derived::{self, Owner};
 use crate::format::frame::{self, Kind};
 use crate::format::header::Header;
 use crate::process::fork;
-use crate::process::lock::{Locked, is_at, lock};
+use crate::process::lock::{LockOutcome, is_at, lock};
 use crate::ring::known_sites::key;
 use crate::ring::storage::mapping;
 use crate::segment::Output;
@@ -49,7 +49,7 @@ fn create_locked(place: &Place, process: u32) -> io::Result<(PathBuf, File)> {
         let owner = (process, place.process_start);
         let (path, file) = mapping::create_numbered(&place.directory, owner, EXTENSION)?;
         // Who looks for files that nobody uses may have come before the lock.
-        if lock(&file)? != Locked::Elsewhere && is_at(&file, &path)? {
+        if lock(&file)? != LockOutcome::Elsewhere && is_at(&file, &path)? {
             return Ok((path, file));
         }
     }
@@ -79,7 +79,7 @@ pub(crate) fn remove_unused(directory: &Path, owner: Owner) {
         let runs = mapping::process_start(name.process) == Some(name.start);
         // Where files cannot be locked, another container's process may use it.
         let is_unused = |file: &File| {
-            lock(file).is_ok_and(|locked| locked == Locked::Here)
+            lock(file).is_ok_and(|locked| locked == LockOutcome::Here)
                 && is_at(file, &path).unwrap_or(false)
         };
         if !runs && derived::open(&path, owner).is_ok_and(|file| is_unused(&file)) {
