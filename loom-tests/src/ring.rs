@@ -174,7 +174,7 @@ fn try_log_reserved(producer: &mut RingProducer, words: usize, number: u64) -> b
         // SAFETY: All words have been written, and the header says how many there are.
         unsafe { publisher.publish(next, after, true) };
         // SAFETY: So far they have been published.
-        unsafe { producer.return_unused(behind) };
+        unsafe { producer.return_unused(after) };
         return true;
     }
     // SAFETY: None has been published.

@@ -154,7 +154,7 @@ impl Ring {
     /// Makes a ring for a model.
     #[cfg(kymo_loom)]
     pub fn on_heap(identity: RingIdentity) -> Self {
-        use crate::ring::storage::layout::{Consuming, Entry, StoredAccount};
+        use crate::ring::storage::layout::{Consuming, IndexEntry, StoredAccount};
         let zero = || AtomicU64::new(0);
         let shared = Box::new(RingHeader {
             tail: zero(),
