@@ -9,6 +9,7 @@
 mod place;
 mod tracer;
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
@@ -190,6 +191,18 @@ fn recover(log: &Path) -> Result<Recovery, RecoverError> {
     kymo::recover(log)
 }
 
+/// The system has no `ptrace`, which `qemu-user` has not, or does not allow it, as in some containers.
+fn is_no_tracing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
+}
+
+/// Says that the test does nothing here. What `eprintln!` prints would not be shown.
+fn skip(error: &io::Error) {
+    let what =
+        "tests/steps: SKIPPED: processes cannot be traced here (by ptrace; under qemu-user, never)";
+    writeln!(io::stderr(), "{what}: {error}").unwrap();
+}
+
 /// Each act, stopped before each of its operations, for good or for a time, with a second one that
 /// comes then.
 fn at_each_step(first: Act, goes_on: bool) {
@@ -217,9 +230,10 @@ fn at_each_step(first: Act, goes_on: bool) {
                     continue;
                 }
                 snapshot.restore(&place);
-                let Some(mut process) = Traced::spawn(first.command(&place, 0)) else {
-                    eprintln!("processes cannot be traced here: nothing is tested");
-                    return;
+                let mut process = match Traced::spawn(first.command(&place, 0)) {
+                    Ok(process) => process,
+                    Err(error) if is_no_tracing(&error) => return skip(&error),
+                    Err(error) => panic!("{scene}: {error}"),
                 };
                 let stopped = process.run_to(operation);
                 has_ended = stopped.is_none();

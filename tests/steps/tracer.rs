@@ -33,16 +33,16 @@ pub struct Traced {
 }
 
 impl Traced {
-    /// Starts a program, which is stopped before its first instruction; `None` where the system, or what
-    /// emulates it, cannot do that.
-    pub fn spawn(mut command: Command) -> Option<Self> {
+    /// Starts a program, which is stopped before its first instruction. Fails where the system, or what
+    /// emulates it, does not let processes be traced.
+    pub fn spawn(mut command: Command) -> io::Result<Self> {
         let trace_me = || {
             // SAFETY: no pointers.
             check(unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) })
         };
         // SAFETY: between fork and exec only a system call is made.
         unsafe { command.pre_exec(trace_me) };
-        let process = command.spawn().ok()?.id() as i32;
+        let process = command.spawn()?.id() as i32;
         let traced = Self { process, counts: false, operations: 0, stopped: None, ended: None };
         let (_, status) = wait(process);
         assert!(libc::WIFSTOPPED(status), "{status:x}");
@@ -51,7 +51,7 @@ impl Traced {
         // SAFETY: no pointers.
         check(unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, process, 0, options) }).unwrap();
         resume(process, 0);
-        Some(traced)
+        Ok(traced)
     }
 
     /// Lets it run up to the operation of this number, from 0, and stops it before that; returns what
