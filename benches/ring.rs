@@ -144,7 +144,7 @@ fn push_outlined(recorder: &mut OverwritingProducer, number: u64) -> bool {
 #[inline(never)]
 #[unsafe(no_mangle)]
 fn kymo_ring_overwriting_slot(recorder: &mut OverwritingProducer, number: u64) -> bool {
-    let Some(mut slot) = recorder.reserve_known(WORDS) else { return false };
+    let Some(mut slot) = recorder.reserve(WORDS) else { return false };
     // SAFETY: the slot has as many words as a record.
     unsafe { slot.as_mut_ptr().cast::<[u64; WORDS]>().write(record(number)) };
     // SAFETY: all of them were written.

@@ -20,9 +20,11 @@ mod text;
 
 pub(crate) use eager::prepare as prepare_scratch;
 pub use eager::{Capture, Debugged, Displayed, Shown, debug, display};
+pub(crate) use encode::CUT;
 pub use encode::Encode;
 pub use list::Arguments;
 pub use scalar::{Pointer, PointerArgument};
+pub(crate) use text::boundary;
 
 /// A value that a log statement takes as it is: it is copied into the record, and formatted by the
 /// reader.

@@ -6,8 +6,9 @@ use crate::argument::Sealed;
 use crate::argument::encode::{CUT, MAX_LEN, SHORT_BYTES, copy, put};
 use crate::format::types::Type;
 
-/// The number of bytes of `text`, at most `limit`, that end at a character boundary.
-pub(super) fn boundary(text: &str, limit: usize) -> usize {
+/// Returns the length in bytes of the longest beginning of `text` that has at most `limit` bytes and ends between
+/// two characters.
+pub(crate) fn boundary(text: &str, limit: usize) -> usize {
     let mut end = text.len().min(limit);
     while !text.is_char_boundary(end) {
         end -= 1;

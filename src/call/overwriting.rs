@@ -85,7 +85,7 @@ pub(crate) fn log_slow<L: Arguments>(
     let Some(ring) = producer.overwriting(site.level) else { return false };
     let fit = RecordFit::new(&arguments, ring.longest() * WORD_BYTES);
     let slot = fit.and_then(|fit| {
-        let slot = ring.reserve_known(fit.bytes.div_ceil(WORD_BYTES))?;
+        let slot = ring.reserve(fit.bytes.div_ceil(WORD_BYTES))?;
         Some((fit, slot))
     });
     let Some((fit, mut slot)) = slot else {

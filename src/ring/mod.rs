@@ -1,35 +1,51 @@
-//! A thread's ring: whole records in, whole records out, one producer and one consumer.
+//! A thread's rings: whole records in, whole records out, one producer and one consumer each.
 //!
-//! Two layers. The *storage* (`storage::bounded`) moves words from one half to the other and knows
-//! nothing of records. The *record protocol* above it is in `producer` and `consumer`. What ships is
-//! what loom checks, words aside, which loom does not see.
+//! In come the words of records; out go these words, and the count of what was overwritten. A ring knows
+//! nothing of arguments, of threads, or of the log file.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `storage/` | words in memory or in a file, in two modes: bounded and overwriting |
+//! | `producer`, `consumer` | the record protocol of a bounded ring |
+//! | `cursor` | what a log call needs of its thread's bounded ring, in one cache line |
+//! | `overwriting_rings` | a thread's overwriting rings: that of the log, and the flight recorder |
+//! | `record` | header and time stamp of a record |
+//! | `known_sites` | the call sites that a thread need not write to a file again |
+//!
+//! A bounded ring of 16 words, whose consumer has released 5, and whose next record has 4:
+//!
+//! ```text
+//!   0           5 = head                  13 = tail   16
+//!   | free      | record | record         | filler    |     before
+//!   | record |  | record | record         | filler    |     after: tail = 16 + 4
+//! ```
 //!
 //! The record protocol:
 //!
-//! - A record is a run of 64-bit words. The first is its header: the address of its call site in
-//!   the lower 48 bits, above it in 15 bits its length in bytes, header included. Bit 63 is for
-//!   whoever writes and reads records.
-//! - A record lies in one piece. Where the run of free words up to the ring's end is too short for
-//!   it but the one behind it, at the ring's beginning, is not, it goes there. The rest of the ring
-//!   up to its end is skipped: its first word is a *filler*, a header without a call site whose
-//!   length is that of what is skipped.
-//! - A record and the filler before it are published by one release store of the tail.
+//! - A record is a run of 64-bit words. The first is its header. The lower 48 bits of the header are the
+//!   address of the call site, the 15 bits above are the record's length in bytes, header included. Bit 63
+//!   belongs to the caller.
+//! - A record lies in one piece. If the free words up to the ring's end are too few, and those at its
+//!   beginning are not, the record wraps. A *filler* skips the last words: a header without a call site,
+//!   whose length is that of the words that are skipped.
+//! - One release store of the tail publishes a record and the filler before it.
+//!
+//! loom checks the code that ships, except for the words themselves, which it does not see.
 //!
 //! Invariants, which the safety comments of this folder cite:
 //!
-//! - INV-1: The words from the head to the tail belong to the consumer, the others to the producer.
-//!   Only the producer moves the tail, only the consumer the head, each over words that are its
-//!   own, by a release store; each learns of the other's by an acquire load. So what a half once
-//!   knew to be its own stays so until it gives it away.
+//! - INV-1: The words from the head to the tail belong to the consumer, the others to the producer. Only the
+//!   producer moves the tail and only the consumer the head, each over its own words, by a release store.
+//!   Each learns of the other's by an acquire load. So words that a half knows to be its own stay so until it
+//!   gives them away.
 //! - INV-2: Every word is initialised when the ring is made.
-//! - INV-3: Words that are lent (`RingProducer::reserve_free`) are the producer's own and in one piece. They end
+//! - INV-3: Reserved words (`RingProducer::reserve_free`) are the producer's own and in one piece. They end
 //!   at [`RESERVED_END`] at the latest.
-//! - INV-4: No record is longer than half of the ring, rounded up. So a record finds its place in
-//!   an empty ring wherever head and tail stand; a longer one might wait forever, and is refused
-//!   instead.
+//! - INV-4: No record is longer than half of the ring, rounded up. So an empty ring has room for a record,
+//!   wherever head and tail are. A longer one might wait for ever, and is refused instead.
 //!
-//! Not taken: records split at the wrap, as rtrb's chunks would have it. Every store of an
-//! argument, and the consumer's every load, would have to ask on which side of the wrap it lies.
+//! Not taken: records that are split at the wrap, as rtrb's chunks would have it. Every store of an argument,
+//! and every load of the consumer, would have to ask on which side of the wrap it lies.
 
 pub mod consumer;
 pub(crate) mod cursor;
@@ -62,8 +78,7 @@ pub const MAX_RECORD_WORDS: usize = MAX_RECORD_BYTES / WORD_BYTES;
 /// How many lower bits of a header are the address.
 pub const ADDRESS_BITS: u32 = 48;
 
-/// No words that are lent lie behind this address: who borrows words may add the length of a record to
-/// any.
+/// No reserved words lie past this address. So the length of a record may be added to the address of any.
 pub const RESERVED_END: usize = (usize::MAX - 2 * MAX_RECORD_BYTES) & !(WORD_BYTES - 1);
 
 /// The bits above the address that are the length in bytes.

@@ -1,10 +1,8 @@
-//! The producer's half of the record protocol: reserve, write, publish; and lending the words that
-//! are known to be free to a path that is shorter than this.
+//! The producer's half of a bounded ring: reserve, write, publish.
 //!
-//! A log call usually does not come here. It writes into the words that [`RingProducer::reserve_free`] gave
-//! away, and publishes through the [`Publisher`](crate::ring::storage::bounded::Publisher) that came
-//! with them: is there room, write, one release store. All the rest is here, out of its way:
-//! looking how far the consumer has come, skipping to the ring's beginning, refusing.
+//! A log call usually does not come here. It writes into words that [`RingProducer::reserve_free`] reserved for
+//! many records, and publishes with their [`Publisher`]: one comparison, the stores, one release store. The rest
+//! is here: look how far the consumer has come, wrap, refuse.
 //!
 //! See `ring` for the invariants.
 
@@ -18,32 +16,32 @@ use crate::ring::storage::bounded::{BoundedWriter, Publisher, Run, SPARE_WORDS};
 #[derive(Debug)]
 pub struct RingProducer {
     writer: BoundedWriter,
-    /// Where the words begin that are lent, if any are.
-    lent: Option<*mut u64>,
+    /// Where the reserved words begin, if any are reserved.
+    reserved: Option<*mut u64>,
 }
 
-// SAFETY: `lent` is an address among words that are the producer's alone (INV-1), whichever thread
+// SAFETY: `reserved` is an address among words that are the producer's alone (INV-1), whichever thread
 // it is on.
 unsafe impl Send for RingProducer {}
 
-/// Why a record got no room.
+/// Why a ring refuses a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no room for it now.
+    /// There is no room now.
     Full,
-    /// There will never be: it is longer than [`RingProducer::longest`].
+    /// There will never be room: the record is longer than [`RingProducer::longest`].
     TooLong,
 }
 
-/// Where a record goes.
+/// Free words for a record.
 struct Opening {
     start: *mut u64,
-    /// The free run up to the ring's end, if that is too short for it. (It is not empty: where it is,
-    /// nothing is free.)
+    /// The free run up to the ring's end, if the record wraps because that is too short. It is not empty: if it
+    /// were, nothing would be free.
     skipped: Option<Run>,
 }
 
-/// Makes a run one that the consumer skips.
+/// Writes a filler, so that the consumer skips a run.
 ///
 /// # Safety
 ///
@@ -55,43 +53,44 @@ unsafe fn write_filler(run: Run) {
     unsafe { run.start.write(crate::ring::filler(run.words)) };
 }
 
-/// Words that are lent.
+/// Words that are reserved for records to come.
 #[derive(Clone, Copy, Debug)]
 pub struct ReservedWords {
-    /// Where they begin: where the next record goes.
+    /// The address of the next record: their first word.
     pub next: *mut u64,
-    /// Where they end. Of records of at most [`MAX_RECORD_WORDS`], only those fit that the ring takes.
+    /// The address past their last word. A record that fits, and is at most [`MAX_RECORD_WORDS`] long, is one that
+    /// the ring takes.
     pub end: *mut u64,
-    /// What shows records in them to the consumer.
+    /// Shows records in them to the consumer.
     pub publisher: Publisher,
 }
 
 impl RingProducer {
     pub(super) fn new(writer: BoundedWriter) -> Self {
-        Self { writer, lent: None }
+        Self { writer, reserved: None }
     }
 
-    /// Lends the words from the tail on that are known to be free, in one piece, which may be none.
-    /// Records may be written there, one behind the other, and published, until
+    /// Reserves the words from the tail on that are known to be free, in one piece, which may be empty.
+    /// Records may be written there, one after the other, and published, until
     /// [`return_unused`](Self::return_unused).
     pub fn reserve_free(&mut self) -> ReservedWords {
         let [Run { start, words }, _] = self.writer.free();
-        // INV-4: who borrows does not ask how long a record may be.
+        // INV-4: callers do not ask how long a record may be.
         let words =
             if self.longest() < MAX_RECORD_WORDS { words.min(self.longest()) } else { words };
         let end = start.wrapping_add(words);
         // INV-3: no system puts a heap there.
         assert!(end.addr() <= RESERVED_END, "the end of the address space");
-        self.lent = Some(start);
+        self.reserved = Some(start);
         ReservedWords { next: start, end, publisher: self.writer.publisher() }
     }
 
-    /// Moves the tail to the ring's beginning if there is room for a record of this many words, but
-    /// not up to the ring's end. The rest of the ring is skipped.
+    /// Wraps if a record of this many words needs it: if there is room at the ring's beginning, and none up to
+    /// its end.
     ///
     /// # Panics
     ///
-    /// When words are lent.
+    /// If words are reserved.
     pub fn wrap_for(&mut self, words: usize) {
         if let Ok(Opening { skipped: Some(skipped), .. }) = self.place(words) {
             // SAFETY: it is free, and not empty: see `Opening`.
@@ -101,38 +100,37 @@ impl RingProducer {
         }
     }
 
-    /// Takes the words back that were lent, of which those before `next` have been published. To be
-    /// called before anything else is.
+    /// Returns the reserved words that are not used. Those before `next` have been published. No other method
+    /// may be called before this one.
     ///
     /// # Safety
     ///
-    /// `next` is the address behind the last record that was published in them, or their beginning.
+    /// `next` is the address past the last record that was published in them, or their beginning.
     pub unsafe fn return_unused(&mut self, next: *mut u64) {
-        if let Some(start) = self.lent.take() {
+        if let Some(start) = self.reserved.take() {
             let words = (next.addr() - start.addr()) / WORD_BYTES;
             // SAFETY: so many words were free, and have been published: the caller's promise.
             unsafe { self.writer.advance(words) };
         }
     }
 
-    /// Whether words are lent.
+    /// Whether words are reserved.
     pub fn has_reserved(&self) -> bool {
-        self.lent.is_some()
+        self.reserved.is_some()
     }
 
     /// Finds room for a record of this many words, in one piece: from the tail on or, if the ring's
     /// end is in the way, at its beginning. Looks how far the consumer has come.
     ///
-    /// Of a slot that is dropped instead of published nothing remains: the next reservation may get
-    /// the same words.
+    /// A slot that is dropped instead of published leaves nothing: the next reservation may get these words.
     ///
     /// # Errors
     ///
-    /// Why there is none.
+    /// If there is no room now, or never will be.
     ///
     /// # Panics
     ///
-    /// When words are lent.
+    /// If words are reserved.
     pub fn reserve(&mut self, words: usize) -> Result<Slot<'_>, Refusal> {
         let Opening { start, skipped } = self.place(words)?;
         let mut commit = words;
@@ -149,17 +147,17 @@ impl RingProducer {
         Ok(Slot { writer: &mut self.writer, start, commit })
     }
 
-    /// Finds the place for a record of this many words.
+    /// Finds free words for a record.
     fn place(&mut self, words: usize) -> Result<Opening, Refusal> {
-        assert!(self.lent.is_none(), "words are lent");
+        assert!(self.reserved.is_none(), "words are reserved");
         if words > self.longest() {
             return Err(Refusal::TooLong);
         }
-        let [ahead, beginning] = self.writer.free();
-        if words <= ahead.words {
-            Ok(Opening { start: ahead.start, skipped: None })
+        let [to_end, beginning] = self.writer.free();
+        if words <= to_end.words {
+            Ok(Opening { start: to_end.start, skipped: None })
         } else if words <= beginning.words {
-            Ok(Opening { start: beginning.start, skipped: Some(ahead) })
+            Ok(Opening { start: beginning.start, skipped: Some(to_end) })
         } else {
             Err(Refusal::Full)
         }
@@ -167,9 +165,9 @@ impl RingProducer {
 
     /// Whether the consumer has consumed all that was published.
     pub fn is_drained(&mut self) -> bool {
-        assert!(self.lent.is_none(), "words are lent");
-        let [ahead, beginning] = self.writer.free();
-        (ahead.words + beginning.words) as u64 == self.capacity() as u64 - SPARE_WORDS
+        assert!(self.reserved.is_none(), "words are reserved");
+        let [to_end, beginning] = self.writer.free();
+        (to_end.words + beginning.words) as u64 == self.capacity() as u64 - SPARE_WORDS
     }
 
     /// The longest record in words that this ring takes, however empty (INV-4).

@@ -1,43 +1,37 @@
-//! A record as it stands in a ring: two words of header, then the arguments, in whole words.
+//! A record in a ring: two words of header, then the arguments, in whole words.
 //!
 //! The first word is the header of `ring`: the call site's address, and the length in bytes, whose
 //! highest bit says that the last argument was cut. The second word is the time stamp.
 
 use std::ptr;
 
+use crate::argument::CUT;
 use crate::ring::{self, ADDRESS_BITS, MARK};
 use crate::statement::call_site::CallSite;
 
 /// The length of the header in bytes.
 pub(crate) const HEADER_BYTES: usize = 16;
 
-/// The bit of the length that says that the last argument was cut.
-pub(crate) const CUT: u16 = 1 << 15;
-
+// The bit of a length that says that an argument was cut is also that of a header's length.
 const _: () = assert!((CUT as u64) << ADDRESS_BITS == MARK);
 
 /// Writes the first word of a record.
 ///
-/// `length` is the record's length in bytes, and [`CUT`] where that is to be said.
+/// `length` is the record's length in bytes, with [`CUT`] if the last argument was cut.
 ///
 /// # Safety
 /// `to` is valid for writes, and aligned to 8.
 #[inline(always)]
 pub(crate) unsafe fn write_first_word(to: *mut u8, site: &'static CallSite, length: u16) {
     let address = ptr::from_ref(site).expose_provenance() as u64;
-    if cfg!(target_endian = "little") {
-        // The address fits into 48 bits (INV-2 of `call::fast`). Two stores take an instruction less than
-        // to put the word together.
-        // SAFETY: the caller's promise.
-        unsafe { to.cast::<u64>().write(address) };
-        // SAFETY: within the same word.
-        let to = unsafe { to.add(ADDRESS_BITS as usize / 8) };
-        // SAFETY: as above; 6 is a multiple of 2.
-        unsafe { to.cast::<u16>().write(length) };
-    } else {
-        // SAFETY: the caller's promise.
-        unsafe { to.cast::<u64>().write(address | u64::from(length) << ADDRESS_BITS) };
-    }
+    // The address fits into 48 bits (INV-2 of `call::fast`). Two stores, of which the second writes the upper
+    // 16 bits, take an instruction less than to put the word together.
+    // SAFETY: the caller's promise.
+    unsafe { to.cast::<u64>().write(address) };
+    // SAFETY: within the same word.
+    let to = unsafe { to.add(ADDRESS_BITS as usize / 8) };
+    // SAFETY: as above; 6 is a multiple of 2.
+    unsafe { to.cast::<u16>().write(length) };
 }
 
 /// The time stamp in the words of a record.
@@ -57,7 +51,7 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Takes the words of a record apart.
+    /// Reads the words of a record.
     ///
     /// # Safety
     /// `words` is a record as `call` writes it, and its call site's code has not been unloaded.

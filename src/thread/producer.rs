@@ -91,8 +91,8 @@ impl Producer {
         }
     }
 
-    /// Lends the cursor, which has been taken with this next address, what has become free meanwhile,
-    /// and lets calls use it. Whether there is room for a record of so many bytes now.
+    /// Reserves what has become free, for a cursor that is claimed and has this next address, and releases the
+    /// cursor. Returns whether there is room for a record of so many bytes now.
     pub(crate) fn refill(&mut self, next: *mut u64, bytes: usize) -> bool {
         // SAFETY: INV-2 of `cursor`.
         unsafe { self.ring.return_unused(next) };
@@ -102,7 +102,7 @@ impl Producer {
         reserved.end.addr() - reserved.next.addr() >= bytes
     }
 
-    /// Lends the cursor what is free of the ring, and lets calls use it.
+    /// Reserves what is free of the ring, and releases the cursor.
     pub(crate) fn release_cursor(&mut self) {
         let cursor = &self.state.cursor;
         if cursor.has_fast_levels() {
@@ -112,10 +112,10 @@ impl Producer {
         }
     }
 
-    /// Takes the cursor, and takes back what it was lent.
+    /// Claims the cursor, and returns the reserved words that are not used.
     pub(crate) fn claim_cursor(&mut self) {
         if let Some(next) = self.state.cursor.claim_next() {
-            // SAFETY: INV-2 of `cursor`. Where nothing was lent, nothing is taken back.
+            // SAFETY: INV-2 of `cursor`. If no words are reserved, none are returned.
             unsafe { self.ring.return_unused(next) };
         }
     }

@@ -1,13 +1,11 @@
 //! Checks whether words from a ring file can be a record: the bytes may be anything.
 #![forbid(unsafe_code)]
 
+use crate::argument::CUT;
 use crate::format::types::Type;
 use crate::ring;
 use crate::ring::record::HEADER_BYTES;
 use crate::statement::call_site::CallSite;
-
-/// The bit of a length that says that the value was cut.
-const CUT: u16 = 1 << 15;
 
 /// The arguments of a record, as they were in memory.
 pub(crate) fn arguments(record: &[u64]) -> Option<Vec<u8>> {

@@ -5,6 +5,7 @@
 
 use std::mem::offset_of;
 
+use crate::argument::boundary;
 use crate::format::frame;
 use crate::format::header::ClockSource;
 use crate::ring::WORD_BYTES;
@@ -116,7 +117,7 @@ impl RingIdentity {
         copy.extend_from_slice(&self.capacity_words.to_le_bytes());
         copy.extend_from_slice(&self.block_words().to_le_bytes());
         let name = &self.thread_name;
-        let name = &name.as_bytes()[..whole_characters(name, MAX_NAME_BYTES)];
+        let name = &name.as_bytes()[..boundary(name, MAX_NAME_BYTES)];
         copy.extend([self.mode as u8, self.clock_source as u8, self.purpose as u8]);
         copy.push(name.len() as u8);
         copy.extend_from_slice(&self.process.to_le_bytes());
@@ -326,9 +327,4 @@ fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut part = [0; N];
     part.copy_from_slice(&bytes[at..at + N]);
     part
-}
-
-/// The longest length of at most `most` bytes that ends between two characters.
-fn whole_characters(text: &str, most: usize) -> usize {
-    (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
 }

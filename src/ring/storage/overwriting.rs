@@ -202,22 +202,12 @@ impl OverwritingProducer {
     /// Finds room for a record of this many words, as the other rings' producers do: there always
     /// is. The record is made in a buffer, and moved from there when it is published.
     #[inline(always)]
-    pub fn reserve_known(&mut self, words: usize) -> Option<OverwritingSlot<'_>> {
+    pub fn reserve(&mut self, words: usize) -> Option<OverwritingSlot<'_>> {
         if words > self.scratch.len() {
             None
         } else {
             Some(OverwritingSlot { recorder: self, words })
         }
-    }
-
-    /// As [`reserve_known`](Self::reserve_known), but says what is wrong.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::TooLong`], never [`Refusal::Full`].
-    #[cold]
-    pub fn reserve(&mut self, words: usize) -> Result<OverwritingSlot<'_>, Refusal> {
-        self.reserve_known(words).ok_or(Refusal::TooLong)
     }
 
     /// The longest record in words that this ring takes: a quarter of it, at most.
@@ -344,7 +334,7 @@ impl OverwritingSlot<'_> {
     pub unsafe fn publish(self, class: usize) {
         let Self { recorder, words } = self;
         let scratch = recorder.scratch.as_ptr();
-        // SAFETY: the scratch buffer has that many words (`reserve_known`), and pushing does not
+        // SAFETY: the scratch buffer has that many words (`reserve`), and pushing does not
         // touch it.
         let record = unsafe { std::slice::from_raw_parts(scratch, words) };
         if !recorder.push_known(record, class) {

@@ -3,12 +3,10 @@
 //! What that takes for a call site is worked out once, as a short list of steps over the bytes of
 //! the record. The forms are specified in `argument::encode` (ring) and in `docs/format.md` (file).
 
+use crate::argument::CUT;
 use crate::format::types::Type;
 use crate::format::varint;
 use crate::segment::writer::staging::Room;
-
-/// The bit of a ring's length that says that the value was cut.
-const CUT: u16 = 1 << 15;
 
 /// One step of a plan.
 #[derive(Clone, Copy, Debug)]

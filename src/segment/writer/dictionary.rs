@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ptr;
 
+use crate::argument::boundary;
 use crate::format::MAX_TEXT_BYTES;
 use crate::format::frame::{Kind, put_str};
 use crate::format::varint;
@@ -138,9 +139,5 @@ pub(crate) fn put_call_site(out: &mut Vec<u8>, number: u64, site: &CallSite) {
 /// The beginning of a text that is longer than any sensible one, so that the frame does not become
 /// too long. (A format string that long does not compile.)
 pub(crate) fn clip(text: &str) -> &str {
-    let mut end = text.len().min(MAX_TEXT_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    &text[..boundary(text, MAX_TEXT_BYTES)]
 }
