@@ -69,7 +69,7 @@ fn numbers(log: &Path) -> Result<u64, Box<dyn Error>> {
         let Event::Record(record) = event else { continue };
         if let Some(Value::U64(number)) = record.argument("number") {
             if number != last + 1 {
-                return Err(format!("{number} stands behind {last}").into());
+                return Err(format!("{number} follows {last}").into());
             }
             last = number;
         }

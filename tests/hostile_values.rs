@@ -77,7 +77,7 @@ proptest! {
         prop_assert!(parsed.is_ok(), "{}", out);
         let template = Template::parse("{} {0:?} {0:#?} {0:#012.3x?}", &["x"]).expect("a template");
         template.render(&[value], &mut out);
-        // With the bytes behind the value gone it decodes all the same.
+        // Without the bytes after the value it decodes all the same.
         let own = &bytes[..bytes.len() - decoded.len()];
         let again = ty.decode(&mut &own[..]);
         prop_assert!(again.is_ok());

@@ -461,7 +461,7 @@ fn each_clock_gives_the_time_at_which_it_was_logged() {
         info!("first");
         assert!(logger.flush());
         let before = now();
-        // What the coarse clock is behind by its idle sleep, the others may be by rounding.
+        // The coarse clock may lag by its idle sleep, the others by rounding.
         thread::sleep(Duration::from_millis(100));
         info!("second");
         let after = now();

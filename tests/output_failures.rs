@@ -167,7 +167,7 @@ impl Found {
                     let number = text.rsplit(' ').next().unwrap().parse().unwrap();
                     let name = record.thread().name().to_owned();
                     let numbers = found.records.entry(name).or_default();
-                    assert!(numbers.last() < Some(&number), "{number} behind {:?}", numbers.last());
+                    assert!(numbers.last() < Some(&number), "{number} after {:?}", numbers.last());
                     numbers.push(number);
                 }
                 Event::Drops(drops) if drops.thread.name() == "kymo" => {
@@ -225,7 +225,7 @@ fn cut(path: &Path, length: u64) {
     File::options().write(true).open(path).unwrap().set_len(length).unwrap();
 }
 
-/// Does what a fault of the program's own does: writes behind the end of a file that it has mapped.
+/// Does what a fault of the program does: writes past the end of a file that it has mapped.
 fn fault(place: &Path) {
     let path = place.join("of the program");
     fs::write(&path, [0; 8192]).unwrap();
@@ -246,7 +246,7 @@ fn fault(place: &Path) {
 mod story {
     use super::*;
 
-    /// Logs until `fill` has made the output fail, then while it fails, and behind that.
+    /// Logs until `fill` has made the output fail, then while it fails, and after that.
     fn full_for_a_while(path: &Path, full: impl FnOnce(), free: impl FnOnce()) -> (Report, Found) {
         let logger = builder(path).start().unwrap();
         let mut source = Source { number: 0 };
@@ -377,7 +377,7 @@ mod story {
 
     pub fn a_file_that_others_cut_goes_on(place: &Path) {
         let path = place.join("app.kymo");
-        // Of some 900,000 bytes: all, the header, between two frames or within one, behind all that
+        // Of some 900,000 bytes: all, the header, between two frames or within one, after all that
         // was written, and in the windows to come.
         for length in [0, 1, 100, 4_096, 300_000, 299_999, 1_500_000, 4_000_000] {
             let logger = builder(&path).overwrite(true).start().unwrap();
@@ -571,7 +571,7 @@ mod story {
         // SAFETY: a handler of the right type, which calls nothing that a handler must not.
         unsafe { libc::signal(libc::SIGBUS, own as libc::sighandler_t) };
         survive_a_cut(&place.join("app.kymo"));
-        // Another logger, one behind the other.
+        // Another logger, after the first.
         survive_a_cut(&place.join("app.kymo"));
         fault(place);
         panic!("the program's own handler was not called");

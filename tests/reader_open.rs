@@ -63,7 +63,7 @@ fn a_snapshot_of_a_file_that_is_written_ends_where_its_writer_had_committed() {
     let path = dir.path().join("a.kymo");
     let mut file = sample();
     file.set_committed(file.frames[7].0 as u64);
-    // What the writer is at behind that is half done.
+    // Past that, a write is unfinished.
     let half = file.frames[8].0 + 4;
     file.bytes[half] ^= 1;
     fs::write(&path, &file.bytes).expect("room");

@@ -21,7 +21,7 @@ fn times(outcome: &Outcome) -> Vec<i64> {
 fn by_time_a_late_record_is_handed_out_when_it_is_met_and_counted() {
     let outcome = by(Order::Time, &sample().bytes);
     assert_eq!(times(&outcome), [5, 10, 20, 30, 41, 45, 50, 62, 70, 80]);
-    assert_eq!(outcome.report.late, 1, "62 stands behind the watermark of 65");
+    assert_eq!(outcome.report.late, 1, "62 follows the watermark of 65");
     assert_eq!(outcome.report.disordered, 0, "but 70 had not been handed out yet");
 
     let mut file = Segment::new(1);
@@ -66,7 +66,7 @@ fn within_a_thread_the_order_is_that_of_the_file_whatever_the_ticks() {
     }
 }
 
-/// What a reader hands out, one behind the other: a record's block, a gap's place, or a damage's
+/// The events of a reader in order: a record's block, a gap's place, or a damage's
 /// (with what has no place left out).
 #[derive(Debug, PartialEq)]
 enum Seen {
@@ -219,7 +219,7 @@ fn a_reader_can_move_to_another_thread() {
 }
 
 proptest! {
-    /// Damage comes before the gap that it left, and behind what was read before it, unless such a
+    /// Damage comes before the gap that it left, and after what was read before it, unless such a
     /// gap comes first.
     #[test]
     fn damage_comes_before_its_gap_and_behind_what_stands_before_it(
@@ -236,14 +236,14 @@ proptest! {
         for order in [Order::Time, Order::Exact] {
             let seen = seen(order, &file.bytes);
             for (n, one) in seen.iter().enumerate() {
-                let behind = &seen[n + 1..];
+                let following = &seen[n + 1..];
                 match one {
-                    Seen::Gap(place) => for other in behind {
+                    Seen::Gap(place) => for other in following {
                         let earlier = matches!(other, Seen::Damage(other) if other < place);
                         prop_assert!(!earlier, "{:?}", seen);
                     },
-                    Seen::Damage(place) if !matches!(behind.first(), Some(Seen::Gap(_))) => {
-                        for other in behind.iter().take_while(|it| !matches!(it, Seen::Gap(_))) {
+                    Seen::Damage(place) if !matches!(following.first(), Some(Seen::Gap(_))) => {
+                        for other in following.iter().take_while(|it| !matches!(it, Seen::Gap(_))) {
                             let earlier = matches!(other, Seen::Record(other) if other < place);
                             prop_assert!(!earlier, "{:?}", seen);
                         }

@@ -1,7 +1,7 @@
 //! A signal handler that logs, wherever it interrupts a log call of its own thread: no record is
 //! torn, lost or written twice.
 //!
-//! The processor's trap flag stops a program behind each instruction with a signal. So a handler can
+//! The processor's trap flag stops a program after each instruction with a signal. So a handler can
 //! log at each of these places, one after the other, instead of by chance.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
@@ -14,7 +14,7 @@ use logged::Turn;
 
 /// How many instructions were stepped over since the flag was set.
 static STEPS: AtomicU64 = AtomicU64::new(0);
-/// Behind which one the handler logs.
+/// The number of the instruction after which the handler logs.
 static PLACE: AtomicU64 = AtomicU64::new(0);
 /// The number of the call that is interrupted.
 static CALL: AtomicU64 = AtomicU64::new(0);
@@ -38,11 +38,11 @@ fn install() {
     assert_eq!(result, 0);
 }
 
-/// Has `call` interrupted behind its instruction number `place`. Returns how many it has.
+/// Interrupts `call` after its instruction number `place`. Returns how many instructions it has.
 fn interrupted(place: u64, call: impl FnOnce()) -> u64 {
     STEPS.store(0, Ordering::Relaxed);
     PLACE.store(place, Ordering::Relaxed);
-    // SAFETY: sets the trap flag: a signal, which has a handler, comes behind each instruction.
+    // SAFETY: sets the trap flag: a signal, which has a handler, follows each instruction.
     unsafe { std::arch::asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
     call();
     // SAFETY: clears it again.

@@ -29,7 +29,7 @@ fn ticked_seconds(task: &Path) -> Option<f64> {
     /// `USER_HZ`, which is 100 on all common systems.
     const TICKS_PER_SECOND: f64 = 100.0;
     let text = fs::read_to_string(task.join("stat")).ok()?;
-    // The name stands in parentheses and may contain anything; behind it the state, and 10 fields
+    // The name is in parentheses and may contain anything; after it follow the state, and 10 fields
     // on the times.
     let fields = text.rsplit_once(')')?.1.split_whitespace().skip(11).take(2);
     let ticks = fields.map(str::parse::<u64>).sum::<Result<u64, _>>().ok()?;

@@ -6,7 +6,7 @@ use kymo_bench::values::{name, price};
 /// A function that runs one log statement.
 pub type Statement = fn(u64);
 
-/// Calls a macro with the digits 0 to 9, behind what is given.
+/// Calls a macro with the given tokens followed by each digit from 0 to 9.
 macro_rules! digits {
     ($each:ident $($given:tt)*) => {
         [

@@ -155,7 +155,7 @@ impl Stage {
         }
     }
 
-    /// What the statistics say cannot be more than was logged. Behind a flush they are exact for
+    /// The statistics cannot count more than was logged. After a flush they are exact for
     /// the thread, which logged so much to its only logger.
     pub fn check_statistics(&self, flushed: Option<u64>) {
         let Ok(logger) = self.logger.try_read() else { return };
@@ -173,7 +173,7 @@ impl Stage {
         if let (Some(own), Some(logged), 1) = (own, flushed, self.configuration.sessions)
             && own.account.logged() != logged
         {
-            wrong(&format!("statistics behind a flush: {logged} records are {:?}", own.account));
+            wrong(&format!("statistics after a flush: {logged} records are {:?}", own.account));
         }
     }
 

@@ -10,7 +10,7 @@ pub type Massive = Eight<Eight<Eight<u128>>>;
 
 type Eight<T> = (T, T, T, T, T, T, T, T);
 
-/// What a record says behind its numbers.
+/// The text of a record after its numbers.
 #[derive(Clone, Debug)]
 pub enum Payload {
     Nothing,

@@ -22,7 +22,7 @@ pub const HOOK: u64 = 0;
 /// The counters. All zero at first; each has one writer.
 #[repr(C)]
 pub struct Shared {
-    /// Whether `unlogged` is final: all threads have ended behind the last logger.
+    /// Whether `unlogged` is final: all threads have ended after the last logger.
     pub settled: Counter,
     /// Whether all threads had ended before the last logger did.
     pub quiet: Counter,

@@ -91,7 +91,7 @@ impl Case<'_> {
             Ok(log) => log,
             Err(error) => {
                 let excused = match self.of.fault {
-                    // Nobody looks whether it is there behind the end.
+                    // After the end, nobody checks whether it is there.
                     Some(Fault::Remove { .. }) => is_touched && !path.exists() || !is_closed,
                     Some(Fault::Cut { .. }) => is_touched,
                     _ => false,
@@ -184,7 +184,7 @@ impl Case<'_> {
                 let before = &mut numbers[index(entry.level)];
                 if previous >= Some(entry.total) || *before >= Some(entry.number) {
                     self.verdict.wrong.push(format!(
-                        "session {number}, {thread}: {entry:?} behind {previous:?}, {before:?}"
+                        "session {number}, {thread}: {entry:?} after {previous:?}, {before:?}"
                     ));
                     break;
                 }

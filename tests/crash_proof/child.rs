@@ -329,7 +329,7 @@ fn stop_consumer(builder: Builder, dir: &Path) -> Builder {
 /// How long the flight recorder's rings are.
 pub const ROUND_BYTES: usize = 32 << 10;
 
-/// Behind which number there is a dump.
+/// The record number after which there is a dump.
 pub const DUMP_AT: u64 = 1_000;
 
 /// One record, of the flight recorder but for each hundredth.

@@ -25,7 +25,7 @@ fn a_damaged_ring_is_named_and_kept_and_the_others_are_recovered() {
     let dir = scratch();
     let (rings, counters) = killed(dir.path());
     assert!(rings.len() >= THREADS);
-    // One is cut in its header, one behind it, and one has lost half of its words.
+    // One is truncated in its header, one after it, and one has lost half of its words.
     let cut = |path: &Path, bytes| File::options().write(true).open(path).unwrap().set_len(bytes);
     cut(&rings[0], 1100).unwrap();
     cut(&rings[1], 5_000).unwrap();

@@ -211,7 +211,7 @@ fn a_recovery_that_is_repeated_recovers_nothing_twice() {
     assert!(files_in(&rings).is_empty());
 }
 
-/// A logger that ends in order leaves nothing behind; a log that is being written is left alone.
+/// A logger that ends cleanly leaves no other files; a log that is being written is left alone.
 #[test]
 fn a_logger_that_ends_in_order_leaves_no_files() {
     use std::os::unix::fs::PermissionsExt;

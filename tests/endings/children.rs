@@ -144,7 +144,7 @@ pub const ALL: &[Named] = &[
     ("abort", || crash(|| std::process::abort())),
     ("panic_abort", || {
         crash(|| {
-            // What `panic = "abort"` does behind the hook.
+            // What `panic = "abort"` does after the hook.
             std::panic::set_hook(Box::new(|_| std::process::abort()));
             panic!("as it should be");
         });

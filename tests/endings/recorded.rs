@@ -69,7 +69,7 @@ fn while_others_log() {
         assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{output:?}");
         let log = read_by(&dir.log(), Order::Exact);
         assert_eq!(log.threads["main"].len(), 10_000, "what the crashing thread logged");
-        // Of the others the newest are there, one behind the other.
+        // Of the others the newest are there, in order.
         for (name, found) in &log.threads {
             assert!(found.is_sorted(), "{name}");
             let recorded: Vec<_> = found.iter().filter(|number| *number % 3 != 0).collect();

@@ -1,6 +1,6 @@
 //! A call in a tight loop: batches that fit into the ring, which is drained in between, untimed.
 //!
-//! Each batch is followed by one of bare counter reads in a loop of the same shape. Behind them all
+//! Each batch is followed by one of bare counter reads in a loop of the same shape. After them all
 //! a batch more, whose instructions the processor counts, where it does.
 
 use std::time::Duration;

@@ -53,7 +53,7 @@ pub trait Subject: Sized + Sync {
     where
         Self: 's;
 
-    /// The name of the thread that does the work behind the calls, if there is one.
+    /// The name of the thread that does the work for the calls, if there is one.
     const CONSUMER: Option<&'static str>;
 
     fn start(setup: &Setup) -> Result<Self>;

@@ -22,9 +22,9 @@ use kymo_query::Reference;
 
 /// Prints the records of log files, several files merged by time.
 ///
-/// What was dropped or damaged is shown in its place: in text as a line with `--` in place of a
-/// level, in JSON, logfmt and CSV with a key or column `event`. A file that is still being written
-/// is printed as far as it was written when the command began.
+/// Drops and damage are shown in their places: in text as a line with `--` in place of a level, in
+/// JSON, logfmt and CSV with a key or column `event`. A file that is still being written is printed
+/// as it was when the command began.
 #[derive(Args)]
 #[command(after_help = outcome::HELP)]
 pub struct Cat {
@@ -57,7 +57,7 @@ enum Order {
     /// By time, in one pass: a record that reached the file late may follow younger ones
     #[default]
     Time,
-    /// As they stand in the file
+    /// The order of the file
     Written,
     /// By time without exception, holding the whole file in memory
     Exact,
@@ -116,7 +116,7 @@ impl Cat {
         };
         match printed {
             Ok(printed) => outcome.add(printed),
-            // Nobody wants to know the rest, which was not read either.
+            // Standard output is closed: the rest is not read, and not judged.
             Err(Closed(closed)) => {
                 outcome.add(closed);
                 return outcome;

@@ -82,7 +82,7 @@ impl Export {
         let mut destination = Destination::open(&self.out, self.force, &self.files)?;
         let options = || filter.push_down(Options::new().order(Order::Time));
         let mut inputs = Inputs::open(&self.files, options, &mut outcome);
-        // A result with nothing in it would only look like one.
+        // An empty result would look like a valid one.
         if inputs.names.is_empty() {
             return Ok(outcome);
         }

@@ -1,4 +1,4 @@
-//! `kymo fields`: what one can ask for by name.
+//! `kymo fields`: lists the names that filters and patterns can use.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,8 +15,8 @@ use crate::output::{Closed, Output};
 
 /// Lists the arguments of the statements in log files, with their types.
 ///
-/// For --where and patterns. An argument without a name is listed by its position. Then the targets,
-/// the threads and the source files.
+/// These are the names for --where and patterns. An argument without a name is listed by its position.
+/// Then the targets, the threads and the source files follow.
 #[derive(Args)]
 #[command(after_help = outcome::HELP)]
 pub struct Fields {

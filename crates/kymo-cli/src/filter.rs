@@ -1,4 +1,4 @@
-//! The options that say which records are wanted.
+//! The options that choose records.
 
 use clap::Args;
 use kymo_query::{Catalog, Criteria, Expression, Filter, Place, Point, Reference, ThreadName};
@@ -7,7 +7,7 @@ use regex::Regex;
 
 use crate::outcome::complain;
 
-/// The options that say which records are wanted.
+/// The options that choose records.
 #[derive(Args)]
 #[group(skip)]
 #[command(next_help_heading = "Filters")]
@@ -24,8 +24,8 @@ pub struct FilterArguments {
     #[arg(long, value_name = "NAME|NUMBER")]
     thread: Vec<ThreadName>,
 
-    /// Records from this time on: RFC 3339, a date, 10:30, today, yesterday, seconds since 1970, or how long
-    /// ago (-5m)
+    /// Records from this time on: RFC 3339, a date, 10:30, today, yesterday, seconds since 1970, or a
+    /// time ago (-5m)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<Point>,
 
@@ -37,7 +37,7 @@ pub struct FilterArguments {
     #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     grep: Option<Regex>,
 
-    /// Records logged there: the end of the source file's path, and the line; may be given several
+    /// Records of this place: the end of the source file's path, and the line; may be given several
     /// times
     #[arg(long, value_name = "FILE[:LINE]")]
     at: Vec<Place>,
@@ -47,17 +47,16 @@ pub struct FilterArguments {
     /// Operands are arguments (`px`, `arg.px`, or `[0]` by position), `level`, `time`, `target`,
     /// `thread`, `file`, `line`, `message`, and values: 100, 0xff, 99.5, "text", 5ms, true.
     /// Operators are == != < <= > >=, `contains`, `matches` "REGEX", `is none`, `is not none`, `not`,
-    /// `and`, `or`, ( ). A level is the greater the more urgent it is (`level >= warn`), a time is as
-    /// for --since (`time > "-5m"`).
+    /// `and`, `or`, ( ). More urgent levels are greater (`level >= warn`). A time is written as for
+    /// --since (`time > "-5m"`).
     ///
-    /// As in SQL, a test of an argument that is none, or that a record does not have, is neither true
-    /// nor false, and neither is its `not`: both `px != 0` and `not px == 0` choose records that have
-    /// a px, and `px is none` those that have none there. So no record is shown for a value that it
-    /// does not have.
+    /// As in SQL, a test of an argument that is none, or that a record lacks, is neither true nor
+    /// false, and neither is its `not`. So `px != 0` and `not px == 0` choose only records that have
+    /// a px. `px is none` chooses records whose px is none.
     #[arg(long = "where", value_name = "EXPRESSION", allow_hyphen_values = true)]
     expression: Option<Expression>,
 
-    /// Hide what was dropped, lost or damaged
+    /// Hide marks of dropped, lost or damaged records
     #[arg(long)]
     no_marks: bool,
 }
@@ -80,7 +79,7 @@ impl FilterArguments {
     }
 }
 
-/// Says what is asked for in `filter`, and by `others`, that is nowhere in the files.
+/// Complains about names in `filter`, and those of `others`, that are not in the files.
 pub fn complain_about_names<'r>(
     filter: &Filter,
     readers: impl IntoIterator<Item = &'r Reader<'static>> + Clone,

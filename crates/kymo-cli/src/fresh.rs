@@ -1,5 +1,5 @@
-//! A file that appears under its name when it is complete, and not before: it is written under
-//! another name beside it. Whatever keeps it from being completed, nothing is left behind.
+//! A file that appears under its name when it is complete. Until then it has another name beside it. If
+//! it is not completed, it is removed.
 
 use std::fs::{File, Permissions};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use tempfile::NamedTempFile;
 
-/// A file on its way.
+/// A file that is being written.
 pub struct Fresh {
     temporary: NamedTempFile,
     path: PathBuf,
@@ -18,16 +18,15 @@ pub struct Fresh {
 #[derive(Debug)]
 pub enum FreshFileError {
     Exists,
-    /// A directory, a link, a device.
+    /// The path is a directory, a link or a device.
     NotAFile,
-    /// It is one of those that are read.
+    /// It is one of the input files.
     Input,
     Io(io::Error),
 }
 
 impl Fresh {
-    /// Begins the file at `path`, made from `inputs`. One that is there already is an error, or is
-    /// to be replaced.
+    /// Begins the file at `path`, made from `inputs`. An existing file is an error, or is replaced.
     pub fn create<'p>(
         path: &Path,
         replace: bool,
@@ -61,12 +60,12 @@ impl Fresh {
         Ok(Self { temporary, path: path.to_owned(), replace })
     }
 
-    /// What is being written.
+    /// The file to write to.
     pub fn file(&mut self) -> &mut File {
         self.temporary.as_file_mut()
     }
 
-    /// Where it is, for the time being.
+    /// Its temporary path.
     pub fn temporary_path(&self) -> &Path {
         self.temporary.path()
     }
@@ -87,7 +86,7 @@ impl Fresh {
     }
 }
 
-/// Those of any new file, from which the process's mask is taken.
+/// The permissions of a new file: all, without the process's mask.
 #[cfg(unix)]
 fn permissions() -> Option<Permissions> {
     use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! `kymo completions` and `kymo man`: made from the same table of commands and options as the help.
+//! `kymo completions` and `kymo man`, made from the table of commands and options of the help.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Log files: how they are opened, and what is to be said about them once they were read.
+//! Opens log files, and complains about them after they were read.
 //!
 //! A file that is still being written is read as it was when it was opened, any other to the last
 //! valid frame.
@@ -16,7 +16,7 @@ use crate::outcome::{Outcome, complain};
 
 /// A file that could be opened.
 pub struct Input {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub name: String,
     pub reader: Reader<'static>,
     /// Somebody was writing to it when it was opened.
@@ -47,7 +47,7 @@ impl Input {
 /// Files that are read as one, each log with its side file.
 pub struct Inputs {
     pub files: Files<'static>,
-    /// What they are called in messages.
+    /// Their names in messages.
     pub names: Vec<String>,
     /// Somebody was writing to them when they were opened.
     live: Vec<bool>,
@@ -116,8 +116,8 @@ impl Inputs {
     }
 }
 
-/// Says what was left alone that has the name of a file of kymo's. It is somebody else's, so that it
-/// makes no difference to the exit code.
+/// Complains about files that have a name of kymo's and were refused. They are somebody else's, so they
+/// do not change the exit code.
 pub fn complain_about_refused(refused: &[kymo::RefusedFile]) {
     for file in refused {
         complain(format_args!("{}: {}", file.path.display(), file.reason));
@@ -171,15 +171,15 @@ pub fn allow_many_files() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Where it stays as it is, opening a file says that there are too many.
+    // If this fails, opening one file too many reports it.
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
 #[cfg(not(unix))]
 pub fn allow_many_files() {}
 
-/// What tells the file at `path` from all others, whatever its names: a directory, a pattern of the
-/// shell and a link may lead to the same one.
+/// The identity of the file at `path`, which all its names share. A directory, a pattern of the shell
+/// and a link may lead to one file.
 #[cfg(unix)]
 pub fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
@@ -198,8 +198,7 @@ fn belongs_to(side: &Reader<'_>, log: &Reader<'_>) -> bool {
     log != [0; 16] && side.header().side_of == log
 }
 
-/// What is wrong with a file, in one line, by the report about it once it was read; `None` if
-/// nothing is.
+/// The complaint about a file in one line, by the report after reading; `None` if it is whole.
 pub fn complaint(report: &Report, is_live: bool) -> Option<String> {
     let mut parts = Vec::new();
     match report.ending {

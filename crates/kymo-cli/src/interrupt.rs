@@ -1,5 +1,5 @@
-//! Ctrl-C, and the polite request to end: the work stops at the next opportunity, what was printed
-//! is flushed, and temporary files are removed. Whoever asks a second time is obeyed at once.
+//! Ctrl-C and SIGTERM. The work stops soon, printed lines are flushed, and temporary files are removed.
+//! A second signal ends the process at once.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,10 +8,10 @@ use std::sync::{Arc, LazyLock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// What is asked for: the number of the signal, or 0.
+/// The number of the signal that arrived, or 0.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// Begins to watch for it. Where that fails, the signals do what they always did.
+/// Begins to watch for signals. If that fails, they keep their default effect.
 pub fn watch() {
     let again = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

@@ -87,7 +87,7 @@ impl Latest {
     }
 }
 
-/// A time such that what is younger takes at least so many bytes; `None` where that is everything.
+/// Returns a time after which at least `wanted_bytes` follow; `None` if that is everything.
 fn since_of(youngest_first: &[Stretch], wanted_bytes: u64) -> Option<i64> {
     let mut bytes = 0_u64;
     for (at, stretch) in youngest_first.iter().enumerate() {

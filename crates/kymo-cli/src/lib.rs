@@ -1,13 +1,16 @@
 //! The `kymo` command: reads the log files that kymo writes.
 //!
-//! One file or folder per command, and what they share beside them: `input` opens log files and
-//! judges what was found in them, `walk` goes through one frame by frame, `filter` says which records
-//! are wanted and `selection` how many of them, `format` turns them into lines, `output` is standard
-//! output, `machine` JSON for it, and `fresh` a file that appears when it is complete, `outcome` is the exit code and the
-//! lines on standard error, `interrupt` is Ctrl-C, `progress` the bar of a long work.
+//! Each command is a file or a folder. They share:
 //!
-//! Whatever comes out of a log file may be hostile, and goes to a terminal: it leaves only through
-//! the reader's escaping functions.
+//! - `input` opens log files and judges them after reading; `walk` reads one frame by frame;
+//! - `filter` has the options for which records are wanted, `selection` those for how many;
+//! - `format` turns records into lines; `output` is standard output, `machine` JSON for it;
+//! - `fresh` is a file that appears when it is complete;
+//! - `outcome` is the exit code and the lines on standard error; `interrupt` is Ctrl-C; `progress` is a
+//!   progress bar.
+//!
+//! Text from a log file may be hostile and goes to a terminal. It leaves only through the reader's
+//! escaping functions.
 #![forbid(unsafe_code)]
 
 mod cat;

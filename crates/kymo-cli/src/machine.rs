@@ -1,7 +1,7 @@
 //! Output for machines: JSON that is as safe to show as everything else.
 //!
-//! What is in a file may be anything, and JSON ends up on a terminal too. Serde's own writer leaves
-//! characters as they are that control one or turn the direction of writing, so every string goes
+//! Text from a file may hold anything, and JSON ends up on a terminal, too. Serde's writer does not
+//! escape characters that control a terminal or turn the direction of writing. So every string goes
 //! through the reader's escaping function instead.
 
 use std::io;

@@ -1,4 +1,4 @@
-//! How a command ends, and what it says about that on standard error.
+//! The exit code of a command, and its lines on standard error.
 
 use std::fmt;
 use std::io::Write;
@@ -14,15 +14,15 @@ Exit codes:
   2  an error: the command was misused, a file is missing or none of kymo's, the output failed,
      or something in a file is damaged or lost (everything else in it was read nevertheless)";
 
-/// How a command ends. Each outweighs those before it.
+/// The outcome of a command. Each variant outweighs those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// There was nothing of what was looked for.
+    /// Nothing matched.
     #[default]
     Nothing,
     /// Something was found, and all is well.
     Found,
-    /// Something was not done, or is damaged or lost.
+    /// Something failed, or is damaged or lost.
     Failed,
 }
 
@@ -48,6 +48,6 @@ pub fn complain(message: impl fmt::Display) {
     let mut line = String::from("kymo: ");
     write_escaped(&message.to_string(), &mut line);
     line.push('\n');
-    // Where standard error cannot be written to, the exit code has to do.
+    // If standard error cannot be written to, the exit code must do.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

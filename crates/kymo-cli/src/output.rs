@@ -1,4 +1,4 @@
-//! Standard output: written in large pieces, and no error where its reader has had enough.
+//! Standard output, written in large pieces. A closed pipe is no error.
 
 use std::io::{self, StdoutLock, Write};
 
@@ -25,7 +25,7 @@ impl Output {
         }
     }
 
-    /// Whether it is a regular file, so that nobody sees how far the command has come.
+    /// Whether it is a regular file: then nobody sees the command's progress in it.
     #[cfg(unix)]
     pub fn is_file() -> bool {
         use rustix::fs::{FileType, fstat};
@@ -50,12 +50,12 @@ impl Output {
         if self.buffer.len() < PIECE_BYTES { Ok(()) } else { self.write() }
     }
 
-    /// Writes what there is, so that it is seen at once.
+    /// Writes the buffer at once.
     pub fn flush(&mut self) -> Result<(), Closed> {
         if self.buffer.is_empty() { Ok(()) } else { self.write() }
     }
 
-    /// Writes what is left.
+    /// Writes the rest.
     pub fn finish(mut self) -> Result<(), Closed> {
         self.write()
     }

@@ -1,4 +1,4 @@
-//! How far a long work has come: a bar on standard error, where that is a terminal.
+//! The progress bar of a long work, on standard error if that is a terminal.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! `kymo recover`: saves what a killed process had logged and not yet written.
+//! `kymo recover`: saves records that a killed process had logged and not yet written.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ Exit codes:
   1  there was nothing to recover
   2  an error, or something could not be read (everything else was recovered nevertheless)";
 
-/// Saves what a killed process had logged and not yet written to its log.
+/// Saves records that a killed process had logged and not yet written to its log.
 ///
-/// Where a program logs crash-proof, its threads' rings are in files that outlive it. What they
-/// still hold is put into a file beside the log, named like it with `.recovered` behind (and a number
-/// where another log's file has that name), which `kymo cat` of the log shows in its place; then the
-/// rings are removed. A second time does nothing. Space that was allocated for the log and never
-/// written is given back.
+/// A program that logs crash-proof has its threads' rings in files, which outlive it. Their records
+/// are written to a file beside the log: the log's name with `.recovered` appended, and a number if
+/// another log's file has that name. `kymo cat` of the log shows them in their places. Then the rings
+/// are removed, so that a second run does nothing. Space that was allocated for the log and not
+/// written is freed.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Recover {

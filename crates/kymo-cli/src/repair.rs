@@ -1,4 +1,4 @@
-//! `kymo repair`: writes a whole copy of what can be read of a log file.
+//! `kymo repair`: writes a whole copy of the readable part of a log file.
 
 mod copy;
 
@@ -21,16 +21,16 @@ use copy::Copy;
 const AFTER_HELP: &str = "\
 Exit codes:
   0  the copy was written, and is whole
-  2  it was not written; nothing is left behind";
+  2  it was not written; no partial file remains";
 
 /// Writes a copy of all that can be read of a log file.
 ///
-/// The copy is closed in order, even if the writer of the file died, and `kymo verify` finds it
-/// whole. Where records are missing because the file is damaged, a mark of dropped records with the
-/// reason `damaged` stands in the copy, so that records written and dropped are as many as they
-/// were. What is not known, such as how many records a file had that was not closed, stays unknown.
+/// The copy is closed cleanly, even if the writer of the file died, and `kymo verify` finds it whole.
+/// For records that are missing because of damage, the copy has a mark of dropped records with the
+/// reason `damaged`. So the sums of records written and dropped stay as they were. The number of
+/// records that a file without a closing frame had stays unknown.
 ///
-/// The copy is a segment with an identity of its own. It has no index, and nothing of what this
+/// The copy is a segment with an identity of its own. It has no index, and no frames that this
 /// version of kymo cannot read.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
@@ -61,7 +61,7 @@ impl Repair {
         }
     }
 
-    /// Writes the copy, and says what became of it; or on account of which file it could not.
+    /// Writes the copy and returns a line about it; or the file at fault and the reason.
     fn repair(&self) -> Result<String, (&Path, String)> {
         let of_input = |error: &dyn ToString| (&*self.input, error.to_string());
         let of_output = |error: &dyn ToString| (&*self.output, error.to_string());

@@ -1,8 +1,8 @@
-//! How many of the wanted records are printed, and what of the others around them.
+//! The options for how many records are printed, and how many others around them as context.
 //!
-//! Without such options a line goes straight to the output. With them it is held until it is known
-//! whether it will be printed: what stands before a match as many records back as context is asked
-//! for, and the last matches until there are later ones. So memory is that of the lines asked for.
+//! Without such options a line goes straight to the output. With them a line is held until it is known
+//! whether it will be printed: lines before a possible match, up to the context asked for, and the last
+//! matches until there are later ones. So memory is that of the lines asked for.
 
 use std::collections::VecDeque;
 
@@ -12,11 +12,10 @@ use kymo_reader::Event;
 use crate::format::{Line, Lines};
 use crate::output::{Closed, Output};
 
-/// How many marks are held back, at most, while there is no telling whether the records before them
-/// will be printed.
+/// The most marks that are held back while it is unknown whether the records before them are printed.
 const MAX_HELD_MARKS: usize = 1_000;
 
-/// The options that say how much is printed.
+/// The options for how many records are printed.
 #[derive(Args)]
 #[group(skip)]
 #[command(next_help_heading = "Filters")]
@@ -59,14 +58,14 @@ pub struct Selection {
     matches: u64,
     /// Records before this one, by their number, are context of a match before them.
     after_until: u64,
-    /// What stands before the next match, if there is one.
+    /// Lines before the next match, if there is one.
     preceding: VecDeque<Entry>,
     preceding_marks: usize,
-    /// What is printed if nothing follows.
+    /// Lines that are printed if nothing follows.
     latest: VecDeque<Entry>,
     /// How many of these are no context.
     latest_wanted: u64,
-    /// How many stand before the first that is none.
+    /// How many of them precede the first that is no context.
     latest_leading: usize,
     /// The numbers of the matches among them.
     latest_matches: VecDeque<u64>,
@@ -184,7 +183,7 @@ impl Selection {
         self.matches
     }
 
-    /// Prints what was held and is wanted after all.
+    /// Prints held lines that are wanted after all.
     pub fn finish(mut self) -> Result<(), Closed> {
         self.trim_preceding(0)?;
         while let Some(entry) = self.latest.pop_front() {

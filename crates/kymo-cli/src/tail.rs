@@ -1,9 +1,9 @@
-//! `kymo tail`: prints the last records of log files, and what is logged from then on.
+//! `kymo tail`: prints the last records of log files, and follows them.
 //!
-//! While a file is followed, its records are read in the order in which they stand in it, and what
-//! arrived together is sorted by time before it is printed: no record waits for a watermark, which
-//! with a coarse clock comes once a second. A writer's sweep is committed in one piece, so that
-//! this is the order of time, but for a record that its thread published late.
+//! While a file is followed, its records are read in the order of the file. Those that arrive together
+//! are sorted by time before they are printed. So no record waits for a watermark, which comes once a
+//! second with a coarse clock. A sweep is committed in one piece, so that this is the order of time,
+//! except for records that reached the file late.
 
 mod batch;
 mod source;
@@ -31,10 +31,10 @@ use source::{Ended, Identity, NotYet, Source};
 /// for up to 5 ms by itself.
 const POLL: Duration = Duration::from_millis(5);
 
-/// How often it looks whether a writer has died, and whether there are other files.
+/// How often the command checks whether a writer has died, and whether there are new files.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How often it looks at the files of a directory in which none was made or renamed lately.
+/// How often the command checks the files of a directory in which none was made or renamed lately.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 const AFTER_HELP: &str = "\
@@ -47,10 +47,10 @@ Exit codes:
 
 /// Prints the last records of log files, and follows those that are being written.
 ///
-/// With -f, records are printed as they arrive, until the writer closes the file, or is gone: then
-/// what it had written is printed to the end. What it drops is shown in its place. With -F, the
-/// next file of the same name is waited for. Of a directory, all files named *.kymo are followed,
-/// those included that come later.
+/// With -f, records are printed as they arrive, until the writer closes the file. If the writer dies,
+/// all that it had written is printed. Drops are shown in their places. With -F, the command waits
+/// for the next file of that name. In a directory, all files named *.kymo are followed, including
+/// those that are made later.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Tail {
@@ -58,15 +58,15 @@ pub struct Tail {
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
 
-    /// Go on with what is logged from now on
+    /// Follow: print what is logged from now on
     #[arg(short, long)]
     follow: bool,
 
-    /// As -f, and wait for files that are not there yet, or are to come under the same name
+    /// As -f, and wait for files that do not exist yet, and for the next file of that name
     #[arg(short = 'F', long)]
     follow_name: bool,
 
-    /// How many records, or marks, of those that are there already
+    /// How many of the existing records or marks to print
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     lines: usize,
 
@@ -93,7 +93,7 @@ struct Work {
     latest: Latest,
 }
 
-/// What the user named.
+/// A path that the user named.
 struct Target {
     path: PathBuf,
     is_directory: bool,
@@ -193,7 +193,7 @@ impl Work {
         Ok(())
     }
 
-    /// Reads everything that is there already.
+    /// Reads all that exists already.
     fn read_what_is_there(&mut self) {
         let lengths = self.targets.iter().filter_map(|target| target.path.metadata().ok());
         let progress = Progress::new("read", lengths.map(|it| it.len()).max().unwrap_or(0));

@@ -26,10 +26,10 @@ Exit codes:
 
 /// Checks that log files are whole.
 ///
-/// Checked are the header and every checksum, that everything stands where the format says, and the
-/// sums: of every thread, records read and lost are as many as were written, its drop marks add up
-/// to what it dropped, and both to the totals of the file. Each problem is one line that says
-/// where; then there is one line about each file.
+/// Checks the header, every checksum, the order of the frames, and the sums. For each thread, records
+/// read and lost must be as many as were written, and its drop marks must add up to its drops. Both
+/// must add up to the totals of the file. Prints a line with the place for each problem, and a line
+/// for each file.
 ///
 /// Records that the program dropped are no damage: their marks are in the file. A file that is
 /// being written is checked as far as it was written when the command began.
@@ -44,12 +44,12 @@ pub struct Verify {
     #[arg(long)]
     json: bool,
 
-    /// Print nothing; the exit code says it
+    /// Print nothing; the exit code is the result
     #[arg(long, short, conflicts_with = "json")]
     quiet: bool,
 }
 
-/// What came of checking a file.
+/// The result of checking a file.
 #[derive(Debug, Serialize)]
 pub struct Verdict {
     pub file: String,
@@ -79,7 +79,7 @@ pub enum FileState {
     Truncated,
 }
 
-/// What is wrong, and where, if that is known.
+/// A problem, and its offset if known.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     pub offset: Option<u64>,

@@ -1,9 +1,9 @@
-//! Goes through a file frame by frame, together with what the reader makes of each frame.
+//! Walks through a file frame by frame, together with the events that the reader finds in each frame.
 //!
-//! The reader says which records can be read, what is damaged and where it goes on behind that, and
-//! what is missing; it does not hand out the frames themselves. They are read beside it, from the
-//! file that it reads, in step: whatever stands before the place of the reader's next event has
-//! been visited when that event is. So there is one opinion on what is readable, the reader's.
+//! The reader decides which records can be read, which bytes are damaged, where reading continues, and
+//! which records are missing. It does not hand out frames. They are read here from a second handle, in
+//! step: all frames before the reader's next event are visited before that event. So the reader alone
+//! decides what is readable.
 //!
 //! Memory: one frame, and what the reader takes.
 
@@ -24,7 +24,7 @@ pub use block::BlockHead;
 pub use frames::Frame;
 use frames::Frames;
 
-/// What is done with the parts of a file, in the order in which they stand there.
+/// Callbacks for the parts of a file, in the order of the file.
 ///
 /// A gap is visited before the frame at which it showed, damage inside a block with the block.
 pub trait Visit {
@@ -32,7 +32,7 @@ pub trait Visit {
     /// or of a kind that this version does not know.
     fn frame(&mut self, frame: Frame<'_>) -> io::Result<()>;
 
-    /// A block, and what can be read of it.
+    /// A block, and its readable part.
     fn block(&mut self, _frame: Frame<'_>, _readable: &Readable) -> io::Result<()> {
         Ok(())
     }
@@ -59,7 +59,7 @@ pub trait Visit {
     }
 }
 
-/// What can be read of a block.
+/// The readable part of a block.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Readable {
     /// So many records, from the first on.
@@ -77,11 +77,11 @@ pub struct Readable {
 pub enum WalkError {
     /// It cannot be read.
     Read(kymo_reader::Error),
-    /// The same, of the frames.
+    /// Its frames cannot be read, from this offset on.
     Frames(u64, io::Error),
-    /// There is something else in it than there was a moment ago.
+    /// Its content has changed at this offset while it was read.
     Changed(u64),
-    /// What is done with it failed.
+    /// A callback failed.
     Visit(io::Error),
     /// The user has had enough.
     Interrupted,
@@ -223,7 +223,7 @@ impl<V: Visit> Walk<'_, V> {
         Ok(())
     }
 
-    /// Visits the frames behind the last event.
+    /// Visits the frames after the last event.
     fn rest(&mut self, report: &Report) -> Result<(), WalkError> {
         self.finish_block()?;
         if report.totals.is_some() {

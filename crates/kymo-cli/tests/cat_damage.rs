@@ -132,7 +132,7 @@ fn a_file_that_is_being_written_is_printed_as_far_as_it_is() {
     let out = cat(&path).fine();
     assert!(out.ends_with(": committed\n") && out.lines().count() == 1, "{out}");
 
-    // What the writer is at, behind what it has committed, is none of the reader's business.
+    // The reader ignores unfinished writes past the committed length.
     let copy = turn.path("torn.kymo");
     std::fs::copy(&path, &copy).unwrap();
     let mut bytes = std::fs::read(&copy).unwrap();

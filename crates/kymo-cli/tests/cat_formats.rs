@@ -54,17 +54,17 @@ fn pairs(line: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     let mut rest = line;
     while !rest.is_empty() {
-        let (key, behind) = rest.split_once('=').unwrap();
+        let (key, after) = rest.split_once('=').unwrap();
         assert!(!key.contains([' ', '"']), "{key:?} in {line}");
-        let value = if behind.starts_with('"') {
-            let mut values = serde_json::Deserializer::from_str(behind).into_iter::<String>();
+        let value = if after.starts_with('"') {
+            let mut values = serde_json::Deserializer::from_str(after).into_iter::<String>();
             let value = values.next().unwrap().unwrap();
-            rest = &behind[values.byte_offset()..];
+            rest = &after[values.byte_offset()..];
             value
         } else {
-            let end = behind.find(' ').unwrap_or(behind.len());
-            rest = &behind[end..];
-            behind[..end].to_owned()
+            let end = after.find(' ').unwrap_or(after.len());
+            rest = &after[end..];
+            after[..end].to_owned()
         };
         assert!(rest.is_empty() || rest.starts_with(' '), "{rest} in {line}");
         rest = rest.trim_start_matches(' ');

@@ -187,7 +187,7 @@ fn a_file_is_replaced_only_when_asked_for_and_never_one_that_is_read() {
     // What cannot be read makes no file.
     let missing = run(&[&"export", &"--to", &"json", &turn.path("new"), &turn.path("missing")]);
     missing.complains(2, &["missing: "]);
-    assert_eq!(std::fs::read_dir(turn.path(".")).unwrap().count(), 3, "nothing is left behind");
+    assert_eq!(std::fs::read_dir(turn.path(".")).unwrap().count(), 3, "no other file remains");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Ctrl-C ends a long work in order: nothing is left behind, and the exit code says so.
+//! Ctrl-C ends a long work cleanly: no partial file remains, and the exit code is that of a signal.
 
 mod common;
 use kymo_testing::segment;

@@ -136,7 +136,7 @@ fn a_damaged_ring_is_named_and_the_rest_is_recovered() {
     let mut ring = ring.map(|entry| entry.unwrap().path());
     let ring = ring.find(|path| path.extension().unwrap() == "kymoring").unwrap();
     let mut bytes = std::fs::read(&ring).unwrap();
-    // The header of the fifth of the unwritten ones, which take three words each behind one of two.
+    // The header of the fifth unwritten record: each takes three words, after one of two words.
     let at = 4096 + 2 * 8 + 4 * 24;
     bytes[at..at + 8].fill(0xFF);
     std::fs::write(&ring, bytes).unwrap();

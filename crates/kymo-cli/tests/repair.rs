@@ -211,7 +211,7 @@ fn nothing_is_written_over() {
     run(&[&"repair", &other, &turn.path("new")]).complains(2, &["other: ", "not a kymo file"]);
     assert_eq!(std::fs::read(&log).unwrap(), before);
     assert_eq!(std::fs::read(&other).unwrap(), b"mine");
-    assert_eq!(std::fs::read_dir(turn.path(".")).unwrap().count(), 4, "nothing is left behind");
+    assert_eq!(std::fs::read_dir(turn.path(".")).unwrap().count(), 4, "no other file remains");
 
     let live = turn.path("live.kymo");
     let logger = kymo::Logger::builder(&live).start().unwrap();

@@ -217,7 +217,7 @@ fn drops_are_shown_as_they_happen() {
         }
     }
     assert!(dropped > 0);
-    // It goes on behind them.
+    // It continues after them.
     writer.tell("log 7");
     assert!(tail.line().contains("record 7"));
     writer.tell("close");

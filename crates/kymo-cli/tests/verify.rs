@@ -99,7 +99,7 @@ fn each_sum_and_rule_is_checked_though_every_checksum_is_right() {
         file.frame(Kind::End as u8, &end(written, dropped, cut)).commit();
     };
     let cases: [(&str, Build); 9] = [
-        ("behind 2 of them", |file| {
+        ("after 2 of them", |file| {
             let again = file.bytes[file.frames[3].0 + 8..file.frames[3].1].to_vec();
             file.frame(Kind::Records as u8, &again).close();
         }),
@@ -109,7 +109,7 @@ fn each_sum_and_rule_is_checked_though_every_checksum_is_right() {
         ("thread 7 was not introduced", |file| {
             file.block(7, &[Rec(0, 30, &[])]).close();
         }),
-        ("something of thread 0 behind its end", |file| {
+        ("something of thread 0 after its end", |file| {
             file.frame(Kind::ThreadEnd as u8, &[1, 5, 1]).block(0, &[Rec(0, 30, &[])]).close();
         }),
         ("ends with 3 dropped, but its marks say 0", |file| {

@@ -1,5 +1,4 @@
-//! The files that belong to a log: which there are in a directory, and to which segment each
-//! belongs.
+//! Lists the side files and recovered files in a directory, and the segment to which each belongs.
 //!
 //! A side file (`NAME.rescue`) and a recovered file (`NAME.recovered`) name their segment in the
 //! header. Their own names only say where to look: the log may have been renamed since, alone or by
@@ -15,7 +14,7 @@ use crate::derived::{self, Owner};
 use kymo_format::HEADER_BYTES;
 use kymo_format::header::{COPY_OFFSETS, Header};
 
-/// What a file beside a log holds.
+/// The kind of a file beside a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Records that their threads wrote themselves.
@@ -27,11 +26,11 @@ pub enum Kind {
 /// A file beside a log.
 #[derive(Clone, Debug)]
 pub struct Beside {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// What it holds.
+    /// Its kind.
     pub kind: Kind,
-    /// Whose it is: see [`Header::side_of`].
+    /// Its header, which names its log: see [`Header::side_of`].
     pub header: Header,
 }
 
@@ -43,7 +42,7 @@ impl Kind {
         }
     }
 
-    /// What a file of this name may be: `app.kymo.rescue`, or `app.kymo.rescue.1`.
+    /// The kind that a file of this name may have: `app.kymo.rescue`, or `app.kymo.rescue.1`.
     pub fn of(name: &OsStr) -> Option<Self> {
         let name = name.as_encoded_bytes();
         let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();

@@ -19,11 +19,11 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
-/// Whose files are believed. Root's always are. Where files have no owners, everybody's are.
+/// The user whose files are trusted. Root's always are. On a system without owners, all files are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner(Option<u32>);
 
-/// Why something is not opened, or not read.
+/// Why a file is not opened, or not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refused {
@@ -45,7 +45,7 @@ pub enum Refused {
         /// The greatest length in bytes.
         most: u64,
     },
-    /// Most of it is holes: nobody wrote so much.
+    /// Most of it is holes, which kymo does not make.
     Sparse {
         /// Its length in bytes.
         bytes: u64,
@@ -57,9 +57,9 @@ pub enum Refused {
 /// Why a file could not be opened.
 #[derive(Debug)]
 pub enum OpenError {
-    /// Something is there, and it is left alone.
+    /// The path exists, and is not opened.
     Refused(Refused),
-    /// What the system says.
+    /// The error of the operating system.
     Io(io::Error),
 }
 
@@ -111,11 +111,11 @@ pub fn open(path: &Path, owner: Owner) -> Result<File, OpenError> {
             _ => owner.check(it),
         }
     };
-    // Before it is opened: opening a device may be enough to make it do something; and what is not
-    // to be read should not be complained about because it cannot be.
+    // Asked before opening: opening a device can have effects, and a file that is refused anyway must
+    // not be reported as unreadable.
     check(&fs::symlink_metadata(path)?)?;
     let file = at_once(OpenOptions::new().read(true)).open(path).map_err(OpenError::from)?;
-    // It may be another one by now.
+    // Another file may have taken its place meanwhile.
     check(&file.metadata()?)?;
     Ok(file)
 }
@@ -178,7 +178,7 @@ fn holes(file: &File, bytes: u64) -> u64 {
     use rustix::fs::{SeekFrom, seek};
     let (mut at, mut holes) = (0, 0);
     while at < bytes {
-        // Behind the last data there is a hole to the end.
+        // After the last data there is a hole to the end.
         let data = seek(file, SeekFrom::Data(at)).unwrap_or(bytes).clamp(at, bytes);
         holes += data - at;
         let end = seek(file, SeekFrom::Hole(data)).unwrap_or(bytes).clamp(data, bytes);

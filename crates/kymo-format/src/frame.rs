@@ -2,7 +2,7 @@
 //!
 //! A frame is an 8-byte header and a payload, padded with zero bytes to a multiple of
 //! [`ALIGNMENT`]. The header is the checksum (32 bits), the kind (8 bits) and the payload's length
-//! in bytes (24 bits). The checksum is the CRC-32C of everything behind it up to the end of the
+//! in bytes (24 bits). The checksum is the CRC-32C of everything after it up to the end of the
 //! payload, exclusive-or'ed with the segment's salt, so that a frame of another segment that was
 //! logged as data is never taken for one of this segment.
 

@@ -2,7 +2,7 @@
 //! stands before the end frame of a segment that was closed in order.
 //!
 //! It says where, at regular steps, a reader can begin, what it then has to know of what it skipped,
-//! and between which times lies what stands behind each step up to the next one.
+//! and the range of time of the frames from each step to the next.
 
 use crate::varint;
 use crate::{ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES};
@@ -96,7 +96,7 @@ impl Index {
     }
 }
 
-/// Appends by how many words `offset` is behind `last`.
+/// Appends the distance from `last` to `offset`, in words.
 fn put_offset(out: &mut Vec<u8>, last: u64, offset: u64) {
     varint::put(out, offset.saturating_sub(last) / ALIGNMENT as u64);
 }
@@ -124,7 +124,7 @@ mod tests {
         let end = (1 << 20) + 8 + payload.len() as u64;
         assert_eq!(Index::offset_before(&payload, end), Some(1 << 20));
         assert_eq!(Index::offset_before(&payload, 1 << 20), None);
-        assert_eq!(Index::from_payload(&payload, 5000), None, "steps behind the index");
+        assert_eq!(Index::from_payload(&payload, 5000), None, "steps past the index");
         for cut in 0..payload.len() - 16 {
             assert_eq!(Index::from_payload(&payload[..cut], 1 << 20), None);
         }

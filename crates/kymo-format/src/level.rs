@@ -16,11 +16,11 @@ use std::str::FromStr;
 pub enum Level {
     /// Something failed.
     Error = 1,
-    /// Something is odd, and went on.
+    /// Something is wrong, and the program continues.
     Warn = 2,
-    /// What an operator wants to read.
+    /// For operators.
     Info = 3,
-    /// What a developer wants to read.
+    /// For developers.
     Debug = 4,
     /// Every step.
     Trace = 5,

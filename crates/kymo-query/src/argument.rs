@@ -9,12 +9,12 @@ use kymo_reader::CallSite;
 pub enum Argument {
     /// By its name.
     Named(Box<str>),
-    /// By its position from 0, counting those with names too.
+    /// By its position from 0, counting arguments with names, too.
     At(usize),
 }
 
 impl Argument {
-    /// Reads what stands behind `arg.`, or what is all of a name.
+    /// Parses the text after `arg.`, or a whole name.
     pub fn new(text: &str) -> Self {
         let position = text.parse().ok().filter(|_| !text.starts_with('+'));
         position.map_or_else(|| Self::Named(text.into()), Self::At)

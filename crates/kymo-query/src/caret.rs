@@ -1,15 +1,15 @@
-//! An error in something that a user wrote, with a mark under the place.
+//! An error in text that a user wrote, with a mark under the place.
 
 use std::fmt;
 use std::ops::Range;
 
 use unicode_width::UnicodeWidthChar;
 
-/// How much of the text is shown, in characters, before the place and in all.
+/// How much of the text is shown, in characters: before the place, and in total.
 const BEFORE: usize = 40;
 const SHOWN: usize = 76;
 
-/// What is wrong, and where.
+/// An error in a text, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaretError {
     message: String,
@@ -28,7 +28,7 @@ impl CaretError {
         let first = start.saturating_sub(BEFORE);
         let all = text.chars().count();
         let mut excerpt = String::from(if first > 0 { "…" } else { "" });
-        // A character each, so that the mark stands under the place.
+        // One character each, so that the mark is under the place.
         let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
         excerpt.extend(text.chars().skip(first).take(SHOWN).map(shown));
         excerpt.push_str(if all > first + SHOWN { "…" } else { "" });

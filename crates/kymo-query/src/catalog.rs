@@ -1,8 +1,7 @@
-//! What there is in files that one can ask for: arguments, threads, targets and places. So that a
-//! name that is likely misspelt is not answered by silence.
+//! Lists the arguments, threads, targets and places in files, to give hints about misspelt names.
 //!
-//! The dictionary of a closed file is found by its index, without reading the records. A file without
-//! an index is gone through if it is short, else it is known as far as it was read.
+//! The dictionary of a closed file is found by its index, without reading the records. A short file
+//! without an index is read to its end; of a longer one, only the part that was read is known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,37 +12,37 @@ use crate::argument::Argument;
 /// How many names a hint lists.
 const LISTED: usize = 8;
 
-/// What there is.
+/// The names in files.
 #[derive(Default)]
 pub struct Catalog {
-    /// The statements' arguments by name, or by position where they have none.
+    /// The arguments of statements by name, or by position if they have none.
     pub arguments: BTreeMap<String, Described>,
-    /// How many arguments a statement has, at most.
+    /// The most arguments of a statement.
     pub most_arguments: usize,
-    /// The types of those at a position, named or not.
+    /// The kinds of arguments at each position, with or without names.
     positions: Vec<BTreeSet<Kind>>,
-    /// The names, or where there is none the numbers, of threads.
+    /// The names of threads, or their numbers if they have none.
     pub threads: BTreeSet<String>,
     thread_numbers: BTreeSet<u64>,
     /// The statements' targets.
     pub targets: BTreeSet<String>,
     /// Source files and lines.
     pub places: BTreeSet<(String, u64)>,
-    /// There may be more that was not read.
+    /// Parts of the files were not read.
     pub is_partial: bool,
 }
 
-/// What is known of the arguments of a name.
+/// The arguments with one name.
 #[derive(Default)]
 pub struct Described {
     /// Their types, in words.
     pub types: BTreeSet<String>,
     kinds: BTreeSet<Kind>,
-    /// The statements that have one: where they are, and what they say.
+    /// The statements that have one: place and format string.
     pub statements: BTreeSet<(String, String)>,
 }
 
-/// What decides with which values one can be compared.
+/// The kind of a value: values of one kind can be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// True or false.
@@ -59,8 +58,8 @@ pub enum Kind {
 }
 
 impl Catalog {
-    /// What is in the dictionaries of these files. Of those that were not read to their ends, it is
-    /// looked up by the index.
+    /// Collects the dictionaries of these files. For files that were not read to their ends, they are
+    /// found by the index.
     pub fn of<'r>(readers: impl IntoIterator<Item = &'r Reader<'static>>) -> Self {
         let mut catalog = Self::default();
         for reader in readers {
@@ -77,7 +76,7 @@ impl Catalog {
         catalog
     }
 
-    /// What was met of these files so far.
+    /// Collects what these readers have met so far.
     pub fn met<'r>(readers: impl IntoIterator<Item = &'r Reader<'static>>) -> Self {
         let mut catalog = Self::default();
         readers.into_iter().for_each(|reader| catalog.add(reader));
@@ -117,7 +116,7 @@ impl Catalog {
         }
     }
 
-    /// What is to be said of an argument that no statement has.
+    /// The hint about an argument that no statement has.
     pub fn hint_of_argument(&self, argument: &Argument) -> Option<String> {
         match argument {
             Argument::At(position) if *position < self.most_arguments => None,
@@ -138,7 +137,7 @@ impl Catalog {
         }
     }
 
-    /// What is to be said of an argument that is of none of these kinds wherever it is.
+    /// The hint about an argument that is of none of these kinds in any statement.
     pub fn hint_of_kind(&self, argument: &Argument, wanted: &[Kind]) -> Option<String> {
         let kinds = match argument {
             Argument::Named(name) => &self.arguments.get(&**name)?.kinds,
@@ -158,7 +157,7 @@ impl Catalog {
         ))
     }
 
-    /// What is to be said of a thread that there is not.
+    /// The hint about a thread that does not exist.
     pub fn hint_of_thread(&self, name: &str) -> Option<String> {
         let is_number = |number: &u64| name.parse::<u64>().is_ok_and(|parsed| parsed == *number);
         if self.threads.contains(name) || self.thread_numbers.iter().any(is_number) {
@@ -168,7 +167,7 @@ impl Catalog {
         Some(format!("no thread {name} in {}{}", self.extent(), suggestion(name, known)))
     }
 
-    /// What is to be said of the beginning of a target with which none begins.
+    /// The hint about a prefix with which no target begins.
     pub fn hint_of_target(&self, prefix: &str) -> Option<String> {
         if self.targets.iter().any(|target| target.starts_with(prefix)) {
             return None;
@@ -178,7 +177,7 @@ impl Catalog {
         Some(format!("no target in {} begins with {prefix}{suggestion}", self.extent()))
     }
 
-    /// What is to be said of a place at which there is no statement; `is` says whether it is one.
+    /// The hint about a place without a statement; `is` says whether a statement is at it.
     pub fn hint_of_place(&self, place: &str, is: impl Fn(&str, u64) -> bool) -> Option<String> {
         if self.places.iter().any(|(file, line)| is(file, *line)) {
             return None;
@@ -218,11 +217,10 @@ impl Kind {
     }
 }
 
-/// The longest file without an index that is gone through for its dictionary, in bytes.
+/// The longest file without an index that is read for its dictionary, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// A reader that has met the dictionary of a file; `None` where this would take long, because the file
-/// has no index.
+/// A reader that has met the dictionary of a file; `None` if the file is long and has no index.
 fn dictionary(path: &std::path::Path) -> Result<Option<Reader<'static>>, kymo_reader::Error> {
     let options = Options::new().snapshot(true).filter(|_| false);
     let mut reader = options.since(i64::MAX).open(path)?;
@@ -233,7 +231,7 @@ fn dictionary(path: &std::path::Path) -> Result<Option<Reader<'static>>, kymo_re
     Ok(Some(reader))
 }
 
-/// What there is in place of `name`: the nearest, or the first few.
+/// Names to use in place of `name`: the nearest, or the first few.
 fn suggestion<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> String {
     let mut known: Vec<(f64, &str)> = known.map(|known| (similarity(name, known), known)).collect();
     if known.is_empty() {
@@ -254,9 +252,9 @@ fn suggestion<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> String {
     text
 }
 
-/// From 0, nothing in common, to 1, the same.
+/// The similarity of two names, from 0 (nothing in common) to 1 (equal).
 fn similarity(one: &str, other: &str) -> f64 {
-    // What is far longer than names are is not worth the time.
+    // Texts far longer than names are not worth the time.
     if one.len() > 256 || other.len() > 256 {
         return 0.0;
     }

@@ -4,11 +4,11 @@
 //! text  ──parse──▶  Expression  ──specialize(call site)──▶  Expression  ──is_true(record)──▶  bool
 //! ```
 //!
-//! [`Filter`] puts all questions together and asks the cheapest first: what depends on the call site
-//! alone is decided once for each, by the reader itself.
+//! [`Filter`] combines all conditions and tests the cheapest first. Conditions on the call site are
+//! decided once for each call site, by the reader.
 //!
-//! What comes in: text that a user wrote, records of [`kymo_reader`]. What goes out: yes or no, and
-//! errors that show the place ([`CaretError`]). It knows nothing of terminals or of command lines.
+//! Input: text that a user wrote, and records of [`kymo_reader`]. Output: yes or no, and errors that
+//! show their place ([`CaretError`]). The crate knows nothing of terminals or command lines.
 #![forbid(unsafe_code)]
 
 mod argument;

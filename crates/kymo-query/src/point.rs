@@ -1,4 +1,4 @@
-//! A point in time as a user names it: with its offset, without one, or by how long ago it was.
+//! A point in time as a user writes it: with an offset from UTC, without one, or relative to now.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,9 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 pub enum Point {
     /// With an offset from UTC: `2026-11-21T05:30:00Z`.
     Absolute(Timestamp),
-    /// Without: `2026-11-21T05:30:00` or `2026-11-21`, by the clocks of a time zone.
+    /// Without an offset: `2026-11-21T05:30:00` or `2026-11-21`, by the clocks of a time zone.
     Local(DateTime),
-    /// So long from now: `-5m`, `-1h30m`.
+    /// A span from now: `-5m`, `-1h30m`.
     Relative(SignedDuration),
     /// The last time that the clocks of a time zone showed this: `10:30`.
     Clock(Time),
@@ -22,12 +22,12 @@ pub enum Point {
     Day(u8),
 }
 
-/// What a [`Point`] is measured by.
+/// The time and time zone to which a [`Point`] refers.
 #[derive(Clone)]
 pub struct Reference {
     /// The zone of points without an offset.
     pub zone: TimeZone,
-    /// What points relative to the present count from.
+    /// The present, from which relative points count.
     pub now: Timestamp,
 }
 
@@ -43,12 +43,11 @@ impl Reference {
 }
 
 impl Point {
-    /// The nanoseconds since the epoch; those of the earliest or the latest time that a record can
-    /// bear, where the point is beyond them.
+    /// The nanoseconds since the epoch, limited to the range of times that a record can have.
     pub fn resolve(self, reference: &Reference) -> i64 {
         let time = match self {
             Self::Absolute(time) => time,
-            // What a clock shows twice is taken the first time.
+            // If a clock shows a time twice, the first is taken.
             Self::Local(local) => match reference.zone.to_timestamp(local) {
                 Ok(time) => time,
                 Err(_) => return if local.year() < 0 { i64::MIN } else { i64::MAX },
@@ -111,8 +110,8 @@ impl FromStr for Point {
     }
 }
 
-/// Nine to eleven digits, and perhaps a fraction: seconds since 1970, as `date +%s` prints them. What
-/// is shorter may be a date.
+/// Parses nine to eleven digits, and perhaps a fraction, as seconds since 1970: the output of
+/// `date +%s`. A shorter number may be a date.
 fn epoch_seconds(text: &str) -> Option<Timestamp> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -123,7 +122,7 @@ fn epoch_seconds(text: &str) -> Option<Timestamp> {
     Timestamp::new(whole.parse().ok()?, nanoseconds.parse().ok()?).ok()
 }
 
-/// Writes what parses to the same.
+/// Writes text that parses to an equal point.
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

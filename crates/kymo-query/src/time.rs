@@ -1,4 +1,4 @@
-//! Points in time as text: RFC 3339 with nine fractional digits, or as the user wants them.
+//! Writes points in time as text: RFC 3339 with nine fractional digits, or a notation of the user's.
 //!
 //! Only the fraction is formatted for each record: the rest is kept until the second changes, so
 //! that the calendar costs next to nothing. No zone changes its offset within a second.
@@ -44,7 +44,7 @@ pub struct Times {
     is_irregular: bool,
     /// The second that `before` and `after` belong to.
     second: Option<i64>,
-    /// What stands before the fraction and behind it.
+    /// The text before the fraction, and after it.
     before: String,
     after: String,
 }
@@ -60,7 +60,7 @@ impl Times {
     /// In the notation of [`jiff::fmt::strtime`].
     ///
     /// # Errors
-    /// If `format` is none.
+    /// If `format` is not valid.
     pub fn with_format(zone: TimeZone, format: &str) -> Result<Self, jiff::Error> {
         let sample = Timestamp::from_nanosecond(1_234_567_890_987_654_321)?.to_zoned(zone.clone());
         let expected = jiff::fmt::strtime::format(format, &sample)?;
@@ -112,7 +112,7 @@ impl Times {
 }
 
 impl Notation {
-    /// Splits a format around its only fraction; `None` where there is not exactly one of a fixed
+    /// Splits a format around its only fraction; `None` unless there is exactly one of a fixed
     /// number of digits.
     fn split(format: &str) -> Option<Self> {
         let mut split = None;
@@ -144,7 +144,7 @@ impl Notation {
     }
 }
 
-/// Parses what `--tz` takes.
+/// Parses the value of `--tz`.
 pub fn parse_zone(text: &str) -> Result<TimeZone, jiff::Error> {
     match text {
         "local" => TimeZone::try_system(),

@@ -1,18 +1,18 @@
-//! Parts of dumps, read before what stands in front of them.
+//! Reads parts of dumps ahead of the frames that precede them.
 //!
-//! A dump of a flight recorder writes records that are older than what was written long before. To
-//! put them where they belong in time, a reader that can read its file in any order looks for the
-//! dumps first: the header says where the last mark of one stands, and each mark where the one
-//! before it does. When the merge has come to the oldest record of a part, the part's blocks are
-//! read, one at a time, ahead of the rest. A part stands for itself: it names its thread, its call
-//! sites and its clock frames. When the main reading comes to it, it is checked and counted like
-//! everything else, and not handed out again.
+//! A dump of a flight recorder writes records that are older than records long before it in the file.
+//! To hand them out in the order of time, a reader that can jump in its file looks for the dumps
+//! first. The header has the offset of the last dump mark, and each mark that of the previous one.
 //!
-//! It is a hint. What is not found this way (the file is a stream, or is followed, or the chain of
-//! marks is broken) is handed out when it is met.
+//! When the merge comes to the oldest record of a part, the part's blocks are read, one at a time. A
+//! part is complete: it names its thread, its call sites and its clock frames. When the main reading
+//! comes to it, it is checked and counted like other frames, and not handed out again.
 //!
-//! INV-1: the marks of the chain stand ever further ahead in the file, and a part is read no further
-//! than to the next mark of it. So all this takes time that is linear in the length of the file.
+//! This is a hint. A part that is not found this way is handed out when it is met: the file is a
+//! stream, or is followed, or the chain of marks is broken.
+//!
+//! INV-1: the offsets of the chain's marks fall, and a part is read no further than to the next mark
+//! of the chain. So this takes time linear in the length of the file.
 
 use super::block::{Block, BlockHead, Raw};
 use super::dictionary::Numbers;
@@ -32,17 +32,17 @@ use kymo_format::{ALIGNMENT, HEADER_BYTES};
 pub(super) struct FoundPart {
     /// The least ticks of its records.
     pub(super) oldest: u64,
-    /// Where its mark stands.
+    /// The offset of its mark.
     pub(super) offset: u64,
-    /// Where the next mark of the chain stands.
+    /// The offset of the next mark of the chain.
     limit: u64,
 }
 
 /// A part that is being read.
 pub(super) struct Part {
-    /// Where its mark stands.
+    /// The offset of its mark.
     pub(super) offset: u64,
-    /// Where the next frame of it stands.
+    /// The offset of its next frame.
     pub(super) next: u64,
     limit: u64,
     thread: u64,
@@ -52,7 +52,7 @@ pub(super) struct Part {
     pub(super) ended: bool,
 }
 
-/// What comes next of a part.
+/// The next step through a part.
 pub(super) enum Next<'a> {
     Mark(Mark),
     Block(Block, Kept<'a>, Vec<Raw>),
@@ -72,14 +72,14 @@ impl Part {
         }
     }
 
-    /// Whether what stands at `offset` has been read ahead, or will be.
+    /// Whether the frame at `offset` was read ahead, or will be.
     pub(super) fn covers(&self, offset: u64) -> bool {
         offset >= self.offset && (!self.ended || offset < self.next)
     }
 }
 
 impl<'a> Segment<'a> {
-    /// The parts of dumps in what is to be read, those with the oldest records last.
+    /// Finds the parts of dumps that are to be read, those with the oldest records last.
     pub(super) fn find_parts(&mut self) -> Result<Vec<FoundPart>, Error> {
         let mut parts = Vec::new();
         if self.last_dumps == [0; 2] || !self.frames.can_jump() {
@@ -115,8 +115,7 @@ impl<'a> Segment<'a> {
         Ok(parts)
     }
 
-    /// Reads on in a part. To be called where nothing that was read is waiting
-    /// ([`Segment::is_between`]).
+    /// Reads on in a part. Call it only while no step is queued ([`Segment::is_between`]).
     pub(super) fn read_part(&mut self, part: &mut Part) -> Result<Next<'a>, Error> {
         let here = self.frames.offset();
         let next = self.next_of_part(part);

@@ -1,4 +1,4 @@
-//! Takes the records of a block, one behind the other.
+//! Reads the records of a block in order.
 //!
 //! Every record is checked to the last byte before it is handed out, so that what is decoded of it
 //! later cannot fail. The hot loop of the reader is here: a record whose call site the filter does
@@ -27,7 +27,7 @@ pub(super) struct Block {
     pub(super) end: usize,
     /// The ticks of the last record, or the base.
     ticks: u64,
-    /// How many records of the thread stand before the block.
+    /// How many records of the thread precede the block.
     pub(super) first: u64,
     /// How many records of the block were read.
     pub(super) read: u32,
@@ -35,7 +35,7 @@ pub(super) struct Block {
     pub(super) late_before: u64,
     /// The clock is made up.
     pub(super) untimed: bool,
-    /// What turns ticks into time.
+    /// Converts ticks to time.
     pub(super) timeline: Timeline,
     /// The times of the records wanted; `None` if all are.
     pub(super) window: Option<Window>,
@@ -51,7 +51,7 @@ pub(super) struct Raw {
     pub(super) site: u32,
     /// Where the arguments begin in the payload.
     arguments: u32,
-    /// How many records of the block stand before it.
+    /// How many records of the block precede it.
     pub(super) index: u32,
     /// From the lowest bit on: whether the record is late; in five bits, how many bytes its call
     /// site's number and its ticks take; how many its arguments take.
@@ -62,27 +62,27 @@ pub(super) struct Raw {
 const ARGUMENTS_SHIFT: u32 = 6;
 
 impl Raw {
-    /// Where the arguments stand in the payload.
+    /// The range of the arguments in the payload.
     #[inline]
     pub(super) fn arguments(&self) -> Range<usize> {
         let start = self.arguments as usize;
         start..start + (self.lengths >> ARGUMENTS_SHIFT) as usize
     }
 
-    /// How many bytes of the payload stand before the arguments and belong to the record.
+    /// How many bytes of the record precede its arguments.
     #[inline]
     pub(super) fn head_bytes(&self) -> u8 {
         (self.lengths >> 1 & 31) as u8
     }
 
-    /// Whether it is older than a watermark that stands before it.
+    /// Whether it is older than a watermark that precedes it.
     #[inline]
     pub(super) fn is_late(&self) -> bool {
         self.lengths & 1 == 1
     }
 }
 
-/// The fields before the first record, and the watermark behind the last.
+/// The fields before the first record, and the watermark after the last.
 pub(super) struct BlockHead {
     pub(super) thread: u64,
     pub(super) sequence: u64,
@@ -133,8 +133,8 @@ impl Block {
         self.window.is_none_or(|window| window.contains(self.timeline.time_of(ticks)))
     }
 
-    /// Appends the next records that the filter lets through to `found`, until that is full or the
-    /// block ends. Behind an error the block is lost.
+    /// Appends to `found` the next records that the filter lets through, until `found` is full or the
+    /// block ends. After an error the rest of the block is lost.
     pub(super) fn read(
         &mut self,
         payload: &[u8],

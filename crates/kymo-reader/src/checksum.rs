@@ -1,12 +1,12 @@
-//! Checks the checksums of frames, in time that is linear in the length of the file, whatever the
-//! file holds.
+//! Checks the checksums of frames, in time linear in the length of the file, for any content.
 //!
-//! Behind damage, every multiple of 8 may be where a frame begins. Bytes that were made for it can
-//! claim a frame of a mebibyte at each of them, and checking each claim by itself would cost
-//! 131,072 mebibytes for one of file. So behind damage the checker keeps the CRC of everything *up
-//! to* each multiple of 8 (512 KiB at most). The CRC of what lies between two places follows from
-//! those of the two in constant time: a CRC is a remainder of polynomials, so crc(ab) =
-//! crc(a)·x^(8·len b) + crc(b). Nothing has to be given up for the bound.
+//! After damage, a frame may begin at every multiple of 8. Hostile bytes can claim a frame of a
+//! mebibyte at each of them. Checking each claim by itself would cost 131,072 mebibytes for one of
+//! file.
+//!
+//! So after damage the checker keeps the CRC of all bytes *up to* each multiple of 8 (512 KiB at
+//! most). The CRC of the bytes between two places follows from these two in constant time: a CRC is a
+//! remainder of polynomials, so crc(ab) = crc(a)·x^(8·len b) + crc(b). The bound costs no accuracy.
 //!
 //! INV-1: no byte takes part in more than one CRC that was computed directly, and in one of the
 //! running ones.
@@ -24,11 +24,11 @@ const ONE: u32 = 1 << 31;
 /// The powers of x^8 are looked up in two steps of this many.
 const TABLE_LEN: usize = 2048;
 
-/// Checks frames that are met one behind the other.
+/// Checks frames in the order in which they are met.
 #[derive(Default)]
 pub(super) struct Checker {
     salt: u32,
-    /// The offset in the file that the first of `running` stands for.
+    /// The offset in the file to which the first of `running` belongs.
     base: u64,
     /// The CRC of all bytes from some fixed place up to `base`, `base + 8`, and so on. Empty away
     /// from damage.
@@ -42,7 +42,7 @@ impl Checker {
         Self { salt, ..Self::default() }
     }
 
-    /// Forgets what it met so far: what follows does not stand behind it.
+    /// Forgets the bytes met so far, because reading continues elsewhere.
     pub(super) fn forget(&mut self) {
         self.running.clear();
     }
@@ -102,7 +102,7 @@ impl Checker {
         }
     }
 
-    /// What `crc` contributes to the CRC of what it stands for and `bytes` bytes behind that.
+    /// The contribution of `crc`, the CRC of some bytes, to the CRC of these and `bytes` bytes more.
     fn shift(&self, crc: u32, bytes: usize) -> u32 {
         let low = multiply(crc, self.powers[bytes % TABLE_LEN]);
         multiply(low, self.powers[TABLE_LEN + bytes / TABLE_LEN])

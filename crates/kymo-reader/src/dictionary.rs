@@ -23,11 +23,11 @@ use kymo_format::MAX_ARGUMENTS;
 /// Numbers below this are looked up in a table.
 const MAX_DIRECT: u64 = 1 << 16;
 
-/// A place in a program at which records are logged.
+/// A call site: the constant of a statement that logs records.
 #[derive(Clone, Debug)]
 pub struct CallSite {
     pub(super) index: u32,
-    /// No other call site has it, whichever reader met it.
+    /// Unique among the call sites of all readers in this process.
     pub(super) id: u64,
     number: u64,
     level: Level,
@@ -38,7 +38,7 @@ pub struct CallSite {
     file: Box<str>,
     format: Box<str>,
     names: Box<[Box<str>]>,
-    /// The names as keys of JSON, with what stands before each.
+    /// The names as keys of JSON, each with the separator before it.
     pub(super) keys: Box<[Literal]>,
     types: Box<[Type]>,
     /// The types of the arguments that take bytes, where some take none: a record of those alone
@@ -61,11 +61,11 @@ pub struct Thread {
     pub(super) version: u32,
     /// How many of its records have been written, by what was read of it so far.
     pub(super) written: u64,
-    /// `written` is not known: what stands before was not read.
+    /// `written` is not known: earlier frames were not read.
     uncounted: bool,
 }
 
-/// What a segment has named so far.
+/// The call sites and threads that a segment has named so far.
 #[derive(Default)]
 pub(super) struct Dictionary {
     sites: Vec<CallSite>,
@@ -79,15 +79,15 @@ pub(super) struct Dictionary {
     /// The index of the thread that was last named with an id of the operating system.
     os_threads: HashMap<u64, u32>,
     last_thread: (u64, u32),
-    /// Something was skipped: of a thread that has not been met, it is not known how many records
-    /// stand before.
+    /// Frames were skipped. For a thread that has not been met, the number of its earlier records is
+    /// unknown.
     uncounted: bool,
 }
 
-/// Which call site has which number.
+/// The call site of each number.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
-    /// Index plus one by number, zero where there is none.
+    /// Index plus one by number; zero if there is none.
     direct: Vec<u32>,
     others: HashMap<u64, u32>,
 }
@@ -172,7 +172,7 @@ impl Dictionary {
         self.outside = Some(std::mem::replace(&mut self.numbers, std::mem::take(numbers)));
     }
 
-    /// Ends that, and gives the part its numbers back.
+    /// Ends reading in a part, and returns its numbers to it.
     pub(super) fn leave_part(&mut self, numbers: &mut Numbers) {
         if let Some(outside) = self.outside.take() {
             *numbers = std::mem::replace(&mut self.numbers, outside);
@@ -193,8 +193,8 @@ impl Dictionary {
         &mut self.threads[self.last_thread.1 as usize]
     }
 
-    /// Notes that so many records of a thread have been written. Returns its index, and how many of
-    /// them were not met.
+    /// Notes how many records of a thread have been written. Returns the thread's index, and how many
+    /// of these records were not met.
     pub(super) fn count_to(&mut self, number: u64, written: u64) -> (u32, u64) {
         let thread = self.thread_numbered(number);
         let met = if std::mem::take(&mut thread.uncounted) { written } else { thread.written };
@@ -202,14 +202,14 @@ impl Dictionary {
         (thread.index, written.saturating_sub(met))
     }
 
-    /// What follows does not stand behind what was met so far.
+    /// Forgets how many records threads have written, because frames are skipped.
     pub(super) fn forget_counts(&mut self) {
         self.uncounted = true;
         self.threads.iter_mut().for_each(|thread| thread.uncounted = true);
     }
 
-    /// The thread that the operating system calls so, by its index. Of several, the last that was
-    /// named: ids are used again.
+    /// The index of the thread with this id of the operating system. Ids are reused: the last one named
+    /// is returned.
     pub(super) fn thread_of_os(&self, os_id: u64) -> Option<u32> {
         self.os_threads.get(&os_id).copied().filter(|_| os_id != 0)
     }
@@ -240,7 +240,8 @@ impl Dictionary {
         added.map(drop)
     }
 
-    /// The same for a part that is read ahead, where numbers are as `numbers` says.
+    /// Takes the payload of a call site frame in a part that is read ahead, whose numbers are
+    /// `numbers`.
     pub(super) fn add_site_aside(
         &mut self,
         payload: &[u8],
@@ -340,7 +341,7 @@ impl CallSite {
         (place, topic, &self.format, &self.names, &self.types)
     }
 
-    /// Moves `bytes` behind the arguments of a record, having checked them.
+    /// Checks the arguments of a record, and advances `bytes` past them.
     #[inline]
     pub(super) fn skip(&self, bytes: &mut &[u8]) -> Result<(), Malformed> {
         let types = self.measured.as_deref().unwrap_or(&self.types);
@@ -358,22 +359,22 @@ impl CallSite {
         self.number
     }
 
-    /// How urgent its records are.
+    /// The level of its records.
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// What its records are about: the module path, unless the program says otherwise.
+    /// The target of its records: the module path, unless the statement names another.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// The path of the module that it stands in.
+    /// The path of its module.
     pub fn module(&self) -> &str {
         &self.module
     }
 
-    /// The source file that it stands in.
+    /// Its source file.
     pub fn file(&self) -> &str {
         &self.file
     }
@@ -393,7 +394,7 @@ impl CallSite {
         &self.format
     }
 
-    /// The names of its arguments, in order, empty where one has none.
+    /// The names of its arguments, in order; empty for an argument without a name.
     pub fn names(&self) -> &[Box<str>] {
         &self.names
     }
@@ -403,8 +404,7 @@ impl CallSite {
         &self.types
     }
 
-    /// Its format string, parsed; where that fails, something that shows the string and the
-    /// arguments.
+    /// Its format string, parsed. If that fails, a template that shows the string and the arguments.
     pub fn template(&self) -> &Template {
         &self.template
     }
@@ -426,12 +426,12 @@ impl Thread {
         self.number
     }
 
-    /// Its name, empty where it has none.
+    /// Its name; empty if it has none.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the operating system calls it, where that is known.
+    /// Its id in the operating system, if known.
     pub fn os_id(&self) -> Option<u64> {
         (self.os_id != 0).then_some(self.os_id)
     }

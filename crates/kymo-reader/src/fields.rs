@@ -1,10 +1,10 @@
-//! Takes the fields of a payload, one behind the other. Every one may be missing.
+//! Takes the fields of a payload in order. Every field may be missing.
 
 use std::borrow::Cow;
 
 use kymo_format::varint;
 
-/// What is left of a payload.
+/// The rest of a payload.
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -15,7 +15,7 @@ impl<'a> Fields<'a> {
         Some(value)
     }
 
-    /// The same, for one that mostly takes one byte.
+    /// Takes a variable-length integer that mostly has one byte.
     #[inline]
     pub(super) fn short_varint(&mut self) -> Option<u64> {
         match self.0 {

@@ -1,4 +1,4 @@
-//! Finds the valid frames of a segment, one behind the other, and says what lies between them.
+//! Finds the valid frames of a segment in order, and reports the bytes between them.
 //!
 //! A frame that is not valid is skipped by trying every following multiple of 8. Whatever the
 //! bytes, this takes time in proportion to their number ([`Checker`]), and holds no more of them
@@ -8,8 +8,8 @@
 //! it copied frames there, and a copy does not go from front to back. A valid frame that follows
 //! may hold records whose predecessors are lost, or which the writer has written again.
 //!
-//! INV-1: a frame is never handed out twice, and every byte behind the header page belongs to
-//! exactly one frame handed out, one skipped range, the rest behind the last of them, or what was
+//! INV-1: a frame is never handed out twice, and every byte past the header page belongs to
+//! exactly one frame handed out, one skipped range, the rest after the last of them, or what was
 //! jumped over because nobody wants it.
 
 use super::checksum::Checker;
@@ -33,7 +33,7 @@ pub(super) struct Frames<'a> {
     payload_bytes: usize,
     /// Where the bytes began that are being skipped.
     skipped_from: Option<u64>,
-    /// Bytes that were skipped behind the committed length are not all zero.
+    /// Bytes that were skipped past the committed length are not all zero.
     torn: bool,
 }
 
@@ -49,7 +49,7 @@ pub(super) enum Extent {
     Follow,
 }
 
-/// What was found next.
+/// The result of looking for the next frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scanned {
     /// A valid frame. Its payload is at hand until the next call.
@@ -59,13 +59,12 @@ pub(super) enum Scanned {
     Skipped { offset: u64, bytes: u64, cut: bool },
     /// The committed bytes end here, for now.
     Pending,
-    /// The bytes end. Behind the last frame there are `rest_bytes` that are not one, `torn` where
-    /// they are not all zero.
+    /// The bytes end. `rest_bytes` after the last frame are no frame; `torn` if they are not all zero.
     End { length: u64, rest_bytes: u64, torn: bool },
 }
 
 impl<'a> Frames<'a> {
-    /// The frames that `source` stands before.
+    /// The frames from the position of `source` on.
     pub(super) fn new(mut source: Source<'a>, salt: u32, committed: u64, extent: Extent) -> Self {
         let limit = if extent == Extent::All { u64::MAX } else { committed };
         source.set_limit(limit);
@@ -200,8 +199,8 @@ impl<'a> Frames<'a> {
         if header.payload_bytes > MAX_PAYLOAD_BYTES || offset.saturating_add(bytes as u64) > end {
             return Ok(None);
         }
-        let behind = offset.saturating_add((bytes as u64).max(PROBE_BYTES));
-        self.source.set_limit(behind.min(self.limit));
+        let following = offset.saturating_add((bytes as u64).max(PROBE_BYTES));
+        self.source.set_limit(following.min(self.limit));
         let valid = self.is_valid(header, offset)?;
         self.payload_bytes = if valid { header.payload_bytes } else { 0 };
         Ok(valid.then_some(header.kind))
@@ -296,11 +295,11 @@ impl<'a> Frames<'a> {
         self.source.fill(len).map_err(|error| Error::Io { offset: self.source.offset(), error })
     }
 
-    /// Steps over a word that begins no frame, and over the zeros behind it.
+    /// Skips a word that begins no frame, and the zeros after it.
     fn skip(&mut self) {
-        let behind = self.source.offset() >= self.committed;
+        let is_uncommitted = self.source.offset() >= self.committed;
         let window = self.source.window();
-        self.torn |= behind && window.iter().take(ALIGNMENT).any(|&byte| byte != 0);
+        self.torn |= is_uncommitted && window.iter().take(ALIGNMENT).any(|&byte| byte != 0);
         let end = window.len().min(self.allowed());
         let mut words = window[..end].chunks_exact(ALIGNMENT).skip(1);
         let zeros = words.by_ref().take_while(|word| **word == [0; ALIGNMENT]).count();
@@ -323,7 +322,7 @@ impl<'a> Frames<'a> {
             return Ok((!more || self.allowed() < FRAME_HEADER_BYTES).then_some(Scanned::Pending));
         }
         let from = self.skipped_from.unwrap_or(self.source.offset());
-        // What is behind the committed length is the end, not damage.
+        // Bytes past the committed length are the end, not damage.
         let lost_until = self.committed.min(end);
         if from < lost_until {
             self.skipped_from = Some(lost_until);

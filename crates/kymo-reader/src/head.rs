@@ -1,4 +1,4 @@
-//! The beginning of a file: which header holds, and what to do when none does.
+//! Reads the header page: chooses a valid copy, or derives a header if neither is.
 
 use super::error::Error;
 use super::report::HeaderState;
@@ -10,25 +10,24 @@ use kymo_format::header::{
 };
 use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAGIC, MAX_PAYLOAD_BYTES, VERSION};
 
-/// Where a header is missing, two consecutive frames are looked for in this many bytes behind its
-/// page.
+/// If no header is valid, two consecutive frames are looked for in this many bytes after its page.
 const SEARCH_BYTES: usize = 64 * 1024;
 
-/// And while looking, no more than this many bytes are put through the CRC.
+/// That search computes the CRC of no more than this many bytes.
 const SEARCH_CRC_BYTES: usize = 64 << 20;
 
-/// What the header page says.
+/// The content of the header page.
 pub(super) struct Head {
     pub(super) header: Header,
     pub(super) state: HeaderState,
     pub(super) committed: u64,
-    /// Where the last dump mark may stand, as far as the page says: the first of these at which there
-    /// is one. 0 where there is none.
+    /// Candidates for the offset of the last dump mark, by the page: the first at which there is one
+    /// counts. 0 if there is none.
     pub(super) last_dumps: [u64; 2],
 }
 
-/// Reads the header page and moves the source behind it. If `live`, nothing else is read: what is
-/// not committed is still to change.
+/// Reads the header page and moves the source past it. If `live`, nothing else is read, because
+/// uncommitted bytes still change.
 pub(super) fn read(source: &mut Source<'_>, live: bool) -> Result<Head, Error> {
     if live {
         source.set_limit(HEADER_BYTES as u64);

@@ -1,7 +1,7 @@
 //! Values as JSON, and text made safe for a terminal.
 //!
-//! What was logged may be anything, and what a reader prints ends up on a terminal: characters that
-//! control one, end a line or turn the direction of writing leave this module only as escapes.
+//! Logged text may hold anything, and printed text ends up on a terminal. Characters that control a
+//! terminal, end a line or turn the direction of writing leave this module only as escapes.
 
 use std::fmt::Write;
 
@@ -88,7 +88,7 @@ pub fn write_value(value: &Value<'_>, out: &mut String) {
 /// Appends the arguments of a record as an object. The key of one without a name is its position,
 /// from 0.
 ///
-/// The same text comes of [`write_string`] and [`write_value`] for each argument; it takes longer.
+/// Faster than [`write_string`] and [`write_value`] for each argument, which append equal text.
 ///
 /// ```
 /// use kymo_reader::{Reader, json};
@@ -124,7 +124,7 @@ pub fn write_fields(record: &Record<'_>, out: &mut String) {
     line.finish();
 }
 
-/// Decodes a value of this type from the beginning of `bytes` and appends it: [`write_value`] behind
+/// Decodes a value of this type from the beginning of `bytes` and appends it: [`write_value`] after
 /// [`Type::decode`], but for the commonest types nothing is stored in between.
 #[inline(always)]
 fn write_encoded<'a>(
@@ -154,7 +154,7 @@ fn write_encoded<'a>(
     Ok(())
 }
 
-/// The names of a call site's arguments as keys, with what separates each from what stands before.
+/// The names of a call site's arguments as keys, each with the separator before it.
 pub(super) fn keys(names: &[impl AsRef<str>]) -> Box<[Literal]> {
     let key = |(index, name): (usize, &str)| {
         let mut key = String::from(if index == 0 { "{" } else { "," });

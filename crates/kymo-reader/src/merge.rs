@@ -9,16 +9,16 @@
 //! Ticks order the records, not time: within a segment they are the finer measure, and unlike time
 //! they do not run back when somebody sets the clock.
 //!
-//! INV-1: within a thread the order is that of the file. A record whose ticks are behind its
-//! predecessor's (it was logged while its predecessor's arguments were being made) is ordered as if
-//! they were not.
+//! INV-1: within a thread the order is that of the file. A record may have smaller ticks than its
+//! predecessor, if it was logged while its predecessor's arguments were evaluated. It is ordered by
+//! the ticks of its predecessor.
 //!
-//! What a dump of a flight recorder wrote is older than what stands before it. Each part of a dump
-//! has a queue of its own, beside that of its thread, and is read ahead where that is possible
-//! (`ahead`), and else goes at once.
+//! The records of a dump are older than the records that precede it. Each part of a dump has a queue of
+//! its own, beside that of its thread. It is read ahead if that is possible (`ahead`), and handed out
+//! at once otherwise.
 //!
-//! Damage belongs to no thread. It comes behind all that was read before it, but no later than the
-//! gap that it left, which comes when its thread's next record does.
+//! Damage belongs to no thread. It comes after all that was read before it, but no later than the gap
+//! that it left. The gap comes with its thread's next record.
 //!
 //! INV-2: the heap has an entry for each queue that is not empty, and while a current entry is
 //! handed out, that of its queue is on top.
@@ -35,7 +35,7 @@ use super::mark::Mark;
 use super::segment::{Segment, Step};
 use super::source::Kept;
 
-/// What an entry costs in memory besides what it points at, in bytes, roughly.
+/// Roughly the memory of an entry, in bytes, without its heap memory.
 const ENTRY_BYTES: usize = 256;
 
 /// How many emptied buffers are kept for the next blocks, and up to how many threads an emptied
@@ -47,20 +47,20 @@ const PART: u32 = 1 << 31;
 
 /// Records on their way from the order of the file to the order of time.
 pub(super) struct Merger<'a> {
-    /// The first is for what belongs to no thread, then one for each thread by its index.
+    /// The first is for events of no thread, the others for threads by index.
     queues: Vec<Queue<'a>>,
-    /// Those of parts of dumps.
+    /// The queues of parts of dumps.
     part_queues: Vec<Queue<'a>>,
-    /// Which of those a part has, by the offset of its mark.
+    /// The queue of each part, by the offset of its mark.
     by_part: HashMap<u64, u32>,
     /// The parts that are to be read ahead, those with the oldest records last; `None` before they
     /// were looked for.
     found: Option<Vec<FoundPart>>,
-    /// The same by their places.
+    /// The parts that are to be read ahead, by their offsets.
     places: HashMap<u64, FoundPart>,
-    /// The parts that are, or have been, by their queues.
+    /// The parts that are or were read ahead, by their queues.
     ahead: HashMap<u32, Part>,
-    /// Those of which there is to be more before anything is handed out.
+    /// Queues of parts that must be filled before anything is handed out.
     empty_parts: Vec<u32>,
     heap: BinaryHeap<Reverse<(u64, u32)>>,
     /// The entries held back take this many bytes of memory.
@@ -76,7 +76,7 @@ pub(super) struct Merger<'a> {
     current: Option<u32>,
     /// The damages that are held back, in the order of the file, with the ticks that order them.
     damages: VecDeque<(u64, Mark)>,
-    /// The one that is handed out.
+    /// The damage that is handed out.
     damage: Option<Mark>,
     /// The greatest ticks that were met.
     newest: u64,
@@ -107,7 +107,7 @@ pub(super) struct BlockRecords<'a> {
     next: usize,
 }
 
-/// What is handed out.
+/// The event that is handed out.
 pub(super) enum Current<'m> {
     Record(&'m Block, &'m Raw, &'m [u8]),
     Mark(&'m Mark),
@@ -212,8 +212,8 @@ impl<'a> Merger<'a> {
         self.empty_parts.push(queue);
     }
 
-    /// Whether the part whose mark stands at `offset`, and was just met there, is read as those are
-    /// that were found before they were met. (Its records may be older than what else may go.)
+    /// Whether the part whose mark is at `offset`, and was just met there, is read ahead like the parts
+    /// that were found before. (Its records may be older than what else may go.)
     fn is_found(&mut self, offset: u64) -> bool {
         match self.places.remove(&offset) {
             Some(found) if !self.by_part.contains_key(&offset) => {
@@ -233,7 +233,7 @@ impl<'a> Merger<'a> {
         let Some(part) = self.ahead.get_mut(&queue) else { return Ok(()) };
         match segment.read_part(part) {
             Ok(Next::Mark(mark)) => {
-                // Behind the mark that begins it stands the thread's name.
+                // The thread's name follows the mark that begins the part.
                 if matches!(mark, Mark::Dump { .. }) {
                     self.empty_parts.push(queue);
                 }
@@ -254,7 +254,7 @@ impl<'a> Merger<'a> {
         Ok(())
     }
 
-    /// The queue of the part whose mark stands at this offset.
+    /// The queue of the part whose mark is at this offset.
     fn queue_of_part(&mut self, offset: u64) -> u32 {
         let next = PART | self.part_queues.len() as u32;
         let queue = *self.by_part.entry(offset).or_insert(next);
@@ -264,8 +264,8 @@ impl<'a> Merger<'a> {
         queue
     }
 
-    /// The queue of the part that begins at `part`, for something that stands at `offset` in it and
-    /// was met in its place; `None` where it was read ahead, or will be.
+    /// The queue of the part that begins at `part`, for a frame at `offset` in it that the main reading
+    /// met. `None` if it was read ahead, or will be.
     fn queue_in_place(&mut self, part: u64, offset: u64) -> Option<u32> {
         let queue = self.queue_of_part(part);
         match self.ahead.get(&queue) {

@@ -1,9 +1,9 @@
 //! Puts the records of side files where they belong among those of their logs.
 //!
-//! Most of what a side file has stands in the log too, and then the log's record is shown, in its
-//! place. What is left has to be put between records of its thread that stand in another file. That
-//! times cannot do: a record that is logged while another's arguments are made is published before
-//! that and has the greater time, and the program's own clock may stand still.
+//! Most records of a side file are also in the log, and then the log's record is shown in its place.
+//! The others belong between records of their thread in another file. Time cannot decide that: a record
+//! that is logged while the arguments of another are evaluated is committed before that one, and has the
+//! greater time. And the program's own clock may not advance.
 //!
 //! The basic idea: a *survey* reads the log once, around the times of the side file, before anything
 //! is handed out. It finds
@@ -45,14 +45,14 @@ pub(super) struct Rescued {
     known: HashMap<usize, Vec<Option<Option<usize>>>>,
 }
 
-/// Which log, and whose thread: the operating system's id, and where that is unknown, the name.
+/// The log, and the thread: its id in the operating system, or its name if that is unknown.
 type LogThread = (usize, Option<u64>, String);
 
-/// What waits of a thread.
+/// The records of a thread that wait to be handed out.
 #[derive(Default)]
 struct ThreadQueue {
     items: VecDeque<RescuedEvent>,
-    /// What was handed out of the thread, by the reader.
+    /// The last position of the thread that was handed out, by reader.
     passed: HashMap<usize, Position>,
     /// The first is among those that are ready.
     is_ready: bool,
@@ -93,7 +93,7 @@ impl Rescued {
         reader: &mut Reader<'_>,
     ) -> Option<(i64, i64)> {
         let mut span: Option<(i64, i64)> = None;
-        // What belongs to no thread comes after what stands before it.
+        // An event of no thread comes after the event before it.
         let mut time_ns = i64::MIN;
         for item in 0..reader.held_items() {
             let until = reader.hold_item(item);
@@ -125,8 +125,8 @@ impl Rescued {
         span
     }
 
-    /// Everything is known: from now on it is handed out, but for what stands elsewhere too. Returns
-    /// how many records those are. `copies` are those of each log.
+    /// Ends the survey: from now on records are handed out, except those that are also in another file.
+    /// Returns the number of those. `copies` has the records of each log's side files.
     pub(super) fn begin(
         &mut self,
         readers: &mut [Reader<'_>],

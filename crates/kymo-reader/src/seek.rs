@@ -1,4 +1,4 @@
-//! Begins in the middle of a file, and ends there, where only a range of time is wanted.
+//! Reads only the part of a file that is in a range of time, by its index.
 //!
 //! Nothing depends on the index. Where there is none, or it is damaged, or one of the frames that
 //! it names is not there, everything is read; and what is read is compared with the range, record
@@ -52,12 +52,12 @@ impl Window {
 pub(super) struct Skip {
     from: u64,
     to: u64,
-    /// The clock frames among them that count for what stands behind.
+    /// The clock frames among them that apply to later records.
     clocks: Vec<Clock>,
 }
 
 impl Skip {
-    /// Whether what stands at `offset` need not be read.
+    /// Whether the frame at `offset` need not be read.
     pub(super) fn covers(&self, offset: u64) -> bool {
         (self.from..self.to).contains(&offset)
     }
@@ -67,7 +67,7 @@ impl Skip {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stretch {
-    /// How many bytes it has.
+    /// Its length in bytes.
     pub bytes: u64,
     /// Nothing in it is older than this, in nanoseconds since 1970-01-01T00:00:00Z.
     pub oldest_ns: i64,
@@ -181,7 +181,7 @@ impl Segment<'_> {
         }
         self.frames.jump(tail);
         let bytes = self.frames.peek((end - tail) as usize)?;
-        // The end frame, whose length varies, stands behind it.
+        // The end frame, whose length varies, follows it.
         let ends = (8..bytes.len()).step_by(8).rev();
         let candidates: Vec<_> = ends
             .filter_map(|len| Some((Index::offset_before(&bytes[..len], tail + len as u64)?, len)))

@@ -28,13 +28,13 @@ pub(super) struct Segment<'a> {
     pub(super) header: Header,
     pub(super) dictionary: Dictionary,
     pub(super) report: Report,
-    /// Everything older stands before this point, except for late records.
+    /// All older records precede this point, except for late records.
     pub(super) watermark: u64,
     /// What happened at other times is not handed out.
     pub(super) window: Window,
     /// What need not be read because of that.
     pub(super) skip: Option<Skip>,
-    /// Where the last dump mark may stand, as the header says; zeros where it is not to be looked for.
+    /// Candidates for the offset of the last dump mark, by the header; zeros if it is not looked for.
     pub(super) last_dumps: [u64; 2],
     /// The part of a dump that is being read.
     dump: Option<Dumping>,
@@ -52,11 +52,11 @@ pub(super) struct Segment<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Dumping {
     thread: u64,
-    /// Where its mark stands.
+    /// The offset of its mark.
     offset: u64,
 }
 
-/// What a segment goes on with.
+/// The next step through a segment.
 #[derive(Debug)]
 pub(super) enum Step {
     /// Records. Their payload is at hand until the next step.

@@ -1,14 +1,13 @@
 //! Side files: records that their threads wrote themselves, because the consumer did not answer.
 //!
-//! Beside a log `app.kymo` there may lie a side file `app.kymo.rescue`, a segment like any other
-//! whose header names the log's; it is found by that, whatever either is called. Most of its records stand in the log too: the consumer came back,
-//! or what it had taken was written after all. Each is to be handed out once: where the log has it,
-//! by the log, so that the records of a thread stay in order (`rescued`).
+//! A log `app.kymo` may have a side file `app.kymo.rescue`: a segment whose header names that of the
+//! log. It is found by its header, so that both may be renamed. Most of its records are also in the
+//! log: the consumer came back, or its batch was written after all. Each record is handed out once: by
+//! the log if it has it, so that the records of a thread stay in order (`rescued`).
 //!
-//! Records are the same if they are of the same thread of the operating system, and have the same
-//! ticks, call site and arguments. What is remembered of a record is a hash of that, with keys that
-//! nobody knows beforehand and so long that two will not be alike by chance. It is counted, for a
-//! program may log the very same twice within a tick.
+//! Two records are copies of each other if thread (by the operating system's id), ticks, call site and
+//! arguments are equal. A hash of these is kept, with random keys, and so long that no two are equal by
+//! chance. Copies are counted, for a program may log twice within a tick.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -30,7 +29,7 @@ const MAX_BYTES: u64 = 64 << 20;
 /// The most records of a side file that are remembered.
 const MAX_RECORDS: u64 = 1 << 20;
 
-/// What stands in the side files of a log, and how often it stands elsewhere.
+/// The records in the side files of a log, and how often each is in other files.
 #[derive(Default)]
 pub(super) struct Copies {
     keys: [RandomState; 2],
@@ -39,7 +38,7 @@ pub(super) struct Copies {
     ticks: Option<(u64, u64)>,
 }
 
-/// How often the same record is to be met yet.
+/// How often copies of one record are still to be met.
 #[derive(Clone, Copy, Default)]
 struct Copy {
     /// In the log, or in what was recovered of it, by what was seen there beforehand.
@@ -120,17 +119,17 @@ impl Copies {
     }
 }
 
-/// What was found of a log beside it.
+/// The side files and recovered files of a log.
 #[derive(Default)]
 pub(super) struct Companions<'a> {
     /// The readers of its side files and of what was recovered of it.
     pub(super) rescues: Vec<Reader<'a>>,
     pub(super) recovered: Vec<Reader<'a>>,
-    /// What stands in its side files; `None` where it has none.
+    /// The records in its side files; `None` if it has none.
     pub(super) copies: Option<Copies>,
-    /// What could not be read.
+    /// Files that could not be read.
     pub(super) failed: Vec<OpenError>,
-    /// What was left alone.
+    /// Files that were refused.
     pub(super) refused: Vec<OpenError>,
 }
 
@@ -202,8 +201,8 @@ pub(super) fn open<'a>(
 ) -> Companions<'a> {
     let mut found = Companions::default();
     let Some(path) = log.path() else { return found };
-    let behind = if path.is_symlink() { path.canonicalize().ok() } else { None };
-    let path = behind.as_deref().unwrap_or(path);
+    let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    let path = target.as_deref().unwrap_or(path);
     let Ok(metadata) = path.metadata() else { return found };
     let (id, owner) = (log.header().segment, Owner::of(&metadata));
     let mut files = directories.open(path, owner, id, given);

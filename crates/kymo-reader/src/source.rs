@@ -1,4 +1,4 @@
-//! Where the bytes of a segment come from: a slice, or anything that can be read.
+//! The source of a segment's bytes: a slice, or a stream.
 //!
 //! Either is seen through a *window*: the bytes from the current position on, as far as they were
 //! asked for. A slice is its own window, and nothing of it is copied. What is read comes through a
@@ -56,7 +56,7 @@ pub(super) struct Stream<'a> {
     filled: usize,
     /// The offset of the window in the file.
     offset: u64,
-    /// Nothing is read from beyond this offset in the file.
+    /// Nothing past this offset of the file is read.
     limit: u64,
     ended: bool,
 }

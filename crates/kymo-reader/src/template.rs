@@ -27,14 +27,14 @@ pub use parse::TemplateError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,
-    /// What stands behind the last of them.
+    /// The literal text after the last piece.
     tail: Literal,
     specs: Vec<Dynamic>,
     /// Whether the placeholders take argument 0, 1, 2, …, each once and nothing else.
     in_order: bool,
 }
 
-/// Literal text, without the doubling of braces, and the placeholder behind it.
+/// Literal text, with doubled braces undone, and the placeholder after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Piece {
     literal: Literal,
@@ -64,7 +64,7 @@ impl Template {
     }
 
     /// A stand-in for a format string that does not parse: the string as it is, and the arguments
-    /// behind it in parentheses.
+    /// after it in parentheses.
     ///
     /// ```
     /// use kymo_reader::{Template, Value};
@@ -134,10 +134,9 @@ impl Template {
         line.finish();
     }
 
-    /// Decodes a record's arguments from the beginning of `bytes`, advances `bytes` behind them and
-    /// appends the text. For those who want nothing but the text: it takes about as long as
-    /// decoding into an array and [`render`](Self::render), without the array. After an error both
-    /// are as before.
+    /// Decodes a record's arguments from the beginning of `bytes`, advances `bytes` past them and
+    /// appends the text. It takes about as long as decoding into an array and
+    /// [`render`](Self::render), and needs no array. After an error `bytes` and `out` are as before.
     ///
     /// ```
     /// use kymo_reader::{Template, Type};

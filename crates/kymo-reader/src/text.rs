@@ -17,12 +17,12 @@ use leaf::write_leaf;
 use line::{Line, Whole, is_ascii};
 use number::write_f64;
 
-/// Where the text of one message ends, in bytes: rendering stops at the first member or placeholder
-/// behind it, and says so by `…`. Only a hostile file or a wasteful width gets there, for a record
-/// has at most 32 KiB.
+/// The longest text of one message, in bytes. Rendering stops at the first member or placeholder past
+/// it, and appends `…`. Only a hostile file or a great width gets there, for a record has at most
+/// 32 KiB.
 pub(crate) const MAX_TEXT_BYTES: usize = 1 << 24;
 
-/// On which side of the padding the text stands.
+/// The position of text within its padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
@@ -81,7 +81,7 @@ impl Spec {
         precision: None,
     };
 
-    /// The same for what is inside a compound value, which has no trait but `Debug`.
+    /// The spec for the members of a compound value, which are rendered by `Debug`.
     fn within(self) -> Self {
         let style = match self.style {
             Style::DebugLowerHex | Style::LowerHex => Style::DebugLowerHex,
@@ -107,7 +107,7 @@ pub(crate) fn write_plain(value: &Value<'_>, out: &mut String) {
 }
 
 /// Decodes a value of this type from the beginning of `bytes` and appends what `{}` prints. It is
-/// [`write_plain`] behind [`Type::decode`], but for the commonest types nothing is stored in
+/// [`write_plain`] after [`Type::decode`], but for the commonest types nothing is stored in
 /// between.
 #[inline(always)]
 pub(crate) fn write_encoded_plain<'a>(
@@ -253,7 +253,7 @@ impl Renderer<'_> {
         self.spec = outer;
     }
 
-    /// What stands before a member.
+    /// Writes the separator before a member.
     fn separator(&mut self, first: &mut bool) {
         let first = std::mem::take(first);
         if self.spec.alternate {

@@ -1,9 +1,8 @@
-//! What turns ticks into time: the last few clock frames.
+//! Converts ticks to time, by the last few clock frames.
 //!
-//! A record bears the ticks of its call and may stand behind a clock frame that was written after
-//! that. Each frame is the line for what is younger than itself; with the frames before it at hand,
-//! time is one function of ticks, wherever a record stands, so that the order of ticks is the order
-//! of time.
+//! A record has the ticks of its call, and may follow a clock frame that was written after the call.
+//! Each frame applies to ticks younger than itself. With earlier frames at hand, time is one function
+//! of ticks for all records, so that the order of ticks is the order of time.
 
 use kymo_format::frame::Clock;
 
@@ -17,7 +16,7 @@ pub(super) struct Timeline {
     len: usize,
 }
 
-/// What a clock frame says about the time of ticks.
+/// The line from ticks to time of one clock frame.
 #[derive(Clone, Copy, Debug, Default)]
 struct ClockLine {
     ticks: u64,

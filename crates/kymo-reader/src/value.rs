@@ -56,9 +56,9 @@ pub enum Value<'a> {
     F64(f64),
     /// A string.
     Str(Text<'a>),
-    /// What the logging program formatted itself: printed as it is, whether by `{}` or by `{:?}`.
+    /// Text that the logging program formatted: printed as it is by `{}` and `{:?}`.
     Text(Text<'a>),
-    /// What the logging program formatted itself, as the placeholders that print it ask.
+    /// Texts that the logging program formatted, one for each placeholder that prints the argument.
     Formatted(Formatted<'a>),
     /// A path or another string of the operating system's.
     OsStr(Text<'a>),
@@ -84,11 +84,10 @@ pub enum Value<'a> {
     Range(Range<'a>),
 }
 
-/// Each sees through a `Some`: the value of an `Option` is what it holds, and `None` is nothing of all
-/// this.
+/// Conversions look into a `Some`: the value of an `Option` is its content. A `None` has no value.
 impl<'a> Value<'a> {
-    /// The string, where the value is one (or text) and all of it is UTF-8. Whether it was cut,
-    /// [`Text::is_cut`] tells.
+    /// The string, if the value is a string or text and valid UTF-8. [`Text::is_cut`] says whether it
+    /// was cut.
     pub fn as_str(&self) -> Option<&'a str> {
         match self {
             Self::Str(text) | Self::Text(text) | Self::OsStr(text) => text.as_str(),
@@ -98,7 +97,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The truth value, where the value is one.
+    /// The Boolean, if the value is one.
     pub fn as_bool(&self) -> Option<bool> {
         match *self {
             Self::Bool(value) => Some(value),
@@ -107,7 +106,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The duration, where the value is one.
+    /// The duration, if the value is one.
     pub fn as_duration(&self) -> Option<Duration> {
         match *self {
             Self::Duration(value) => Some(value),
@@ -116,8 +115,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number as an `f64`, where the value is a number: the nearest one, if it has more digits
-    /// than that.
+    /// The number as the nearest `f64`, if the value is a number.
     pub fn as_f64(&self) -> Option<f64> {
         match *self {
             Self::F32(value) => Some(value.into()),
@@ -128,7 +126,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number, where the value is an integer of this range.
+    /// The number, if the value is an integer of this range.
     pub fn as_i128(&self) -> Option<i128> {
         match *self {
             Self::I8(value) => Some(value.into()),
@@ -141,7 +139,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number, where the value is an integer and not negative.
+    /// The number, if the value is an integer and not negative.
     pub fn as_u128(&self) -> Option<u128> {
         match *self {
             Self::U8(value) => Some(value.into()),

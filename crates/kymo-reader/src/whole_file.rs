@@ -1,4 +1,4 @@
-//! A whole file in memory, whose events are handed out in any order: what side files are read into.
+//! A whole file in memory, whose events are handed out in any order. Side files are read this way.
 
 use super::block::{Block, Raw};
 use super::error::Error;
@@ -11,7 +11,7 @@ use super::source::Kept;
 pub(super) struct WholeFile<'a> {
     blocks: Vec<(Block, Kept<'a>)>,
     pub(super) items: Vec<HeldItem>,
-    /// The one at hand.
+    /// The index of the event at hand.
     pub(super) current: Option<usize>,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct HeldItem {
 }
 
 enum HeldEvent {
-    /// The index of its block, and where it stands in that.
+    /// The index of its block, and the record within it.
     Record(usize, Raw),
     Mark(Mark),
 }

@@ -18,7 +18,7 @@ pub(super) struct Written {
     records: Vec<Raw>,
     /// Which of them is handed out; none where there are no more.
     current: usize,
-    /// Where the block is damaged, behind those.
+    /// The damage of the block after those records, if any.
     damage: Option<DamageKind>,
     /// What is handed out in place of a record.
     mark: Option<Mark>,

@@ -206,9 +206,9 @@ impl Segment {
     pub fn last_block(&mut self, thread: u64, records: &[Rec<'_>], watermark: u64) -> &mut Self {
         let base = records.first().map_or(0, |record| record.1);
         let mut payload = self.records(thread, records);
-        let behind = watermark.wrapping_sub(base) as i64;
-        let behind = i32::try_from(behind).expect("a watermark near the base");
-        payload.extend_from_slice(&behind.to_le_bytes());
+        let relative = watermark.wrapping_sub(base) as i64;
+        let relative = i32::try_from(relative).expect("a watermark near the base");
+        payload.extend_from_slice(&relative.to_le_bytes());
         self.frame(Kind::LastRecords as u8, &payload);
         self.watermark = self.watermark.max(watermark);
         self.note_ticks(records.iter().map(|it| it.1))

@@ -40,9 +40,9 @@ struct TraceFile {
 
 /// What the events of a call site have in common.
 struct SiteEvent {
-    /// From behind the name to before the time.
+    /// From after the name to before the time.
     middle: String,
-    /// From behind the thread to the fields.
+    /// From after the thread to the fields.
     arguments: String,
     /// The keys of the fields, with what separates them.
     keys: Vec<String>,
@@ -131,7 +131,7 @@ impl Perfetto {
     /// Closes the trace.
     pub fn end(mut self, out: &mut String) {
         self.begin(self.last_ns, out);
-        // Every event ends with a comma, and the format has none behind the last.
+        // Every event ends with a comma, and the format has none after the last.
         out.push_str("{\"name\":\"end\",\"ph\":\"M\",\"pid\":0,\"args\":{}}\n]}\n");
     }
 

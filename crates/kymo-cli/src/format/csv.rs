@@ -1,4 +1,4 @@
-//! Events as comma-separated values, quoted as in RFC 4180, with a line of names at the top.
+//! Writes events as comma-separated values, quoted as in RFC 4180, with a line of names at the top.
 //!
 //! The arguments are one column, as JSON: call sites differ in them. (A pattern has columns for
 //! some of them.) Control characters are escaped as in text, so that a row is always a line.
@@ -19,7 +19,7 @@ use kymo_query::time::Times;
 pub struct Csv {
     times: Times,
     since: Option<Since>,
-    /// For the details of what is no record.
+    /// For the details of marks.
     json: Json,
     raw: String,
     field: String,
@@ -51,7 +51,7 @@ impl Csv {
         self.raw = message;
     }
 
-    /// All but the last column.
+    /// Appends all columns of a mark but the last.
     fn mark(&mut self, log: &str, mark: &Mark<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
         out.push_str(mark.name);
         out.push(',');

@@ -1,15 +1,15 @@
 //! Spans of time between lines: how long after the first one, or after the one before.
 //!
-//! What the first line is, and the one before, shows only when they are printed: context and the
-//! last lines are held back, and most of them are never printed. So a line that shows such a span
-//! is written with a blank in its place, and that is filled when the line is printed. The
-//! alternative, to keep the record and format it later, would copy the record instead of the line.
+//! Which line is the first, and which the previous, is known only at printing: context and the last
+//! lines are held back, and most of them are never printed. So a line is formatted with a blank in
+//! place of the span, and the blank is filled when the line is printed. The alternative, to keep the
+//! record and format it later, would copy the record instead of the line.
 
 use std::fmt::Write;
 
 use super::layout::Layout;
 
-/// What a span begins with.
+/// The line at which a span begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {
     /// The first line that was printed.

@@ -1,8 +1,7 @@
-//! Events as JSON, one object a line, for programs.
+//! Writes events as JSON, one object a line, for programs.
 //!
-//! A record has no key `event`; whatever else was met has one, so that nothing is lost silently:
-//! "drops", "gap", "damage", "signal" or "clock_set". What a call site's records have in common is written once
-//! and kept.
+//! A mark has a key `event`, such as "drops", "gap", "damage", "signal" or "clock_set"; a record has
+//! none. The part that the records of a call site share is formatted once and kept.
 
 use std::fmt::Write;
 
@@ -21,16 +20,16 @@ use kymo_query::time::Times;
 /// Writes events as JSON.
 pub struct Json {
     times: Times,
-    /// What is shown behind the time.
+    /// The span that is shown after the time.
     since: Option<Since>,
     message: String,
     /// By file.
     sites: Vec<Sites<SiteKeys>>,
 }
 
-/// What the records of a call site have in common.
+/// The part of a line that the records of a call site share.
 struct SiteKeys {
-    /// From behind the time to before the thread.
+    /// From after the time to before the thread.
     middle: String,
 }
 
@@ -176,7 +175,7 @@ impl Format for Json {
             Event::ClockSet(set) => self.clock_set(log, set, out, blanks),
             Event::Dump(dump) => self.dump(log, dump, out, blanks),
             Event::DumpEnd(end) => write_dump_end(log, end, out),
-            // Totals are not for reading along.
+            // Totals are not shown.
             _ => {}
         }
     }
@@ -197,7 +196,7 @@ impl SiteKeys {
     }
 }
 
-/// Appends a thread's name, or, where it has none, its number.
+/// Appends a thread's name, or its number if it has none.
 fn write_thread(thread: &Thread, out: &mut String) {
     match thread.name() {
         "" => write!(out, "{}", thread.number()).unwrap_or_default(),
@@ -237,7 +236,7 @@ fn write_damage(log: &str, damage: &Damage, out: &mut String) {
     write_place(log, damage.offset, out);
 }
 
-/// Appends in which file and where in it, and ends the line.
+/// Appends file and offset, and ends the line.
 fn write_place(log: &str, offset: u64, out: &mut String) {
     out.push_str(",\"log\":");
     write_string(log, out);

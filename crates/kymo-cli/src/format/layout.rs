@@ -1,6 +1,6 @@
-//! How a text is fitted into a column, as Rust's `{:>8.3}` does it.
+//! Fits text into a column, as Rust's `{:>8.3}` does.
 
-/// Which side of its column a text keeps to.
+/// The position of text within its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
     Left,
@@ -8,7 +8,7 @@ pub enum Align {
     Right,
 }
 
-/// The least width of a text, and the most characters that are taken of it.
+/// The least width of a text, and the most characters of it that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub fill: char,

@@ -1,10 +1,9 @@
-//! Events as logfmt: `key=value` pairs with a space between them, one event a line.
+//! Writes events as logfmt: `key=value` pairs with a space between them, one event a line.
 //!
-//! There is no specification; this is what the parsers that people use agree on. A value is bare
-//! unless it is empty or has a space, `"`, `=`, `\` or a character outside of ASCII's printable
-//! ones in it: then it stands in quotes, with the escapes of JSON. A key has `_` for what would
-//! need quotes. Arguments that would take another key's name have `arg.` before theirs, so that no key
-//! comes twice.
+//! There is no specification; this is what common parsers agree on. A value is in quotes, with the
+//! escapes of JSON, if it is empty or has a space, `"`, `=`, `\` or a character that is not printable
+//! ASCII. A key has `_` in place of such characters. An argument with the name of another key has
+//! `arg.` before its name, so that no key comes twice.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -34,11 +33,11 @@ pub struct Logfmt {
     sites: Vec<Sites<SitePairs>>,
 }
 
-/// What the records of a call site have in common.
+/// The parts of a line that the records of a call site share.
 struct SitePairs {
-    /// From behind the time to before the thread.
+    /// From after the time to before the thread.
     middle: String,
-    /// The keys of the arguments, with what stands around them.
+    /// The keys of the arguments, with space and `=`.
     keys: Vec<String>,
 }
 
@@ -139,8 +138,8 @@ impl SitePairs {
     }
 }
 
-/// The keys of arguments with these names, no two of them the same: `arg0` for one without a name,
-/// and for one whose name is another key `arg.NAME`, or that with a number behind it.
+/// The keys of arguments with these names, no two of them equal. An argument without a name is `arg0`.
+/// One with the name of another key is `arg.NAME`, with a number appended if need be.
 fn keys(names: &[impl AsRef<str>]) -> Vec<String> {
     let mut taken: HashSet<String> = KEYS.map(str::to_owned).into();
     let unnamed = |(at, name): (usize, &str)| name.is_empty().then(|| format!("arg{at}"));

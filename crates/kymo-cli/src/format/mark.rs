@@ -1,4 +1,4 @@
-//! What is said about an event that is no record.
+//! The text of a mark: an event that is no record.
 
 use std::fmt::Write;
 
@@ -14,14 +14,14 @@ pub struct Mark<'e> {
     pub name: &'static str,
     pub time_ns: Option<i64>,
     pub thread: Option<&'e Thread>,
-    /// How many records it is about.
+    /// The number of records that it is about.
     pub records: Option<u64>,
-    /// Where it stands in the file.
+    /// Its byte offset in the file.
     pub offset: u64,
 }
 
 impl<'e> Mark<'e> {
-    /// `None` for a record, and for totals, which are not for reading along.
+    /// Returns `None` for a record, and for totals, which are not shown.
     pub fn new(event: &'e Event<'e>) -> Option<Self> {
         let mark =
             |name, offset| Self { event, name, time_ns: None, thread: None, records: None, offset };
@@ -161,7 +161,7 @@ fn write_count(count: u64, one: &str, many: &str, thread: &Thread, out: &mut Str
     out.push_str(verb);
 }
 
-/// Appends `thread "feed"`, or `thread 3` where it has no name.
+/// Appends `thread "feed"`, or `thread 3` if it has no name.
 fn write_thread(thread: &Thread, out: &mut String) {
     let _ = match thread.name() {
         "" => write!(out, "thread {}", thread.number()),

@@ -1,10 +1,10 @@
-//! Lines as the user wants them: `{time:%H:%M:%S%.6f} {level:5} {message}`.
+//! Writes lines by a pattern of the user's: `{time:%H:%M:%S%.6f} {level:5} {message}`.
 //!
-//! Braces hold a field, and behind a colon how it is formatted, as in `format!`:
-//! `[[fill]align][sign][#][0][width][.precision][type]`. A value is rendered by the same code as in a
-//! message, so that `{arg.px:.2}` is what `{px:.2}` is. For `time`, what stands behind the colon is
-//! the notation of `strftime`. `{{` and `}}` are braces. What is in a field is escaped as in text; a field that a record does not have is
-//! empty. What is no record is printed as in text.
+//! Braces hold a field and, after a colon, its format as in `format!`:
+//! `[[fill]align][sign][#][0][width][.precision][type]`. Values are rendered as in messages: a column
+//! `{arg.px:.2}` shows what `{px:.2}` shows. After `time` follows a notation of `strftime`. `{{` and
+//! `}}` are braces. Fields are escaped as in text. A field that a record lacks is empty. Marks are
+//! printed as in text.
 
 mod parse;
 
@@ -22,7 +22,7 @@ use kymo_query::Argument;
 use kymo_query::CaretError;
 use kymo_query::time::Times;
 
-/// What the user wants a line to be.
+/// A parsed pattern.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pattern(Vec<Piece>);
 
@@ -50,11 +50,11 @@ struct Fit {
     template: Template,
     /// It is one for `Debug`.
     is_debug: bool,
-    /// For what is text: that is escaped, and fitted then.
+    /// For text, which is escaped first and then fitted.
     layout: Layout,
 }
 
-/// What is still to be done with a value that was rendered.
+/// What remains to be done with a rendered value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Left {
     Nothing,
@@ -104,7 +104,7 @@ pub struct Patterned {
     pattern: Pattern,
     /// For each time in the pattern.
     times: Vec<Times>,
-    /// For what is no record.
+    /// For marks.
     text: Text,
     is_coloured: bool,
     raw: String,
@@ -196,7 +196,7 @@ impl Format for Patterned {
 }
 
 impl RecordField {
-    /// Appends what a record has there, not escaped.
+    /// Appends the field of a record, not escaped.
     fn write(&self, log: &str, record: &Record<'_>, out: &mut String) {
         let _ = match self {
             Self::Level => write!(out, "{}", record.level()),
@@ -221,8 +221,8 @@ impl RecordField {
 }
 
 impl Operand {
-    /// Appends what a record has there, not escaped. A `Some` is its value; what is not there is
-    /// a column of blanks.
+    /// Appends the value of a record, not escaped. A `Some` is its value; a missing value is a column
+    /// of spaces.
     fn write(&self, record: &Record<'_>, fit: &Fit, out: &mut String) -> Left {
         let mut value = match self {
             Self::Line => Some(Value::U64(record.line())),

@@ -1,17 +1,17 @@
-//! What a format makes once for each call site of a file, and not for each record.
+//! Keeps text that a format makes once for each call site of a file, and not for each record.
 
 use kymo_reader::CallSite;
 
-/// What was made so far, by [`CallSite::index`].
+/// One value for each call site met so far, by [`CallSite::index`].
 pub struct Sites<S>(Vec<Option<S>>);
 
 impl<S> Sites<S> {
-    /// Nothing was made so far.
+    /// An empty table.
     pub fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// What `make` makes of a call site, the first time that it is met.
+    /// Returns the value of a call site, made by `make` when it is met first.
     #[inline]
     pub fn get(&mut self, site: &CallSite, make: impl FnOnce(&CallSite) -> S) -> &S {
         let index = site.index();

@@ -1,7 +1,6 @@
-//! Events as lines of text, for people.
+//! Writes events as lines of text, for people.
 //!
-//! A line that is not a record has `--` where a record has its level. Where it has no time of its
-//! own, it begins with that.
+//! A mark has `--` in place of a level. A mark without a time begins with that.
 
 use std::fmt::Write;
 
@@ -15,13 +14,13 @@ use super::mark::Mark;
 use super::{Format, FormatOptions};
 use kymo_query::time::Times;
 
-/// How wide a span of time is shown, so that those below a day stand below each other.
+/// The width of a span of time, at which spans of less than a day are aligned.
 const ELAPSED_WIDTH: usize = 15;
 
 /// Writes events as text.
 pub struct Text {
     times: Times,
-    /// What is shown in place of the time.
+    /// The span that is shown in place of the time.
     since: Option<Since>,
     message: String,
     is_coloured: bool,
@@ -70,7 +69,7 @@ impl Text {
         }
     }
 
-    /// Appends a line about what is no record.
+    /// Appends a line for a mark.
     pub fn mark(&mut self, log: &str, mark: &Mark<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
         if let Some(time_ns) = mark.time_ns {
             self.time(time_ns, out, blanks);
@@ -120,7 +119,7 @@ impl Format for Text {
     }
 }
 
-/// A level's name, as wide as all the others, and how it is shown.
+/// A level's name, padded to the width of the others, and its style.
 pub fn shown(level: Level) -> (&'static str, Style) {
     match level {
         Level::Error => ("ERROR", AnsiColor::Red.on_default().bold()),

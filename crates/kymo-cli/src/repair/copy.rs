@@ -1,4 +1,4 @@
-//! Writes a segment that is whole, from what can be read of one that may not be.
+//! Writes a whole segment from the readable part of one that may be damaged.
 //!
 //! Frames are copied as they are, but for their checksums: the copy has a salt of its own, and a
 //! checksum is the CRC exclusive-or'ed with it. Made anew are
@@ -53,7 +53,7 @@ pub struct Copy<W> {
     /// thread is put down to it.
     unknown: Option<u64>,
     watermark: u64,
-    /// Where the last dump mark stands.
+    /// The offset of the last dump mark.
     last_dump: u64,
     /// The youngest ticks that were met.
     latest: u64,
@@ -63,7 +63,7 @@ pub struct Copy<W> {
     made: Made,
 }
 
-/// What became of it.
+/// The result of a copy.
 #[derive(Debug, Default)]
 pub struct Made {
     pub records: u64,

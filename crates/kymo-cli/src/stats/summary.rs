@@ -1,4 +1,4 @@
-//! What stats come to, as `--json` prints it.
+//! The result of `kymo stats`, as `--json` prints it.
 
 use serde::Serialize as SerializeDerive;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
@@ -18,7 +18,7 @@ pub struct Summary {
     pub file_bytes: u64,
     pub frames: u64,
     pub records: u64,
-    /// What the records take of it; the rest is frames, the dictionary, and marks.
+    /// The bytes of records; the rest is frames, the dictionary, and marks.
     pub bytes: u64,
     /// The time of the first record, and of the last, in nanoseconds since the epoch.
     pub first_ns: Option<i64>,
@@ -99,7 +99,7 @@ impl Count {
         self.bytes += other.bytes;
     }
 
-    /// What rows are sorted by.
+    /// The sort key of a row.
     pub fn key(&self, sort: Sort) -> (u64, u64) {
         match sort {
             Sort::Records => (self.records, self.bytes),

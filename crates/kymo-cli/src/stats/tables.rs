@@ -1,4 +1,4 @@
-//! Stats as tables of text. What comes from a file stands last in its row, and is escaped.
+//! Writes stats as tables of text. Text from a file is last in its row, and escaped.
 
 use std::fmt::Write;
 
@@ -11,10 +11,10 @@ use super::histogram::Histogram;
 use super::summary::{Count, Summary};
 use kymo_query::time::Times;
 
-/// How wide output is that goes to no terminal.
+/// The width of output that goes to no terminal.
 const DEFAULT_WIDTH: usize = 80;
 
-/// How high the histogram is, in lines.
+/// The height of the histogram, in lines.
 const HEIGHT: u64 = 5;
 
 /// Blocks of one to eight eighths of a line's height.
@@ -185,7 +185,7 @@ fn duration(ns: u64) -> String {
     }
 }
 
-/// So many a second.
+/// A rate per second.
 fn rate(value: f64) -> String {
     match value {
         ..10.0 => format!("{value:.2}"),

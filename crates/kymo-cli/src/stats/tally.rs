@@ -1,4 +1,4 @@
-//! Counts what is met in the files.
+//! Counts the records and marks of the files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -177,7 +177,7 @@ impl Tally {
         number
     }
 
-    /// The number of a thread among those of all files: those with the same name are one.
+    /// The number of a thread among those of all files. Threads with one name count as one.
     #[inline]
     fn thread(&mut self, file: usize, thread: &Thread) -> usize {
         match self.files[file].threads.get(thread.index()) {

@@ -1,5 +1,5 @@
-//! Lines that arrived together, on their way to the output: sorted by time, each thread's in its
-//! order.
+//! Lines that arrived together, sorted by time before they are printed. The order of each thread is
+//! kept.
 
 use kymo_reader::{Event, Reader, Thread};
 
@@ -17,14 +17,14 @@ pub struct Batch {
     lines: Lines,
     held: Vec<Held>,
     spare: Vec<Line>,
-    /// Only so many lines are of interest, the last; `None` is all.
+    /// Only this many lines, the last ones, are wanted; `None` is all.
     last: Option<usize>,
     files: Vec<FileTimes>,
     printed: u64,
 }
 
 struct Held {
-    /// What it is sorted by: its time, or, where that runs back in its thread, the latest before.
+    /// The sort key: its time, or the latest time before it in its thread, if that is later.
     key: i64,
     is_record: bool,
     line: Line,
@@ -39,7 +39,7 @@ struct FileTimes {
 }
 
 impl Batch {
-    /// Of what comes first, only the last so many lines are printed.
+    /// Prints only the `last` lines of the first batch.
     pub fn new(filter: Filter, lines: Lines, last: usize) -> Self {
         Self {
             filter,
@@ -135,7 +135,7 @@ impl FileTimes {
             Event::Signal(signal) => (signal.thread, Some(signal.time_ns)),
             Event::ClockSet(set) => (None, Some(set.time_ns)),
             Event::Gap(gap) => (gap.thread, None),
-            // Those of a dump are older than what the thread had logged before.
+            // The records of a dump are older than those that the thread had logged before.
             Event::Dump(dump) => (None, Some(dump.first_ns)),
             _ => (None, None),
         };
@@ -146,7 +146,7 @@ impl FileTimes {
             self.threads.resize(index + 1, i64::MIN);
         }
         let latest = &mut self.threads[index];
-        // What has no time stands behind what was there before it.
+        // An event without a time comes after the event before it.
         *latest = time_ns.map_or(self.latest, |time_ns| time_ns.max(*latest));
         self.latest = self.latest.max(*latest);
         *latest

@@ -1,4 +1,4 @@
-//! A file that is followed: what is new in it, and how it ends.
+//! A file that is followed: reads its new events, and finds out how it ends.
 
 use std::fs::File;
 use std::io;
@@ -13,21 +13,21 @@ use crate::latest::Latest;
 use crate::progress::Progress;
 use kymo_query::Filter;
 
-/// How many events are taken from a file before others have their turn.
+/// How many events are taken from a file before the next file.
 const TURN: u64 = 8 << 10;
 
-/// Where the header has the number that no other segment has.
+/// The offset of the segment's unique id in the header.
 const SEGMENT_OFFSET: u64 = 48;
 
 /// A file that is read to its end, or followed.
 pub struct Source {
     /// What it is called in messages.
     pub name: String,
-    /// Which of the things that the user named it belongs to.
+    /// The index of the path that the user named.
     pub target: usize,
     number: usize,
     reader: Reader<'static>,
-    /// The same file, to look at it.
+    /// A second handle of the file, to look at its state.
     file: File,
     identity: Option<Identity>,
     /// Where it was begun.
@@ -41,7 +41,7 @@ pub struct Source {
 enum SourceState {
     /// Its writer may go on.
     Following,
-    /// Nobody writes to it: what is committed is read, then what is behind that.
+    /// It has no writer: the committed bytes are read, then those past them.
     WriterGone,
     /// It is read to the last valid frame.
     Reading(Ended),
@@ -55,9 +55,9 @@ pub enum Ended {
     Read,
     /// Its writer did not close it.
     WriterGone,
-    /// Its writer has begun another one since it was removed.
+    /// It was removed, and its writer has begun another one.
     Removed,
-    /// It was written over.
+    /// It was overwritten by another segment.
     Replaced,
     /// It could not be read.
     Failed,
@@ -72,7 +72,7 @@ pub struct NotYet {
     pub is_to_come: bool,
 }
 
-/// What tells a file from all others, whatever its name.
+/// The identity of a file, which all its names share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
@@ -214,7 +214,7 @@ impl Source {
         Ok(true)
     }
 
-    /// Whether anything stands behind the committed length.
+    /// Whether any bytes past the committed length are not zero.
     fn is_something_uncommitted(&self) -> bool {
         let mut word = [0; 8];
         let read = read_at(&self.file, &mut word, self.reader.report().committed_bytes);
@@ -226,7 +226,7 @@ impl Source {
         self.state = SourceState::Ended(Ended::Failed);
     }
 
-    /// What tells it from other files, where that is known.
+    /// Its identity, if known.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
@@ -239,7 +239,7 @@ impl Source {
         }
     }
 
-    /// What is wrong with it, if anything is.
+    /// The complaint about it, if it is not whole.
     pub fn complaint(&self) -> Option<String> {
         let report = self.reader.report();
         input::complaint(report, report.live)
@@ -308,7 +308,7 @@ fn is_removed(_file: &File) -> bool {
     false
 }
 
-/// Whether somebody writes to the file. Where that cannot be known, somebody does.
+/// Whether the file has a writer. If that cannot be known, it has.
 fn has_writer(file: &File) -> bool {
     cfg!(not(unix)) || is_locked(file)
 }

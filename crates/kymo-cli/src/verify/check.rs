@@ -1,4 +1,4 @@
-//! The rules of the format that the reader does not insist on, and the sums.
+//! Checks the rules of the format that the reader does not require, and the sums.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,15 +28,15 @@ pub struct Check {
     read: u64,
     /// The records of marks.
     dropped: u64,
-    /// Where the last dump mark stands; 0 where there was none.
+    /// The offset of the last dump mark; 0 if there was none.
     last_dump: u64,
     /// The thread of the dump that is being read, and how many records of it there were.
     dump: Option<(u64, u64)>,
-    /// Where the closing frame stands.
+    /// The offset of the closing frame.
     end: Option<u64>,
 }
 
-/// What was found of a thread.
+/// The sums of a thread.
 #[derive(Default)]
 struct ThreadSums {
     named: bool,
@@ -103,7 +103,7 @@ impl Check {
         self.watermark = self.watermark.max(ticks);
     }
 
-    /// Notes that something of a thread stands at `offset`.
+    /// Notes that a frame of a thread is at `offset`.
     fn met(&mut self, number: u64, offset: u64) {
         let thread = self.thread(number);
         let (named, ended) = (std::mem::replace(&mut thread.named, true), thread.ended);
@@ -111,7 +111,7 @@ impl Check {
             self.at(offset, &format!("thread {number} was not introduced"));
         }
         if ended {
-            self.at(offset, &format!("something of thread {number} behind its end"));
+            self.at(offset, &format!("something of thread {number} after its end"));
         }
     }
 
@@ -177,7 +177,7 @@ impl Visit for Check {
         thread.next = expected.max(head.first.saturating_add(readable.records));
         if head.first < expected {
             let (number, first) = (head.thread, head.first);
-            let text = format!("record {first} of thread {number}, behind {expected} of them");
+            let text = format!("record {first} of thread {number}, after {expected} of them");
             self.at(frame.offset, &text);
         }
         self.cut += readable.cut;

@@ -1,4 +1,4 @@
-//! The head of a block, and where its watermark stands.
+//! The head of a block, and its watermark.
 
 use kymo_format::frame::Kind;
 use kymo_format::varint;
@@ -14,7 +14,7 @@ pub struct BlockHead {
     pub base: u64,
     /// The length of these fields in bytes.
     pub bytes: usize,
-    /// How many bytes of the payload stand behind the records: 4 if it closes a sweep.
+    /// How many bytes of the payload follow the records: 4 if it closes a sweep.
     pub tail_bytes: usize,
     /// The watermark of a block that closes a sweep.
     pub watermark: Option<u64>,
@@ -30,9 +30,9 @@ impl BlockHead {
         let base = u64::from_le_bytes(*base);
         let mut head = Self { thread, first, base, bytes: at + 8, tail_bytes: 0, watermark: None };
         if kind == Kind::LastRecords as u8 {
-            let (_, behind) = records.split_last_chunk()?;
-            head.tail_bytes = behind.len();
-            head.watermark = Some(base.wrapping_add_signed(i32::from_le_bytes(*behind).into()));
+            let (_, watermark) = records.split_last_chunk()?;
+            head.tail_bytes = watermark.len();
+            head.watermark = Some(base.wrapping_add_signed(i32::from_le_bytes(*watermark).into()));
         }
         Some(head)
     }

@@ -1,7 +1,6 @@
-//! The frames of a file as they stand in it, one behind the other.
+//! Reads the frames of a file in order.
 //!
-//! It does not look for the next frame behind damage: the reader does that, and says where to go
-//! on.
+//! It does not look for the next frame after damage: the reader does that, and says where to continue.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -39,7 +38,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Stands before the first frame of `file`.
+    /// A position before the first frame of `file`.
     pub fn new(file: File, salt: u32) -> io::Result<Self> {
         let mut file = BufReader::new(file);
         let offset = HEADER_BYTES as u64;

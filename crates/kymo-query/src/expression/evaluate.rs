@@ -1,8 +1,8 @@
-//! Whether an expression is true of a record.
+//! Evaluates an expression for a record.
 //!
-//! First it is specialised for the record's call site: arguments become positions, and what the
-//! call site decides becomes a constant and goes away. Where only a constant is left, no record of
-//! the call site has to be looked at.
+//! First the expression is specialised for the record's call site: arguments become positions, and
+//! parts that the call site decides become constants and are folded. If only a constant is left, no
+//! record of the call site has to be read.
 
 use std::cmp::Ordering;
 use std::fmt::Write;
@@ -17,7 +17,7 @@ use crate::argument::Argument;
 #[derive(Default)]
 pub struct Scratch([String; 2]);
 
-/// A value, by the kind that decides with what it can be compared.
+/// A value by its kind. Values of one kind can be compared.
 enum Scalar<'a> {
     None,
     Bool(bool),
@@ -29,7 +29,7 @@ enum Scalar<'a> {
 }
 
 impl Expression {
-    /// What is left of it for the records of a call site.
+    /// Returns the rest of the expression for the records of a call site.
     pub fn specialize(&self, site: &CallSite) -> Self {
         let of_site = |field: &Field| match field {
             Field::Argument(argument) => {
@@ -81,7 +81,7 @@ impl Expression {
         }
     }
 
-    /// Whether there may be a record of which it is true, by what is constant in it.
+    /// Whether it may be true of a record, by its constant parts.
     pub fn can_be_true(&self) -> bool {
         match self {
             Self::Constant(value) => *value == Some(true),
@@ -96,7 +96,7 @@ impl Expression {
         self.evaluate(record, scratch) == Some(true)
     }
 
-    /// `None`: it is unknown.
+    /// Returns `None` if the result is unknown.
     fn evaluate(&self, record: &Record<'_>, scratch: &mut Scratch) -> Option<bool> {
         let Scratch([left_text, right_text]) = scratch;
         match self {
@@ -132,7 +132,7 @@ impl Expression {
     }
 }
 
-/// What parts come to of which one that is `dominant` decides: that, or unknown where one is.
+/// Combines results, of which a `dominant` one decides. Otherwise an unknown one makes it unknown.
 fn first(
     parts: &[Expression],
     dominant: bool,
@@ -149,7 +149,7 @@ fn first(
     result
 }
 
-/// A field that the call site knows becomes its value.
+/// Replaces a field that the call site decides by its value.
 fn settled(field: Field, site: &CallSite) -> Operand {
     match field {
         Field::Target => Operand::String(site.target().into()),
@@ -159,7 +159,7 @@ fn settled(field: Field, site: &CallSite) -> Operand {
     }
 }
 
-/// The constant that two operands come to, if no record is needed for it.
+/// The constant result of comparing two operands, if no record is needed.
 fn settle(
     left: &Operand,
     right: &Operand,
@@ -168,8 +168,7 @@ fn settle(
     Some(Expression::Constant(decide(&left.literal()?, &right.literal()?)))
 }
 
-/// Joins parts, of which one that is `dominant` decides, and the others that are constant do not
-/// matter.
+/// Joins parts: a constant that is `dominant` decides, other constants are dropped.
 fn join(
     parts: impl Iterator<Item = Expression>,
     dominant: bool,
@@ -203,7 +202,7 @@ impl Operand {
         }
     }
 
-    /// Its value, unless it is a field.
+    /// The value of a literal; `None` for a field.
     fn literal(&self) -> Option<Scalar<'_>> {
         Some(match self {
             Self::Field(_) => return None,
@@ -279,7 +278,7 @@ impl<'a> Scalar<'a> {
 }
 
 impl Comparison {
-    /// Whether it holds between values in this order; `None` where they are in none.
+    /// Whether it holds between values in this order; `None` if they have no order.
     fn holds(self, ordering: Option<Ordering>) -> bool {
         match self {
             Self::Equal => ordering == Some(Ordering::Equal),
@@ -292,7 +291,7 @@ impl Comparison {
     }
 }
 
-/// `None` where one of them is none: then it is unknown.
+/// Compares two values; `None` (unknown) if one of them is none.
 fn compare(left: &Scalar<'_>, comparison: Comparison, right: &Scalar<'_>) -> Option<bool> {
     Some(comparison.holds(match (left, right) {
         (Scalar::None, _) | (_, Scalar::None) => return None,
@@ -307,7 +306,8 @@ fn compare(left: &Scalar<'_>, comparison: Comparison, right: &Scalar<'_>) -> Opt
     }))
 }
 
-/// `None` where one of them is none. A none within a sequence is not equal to anything.
+/// Whether `whole` contains `part`; `None` (unknown) if one of them is none. A none within a sequence
+/// is not equal to anything.
 fn contains(whole: &Scalar<'_>, part: &Scalar<'_>) -> Option<bool> {
     let is_part = |value: Value<'_>| {
         let mut text = String::new();

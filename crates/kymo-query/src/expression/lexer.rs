@@ -1,4 +1,4 @@
-//! An expression's words.
+//! Splits an expression into tokens.
 
 use std::ops::Range;
 
@@ -37,7 +37,7 @@ const UNITS: [(&str, u128); 9] = [
     ("d", 86_400_000_000_000),
 ];
 
-/// What other languages write, and what is written here.
+/// Operators of other languages, and those to write instead.
 const FOREIGN: [(&str, &str); 14] = [
     ("===", "=="),
     ("!==", "!="),
@@ -66,7 +66,7 @@ impl<'t> Lexer<'t> {
         Self { text, at: 0 }
     }
 
-    /// The next word, and where it stands.
+    /// Returns the next token and its place.
     pub fn next(&mut self) -> Result<(Token, Range<usize>), CaretError> {
         self.skip(|c| c.is_whitespace());
         let start = self.at;
@@ -117,7 +117,7 @@ impl<'t> Lexer<'t> {
             self.at += 1;
             let name = self.skip(is_name);
             if name.is_empty() {
-                return Err(self.error(start, "expected the name of an argument behind `arg.`"));
+                return Err(self.error(start, "expected the name of an argument after `arg.`"));
             }
             return self.argument(start, name);
         }
@@ -166,7 +166,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// What stands behind a backslash.
+    /// Parses the character after a backslash.
     fn escape(&mut self, start: usize) -> Result<char, CaretError> {
         let escaped = self.next_char();
         Ok(match escaped {
@@ -243,7 +243,7 @@ impl<'t> Lexer<'t> {
         self.digits(start).map(Some)
     }
 
-    /// `e-3`, if that is what follows.
+    /// Parses an exponent such as `e-3`, if one follows.
     fn exponent(&mut self) -> Option<&'t str> {
         let start = self.at;
         let rest = self.rest().strip_prefix(['e', 'E'])?;
@@ -263,7 +263,7 @@ impl<'t> Lexer<'t> {
         Ok(Token::Integer(Integer::new(negative, magnitude)))
     }
 
-    /// `1m30s`, of which the first part has been read, up to all that is no punctuation.
+    /// Parses `1m30s`, of which the first part has been read.
     fn duration(
         &self,
         start: usize,
@@ -278,7 +278,7 @@ impl<'t> Lexer<'t> {
             let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
             let unit = UNITS.iter().find(|(unit, _)| *unit == &rest[..end]);
             let Some((_, unit)) = unit else {
-                let message = "expected a unit behind the number: ns, us, ms, s, m, h or d";
+                let message = "expected a unit after the number: ns, us, ms, s, m, h or d";
                 return Err(self.error(start, message));
             };
             let count: u128 = whole.parse().map_err(|_| beyond())?;
@@ -307,7 +307,7 @@ impl<'t> Lexer<'t> {
         Some(c)
     }
 
-    /// Goes on behind the characters that are such.
+    /// Skips the characters for which `is_such` holds, and returns them.
     fn skip(&mut self, is_such: impl Fn(char) -> bool) -> &'t str {
         let rest = self.rest();
         let end = rest.find(|c| !is_such(c)).unwrap_or(rest.len());

@@ -11,15 +11,15 @@
 //!            | "level" | "target" | "thread" | "file" | "line" | "message" | "time" ;
 //! ```
 //!
-//! What it means is told to users in the README. In short: it is true, false or unknown, as in SQL. A
-//! test of an argument that is none, or that a record does not have, is unknown; `not` leaves that so,
-//! and only records are shown of which the whole is true. (With two values, `x != 0` would be true of
-//! none, and `not x > 0` of every record without an `x`.) `is none` alone tells. Values of different
-//! kinds are unequal and in no order; numbers are compared exactly, whatever their types.
+//! The README of the command explains the meaning to users. In short: a result is true, false or
+//! unknown, as in SQL. A test of an argument that is none, or that a record lacks, is unknown, and so
+//! is its `not`. Records of which the whole expression is true are chosen. (With two results, `x != 0`
+//! would be true of none, and `not x > 0` of every record without an `x`.) `is none` tests for none.
+//! Values of different kinds are unequal and have no order. Numbers of all types are compared exactly.
 //!
-//! Lexer, parser and evaluation are written by hand. Each is a page, an error needs the place and a
-//! word of advice, and nesting needs a limit; with a parser library (winnow was considered) the
-//! grammar would be no shorter, and these three would have to be worked into it.
+//! Lexer, parser and evaluation are written by hand. Each is a page. Errors need a place and advice,
+//! and nesting needs a limit. With a parser library (winnow was considered) the grammar would be no
+//! shorter, and these would have to be added to it.
 //!
 //! INV-1: an expression nests no deeper than [`MAX_DEPTH`], so that recursion over it is bounded.
 
@@ -52,10 +52,10 @@ const MAX_DEPTH: usize = 64;
 const MAX_PATTERNS: usize = 16;
 const MAX_PATTERN_BYTES: usize = 4 << 20;
 
-/// What is true or false of a record.
+/// A condition on a record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
-    /// True or false of every record; `None` where that is unknown.
+    /// True or false of every record; `None` is unknown.
     Constant(Option<bool>),
     /// One of these is true.
     Or(Vec<Expression>),
@@ -67,7 +67,7 @@ pub enum Expression {
     Truth(Field),
     /// The argument is there, and is none.
     IsNone(Field),
-    /// Two operands compare so.
+    /// Two operands compare in this way.
     Compare(Operand, Comparison, Operand),
     /// A string contains another, or a sequence a value.
     Contains(Operand, Operand),
@@ -79,7 +79,7 @@ pub enum Expression {
     Time(Comparison, Moment),
 }
 
-/// What is compared.
+/// One side of a comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operand {
     Field(Field),
@@ -93,7 +93,7 @@ pub enum Operand {
     },
 }
 
-/// What is known of a record, besides its level and its time.
+/// A field of a record, other than level and time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Field {
     Target,
@@ -114,11 +114,11 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
-/// A regular expression; equal to those that are written the same.
+/// A regular expression. Two are equal if their texts are.
 #[derive(Clone, Debug)]
 pub struct Pattern(Regex);
 
-/// A point in time, as it was written and, once that is known, as it is meant.
+/// A point in time as it was written, and its value once that is resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     point: Point,
@@ -126,7 +126,7 @@ pub struct Moment {
 }
 
 impl Expression {
-    /// Settles what the points in time in it are.
+    /// Resolves the points in time in it.
     pub fn resolve(&mut self, reference: &Reference) {
         match self {
             Self::Or(parts) | Self::And(parts) => {
@@ -138,8 +138,8 @@ impl Expression {
         }
     }
 
-    /// The first nanosecond of which it can be true, and the first of which it no longer can, by its
-    /// comparisons of the time. Once it is resolved.
+    /// The first nanosecond at which it can be true, and the first at which it no longer can, by its
+    /// comparisons of the time. Resolve it first.
     pub(crate) fn window(&self) -> (i128, i128) {
         const ALL: (i128, i128) = (i128::MIN, i128::MAX);
         match self {
@@ -193,8 +193,8 @@ impl Expression {
 }
 
 impl Expression {
-    /// Calls `visit` with each argument that is compared with something that is no field, and the
-    /// kinds of which it would have to be for that to make sense.
+    /// Calls `visit` with each argument that is compared with a literal, and the kinds that can be
+    /// compared with that literal.
     pub fn kinds<'e>(&'e self, visit: &mut dyn FnMut(&'e Argument, &[Kind])) {
         let of = |operand: &Operand| match operand {
             Operand::Field(Field::Target | Field::File | Field::Message) => Some(Kind::String),

@@ -15,8 +15,8 @@ pub enum Number {
     Integer(Integer),
     Double(f64),
     Single(f32),
-    /// A number as a user writes it, `0.1`: beside an `f32` the nearest one, as it would have been
-    /// in the program.
+    /// A number as a user writes it, `0.1`. Compared with an `f32`, it is the nearest `f32`, as in the
+    /// program.
     Decimal(f64),
 }
 

@@ -1,4 +1,4 @@
-//! From text to an expression, by recursive descent.
+//! Parses text to an expression, by recursive descent.
 
 use std::ops::Range;
 
@@ -37,7 +37,7 @@ pub fn parse(text: &str) -> Result<Expression, CaretError> {
     }
 }
 
-/// What to write for an operator of another language.
+/// The operator to write in place of one of another language.
 fn foreign_operator(word: &str) -> Option<&'static str> {
     Some(match word.to_ascii_lowercase().as_str() {
         _ if matches!(word, "and" | "or" | "is") => return None,
@@ -54,7 +54,7 @@ fn foreign_operator(word: &str) -> Option<&'static str> {
     })
 }
 
-/// What other languages call `none`.
+/// Whether a word is the `none` of another language.
 fn is_foreign_none(word: &str) -> bool {
     ["null", "nil", "none", "undefined"].iter().any(|name| name.eq_ignore_ascii_case(word))
 }
@@ -62,7 +62,7 @@ fn is_foreign_none(word: &str) -> bool {
 struct Parser<'t> {
     text: &'t str,
     lexer: Lexer<'t>,
-    /// The word that is next, and where it stands.
+    /// The next token, and its place.
     token: Token,
     span: Range<usize>,
     depth: usize,
@@ -87,7 +87,7 @@ impl Parser<'_> {
         self.chain("and", first, Self::not, Expression::And)
     }
 
-    /// What follows `first`, each behind the word.
+    /// Parses the parts after `first`, each after the keyword.
     fn chain(
         &mut self,
         word: &str,
@@ -172,7 +172,7 @@ impl Parser<'_> {
         Ok(Expression::Matches(field, self.pattern()?))
     }
 
-    /// What follows `is`: `none`, or `not none`.
+    /// Parses `none` or `not none` after `is`.
     fn is_none(
         &mut self,
         field: Field,
@@ -199,7 +199,7 @@ impl Parser<'_> {
         Ok(if is_not { Expression::Not(Box::new(is_none)) } else { is_none })
     }
 
-    /// A value with which nothing is compared.
+    /// Makes an expression of a value that is not compared.
     fn alone(&self, side: Side, span: Range<usize>) -> Result<Expression, CaretError> {
         match side {
             Side::Operand(Operand::Field(field)) => Ok(Expression::Truth(field)),
@@ -306,7 +306,7 @@ impl Parser<'_> {
         Ok(Pattern(regex))
     }
 
-    /// The error for a level or a time that is compared in no way that they can be.
+    /// The error for a level or a time in a comparison that it does not have.
     fn special(&self, side: &Side, span: Range<usize>) -> CaretError {
         let message = match side {
             Side::Level => "a level is compared with the name of one: `level >= warn`",
@@ -321,7 +321,7 @@ impl Parser<'_> {
         matches!(&self.token, Token::Word(next) if next == word)
     }
 
-    /// Takes the next word.
+    /// Takes the next token.
     fn advance(&mut self) -> Result<(Token, Range<usize>), CaretError> {
         let (token, span) = self.lexer.next()?;
         Ok((std::mem::replace(&mut self.token, token), std::mem::replace(&mut self.span, span)))
@@ -333,7 +333,7 @@ impl Parser<'_> {
 }
 
 impl Field {
-    /// What a name that is no keyword stands for.
+    /// The field of a name that is no keyword.
     fn named(name: &str) -> Self {
         match name {
             "target" => Self::Target,
@@ -347,7 +347,7 @@ impl Field {
 }
 
 impl Comparison {
-    /// The one that holds for the sides exchanged.
+    /// The comparison that holds if the sides are exchanged.
     fn reversed(self) -> Self {
         match self {
             Self::Less => Self::Greater,

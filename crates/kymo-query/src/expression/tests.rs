@@ -1,4 +1,4 @@
-//! Properties of expressions, and what is said about wrong ones.
+//! Properties of expressions, and the messages about wrong ones.
 
 use kymo_format::types::Type;
 use kymo_reader::Reader;
@@ -33,7 +33,7 @@ fn an_error_says_what_and_shows_where() {
             "level > 3",
             "not a level: expected error, warn, info, debug or trace\n  level > 3\n          ^",
         ),
-        ("took > 5parsecs", "expected a unit behind the number: ns, us, ms, s, m, h or d\n"),
+        ("took > 5parsecs", "expected a unit after the number: ns, us, ms, s, m, h or d\n"),
         ("took > 0.0000000001s", "finer than a nanosecond\n"),
         ("1 < x < 5", "a comparison has two sides; to combine two, write `x > 1 and x < 5`\n"),
         ("5", "this alone is neither true nor false: compare it with something\n  5\n  ^"),
@@ -178,7 +178,7 @@ fn expressions() -> impl Strategy<Value = Expression> {
     })
 }
 
-/// What an argument may be, in the test of evaluation.
+/// The value of an argument in the test of evaluation.
 #[derive(Clone, Debug)]
 enum Given {
     None,

@@ -14,7 +14,7 @@ use crate::text::{Align, Spec, Style};
 /// The most placeholders in one format string.
 const MAX_PLACEHOLDERS: usize = 1024;
 
-/// Why, and where, a format string is none.
+/// The reason why a format string is not valid, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateError {
     offset: usize,
@@ -99,14 +99,14 @@ impl<'f> Parser<'f> {
         Ok(template)
     }
 
-    /// What stands between the braces, and the closing one.
+    /// Parses the content of the braces, and the closing one.
     fn placeholder(&mut self) -> Result<(u16, Dynamic), Problem> {
         self.skip_space();
         let explicit = self.argument()?;
         self.skip_space();
         let spec = if self.take(":") { self.spec()? } else { Dynamic::PLAIN };
         self.skip_space();
-        // Behind the spec, because `.*` takes an argument before the placeholder itself does.
+        // After the spec, because `.*` takes an argument before the placeholder itself does.
         let argument = match explicit {
             Some(argument) => argument,
             None => self.next_implicit()?,

@@ -2,7 +2,7 @@
 //!
 //! Sign, `#`, precision and the zeros of the `0` flag are left to `core::fmt`, which takes the
 //! first two only as literals: hence one arm for each combination. Padding with a fill character is
-//! added behind that.
+//! added after that.
 
 use std::fmt::{Binary, Debug, Display, LowerExp, LowerHex, Octal, UpperExp, UpperHex, Write};
 
@@ -244,7 +244,7 @@ fn write_displayed(value: &dyn Display, spec: &Spec, out: &mut String) {
     pad_as_str(out, start, spec);
 }
 
-/// Cuts what stands behind `start` to the precision, in characters, and pads it.
+/// Cuts the text from `start` on to the precision, in characters, and pads it.
 #[inline]
 fn pad_as_str(out: &mut String, start: usize, spec: &Spec) {
     if let Some(precision) = spec.precision {
@@ -256,7 +256,7 @@ fn pad_as_str(out: &mut String, start: usize, spec: &Spec) {
     pad(out, start, spec, Align::Left);
 }
 
-/// Pads what stands behind `start` to the width, in characters.
+/// Pads the text from `start` on to the width, in characters.
 #[inline]
 fn pad(out: &mut String, start: usize, spec: &Spec, default: Align) {
     if let Some(width) = spec.width {
@@ -281,7 +281,7 @@ fn pad_to(out: &mut String, start: usize, width: usize, fill: char, align: Align
     }
     let end = out.len();
     out.extend(std::iter::repeat_n(fill, before));
-    // The text once more behind the fill, and then not in front of it: without a copy elsewhere.
+    // Copies the text to after the fill, then drops the first copy: no other memory is needed.
     out.extend_from_within(start..end);
     out.drain(start..end);
     out.extend(std::iter::repeat_n(fill, missing - before));

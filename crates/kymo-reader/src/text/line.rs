@@ -6,7 +6,7 @@
 //! once.
 //!
 //! INV-1: what is gathered is UTF-8: whole literals and ASCII. All else goes to the `String`
-//! itself, behind what was gathered before.
+//! itself, after what was gathered before.
 //!
 //! INV-2: no more than `MOST_BYTES` are gathered.
 
@@ -18,7 +18,7 @@ const CHUNK_BYTES: usize = 16;
 
 const MOST_BYTES: usize = FULL_BYTES + CHUNK_BYTES;
 
-/// A number with all bytes that are written behind it.
+/// The longest number, with all bytes that are written after it.
 const NUMBER_BYTES: usize = 40;
 
 /// Floats with at most so many decimals are recognised.
@@ -165,7 +165,7 @@ impl<'o> Line<'o> {
         self.digits(value.unsigned_abs());
     }
 
-    /// Appends a float if it is one of up to 15 digits, at most [`DECIMALS`] of them behind the
+    /// Appends a float if it is one of up to 15 digits, at most [`DECIMALS`] of them after the
     /// point and one of them not in the last three places; else returns `false`.
     ///
     /// Of all numbers with 15 digits or fewer, no two are the same `f64`. So where one of them is

@@ -57,7 +57,7 @@ const MIN_TIE_BYTES: usize = 16;
 /// Whether `digits`, which are the shortest for `value`, are no nearer to it than the other ones of
 /// that length.
 ///
-/// A number with *f* bits behind the binary point has exactly *f* decimals, and the last of them is
+/// A number with *f* bits after the binary point has exactly *f* decimals, and the last of them is
 /// a 5. It lies midway between two numbers with *f* - 1 decimals; so where the shortest has that
 /// many, there are two.
 #[inline]
@@ -106,7 +106,7 @@ fn write_without_exponent(mantissa: &str, exponent: &str, out: &mut String) {
     out.push_str(&mantissa[..mantissa.len() - magnitude.len()]);
     let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
     // Where the point goes, counted from the first digit: there is an exponent only where that is
-    // before the first or behind the last.
+    // before the first or after the last.
     let point = whole.len() as i32 + exponent.parse::<i32>().unwrap_or(0);
     if point <= 0 {
         out.push_str("0.");

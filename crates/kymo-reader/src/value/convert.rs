@@ -1,4 +1,4 @@
-//! From the value of an argument to a Rust type, or an error that says what it is instead.
+//! Converts the value of an argument to a Rust type. The error says what the value is instead.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -23,7 +23,7 @@ use super::{Text, Value};
 ///
 /// A `Some` is its value: `Some(3)` is a `u64` of 3 too. `None` is an `Option` only.
 pub trait FromValue<'r>: Sized {
-    /// Turns `value` into it.
+    /// Converts `value` to this type.
     ///
     /// # Errors
     /// If the value is none of those that the type takes.
@@ -43,7 +43,7 @@ impl ValueError {
         self.expected
     }
 
-    /// The value, or what it is: `300`, `None`, `a string`.
+    /// The value or its type: `300`, `None`, `a string`.
     pub fn found(&self) -> &str {
         &self.found
     }
@@ -80,7 +80,7 @@ impl fmt::Display for ValueError {
 impl std::error::Error for ValueError {}
 
 impl<'r> Value<'r> {
-    /// What is in it, where it is a `Some`; else itself.
+    /// The content of a `Some`; any other value is returned as it is.
     pub fn flattened(self) -> Self {
         let mut value = self;
         while let Self::Option(Some(inner)) = value {

@@ -46,7 +46,7 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl Type {
-    /// Decodes a value of this type from the beginning of `bytes` and advances `bytes` behind it.
+    /// Decodes a value of this type from the beginning of `bytes` and advances `bytes` past it.
     /// After an error `bytes` stands anywhere.
     #[inline]
     pub fn decode<'a>(&'a self, bytes: &mut &'a [u8]) -> Result<Value<'a>, Malformed> {
@@ -136,7 +136,7 @@ impl Type {
         })
     }
 
-    /// Advances `bytes` behind a value, and returns the value's own bytes.
+    /// Advances `bytes` past a value, and returns the value's bytes.
     fn skipped<'a>(&self, bytes: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
         let whole = *bytes;
         self.skip(bytes)?;
@@ -155,7 +155,7 @@ impl Type {
         Ok((body, len, count & 1 == 1))
     }
 
-    /// Advances `bytes` behind the value of this type that they begin with. It fails exactly where
+    /// Advances `bytes` past the value of this type at their beginning. It fails exactly where
     /// [`decode`](Self::decode) does, and is faster.
     #[inline]
     pub fn skip(&self, bytes: &mut &[u8]) -> Result<(), Malformed> {

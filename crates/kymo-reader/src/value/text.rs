@@ -6,7 +6,7 @@ use std::fmt;
 /// A string as it was logged: perhaps cut to fit, and perhaps, in a damaged or foreign file, not
 /// UTF-8.
 ///
-/// `Display` writes it with `�` for what is not UTF-8, and with `…` behind it where it was cut.
+/// `Display` writes `�` for bytes that are not UTF-8, and appends `…` if the text was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<'a> {
     /// Not known to be UTF-8: whoever only counts or copies it does without the check.

@@ -138,7 +138,7 @@ fn make(u: &mut Unstructured<'_>, frames: &mut Frames) -> Result<()> {
     Ok(())
 }
 
-/// An entry of the dictionary; its number and the types of its arguments, one behind the other.
+/// An entry of the dictionary: its number, and the types of its arguments in order.
 fn site(u: &mut Unstructured<'_>, out: &mut Vec<u8>) -> Result<(u64, Vec<u8>)> {
     let number = small(u)?;
     varint::put(out, number);

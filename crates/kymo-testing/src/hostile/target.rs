@@ -7,7 +7,7 @@ use kymo_reader::{Template, Text, Type, Value};
 use super::{check, frames, ring, segment};
 
 /// The longest text of one message: where the reader stops, and one placeholder of the greatest
-/// width, of the widest characters, behind that.
+/// width, of the widest characters, after that.
 const MAX_MESSAGE_BYTES: usize = (16 << 20) + 4 * 65_536;
 
 /// The bytes are a file.

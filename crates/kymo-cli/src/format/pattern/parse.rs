@@ -1,4 +1,4 @@
-//! From text to a pattern.
+//! Parses a pattern.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use kymo_query::Argument;
 use kymo_query::CaretError;
 use kymo_query::time::Times;
 
-/// How wide a field can be made, in characters.
+/// The greatest width of a field, in characters.
 const MAX_WIDTH: usize = 1_000;
 
 const FIELDS: &str = "time, relative, delta, level, thread, target, module, file, line, message, \
@@ -52,7 +52,7 @@ pub fn parse(text: &str) -> Result<Pattern, CaretError> {
     Ok(Pattern(pieces))
 }
 
-/// Parses what stands between braces.
+/// Parses the content of a pair of braces.
 fn piece(text: &str, span: Range<usize>) -> Result<Piece, CaretError> {
     let inside = &text[span.clone()];
     let (name, spec) = match inside.split_once(':') {
@@ -120,7 +120,7 @@ fn digits(text: &str) -> Option<usize> {
     text.parse().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// What stands behind a field's colon: `[[fill]align][sign][#][0][width][.precision][type]`.
+/// The format after a field's colon: `[[fill]align][sign][#][0][width][.precision][type]`.
 struct Spec<'t> {
     text: &'t str,
     layout: Layout,
@@ -159,8 +159,8 @@ impl<'t> Spec<'t> {
         rest = rest.strip_prefix('0').unwrap_or(rest);
         let mut number = || {
             let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            let (digits, behind) = rest.split_at(end);
-            rest = behind;
+            let (digits, after) = rest.split_at(end);
+            rest = after;
             match digits {
                 "" => Ok(None),
                 digits => match digits.parse().ok().filter(|&number| number <= MAX_WIDTH) {
@@ -170,8 +170,8 @@ impl<'t> Spec<'t> {
             }
         };
         layout.width = number()?.unwrap_or(0);
-        if let Some(behind) = rest.strip_prefix('.') {
-            rest = behind;
+        if let Some(after) = rest.strip_prefix('.') {
+            rest = after;
             let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
             let most = rest[..end].parse().ok().filter(|&most| most <= MAX_WIDTH);
             layout.most = Some(most.ok_or_else(expected)?);
