@@ -37,7 +37,7 @@ const BATCH: u64 = 4_096;
 /// Batches of each kind.
 const ROUNDS: usize = 301;
 
-/// The same where each batch has a thread of its own for the consumer.
+/// Batches of each kind, if the consumer has a thread of its own.
 const ROUNDS_BESIDE: usize = 41;
 
 /// How long the consumer's thread waits between two looks.

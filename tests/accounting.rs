@@ -60,8 +60,9 @@ fn rescue_path(turn: &Turn) -> PathBuf {
     path.into()
 }
 
+/// A level that waits loses nothing while another level drops.
 #[test]
-fn a_level_that_waits_loses_nothing_where_another_drops() {
+fn waiting_levels_lose_nothing() {
     let turn = Turn::take();
     let logger = turn
         .builder()
@@ -99,8 +100,9 @@ fn a_level_that_waits_loses_nothing_where_another_drops() {
     assert_eq!(told, report.dropped, "{:?}", log.warnings);
 }
 
+/// Statistics are exact after a flush and name the threads.
 #[test]
-fn statistics_are_exact_behind_a_flush_and_name_the_threads() {
+fn statistics_are_exact_after_a_flush() {
     let turn = Turn::take();
     let logger = turn.builder().start().unwrap();
     for count in 1..=3_u64 {
@@ -136,8 +138,9 @@ fn rustix_thread_id() -> u64 {
     rustix::thread::gettid().as_raw_nonzero().get() as u64
 }
 
+/// A critical record is in the file when its call returns.
 #[test]
-fn a_critical_record_is_in_the_file_when_its_call_returns() {
+fn critical_records_are_written_on_return() {
     let turn = Turn::take();
     let logger = turn
         .builder()
@@ -164,8 +167,9 @@ fn a_critical_record_is_in_the_file_when_its_call_returns() {
     assert!(!rescue_path(&turn).exists());
 }
 
+/// Critical records of a consumer that does not answer are in the side file.
 #[test]
-fn critical_records_of_a_consumer_that_does_not_answer_are_in_the_side_file() {
+fn side_file_if_the_consumer_hangs() {
     let turn = Turn::take();
     let (builder, held) = Held::builder(turn.builder().overflow(Overflow::DropNewest));
     let policy = WriteThrough::at(Level::Error).timeout(Duration::from_millis(20));
@@ -206,8 +210,9 @@ fn critical_records_of_a_consumer_that_does_not_answer_are_in_the_side_file() {
     std::fs::remove_file(rescue_path(&turn)).unwrap();
 }
 
+/// Critical records of a consumer that is not ready yet are in the side file.
 #[test]
-fn critical_records_of_a_consumer_that_is_not_ready_yet_are_in_the_side_file() {
+fn side_file_before_the_consumer_is_ready() {
     let turn = Turn::take();
     // Once would do, were it not for a system that may suspend this thread for as long.
     let rescued = (0..5).map(|_| {
@@ -220,8 +225,9 @@ fn critical_records_of_a_consumer_that_is_not_ready_yet_are_in_the_side_file() {
     let _ = std::fs::remove_file(rescue_path(&turn));
 }
 
+/// The side file outlives the file that it belongs to.
 #[test]
-fn the_side_file_outlives_the_file_that_it_stands_beside() {
+fn the_side_file_outlives_its_log() {
     let turn = Turn::take();
     let (builder, held) = Held::builder(turn.builder().overflow(Overflow::DropNewest));
     let policy = WriteThrough::at(Level::Error).timeout(Duration::from_millis(20));
@@ -249,8 +255,9 @@ fn the_side_file_outlives_the_file_that_it_stands_beside() {
     std::fs::remove_file(rescue_path(&turn)).unwrap();
 }
 
+/// Records for which a shutdown has no time are counted and marked.
 #[test]
-fn what_a_shutdown_has_no_time_for_is_counted_and_marked() {
+fn timed_out_shutdown_counts_the_rest() {
     let turn = Turn::take();
     let (builder, held) = Held::builder(turn.builder());
     let logger = builder.overflow(Overflow::DropNewest).start().unwrap();
@@ -276,8 +283,9 @@ fn what_a_shutdown_has_no_time_for_is_counted_and_marked() {
     }
 }
 
+/// A consumer that hangs does not hang a shutdown with a time limit.
 #[test]
-fn a_consumer_that_hangs_does_not_hang_a_shutdown_with_a_time_limit() {
+fn shutdown_timeout_ends_a_hang() {
     let turn = Turn::take();
     let (builder, held) = Held::builder(turn.builder());
     let logger = builder.overflow(Overflow::DropNewest).start().unwrap();
@@ -295,8 +303,9 @@ fn a_consumer_that_hangs_does_not_hang_a_shutdown_with_a_time_limit() {
     }
 }
 
+/// A full ring is noticed once, and the hook may log and panic.
 #[test]
-fn the_program_is_told_of_rings_that_fill_up_once_and_a_hook_may_log_and_panic() {
+fn full_rings_are_noticed_once() {
     let turn = Turn::take();
     let told = Arc::new(Mutex::new(Vec::new()));
     let logger = turn
@@ -327,8 +336,9 @@ fn the_program_is_told_of_rings_that_fill_up_once_and_a_hook_may_log_and_panic()
     assert!(log.warnings[0].message.contains(&format!("holds {used} of {capacity} bytes")));
 }
 
+/// Notices count the records of the program only.
 #[test]
-fn notices_count_the_records_of_the_program_only() {
+fn notices_count_only_program_records() {
     let turn = Turn::take();
     let (say, said) = mpsc::channel();
     let (fill, filled) = mpsc::channel();

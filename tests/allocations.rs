@@ -85,8 +85,9 @@ fn allocations(name: &str, choose: fn(kymo::Builder) -> kymo::Builder) -> ([u64;
     ([first, all, cut], report)
 }
 
+/// A log call in a prepared thread allocates nothing.
 #[test]
-fn a_log_call_in_a_prepared_thread_allocates_nothing() {
+fn log_calls_do_not_allocate() {
     let (allocations_of, report) = allocations("plain", |builder| builder);
     assert_eq!(allocations_of, [0, 0, 0]);
     assert_eq!((report.written, report.dropped, report.cut), (140_001, 0, 1));

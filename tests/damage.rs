@@ -1,5 +1,5 @@
 //! A file that a logger wrote, cut off at every byte and flipped in every byte: the reader goes on,
-//! and loses nothing that stands before the damage.
+//! and loses nothing before the damage.
 
 use kymo_testing::logged;
 
@@ -46,8 +46,9 @@ fn read(bytes: &[u8]) -> Vec<Found> {
     records
 }
 
+/// A file that was cut off reads up to there.
 #[test]
-fn a_file_that_was_cut_off_reads_up_to_there() {
+fn a_truncated_file_reads_to_its_end() {
     let (bytes, records) = small_file();
     for len in 0..bytes.len() {
         let complete = records.iter().filter(|record| record.end <= len).count();
@@ -55,8 +56,9 @@ fn a_file_that_was_cut_off_reads_up_to_there() {
     }
 }
 
+/// A flipped byte loses nothing that precedes it.
 #[test]
-fn a_flipped_byte_loses_nothing_that_stands_before_it() {
+fn a_flipped_byte_loses_nothing_before_it() {
     let (bytes, records) = small_file();
     let mut damaged = bytes.clone();
     for at in 0..bytes.len() {

@@ -19,8 +19,9 @@ fn bytes_per_record(log: impl Fn(u64)) -> f64 {
     bytes
 }
 
+/// A record of a number, a price and a name takes at most 28 bytes.
 #[test]
-fn a_record_of_a_number_a_price_and_a_name_takes_at_most_28_bytes() {
+fn mixed_record_takes_at_most_28_bytes() {
     let name = "ACME-IDX";
     let bytes = bytes_per_record(|id| {
         let price = 100.0 + id as f64 / 100.0;
@@ -29,14 +30,16 @@ fn a_record_of_a_number_a_price_and_a_name_takes_at_most_28_bytes() {
     assert!(bytes <= 28.0, "{bytes}");
 }
 
+/// A record of three numbers takes at most 16 bytes.
 #[test]
-fn a_record_of_three_numbers_takes_at_most_16_bytes() {
+fn three_numbers_take_at_most_16_bytes() {
     let bytes = bytes_per_record(|id| kymo::info!("tick {} {} {}", id, 2 * id, 3 * id));
     assert!(bytes <= 16.0, "{bytes}");
 }
 
+/// A record without arguments takes at most 6 bytes.
 #[test]
-fn a_record_without_arguments_takes_at_most_6_bytes() {
+fn an_empty_record_takes_at_most_6_bytes() {
     let bytes = bytes_per_record(|_| kymo::info!("heartbeat"));
     assert!(bytes <= 6.0, "{bytes}");
 }

@@ -85,8 +85,9 @@ fn dumps(seen: &[Seen]) -> Vec<&Seen> {
 
 const ORDERS: [Order; 3] = [Order::Written, Order::Time, Order::Exact];
 
+/// A dump on request writes the recorded records in the order of time.
 #[test]
-fn what_is_recorded_is_in_the_file_when_it_is_asked_for_and_in_its_place_in_time() {
+fn dumps_on_request_are_in_order() {
     let turn = Turn::take();
     let logger = turn.builder().flight_recorder(Level::Debug, 64 << 10).start().unwrap();
     for round in 0..30 {
@@ -117,7 +118,7 @@ fn what_is_recorded_is_in_the_file_when_it_is_asked_for_and_in_its_place_in_time
             dumps(&seen)[0],
             Seen::Dump { reason: DumpReason::Call, records: 60, overwritten: 0, .. }
         ));
-        // The marks stand around the records.
+        // The marks are around the records.
         assert!(matches!(seen[0], Seen::Dump { .. }));
         let end = seen.iter().position(|seen| matches!(seen, Seen::End { .. })).unwrap();
         assert_eq!(messages(&seen[..end]).last(), Some(&"88"), "{order:?}");
@@ -138,8 +139,9 @@ fn what_is_recorded_is_in_the_file_when_it_is_asked_for_and_in_its_place_in_time
     assert_eq!(times(&written), times(&by_time));
 }
 
+/// An urgent record dumps the recorder, at most once per interval.
 #[test]
-fn a_record_that_is_urgent_has_it_dumped_but_not_too_often() {
+fn urgent_records_dump_at_intervals() {
     let turn = Turn::take();
     let long = Duration::from_secs(3_600);
     let logger = turn
@@ -150,7 +152,7 @@ fn a_record_that_is_urgent_has_it_dumped_but_not_too_often() {
         .unwrap();
     debug!("before");
     warn!("one");
-    // Behind the sweep that took it.
+    // After the sweep that took it.
     assert!(logger.flush());
     while logger.stats().dumps == 0 {
         thread::yield_now();
@@ -191,8 +193,9 @@ fn no_record_has_it_dumped_where_none_is_to() {
     assert_eq!((report.written, report.dumped, report.dropped), (1, 0, 0));
 }
 
+/// Each thread has its part of a dump, even after its end.
 #[test]
-fn each_thread_has_its_part_also_when_it_has_ended() {
+fn ended_threads_have_their_part() {
     let turn = Turn::take();
     let logger = turn.builder().flight_recorder(Level::Debug, 16 << 10).start().unwrap();
     const THREADS: usize = 40;
@@ -332,8 +335,9 @@ fn a_wrapped_recorder_is_dumped_again() {
     assert_eq!(overwritten + dumped, 4 * RECORDS);
 }
 
+/// Without a flight recorder, a dump writes nothing.
 #[test]
-fn without_a_recorder_there_is_nothing_to_dump() {
+fn without_a_recorder_dumps_are_empty() {
     let turn = Turn::take();
     let logger: Logger = turn.builder().start().unwrap();
     debug!("logged as ever");

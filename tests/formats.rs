@@ -141,8 +141,9 @@ fn text_is_printed_as_format_does() {
     });
 }
 
+/// Compound values are printed as by `format!`.
 #[test]
-fn compound_values_are_printed_as_format_does() {
+fn compound_values_match_format() {
     let strategy = vec(
         (any::<Option<f64>>(), vec(any::<Option<(i16, String)>>(), 0..5), any::<[u8; 4]>()),
         1..30,
@@ -164,8 +165,9 @@ fn compound_values_are_printed_as_format_does() {
     });
 }
 
+/// Durations and addresses are printed as by `format!`.
 #[test]
-fn durations_and_addresses_are_printed_as_format_does() {
+fn durations_and_addresses_match_format() {
     let duration = (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(s, ns)| Duration::new(s, ns));
     let small = any::<u32>().prop_map(|ns| Duration::from_nanos(ns.into()));
     let strategy = (
@@ -281,7 +283,7 @@ fn wrapped_values_are_given_the_flags() {
 
 /// A value that is formatted in two ways may log, too: each record is whole and in its place.
 #[test]
-fn wrapped_values_that_log_are_given_the_flags() {
+fn flags_reach_wrapped_values() {
     struct Chatty;
     impl std::fmt::Display for Chatty {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -298,7 +300,7 @@ fn wrapped_values_that_log_are_given_the_flags() {
 
 /// They could once not be logged as they are.
 #[test]
-fn types_of_the_standard_library_are_printed() {
+fn standard_types_are_printed() {
     use std::cell::RefCell;
     use std::cmp::Ordering;
     use std::collections::*;

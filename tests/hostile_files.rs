@@ -100,8 +100,9 @@ fn memory_is_counted() {
     assert!((1_000_000..1_100_000).contains(&peak), "{peak}");
 }
 
+/// The golden file can be rebuilt from its frames.
 #[test]
-fn the_golden_file_is_made_anew_from_its_frames() {
+fn golden_file_is_rebuilt_from_frames() {
     let sealed = frames::sealed(&frames::unsealed(GOLDEN));
     assert_eq!(frames::split(&sealed), frames::split(GOLDEN));
     target::bytes(&sealed);

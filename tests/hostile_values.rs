@@ -62,8 +62,9 @@ proptest! {
         }
     }
 
+    /// Skipping and decoding agree on random bytes.
     #[test]
-    fn skipping_and_decoding_agree_on_random_bytes(ty in any_type(), bytes in any_bytes()) {
+    fn skip_and_decode_agree_on_random_bytes(ty in any_type(), bytes in any_bytes()) {
         let ty = Type::parse(&ty).expect("a type");
         let (mut decoded, mut skipped) = (&bytes[..], &bytes[..]);
         let value = ty.decode(&mut decoded);
@@ -110,8 +111,9 @@ proptest! {
     }
 }
 
+/// An error leaves bytes and text as they were.
 #[test]
-fn an_error_leaves_bytes_and_text_as_they_were() {
+fn errors_leave_bytes_and_text_alone() {
     let template = Template::parse("{} {}", &["", ""]).expect("a template");
     for template in [template, Template::parse("{1} {0}", &["", ""]).expect("a template")] {
         let (mut bytes, mut out) = (&[1, 2][..], String::from("as it was"));
@@ -121,8 +123,9 @@ fn an_error_leaves_bytes_and_text_as_they_were() {
     }
 }
 
+/// Arguments that are missing are shown as such.
 #[test]
-fn arguments_that_are_missing_are_shown_as_such() {
+fn missing_arguments_are_shown() {
     let mut out = String::new();
     Template::parse("{} {}", &["", ""]).expect("a template").render(&[Value::U8(1)], &mut out);
     assert_eq!(out, "1 {?}");

@@ -11,7 +11,7 @@ struct Budget {
     message: String,
     /// By one call, with the hardware counter.
     executed: u64,
-    /// The same, with the coarse clock.
+    /// By one call with the coarse clock, with the hardware counter.
     coarse: u64,
     /// In the committed machine code.
     listed: u64,
@@ -59,8 +59,9 @@ fn compare(message: &str, what: &str, found: u64, budget: u64) {
     );
 }
 
+/// The committed machine code has the instructions of the budget.
 #[test]
-fn committed_machine_code_is_what_the_budget_says() {
+fn machine_code_is_within_budget() {
     for Budget { message, executed, listed, .. } in budgets() {
         let text = listing(&message);
         let header = text.lines().next().unwrap_or_default();
@@ -88,7 +89,7 @@ fn every_listing_has_a_budget() {
 
 /// Counts what is executed now. Builds the bench `calls` as `cargo bench` does.
 #[test]
-fn executed_instructions_are_what_the_budget_says() {
+fn executed_instructions_match_budget() {
     if let Some(reason) = not_comparable() {
         eprintln!("skipped: {reason}");
         return;

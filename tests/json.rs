@@ -73,8 +73,9 @@ fn what_json_has_no_notation_for() {
     assert_eq!(out, r#"[1,2,"…"]"#);
 }
 
+/// The fields of a record are its values by their names.
 #[test]
-fn the_fields_of_a_record_are_its_values_behind_their_names() -> Result<(), Box<dyn Error>> {
+fn fields_are_values_by_name() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("fields.kymo");
     let logger = Logger::builder(&path).start()?;

@@ -12,8 +12,9 @@ const CHILD: &str = "KYMO_KILLED_CHILD";
 /// So many records the child flushes before it says so.
 const FLUSHED: u64 = 10_000;
 
+/// Records that a killed process had flushed can be read.
 #[test]
-fn what_a_killed_process_had_flushed_can_be_read() {
+fn flushed_records_survive_a_kill() {
     for round in 0..5 {
         let name = format!("kymo-killed-{}-{round}.kymo", std::process::id());
         let path = std::env::temp_dir().join(name);

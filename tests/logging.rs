@@ -44,8 +44,9 @@ fn each_macro_logs_at_its_level() {
     assert!(log.report.is_whole());
 }
 
+/// Arguments of a disabled statement are not evaluated.
 #[test]
-fn arguments_of_a_disabled_statement_are_not_evaluated() {
+fn disabled_statements_evaluate_nothing() {
     let turn = Turn::take();
     let logger = turn.builder().max_level(Level::Info).start().unwrap();
     let evaluated = Cell::new(0);
@@ -102,8 +103,9 @@ fn short_lived_threads_lose_nothing() {
     assert_eq!(messages, expected);
 }
 
+/// A flush shows everything to readers of the open file.
 #[test]
-fn a_flush_shows_everything_to_readers_of_the_open_file() {
+fn a_flush_shows_all_to_readers() {
     let turn = Turn::take();
     let logger = turn.builder().start().unwrap();
     for round in 1..=20 {
@@ -115,8 +117,9 @@ fn a_flush_shows_everything_to_readers_of_the_open_file() {
     logger.shutdown();
 }
 
+/// A logger can be started again and threads follow.
 #[test]
-fn a_logger_can_be_started_again_and_threads_follow() {
+fn threads_follow_a_new_logger() {
     let turn = Turn::take();
     let path = turn.path.clone();
     let barrier = Barrier::new(2);
@@ -145,8 +148,9 @@ fn a_logger_can_be_started_again_and_threads_follow() {
     });
 }
 
+/// Records that are logged while the logger ends are written or counted.
 #[test]
-fn what_is_logged_while_the_logger_ends_is_written_or_counted() {
+fn records_at_shutdown_are_accounted_for() {
     const THREADS: u64 = 3;
     let turn = Turn::take();
     for _ in 0..20 {
@@ -171,8 +175,9 @@ fn what_is_logged_while_the_logger_ends_is_written_or_counted() {
     }
 }
 
+/// A full ring drops the newest and says so in the file.
 #[test]
-fn a_full_ring_drops_the_newest_and_says_so_in_the_file() {
+fn a_full_ring_marks_its_drops() {
     const RECORDS: u64 = 200_000;
     let turn = Turn::take();
     let logger = turn
@@ -243,8 +248,9 @@ impl fmt::Display for Chatty {
     }
 }
 
+/// A display that logs leaves whole records in order.
 #[test]
-fn a_display_that_logs_leaves_whole_records_in_order() {
+fn a_display_that_logs_keeps_order() {
     let turn = Turn::take();
     let logger = turn.builder().start().unwrap();
     info!("{} and {}", kymo::display(Chatty(2)), kymo::debug("quoted"));
@@ -261,8 +267,9 @@ fn a_display_that_logs_leaves_whole_records_in_order() {
     );
 }
 
+/// A long argument is cut at a character, marked and counted.
 #[test]
-fn what_is_too_long_is_cut_at_a_character_marked_and_counted() {
+fn long_arguments_are_cut_at_a_character() {
     let turn = Turn::take();
     let logger = turn.builder().start().unwrap();
     let long = "ä".repeat(40_000);
@@ -287,8 +294,9 @@ fn what_is_too_long_is_cut_at_a_character_marked_and_counted() {
     assert_eq!(messages[5].len(), 30_000);
 }
 
+/// A value after a string that is cut is whole.
 #[test]
-fn a_value_behind_a_string_that_is_cut_stays_what_it_is() {
+fn a_value_after_a_cut_string_is_whole() {
     let turn = Turn::take();
     let logger = turn.builder().start().unwrap();
     let long = "x".repeat(40_000);
@@ -342,8 +350,9 @@ fn wrapped_values_may_be_empty_and_kept() {
     assert_eq!(turn.read().messages(), ["<> first", "and fi"]);
 }
 
+/// After a panic of the consumer, nobody waits and every record is counted.
 #[test]
-fn a_consumer_that_panics_leaves_nobody_waiting_and_nothing_uncounted() {
+fn a_consumer_panic_is_accounted_for() {
     use std::sync::atomic::{AtomicBool, Ordering};
     static BROKEN: AtomicBool = AtomicBool::new(false);
     fn clock() -> u64 {
@@ -377,8 +386,9 @@ fn a_consumer_that_panics_leaves_nobody_waiting_and_nothing_uncounted() {
     assert_eq!(turn.read().messages(), ["the next logger"]);
 }
 
+/// After a panic of the consumer at its start, nobody waits.
 #[test]
-fn a_consumer_that_panics_at_once_leaves_nobody_waiting_either() {
+fn an_early_consumer_panic_blocks_nobody() {
     fn clock() -> u64 {
         assert!(thread::current().name() != Some("kymo-consumer"), "broken, as it should be");
         1
@@ -397,8 +407,9 @@ fn a_consumer_that_panics_at_once_leaves_nobody_waiting_either() {
     assert_eq!((report.written, kymo::unlogged() - unlogged), (0, 1_000));
 }
 
+/// A consumer that panics anywhere counts each record once.
 #[test]
-fn a_consumer_that_panics_anywhere_counts_each_record_once() {
+fn a_consumer_panic_anywhere_counts_once() {
     use std::sync::atomic::{AtomicU64, Ordering};
     static LEFT: AtomicU64 = AtomicU64::new(0);
     fn clock() -> u64 {
@@ -429,8 +440,9 @@ fn generic<T: kymo::Argument + fmt::Debug>(value: T) {
     info!("generic {value:?}");
 }
 
+/// A statement in a generic function has the types of each instance.
 #[test]
-fn a_statement_in_a_generic_function_has_the_types_of_each_instance() {
+fn generic_statements_have_their_types() {
     let turn = Turn::take();
     let logger = turn.builder().start().unwrap();
     generic(-1_i8);
@@ -452,8 +464,9 @@ fn a_statement_in_a_generic_function_has_the_types_of_each_instance() {
     );
 }
 
+/// Each clock gives the time at which it was logged.
 #[test]
-fn each_clock_gives_the_time_at_which_it_was_logged() {
+fn each_clock_gives_the_time_of_the_call() {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i64;
     for clock in [Clock::Counter, Clock::Monotonic, Clock::Coarse] {
         let turn = Turn::take();

@@ -21,8 +21,9 @@ const TEXT_BYTES: usize = 200;
 /// Where the process that reads finds the file.
 const FILE: &str = "KYMO_TEST_MEMORY_FILE";
 
+/// A process that renders a long file stays below 64 MiB.
 #[test]
-fn a_process_that_renders_a_long_file_stays_below_64_mib() -> Result<(), Box<dyn Error>> {
+fn rendering_stays_below_64_mib() -> Result<(), Box<dyn Error>> {
     if let Some(path) = env::var_os(FILE) {
         return render(path.as_ref());
     }

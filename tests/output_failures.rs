@@ -90,8 +90,9 @@ fn tell(story: &str, mount: Option<Mount>) -> Option<Output> {
     }
 }
 
+/// A fault of the program's own ends it as it would without kymo.
 #[test]
-fn a_fault_that_is_none_of_kymos_ends_the_program_as_it_would_without() {
+fn foreign_faults_end_the_program() {
     let status = |story| tell(story, None).unwrap().status;
     let (with, without): (ExitStatus, ExitStatus) =
         (status("faults"), status("faults_without_kymo"));

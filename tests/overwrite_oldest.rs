@@ -52,8 +52,9 @@ fn read(turn: &Turn) -> (Vec<(String, u64, Level)>, Counts, Counts) {
     (records, written, overwritten)
 }
 
+/// Overwritten records are counted by level, and the rest is in order.
 #[test]
-fn what_is_overwritten_is_counted_by_level_and_the_rest_is_in_order() {
+fn overwritten_records_are_counted() {
     let turn = Turn::take();
     let logger = turn
         .builder()
@@ -102,8 +103,9 @@ fn what_is_overwritten_is_counted_by_level_and_the_rest_is_in_order() {
     assert_eq!(records.last().unwrap().1, RECORDS - 1, "the newest is never overwritten");
 }
 
+/// Levels that wait lose nothing and keep their place.
 #[test]
-fn levels_that_wait_lose_nothing_and_keep_their_place() {
+fn waiting_levels_keep_their_place() {
     let turn = Turn::take();
     let logger = turn
         .builder()
@@ -140,8 +142,9 @@ fn levels_that_wait_lose_nothing_and_keep_their_place() {
     }
 }
 
+/// A flush waits for records that may be overwritten.
 #[test]
-fn a_flush_waits_for_records_that_may_be_overwritten() {
+fn a_flush_waits_for_overwritable_records() {
     let turn = Turn::take();
     let builder = turn.builder().poll_interval(Duration::from_millis(1));
     let logger = builder.overflow_at(Level::Debug, Overflow::OverwriteOldest).start().unwrap();
@@ -156,7 +159,7 @@ fn a_flush_waits_for_records_that_may_be_overwritten() {
 /// More than the consumer takes at once goes round in a ring while an older copy of it is still being
 /// written to the file, and then the thread ends.
 #[test]
-fn what_a_thread_logs_before_it_ends_is_accounted_for_behind_an_older_copy() {
+fn records_at_thread_end_are_counted() {
     let turn = Turn::take();
     let logger = turn.builder().overflow(Overflow::OverwriteOldest).start().unwrap();
     const ROUNDS: u64 = 40;

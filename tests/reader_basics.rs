@@ -58,8 +58,9 @@ fn everything_in_a_record_comes_back() -> Result<(), Error> {
     Ok(())
 }
 
+/// In the order of the file, every mark is in its place.
 #[test]
-fn the_order_as_written_and_every_mark_in_its_place() {
+fn written_order_keeps_marks_in_place() {
     let outcome = read(&sample().bytes);
     assert_eq!(
         outcome.ids(),
@@ -83,8 +84,9 @@ fn the_order_as_written_and_every_mark_in_its_place() {
     assert_eq!((report.lost(), report.unmarked_drops(), report.uncommitted_bytes), (0, 0, 0));
 }
 
+/// A slice and a slow stream give equal events.
 #[test]
-fn a_slice_and_a_dribbling_reader_give_the_same() {
+fn slices_and_slow_streams_agree() {
     let mut file = sample();
     for order in [Order::Written, Order::Time, Order::Exact] {
         for damage in [None, Some(4200), Some(4500)] {
@@ -111,8 +113,9 @@ impl Read for Flaky<'_> {
     }
 }
 
+/// After a failed read, reading continues at its offset.
 #[test]
-fn after_a_failed_read_reading_goes_on_where_it_was() {
+fn reading_continues_after_a_failure() {
     let mut file = sample();
     file.bytes[file.frames[7].0] ^= 1;
     let (header, frames) = file.bytes.split_at(4096);
@@ -184,8 +187,9 @@ fn many_threads_many_records_large_frames() {
     assert_eq!(merged.report.late, 0);
 }
 
+/// A filter keeps records back and counts them.
 #[test]
-fn a_filter_keeps_records_back_and_counts_them() {
+fn filters_count_excluded_records() {
     let file = sample();
     for order in [Order::Written, Order::Time, Order::Exact] {
         let mut asked = 0;
@@ -202,8 +206,9 @@ fn a_filter_keeps_records_back_and_counts_them() {
     }
 }
 
+/// A call site that replaces another applies to later records.
 #[test]
-fn a_call_site_that_replaces_another_holds_for_what_follows() {
+fn replaced_call_sites_apply_afterwards() {
     let mut file = Segment::new(1);
     file.clock(0).site(0, 3, "old", &[]).block(0, &[Rec(0, 9, &[])]);
     file.site(0, 3, "old", &[]).block(0, &[Rec(0, 10, &[])]);
@@ -218,8 +223,9 @@ fn a_call_site_that_replaces_another_holds_for_what_follows() {
     }
 }
 
+/// Frames and fields of later versions are skipped.
 #[test]
-fn frames_and_fields_of_later_versions_are_skipped() {
+fn later_versions_are_skipped() {
     let mut file = Segment::new(3);
     file.frame(77, b"what is this").clock(5).frame(255, &[]).site(0, 3, "tick", &[]);
     file.frame(7, &[1, 0, 0, 0, 0, 0, 0, 0, 99, 99]).block(0, &[Rec(0, 1, &[])]).close();
@@ -229,8 +235,9 @@ fn frames_and_fields_of_later_versions_are_skipped() {
     assert_eq!(outcome.report.unknown_frames, 2);
 }
 
+/// The mark of a fatal signal has thread and time.
 #[test]
-fn a_fatal_signal_is_met_with_its_thread_at_its_time() {
+fn signals_have_thread_and_time() {
     let mut file = Segment::new(3);
     file.clock(0).site(0, 3, "tick", &[]).thread(0, "first").thread(1, "second");
     file.block(0, &[Rec(0, 5, &[])]).block(1, &[Rec(0, 10, &[]), Rec(0, 30, &[])]).watermark(15);
@@ -264,8 +271,9 @@ fn a_fatal_signal_is_met_with_its_thread_at_its_time() {
     assert_eq!(read(&short.bytes).report.damages, 1);
 }
 
+/// A side file names the segment that it belongs to.
 #[test]
-fn a_side_file_names_the_segment_that_it_belongs_to() {
+fn a_side_file_names_its_segment() {
     let mut header = Header::new(kymo_reader::ClockSource::Counter);
     header.host = "h".repeat(200);
     header.side_of = *b"the log's number";
@@ -276,8 +284,9 @@ fn a_side_file_names_the_segment_that_it_belongs_to() {
     assert_eq!(reader.header().host.len(), 64);
 }
 
+/// Records before any clock frame are read, and counted as untimed.
 #[test]
-fn records_before_any_clock_are_there_and_their_time_is_said_to_be_a_guess() {
+fn records_before_any_clock_are_untimed() {
     let mut file = Segment::new(3);
     file.site(0, 3, "tick", &[]).block(0, &[Rec(0, 777, &[]), Rec(0, 778, &[])]).close();
     let outcome = read(&file.bytes);
@@ -307,8 +316,9 @@ fn what_is_no_kymo_file_says_so() {
     );
 }
 
+/// A damaged header is replaced by its second copy, or derived from the frames.
 #[test]
-fn a_header_is_taken_from_its_second_copy_or_made_up_from_the_frames() {
+fn headers_are_recovered() {
     let whole = read(&sample().bytes);
     let mut file = sample().bytes;
     file[9] ^= 1;

@@ -1,4 +1,4 @@
-//! Damage is local, is reported, and never takes what stands before it.
+//! Damage is local, is reported, and never costs records before it.
 
 use kymo_testing::segment;
 
@@ -19,8 +19,9 @@ fn records_until(file: &Segment, whole: &Outcome, end: usize) -> usize {
     whole.records.iter().take_while(|record| left(record.block_offset)).count()
 }
 
+/// Truncation at any byte loses no record before it.
 #[test]
-fn cut_at_every_byte_nothing_before_the_cut_is_lost() {
+fn truncation_loses_nothing_before_it() {
     let file = sample();
     let whole = read(&file.bytes);
     for cut in 0..file.bytes.len() {
@@ -49,8 +50,9 @@ fn cut_at_every_byte_nothing_before_the_cut_is_lost() {
     }
 }
 
+/// A truncated file reports the bytes of its last partial frame.
 #[test]
-fn a_file_that_was_cut_says_which_bytes_are_the_beginning_of_something() {
+fn truncation_reports_partial_frames() {
     let file = sample();
     let (start, end) = file.frames[6];
     let report = read(&file.bytes[..end - 1]).report;
@@ -89,8 +91,9 @@ fn check_flip(file: &mut Segment, whole: &Outcome, at: usize, flip: u8, order: O
     assert_eq!(report.header != HeaderState::Good, in_header, "{context}");
 }
 
+/// For each flipped byte, nothing is lost silently.
 #[test]
-fn with_every_byte_flipped_nothing_is_lost_in_silence() {
+fn flipped_bytes_lose_nothing_silently() {
     let mut file = sample();
     let whole = read(&file.bytes);
     for at in 0..file.bytes.len() {
@@ -104,8 +107,9 @@ fn with_every_byte_flipped_nothing_is_lost_in_silence() {
     }
 }
 
+/// A missing dictionary entry costs the rest of the block, and is reported.
 #[test]
-fn a_missing_dictionary_entry_costs_the_rest_of_the_block_and_says_so() {
+fn unknown_call_sites_cost_the_block() {
     let mut file = Segment::new(8);
     file.clock(0).site(0, 3, "a", &[]).site(1, 3, "b", &[]);
     file.block(0, &[Rec(0, 1, &[]), Rec(1, 2, &[]), Rec(0, 3, &[])]);
@@ -124,8 +128,9 @@ fn a_missing_dictionary_entry_costs_the_rest_of_the_block_and_says_so() {
     }
 }
 
+/// A value that breaks the format costs the rest of the block.
 #[test]
-fn a_value_that_breaks_the_format_costs_the_rest_of_the_block() {
+fn malformed_values_cost_the_block() {
     let mut file = Segment::new(8);
     file.clock(0).site(0, 3, "{}", &[("", Type::Bool)]);
     let (good, bad) = ([Arg::Bool(true)], [Arg::Byte(2)]);
@@ -136,8 +141,9 @@ fn a_value_that_breaks_the_format_costs_the_rest_of_the_block() {
     assert_eq!(outcome.report.lost(), 2);
 }
 
+/// Garbage between frames is skipped and measured.
 #[test]
-fn garbage_between_frames_is_skipped_and_measured() {
+fn garbage_is_skipped_and_measured() {
     let file = sample();
     for garbage in [8, 16, 1000, 70_000, 3 << 20] {
         for fill in [0, 0xFF, 0x11, 0x08] {
@@ -155,8 +161,9 @@ fn garbage_between_frames_is_skipped_and_measured() {
     }
 }
 
+/// Past the committed length, an invalid frame is the end.
 #[test]
-fn behind_the_committed_length_an_invalid_frame_is_the_end() {
+fn uncommitted_invalid_frames_are_the_end() {
     let mut file = sample();
     let last = *file.frames.last().expect("frames");
     file.bytes.truncate(last.0);
@@ -248,8 +255,9 @@ fn what_stands_behind_the_end_is_reported() {
     assert_eq!(report.ending, Ending::Closed);
 }
 
+/// Logged bytes of a kymo file are never taken for frames of the log.
 #[test]
-fn a_kymo_file_that_was_logged_is_never_taken_for_the_file_it_stands_in() {
+fn logged_kymo_bytes_are_not_frames() {
     let mut inner = Segment::new(0xBAD);
     inner.clock(0).site(0, 1, "forged", &[]);
     for at in 0..20 {
@@ -297,8 +305,9 @@ fn hostile_claims_cost_linear_time() {
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
+/// Hostile numbers cost no memory and no panic.
 #[test]
-fn hostile_numbers_cost_no_memory_and_no_panic() {
+fn hostile_numbers_are_harmless() {
     let mut file = Segment::new(5);
     file.clock(0).site(0, 3, "tick", &[]);
     let mut block = vec![0];

@@ -145,8 +145,9 @@ proptest! {
     }
 }
 
+/// Chains of dump marks that are circular or broken are harmless.
 #[test]
-fn marks_that_lead_in_a_circle_or_nowhere_lead_nowhere() {
+fn circular_chains_of_marks_end() {
     let (mut built, expected) = file(&[
         Part::Block { thread: 0, records: 3 },
         Part::Dump { thread: 1, blocks: vec![2, 2], back: 300 },
@@ -166,7 +167,7 @@ fn marks_that_lead_in_a_circle_or_nowhere_lead_nowhere() {
 /// A process that was killed between the words of the header that name the last dump and the commit of
 /// that dump left a file in which no dump was found, and an earlier one was shown where it stands.
 #[test]
-fn marks_are_found_whatever_word_of_the_header_the_writer_came_to() {
+fn marks_are_found_by_either_header_word() {
     let first = [
         Part::Block { thread: 0, records: 3 },
         Part::Dump { thread: 1, blocks: vec![2, 2], back: 300 },

@@ -34,8 +34,9 @@ impl Scratch {
     }
 }
 
+/// Committed bytes are read as they arrive, and no others.
 #[test]
-fn what_is_committed_is_read_as_it_comes_and_nothing_else() {
+fn only_committed_bytes_are_followed() {
     let (file, scratch) = (sample(), Scratch::new("follow"));
     let whole = read(&file.bytes);
     scratch.write(&file, 4096, 4096);
@@ -60,8 +61,9 @@ fn what_is_committed_is_read_as_it_comes_and_nothing_else() {
     assert!(drain(&mut reader).records.is_empty());
 }
 
+/// In the order of time, records come with the watermark that releases them.
 #[test]
-fn by_time_records_come_with_the_watermark_that_frees_them() {
+fn watermarks_release_records() {
     let (file, scratch) = (sample(), Scratch::new("follow-by-time"));
     let first_sweep = file.frames[7].0;
     scratch.write(&file, first_sweep, first_sweep);
@@ -72,8 +74,9 @@ fn by_time_records_come_with_the_watermark_that_frees_them() {
     assert!(reader.report().is_whole());
 }
 
+/// Damage in committed bytes is skipped while following.
 #[test]
-fn damage_in_what_is_committed_is_skipped_while_following() {
+fn following_skips_committed_damage() {
     let (mut file, scratch) = (sample(), Scratch::new("follow-damage"));
     file.bytes[file.frames[6].0 + 20] ^= 1;
     scratch.write(&file, file.frames[7].0, file.frames[7].0);
@@ -85,8 +88,9 @@ fn damage_in_what_is_committed_is_skipped_while_following() {
     assert_eq!((after.report.records, after.report.damages, after.report.lost()), (7, 1, 3));
 }
 
+/// A slice is followed to its committed length.
 #[test]
-fn a_slice_is_followed_to_its_committed_length() {
+fn slices_are_followed_to_committed_length() {
     let mut file = sample();
     file.set_committed(file.frames[7].0 as u64);
     let mut reader = Options::new().follow(true).from_slice(&file.bytes).unwrap();

@@ -11,8 +11,9 @@ use std::path::Path;
 use kymo_reader::{Directory, Ending, Error, Event, Files, Options, Order, Reader};
 use segment::{drain, read, sample};
 
+/// An open file is read from its beginning, for any position of its handle.
 #[test]
-fn an_open_file_is_read_from_its_beginning_wherever_it_stands() {
+fn open_files_are_read_from_the_start() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("a.kymo");
     fs::write(&path, &sample().bytes).expect("room");
@@ -26,8 +27,9 @@ fn an_open_file_is_read_from_its_beginning_wherever_it_stands() {
     assert_eq!(reader.path(), Some(&*path));
 }
 
+/// An open file is followed and a pipe is read.
 #[test]
-fn an_open_file_is_followed_and_a_pipe_is_read() {
+fn open_files_follow_and_pipes_are_read() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("a.kymo");
     let (mut file, whole) = (sample(), read(&sample().bytes));
@@ -57,8 +59,9 @@ fn an_open_file_is_followed_and_a_pipe_is_read() {
     child.wait().expect("it ends");
 }
 
+/// A snapshot of a live file ends at its committed length.
 #[test]
-fn a_snapshot_of_a_file_that_is_written_ends_where_its_writer_had_committed() {
+fn snapshots_end_at_committed_length() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("a.kymo");
     let mut file = sample();
@@ -92,8 +95,9 @@ fn a_snapshot_of_a_file_that_is_written_ends_where_its_writer_had_committed() {
     assert!(!drain(&mut snapshot()).report.live);
 }
 
+/// A directory lists its logs, and refuses other things named like them.
 #[test]
-fn a_directory_is_its_logs_and_what_is_named_so_and_is_none_is_refused() {
+fn directories_list_and_refuse() {
     let dir = tempfile::tempdir().expect("a directory");
     let at = |name: &str| dir.path().join(name);
     for name in ["b.kymo", "a.kymo", "a.kymo.rescue", "notes.txt"] {

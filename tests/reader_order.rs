@@ -17,8 +17,9 @@ fn times(outcome: &Outcome) -> Vec<i64> {
     outcome.records.iter().map(|record| record.time_ns - 1_000_000).collect()
 }
 
+/// In the order of time, a late record is handed out when it is met, and counted.
 #[test]
-fn by_time_a_late_record_is_handed_out_when_it_is_met_and_counted() {
+fn late_records_are_counted() {
     let outcome = by(Order::Time, &sample().bytes);
     assert_eq!(times(&outcome), [5, 10, 20, 30, 41, 45, 50, 62, 70, 80]);
     assert_eq!(outcome.report.late, 1, "62 follows the watermark of 65");
@@ -36,8 +37,9 @@ fn by_time_a_late_record_is_handed_out_when_it_is_met_and_counted() {
     assert_eq!(by(Order::Exact, &file.bytes).report.disordered, 0);
 }
 
+/// Marks keep their place among the records of their thread.
 #[test]
-fn marks_keep_their_place_among_the_records_of_their_thread() {
+fn marks_keep_their_place_in_a_thread() {
     let file = sample();
     for order in [Order::Time, Order::Exact] {
         let mut reader = Options::new().order(order).from_slice(&file.bytes).expect("a file");
@@ -55,8 +57,9 @@ fn marks_keep_their_place_among_the_records_of_their_thread() {
     }
 }
 
+/// Within a thread, the order is that of the file for any ticks.
 #[test]
-fn within_a_thread_the_order_is_that_of_the_file_whatever_the_ticks() {
+fn threads_keep_the_order_of_the_file() {
     let mut file = Segment::new(1);
     file.clock(1_000_000).site(0, 3, "tick", &[]);
     file.block(0, &[Rec(0, 10, &[]), Rec(0, 30, &[]), Rec(0, 20, &[]), Rec(0, 40, &[])]);
@@ -95,8 +98,9 @@ fn seen(order: Order, bytes: &[u8]) -> Vec<Seen> {
     seen
 }
 
+/// Frames that follow the end are reported after it.
 #[test]
-fn what_stands_behind_the_end_is_reported_behind_it() {
+fn frames_after_the_end_are_reported() {
     let mut file = sample();
     file.bytes.extend_from_slice(&[7; 40]);
     for order in [Order::Written, Order::Time, Order::Exact] {
@@ -126,8 +130,9 @@ fn long(sweeps: u64, per_block: u64, watermarks: bool) -> Segment {
     file
 }
 
+/// In the order of time, reading ahead stops at the next watermark.
 #[test]
-fn by_time_no_more_is_read_ahead_than_to_the_next_watermark() {
+fn reading_ahead_stops_at_the_watermark() {
     let file = long(200, 100, true);
     let mut reader =
         Options::new().order(Order::Time).from_read(&file.bytes[..]).expect("a kymo file");
@@ -145,8 +150,9 @@ fn by_time_no_more_is_read_ahead_than_to_the_next_watermark() {
     assert!(ahead < 2 * sweep_bytes, "{ahead} bytes ahead");
 }
 
+/// Without watermarks, the limit on memory decides.
 #[test]
-fn without_watermarks_the_limit_on_memory_decides() {
+fn without_watermarks_memory_decides() {
     let file = long(400, 100, false);
     let mut reader = Options::new()
         .order(Order::Time)
@@ -197,8 +203,9 @@ fn two_files_are_merged_by_time() {
     assert!(Files::new([]).next_event().expect("no failure").is_none());
 }
 
+/// A clock that is set back changes times but not the order.
 #[test]
-fn a_clock_that_is_set_back_changes_times_but_not_the_order() {
+fn setting_clocks_back_keeps_the_order() {
     let mut file = Segment::new(1);
     file.clock(1_000_000).site(0, 3, "tick", &[]).block(0, &[Rec(0, 10, &[])]);
     file.block(1, &[Rec(0, 5, &[])]);
@@ -222,7 +229,7 @@ proptest! {
     /// Damage comes before the gap that it left, and after what was read before it, unless such a
     /// gap comes first.
     #[test]
-    fn damage_comes_before_its_gap_and_behind_what_stands_before_it(
+    fn damage_precedes_its_gap(
         at in prop::collection::vec(any::<prop::sample::Index>(), 1..4),
         cut in any::<bool>(),
     ) {

@@ -92,8 +92,9 @@ fn from_disk(bytes: &[u8], options: Options<'static>) -> Outcome {
 }
 
 proptest! {
+    /// The records are those of reading everything and comparing times.
     #[test]
-    fn the_records_are_those_of_reading_everything(
+    fn ranges_match_reading_everything(
         parts in prop::collection::vec(part(), 0..60),
         every in prop_oneof![Just(None), (1usize..20).prop_map(Some)],
         since in 900i64..2_000,
@@ -160,8 +161,9 @@ proptest! {
     }
 }
 
+/// Records outside the range are skipped, and do not count as missing.
 #[test]
-fn what_is_outside_is_skipped_and_what_stands_there_is_not_missed() {
+fn ranges_skip_without_missing_records() {
     let parts: Vec<_> = (0..300).map(|n| Part::Block(n % 4, vec![0, 5], n % 3 == 0)).collect();
     let mut file = log(&parts, Some(10));
     let range = (2_500, 2_600);
@@ -191,8 +193,9 @@ fn what_is_outside_is_skipped_and_what_stands_there_is_not_missed() {
     assert_eq!(none.records.len(), 0);
 }
 
+/// An index cannot make a reader check the same bytes over and over.
 #[test]
-fn an_index_cannot_make_a_reader_check_the_same_bytes_over_and_over() {
+fn hostile_indexes_take_linear_time() {
     // Each of 50,000 words claims to begin a frame that reaches to the end of them.
     let mut file = Segment::new(9);
     file.clock(0);

@@ -95,8 +95,9 @@ fn rendered(threads: usize, open: impl Fn() -> Vec<Reader<'static>>) -> String {
     text
 }
 
+/// The text is equal for any number of threads.
 #[test]
-fn however_many_threads_the_text_is_the_same() {
+fn threads_do_not_change_the_text() {
     let bytes: &'static [u8] = large(12_000).leak();
     let other: &'static [u8] = sample().bytes.leak();
     for order in [Order::Written, Order::Time, Order::Exact] {
@@ -119,8 +120,9 @@ fn however_many_threads_the_text_is_the_same() {
     }
 }
 
+/// Nothing is read past where the sink breaks.
 #[test]
-fn nothing_is_read_behind_where_the_sink_breaks() {
+fn a_breaking_sink_ends_reading() {
     let bytes = large(100_000);
     for threads in [0, 1, 3] {
         let mut files = Files::new([Reader::from_slice(&bytes).expect("a kymo file")]);
@@ -154,8 +156,9 @@ impl Read for Flaky<'_> {
     }
 }
 
+/// Text before a failure is passed on, and the other files continue.
 #[test]
-fn what_was_read_before_a_failure_is_there_and_the_other_files_go_on() {
+fn a_failed_file_keeps_earlier_text() {
     let bytes = large(20_000);
     let whole = {
         let mut reader = Reader::from_slice(&bytes).expect("a kymo file");

@@ -1,4 +1,4 @@
-//! A log and its side file: each record is handed out once, wherever it stands.
+//! A log and its side file: each record is handed out once, from either file.
 
 use kymo_testing::segment;
 
@@ -68,7 +68,7 @@ fn prepared(mut file: Segment, swapped: bool) -> Segment {
     file
 }
 
-/// Where a record stands.
+/// The files that have a record.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stands {
     Log,
@@ -150,8 +150,9 @@ fn the_same_record_twice_in_a_tick_is_two() {
     }
 }
 
+/// Records that differ in anything are no copies of each other.
 #[test]
-fn what_differs_in_anything_is_another_record() {
+fn any_difference_makes_another_record() {
     let mut log = prepared(Segment::new(1), false);
     let mut side = prepared(Segment::side(2), false);
     log.block(0, &[Rec(0, 5, &[Arg::Unsigned(7)])]).close();
@@ -165,8 +166,9 @@ fn what_differs_in_anything_is_another_record() {
     assert_eq!(files.left_out(), 0);
 }
 
+/// A side file that is invalid, or of another log, changes nothing.
 #[test]
-fn a_side_file_that_is_none_or_of_another_log_changes_nothing() {
+fn foreign_side_files_change_nothing() {
     let (mut log, mut other) = (prepared(Segment::new(1), false), prepared(Segment::new(2), false));
     log.block(0, &[Rec(0, 5, &[Arg::Unsigned(7)])]).close();
     other.block(0, &[Rec(0, 5, &[Arg::Unsigned(7)])]).close();
@@ -199,8 +201,9 @@ fn a_side_file_that_is_none_or_of_another_log_changes_nothing() {
     assert_eq!(records(&mut place.open(by_time)).len(), 1);
 }
 
+/// Side files in a directory are read with their logs.
 #[test]
-fn of_a_directory_the_side_files_are_read_with_their_logs() {
+fn directories_include_side_files() {
     let mut log = prepared(Segment::new(1), false);
     let mut side = prepared(Segment::side(2), false);
     log.block(0, &[Rec(0, 5, &[Arg::Unsigned(7)])]).close();
@@ -242,7 +245,7 @@ fn expected(first: u64) -> Vec<String> {
 /// Side files were found by the name of their log: one that was renamed alone, by hand or by a start
 /// that was killed half way, had lost them.
 #[test]
-fn side_files_are_found_by_their_segment_whatever_the_files_are_called() {
+fn side_files_are_found_by_segment() {
     let dir = tempfile::tempdir().expect("a directory");
     let at = |name: &str| dir.path().join(name);
     let names = [
@@ -323,7 +326,7 @@ fn a_side_file_without_a_header_is_no_error() {
 
 /// A start that was killed while it renamed a log may leave it with both names.
 #[test]
-fn a_log_with_two_names_is_read_once_from_a_directory() {
+fn logs_with_two_names_are_read_once() {
     let dir = tempfile::tempdir().expect("a directory");
     let [(log, _), ..] = family(1, 1);
     fs::write(dir.path().join("app.kymo"), log).expect("room");
@@ -345,7 +348,7 @@ enum Step {
     Sweep,
 }
 
-/// Where a rescued record stands besides.
+/// The other file that has a rescued record.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kept {
     /// In the log.
@@ -439,7 +442,7 @@ proptest! {
     fn a_threads_records_are_in_order(
         steps in prop::collection::vec((0usize..3, step()), 0..60),
         killed in any::<bool>(),
-        // The program's own clock may stand still.
+        // The program's own clock may not advance.
         tick in prop_oneof![3 => Just(10u64), 1 => Just(0u64)],
         side_clock in 950i64..1_050,
         order in prop_oneof![Just(Order::Written), Just(Order::Time), Just(Order::Exact)],
@@ -485,7 +488,7 @@ proptest! {
 
 /// Nobody knows yet that the log will have it, when the side file's record is handed out.
 #[test]
-fn while_a_log_is_followed_each_record_is_handed_out_once() {
+fn followed_records_come_once() {
     let mut log = prepared(Segment::new(1), false);
     let mut side = prepared(Segment::side(2), false);
     let [one, two, three] = [1, 2, 3].map(Arg::Unsigned);

@@ -312,13 +312,14 @@ fn pointers_as_format_does() {
     }
 }
 
-/// The text of one argument that is given as it stands in a file.
+/// The text of one argument that is given by its bytes in a file.
 fn render_bytes(format: &str, ty: &[u8], bytes: &[u8]) -> String {
     render(format, &[""], &[Encoded { ty: ty.into(), bytes: bytes.into() }])
 }
 
+/// A cut is marked at the end of the value.
 #[test]
-fn what_was_cut_is_marked_behind_what_there_is() {
+fn cuts_are_marked_at_the_end() {
     let mut bytes = Vec::new();
     put_str(&mut bytes, "abc", true);
     let cut = |format| render_bytes(format, &[0x30], &bytes);
@@ -335,14 +336,16 @@ fn what_was_cut_is_marked_behind_what_there_is() {
     assert_eq!(render_bytes("{:?}", &[0x81, 0x10], &[0b11]), "[…]");
 }
 
+/// A string that is not UTF-8 is printed with replacement characters.
 #[test]
-fn a_string_that_is_not_utf8_is_printed_with_replacement_characters() {
+fn invalid_utf8_is_replaced() {
     assert_eq!(render_bytes("{}", &[0x30], b"\x11a\xFFbc"), "a\u{FFFD}bc");
     assert_eq!(render_bytes("{:?}", &[0x30], b"\x11a\xFFbc"), "\"a\u{FFFD}bc\"");
 }
 
+/// Pieces of a character in two strings are not joined.
 #[test]
-fn pieces_of_a_character_in_two_strings_are_not_joined() {
+fn split_characters_are_not_joined() {
     let half = |byte| Encoded { ty: [0x30].into(), bytes: [0b101, byte].into() };
     assert_eq!(render("{}{}", &["", ""], &[half(0xC3), half(0xA9)]), "\u{FFFD}\u{FFFD}");
 }
@@ -356,16 +359,18 @@ fn a_trait_that_the_type_lacks_gives_way() {
     assert_eq!(render_bytes("{:p} {0:o}", &[0x20], &1.5f32.to_le_bytes()), "1.5 1.5");
 }
 
+/// Widths from arguments have the limit of the language.
 #[test]
-fn widths_from_arguments_end_where_the_language_ends_them() {
+fn widths_from_arguments_are_limited() {
     let argument = |value: u64| [encoded(&1u8), encoded(&value)];
     assert_eq!(render("{:1$}", &["", ""], &argument(u64::MAX)).len(), 65_535);
     assert_eq!(render("{:1$}", &["", ""], &argument(65_536)).len(), 65_535);
     assert_eq!(render("{:1$}", &["", ""], &[encoded(&1u8), encoded(&"x")]), "1");
 }
 
+/// A message ends at 16 MiB, for any content.
 #[test]
-fn a_message_ends_at_16_mib_whatever_it_is_made_of() {
+fn messages_end_at_16_mib() {
     let many = vec![0u8; 4096];
     let text = render("{:65535?}", &[""], &[encoded(&many)]);
     assert!(text.len() < (1 << 24) + 70_000 && text.ends_with(", …]"), "{}", text.len());

@@ -120,8 +120,9 @@ fn a_call_with_a_clock_that_takes_longer() {
     interrupted_at_each_instruction(|builder| builder.clock(Clock::Monotonic), 0);
 }
 
+/// A call whose record overwrites the oldest.
 #[test]
-fn a_call_whose_record_takes_the_place_of_the_oldest() {
+fn an_overwriting_call() {
     interrupted_at_each_instruction(|builder| builder.overflow(Overflow::OverwriteOldest), 0);
 }
 

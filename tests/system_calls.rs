@@ -12,8 +12,9 @@ const ROUNDS: u64 = 2_000;
 /// Set for the child process, which does what is tested.
 const CHILD: &str = "KYMO_SYSTEM_CALLS_CHILD";
 
+/// A log call in a prepared thread makes no system call.
 #[test]
-fn a_log_call_in_a_prepared_thread_makes_no_system_call() {
+fn log_calls_make_no_system_call() {
     for clock in ["counter", "coarse"] {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child", "--ignored", "--nocapture"])

@@ -10,7 +10,7 @@
 //! A *subject* is what is measured: kymo, and beside it a floor program that does the least that
 //! such a logger has to do. Each *measure* runs all its subjects in turn, round by round, so that
 //! what the machine does meanwhile hits all of them; the tables show medians over the rounds.
-//! Before the tables stand the conditions.
+//! The conditions are printed before the tables.
 
 mod conditions;
 mod cpu;

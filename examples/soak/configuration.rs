@@ -180,7 +180,7 @@ fn policies(rng: &mut Rng) -> [Overflow; 5] {
         _ => Overflow::Wait { timeout: Some(Duration::from_micros(rng.u64(..20_000))) },
     };
     match one(3) {
-        // The same for all, and often the strictest.
+        // One value for all, and often the strictest.
         Overflow::Wait { timeout: None } => [Overflow::Wait { timeout: None }; 5],
         _ => std::array::from_fn(|_| one(3)),
     }

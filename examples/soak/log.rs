@@ -1,4 +1,4 @@
-//! What stands in the log of one child's logger.
+//! The content of the log of one child's logger.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub struct Log {
     pub threads: BTreeMap<u64, Vec<Entry>>,
     /// How many were dropped of each thread, by level, by the marks in the file.
     pub marks: BTreeMap<u64, [u64; 5]>,
-    /// The same of those of which it is not known which thread they were.
+    /// How many were dropped of unknown threads.
     pub unknown_marks: u64,
     /// kymo's own records.
     pub warnings: u64,
@@ -34,9 +34,9 @@ pub struct Log {
 pub struct Entry {
     /// How many its thread had logged before.
     pub total: u64,
-    /// The same at its level.
+    /// How many records of its level its thread had logged before.
     pub number: u64,
-    /// The same of those that can be lost by nothing but an end of the logger.
+    /// How many records that only an end of the logger can lose its thread had logged before.
     pub sure: u64,
     /// Whether it is one of those.
     pub is_sure: bool,

@@ -175,7 +175,7 @@ impl Case<'_> {
         }
     }
 
-    /// A thread's records stand in the order in which it logged them, and none of them twice.
+    /// A thread's records are in the order in which it logged them, and none of them twice.
     fn judge_order(&mut self, number: usize, log: &Log) {
         for (thread, entries) in &log.threads {
             let mut previous = self.last.get(thread).copied();

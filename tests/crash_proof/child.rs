@@ -260,10 +260,10 @@ pub fn child(scene: &str, dir: &Path) {
     drop(logger);
 }
 
-/// Where the number of ring files stands that could not be made.
+/// The file with the number of ring files that could not be made.
 pub const RING_FILE_ERRORS: usize = 300;
 
-/// Where the number of clock readings stands after which the consumer crashes, if it is not 0.
+/// The file with the number of clock readings after which the consumer crashes, if it is not 0.
 pub const CRASH_AFTER: usize = 200;
 
 /// Where the parent's counters are, for `clock`, which has no arguments.

@@ -20,8 +20,9 @@ fn names(recovery: &Recovery) -> Vec<String> {
     recovery.threads.iter().map(|thread| thread.name.clone()).collect()
 }
 
+/// A damaged ring is named and kept and the others are recovered.
 #[test]
-fn a_damaged_ring_is_named_and_kept_and_the_others_are_recovered() {
+fn damaged_rings_are_named_and_kept() {
     let dir = scratch();
     let (rings, counters) = killed(dir.path());
     assert!(rings.len() >= THREADS);
@@ -50,7 +51,7 @@ fn a_damaged_ring_is_named_and_kept_and_the_others_are_recovered() {
     assert!(problem(&rings[1]).contains("byte 5000"), "{:?}", recovery.damage);
     assert!(problem(&rings[2]).contains("records are damaged"), "{:?}", recovery.damage);
     assert_eq!(names(&recovery).len(), rings.len() - 1);
-    // The thread whose ring is whole has all its records. Of the others each stands once, in order,
+    // The thread whose ring is whole has all its records. Of the others each is there once, in order,
     // but for what cannot be told: a record of which the rest, not the beginning, is damaged.
     let found = messages(&log);
     let mut whole = 0;
@@ -71,8 +72,9 @@ fn a_damaged_ring_is_named_and_kept_and_the_others_are_recovered() {
     assert!(whole >= 1);
 }
 
+/// A directory without room fails the start or is counted.
 #[test]
-fn a_directory_without_room_fails_the_start_or_is_counted() {
+fn a_full_directory_is_refused_or_counted() {
     let dir = scratch();
     let rings = dir.path().join("rings");
     let mut command = command("small", dir.path());
@@ -170,7 +172,7 @@ fn call_sites_that_are_missing_are_damage() {
 /// The directory is gone: threads that come later have ordinary rings, the logger says so, and loses
 /// nothing.
 #[test]
-fn a_directory_that_was_removed_is_counted_and_told() {
+fn a_removed_directory_is_counted_and_told() {
     let _turn = turn();
     let dir = scratch();
     let (log, rings) = (dir.path().join("app.kymo"), dir.path().join("rings"));

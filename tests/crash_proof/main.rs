@@ -79,7 +79,7 @@ fn recover(log: &Path) -> Result<Recovery, RecoverError> {
     }
 }
 
-/// The same, all of it.
+/// Recovers all records of the log: nothing is damaged, and the rings are removed.
 fn recover_whole(log: &Path, scene: &str) -> Recovery {
     let waiting = recoverable(log).records;
     let recovery = recover(log).unwrap();
@@ -162,7 +162,7 @@ fn mix(number: u64) -> u64 {
 /// Four threads, killed at any moment: while the file grows, while threads come and go, while the
 /// consumer sleeps or is stopped.
 #[test]
-fn every_record_whose_call_has_returned_is_there_once() {
+fn every_returned_record_is_there_once() {
     let kills = std::env::var("KYMO_KILLS").map_or(20, |kills| kills.parse().unwrap());
     for round in 0..kills {
         let scene = ["plain", "paused", "short", "coarse", "stopped"][round as usize % 5];
@@ -191,7 +191,7 @@ fn every_record_whose_call_has_returned_is_there_once() {
 
 /// A recovery that was killed before it had removed the rings is gone through again.
 #[test]
-fn a_recovery_that_is_repeated_recovers_nothing_twice() {
+fn repeated_recovery_adds_nothing() {
     let dir = scratch();
     let counters = Counters::map(&dir.path().join("counters"));
     let mut child = spawn("stopped", dir.path());
@@ -213,7 +213,7 @@ fn a_recovery_that_is_repeated_recovers_nothing_twice() {
 
 /// A logger that ends cleanly leaves no other files; a log that is being written is left alone.
 #[test]
-fn a_logger_that_ends_in_order_leaves_no_files() {
+fn a_clean_end_leaves_no_files() {
     use std::os::unix::fs::PermissionsExt;
     let _turn = turn();
     let dir = scratch();

@@ -71,7 +71,7 @@ fn wait_for_more(child: &mut Child, counters: &Counters, more: u64) {
 /// The log is removed while the process writes to it, so that it begins another, and then the
 /// process is killed.
 #[test]
-fn a_log_that_is_begun_anew_belongs_to_the_same_rings() {
+fn a_new_segment_keeps_the_rings() {
     for round in 0..8 {
         let dir = scratch();
         let log = dir.path().join("app.kymo");
@@ -111,7 +111,7 @@ fn a_log_that_is_begun_anew_belongs_to_the_same_rings() {
 /// The file may grow no more for a while. A process that is killed then, or later, has each record
 /// in the log, in its rings, or dropped.
 #[test]
-fn a_log_that_could_not_grow_has_no_record_twice() {
+fn a_full_disk_duplicates_no_record() {
     for round in 0..6 {
         let dir = scratch();
         let log = dir.path().join("app.kymo");
@@ -163,7 +163,7 @@ fn limit_files(child: &Child, bytes: u64) {
 /// The consumer crashes in the middle of its work, another thread takes over and drains the rings,
 /// and the other threads log until the process is gone.
 #[test]
-fn what_is_drained_behind_a_crash_is_not_recovered_once_more() {
+fn drained_records_are_not_recovered() {
     for round in 0..10 {
         let dir = scratch();
         let log = dir.path().join("app.kymo");
@@ -185,7 +185,7 @@ fn what_is_drained_behind_a_crash_is_not_recovered_once_more() {
 /// Records that their threads have written into the side file, because the consumer did not answer,
 /// are in the rings, too.
 #[test]
-fn what_was_rescued_is_not_recovered_once_more() {
+fn rescued_records_are_not_recovered() {
     let dir = scratch();
     let log = dir.path().join("app.kymo");
     let counters = Counters::map(&dir.path().join("counters"));
@@ -202,7 +202,7 @@ fn what_was_rescued_is_not_recovered_once_more() {
     while rescued.next_event().unwrap().is_some() {}
     assert!(rescued.readers()[0].report().records > 20);
     assert!(recover(&log).unwrap().records() > 20);
-    // The side file has a clock of its own, so that its records may stand beside their places.
+    // The side file has a clock of its own, so that its records may be near their places.
     let (mut threads, _) = found(&log);
     for (thread, found) in threads.iter_mut().enumerate() {
         found.numbers.sort_unstable();
@@ -225,7 +225,7 @@ fn write(path: &Path, at: u64, word: u64) {
 /// A process is killed when it has written its last batch to the log, and not committed it. (It is
 /// put back to that moment, which lasts for less than a microsecond.)
 #[test]
-fn what_was_written_and_not_committed_is_cut_off() {
+fn uncommitted_bytes_are_truncated() {
     const COMMITTED: usize = 1024;
     const TAIL: usize = 1024;
     const HEAD: usize = 1408;

@@ -199,7 +199,7 @@ fn recorders_of_threads_that_have_ended() {
 
 /// With what is marked as overwritten, each record is accounted for once.
 #[test]
-fn levels_that_overwrite_are_recovered_up_to_the_last_record() {
+fn overwriting_levels_are_recovered() {
     for round in 0..6 {
         let scene = if round % 2 == 0 { "oldest" } else { "oldest stopped" };
         let dead = killed(scene, round, |child, counters| {
@@ -218,8 +218,9 @@ fn levels_that_overwrite_are_recovered_up_to_the_last_record() {
     }
 }
 
+/// Rings that overwrite are removed with the others.
 #[test]
-fn rings_that_go_round_are_removed_with_the_others() {
+fn overwriting_rings_are_removed_too() {
     let _turn = turn();
     let dir = scratch();
     let (log, rings) = (dir.path().join("app.kymo"), dir.path().join("rings"));
@@ -247,8 +248,9 @@ fn rings_that_go_round_are_removed_with_the_others() {
     assert!(recover(&log).unwrap().file.is_none());
 }
 
+/// A fork leaves the rings that overwrite alone.
 #[test]
-fn a_fork_leaves_the_rings_that_go_round_alone() {
+fn a_fork_leaves_overwriting_rings_alone() {
     let dir = scratch();
     let mut child = spawn("forked", dir.path());
     assert!(child.wait().unwrap().success());

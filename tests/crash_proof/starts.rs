@@ -134,7 +134,7 @@ fn what_was_recovered_is_not_replaced() {
 /// A start with `overwrite` removed what had been recovered of a log, and its side file, if that log
 /// had been moved away; and so did one that found no log.
 #[test]
-fn what_belongs_to_a_log_that_was_moved_away_stays() {
+fn files_of_a_moved_log_stay() {
     for overwrite in [true, false] {
         let dir = scratch();
         let (log, old) = (dir.path().join("app.kymo"), dir.path().join("old.kymo"));
@@ -161,7 +161,7 @@ fn what_belongs_to_a_log_that_was_moved_away_stays() {
 /// Whether a process runs was judged by the boot id in its log's header, which anybody can write:
 /// `kymo recover` of such a log removed the rings of a running process.
 #[test]
-fn a_log_that_lies_does_not_take_the_rings_of_a_running_process() {
+fn a_forged_log_takes_no_live_rings() {
     use kymo_format::header::Header;
     let dir = scratch();
     let (log, rings) = (dir.path().join("app.kymo"), dir.path().join("rings"));
@@ -228,7 +228,7 @@ fn a_process_that_has_become_another_program() {
 
 /// Files that were left half made stayed for ever. Who makes one has it locked.
 #[test]
-fn what_killed_processes_left_half_made_is_removed_unless_it_is_in_use() {
+fn unfinished_files_are_removed() {
     let dir = scratch();
     let log = dir.path().join("app.kymo");
     let left = [

@@ -89,7 +89,7 @@ fn consumer_while_busy() {
         let output = wait(spawn(&dir, "consumer_while_busy", false));
         assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{output:?}");
         let log = read(&dir.log());
-        // Nothing is missing in between, and nothing stands there twice.
+        // Nothing is missing in between, and nothing is there twice.
         log.assert_in_order();
         assert_eq!(log.threads.len(), 3);
         assert!(log.threads.values().all(|found| found.len() >= 10_000));

@@ -48,7 +48,7 @@ pub fn spawn(dir: &Dir, name: &str, plain: bool) -> Child {
     spawn_at(dir, name, plain, 0)
 }
 
-/// The same, for one that does something at this of its steps.
+/// Spawns a process that does something at step number `at`.
 pub fn spawn_at(dir: &Dir, name: &str, plain: bool, at: u64) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.env(CHILD, name).env(PATH, dir.log()).env(AT, at.to_string()).current_dir(&dir.0);
@@ -135,7 +135,7 @@ pub fn read(path: &Path) -> Log {
     read_by(path, Order::Written)
 }
 
-/// The same in another order.
+/// Reads such a file in any order.
 pub fn read_by(path: &Path, order: Order) -> Log {
     let mut reader = Options::new().order(order).open(path).unwrap();
     let (mut threads, mut signals) = (BTreeMap::<_, Vec<u64>>::new(), Vec::new());

@@ -110,7 +110,7 @@ fn interrupted() {
     }
 }
 
-/// The same with a handler of the program's own, for which the logger goes on.
+/// A termination signal with a handler of the program's own, for which the logger goes on.
 fn interrupted_with_handler() {
     for at in 1.. {
         let dir = Dir::new();

@@ -98,7 +98,7 @@ impl Traced {
         self.ended.expect("it has ended")
     }
 
-    /// Kills it where it stands.
+    /// Kills it at its current instruction.
     pub fn kill(&mut self) {
         if self.ended.is_none() {
             // SAFETY: no pointers; the process is this one's child, and nobody has waited for it.

@@ -1,7 +1,7 @@
 //! The loggers: how each is built and set up, where its authors recommend that, and what it does
 //! not do. Data, so that a wrong claim is one line to correct.
 
-/// A logger, or what stands beside the loggers.
+/// A logger, or a program that is compared with the loggers.
 pub struct Entry {
     /// What it is called in the tables.
     pub name: &'static str,
@@ -310,15 +310,17 @@ mod tests {
         assert_eq!(names.len(), ALL.len());
     }
 
+    /// Every crate has a version in the lock file.
     #[test]
-    fn every_crate_has_a_version_in_the_lock_file() {
+    fn lock_file_has_a_version_per_crate() {
         for name in ALL.iter().flat_map(|entry| entry.crates) {
             assert!(version(name).is_some(), "{name}");
         }
     }
 
+    /// Every entry says how it is set up and what it does not do.
     #[test]
-    fn every_entry_says_how_it_is_set_up_and_what_it_does_not_do() {
+    fn every_entry_is_complete() {
         for entry in ALL {
             assert!(!entry.configuration.is_empty(), "{}", entry.name);
             assert!(!entry.recommended.is_empty(), "{}", entry.name);

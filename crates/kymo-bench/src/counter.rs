@@ -31,8 +31,8 @@ pub fn read() -> u64 {
     }
 }
 
-/// Reads the counter when all that stands before has been executed, and before anything that
-/// follows: for timing what stands between two of them.
+/// Reads the counter after all earlier instructions have been executed, and before any later one:
+/// to time the instructions between two of them.
 #[inline(always)]
 pub fn read_fenced() -> u64 {
     fence();

@@ -42,7 +42,7 @@ pub struct SelectionArguments {
     after: Option<u64>,
 }
 
-/// Prints what is selected.
+/// Prints the selected records.
 pub struct Selection {
     head: u64,
     last: Option<u64>,

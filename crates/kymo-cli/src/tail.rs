@@ -200,7 +200,7 @@ impl Work {
         while self.read(Some(&progress)) {}
     }
 
-    /// Reads what is new, a part of each file; `true` if there is more.
+    /// Reads new events, a part of each file at a time; `true` if there are more.
     fn read(&mut self, progress: Option<&Progress>) -> bool {
         let mut is_more = false;
         for source in &mut self.sources {

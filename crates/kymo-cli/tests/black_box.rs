@@ -11,8 +11,9 @@ use serde_json::Value;
 /// The signal of `abort`, on Linux.
 const SIGABRT: i32 = 6;
 
+/// The last steps before the crash are shown.
 #[test]
-fn the_last_steps_before_the_crash_are_shown() {
+fn last_steps_before_a_crash_are_shown() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("flight.kymo");
     let output = Command::new(example()).arg(&log).stderr(Stdio::null()).output().unwrap();

@@ -32,8 +32,9 @@ fn text_is_time_level_thread_target_message() {
     assert_eq!(lines.len(), 2);
 }
 
+/// JSON has its keys in order and values with all their digits.
 #[test]
-fn json_has_its_keys_in_order_and_values_with_all_their_digits() {
+fn json_has_ordered_keys_and_all_digits() {
     let turn = Turn::take();
     let mut line = 0;
     let log = turn.logged("a.kymo", || {
@@ -44,7 +45,7 @@ fn json_has_its_keys_in_order_and_values_with_all_their_digits() {
     let out = run(&[&"cat", &"--format", &"json", &log]).fine();
     let (time, rest) = out.split_at("{\"time\":\"2025-01-01T00:00:00.000000000Z".len());
     assert!(time.starts_with("{\"time\":\"2") && time.ends_with('Z'));
-    let thread = "json_has_its_keys_in_order_and_values_with_all_their_digits";
+    let thread = "json_has_ordered_keys_and_all_digits";
     let expected = format!(
         concat!(
             r#"","level":"info","target":"t","file":"crates/kymo-cli/tests/cat.rs","line":{},"thread":"{}","#,
@@ -70,8 +71,9 @@ fn a_record_that_was_cut_says_so_last() {
     assert!(out.ends_with("xxx…\"},\"cut\":true}\n"), "{out}");
 }
 
+/// Characters that control a terminal do not reach it.
 #[test]
-fn nothing_that_controls_a_terminal_reaches_it() {
+fn control_characters_are_escaped() {
     let turn = Turn::take();
     let log = turn.logged("a.kymo", || {
         let name = thread::Builder::new().name("th\u{1b}read".to_owned());
@@ -169,7 +171,7 @@ fn dropped_records_are_shown_in_their_place() {
 
 /// Where the wall clock was set, nothing said so.
 #[test]
-fn a_clock_that_was_set_is_shown_in_its_place() {
+fn clock_jumps_are_shown_in_place() {
     let turn = Turn::take();
     let mut segment = segment::Segment::new(7);
     segment.clock(0).thread(0, "feed").site(0, 3, "x", &[]);

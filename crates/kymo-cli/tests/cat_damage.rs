@@ -122,8 +122,9 @@ fn frame_of_block(bytes: &[u8], n: usize) -> usize {
     }
 }
 
+/// A file that is being written is printed as far as it is.
 #[test]
-fn a_file_that_is_being_written_is_printed_as_far_as_it_is() {
+fn a_live_file_is_printed_so_far() {
     let turn = Turn::take();
     let path = turn.path("live.kymo");
     let logger = kymo::Logger::builder(&path).start().unwrap();

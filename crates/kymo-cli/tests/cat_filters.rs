@@ -54,8 +54,9 @@ fn four(turn: &Turn) -> (PathBuf, u32) {
     (log, line)
 }
 
+/// Filters choose by level, target, thread, place and message.
 #[test]
-fn filters_choose_by_level_target_thread_place_and_message() {
+fn filters_choose_records() {
     let turn = Turn::take();
     let (log, line) = four(&turn);
     let (e, w, i, d) = ("e 99.5", "w 101 7 ACME", "i 7ms", "d None true");
@@ -122,8 +123,9 @@ fn where_chooses_by_typed_arguments() {
     }
 }
 
+/// A wrong expression is shown with a mark under the place.
 #[test]
-fn a_wrong_expression_is_shown_with_a_mark_under_the_place() {
+fn a_wrong_expression_is_marked() {
     let turn = Turn::take();
     let (log, _) = four(&turn);
     let ran = run(&[&"cat", &log, &"--where", &"px > and"]);
@@ -143,8 +145,9 @@ fn a_wrong_expression_is_shown_with_a_mark_under_the_place() {
     }
 }
 
+/// A name that occurs nowhere is likely misspelt, and reported.
 #[test]
-fn a_name_that_occurs_nowhere_is_likely_misspelt() {
+fn unknown_names_are_told() {
     let turn = Turn::take();
     let (log, _) = four(&turn);
     let unknown = "kymo: --where: no statement in the input has an argument pxx; did you mean px? \
@@ -159,7 +162,7 @@ fn a_name_that_occurs_nowhere_is_likely_misspelt() {
     assert!(ran.err.ends_with(
         "--format: no statement in the input has an argument [7]; they have at most 3\n"
     ));
-    // It may stand in what was not read.
+    // It may be in the part that was not read.
     let many = turn.logged("many.kymo", || {
         (0..100_000).for_each(|number| info!("{number}"));
         info!("{late}", late = 1);
@@ -205,8 +208,9 @@ fn chosen(matches: &[usize], before: usize, after: usize, head: usize, last: usi
     out
 }
 
+/// `--head`, `--last` and context agree with an obvious implementation.
 #[test]
-fn head_last_and_context_are_those_of_the_obvious_way() {
+fn head_last_context_match_a_model() {
     let turn = Turn::take();
     let log = thirty(&turn);
     for (grep, matches) in [
@@ -238,8 +242,9 @@ fn head_last_and_context_are_those_of_the_obvious_way() {
     assert_eq!(none.code, Some(2));
 }
 
+/// Marks keep their place among lines that are held back.
 #[test]
-fn marks_stay_in_their_place_among_what_is_held() {
+fn marks_keep_their_place_in_held_lines() {
     let turn = Turn::take();
     let log = thirty(&turn);
     let shown = |args: &[&str]| {

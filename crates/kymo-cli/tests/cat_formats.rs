@@ -92,8 +92,9 @@ fn csv_reads_back_and_is_harmless() {
     assert_eq!((&fields["evil"], &fields["level"]), (&EVIL.into(), &"=\u{1b}".into()));
 }
 
+/// Patterns escape their fields and fit them into columns.
 #[test]
-fn patterns_are_harmless_and_fit_what_is_in_them() {
+fn patterns_escape_and_fit_fields() {
     let turn = Turn::take();
     let log = hostile(&turn);
     let all =
@@ -150,8 +151,9 @@ fn a_pattern_formats_values_as_rust_does() {
     assert_eq!(shown, format!("{line:7}|{line:07}\n"));
 }
 
+/// Patterns show the time in any notation and zone.
 #[test]
-fn a_pattern_has_the_time_as_one_likes_in_the_zone_that_one_likes() {
+fn patterns_have_times_in_any_zone() {
     let turn = Turn::take();
     let mut segment = Segment::new(7);
     segment.clock(1_750_000_000_000_000_000).thread(0, "t").site(0, 3, "x", &[]);
@@ -257,8 +259,9 @@ fn what_is_no_record_is_in_every_format() {
     assert!(logfmt.contains(" event=drops thread=\"fe ed\" records=12 message="), "{logfmt}");
 }
 
+/// If standard output is closed early, no format makes that an error.
 #[test]
-fn who_stops_reading_any_format_makes_no_error() {
+fn a_closed_pipe_is_no_error_in_any_format() {
     use std::io::{BufRead, BufReader, Read};
     use std::process::Stdio;
     let turn = Turn::take();

@@ -53,8 +53,9 @@ fn of<'e>(events: &'e [Value], phase: &str) -> Vec<&'e Value> {
     events.iter().filter(|event| event["ph"] == phase).collect()
 }
 
+/// A trace has a track for each thread and an event for each record.
 #[test]
-fn a_trace_has_a_track_for_each_thread_and_an_event_for_each_record() {
+fn a_trace_has_tracks_and_events() {
     let turn = Turn::take();
     let log = turn.logged("log.kymo", || {
         std::thread::scope(|scope| {
@@ -95,8 +96,9 @@ fn a_trace_has_a_track_for_each_thread_and_an_event_for_each_record() {
     assert!(at.starts_with("crates/kymo-cli/tests/export.rs:"), "{at}");
 }
 
+/// Times have a nanosecond and drops a counter.
 #[test]
-fn times_have_a_nanosecond_and_drops_a_counter() {
+fn traces_have_nanoseconds_and_drop_counter() {
     let turn = Turn::take();
     let mut file = Segment::new(7);
     file.clock(1_700_000_000_123_456_789).site(0, 3, "tick", &[]).thread(0, "main");
@@ -114,10 +116,11 @@ fn times_have_a_nanosecond_and_drops_a_counter() {
     assert_eq!(marks, 2);
 }
 
+/// Threads of several files share a track only if they are one thread.
 #[test]
-fn threads_of_several_files_share_no_track_unless_they_are_the_same() {
+fn only_one_thread_has_one_track() {
     let turn = Turn::take();
-    // The same process, the same thread; another process, in which the numbers are the same.
+    // One thread of one process; then another process with equal numbers.
     let one = turn.file("one.kymo", &sample().bytes);
     let two = turn.file("two.kymo", &sample().bytes);
     let mut other = sample().bytes;
@@ -162,8 +165,9 @@ fn json_and_csv_are_what_cat_prints() {
     }
 }
 
+/// A file is replaced only on request, and an input file never.
 #[test]
-fn a_file_is_replaced_only_when_asked_for_and_never_one_that_is_read() {
+fn output_replaces_only_on_request() {
     let turn = Turn::take();
     let log = turn.logged("log.kymo", || info!("one"));
     let out = turn.file("out", b"mine");

@@ -21,8 +21,9 @@ fn commands() -> Vec<(String, Vec<String>)> {
     names.filter(|name| name != "help").map(|name| (name.clone(), options(&name))).collect()
 }
 
+/// There is a manual page for each command with each option.
 #[test]
-fn there_is_a_manual_page_for_each_command_with_each_option() {
+fn manual_pages_cover_all_options() {
     let turn = Turn::take();
     let directory = turn.path(".");
     assert_eq!(run(&[&"man", &directory]).fine(), "");
@@ -44,8 +45,9 @@ fn there_is_a_manual_page_for_each_command_with_each_option() {
     run(&[&"man", &turn.path("missing")]).complains(2, &["cannot write", "missing/kymo.1"]);
 }
 
+/// Every command and option is completed in every shell.
 #[test]
-fn every_command_and_option_is_completed_in_every_shell() {
+fn completions_cover_all_options() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&[&"completions", &shell]).fine();
         for (name, options) in commands() {

@@ -38,7 +38,7 @@ fn decoded(file: &Path, format: &str) -> Vec<u8> {
 }
 
 #[test]
-fn golden_files_decode_to_what_they_always_did() {
+fn golden_files_decode_as_ever() {
     let mut files = 0;
     for entry in std::fs::read_dir(folder()).unwrap() {
         let file = entry.unwrap().path();

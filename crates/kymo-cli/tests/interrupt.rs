@@ -43,8 +43,9 @@ fn interrupt(mut child: Child, has_begun: impl Fn() -> bool) -> Output {
     output
 }
 
+/// An export that is interrupted leaves no file.
 #[test]
-fn an_export_that_is_interrupted_leaves_nothing_behind() {
+fn an_interrupted_export_leaves_no_file() {
     let turn = Turn::take();
     let out = turn.path("out.json");
     let child = kymo(&[&"export", &"--to", &"json", &out, &"-"])
@@ -59,8 +60,9 @@ fn an_export_that_is_interrupted_leaves_nothing_behind() {
     assert_eq!(files(), 0);
 }
 
+/// Output to a file ends with a whole line after an interrupt.
 #[test]
-fn what_was_printed_to_a_file_ends_with_a_whole_line() {
+fn interrupted_output_ends_with_a_whole_line() {
     let turn = Turn::take();
     let out = turn.path("out.text");
     let child = kymo(&[&"cat", &"--format", &"{message}", &"-"])

@@ -46,7 +46,7 @@ fn command(name: &str, logs: &[&Path], args: &[&str]) -> Ran {
 /// `kymo tail` and `--last` decoded the whole file. Now what they print is the same, and the damage
 /// at the beginning is not met, unless that many records are asked for.
 #[test]
-fn the_last_records_are_those_of_reading_everything() {
+fn last_records_match_reading_everything() {
     let turn = Turn::take();
     let (a, b) = (long(&turn, "a.kymo", "a", 0), long(&turn, "b.kymo", "b", 20_005));
     for logs in [&[&*a][..], &[&*a, &*b]] {

@@ -22,7 +22,7 @@ fn is_safe(text: &str) -> bool {
 /// `stats --json` and `verify --json` printed the names of threads, call sites and files as they
 /// were: U+202E and U+007F among them.
 #[test]
-fn no_output_for_machines_has_anything_hostile() {
+fn machine_output_is_never_hostile() {
     let turn = Turn::take();
     let mut file = Segment::new(7);
     file.clock(1_000).site(0, 3, &format!("{HOSTILE} {{x}}"), &[("x", Type::Str)]);

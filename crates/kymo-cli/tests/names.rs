@@ -127,7 +127,7 @@ fn fields_are_listed_with_their_types() {
 
 /// Of 3,001 logs with 1,024 descriptors, 1,020 were read: the soft limit was taken as it is.
 #[test]
-fn more_logs_than_the_soft_limit_of_descriptors_are_all_read() {
+fn many_logs_are_read_despite_soft_limit() {
     let turn = Turn::take();
     let log = turn.logged("log.kymo", || kymo::info!("one"));
     let directory = turn.path("many");

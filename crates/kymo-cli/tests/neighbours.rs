@@ -231,7 +231,7 @@ fn what_is_named_like_a_ring_is_left_alone() {
 
 /// A start that recovers waited for a pipe, too.
 #[test]
-fn a_start_leaves_alone_what_is_named_like_a_ring() {
+fn files_named_like_rings_are_left_alone() {
     let turn = Turn::take();
     let stem = killed(&turn);
     plant(&turn, &stem);
@@ -245,7 +245,7 @@ fn a_start_leaves_alone_what_is_named_like_a_ring() {
 /// What lies beside a log under the name of a side file made every command wait, if it was a pipe,
 /// and was followed, if it was a link. Now it is named, and the log is read.
 #[test]
-fn what_is_named_like_a_side_file_is_left_alone() {
+fn files_named_like_side_files_stay() {
     let turn = Turn::take();
     let log = turn.logged("app.kymo", || info!("in the log"));
     let log = log.to_str().unwrap();
@@ -397,7 +397,7 @@ fn a_side_file_is_written_through_no_link() {
 /// Whoever takes the next names of rings and call sites keeps no record from being safe, and nothing
 /// of it is written to.
 #[test]
-fn names_of_rings_that_are_taken_are_passed_over() {
+fn taken_ring_names_are_passed_over() {
     let turn = Turn::take();
     let target = Target::new(&turn);
     fs::create_dir(turn.path("rings")).unwrap();

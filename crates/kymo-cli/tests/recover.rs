@@ -64,8 +64,9 @@ fn killed(turn: &Turn, look: impl FnOnce()) {
     child.wait().unwrap();
 }
 
+/// The records of a killed process are announced and recovered.
 #[test]
-fn what_a_killed_process_left_is_announced_and_recovered() {
+fn a_killed_process_is_recovered() {
     let turn = Turn::take();
     let log = turn.path("app.kymo");
     killed(&turn, || {
@@ -102,8 +103,9 @@ fn what_a_killed_process_left_is_announced_and_recovered() {
     assert_eq!((renamed.out, renamed.err), (after.out, after.err));
 }
 
+/// Recovered records of a flight recorder are shown between marks.
 #[test]
-fn what_a_flight_recorder_held_is_shown_between_marks() {
+fn recovered_dumps_are_between_marks() {
     let turn = Turn::take();
     let log = turn.path("app.kymo");
     std::fs::write(turn.path("flight"), "").unwrap();
@@ -128,7 +130,7 @@ fn what_a_flight_recorder_held_is_shown_between_marks() {
 /// What is damaged is named, with its offset, and kept; everything else is recovered. The exit code
 /// says that it was not all.
 #[test]
-fn a_damaged_ring_is_named_and_the_rest_is_recovered() {
+fn damaged_rings_are_named() {
     let turn = Turn::take();
     let log = turn.path("app.kymo");
     killed(&turn, || {});
@@ -154,8 +156,9 @@ fn a_damaged_ring_is_named_and_the_rest_is_recovered() {
     assert_eq!(run(&[&"recover", &log]).code, Some(0));
 }
 
+/// A log that does not exist, or is no log, is an error.
 #[test]
-fn a_log_that_is_not_there_or_none_is_an_error() {
+fn a_missing_or_foreign_log_is_an_error() {
     let turn = Turn::take();
     let missing = run(&[&"recover", &turn.path("none.kymo")]);
     assert_eq!(missing.code, Some(2));

@@ -101,8 +101,9 @@ fn a_whole_file_is_copied_as_it_is() {
     assert_eq!(before, after);
 }
 
+/// Lost records are marked where they are missing.
 #[test]
-fn lost_records_are_marked_where_they_are_missing() {
+fn lost_records_are_marked_in_place() {
     let turn = Turn::take();
     let mut file = Segment::new(9);
     file.clock(1_000).site(0, 3, "tick", &[]).thread(0, "main");
@@ -121,8 +122,9 @@ fn lost_records_are_marked_where_they_are_missing() {
     assert!(mark.contains("until 1970-01-01T00:00:00.000001060Z"), "{text}");
 }
 
+/// The file of a dead writer becomes a closed one.
 #[test]
-fn the_file_of_a_writer_that_died_becomes_one_that_was_closed() {
+fn repair_closes_the_file_of_a_dead_writer() {
     let turn = Turn::take();
     let whole = turn.logged("whole.kymo", || (0..100).for_each(|number| info!("{number}")));
     let bytes = std::fs::read(whole).unwrap();
@@ -133,8 +135,9 @@ fn the_file_of_a_writer_that_died_becomes_one_that_was_closed() {
     assert_eq!(after.records.len(), 100);
 }
 
+/// Without the first clock frame, the next one applies.
 #[test]
-fn without_its_clock_the_first_one_that_follows_holds() {
+fn without_first_clock_the_next_applies() {
     let turn = Turn::take();
     let mut file = Segment::new(9);
     file.clock(1_000).site(0, 3, "tick", &[]).thread(0, "main").block(0, &[Rec(0, 10, &[])]);
@@ -146,8 +149,9 @@ fn without_its_clock_the_first_one_that_follows_holds() {
     assert_eq!(after.times, [1_010, 1_020]);
 }
 
+/// Sums that overflow do not stop the command.
 #[test]
-fn sums_that_no_integer_holds_are_no_reason_to_stop() {
+fn overflowing_sums_do_not_stop_repair() {
     let turn = Turn::take();
     let mut file = Segment::new(9);
     file.clock(1_000).site(0, 3, "tick", &[]).thread(0, "main").thread(1, "other");
@@ -167,8 +171,9 @@ fn sums_that_no_integer_holds_are_no_reason_to_stop() {
     assert_eq!(run(&[&"export", &"--to", &"perfetto", &"-", &from]).code, Some(2));
 }
 
+/// The copy has the mark of a signal, and no index.
 #[test]
-fn a_signal_stands_in_the_copy_and_an_index_does_not() {
+fn repair_keeps_signals_and_drops_indexes() {
     let turn = Turn::take();
     let mut file = Segment::new(9);
     file.clock(1_000).site(0, 3, "tick", &[]).thread(0, "main").block(0, &[Rec(0, 10, &[])]);
@@ -242,7 +247,7 @@ fn harm() -> impl Strategy<Value = Harm> {
 }
 
 impl Harm {
-    /// Changes the frames; what stands before them stays, so that the file can be read.
+    /// Changes the frames. The header stays, so that the file can be read.
     fn apply(&self, frames: &mut Vec<u8>) {
         if frames.len() < 8 {
             return;
@@ -279,8 +284,9 @@ impl Harm {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// For any damage, the copy is whole and has all readable records.
     #[test]
-    fn whatever_is_damaged_the_copy_is_whole_and_has_all_that_was_readable(
+    fn copies_are_whole_and_complete(
         golden in any::<bool>(),
         harms in prop::collection::vec(harm(), 1..6),
     ) {
@@ -292,7 +298,7 @@ proptest! {
         let mut frames = frames.to_vec();
         harms.iter().for_each(|harm| harm.apply(&mut frames));
         let (before, after) = repaired(&Turn::take(), &[page, &frames].concat());
-        // What stands there twice counts twice.
+        // A mark that is there twice counts twice.
         let twice = harms.iter().any(|harm| matches!(harm, Harm::Copy(..)));
         if let Some((written, dropped)) = before.totals.filter(|_| !twice) {
             prop_assert_eq!(written + dropped, after.records.len() as u64 + after.dropped);

@@ -1,4 +1,4 @@
-//! A log with a side file beside it: each record is there once, wherever it stands.
+//! A log with a side file beside it: each record is shown once, from either file.
 
 mod common;
 use kymo_testing::segment;
@@ -17,7 +17,7 @@ fn logged(mut file: Segment, numbers: &[u64]) -> Segment {
     file
 }
 
-/// Log and side file: 2 stands in both.
+/// Log and side file: 2 is in both.
 fn place(turn: &Turn) -> [std::path::PathBuf; 2] {
     let log = turn.file("app.kymo", &logged(Segment::new(1), &[1, 2, 4]).bytes);
     [log, turn.file("app.kymo.rescue", &logged(Segment::side(2), &[2, 3]).bytes)]
@@ -62,8 +62,9 @@ fn one_of_another_log_is_left_alone() {
     assert_eq!(run(&[&"cat", &"--format", &"{message}", &log]).fine(), "critical 1\n");
 }
 
+/// An unreadable side file is named, and the log is printed.
 #[test]
-fn one_that_cannot_be_read_is_named_and_the_log_is_printed() {
+fn unreadable_side_files_are_named() {
     let turn = Turn::take();
     let [log, side] = place(&turn);
     std::fs::write(&side, b"no log").unwrap();

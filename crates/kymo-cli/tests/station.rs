@@ -25,8 +25,9 @@ const COLUMNS: [&str; 15] = [
 ];
 const AIRPORTS: [&str; 3] = ["EWR", "JFK", "LGA"];
 
+/// Every value of every row is read as it was logged.
 #[test]
-fn every_value_of_every_row_comes_out_as_it_went_in() {
+fn every_value_of_every_row_survives() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("station.kymo");
     let stdout = run(Command::new(example()).arg(&log));

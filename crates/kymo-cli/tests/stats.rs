@@ -41,8 +41,9 @@ fn record_bytes(bytes: &[u8]) -> u64 {
     sum
 }
 
+/// Records and bytes are counted by call site, target, level and thread.
 #[test]
-fn records_and_bytes_are_counted_by_call_site_target_level_and_thread() {
+fn stats_count_records_and_bytes() {
     let turn = Turn::take();
     let path = turn.path("log.kymo");
     let logger = kymo::Logger::builder(&path).start().unwrap();
@@ -98,8 +99,9 @@ fn records_and_bytes_are_counted_by_call_site_target_level_and_thread() {
     }
 }
 
+/// A call site in two files counts once, and drops are counted by reason.
 #[test]
-fn the_same_call_site_in_two_files_is_one_and_drops_are_counted_by_reason() {
+fn stats_merge_files() {
     let turn = Turn::take();
     let log = || (0..10).for_each(|number| debug!("{number}"));
     let files = ["a.kymo", "b.kymo"].map(|name| turn.logged(name, log));
@@ -141,8 +143,9 @@ fn questions() -> Segment {
     file
 }
 
+/// The time between two places is measured within a thread or by a value.
 #[test]
-fn the_time_between_two_places_is_measured_within_a_thread_or_by_a_value() {
+fn between_measures_by_thread_or_value() {
     let turn = Turn::take();
     let path = turn.file("log.kymo", &questions().bytes);
     let between = |args: &[&str]| -> (u64, Vec<u64>) {
@@ -166,8 +169,9 @@ fn the_time_between_two_places_is_measured_within_a_thread_or_by_a_value() {
     assert!(text.contains("in the same thread: 3 pairs of 5 and 4 records"), "{text}");
 }
 
+/// A place at which nothing was logged is an error.
 #[test]
-fn a_place_at_which_nothing_was_logged_is_an_error() {
+fn an_unlogged_place_is_an_error() {
     let turn = Turn::take();
     let path = turn.file("log.kymo", &questions().bytes);
     let ran = run(&[&"stats", &path, &"--between", &"main.rs:10,nowhere.rs:1"]);

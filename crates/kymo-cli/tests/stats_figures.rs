@@ -314,7 +314,7 @@ fn check_between(
 /// `--between` was wrong for every time above 2 µs, `--since` and `--until` were ignored, and drops
 /// were counted whatever their level. So each figure is compared, not only those.
 #[test]
-fn every_figure_is_right_over_twelve_decades() {
+fn figures_are_right_over_twelve_decades() {
     let turn = Turn::take();
     let (path, all) = log(&turn);
     let all_drops = [("error", 5), ("info", 70)];

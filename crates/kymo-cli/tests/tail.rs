@@ -156,8 +156,9 @@ fn interrupt(child: &Child) {
     assert!(killed.success());
 }
 
+/// The last records are printed in the order of time.
 #[test]
-fn the_last_records_are_printed_in_the_order_of_time() {
+fn last_records_are_in_order_of_time() {
     let turn = Turn::take();
     let log = || (0..100).for_each(|number| info!("record {number}"));
     let (one, two) = (turn.logged("one.kymo", log), turn.logged("two.kymo", log));
@@ -180,8 +181,9 @@ fn the_last_records_are_printed_in_the_order_of_time() {
     run(&[&"tail", &turn.file("foreign", b"no log")]).complains(2, &["foreign: ", "not a kymo"]);
 }
 
+/// A logger in another process is followed until it closes the file.
 #[test]
-fn a_logger_in_another_process_is_followed_until_it_closes_the_file() {
+fn another_process_is_followed_to_its_end() {
     let turn = Turn::take();
     let log = turn.path("log.kymo");
     let mut writer = Writer::start(&log);
@@ -236,13 +238,14 @@ fn a_writer_that_was_killed_has_gone() {
     let (lines, complaints, code) = tail.end();
     assert_eq!((lines, code), (vec![], Some(0)));
     assert_eq!(complaints, format!("kymo: {}: the writer has gone\n", log.display()));
-    // The same of a file whose writer had gone before.
+    // A file whose writer had gone before.
     let (lines, again, _) = Tail::start(&[&"-f", &log]).end();
     assert_eq!((lines.len(), again), (1, complaints));
 }
 
+/// Records that a dead writer did not commit are printed once.
 #[test]
-fn what_a_dead_writer_did_not_come_to_commit_is_printed_once() {
+fn uncommitted_records_are_printed_once() {
     use kymo_format::header::COMMITTED_OFFSET;
     let turn = Turn::take();
     let whole = turn.logged("whole.kymo", || {
@@ -292,8 +295,9 @@ fn the_next_file_of_the_name_is_waited_for() {
     assert!(complaints.contains("the writer has gone"), "{complaints}");
 }
 
+/// New files in a directory are followed, each once.
 #[test]
-fn files_that_come_into_a_directory_are_followed_and_none_twice() {
+fn new_files_of_a_directory_are_followed() {
     let turn = Turn::take();
     std::fs::create_dir(turn.path("logs")).unwrap();
     let (one, two) = (turn.path("logs/one.kymo"), turn.path("logs/two.kymo"));

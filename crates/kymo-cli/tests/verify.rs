@@ -23,8 +23,9 @@ fn not_whole(bytes: &[u8]) -> Vec<String> {
     problems.iter().map(|problem| problem["message"].as_str().unwrap().to_owned()).collect()
 }
 
+/// The file of a logger is whole, including drops and cuts.
 #[test]
-fn what_a_logger_wrote_is_whole_drops_and_cuts_included() {
+fn a_written_file_is_whole() {
     let turn = Turn::take();
     let path = turn.path("log.kymo");
     let logger = kymo::Logger::builder(&path)
@@ -40,7 +41,7 @@ fn what_a_logger_wrote_is_whole_drops_and_cuts_included() {
     let out = run(&[&"verify", &path, &golden]).fine();
     let lines: Vec<_> = out.lines().collect();
     assert_eq!(lines.len(), 2, "{out}");
-    // What the logger itself says about drops stands in the file too.
+    // The logger's own records about drops are in the file, too.
     let own = run(&[&"cat", &"--target", &"kymo", &"--no-marks", &path]).out.lines().count() as u64;
     let begin = format!("{}: whole: {} records of ", path.display(), report.written + own);
     let end = format!(" threads, {} dropped, 0 lost; ", report.dropped);
@@ -49,8 +50,9 @@ fn what_a_logger_wrote_is_whole_drops_and_cuts_included() {
     assert_eq!(run(&[&"verify", &"--quiet", &path]).fine(), "");
 }
 
+/// A file that is being written is whole so far.
 #[test]
-fn a_file_that_is_being_written_is_whole_so_far() {
+fn a_live_file_is_whole_so_far() {
     let turn = Turn::take();
     let path = turn.path("log.kymo");
     let logger = kymo::Logger::builder(&path).start().unwrap();
@@ -61,8 +63,9 @@ fn a_file_that_is_being_written_is_whole_so_far() {
     logger.shutdown();
 }
 
+/// Every flipped byte of every frame is found.
 #[test]
-fn every_flipped_byte_of_every_frame_is_found() {
+fn every_flipped_byte_is_found() {
     let whole = sample();
     let turn = Turn::take();
     assert!(run(&[&"verify", &turn.file("log.kymo", &whole.bytes)]).fine().contains(": whole: "));
@@ -88,8 +91,9 @@ fn every_cut_is_found() {
     }
 }
 
+/// Each sum and rule is checked, even if every checksum is valid.
 #[test]
-fn each_sum_and_rule_is_checked_though_every_checksum_is_right() {
+fn sums_and_rules_are_checked() {
     type Build = fn(&mut Segment);
     let end = |written: u8, dropped: u8, cut: u8| {
         [&[written << 1 | 1, dropped << 1 | 1, cut << 1 | 1][..], &[0; 8]].concat()
@@ -149,8 +153,9 @@ fn each_sum_and_rule_is_checked_though_every_checksum_is_right() {
     }
 }
 
+/// An unreadable file is an error, and the others are checked.
 #[test]
-fn what_cannot_be_read_is_an_error_and_the_others_are_checked() {
+fn unreadable_files_do_not_stop_others() {
     let turn = Turn::take();
     let good = turn.logged("good.kymo", || info!("good"));
     let foreign = turn.file("foreign.kymo", &[b'x'; 10_000]);

@@ -2,8 +2,9 @@
 //!
 //! A side file (`NAME.rescue`) and a recovered file (`NAME.recovered`) name their segment in the
 //! header. Their own names only say where to look: the log may have been renamed since, alone or by
-//! a start that was killed before it had renamed them too. So whoever wants the files of a log looks
-//! at the headers of all that may be such files, and nobody replaces or removes one of another log.
+//! a start that was killed before it had renamed them too. So the
+//! files of a log are found by the headers of all files with such names. Nobody replaces or removes a
+//! file of another log.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

@@ -87,8 +87,8 @@ impl Owner {
 
 /// How many bytes of holes may be read, in all files that are read together.
 ///
-/// kymo allocates its files. So only a file system that stores zeros as holes makes holes in them, or
-/// somebody who wants a reader to take more memory than the file takes of the disk.
+/// kymo allocates its files, so they have holes only on a file system that stores zeros as holes. Other
+/// holes are hostile: a reader would take more memory than the file takes of the disk.
 #[derive(Debug)]
 pub struct Room(u64);
 
@@ -346,8 +346,9 @@ mod tests {
         }
     }
 
+    /// Only a regular file of its owner is opened.
     #[test]
-    fn only_a_regular_file_of_its_owner_is_opened() {
+    fn only_regular_files_of_the_owner_open() {
         use rustix::fs::{CWD, FileType, Mode, mknodat};
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
@@ -374,7 +375,7 @@ mod tests {
 
     /// What takes a file's place between the look and the opening is found out by the opening.
     #[test]
-    fn opening_itself_follows_no_link_and_waits_for_nobody() {
+    fn opening_follows_no_link_and_never_waits() {
         use rustix::fs::{CWD, FileType, Mode, mknodat};
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
@@ -408,8 +409,9 @@ mod tests {
         refused(read(&mut file, piece, u64::MAX, &mut room));
     }
 
+    /// An existing file with a temporary name is not written to.
     #[test]
-    fn what_lies_at_a_temporary_name_is_not_written_to() {
+    fn existing_temporary_files_are_not_written() {
         use std::io::Write;
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);

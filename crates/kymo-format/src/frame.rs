@@ -19,13 +19,13 @@ pub enum Kind {
     Thread = 2,
     /// Consecutive records of one thread.
     Records = 3,
-    /// The same, being the last block of a sweep: it ends with a watermark.
+    /// A block that is the last of a sweep: it ends with a watermark.
     LastRecords = 4,
     /// What the clock showed.
     Clock = 5,
     /// Records that were dropped.
     Drops = 6,
-    /// Everything older than its time stands before it.
+    /// A watermark: all records older than its ticks precede it.
     Watermark = 7,
     /// The totals of a thread that ended, or that the segment's end cut off.
     ThreadEnd = 8,
@@ -100,7 +100,7 @@ pub fn seal(frame: &mut [u8], kind: Kind, salt: u32) {
 /// A frame's header, decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// The checksum as it stands in the file.
+    /// The checksum in the file.
     pub checksum: u32,
     /// The code of the kind, known to this version or not.
     pub kind: u8,

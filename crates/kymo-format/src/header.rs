@@ -1,6 +1,6 @@
 //! The header page of a segment.
 //!
-//! Everything that is known when the segment is opened stands twice, at offset 0 and at offset
+//! All that is known when the segment is opened is in the page twice, at offset 0 and at offset
 //! 2048, each copy with a checksum of its own, so that no single flipped byte takes the file with
 //! it. The committed length, the one number that changes while the file grows, has a cache line to
 //! itself at [`COMMITTED_OFFSET`].
@@ -13,11 +13,11 @@ pub const COPY_OFFSETS: [usize; 2] = [0, 2048];
 /// The length of one copy of the header in bytes, checksum included.
 pub const COPY_BYTES: usize = 192;
 
-/// Where the committed length stands: the number of bytes from the beginning of the file that are
+/// The offset of the committed length: the number of bytes from the beginning of the file that are
 /// complete.
 pub const COMMITTED_OFFSET: usize = 1024;
 
-/// Where the offset of the last dump mark stands; 0 where there is none.
+/// The offset of the field with the offset of the last dump mark, which is 0 if there is none.
 pub const LAST_DUMP_OFFSET: usize = 1088;
 
 /// Where the offset stands of the dump mark that is being written, or was written last; 0 where there

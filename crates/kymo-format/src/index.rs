@@ -1,5 +1,5 @@
 //! The index of a segment: the payload of a [`Kind::Index`](super::frame::Kind::Index) frame, which
-//! stands before the end frame of a segment that was closed in order.
+//! precedes the end frame of a segment that was closed cleanly.
 //!
 //! It says where, at regular steps, a reader can begin, what it then has to know of what it skipped,
 //! and the range of time of the frames from each step to the next.
@@ -7,10 +7,10 @@
 use crate::varint;
 use crate::{ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES};
 
-/// Where to begin, and what is there.
+/// The steps of an index: offsets at which a reader can begin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
-    /// Ascending by offset. The first stands where the frames begin.
+    /// Ascending by offset. The first is where the frames begin.
     pub steps: Vec<Step>,
     /// Where the frames of call sites and threads begin, and of the clock frames at least the last
     /// four before each step. Ascending.

@@ -35,7 +35,7 @@ pub const FRAME_HEADER_BYTES: usize = 8;
 /// The longest payload of a frame in bytes. A longer one is damage.
 pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
 
-/// The longest record in bytes as it stands in a ring, its header of 16 bytes included.
+/// The longest record in a ring, in bytes, including its header of 16 bytes.
 pub const MAX_RECORD_BYTES: usize = 32_760;
 
 /// The most arguments that one statement may have.
@@ -44,7 +44,7 @@ pub const MAX_ARGUMENTS: usize = 64;
 /// The longest text in an entry of the dictionary, in bytes: format string, target, file.
 pub const MAX_TEXT_BYTES: usize = 16 << 10;
 
-/// Of how many types the type of one argument may be made.
+/// The most types of which the type of one argument may be made.
 pub const MAX_TYPE_MEMBERS: usize = 1024;
 
 /// How deep argument types may nest: `Option<Vec<(u8, u8)>>` is four deep.

@@ -119,8 +119,9 @@ mod tests {
         assert_eq!(bytes_of(u64::MAX), [0, 255, 255, 255, 255, 255, 255, 255, 255]);
     }
 
+    /// Every length round-trips, with and without bytes after it.
     #[test]
-    fn every_length_decodes_to_what_was_encoded_with_and_without_bytes_behind() {
+    fn every_length_round_trips() {
         for shift in 0..64 {
             for value in
                 [1u64 << shift, (1 << shift) - 1, u64::MAX >> shift, 0x5555_5555_5555_5555 >> shift]

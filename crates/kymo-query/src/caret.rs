@@ -75,8 +75,9 @@ mod tests {
         assert_eq!(error.lines().nth(2), Some("   ^^^^"));
     }
 
+    /// Of a long text, only the part around the place is shown.
     #[test]
-    fn of_a_long_text_the_surroundings_are_shown() {
+    fn long_texts_show_the_surroundings() {
         let text = format!("{}ERR{}", "a".repeat(1_000), "b".repeat(1_000));
         let error = CaretError::new(&text, 1_000..1_003, "x").to_string();
         let lines: Vec<&str> = error.lines().collect();

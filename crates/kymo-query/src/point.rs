@@ -159,8 +159,9 @@ mod tests {
         text.parse::<Point>().unwrap().resolve(&Reference { zone, now })
     }
 
+    /// A point has an offset, or that of the zone, or counts from now.
     #[test]
-    fn a_point_has_an_offset_or_that_of_the_zone_or_counts_from_now() {
+    fn points_resolve_by_zone_and_now() {
         let noon = resolved("2026-06-01T12:00:00Z");
         assert_eq!(noon, 1_780_315_200_000_000_000);
         for text in ["2026-06-01T14:00:00+02:00", "2026-06-01 14:00", "2026-06-01T12:00:00.0z"] {
@@ -187,8 +188,9 @@ mod tests {
         assert_eq!(resolved("yesterday"), noon - 14 * hour - day);
     }
 
+    /// Points that no record can reach become the first or last time.
     #[test]
-    fn what_no_record_can_reach_is_the_end_of_time() {
+    fn unreachable_points_saturate() {
         assert_eq!(resolved("9999-01-01T00:00:00Z"), i64::MAX);
         assert_eq!(resolved("-009000-01-01T00:00:00Z"), i64::MIN);
         assert_eq!(resolved("9999-12-31T23:59:59"), i64::MAX);

@@ -163,8 +163,9 @@ mod tests {
         out
     }
 
+    /// Every time that a record can have has a text.
     #[test]
-    fn every_time_that_a_record_can_have_has_a_text() {
+    fn every_time_has_a_text() {
         assert_eq!(text("UTC", 0), "1970-01-01T00:00:00.000000000Z");
         assert_eq!(text("UTC", -1), "1969-12-31T23:59:59.999999999Z");
         assert_eq!(text("UTC", i64::MAX), "2262-04-11T23:47:16.854775807Z");
@@ -185,8 +186,9 @@ mod tests {
         assert_eq!(text("-03:30", 0), "1969-12-31T20:30:00.000000000-03:30");
     }
 
+    /// Any notation is written as the calendar library writes it.
     #[test]
-    fn any_notation_is_written_as_the_calendar_writes_it() {
+    fn notations_match_the_calendar() {
         let zone = TimeZone::get("Asia/Kathmandu").unwrap();
         for format in [
             "%H:%M:%S%.6f",

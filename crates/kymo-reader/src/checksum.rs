@@ -170,8 +170,9 @@ mod tests {
         assert_eq!(found, 8);
     }
 
+    /// Claims of a mebibyte at every word are checked in linear time.
     #[test]
-    fn claims_of_a_mebibyte_at_every_word_are_checked_in_linear_time() {
+    fn hostile_claims_take_linear_time() {
         let word = 1u64 | (Kind::Records as u64) << 32 | (1 << 20) << 40;
         let bytes: Vec<u8> = std::iter::repeat_n(word.to_le_bytes(), 1 << 18).flatten().collect();
         let mut checker = Checker::new(0);

@@ -59,7 +59,7 @@ pub struct Thread {
     name: Box<str>,
     /// How often it was named.
     pub(super) version: u32,
-    /// How many of its records have been written, by what was read of it so far.
+    /// How many of its records have been written, by the frames read so far.
     pub(super) written: u64,
     /// `written` is not known: earlier frames were not read.
     uncounted: bool,
@@ -228,7 +228,7 @@ impl Dictionary {
     }
 
     /// Takes the payload of a call site frame; `None` where it breaks the format, or has a type
-    /// that is not known. Then its number stands for nothing: its records cannot be measured.
+    /// that is not known. Then its number has no call site, because its records cannot be measured.
     pub(super) fn add_site(
         &mut self,
         payload: &[u8],

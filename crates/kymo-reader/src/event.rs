@@ -231,11 +231,11 @@ pub struct Damage {
     pub offset: u64,
     /// The number of bytes.
     pub bytes: u64,
-    /// What is wrong with them.
+    /// The kind of damage.
     pub kind: DamageKind,
 }
 
-/// What is wrong with bytes of a file.
+/// A kind of damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DamageKind {

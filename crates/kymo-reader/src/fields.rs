@@ -47,7 +47,7 @@ impl<'a> Fields<'a> {
         Some(bytes)
     }
 
-    /// A string; what is not UTF-8 in it is replaced.
+    /// Takes a string, and replaces invalid UTF-8 in it.
     pub(super) fn string(&mut self) -> Option<Cow<'a, str>> {
         self.bytes().map(String::from_utf8_lossy)
     }

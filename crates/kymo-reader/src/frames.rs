@@ -101,7 +101,7 @@ impl<'a> Frames<'a> {
         &self.source.window()[FRAME_HEADER_BYTES..][..self.payload_bytes]
     }
 
-    /// The same, to be kept.
+    /// The payload of the current frame, kept beyond the next call.
     pub(super) fn keep_payload(&self, spare: Vec<u8>) -> Kept<'a> {
         self.source.keep(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + self.payload_bytes, spare)
     }

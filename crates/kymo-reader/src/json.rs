@@ -311,8 +311,9 @@ mod tests {
         out
     }
 
+    /// Characters that control a terminal are escaped.
     #[test]
-    fn nothing_that_controls_a_terminal_gets_through() {
+    fn control_characters_are_escaped() {
         let text: String = (0..=0x10FFFF).filter_map(char::from_u32).collect();
         let mut json = String::new();
         write_string(&text, &mut json);
@@ -340,8 +341,9 @@ mod tests {
         assert!(json.is_ascii() && escaped(controls).is_ascii(), "{json}");
     }
 
+    /// Eight bytes are plain only if none of them has to be escaped.
     #[test]
-    fn eight_bytes_are_plain_only_if_none_of_them_has_to_be_escaped() {
+    fn plain_words_need_no_escape() {
         for byte in 0..=u8::MAX {
             for place in 0..8 {
                 for others in [b' ', b'a', b'~', b'!'] {

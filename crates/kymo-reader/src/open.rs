@@ -165,8 +165,9 @@ impl std::error::Error for OpenError {
 mod tests {
     use super::*;
 
+    /// A pipe that takes the place of a file is refused at once.
     #[test]
-    fn a_pipe_that_takes_the_place_of_a_file_is_refused_at_once() {
+    fn a_pipe_in_place_of_a_file_is_refused() {
         use rustix::fs::{CWD, FileType, Mode, mknodat};
         let dir = tempfile::tempdir().expect("a directory");
         let pipe = dir.path().join("app.kymo");

@@ -77,7 +77,7 @@ struct Anchor {
     before: Option<Position>,
 }
 
-/// What is at hand in a reader.
+/// The event at hand in a reader.
 pub(super) struct AtHand {
     pub(super) time_ns: i64,
     pub(super) reader: usize,
@@ -230,7 +230,7 @@ impl Rescued {
         Some((item.reader, item.index))
     }
 
-    /// What is at hand in a reader is handed out.
+    /// Notes that the event at hand in a reader is handed out.
     pub(super) fn hand_out(&mut self, log: usize, reader: usize, from: &Reader<'_>) {
         if let Some((thread, place)) = self.place_in(log, reader, from) {
             let passed = self.threads[thread].passed.entry(reader).or_insert(place);
@@ -288,13 +288,13 @@ impl Anchor {
 
 /// The anchors of a thread's events in one file, as they are found.
 struct Survey {
-    /// How many of them belong before what was met.
+    /// How many of them belong before the records met so far.
     closed: usize,
     /// Those that no mark of drops was met for, by their ticks.
     unmarked: BTreeMap<u64, VecDeque<usize>>,
     /// Those of the last mark: they belong before the thread's next record.
     marked: Vec<usize>,
-    /// What was met last.
+    /// The last position that was met.
     last: Option<Position>,
 }
 
@@ -369,7 +369,7 @@ impl Survey {
         }
     }
 
-    /// What is left belongs after all that was met.
+    /// Ends the survey: the remaining events belong after all that was met.
     fn end(self, reader: usize, items: &mut VecDeque<RescuedEvent>) {
         for item in items.iter_mut().skip(self.closed) {
             if item.anchor(reader).is_none() {

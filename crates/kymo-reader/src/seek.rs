@@ -245,7 +245,7 @@ impl Segment<'_> {
         Ok(true)
     }
 
-    /// Skips what stands between the range of time and the index, if this is where it begins.
+    /// Skips the frames between the range of time and the index, if they begin here.
     pub(super) fn skip_rest(&mut self) -> Result<(), Error> {
         let at = self.frames.offset();
         let Some(skip) = self.skip.take_if(|skip| at >= skip.from) else { return Ok(()) };

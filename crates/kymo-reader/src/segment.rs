@@ -40,7 +40,7 @@ pub(super) struct Segment<'a> {
     dump: Option<Dumping>,
     pub(super) filter: Filter<'a>,
     pub(super) timeline: Timeline,
-    /// What was found together with something that had to be handed out first.
+    /// Steps that wait, because another had to be handed out first.
     queue: VecDeque<Step>,
     /// The closing frame was met.
     closed: bool,
@@ -97,7 +97,7 @@ impl<'a> Segment<'a> {
         }
     }
 
-    /// Goes on to what is next.
+    /// Goes on to the next step.
     pub(super) fn next(&mut self) -> Result<Step, Error> {
         loop {
             if let Some(step) = self.queue.pop_front() {
@@ -177,7 +177,7 @@ impl<'a> Segment<'a> {
             Kind::Drops => self.drops(offset),
             Kind::Watermark => self.watermark(),
             Kind::ThreadEnd => self.thread_end(offset),
-            // Whoever has come here by reading has no use for it.
+            // A reader that comes here without it does not need it.
             Kind::Index => Some(()),
             Kind::Signal => self.signal(offset),
             Kind::ClockSet => self.clock_set(offset),

@@ -41,7 +41,7 @@ pub(super) struct Copies {
 /// How often copies of one record are still to be met.
 #[derive(Clone, Copy, Default)]
 struct Copy {
-    /// In the log, or in what was recovered of it, by what was seen there beforehand.
+    /// Copies in the log or its recovered file, as counted beforehand.
     elsewhere: u32,
     /// In the side files, so often that they have more of them.
     left: u32,
@@ -122,7 +122,7 @@ impl Copies {
 /// The side files and recovered files of a log.
 #[derive(Default)]
 pub(super) struct Companions<'a> {
-    /// The readers of its side files and of what was recovered of it.
+    /// The readers of its side files and recovered files.
     pub(super) rescues: Vec<Reader<'a>>,
     pub(super) recovered: Vec<Reader<'a>>,
     /// The records in its side files; `None` if it has none.
@@ -159,7 +159,7 @@ impl Directories {
     }
 }
 
-/// What is read anyway, by segment ids.
+/// The segment ids of files that are read anyway.
 type Given = [[u8; 16]];
 
 /// A file beside a log that was opened.
@@ -242,7 +242,7 @@ impl<'a> Companions<'a> {
         }
     }
 
-    /// Opens a side file, and remembers what is in it.
+    /// Opens a side file, and remembers its records.
     pub(super) fn add_rescue(
         &mut self,
         file: File,

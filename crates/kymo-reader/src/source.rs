@@ -1,9 +1,9 @@
 //! The source of a segment's bytes: a slice, or a stream.
 //!
 //! Either is seen through a *window*: the bytes from the current position on, as far as they were
-//! asked for. A slice is its own window, and nothing of it is copied. What is read comes through a
-//! buffer that holds one frame and grows only as bytes arrive, so a file that claims to hold a lot
-//! makes nobody allocate a lot.
+//! asked for. A slice is its own window, and nothing of it is copied. A stream is
+//! read through a buffer that holds one frame and grows only as bytes arrive. So a file that claims to
+//! be long does not cause a large allocation.
 //!
 //! INV-1: the buffer holds nothing from beyond `limit`. In a file that grows, those bytes are still
 //! to change.
@@ -303,8 +303,9 @@ mod tests {
         Ok(())
     }
 
+    /// The buffer grows with the bytes that arrive, not with those asked for.
     #[test]
-    fn the_buffer_grows_with_what_arrives_not_with_what_is_asked_for() -> io::Result<()> {
+    fn buffer_grows_with_arrived_bytes() -> io::Result<()> {
         let mut source = Source::stream(Box::new(Forward(&[7u8; 5000][..])));
         source.fill(1 << 20)?;
         assert_eq!(source.window().len(), 5000);
@@ -312,8 +313,9 @@ mod tests {
         Ok(())
     }
 
+    /// The buffer stays within a few windows for files of any length.
     #[test]
-    fn the_buffer_stays_within_a_few_windows_however_long_the_file() -> io::Result<()> {
+    fn buffer_is_bounded_for_long_files() -> io::Result<()> {
         let mut source = Source::stream(Box::new(Forward(io::repeat(7).take(20 << 20))));
         while source.offset() < 20 << 20 {
             source.fill(1 << 20)?;
@@ -323,8 +325,9 @@ mod tests {
         Ok(())
     }
 
+    /// Nothing past the limit is read until it moves.
     #[test]
-    fn nothing_is_read_from_beyond_the_limit_until_it_moves() -> io::Result<()> {
+    fn reading_stops_at_the_limit() -> io::Result<()> {
         let mut source = Source::stream(Box::new(Forward(&[7u8; 100][..])));
         source.set_limit(10);
         source.fill(50)?;

@@ -193,7 +193,7 @@ impl Renderer<'_> {
         }
     }
 
-    /// Writes the members between `open` and `close`, or `close_pretty` where each stands on a line
+    /// Writes the members between `open` and `close`, or `close_pretty` if each is on a line
     /// of its own.
     fn members<'a>(
         &mut self,

@@ -75,9 +75,8 @@ pub enum Type {
 }
 
 impl Type {
-    /// Decodes the dictionary's notation; `None` where `bytes` is not exactly one type, nests
-    /// deeper or is made of more types than the format allows, or uses a code that this version
-    /// does not know.
+    /// Decodes the dictionary's notation. Returns `None` if `bytes` is not exactly one type, exceeds the
+    /// limits on nesting or number of types, or uses a code that this version does not know.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         let ty = Self::parse_prefix(&mut rest, MAX_TYPE_DEPTH, &mut { MAX_TYPE_MEMBERS })?;
@@ -214,8 +213,9 @@ mod tests {
         Type::parse(&bytes)
     }
 
+    /// The reader parses the types that the writer writes.
     #[test]
-    fn what_the_writer_puts_is_what_the_reader_parses() {
+    fn types_round_trip() {
         const PAIR: Written = Written::Tuple(&[Written::U8, Written::Option(&Written::Str)]);
         assert_eq!(
             parsed(Written::Sequence(&PAIR)).map(|ty| ty.to_string()).as_deref(),

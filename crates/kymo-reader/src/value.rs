@@ -399,8 +399,9 @@ impl ExactSizeIterator for Values<'_> {}
 mod tests {
     use super::*;
 
+    /// A value stays small enough to pass by value.
     #[test]
-    fn a_value_stays_small_enough_to_pass_by_value() {
+    fn values_stay_small() {
         assert!(size_of::<Value<'_>>() <= 48, "{}", size_of::<Value<'_>>());
     }
 

@@ -1,4 +1,4 @@
-//! The order of the file: a block is read where it stands, and nothing is held back.
+//! Reads in the order of the file: each block when it is met. Nothing is held back.
 
 use super::block::{Block, Raw};
 use super::error::Error;
@@ -20,12 +20,12 @@ pub(super) struct Written {
     current: usize,
     /// The damage of the block after those records, if any.
     damage: Option<DamageKind>,
-    /// What is handed out in place of a record.
+    /// The mark that is handed out in place of a record.
     mark: Option<Mark>,
 }
 
 impl Written {
-    /// Goes on to what is next; `false` where there is nothing, or nothing yet.
+    /// Goes on to the next event; `false` if there is none, or none yet.
     #[inline]
     pub(super) fn advance(&mut self, segment: &mut Segment<'_>) -> Result<bool, Error> {
         self.current += 1;

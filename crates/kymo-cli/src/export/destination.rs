@@ -1,4 +1,4 @@
-//! Where an export goes: standard output, or a file that appears when it is complete.
+//! The destination of an export: standard output, or a file that appears when it is complete.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl Destination {
         }
     }
 
-    /// Writes what is left. A file gets its name.
+    /// Writes the rest. A file gets its name.
     pub fn complete(self) -> Result<(), Closed> {
         match self {
             Self::Stdout(output) => output.finish(),

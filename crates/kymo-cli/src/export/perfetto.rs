@@ -185,8 +185,8 @@ impl Perfetto {
         }
     }
 
-    /// Appends an instant event of a thread, or of the process, at the time of the last event, for
-    /// something that stands at this offset of this file.
+    /// Appends an instant event of a thread, or of the process, at the time of the last event, for a
+    /// mark at this offset of this file.
     fn mark(
         &mut self,
         file: usize,

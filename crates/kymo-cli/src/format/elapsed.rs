@@ -93,8 +93,9 @@ impl Elapsed {
 mod tests {
     use super::*;
 
+    /// Spans count from the first line and from the one before.
     #[test]
-    fn spans_count_from_the_first_line_and_from_the_one_before() {
+    fn spans_count_from_first_and_previous_line() {
         let mut elapsed = Elapsed::default();
         let mut out = String::new();
         let form = Form::Seconds(Layout::right(12));

@@ -5,8 +5,8 @@
 //! - the head of a block before which records of its thread are missing: the numbering in the copy
 //!   has no holes;
 //! - a block of which only the first records can be read;
-//! - drop marks for what is missing, put where it was found to be missing;
-//! - the marks of dumps, which say where the one before stands;
+//! - drop marks for missing records, at the place of the gap;
+//! - the marks of dumps, which have the offset of the previous one;
 //! - the ends of the threads, and the closing frame.
 //!
 //! Left out are watermarks that go back, indexes (the offsets in them would be wrong) and frames of
@@ -45,12 +45,12 @@ pub struct Copy<W> {
     bytes: u64,
     frame: Vec<u8>,
     header: Header,
-    /// What is written before the first record if no clock frame was met by then.
+    /// The clock frame to write before the first record if none was met by then.
     clock: Option<Clock>,
     clocked: bool,
     threads: BTreeMap<u64, Thread>,
-    /// The number of a thread that the file does not have. What is missing of nobody knows which
-    /// thread is put down to it.
+    /// The number of a thread that the file does not have. Missing records of unknown threads are counted
+    /// as its own.
     unknown: Option<u64>,
     watermark: u64,
     /// The offset of the last dump mark.
@@ -167,8 +167,7 @@ impl<W: Write + Seek> Copy<W> {
         self.put(Kind::Watermark as u8, |payload| payload.extend_from_slice(&ticks.to_le_bytes()))
     }
 
-    /// Sees to it that a clock and the thread's name stand before what is written next, which is
-    /// of about these ticks.
+    /// Writes a clock frame and the thread's name, if missing, before a frame of about these ticks.
     fn prepare(&mut self, number: u64, ticks: u64) -> io::Result<()> {
         self.latest = self.latest.max(ticks);
         if !std::mem::replace(&mut self.clocked, true) {

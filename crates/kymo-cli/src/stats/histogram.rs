@@ -122,8 +122,9 @@ mod tests {
         }
     }
 
+    /// Durations in any order take bounded memory.
     #[test]
-    fn times_from_end_to_end_in_any_order_take_a_bounded_memory() {
+    fn memory_is_bounded_for_any_times() {
         let mut histogram = histogram(&[5, i64::MAX, i64::MIN, 0, -1]);
         assert!(histogram.counts.len() <= MAX_STEPS);
         assert_eq!(histogram.counts.iter().sum::<u64>(), 5);

@@ -84,7 +84,7 @@ impl Stats {
         interrupt::watch();
         let mut outcome = Outcome::Nothing;
         // Records are compared only where it is asked for. A thread's are in order as written too, but
-        // for those of a dump, which are older than what stands before them.
+        // for those of a dump, which are older than the records before them.
         let order = if self.between.is_some() { Order::Time } else { Order::Written };
         let mut filter = self.filter.build(&Reference::now(self.tz.clone()));
         let options = || filter.push_down(Options::new().order(order));

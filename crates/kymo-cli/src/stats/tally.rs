@@ -12,7 +12,7 @@ use super::histogram::Histogram;
 use super::summary::{Count, Dropped, SiteRow, Summary, ThreadRow};
 use kymo_query::Filter;
 
-/// What was counted so far.
+/// The counts so far.
 pub struct Tally {
     files: Vec<FileTally>,
     sites: Vec<SiteTally>,
@@ -26,7 +26,7 @@ pub struct Tally {
     summary: Summary,
 }
 
-/// What is known of one of the files: which of its call sites and threads is which of all.
+/// The numbers of one file's call sites and threads among those of all files.
 struct FileTally {
     name: String,
     sites: Vec<Option<usize>>,

@@ -104,7 +104,7 @@ impl Batch {
         }
     }
 
-    /// Prints what is held.
+    /// Prints the held lines.
     pub fn print(&mut self, output: &mut Output) -> Result<(), Closed> {
         self.sort();
         for Held { is_record, line, .. } in self.held.drain(..) {

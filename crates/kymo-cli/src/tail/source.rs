@@ -141,7 +141,7 @@ impl Source {
         &self.reader
     }
 
-    /// Takes what is new, or a part of it; `true` if there is more.
+    /// Takes new events, up to a limit; `true` if there are more.
     pub fn read(&mut self, batch: &mut Batch, progress: Option<&Progress>) -> Result<bool, Error> {
         if let SourceState::Ended(_) = self.state {
             return Ok(false);

@@ -80,7 +80,7 @@ impl Check {
             ),
         }
         if report.untimed > 0 {
-            let text = format!("{} records stand before the first clock frame", report.untimed);
+            let text = format!("{} records precede the first clock frame", report.untimed);
             self.problem(None, text);
         }
         for site in sites {

@@ -41,7 +41,7 @@ impl Expression {
             Operand::Field(field) => of_site(field).map(|field| settled(field, site)),
             literal => Some(literal.clone()),
         };
-        // Where there is no such argument, the answer is unknown.
+        // Without such an argument the result is unknown.
         let unknown = Self::Constant(None);
         match self {
             Self::Or(parts) => join(parts.iter().map(|part| part.specialize(site)), true, Self::Or),

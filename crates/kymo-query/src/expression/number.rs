@@ -123,8 +123,9 @@ mod tests {
     }
 
     proptest! {
+        /// Integers and floats compare as the rational numbers that they are.
         #[test]
-        fn integers_and_floats_compare_as_the_rational_numbers_that_they_are(
+        fn numbers_compare_as_rationals(
             integer in integers(),
             other in integers(),
             any in any::<f64>(),
@@ -147,8 +148,9 @@ mod tests {
         }
     }
 
+    /// A decimal equals the float that the program would have made of it.
     #[test]
-    fn a_decimal_is_what_it_would_have_been_in_the_program() {
+    fn decimals_match_the_program() {
         let equal = Some(Ordering::Equal);
         assert_eq!(Number::Single(0.1).compare(Number::Decimal(0.1)), equal);
         assert_eq!(Number::Decimal(0.1).compare(Number::Single(0.1)), equal);

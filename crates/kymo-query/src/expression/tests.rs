@@ -73,8 +73,9 @@ fn an_error_says_what_and_shows_where() {
     }
 }
 
+/// Length, nesting and patterns of an expression are limited.
 #[test]
-fn nothing_in_an_expression_is_without_limit() {
+fn expressions_have_limits() {
     let nested = |depth| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
     assert!(nested(MAX_DEPTH).parse::<Expression>().is_ok());
     assert!(error(&nested(MAX_DEPTH + 1)).starts_with("nested deeper than 64 levels"));
@@ -231,7 +232,7 @@ fn file(given: &[Given]) -> Vec<u8> {
     segment.bytes
 }
 
-/// The obvious way to evaluate an expression: every value as what it stands for.
+/// The obvious way to evaluate an expression: every value in its plainest form.
 mod naive {
     use super::*;
 

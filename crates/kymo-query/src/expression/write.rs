@@ -92,7 +92,7 @@ impl Display for Field {
     }
 }
 
-/// Whether a name alone stands for the argument.
+/// Whether a name without `arg.` means the argument.
 fn is_plain(name: &str) -> bool {
     let is_numbered = |rest: &str| !rest.is_empty() && rest.bytes().all(|c| c.is_ascii_digit());
     name.starts_with(is_name_start)

@@ -71,7 +71,7 @@ pub struct Filter {
     /// The first nanosecond that is wanted, and the first that no longer is.
     since_ns: Option<i64>,
     until_ns: Option<i64>,
-    /// The same, by what the expression says of the time.
+    /// The range of time that the expression admits.
     window: (i128, i128),
     grep: Option<Regex>,
     no_marks: bool,

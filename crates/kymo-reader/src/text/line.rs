@@ -5,7 +5,7 @@
 //! Here a piece costs a store or two, and all that was gathered is checked to be UTF-8 and copied
 //! once.
 //!
-//! INV-1: what is gathered is UTF-8: whole literals and ASCII. All else goes to the `String`
+//! INV-1: gathered text is UTF-8: whole literals and ASCII. All else goes to the `String`
 //! itself, after what was gathered before.
 //!
 //! INV-2: no more than `MOST_BYTES` are gathered.
@@ -318,8 +318,9 @@ mod tests {
         assert_eq!(written(|line| line.signed(i64::MIN)), i64::MIN.to_string());
     }
 
+    /// A float on the fast path is written as on the slow path.
     #[test]
-    fn a_float_that_is_recognised_is_written_as_the_others_are() {
+    fn fast_floats_match_slow_ones() {
         let mut recognised = 0;
         let edges = [0.0, -0.0, 1e9, 999_999_999.999_999, 0.001, 0.000_999, 1e-6, f64::NAN];
         let decimals = (0..6).flat_map(|decimals| {
@@ -367,8 +368,9 @@ mod tests {
     }
 
     proptest! {
+        /// Pieces keep their order and none is lost.
         #[test]
-        fn pieces_stand_one_behind_the_other_and_none_is_lost(pieces in pieces()) {
+        fn pieces_keep_their_order(pieces in pieces()) {
             let mut expected = String::new();
             let text = written(|line| for piece in &pieces {
                 match piece {

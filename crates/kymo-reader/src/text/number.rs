@@ -218,8 +218,9 @@ mod tests {
         }
     }
 
+    /// Of two shortest numbers that are equally near, the one of `format!` is written.
     #[test]
-    fn of_two_shortest_numbers_that_are_equally_near_the_one_that_format_takes() {
+    fn ties_match_format() {
         let mut ties = 0;
         for (numerator, shift) in (0..52).flat_map(|k| (0..64).map(move |j| (2 * j + 1, k))) {
             for base in (0..40).map(|p| (1u64 << p) as f64) {
@@ -240,8 +241,9 @@ mod tests {
         assert!(ties > 100, "{ties}");
     }
 
+    /// Halves round to even, all else to the nearest.
     #[test]
-    fn halves_round_to_even_and_everything_else_to_the_nearest() {
+    fn halves_round_to_even() {
         for &value in EDGES {
             for decimals in 0..=17 {
                 let mut out = String::new();

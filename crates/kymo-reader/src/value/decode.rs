@@ -47,7 +47,7 @@ impl std::error::Error for Malformed {}
 
 impl Type {
     /// Decodes a value of this type from the beginning of `bytes` and advances `bytes` past it.
-    /// After an error `bytes` stands anywhere.
+    /// After an error the position of `bytes` is unspecified.
     #[inline]
     pub fn decode<'a>(&'a self, bytes: &mut &'a [u8]) -> Result<Value<'a>, Malformed> {
         Ok(match self {
@@ -403,8 +403,9 @@ mod tests {
         }
     }
 
+    /// A sequence claims no more elements than its bytes can hold.
     #[test]
-    fn a_sequence_claims_no_more_elements_than_its_bytes_can_hold() {
+    fn sequence_lengths_are_bounded_by_bytes() {
         for ty in [Type::U8, Type::U64, Type::Bool, Type::U128, Type::Str] {
             for elements in [1, 40_000, u64::MAX >> 1] {
                 assert!(sequence(ty.clone()).skip(&mut &count(elements)[..]).is_err(), "{ty}");
@@ -412,8 +413,9 @@ mod tests {
         }
     }
 
+    /// Elements without bytes are limited, nested or not.
     #[test]
-    fn elements_without_bytes_are_limited_singly_and_nested() {
+    fn elements_without_bytes_are_limited() {
         assert_eq!(sequence(unit()).skip(&mut &count(32_767)[..]), Ok(()));
         let refused = Err(Malformed::TooManyElements);
         let mut more = count(32_768);

@@ -9,7 +9,7 @@ use std::fmt;
 /// `Display` writes `�` for bytes that are not UTF-8, and appends `…` if the text was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<'a> {
-    /// Not known to be UTF-8: whoever only counts or copies it does without the check.
+    /// Not checked to be UTF-8: counting and copying need no check.
     bytes: &'a [u8],
     cut: bool,
 }
@@ -48,7 +48,7 @@ impl<'a> Text<'a> {
         std::str::from_utf8(self.bytes).ok()
     }
 
-    /// The string, with `�` for what is not UTF-8. It allocates only where there is such.
+    /// The string, with `�` in place of invalid UTF-8. Allocates only if there is any.
     #[inline]
     pub fn to_str(&self) -> Cow<'a, str> {
         match self.as_str() {
@@ -57,7 +57,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Whether the string was longer than what was logged of it.
+    /// Whether the string was longer than its logged part.
     #[inline]
     pub fn is_cut(&self) -> bool {
         self.cut
@@ -77,8 +77,9 @@ impl fmt::Display for Text<'_> {
 mod tests {
     use super::*;
 
+    /// Invalid UTF-8 is replaced, and a cut is marked.
     #[test]
-    fn what_is_not_utf8_is_replaced_and_what_was_cut_is_marked() {
+    fn invalid_utf8_and_cuts_are_marked() {
         let text = Text::from_bytes(b"caf\xC3\xA9", false);
         assert_eq!((text.as_str(), text.to_string().as_str()), (Some("café"), "café"));
         let text = Text::from_bytes(b"caf\xC3", true);

@@ -12,7 +12,7 @@ use kymo_reader::{json, write_escaped};
 use super::memory;
 
 /// How many bytes a reader may hold for each byte of the file, and beyond that. An index entry of
-/// 24 bytes may stand for a record of 2; a vector that grows holds three times what is in it.
+/// 24 bytes may be needed for a record of 2; a vector that grows holds three times what is in it.
 const BYTES_PER_BYTE: usize = 48;
 const BYTES_BEYOND: usize = 1 << 20;
 

@@ -374,7 +374,7 @@ fn change(u: &mut Unstructured<'_>, frames: &mut Frames) -> Result<()> {
                 let end = payload.len().min(at + u.int_in_range(0..=9)?);
                 payload.splice(at..end, bytes);
             }
-            // The same again and again: a block of many records, a name of many letters.
+            // Repeats one piece: a block of many records, a name of many letters.
             _ => {
                 let piece = payload[at..].to_vec();
                 let times = u.int_in_range(0..=64)?;

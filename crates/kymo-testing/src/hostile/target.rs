@@ -21,7 +21,7 @@ pub fn frames(data: &[u8]) {
     check::read_in_every_way(&frames::sealed(data));
 }
 
-/// The bytes choose what stands in a well-made file, and what is then done to it.
+/// The bytes choose the content of a valid file, and the damage that is then done to it.
 pub fn segment(data: &[u8]) {
     let file = segment::hostile(&mut Unstructured::new(data));
     check::read_in_every_way(&file);
@@ -30,7 +30,7 @@ pub fn segment(data: &[u8]) {
     }
 }
 
-/// The bytes choose what stands in the file of a ring whose process died.
+/// The bytes choose the content of the file of a ring whose process died.
 pub fn ring(data: &[u8]) {
     let (ring, committed) = ring::hostile(&mut Unstructured::new(data));
     // From the other end: where there are few bytes, they choose both.
@@ -58,7 +58,7 @@ pub fn format_string(data: &[u8]) {
         for values in [&values[..], &values[..2]] {
             let mut out = String::from("before");
             template.render(values, &mut out);
-            assert!(out.starts_with("before"), "what stood there was changed");
+            assert!(out.starts_with("before"), "earlier text was changed");
             assert!(out.len() <= MAX_MESSAGE_BYTES + format.len(), "{} bytes of text", out.len());
         }
     }

@@ -22,7 +22,7 @@ pub struct Measurement<'a> {
 /// Producers end to end.
 pub const PRODUCERS: [u64; 3] = [1, 2, 4];
 
-/// One round: what is compared stands side by side.
+/// One round: the compared programs run one after another.
 pub fn plan<'a>(options: &Options, loggers: &'a [Logger]) -> Vec<Measurement<'a>> {
     let mut plan = Vec::new();
     let mut add = |measure, message: &str, producers| {
