@@ -45,7 +45,7 @@ fn the_consumer_is_an_ordinary_thread() {
 
 /// A segment size that is no length of a file panicked.
 #[test]
-fn a_map_window_beyond_all_files_is_an_error() {
+fn too_large_map_window_is_an_error() {
     let turn = Turn::take();
     for bytes in [u64::MAX, u64::MAX - 4095, 1 << 40] {
         let error = turn.builder().map_window(bytes).start().unwrap_err();

@@ -78,7 +78,7 @@ impl Cat {
         let mut outcome = Outcome::Nothing;
         let mut filter = self.filter.build(&Reference::now(self.format.zone().clone()));
         let mut latest = Latest::default();
-        // What stands around the last ones may be older than any of them.
+        // Context of the last records may be older than any of them.
         if let Some(last) = self.selection.last()
             && !self.selection.wants_context()
             && !matches!(self.order, Order::Written)
@@ -90,7 +90,7 @@ impl Cat {
         let has_context = self.selection.wants_context();
         let options = || {
             let options = latest.narrow(Options::new().order(order));
-            // What the reader leaves out cannot be context.
+            // Records that the reader leaves out cannot be context.
             if has_context { filter.narrow(options) } else { filter.push_down(options) }
         };
         let mut inputs = Inputs::open(&self.files, options, &mut outcome);

@@ -1,9 +1,9 @@
-//! Where the last records of files begin, by the indexes of the files, or the headers of their frames: so
-//! that the end of a long log is shown without reading all of it.
+//! Finds the time at which the last records of files begin, by their indexes or the headers of their
+//! frames. So the end of a long log is shown without reading all of it.
 //!
-//! A time is chosen that leaves out all but the last MiB, and the records from there on that pass the
-//! filters are counted; where they are too few, four times as much is looked at. What is older than
-//! that time cannot be among the last, so the result is that of reading everything.
+//! A time is chosen that leaves out all but the last MiB. The records from that time on that pass the
+//! filters are counted. If they are too few, four times as much is read. Older records cannot be among
+//! the last ones, so the result is that of reading everything.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -18,20 +18,20 @@ use crate::interrupt;
 /// How many bytes are looked at first.
 const FIRST_BYTES: u64 = 1 << 20;
 
-/// By how much more is looked at if that was too little.
+/// The factor by which more is read if that was too little.
 const FACTOR: u64 = 4;
 
 /// Where to begin to read.
 #[derive(Clone, Default)]
 pub struct Latest {
-    /// The records that are wanted are not older; `None` where everything has to be read.
+    /// The wanted records are not older; `None` if all must be read.
     pub since: Option<i64>,
     stretches: Arc<[Stretches]>,
 }
 
 impl Latest {
-    /// Where to begin for the last so many records that pass `filter` in these files. Files of which
-    /// nothing is known do not matter: their records come on top.
+    /// Finds where to begin for the last `records` records that pass `filter` in these files. Files about
+    /// which nothing is known are ignored: their records come in addition.
     pub fn of(paths: &[PathBuf], filter: &mut Filter, records: u64) -> Self {
         let logs = logs(paths);
         let stretches: Vec<Stretches> = logs.iter().map(|log| stretches(log)).collect();
@@ -55,7 +55,7 @@ impl Latest {
         latest
     }
 
-    /// Leaves out what is known to be older.
+    /// Leaves out records that are known to be older.
     pub fn narrow<'a>(&self, options: Options<'a>) -> Options<'a> {
         let options = options.stretches(Arc::clone(&self.stretches));
         match self.since {

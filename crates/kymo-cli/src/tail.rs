@@ -89,7 +89,7 @@ struct Work {
     follow_name: bool,
     /// The number of the next file.
     next_number: usize,
-    /// What is older need not be read at first.
+    /// Older records need not be read at first.
     latest: Latest,
 }
 

@@ -1,7 +1,7 @@
-//! The Trace Event Format, as JSON: what chrome://tracing defined, and ui.perfetto.dev opens.
+//! Writes the Trace Event Format, as JSON: defined by chrome://tracing, and opened by ui.perfetto.dev.
 //!
 //! A record is an instant event of its thread, named by its message, with the call site and the
-//! fields as its arguments. What was dropped is one too, and a counter of its process. Times are
+//! fields as its arguments. Drops are such events, too, and a counter of their process. Times are
 //! microseconds since the second in which the first record was logged, with three decimals: since
 //! 1970 they would have more digits than a double has. Which second that is, is in `otherData`.
 
@@ -17,7 +17,7 @@ use kymo_query::time::Times;
 
 /// Writes events.
 pub struct Perfetto {
-    /// What times are relative to, in nanoseconds since the epoch.
+    /// The origin of times, in nanoseconds since the epoch.
     start_ns: i64,
     /// What introduces the processes, until the trace has begun.
     processes: Option<String>,
@@ -38,7 +38,7 @@ struct TraceFile {
     sites: Sites<SiteEvent>,
 }
 
-/// What the events of a call site have in common.
+/// The parts of an event that the records of a call site share.
 struct SiteEvent {
     /// From after the name to before the time.
     middle: String,

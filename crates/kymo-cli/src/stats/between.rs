@@ -39,7 +39,7 @@ impl FromStr for Places {
     }
 }
 
-/// What a call site is to the pair.
+/// The role of a call site in the pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Role {
     pub begins: bool,
@@ -63,14 +63,14 @@ pub struct Between {
     unwatched: u64,
 }
 
-/// What a beginning and its end have in common: the thread of a file, or a value.
+/// The key that a beginning and its end share: the thread of a file, or a value.
 #[derive(PartialEq, Eq, Hash)]
 enum Key {
     Thread(usize, usize),
     Value(String),
 }
 
-/// What came of it. Times are in nanoseconds.
+/// The result. Times are in nanoseconds.
 #[derive(Debug, Serialize)]
 pub struct Latency {
     pub from: String,
@@ -118,7 +118,7 @@ impl Between {
         }
     }
 
-    /// What the records of a call site are to the pair.
+    /// The role of a call site's records in the pair.
     pub fn role(&self, site: &CallSite) -> Role {
         let [begins, ends] =
             [0, 1].map(|index: usize| self.places.0[index].1.is(site.file(), site.line()));
@@ -163,7 +163,7 @@ impl Between {
         };
         let position = || record.argument_at(by.parse().ok()?);
         let value = record.argument(by).or_else(position)?;
-        // Two records that have nothing there have nothing in common.
+        // Two records without a value do not match.
         if let Value::Option(None) = value {
             return None;
         }

@@ -1,7 +1,7 @@
 //! Records over time, in a bounded number of steps of equal width.
 //!
-//! Nobody knows beforehand from when to when a log reaches. So the steps begin narrow, and each
-//! time that there are too many of them, two become one.
+//! The range of time of a log is unknown at first. So the steps begin narrow, and whenever there are
+//! too many, pairs of them are merged.
 
 use std::collections::VecDeque;
 

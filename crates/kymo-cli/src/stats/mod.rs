@@ -1,7 +1,7 @@
 //! `kymo stats`: what logs most, and what it costs.
 //!
-//! The files are read once. Memory is that of the call sites and threads that they name, and of
-//! what is bounded by construction: the histogram, and the pairs that are open.
+//! The files are read once. Memory is that of their call sites and threads, of the histogram and of the
+//! open pairs. The last two are bounded.
 
 mod between;
 mod histogram;
@@ -28,11 +28,11 @@ use kymo_query::Reference;
 use kymo_query::time;
 use tally::Tally;
 
-/// Says what logs most and what it costs.
+/// Shows what logs most and what it costs.
 ///
-/// For each call site, target, level and thread: how many records, how many bytes of the file, a
-/// second, and which share of all. Then what was dropped and what is missing, and a histogram of
-/// records over time.
+/// For each call site, target, level and thread: the records, in total and per second, their bytes in
+/// the file, and their share of all. Then the records that were dropped or are missing, and a
+/// histogram of records over time.
 #[derive(Args)]
 #[command(after_help = outcome::HELP)]
 pub struct Stats {

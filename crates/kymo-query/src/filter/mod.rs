@@ -1,8 +1,8 @@
-//! Which records are printed.
+//! Filters records.
 //!
-//! What depends only on the call site (level, target, place, and an expression's share of it) is
-//! decided once for each call site, by the reader itself: the records of others are not even
-//! decoded. What is left is asked for each record, the cheapest question first.
+//! Conditions on the call site (level, target, place, and parts of an expression) are decided once for
+//! each call site, by the reader: records of others are not even decoded. The rest is tested for each
+//! record, the cheapest condition first.
 
 mod place;
 mod site;
@@ -22,7 +22,7 @@ pub use place::Place;
 use site::Sites;
 pub use thread::ThreadName;
 
-/// What is asked of records. Each criterion that is given narrows the choice; none leaves all.
+/// The conditions of a filter. Each one that is set narrows the choice; without any, all records pass.
 ///
 /// ```
 /// use kymo_query::{Criteria, Reference};
@@ -42,9 +42,9 @@ pub use thread::ThreadName;
 pub struct Criteria {
     /// This level and more urgent ones.
     pub level: Option<Level>,
-    /// Prefixes of targets, any of which will do.
+    /// Prefixes of targets: any of them.
     pub targets: Vec<String>,
-    /// Threads, any of which will do.
+    /// Threads: any of them.
     pub threads: Vec<ThreadName>,
     /// From this time on.
     pub since: Option<Point>,
@@ -52,9 +52,9 @@ pub struct Criteria {
     pub until: Option<Point>,
     /// Records whose message matches.
     pub grep: Option<Regex>,
-    /// Places in the source, any of which will do.
+    /// Places in the source: any of them.
     pub places: Vec<Place>,
-    /// Records of which this is true.
+    /// An expression that must be true of a record.
     pub expression: Option<Expression>,
     /// Leaves out marks of drops, gaps and damage.
     pub no_marks: bool,
@@ -63,9 +63,9 @@ pub struct Criteria {
 /// Decides which records and marks are wanted.
 pub struct Filter {
     sites: Arc<Sites>,
-    /// By file, then by the index of the call site: what was decided about it.
+    /// The verdicts by file, then by the index of the call site.
     verdicts: Vec<Vec<Option<Verdict>>>,
-    /// The reader asks about the call sites, so that those that are left need no verdict.
+    /// The reader tests the call sites, so that the remaining ones need no verdict.
     is_pushed_down: Cell<bool>,
     threads: Vec<ThreadName>,
     /// The first nanosecond that is wanted, and the first that no longer is.
@@ -79,15 +79,15 @@ pub struct Filter {
     scratch: Scratch,
 }
 
-/// What a call site decides about its records.
+/// The decision about the records of a call site.
 enum Verdict {
     Unwanted,
-    /// Those of which this is true.
+    /// The records of which this expression is true.
     If(Expression),
 }
 
 impl Criteria {
-    /// The filter that asks all this. Points in time are measured by `reference`.
+    /// Builds the filter. Points in time are resolved by `reference`.
     pub fn build(self, reference: &Reference) -> Filter {
         let resolve = |point: Point| point.resolve(reference);
         let mut expression = self.expression;
@@ -112,13 +112,13 @@ impl Criteria {
 }
 
 impl Filter {
-    /// Lets the reader of each file leave out what is not within the range of times. Needed: the
-    /// filter itself does not look at times.
+    /// Lets the reader of each file leave out records outside the range of time. Required, because the
+    /// filter itself does not test times.
     pub fn narrow<'a>(&self, options: Options<'a>) -> Options<'a> {
         within(options, self.since_ns, self.until_ns)
     }
 
-    /// Leaves out what is older than this, besides all else.
+    /// Also leaves out records older than this.
     pub fn narrow_since(&mut self, time_ns: i64) {
         self.since_ns = Some(self.since_ns.map_or(time_ns, |since| since.max(time_ns)));
     }
@@ -132,7 +132,7 @@ impl Filter {
         (since.max(self.since_ns), [until, self.until_ns].into_iter().flatten().min())
     }
 
-    /// Another filter that asks the same, for records that another thread looks at.
+    /// A second filter with these conditions, for use by another thread.
     pub fn fork(&self) -> Self {
         Self {
             sites: Arc::clone(&self.sites),
@@ -149,13 +149,13 @@ impl Filter {
         }
     }
 
-    /// Forgets what was decided about call sites, so that it can be asked about other files.
+    /// Forgets the verdicts about call sites, so that the filter can be used for other files.
     pub fn forget_files(&mut self) {
         self.verdicts.clear();
     }
 
-    /// As [`Filter::narrow`]; and lets it decide about call sites, so that records of those that
-    /// are not wanted are not seen at all, not even as context.
+    /// Narrows as [`Filter::narrow`] does, and lets the reader decide about call sites. Records of
+    /// unwanted call sites are then not seen at all, not even as context.
     pub fn push_down(&self, options: Options<'static>) -> Options<'static> {
         self.is_pushed_down.set(true);
         let (since, until) = self.range();
@@ -175,9 +175,8 @@ impl Filter {
             && (self.grep.is_none() || self.admits_message(record))
     }
 
-    /// Whether an event that is no record is wanted. A mark is left out only where it is known to
-    /// have nothing to do with what is asked for: one without a thread, a time or a level always
-    /// may have.
+    /// Whether a mark is wanted. It is left out only if its thread, time or level are known and
+    /// excluded.
     pub fn admits_mark(&self, event: &Event<'_>) -> bool {
         if self.no_marks {
             return false;
@@ -214,7 +213,7 @@ impl Filter {
             || thread.is_none_or(|thread| self.threads.iter().any(|name| name.is(thread)))
     }
 
-    /// Whether the reader has decided everything that has to do with call sites.
+    /// Whether the reader has decided all conditions on call sites.
     fn is_settled(&self) -> bool {
         self.is_pushed_down.get() && self.sites.expression().is_none()
     }
@@ -240,8 +239,8 @@ impl Filter {
         self.grep.as_ref().is_none_or(|grep| grep.is_match(&self.message))
     }
 
-    /// What is to be said about threads, targets, places and arguments that are asked for and that
-    /// are nowhere: they are likely misspelt.
+    /// The hints about threads, targets, places and arguments in the filter that do not exist: they are
+    /// likely misspelt.
     pub fn hints(&self, catalog: &Catalog) -> Vec<String> {
         let mut hints = Vec::new();
         for thread in &self.threads {
@@ -273,7 +272,7 @@ impl Filter {
     }
 }
 
-/// Lets the reader leave out what is not within this range of times.
+/// Lets the reader leave out records outside this range of time.
 fn within<'a>(options: Options<'a>, since: Option<i64>, until: Option<i64>) -> Options<'a> {
     let options = match since {
         Some(since) => options.since(since),

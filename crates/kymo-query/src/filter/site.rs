@@ -1,4 +1,4 @@
-//! What depends only on the call site.
+//! The conditions on call sites.
 
 use kymo_reader::CallSite;
 use kymo_reader::Level;
@@ -8,7 +8,7 @@ use super::place::Place;
 use crate::catalog::Catalog;
 use crate::expression::Expression;
 
-/// Which call sites are wanted.
+/// Decides which call sites are wanted.
 pub struct Sites {
     /// The least urgent level.
     level: Option<Level>,
@@ -28,7 +28,7 @@ impl Sites {
         Self { level, targets, places, expression }
     }
 
-    /// What is to be said about names in it that are nowhere.
+    /// Adds the hints about names in it that do not exist.
     pub fn hints(&self, catalog: &Catalog, hints: &mut Vec<String>) {
         let targets = self.targets.iter().map(|it| ("--target", catalog.hint_of_target(it)));
         let places = self.places.iter().map(|place| {
@@ -66,7 +66,7 @@ impl Sites {
         !matches!(self.verdict(site), Verdict::Unwanted)
     }
 
-    /// Which of its records are wanted.
+    /// The decision about its records.
     pub fn verdict(&self, site: &CallSite) -> Verdict {
         if !self.admits_place(site) {
             return Verdict::Unwanted;
