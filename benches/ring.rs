@@ -99,15 +99,15 @@ unsafe impl Send for Cursor {}
 #[unsafe(no_mangle)]
 fn kymo_ring_bounded(cursor: &mut Cursor, number: u64) -> bool {
     let ReservedWords { next, end, publisher } = cursor.reserved;
-    let behind = next.wrapping_add(WORDS);
-    if behind > end {
+    let following = next.wrapping_add(WORDS);
+    if following > end {
         return outlined(cursor, number);
     }
     // SAFETY: as many words are lent.
     unsafe { next.cast::<[u64; WORDS]>().write(record(number)) };
     // SAFETY: all of them were written.
-    unsafe { publisher.publish(next, behind, false) };
-    cursor.reserved.next = behind;
+    unsafe { publisher.publish(next, following, false) };
+    cursor.reserved.next = following;
     true
 }
 
