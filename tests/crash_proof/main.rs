@@ -220,11 +220,14 @@ fn a_clean_end_leaves_no_files() {
     let (log, rings) = (dir.path().join("app.kymo"), dir.path().join("rings"));
     let logger = Logger::builder(&log).crash_proof(&rings).start().unwrap();
     std::thread::scope(|scope| {
-        for thread in 0..THREADS {
+        let spawn = |thread| {
             let run = move || (1..=1_000).for_each(|number| child::log(thread, number));
             let name = format!("thread {thread}");
-            std::thread::Builder::new().name(name).spawn_scoped(scope, run).unwrap();
-        }
+            std::thread::Builder::new().name(name).spawn_scoped(scope, run).unwrap()
+        };
+        let threads: Vec<_> = (0..THREADS).map(spawn).collect();
+        // The scope does not wait until they have given their rings back.
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
     info!("main {}", 1);
     assert!(kymo::flush());
