@@ -104,8 +104,8 @@ fn an_ended_threads_ring_is_read_mutants() {
     must_fail(an_ended_threads_ring_is_read_mutants, overwriting_exit, &mutants);
 }
 
-/// A process dies at any moment while a thread logs. Who recovers finds whole records from the first
-/// on.
+/// A process dies at any moment while a thread logs. Who recovers finds whole records from the
+/// first on.
 fn publish_and_die() {
     let (mut producer, _consumer, accounts) = bounded(ring(RingMode::Bounded, 8));
     let ring = accounts.shared_ring();
@@ -132,10 +132,10 @@ fn recovery_finds_a_prefix_mutants() {
     must_fail(recovery_finds_a_prefix_mutants, publish_and_die, &mutants);
 }
 
-/// A process dies at any moment while one thread logs and its consumer writes a log. Who recovers
-/// finds whole records, of which each is in the log or in the ring, and none in both.
+/// A process dies at any moment while one thread logs and its consumer writes a log. The recovery
+/// finds whole records. Each is in the log or in the ring, and none in both.
 ///
-/// The log is its committed length, in records: what is before that is in it.
+/// The log of this model is only its committed length, in records: it has all records before that.
 fn recovery() {
     let (mut producer, mut consumer, mut accounts) = bounded(ring(RingMode::Bounded, 8));
     let log_length = Arc::new(AtomicU64::new(0));
@@ -243,8 +243,8 @@ fn header(words: usize) -> u64 {
     kymo::loom_export::ring::header(1, words * WORD_BYTES)
 }
 
-/// Consumes what is there; the first record that is not yet consumed or counted is `next`. Whether
-/// it was the last.
+/// Consumes the records that are there. `next` is the first record that is not yet consumed or
+/// counted. Returns whether more may come.
 fn follow(follower: &mut OverwritingConsumer, next: &mut u64) -> bool {
     let copied = follower.look();
     *next += copied.overwritten();

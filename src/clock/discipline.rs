@@ -41,8 +41,8 @@ const MAX_CORRECTION: i128 = 8;
 /// other closely; their uncertainty must not bend the line.
 const MIN_HORIZON_NS: u64 = 1_000_000_000;
 
-/// The fraction of the rate by which a lead over a wall clock that was set back is worked off: 1/2,000
-/// = 500 ppm.
+/// The fraction of the rate by which a lead over a wall clock that was set back is worked off:
+/// 1/2,000 = 500 ppm.
 const LEAD_SLEW: i64 = 2_000;
 
 /// The fraction of an interval by which no counter drifts: 1/5,000.

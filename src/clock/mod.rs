@@ -249,6 +249,7 @@ impl TickSource {
         let now = self.now();
         if let Clock::Coarse = self.clock {
             // A record with the time of the sweep before may be published only now.
+            // Relaxed: a time stamp orders nothing.
             return coarse_clock().swap(now, Ordering::Relaxed);
         }
         now

@@ -22,8 +22,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) fn end_at_exit(shared: &Arc<Shared>, timeout: Duration) {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
-        // SAFETY: a function without arguments that stays where it is (`stay_loaded`). Where there is no
-        // room for it, which C leaves open, `exit` ends no logger.
+        // SAFETY: a function without arguments that stays where it is (`stay_loaded`). Where there
+        // is no room for it, which C leaves open, `exit` ends no logger.
         let _ = unsafe { libc::atexit(at_exit) };
     });
     if let Some(mut latest) = latest() {

@@ -236,9 +236,9 @@ mod tests {
         names: &[""],
     };
 
-    /// Records that were older than the last four clock frames left a block open before the frames that
-    /// they need: the recovered segment was damaged, and its records lost. Ticks of a hostile ring may
-    /// have no order at all.
+    /// Records that were older than the last four clock frames left a block open before the frames
+    /// that they need: the recovered segment was damaged, and its records lost. Ticks of a hostile
+    /// ring may have no order at all.
     #[test]
     fn records_of_any_age_are_whole() {
         static SITE: CallSite =

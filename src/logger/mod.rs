@@ -435,8 +435,8 @@ impl Builder {
             let _ = says_begun.send(());
             // A panic (of a custom clock, for instance) must leave no thread waiting and no record
             // uncounted.
-            // SAFETY: it stays here until `withdraw`, and this thread alone uses it. The function takes
-            // over a consumer of this type.
+            // SAFETY: it stays here until `withdraw`, and this thread alone uses it. The function
+            // takes over a consumer of this type.
             unsafe {
                 shared.emergency.takeover.offer((&raw mut consumer).cast(), take_over_shipped)
             };

@@ -97,8 +97,8 @@ impl<T> Published<T> {
         if pointer.is_null() {
             return None;
         }
-        // Acquire: pairs with the release of a reader that has gone. Release: pairs with the acquire of
-        // one that comes: it finds null.
+        // Acquire: pairs with the release of a reader that has gone. Release: pairs with the
+        // acquire of one that comes: it finds null.
         let readers = self.readers.fetch_add(0, Ordering::AcqRel);
         // SAFETY: made by `Arc::into_raw` in `publish`, and taken out once.
         let value = unsafe { Arc::from_raw(pointer) };

@@ -1,5 +1,5 @@
-//! What is true of the whole process, and of each thread: all of kymo's statics and thread-locals that
-//! change, in one place.
+//! What is true of the whole process, and of each thread: all of kymo's statics and thread-locals
+//! that change, in one place.
 //!
 //! | static | what it is | written by | read by |
 //! | --- | --- | --- | --- |
@@ -16,8 +16,8 @@
 //! | [`OWNED`], [`STATE`] | the thread's producer, and what it shares | the thread | its calls |
 //! | [`INSIDE`] | how deep the thread is inside the logger | the thread | its calls |
 //!
-//! Three more are private to one file, and no lock is ever held on them: `clock::COARSE`, the table of
-//! mappings of `segment::guard`, and the scratch buffer of `argument::eager`.
+//! Three more are private to one file, and no lock is ever held on them: `clock::COARSE`, the table
+//! of mappings of `segment::guard`, and the scratch buffer of `argument::eager`.
 //!
 //! # Order of locks
 //!
@@ -31,7 +31,8 @@
 //! A fork takes the first three in this order (`logger::fork`). A log call takes none of them; its
 //! slow path takes those of 4, one at a time. A signal handler takes none.
 //!
-//! This file names types of folders above it and calls nothing of them: that is the price of one place.
+//! This file names types of folders above it and calls nothing of them: that is the price of one
+//! place.
 
 use std::cell::Cell;
 use std::ptr;
@@ -84,7 +85,8 @@ pub(crate) static HANGUP: AtomicPtr<HangupTarget> = AtomicPtr::new(ptr::null_mut
 /// How many forks lie between this process and the one that started first.
 pub(crate) static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// The descriptors of `Private` files, or -1. (A logger has three; unit tests have several loggers.)
+/// The descriptors of `Private` files, or -1. (A logger has three; unit tests have several
+/// loggers.)
 pub(crate) static PRIVATE: [AtomicI32; 32] = [const { AtomicI32::new(-1) }; 32];
 
 /// Where the cursor of a thread without a ring points. (loom has no statics.)

@@ -20,12 +20,13 @@ pub(crate) fn stay_loaded() {
         // SAFETY: a call without pointers.
         let headers = unsafe { libc::getauxval(libc::AT_PHDR) };
         let program = object(ptr::without_provenance(headers as usize));
-        // The program itself stays. And its name here is what it was called by, whatever file that is now.
+        // The program itself stays. And its name here is what it was called by, whatever file that
+        // is now.
         if program.is_some_and(|program| program.dli_fbase == this.dli_fbase) {
             return;
         }
-        // It is loaded, so nothing is loaded here, and no code runs. Where this fails, which nothing speaks
-        // for, the library must not be unloaded.
+        // It is loaded, so nothing is loaded here, and no code runs. Where this fails, which
+        // nothing speaks for, the library must not be unloaded.
         let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
         // SAFETY: the name is a terminated string, and the object's that contains this code.
         unsafe { libc::dlopen(this.dli_fname, flags) };

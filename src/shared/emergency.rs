@@ -152,8 +152,8 @@ impl Takeover {
 
     /// Asks for a take-over, in a signal handler on the consumer's thread.
     pub(crate) fn ask(&self) {
-        // Release: pairs with the acquire in `is_asked`: what the thread has done to the consumer is
-        // seen.
+        // Release: pairs with the acquire in `is_asked`: what the thread has done to the consumer
+        // is seen.
         self.asked.store(true, Ordering::Release);
     }
 
@@ -171,9 +171,9 @@ impl Takeover {
         // Acquire: pairs with the release in `offer`. Taken out, so that it happens once.
         let consumer = self.consumer.swap(ptr::null_mut(), Ordering::Acquire);
         if let (false, Some(take_over)) = (consumer.is_null(), self.take_over.get()) {
-            // SAFETY: where the consumer is (`offer`). Its thread does not use it any more: it is the
-            // caller's thread, which does not return to it, or has called `ask` in a handler, in which
-            // it waits, and from which it returns only to die.
+            // SAFETY: where the consumer is (`offer`). Its thread does not use it any more: it is
+            // the caller's thread, which does not return to it, or has called `ask` in a handler,
+            // in which it waits, and from which it returns only to die.
             unsafe { take_over(consumer, request, deadline_ns) };
         }
     }

@@ -19,8 +19,8 @@ impl ReopenRequest {
     /// The asker's side: asks for a new file. The asker then requests a sweep and waits for it; a
     /// signal handler does not wait.
     pub(crate) fn ask(&self) {
-        // Release: pairs with the acquire in `take`: what was published before goes to the old file,
-        // or to the new one, and is waited for.
+        // Release: pairs with the acquire in `take`: what was published before goes to the old
+        // file, or to the new one, and is waited for.
         self.asked.store(true, Ordering::Release);
     }
 

@@ -56,8 +56,9 @@ pub struct Stats {
     /// The number of rings and statements that could not be put into a file. Their records do not
     /// survive `SIGKILL`. See [`Builder::crash_proof`](crate::Builder::crash_proof).
     pub ring_file_errors: u64,
-    /// How often there was no memory for a thread's rings. The records of these calls are counted by
-    /// [`unlogged`](crate::unlogged); the thread's next call tries again.
+    /// The number of times that there was no memory for a thread's rings.
+    /// [`unlogged`](crate::unlogged) counts the records of these calls. The thread's next call
+    /// tries again.
     pub ring_errors: u64,
 }
 

@@ -242,18 +242,19 @@ fn make() -> Option<Lease> {
     Some(Lease { producer, last: ending.then_some(inside) })
 }
 
-/// Puts the cursor back, with what has become free of the ring if that is what a record of this level
-/// and of so many bytes lacks. Whether it may be tried again.
+/// Releases the cursor, after adding the words that have become free. Returns whether the record
+/// may be tried again.
 ///
-/// The shortest of what is out of the ordinary, because it comes each time the ring has gone round.
+/// It adds words only if a record of this level and of `bytes` bytes lacks them. This is the
+/// shortest part of the slow path, because a call comes here each time the ring wraps.
 #[inline(never)]
 pub(crate) fn refill(claim: Claim<'_>, level: usize, bytes: usize) -> bool {
     if !claim.lacks_words(level, bytes) {
         claim.release();
         return false;
     }
-    // SAFETY: INV-1 of `fast`: the cursor of a thread with a producer is taken. (Words are lent to no
-    // other.)
+    // SAFETY: INV-1 of `fast`: the cursor of a thread with a producer is claimed. (No other cursor
+    // has words.)
     let producer = unsafe { &mut *OWNED.get() };
     producer.refill(claim.into_next(), bytes)
 }
@@ -265,6 +266,8 @@ fn release() {
         return;
     }
     let _inside = Inside::enter();
+    // A signal handler finds the cursor claimed, and later that there is none: it does not see what
+    // happens here.
     // SAFETY: the producer lives as long as the cell points to it, and no call is under way.
     unsafe { (*producer).claim_cursor() };
     OWNED.set(ptr::null_mut());

@@ -110,14 +110,17 @@ impl LeftOver {
         Ok(left)
     }
 
-    /// Whether the logger has ended although its process runs: that has replaced its program (`exec`). A logger
-    /// has the lock on its file of call sites as long as it runs, and no other program inherits it.
+    /// Returns whether the logger has ended although its process runs, because another program
+    /// replaced it (`exec`).
+    ///
+    /// A running logger has the lock on its file of call sites, and no other program inherits that
+    /// lock.
     fn is_released(&self, place: &Place) -> bool {
         !self.sites.is_empty() && self.sites.iter().all(|sites| sites.is_released(place))
     }
 
-    /// The processes that made the files, as each file says it; of one that says nothing, that of the
-    /// name.
+    /// Returns the processes that made the files, as each file says it. If a file does not say it,
+    /// its name does.
     fn writers(&self, place: &Place, boot: [u8; 16]) -> impl Iterator<Item = RingIdentity> {
         let named = move |path: &Path, extension| {
             let name = Name::parse(path.file_name()?, extension)?;
@@ -294,7 +297,7 @@ enum Lookup {
 }
 
 impl Sites {
-    /// `None` where it is of another logger of the same process.
+    /// Returns `None` if the file belongs to another logger of the same process.
     fn open(
         path: &Path,
         owner: Owner,
@@ -322,15 +325,15 @@ impl Sites {
         Ok(found.map(|found| Lookup::Found(Self { file: Some(file), ..found })))
     }
 
-    /// `None` where it is of another logger of the same process.
+    /// Returns `None` if the file belongs to another logger of the same process.
     fn of(bytes: Vec<u8>, path: &Path, place: &Place) -> Option<Self> {
         let header = SitesByAddress::header(&bytes);
         let is_ours = header.is_none_or(|header| header.segment == place.logger);
         is_ours.then(|| Self { path: path.to_owned(), file: None, bytes, problems: Vec::new() })
     }
 
-    /// Whether it is the logger's, and nobody else has it locked. (On a file system without locks, that is not
-    /// known.)
+    /// Returns whether the file is the logger's, and no other process has it locked. On a file
+    /// system without locks this is unknown.
     fn is_released(&self, place: &Place) -> bool {
         let header = SitesByAddress::header(&self.bytes);
         let is_locked = |file| lock(file).is_ok_and(|locked| locked == LockOutcome::Here);
@@ -340,7 +343,7 @@ impl Sites {
 }
 
 impl RingFile {
-    /// `None` where it is of another logger of the same process.
+    /// Returns `None` if the file belongs to another logger of the same process.
     fn open(
         path: &Path,
         owner: Owner,
@@ -356,7 +359,7 @@ impl RingFile {
         Ok(Self::of(&derived::read(&mut file, bytes, most, room)?, path, place))
     }
 
-    /// `None` where it is of another logger of the same process.
+    /// Returns `None` if the file belongs to another logger of the same process.
     fn of(bytes: &[u8], path: &Path, place: &Place) -> Option<Self> {
         let path = path.to_owned();
         let mut ring = Self { path, image: None, problems: Vec::new(), is_foreign: false };

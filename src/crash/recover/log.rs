@@ -122,7 +122,7 @@ impl DeadLog {
         kinds.into_iter().any(|(kind, _)| matches!(kind, Kind::Signal | Kind::End))
     }
 
-    /// Cuts off what is not committed.
+    /// Cuts the log at its committed length.
     pub(crate) fn cut(&mut self) -> Result<(), RecoverError> {
         let fail = |error| RecoverError::file(&self.path, error);
         let length = self.file.metadata().map_err(fail)?.len();

@@ -27,7 +27,8 @@ pub(crate) struct HangupTarget {
     previous: Action,
 }
 
-/// Installs the handler, unless the program ignores the signal. To be called by one thread at a time.
+/// Installs the handler, unless the program ignores the signal. To be called by one thread at a
+/// time.
 pub(crate) fn install(request: &Arc<ReopenRequest>, consumer: std::thread::Thread) {
     uninstall();
     let Some(previous) = signal_action::current(libc::SIGHUP) else { return };
