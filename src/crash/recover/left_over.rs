@@ -11,7 +11,7 @@ use crate::crash::recover::RingDamage;
 use crate::crash::recover::check;
 use crate::crash::recover::dictionary::SitesByAddress;
 use crate::crash::recover::log::DeadLog;
-use crate::crash::recover::thread::{RingContents, threads};
+use crate::crash::recover::thread::{LeftRecords, threads};
 use crate::crash::recovered::{RecoveredRecord, ThreadRecords};
 use crate::derived::{self, OpenError, Owner, Room};
 use crate::format::HEADER_BYTES;
@@ -31,7 +31,7 @@ use crate::segment::crash_proof::{Name, sites};
 /// The files that a dead process left.
 #[derive(Default)]
 pub(crate) struct LeftOver {
-    rings: Vec<RingFile>,
+    rings: Vec<LeftRing>,
     sites: Vec<Sites>,
     dictionary: SitesByAddress,
     /// True if a ring of the process was damaged and kept: then its call sites are kept, too.
@@ -41,7 +41,7 @@ pub(crate) struct LeftOver {
 }
 
 /// A ring file.
-struct RingFile {
+struct LeftRing {
     path: PathBuf,
     image: Option<Image>,
     /// What could not be read.
@@ -74,7 +74,7 @@ impl LeftOver {
         let place = Place { directory: PathBuf::new(), process_start: 0, logger };
         let mut left = Self::default();
         left.sites.extend(Sites::of(sites.to_vec(), Path::new("sites"), &place));
-        left.rings.extend(RingFile::of(ring, Path::new("ring"), &place));
+        left.rings.extend(LeftRing::of(ring, Path::new("ring"), &place));
         let threads = left.read_with(&|_| Some(committed));
         (left, threads)
     }
@@ -100,7 +100,7 @@ impl LeftOver {
         }
         for path in files.rings {
             let ring =
-                left.unless_refused(&path, RingFile::open(&path, owner, place, &mut room))?;
+                left.unless_refused(&path, LeftRing::open(&path, owner, place, &mut room))?;
             left.rings.extend(ring.flatten());
         }
         let is_alive = |identity: &RingIdentity| mapping::is_alive(identity, &boot);
@@ -207,7 +207,7 @@ impl LeftOver {
     pub(crate) fn remove(self) -> Vec<RingDamage> {
         let keeps_sites = self.has_put_aside || self.problems().next().is_some();
         let mut damage = Vec::new();
-        for RingFile { path, problems, is_foreign, .. } in self.rings {
+        for LeftRing { path, problems, is_foreign, .. } in self.rings {
             match (problems.is_empty(), is_foreign) {
                 (true, _) => remove(&path),
                 (false, true) => damage.push(RingDamage::new(path, &problems)),
@@ -342,7 +342,7 @@ impl Sites {
     }
 }
 
-impl RingFile {
+impl LeftRing {
     /// Returns `None` if the file belongs to another logger of the same process.
     fn open(
         path: &Path,
@@ -380,7 +380,7 @@ impl RingFile {
         &mut self,
         committed: &CommittedLength<'_>,
         dictionary: &SitesByAddress,
-    ) -> Option<RingContents> {
+    ) -> Option<LeftRecords> {
         let image = self.image.as_ref()?;
         let consumed = image.consumed(committed);
         if !consumed.certain {
@@ -413,7 +413,7 @@ impl RingFile {
         });
         let records = records.collect();
         let RingIdentity { thread_os_id, thread_name, mode, purpose, .. } = image.identity();
-        Some(RingContents {
+        Some(LeftRecords {
             thread: ThreadInfo { name: thread_name.clone(), os_id: *thread_os_id },
             mode: *mode,
             purpose: *purpose,

@@ -8,7 +8,7 @@ use crate::process::thread_info::ThreadInfo;
 use crate::ring::storage::layout::{Purpose, RingMode};
 
 /// The records of a ring.
-pub(crate) struct RingContents {
+pub(crate) struct LeftRecords {
     pub(crate) thread: ThreadInfo,
     pub(crate) mode: RingMode,
     pub(crate) purpose: Purpose,
@@ -20,7 +20,7 @@ pub(crate) struct RingContents {
 /// The rings of a thread: at most one of each kind.
 struct ThreadRings {
     thread: ThreadInfo,
-    by_kind: [Option<RingContents>; 3],
+    by_kind: [Option<LeftRecords>; 3],
 }
 
 /// Groups rings by thread. The rings come in the order in which they were made.
@@ -28,7 +28,7 @@ struct ThreadRings {
 /// The system reuses the number of a thread that has ended. But a thread makes its flight
 /// recorder's ring first, and only that may be left after its end. So a second ring of a kind, and
 /// all rings after it, belong to the next thread.
-pub(crate) fn threads(rings: impl Iterator<Item = RingContents>) -> Vec<ThreadRecords> {
+pub(crate) fn threads(rings: impl Iterator<Item = LeftRecords>) -> Vec<ThreadRecords> {
     let mut threads: Vec<ThreadRings> = Vec::new();
     // By the system's number, the last thread that had it.
     let mut last = HashMap::new();
@@ -69,7 +69,7 @@ impl ThreadRings {
     }
 }
 
-fn of(contents: Option<RingContents>) -> (Vec<RecoveredRecord>, u64) {
+fn of(contents: Option<LeftRecords>) -> (Vec<RecoveredRecord>, u64) {
     contents.map_or_else(Default::default, |contents| (contents.records, contents.overwritten))
 }
 
@@ -77,8 +77,8 @@ fn of(contents: Option<RingContents>) -> (Vec<RecoveredRecord>, u64) {
 ///
 /// Also returns how many were overwritten, and before which record.
 fn merge(
-    bounded: Option<RingContents>,
-    overwriting: Option<RingContents>,
+    bounded: Option<LeftRecords>,
+    overwriting: Option<LeftRecords>,
 ) -> (Vec<RecoveredRecord>, (u64, usize)) {
     let (bounded, (others, overwritten)) = (of(bounded).0, of(overwriting));
     let mut records = Vec::with_capacity(bounded.len() + others.len());
@@ -108,10 +108,10 @@ mod tests {
         None,
     );
 
-    fn ring(os_id: u64, purpose: Purpose, mode: RingMode, ticks: &[u64]) -> RingContents {
+    fn ring(os_id: u64, purpose: Purpose, mode: RingMode, ticks: &[u64]) -> LeftRecords {
         let record =
             |ticks: &u64| RecoveredRecord { site: &SITE, header: [0, *ticks], arguments: vec![] };
-        RingContents {
+        LeftRecords {
             thread: ThreadInfo { name: "a name".to_owned(), os_id },
             mode,
             purpose,
