@@ -1,6 +1,6 @@
 //! The options that choose records.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use kymo_query::{Catalog, Criteria, Expression, Filter, Place, Point, Reference, ThreadName};
 use kymo_reader::{Level, Reader};
 use regex::Regex;
@@ -12,9 +12,9 @@ use crate::outcome::complain;
 #[group(skip)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArguments {
-    /// Records of this level and of more urgent ones: error, warn, info, debug or trace
-    #[arg(long, value_name = "LEVEL")]
-    level: Option<Level>,
+    /// Records of this level and of more urgent ones; off: only what was dropped, lost or damaged
+    #[arg(long, value_enum, value_name = "LEVEL", ignore_case = true)]
+    level: Option<LevelChoice>,
 
     /// Records whose target begins with this; may be given several times
     #[arg(long, value_name = "PREFIX")]
@@ -61,11 +61,38 @@ pub struct FilterArguments {
     no_marks: bool,
 }
 
+/// A level as a filter.
+#[derive(Clone, Copy, ValueEnum)]
+enum LevelChoice {
+    Off,
+    Error,
+    #[value(alias = "warning")]
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LevelChoice {
+    /// `None`: no level is urgent enough.
+    fn level(self) -> Option<Level> {
+        Some(match self {
+            Self::Off => return None,
+            Self::Error => Level::Error,
+            Self::Warn => Level::Warn,
+            Self::Info => Level::Info,
+            Self::Debug => Level::Debug,
+            Self::Trace => Level::Trace,
+        })
+    }
+}
+
 impl FilterArguments {
     /// The filter that these options describe.
     pub fn build(self, reference: &Reference) -> Filter {
         Criteria {
-            level: self.level,
+            level: self.level.and_then(LevelChoice::level),
+            is_off: self.level.is_some_and(|level| level.level().is_none()),
             targets: self.target,
             threads: self.thread,
             since: self.since,

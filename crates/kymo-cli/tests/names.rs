@@ -146,3 +146,43 @@ fn many_logs_are_read_despite_soft_limit() {
         assert_eq!(out.lines().count(), lines, "{name}: {out}");
     }
 }
+
+/// All threads of a pool have one name, and text did not tell them apart.
+#[test]
+fn threads_of_one_name_get_a_number_in_text() {
+    let turn = Turn::take();
+    let log = turn.logged("a.kymo", || {
+        for n in 0..3 {
+            let run = move || kymo::info!("from {n}");
+            let pool = std::thread::Builder::new().name("worker".to_owned());
+            pool.spawn(run).unwrap().join().unwrap();
+        }
+    });
+    let threads = |args: &[&str]| {
+        let mut all: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"cat", &log];
+        args.iter().for_each(|arg| all.push(arg));
+        common::run(&all).fine()
+    };
+    let all = "worker: from 0\nworker#2: from 1\nworker#3: from 2\n";
+    assert_eq!(threads(&["--format={thread}: {message}"]), all);
+    for (thread, message) in threads(&[]).lines().zip(["from 0", "from 1", "from 2"]).enumerate() {
+        let name = ["[worker]", "[worker#2]", "[worker#3]"][thread];
+        assert!(message.0.contains(name) && message.0.ends_with(message.1), "{message:?}");
+    }
+    let one = threads(&["--format={message}", "--thread=worker#2"]);
+    assert_eq!(
+        (one.as_str(), threads(&["--format={message}", "--thread=worker"]).lines().count()),
+        ("from 1\n", 3)
+    );
+}
+
+/// `off` was no level, and `--level <TAB>` offered nothing.
+#[test]
+fn levels_are_offered_and_off_is_one() {
+    let turn = Turn::take();
+    let log = turn.logged("a.kymo", || kymo::error!("bad"));
+    assert_eq!(common::run(&[&"cat", &"--level=off", &log]).code, Some(1));
+    assert!(common::run(&[&"cat", &"--level=WARNING", &log]).fine().ends_with("bad\n"));
+    let script = common::run(&[&"completions", &"bash"]).fine();
+    assert!(script.contains("compgen -W \"off error warn info debug trace\""));
+}

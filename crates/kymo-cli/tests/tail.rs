@@ -77,6 +77,7 @@ fn writer() {
             }
             "log" => info!("record {count}"),
             "burst" => (0..count).for_each(|number| info!("burst {number}")),
+            "reopen" => drop(logger.as_ref().unwrap().reopen()),
             "close" => drop(logger.take().unwrap().shutdown()),
             what => panic!("{what}?"),
         }
@@ -403,4 +404,24 @@ fn a_log_that_is_cut_is_followed_on() {
     for tail in &tails {
         while !tail.line().ends_with(&format!("record {number}")) {}
     }
+}
+
+/// Another program renames the log, and the logger is told to begin a new one: `tail -F` shows what
+/// both have.
+#[test]
+fn a_log_that_was_moved_is_followed_in_the_new_file() {
+    let turn = Turn::take();
+    let log = turn.path("log.kymo");
+    let mut writer = Writer::start(&log);
+    let tail = Tail::start(&[&"-F", &"--target", &"tail", &log]);
+    for number in [1, 3] {
+        writer.tell(&format!("log {number}"));
+        tail.prints(&format!("record {number}"));
+        std::fs::rename(&log, turn.path(&format!("moved-{number}.kymo"))).unwrap();
+        writer.tell(&format!("log {}", number + 1));
+        writer.tell("reopen");
+        tail.prints(&format!("record {}", number + 1));
+    }
+    writer.tell("log 5");
+    tail.prints("record 5");
 }

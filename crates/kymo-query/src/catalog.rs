@@ -21,7 +21,7 @@ pub struct Catalog {
     pub most_arguments: usize,
     /// The kinds of arguments at each position, with or without names.
     positions: Vec<BTreeSet<Kind>>,
-    /// The names of threads, or their numbers if they have none.
+    /// What text calls the threads: names, or where there is none numbers.
     pub threads: BTreeSet<String>,
     thread_numbers: BTreeSet<u64>,
     /// The statements' targets.
@@ -87,10 +87,7 @@ impl Catalog {
     pub fn add(&mut self, reader: &Reader<'_>) {
         for thread in reader.threads() {
             self.thread_numbers.insert(thread.number());
-            self.threads.insert(match thread.name() {
-                "" => thread.number().to_string(),
-                name => name.to_owned(),
-            });
+            self.threads.insert(thread.label().to_string());
         }
         reader.call_sites().iter().for_each(|site| self.add_site(site));
     }

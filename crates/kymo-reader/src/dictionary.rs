@@ -7,6 +7,7 @@
 //! INV-2: memory is proportional to the bytes of the entries, not to the numbers that they name.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::Hash;
 
 use super::column;
@@ -57,6 +58,8 @@ pub struct Thread {
     number: u64,
     os_id: u64,
     name: Box<str>,
+    /// How many threads of this name had been named, this one included.
+    namesakes: u64,
     /// How often it was named.
     pub(super) version: u32,
     /// How many of its records have been written, by the frames read so far.
@@ -78,6 +81,8 @@ pub(super) struct Dictionary {
     thread_numbers: HashMap<u64, u32>,
     /// The index of the thread that was last named with an id of the operating system.
     os_threads: HashMap<u64, u32>,
+    /// How many threads have been given a name.
+    namesakes: HashMap<Box<str>, u64>,
     last_thread: (u64, u32),
     /// Frames were skipped. For a thread that has not been met, the number of its earlier records is
     /// unknown.
@@ -218,7 +223,14 @@ impl Dictionary {
     pub(super) fn add_thread(&mut self, payload: &[u8]) -> Option<()> {
         let mut fields = Fields(payload);
         let (number, os_id, name) = (fields.varint()?, fields.varint()?, fields.string()?);
+        let is_new = !name.is_empty() && *self.thread_numbered(number).name != *name;
+        let namesakes = is_new.then(|| {
+            let namesakes = self.namesakes.entry((&*name).into()).or_insert(0);
+            *namesakes += 1;
+            *namesakes
+        });
         let thread = self.thread_numbered(number);
+        thread.namesakes = namesakes.unwrap_or(thread.namesakes);
         thread.os_id = os_id;
         thread.name = name.into();
         thread.version = thread.version.wrapping_add(1);
@@ -431,9 +443,34 @@ impl Thread {
         &self.name
     }
 
+    /// 1 for the first thread of this name in the file, 2 for the next one, and so on, in the order in
+    /// which the reader met them: programs name all threads of a pool alike.
+    pub fn namesake(&self) -> u64 {
+        self.namesakes
+    }
+
+    /// The name by which a reader of text can tell it from others in the file: its name, from the second
+    /// thread of that name on with a number (`worker#2`), or its number in the file if it has no name.
+    pub fn label(&self) -> impl fmt::Display + '_ {
+        Label(self)
+    }
+
     /// Its id in the operating system, if known.
     pub fn os_id(&self) -> Option<u64> {
         (self.os_id != 0).then_some(self.os_id)
+    }
+}
+
+struct Label<'t>(&'t Thread);
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Thread { name, number, namesakes, .. } = self.0;
+        match (&**name, namesakes) {
+            ("", _) => write!(f, "{number}"),
+            (name, 0 | 1) => f.write_str(name),
+            (name, namesakes) => write!(f, "{name}#{namesakes}"),
+        }
     }
 }
 

@@ -165,6 +165,6 @@ fn write_count(count: u64, one: &str, many: &str, thread: &Thread, out: &mut Str
 fn write_thread(thread: &Thread, out: &mut String) {
     let _ = match thread.name() {
         "" => write!(out, "thread {}", thread.number()),
-        name => write!(out, "thread \"{name}\""),
+        _ => write!(out, "thread \"{}\"", thread.label()),
     };
 }

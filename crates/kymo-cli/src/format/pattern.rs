@@ -200,10 +200,7 @@ impl RecordField {
     fn write(&self, log: &str, record: &Record<'_>, out: &mut String) {
         let _ = match self {
             Self::Level => write!(out, "{}", record.level()),
-            Self::Thread => match record.thread().name() {
-                "" => write!(out, "{}", record.thread().number()),
-                name => write!(out, "{name}"),
-            },
+            Self::Thread => write!(out, "{}", record.thread().label()),
             Self::Target => out.write_str(record.target()),
             Self::Module => out.write_str(record.module()),
             Self::File => out.write_str(record.file()),

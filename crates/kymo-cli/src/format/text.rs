@@ -42,13 +42,14 @@ impl Text {
         let (name, style) = shown(record.level());
         self.styled(style, out, |out| out.push_str(name));
         out.push_str(" [");
-        let _ = match record.thread().name() {
-            "" => write!(out, "{}", record.thread().number()),
-            name => {
-                write_escaped(name, out);
-                Ok(())
+        match record.thread() {
+            thread if thread.namesake() == 1 => write_escaped(thread.name(), out),
+            thread => {
+                self.message.clear();
+                let _ = write!(self.message, "{}", thread.label());
+                write_escaped(&self.message, out);
             }
-        };
+        }
         out.push_str("] ");
         write_escaped(record.target(), out);
         out.push_str(": ");

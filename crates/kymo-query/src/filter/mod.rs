@@ -42,6 +42,8 @@ pub use thread::ThreadName;
 pub struct Criteria {
     /// This level and more urgent ones.
     pub level: Option<Level>,
+    /// No records at all, only marks: the level is `off`.
+    pub is_off: bool,
     /// Prefixes of targets: any of them.
     pub targets: Vec<String>,
     /// Threads: any of them.
@@ -93,6 +95,9 @@ impl Criteria {
         let mut expression = self.expression;
         if let Some(expression) = &mut expression {
             expression.resolve(reference);
+        }
+        if self.is_off {
+            expression = Some(Expression::Constant(Some(false)));
         }
         let all = (i128::MIN, i128::MAX);
         Filter {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use kymo_reader::Thread;
 
-/// The name of a thread, or its number.
+/// The name of a thread, or its number, or both as text shows them (`worker#2`).
 #[derive(Clone, Debug)]
 pub struct ThreadName {
     name: String,
@@ -20,7 +20,10 @@ impl ThreadName {
 
     /// Whether this is the name or the number of `thread`.
     pub fn is(&self, thread: &Thread) -> bool {
-        thread.name() == self.name || self.number == Some(thread.number())
+        thread.name() == self.name
+            || self.number == Some(thread.number())
+            // As text shows it.
+            || self.name.contains('#') && thread.label().to_string() == self.name
     }
 }
 
