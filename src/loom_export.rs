@@ -32,13 +32,13 @@ pub mod rig {
     use crate::call::slow;
     use crate::clock::discipline::Discipline;
     use crate::clock::{Clock, Observation, TickSource};
-    use crate::consumer::{Consumer, Found};
+    use crate::consumer::{Consumer, Swept};
     use crate::drop_reason::DropReason;
     use crate::format::FRAME_HEADER_BYTES;
     use crate::format::frame::{FrameHeader, Kind};
     use crate::format::varint;
     use crate::process::thread_info::ThreadInfo;
-    use crate::segment::Output;
+    use crate::segment::{LogOutput, Output};
     use crate::shared::Shared;
     use crate::shared::mailbox::Request;
     use crate::shared::orphans::Orphan;
@@ -167,8 +167,8 @@ pub mod rig {
                 0,
             );
             thread::spawn(move || {
-                let (report, orphans) = consumer.run(|found| {
-                    if found == Found::Nothing {
+                let (report, orphans) = consumer.run(|swept| {
+                    if swept == Swept::Nothing {
                         thread::park();
                     }
                 });
@@ -384,6 +384,8 @@ pub mod rig {
             Ok(())
         }
     }
+
+    impl LogOutput for Writing {}
 
     /// What frames say.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -91,11 +91,6 @@ impl Discipline {
         Self { first, last: second, rate, odd_rate: None, lead_ns: 0, line, custom }
     }
 
-    /// Takes over a line that another consumer has found.
-    pub(crate) fn set_line(&mut self, line: frame::Clock) {
-        self.line = line;
-    }
-
     /// Returns the piece of the line that is in force.
     pub(crate) fn line(&self) -> frame::Clock {
         self.line

@@ -55,7 +55,7 @@ impl Followed {
     /// shows, where that may be asked: so old is at most what is overwritten.
     pub(crate) fn look(&mut self, now: Option<u64>) -> Copy<'_> {
         let is_new = self.follower.left() == 0;
-        // SAFETY: as in `Account::take`.
+        // SAFETY: as in `Batch::take`.
         let level = |record: &[u64]| class(unsafe { Record::new(record) }.site.level);
         let (_, by_class) = self.follower.look_by_class(level);
         let overwritten = by_level(by_class);

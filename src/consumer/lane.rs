@@ -1,11 +1,14 @@
-//! A ring from the consumer's side, and the account of its thread.
+//! What the consumer keeps about one thread, for the life of the logger.
+//!
+//! In: the consumer's ends of the thread's rings. Out: batches for the segment's writer, and what the thread's account
+//! says: written, dropped, marked. What one segment has of the thread is a
+//! [`ThreadInSegment`](crate::segment::writer::ThreadInSegment), which the lane keeps for the writer.
 
-use crate::consumer::account::{Account, Left, Mark, announce};
+use crate::consumer::batch::{Batch, Leftover, LossMark};
 use crate::consumer::flight::Flight;
 use crate::consumer::followed::{Followed, Merge};
-use crate::consumer::sweep::{Shares, Sweep, join};
+use crate::consumer::sweep::{Shares, Sweep};
 use crate::drop_reason::DropReason;
-use crate::format::frame::Clock;
 use crate::level::Level;
 use crate::mutant::{self, Mutant};
 use crate::ring::consumer::records;
@@ -14,11 +17,9 @@ use crate::ring::storage::LogMark;
 use crate::ring::storage::bounded::SPARE_WORDS;
 use crate::ring::storage::overwriting::OverwritingConsumer;
 use crate::ring::{RingConsumer, RingProducer, WORD_BYTES, ring};
+use crate::segment::Output;
 use crate::segment::drop_counts::DropCounts;
-use crate::segment::writer::block::Block;
-use crate::segment::writer::dictionary::Dictionary;
-use crate::segment::writer::frames::{self, Totals};
-use crate::segment::writer::staging::Staging;
+use crate::segment::writer::{SegmentWriter, ThreadInSegment, Totals, join};
 use crate::shared::orphans::Orphan;
 use crate::shared::registry::NewRing;
 use crate::shared::state::{Drops, RingState};
@@ -28,41 +29,31 @@ use crate::sync::atomic::Ordering;
 /// A thread as the consumer sees it.
 pub(crate) struct Lane {
     pub(crate) state: Arc<RingState>,
-    /// Its number in the file.
-    pub(crate) number: u64,
+    /// What the segment has of it.
+    pub(crate) in_segment: ThreadInSegment,
     ring: RingConsumer,
     /// The ring of the levels that overwrite their oldest records, if there are any.
     followed: Option<Followed>,
     /// Its flight recorder, if it has one.
     pub(crate) flight: Option<Flight>,
-    /// Whether its name is in the file.
-    announced: bool,
-    /// Whether its end is in the file.
-    pub(crate) end_in_file: bool,
-    /// How many of its records are in the file, by level.
-    pub(crate) written: [u64; 5],
-    /// How many of them had something cut off.
-    pub(crate) cut: u64,
-    /// How many bytes of the ring they took.
+    /// How many bytes of the ring its records took.
     bytes: u64,
     /// The most words that were found in the ring, and those since somebody asked.
     high_water: usize,
     recent_high_water: usize,
     /// Whether that was more than the high-water mark.
     is_high: bool,
-    /// The drops that are in the file: those of the producer, and all.
-    marked: [DropCounts; 2],
+    /// The drops of the producer that are in a mark.
+    marked_by_producer: DropCounts,
     /// How many drops of the producer were seen.
     seen: u64,
-    /// The drops that were seen and are not in the file yet.
+    /// The drops that were seen and are in no mark yet.
     gap: Option<Gap>,
     /// Records that the consumer itself lost, because their output failed.
     failed: DropCounts,
     /// The ticks of the first and of the last one since the last mark.
     failed_range: Option<(u64, u64)>,
-    /// The ticks of the first and of the last record that is in the file, or in a mark of it.
-    in_file: Option<(u64, u64)>,
-    /// What the segments before this one have of it: records by level, and drops.
+    /// What earlier segments have of it: records by level, and marks of drops.
     earlier: ([u64; 5], DropCounts),
     /// What the current sweep took.
     sweep: Sweep,
@@ -95,64 +86,46 @@ fn see_drops(drops: &Drops, seen: &mut u64, gap: &mut Option<Gap>, end: bool) ->
 }
 
 impl Lane {
-    pub(crate) fn new(ring: NewRing, number: u64) -> Self {
+    pub(crate) fn new(ring: NewRing, in_segment: ThreadInSegment) -> Self {
         Self {
             state: ring.state,
-            number,
+            in_segment,
             ring: ring.ring,
             followed: ring.followers.log.map(Followed::new),
             flight: ring.followers.flight.map(Flight::new),
-            announced: false,
-            end_in_file: false,
-            written: [0; 5],
-            cut: 0,
             bytes: 0,
             high_water: 0,
             recent_high_water: 0,
             is_high: false,
-            marked: Default::default(),
+            marked_by_producer: DropCounts::default(),
             seen: 0,
             gap: None,
             failed: DropCounts::default(),
             failed_range: None,
-            in_file: None,
             earlier: Default::default(),
             sweep: Sweep::default(),
         }
     }
 
-    /// Takes a batch out of the ring into `block`, which it closes, if it needs to, and opens
-    /// again.
-    pub(crate) fn drain(
-        &mut self,
-        dictionary: &mut Dictionary,
-        staging: &mut Staging,
-        block: &mut Block,
-    ) -> Left {
+    /// Takes a batch out of the rings, and stages it.
+    pub(crate) fn drain<O: Output>(&mut self, writer: &mut SegmentWriter<O>) -> Leftover {
         self.sweep = Sweep::default();
+        self.in_segment.discard_staged();
         // Before the ring is looked at, so that the look finds all that was logged before the gap.
         let fresh = see_drops(&self.state.drops, &mut self.seen, &mut self.gap, false);
-        let written = self.written();
         let mut ended = self.state.has_ended();
         let committed = self.ring.look();
         if mutant::broken(Mutant::EndedLast) {
             ended = self.state.has_ended();
         }
         let first_look = committed.words();
-        let mut account = Account {
-            sweep: &mut self.sweep,
-            thread: self.number,
-            written,
-            announced: &mut self.announced,
-            state: &self.state,
-            mark: None,
-        };
+        let (thread, sweep) = (&mut self.in_segment, &mut self.sweep);
+        let mut batch = Batch { writer, thread, sweep, mark: None };
         let (left, found, copied) = match &mut self.followed {
             None => {
                 let (first, second) = committed.runs();
-                let all = account.take(first, dictionary, staging, block)
-                    && account.take(second, dictionary, staging, block);
-                (account.left(all), first_look, 0)
+                let all = batch.take(first) && batch.take(second);
+                (batch.leftover(all), first_look, 0)
             }
             Some(followed) => {
                 let copy = followed.look(Some(self.state.clock.stamp()).filter(|_| !ended));
@@ -164,14 +137,16 @@ impl Lane {
                     self.failed_range = join(self.failed_range, Some(range));
                     self.state.progress.failed.store(&self.failed);
                     let range = self.failed_range.unwrap_or_default();
-                    account.mark = Some(Mark { failed: &self.failed, base: self.marked, range });
+                    let all = self.marked_by_producer.plus(&self.failed);
+                    let marked = self.earlier.1.plus(&batch.thread.marked());
+                    batch.mark = Some(LossMark { counts: all.since(&marked), range });
                 }
                 let merge = Merge::new(committed.runs(), first_look, copy);
-                let left = account.take_both(merge, dictionary, staging, block);
+                let left = batch.take_both(merge);
                 (left, committed.words(), copied)
             }
         };
-        let all = left == Left::Nothing;
+        let all = left == Leftover::Nothing;
         self.recent_high_water = self.recent_high_water.max(found);
         if found > self.high_water {
             self.high_water = found;
@@ -192,29 +167,27 @@ impl Lane {
         left
     }
 
-    /// Sees all drops, also those behind a gap that could not be marked, because there is no later.
+    /// Sees all drops, also those after a gap that could not be marked, because there is no later. Marks that are staged
+    /// are made anew.
     pub(crate) fn see_last_drops(&mut self) {
+        self.in_segment.discard_staged_marks();
+        (self.sweep.has_mark, self.sweep.marks_gap) = (false, false);
         see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
     }
 
-    /// Writes a mark, if there is a gap and all that was logged before it has been taken.
-    pub(crate) fn mark_drops(&mut self, staging: &mut Staging, block: &mut Block) {
+    /// Stages a mark, if there is a gap and all that was logged before it has been taken, or if the consumer itself
+    /// lost records that no mark has.
+    pub(crate) fn mark_drops<O: Output>(&mut self, writer: &mut SegmentWriter<O>) {
         let gap = self.gap.as_ref().filter(|gap| gap.words_before == 0);
         // What the consumer lost may have been marked among the records.
-        let base = self.sweep.marked_among.unwrap_or(self.marked);
-        let failed_range = self.failed_range.filter(|_| self.sweep.marked_among.is_none());
-        if gap.is_none() && failed_range.is_none() {
-            return;
-        }
-        let by_producer = gap.map_or(base[0], |gap| gap.counts);
-        let all = by_producer.plus(&self.failed);
-        let range = join(gap.map(|gap| gap.range), failed_range);
-        block.close(staging);
-        announce(&mut self.announced, self.number, &self.state, staging);
-        let counts = all.since(&base[1]);
-        frames::put_drops(staging, self.number, range.unwrap_or_default(), &counts);
-        self.sweep.marked = Some([by_producer, all]);
-        self.sweep.marked_range = join(self.sweep.marked_range, range);
+        let failed_range = self.failed_range.filter(|_| !self.sweep.has_mark);
+        let Some(range) = join(gap.map(|gap| gap.range), failed_range) else { return };
+        let by_producer = gap.map_or(&self.marked_by_producer, |gap| &gap.counts);
+        let marked = self.earlier.1.plus(&self.in_segment.marked());
+        let counts = by_producer.plus(&self.failed).since(&marked);
+        self.sweep.has_mark = true;
+        self.sweep.marks_gap = gap.is_some();
+        writer.drops(&mut self.in_segment, range, &counts);
     }
 
     /// How many words were found in the ring, if that is a share of its capacity which it had not
@@ -228,40 +201,33 @@ impl Lane {
         (self.is_high && !was_high).then_some(found)
     }
 
-    /// How many records were dropped, as far as it was seen, and no segment before has a mark of them.
+    /// How many records were dropped, as far as it was seen, and no earlier segment has a mark of them.
     pub(crate) fn dropped(&self) -> u64 {
         self.seen + self.failed.total() - self.earlier.1.total()
     }
 
     /// What was dropped, as far as it was seen. Adds up to [`dropped`](Self::dropped).
     pub(crate) fn drops(&self) -> DropCounts {
-        let by_producer = self.gap.as_ref().map_or(self.marked[0], |gap| gap.counts);
+        let by_producer = self.gap.as_ref().map_or(&self.marked_by_producer, |gap| &gap.counts);
         by_producer.plus(&self.failed).since(&self.earlier.1)
     }
 
+    /// What became of its records since the segment began, drops that are in no mark yet included.
     pub(super) fn totals(&self) -> Totals {
-        Totals { written: self.written(), dropped: self.dropped(), cut: self.cut }
-    }
-
-    /// What is in the segment now: only drops that are marked.
-    pub(super) fn segment_totals(&self) -> Totals {
-        let dropped = self.marked[1].total() - self.earlier.1.total();
-        Totals { dropped, ..self.totals() }
+        Totals { dropped: self.dropped(), ..self.in_segment.totals() }
     }
 
     /// What comes from now on goes to another segment, in which the thread has this number.
     pub(super) fn begin_segment(&mut self, number: u64) {
-        let written = std::mem::take(&mut self.written);
+        let (written, marked) = self.in_segment.begin_segment(number);
         self.earlier.0.iter_mut().zip(written).for_each(|(sum, count)| *sum += count);
-        self.earlier.1 = self.marked[1];
-        (self.number, self.cut, self.in_file) = (number, 0, None);
-        (self.announced, self.end_in_file) = (false, false);
+        self.earlier.1 = self.earlier.1.plus(&marked);
     }
 
     /// The ticks of the first and of the last record that it accounts for.
     pub(crate) fn range(&self) -> Option<(u64, u64)> {
         let gap = self.gap.as_ref().map(|gap| gap.range);
-        join(self.in_file, join(self.failed_range, gap))
+        join(self.in_segment.range(), join(self.failed_range, gap))
     }
 
     /// How many words the sweep took.
@@ -281,22 +247,12 @@ impl Lane {
 
     /// Whether there is anything to be said of the thread.
     pub(crate) fn has_account(&self) -> bool {
-        self.written_then() + self.dropped() > 0
+        self.in_segment.records() + self.dropped() > 0
     }
 
     /// Whether the thread has ended, and this sweep took the last of it.
     pub(crate) fn is_finished(&self) -> bool {
         self.sweep.finished
-    }
-
-    /// How many records of the thread are in the file.
-    pub(crate) fn written(&self) -> u64 {
-        self.written.iter().sum()
-    }
-
-    /// How many records of the thread are in the file when this sweep is.
-    pub(crate) fn written_then(&self) -> u64 {
-        self.written() + self.sweep.count()
     }
 
     /// Has the rings' files say that what the sweep took is in the log as soon as that is committed.
@@ -323,7 +279,8 @@ impl Lane {
         of_ring: impl FnOnce(&mut RingConsumer, usize, u64),
         of_follower: impl Fn(&mut OverwritingConsumer, usize, u64),
     ) {
-        let Shares { ring, followed, flight } = self.sweep.shares();
+        let records = self.in_segment.staged_records().iter().sum();
+        let Shares { ring, followed, flight } = self.sweep.shares(records);
         if let Some((words, records)) = ring {
             of_ring(&mut self.ring, words, records);
         }
@@ -353,28 +310,25 @@ impl Lane {
     }
 
     /// The sweep is in the file: counts it, and gives the ring its room back.
-    pub(crate) fn commit(&mut self) {
+    pub(crate) fn commit<O: Output>(&mut self, writer: &mut SegmentWriter<O>) {
+        writer.settle(&mut self.in_segment);
         if self.sweep.took() {
-            let taken = &self.state.progress;
-            for (level, count) in self.sweep.records.into_iter().enumerate() {
-                self.written[level] += count;
+            let progress = &self.state.progress;
+            let counts = self.earlier.0.iter().zip(self.in_segment.written());
+            for (level, (earlier, written)) in counts.enumerate() {
                 // Relaxed, both: looked at by `stats`; the room that the ring gets back orders them
                 // for a thread that has flushed.
-                let written = self.earlier.0[level] + self.written[level];
-                taken.written[level].store(written, Ordering::Relaxed);
+                progress.written[level].store(earlier + written, Ordering::Relaxed);
             }
             let words = self.sweep.words + self.sweep.followed_words + self.sweep.flight_words;
             self.bytes += (words * WORD_BYTES) as u64;
-            taken.bytes.store(self.bytes, Ordering::Relaxed);
+            progress.bytes.store(self.bytes, Ordering::Relaxed);
         }
-        self.cut += self.sweep.cut;
-        self.in_file = join(self.in_file, join(self.sweep.range(), self.sweep.marked_range));
-        if let Some(marked) = self.sweep.marked {
-            if marked[0] != self.marked[0] {
-                self.gap = None;
-            }
-            self.marked = marked;
+        if self.sweep.has_mark {
             self.failed_range = None;
+        }
+        if let Some(gap) = self.gap.take_if(|_| self.sweep.marks_gap) {
+            self.marked_by_producer = gap.counts;
         }
         self.release();
     }
@@ -384,9 +338,9 @@ impl Lane {
         self.retract();
         self.prepare(LogMark::GIVEN_UP);
         let has_ended = std::mem::take(&mut self.sweep.finished);
-        self.failed.add_all(DropReason::OutputFailed, self.sweep.records);
+        self.failed.add_all(DropReason::OutputFailed, *self.in_segment.staged_records());
         if self.sweep.took() {
-            self.failed_range = join(self.failed_range, self.sweep.range());
+            self.failed_range = join(self.failed_range, self.in_segment.staged_range());
             self.say_failed();
         }
         self.release();
@@ -403,16 +357,13 @@ impl Lane {
     /// The file is gone, and with it what was written: counts that as dropped. All drops are to be
     /// marked again in the next one.
     pub(crate) fn lose_segment(&mut self) {
-        let written = std::mem::take(&mut self.written);
+        let (written, range) = self.in_segment.lose_segment();
         self.failed.add_all(DropReason::FileRemoved, written);
         if written != [0; 5] {
             self.state.progress.set_written(&self.earlier.0);
             self.say_failed();
         }
-        self.cut = 0;
-        self.end_in_file = false;
-        self.marked[1] = self.earlier.1;
-        self.failed_range = join(self.failed_range, self.in_file.take());
+        self.failed_range = join(self.failed_range, range);
     }
 
     fn say_failed(&self) {
@@ -429,12 +380,8 @@ impl Lane {
             gap.words_before += self.sweep.gap_words;
         }
         self.sweep = Sweep::default();
-        self.announced = false;
-    }
-
-    /// What was written of the thread's name may be lost: it is written again.
-    pub(crate) fn forget_announcement(&mut self) {
-        self.announced = false;
+        self.in_segment.discard_staged();
+        self.in_segment.forget_announcement();
     }
 
     fn release(&mut self) {
@@ -448,83 +395,60 @@ impl Lane {
         if let Some(flight) = self.flight.as_mut().filter(|_| self.sweep.flight_words != 0) {
             flight.follower.consume(self.sweep.flight_words);
         }
+        self.clear_sweep();
+    }
+
+    /// Nothing is taken, and nothing staged.
+    fn clear_sweep(&mut self) {
         self.sweep = self.sweep.cleared();
+        self.in_segment.discard_staged();
     }
 
     /// The most urgent level of which the sweep took records.
     pub(crate) fn most_urgent(&self) -> Option<Level> {
         Level::ALL
             .into_iter()
-            .zip(self.sweep.records)
+            .zip(*self.in_segment.staged_records())
             .find_map(|(level, n)| (n > 0).then_some(level))
     }
 
     /// How many records the sweep took.
     pub(crate) fn took(&self) -> u64 {
-        self.sweep.count()
+        self.in_segment.staged_records().iter().sum()
     }
 
-    /// Writes who the thread is, unless that is in the file.
-    pub(crate) fn announce(&mut self, staging: &mut Staging) {
-        announce(&mut self.announced, self.number, &self.state, staging);
-    }
-
-    /// Writes who the thread is, whether that was written or not.
-    pub(crate) fn announce_again(&mut self, staging: &mut Staging) {
-        self.forget_announcement();
-        self.announce(staging);
-    }
-
-    /// Writes what was copied of the flight recorder, until so many bytes are staged, and among it
-    /// the clock frames as they come into force. How many of these it wrote, and whether there is
-    /// more.
-    pub(crate) fn put_flight<'c>(
+    /// Stages what was copied of the flight recorder, until so many bytes are staged. Returns whether there is more.
+    pub(crate) fn put_flight<O: Output>(
         &mut self,
-        lines: impl Iterator<Item = &'c Clock>,
-        staging_bytes: usize,
-        dictionary: &mut Dictionary,
-        staging: &mut Staging,
-        block: &mut Block,
-    ) -> (usize, bool) {
-        let written = self.written();
-        let Some(flight) = &self.flight else { return (0, false) };
-        self.sweep = self.sweep.cleared();
-        let mut account = Account {
-            sweep: &mut self.sweep,
-            thread: self.number,
-            written,
-            announced: &mut self.announced,
-            state: &self.state,
-            mark: None,
-        };
+        writer: &mut SegmentWriter<O>,
+        staged_bytes: usize,
+    ) -> bool {
+        self.clear_sweep();
+        let Some(flight) = &self.flight else { return false };
         let words = flight.words();
-        let (mut lines, mut passed) = (lines.peekable(), 0);
         let mut walk = records(words);
+        let mut more = false;
+        let mut left = 0;
         while let Some(record) = walk.clone().next() {
-            if staging.len() > staging_bytes {
+            if writer.staged_bytes() > staged_bytes {
+                (more, left) = (true, walk.rest().len());
                 break;
             }
-            // SAFETY: as in `Account::take`.
+            // SAFETY: as in `Batch::take`.
             let record = unsafe { Record::new(record) };
-            while let Some(line) = lines.next_if(|line| line.holds_at(record.ticks)) {
-                block.close(staging);
-                frames::put_clock(staging, line);
-                passed += 1;
-            }
-            account.put(record, dictionary, staging, block);
-            account.sweep.other_records += 1;
+            writer.put_lines_until(record.ticks);
+            writer.put(record, &mut self.in_segment);
+            self.sweep.other_records += 1;
             walk.next();
         }
-        let more = walk.clone().next().is_some();
-        let left = if more { walk.rest().len() } else { 0 };
-        account.sweep.flight_words = words.len() - left;
-        (passed, more)
+        self.sweep.flight_words = words.len() - left;
+        more
     }
 
     /// What was made of the flight recorder could not be written: it stays in the copy.
     pub(crate) fn forgo(&mut self) {
         self.retract();
-        self.sweep = self.sweep.cleared();
+        self.clear_sweep();
     }
 
     /// Whether its recorder has something that no dump has written.
@@ -560,7 +484,7 @@ impl Lane {
         let mut range = None;
         let mut count = |run: &[u64]| {
             for record in records(run) {
-                // SAFETY: as in `Account::take`.
+                // SAFETY: as in `Batch::take`.
                 let record = unsafe { Record::new(record) };
                 left[record.site.level.index()] += 1;
                 range = join(range, Some((record.ticks, record.ticks)));

@@ -3,8 +3,11 @@
 //! A sweep takes a bounded batch from each ring, in turn, compacts the records into blocks, appends
 //! them to the output and commits it; only then the rings get their room back. So an empty ring
 //! means that all that was in it is in the file, which is what `flush` waits for.
+//!
+//! In: rings, requests, the clocks. Out: calls of the segment's writer, the accounts of the threads, a [`Report`]. It
+//! knows nothing of frames, nor of how a thread logs.
 
-mod account;
+mod batch;
 pub(crate) mod dump;
 mod failure;
 #[cfg(all(test, not(kymo_loom)))]
@@ -13,7 +16,8 @@ mod flight;
 mod followed;
 mod lane;
 mod pace;
-pub(crate) mod reopen;
+mod reopen;
+mod segments;
 mod sweep;
 mod takeover;
 #[cfg(all(test, not(kymo_loom)))]
@@ -23,26 +27,20 @@ mod watch;
 use std::io;
 use std::ops::Range;
 
-use crate::segment::writer::block::Block;
-use crate::segment::writer::dictionary::Dictionary;
-use crate::segment::writer::frames::{self, Totals};
-use crate::segment::writer::index::Index;
-use crate::segment::writer::staging::Staging;
-use account::Left;
+use batch::Leftover;
 use dump::{Dumps, Reason};
-use failure::{Ended, Segment};
 use lane::Lane;
-pub(crate) use pace::{Found, Pacing};
-use reopen::Earlier;
+pub(crate) use pace::{Pacing, Swept};
+use segments::{Earlier, EndedThreads, SegmentState};
 pub use watch::Notice;
 pub(crate) use watch::{Hook, Log, Watch};
 
 use crate::clock::Observation;
 use crate::clock::discipline::{Discipline, Observed};
-use crate::format::frame::ClockSet;
 use crate::mutant::{self, Mutant};
 use crate::ring::storage::LogMark;
-use crate::segment::Output;
+use crate::segment::LogOutput;
+use crate::segment::writer::{SegmentWriter, Totals};
 use crate::shared::Shared;
 use crate::shared::mailbox::Request;
 use crate::shared::orphans::Orphan;
@@ -90,29 +88,21 @@ const STAGING_BYTES: usize = 1 << 20;
 /// The consumer.
 pub(crate) struct Consumer<O> {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) discipline: Discipline,
-    /// The wall clock has jumped, and the mark that says so is not committed yet.
-    clock_set: Option<ClockSet>,
+    discipline: Discipline,
     clock_interval_ns: u64,
     next_clock_ns: u64,
-    pub(crate) output: O,
-    pub(crate) staging: Staging,
-    dictionary: Dictionary,
-    block: Block,
-    index: Index,
+    writer: SegmentWriter<O>,
     dumps: Dumps,
     lanes: Vec<Lane>,
-    next_thread: u64,
-    watermark: u64,
     /// The watermark that the last sweep reached, written or not.
     complete: u64,
     /// Whether that sweep left records in a ring that it could have taken, but for their number.
     left: bool,
     /// The account of the threads that have ended.
-    ended: Ended,
+    ended: EndedThreads,
     /// What the segments before this one have.
     earlier: Earlier,
-    segment: Segment,
+    segment: SegmentState,
     error: Option<io::Error>,
     /// Whether the last attempt to write has failed.
     failing: bool,
@@ -126,37 +116,28 @@ pub(crate) struct Consumer<O> {
     frozen: Option<u64>,
 }
 
-impl<O: Output> Consumer<O> {
+impl<O: LogOutput> Consumer<O> {
     pub(crate) fn new(shared: Arc<Shared>, discipline: Discipline, output: O, salt: u32) -> Self {
-        let mut staging = Staging::new(salt);
-        frames::put_clock(&mut staging, &discipline.line());
+        let released_bytes = output.len();
+        let mut writer = SegmentWriter::new(output, salt);
+        writer.clock(&discipline.line());
         shared.lines.note(discipline.line());
         if let Some(crash_proof) = shared.crash_proof() {
             crash_proof.set_clock(&discipline.line());
         }
-        let released_bytes = output.len();
-        let mut dumps = Dumps::new();
-        dumps.note_line(discipline.line());
         Self {
             shared,
             clock_interval_ns: FIRST_CLOCK_INTERVAL_NS,
             next_clock_ns: discipline.line().monotonic_ns + FIRST_CLOCK_INTERVAL_NS,
             discipline,
-            clock_set: None,
-            output,
-            staging,
-            dictionary: Dictionary::new(),
-            block: Block::default(),
-            index: Index::new(),
-            dumps,
+            writer,
+            dumps: Dumps::default(),
             lanes: Vec::new(),
-            next_thread: 0,
-            watermark: 0,
             complete: 0,
             left: false,
-            ended: Ended::default(),
+            ended: EndedThreads::default(),
             earlier: Earlier::default(),
-            segment: Segment::Begun,
+            segment: SegmentState::Begun,
             error: None,
             failing: false,
             untold: None,
@@ -169,7 +150,7 @@ impl<O: Output> Consumer<O> {
 
     /// Sweeps until it is told to stop, then drains what is left and closes the segment. After each
     /// sweep it calls `wait` with what that found; it may sleep with `park`.
-    pub(crate) fn run(&mut self, mut wait: impl FnMut(Found)) -> (Report, Vec<Orphan>) {
+    pub(crate) fn run(&mut self, mut wait: impl FnMut(Swept)) -> (Report, Vec<Orphan>) {
         if !mutant::broken(Mutant::AttachLate) {
             self.shared.control.attach(thread::current());
         }
@@ -187,9 +168,9 @@ impl<O: Output> Consumer<O> {
             let counters = &self.shared.counters;
             counters.sweeps.set(counters.sweeps.get() + 1);
             wait(match took {
-                _ if self.left => Found::More,
-                true => Found::Records,
-                false => Found::Nothing,
+                _ if self.left => Swept::More,
+                true => Swept::Records,
+                false => Swept::Nothing,
             });
             if mutant::broken(Mutant::AttachLate) {
                 self.shared.control.attach(thread::current());
@@ -231,7 +212,7 @@ impl<O: Output> Consumer<O> {
     /// sweep.
     pub(crate) fn sweep(&mut self) -> bool {
         let mut complete = self.shared.clock.begin_sweep();
-        self.renew_segment();
+        self.replace_removed();
         for ring in self.shared.registry.take() {
             self.add_lane(ring);
         }
@@ -241,35 +222,33 @@ impl<O: Output> Consumer<O> {
         let mut open = 0;
         for index in 0..self.lanes.len() {
             match self.drain(index) {
-                Left::Nothing => {}
-                Left::NewerThan(ticks) => {
+                Leftover::Nothing => {}
+                Leftover::NewerThan(ticks) => {
                     complete = complete.min(ticks);
                     self.left = true;
                 }
-                Left::Held => held = true,
+                Leftover::Held => held = true,
             }
             took |= self.lanes[index].took_records();
-            if self.staging.len() > STAGING_BYTES {
-                self.block.close(&mut self.staging);
+            if self.writer.staged_bytes() > STAGING_BYTES {
                 self.commit(open..index + 1);
                 open = index + 1;
             }
         }
         self.complete = complete;
         if took {
-            self.watermark = self.watermark.max(complete);
-            self.block.close_with_watermark(self.watermark, &mut self.staging);
+            self.writer.end_sweep(complete);
         }
         self.commit(open..self.lanes.len());
         self.forget_finished();
         took || held
     }
 
-    /// Takes a batch from one ring.
-    fn drain(&mut self, index: usize) -> Left {
+    /// Takes a batch from the rings of one thread.
+    fn drain(&mut self, index: usize) -> Leftover {
         let lane = &mut self.lanes[index];
-        let left = lane.drain(&mut self.dictionary, &mut self.staging, &mut self.block);
-        lane.mark_drops(&mut self.staging, &mut self.block);
+        let left = lane.drain(&mut self.writer);
+        lane.mark_drops(&mut self.writer);
         if let Some(level) = lane.most_urgent()
             && self.shared.policies.dumps_at(level)
             && !lane.state.is_own
@@ -277,25 +256,32 @@ impl<O: Output> Consumer<O> {
             self.dumps.want(level);
         }
         if lane.is_finished() && lane.has_account() && !lane.has_flight() {
-            self.block.close(&mut self.staging);
-            let (written, dropped) = (lane.written_then(), lane.dropped());
-            frames::put_thread_end(&mut self.staging, lane.number, written, dropped);
+            self.writer.end_thread(&mut lane.in_segment);
         }
         left
     }
 
-    /// Writes what was taken from some lanes, and gives their rings the room back; where it cannot
-    /// be written, counts it as dropped.
+    /// Writes what was taken from some lanes, and gives their rings the room back; if it cannot be written, counts it
+    /// as dropped.
     fn commit(&mut self, lanes: Range<usize>) {
         if mutant::broken(Mutant::RoomBeforeOutput) {
-            self.lanes[lanes.clone()].iter_mut().for_each(Lane::commit);
+            self.count_written(lanes.clone());
         }
-        if self.append_from(lanes.clone()) {
-            self.lanes[lanes].iter_mut().for_each(Lane::commit);
-            self.released_bytes = self.output.len();
+        let oldest = self.writer.oldest_staged();
+        if self.write(lanes.clone()) {
+            if let Some(oldest) = oldest {
+                self.note_lag(oldest);
+            }
+            self.count_written(lanes);
+            self.released_bytes = self.writer.output().len();
         } else {
             self.lanes[lanes].iter_mut().for_each(Lane::fail);
         }
+    }
+
+    /// What was taken from some lanes is committed: counts it, and gives their rings the room back.
+    fn count_written(&mut self, lanes: Range<usize>) {
+        self.lanes[lanes].iter_mut().for_each(|lane| lane.commit(&mut self.writer));
     }
 
     fn forget_finished(&mut self) {
@@ -310,41 +296,22 @@ impl<O: Output> Consumer<O> {
         }
     }
 
-    /// Gives what is staged to the output and lets readers see it; says whether that worked.
-    fn append(&mut self) -> bool {
-        self.append_from(0..0)
-    }
-
-    /// The same with what was taken from some lanes: between the two, their rings are told.
-    fn append_from(&mut self, lanes: Range<usize>) -> bool {
-        let oldest = self.block.range.oldest();
-        let done = self.append_late(lanes);
-        if let (true, Some(oldest)) = (done, oldest) {
-            self.note_lag(oldest);
-        }
-        done
-    }
-
-    /// The same of records that are not to be in the file as soon as possible.
-    fn append_late(&mut self, lanes: Range<usize>) -> bool {
-        if self.staging.len() == 0 {
+    /// Commits what is staged, of which records were taken from some lanes: before, the files of their rings are told.
+    /// Returns whether that worked.
+    fn write(&mut self, lanes: Range<usize>) -> bool {
+        if self.writer.staged_bytes() == 0 {
             return true;
         }
-        let (offset, ticks) = (self.output.len(), std::mem::take(&mut self.block.range));
-        let result = self.output.append(self.staging.as_slice()).and_then(|()| {
-            let (segment, committed) = (self.output.segment_number(), self.output.len());
-            let mark = LogMark { segment, committed };
-            self.lanes[lanes].iter_mut().for_each(|lane| lane.prepare(mark));
-            self.output.commit()
+        let lanes = &mut self.lanes[lanes];
+        let committed = self.writer.commit(|output| {
+            let mark = LogMark { segment: output.segment_number(), committed: output.len() };
+            lanes.iter_mut().for_each(|lane| lane.prepare(mark));
         });
-        match result {
+        match committed {
             Ok(()) => {
-                self.index.note(self.staging.as_slice(), offset, ticks);
-                self.staging.clear();
-                self.clock_set = None;
-                self.segment = Segment::Begun;
+                self.segment = SegmentState::Begun;
                 self.failing = false;
-                self.shared.counters.file_bytes.set(self.output.len());
+                self.shared.counters.file_bytes.set(self.writer.output().len());
                 true
             }
             Err(error) => {
@@ -364,20 +331,8 @@ impl<O: Output> Consumer<O> {
     }
 
     fn add_lane(&mut self, ring: NewRing) {
-        self.lanes.push(Lane::new(ring, self.next_thread));
-        self.next_thread += 1;
-    }
-
-    /// What the clocks show, for what is staged anew: the clock frames that count, and that the wall
-    /// clock has jumped, if the file does not say so yet.
-    fn put_clocks(&mut self) {
-        frames::put_clock(&mut self.staging, &self.discipline.line());
-        self.staging.clear();
-        let last = self.staging.clocks.last();
-        frames::put_clocks(&mut self.staging, last);
-        if let Some(set) = &self.clock_set {
-            frames::put_clock_set(&mut self.staging, set);
-        }
+        let in_segment = self.writer.add_thread(ring.state.thread.clone());
+        self.lanes.push(Lane::new(ring, in_segment));
     }
 
     /// Writes what the clocks show, and how far the file is complete.
@@ -387,27 +342,16 @@ impl<O: Output> Consumer<O> {
 
     fn take_observation(&mut self, seen: Observation, now_ns: u64) {
         let Observed { line, set } = self.discipline.observe(seen, self.clock_interval_ns);
-        frames::put_clock(&mut self.staging, &line);
+        self.writer.clock(&line);
         self.shared.lines.note(line);
         if let Some(set) = set {
-            frames::put_clock_set(&mut self.staging, &set);
-            // What is not committed yet may have to be written again, as one.
-            let before_ns = self.clock_set.map_or(0, |before| before.by_ns);
-            let by_ns = set.by_ns.saturating_add(before_ns);
-            self.clock_set = Some(ClockSet { by_ns, ..set });
-        }
-        if self.shared.policies.flight.is_some() {
-            self.dumps.note_line(line);
+            self.writer.clock_set(set);
         }
         if let Some(crash_proof) = self.shared.crash_proof() {
             crash_proof.set_clock(&line);
         }
-        if self.complete > self.watermark {
-            // So that who follows the file does not wait for the next record to learn that the last
-            // ones are complete.
-            self.watermark = self.complete;
-            frames::put_watermark(&mut self.staging, self.watermark);
-        }
+        // So that who follows the file does not wait for the next record to learn that the last ones are complete.
+        self.writer.raise_watermark(self.complete);
         self.clock_interval_ns = (self.clock_interval_ns * 10).min(CLOCK_INTERVAL_NS);
         self.next_clock_ns = now_ns + self.clock_interval_ns;
     }
@@ -439,7 +383,7 @@ impl<O: Output> Consumer<O> {
         if let Some(request) = self.fatal_signal() {
             self.mark_signal(request);
         }
-        self.end_segment(unwritten)
+        self.end(unwritten)
     }
 
     /// What a handler asks for because of a signal of which the process is going to die.
@@ -450,14 +394,14 @@ impl<O: Output> Consumer<O> {
     }
 
     /// Ends the threads that are left, and the segment.
-    fn end_segment(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
+    fn end(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
         // What fails is tried once more.
         for _ in 0..2 {
             if self.append_thread_ends() && self.append_end() {
                 break;
             }
             self.check_output();
-            self.renew_segment();
+            self.replace_removed();
         }
         self.lanes.iter_mut().for_each(Lane::remove_ring_files);
         if let Some(crash_proof) = self.shared.crash_proof() {
@@ -470,34 +414,29 @@ impl<O: Output> Consumer<O> {
     fn stage_drop_marks(&mut self) {
         for lane in &mut self.lanes {
             lane.see_last_drops();
-            lane.mark_drops(&mut self.staging, &mut self.block);
+            lane.mark_drops(&mut self.writer);
         }
     }
 
     /// Ends the threads that are left; says whether that worked.
     fn append_thread_ends(&mut self) -> bool {
         self.stage_drop_marks();
-        for lane in &self.lanes {
-            if lane.has_account() && !lane.end_in_file {
-                let (written, dropped) = (lane.written(), lane.dropped());
-                frames::put_thread_end(&mut self.staging, lane.number, written, dropped);
+        for lane in &mut self.lanes {
+            if lane.has_account() && !lane.in_segment.is_ended() {
+                self.writer.end_thread(&mut lane.in_segment);
             }
         }
-        let done = self.append();
-        for lane in self.lanes.iter_mut().filter(|_| done) {
-            lane.commit();
-            lane.end_in_file = true;
+        let done = self.write(0..0);
+        if done {
+            self.count_written(0..self.lanes.len());
         }
         done
     }
 
     /// Ends the segment; says whether that worked.
     fn append_end(&mut self) -> bool {
-        self.index.put(&mut self.staging, self.output.len());
-        let totals = self.totals();
-        let now = self.now();
-        frames::put_end(&mut self.staging, totals, now);
-        self.append()
+        self.writer.end(self.now());
+        self.write(0..0)
     }
 
     /// Ends without another sweep, because one panicked: nothing is written any more, and nobody
@@ -506,8 +445,8 @@ impl<O: Output> Consumer<O> {
         self.close_rings();
         // What was committed when it panicked (reading a clock for the statistics, say) is in the
         // file, and not to be found in the rings once more.
-        if self.output.len() > self.released_bytes {
-            self.lanes.iter_mut().for_each(Lane::commit);
+        if self.writer.output().len() > self.released_bytes {
+            self.count_written(0..self.lanes.len());
         }
         self.lanes.iter_mut().for_each(Lane::keep_ring_files);
         self.shared.control.end();
@@ -542,7 +481,7 @@ impl<O: Output> Consumer<O> {
     }
 
     fn report(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
-        if let Err(error) = self.output.close() {
+        if let Err(error) = self.writer.output_mut().close() {
             // It may be that all that was written is gone.
             self.note_failure(error);
         }
@@ -557,17 +496,9 @@ impl<O: Output> Consumer<O> {
             warnings: own.written,
             dumped: self.shared.counters.dumped.get(),
             cut: totals.cut - own.cut,
-            file_bytes: self.output.len(),
+            file_bytes: self.writer.output().len(),
             error: self.error.take(),
         };
         (report, std::mem::take(&mut self.lanes).into_iter().map(Lane::into_orphan).collect())
-    }
-}
-
-impl Totals {
-    fn add(&mut self, other: Self) {
-        self.written += other.written;
-        self.dropped += other.dropped;
-        self.cut += other.cut;
     }
 }

@@ -19,9 +19,9 @@ const AWAKE_NS: u64 = 50_000;
 /// The first sleep.
 const FIRST_SLEEP: Duration = Duration::from_micros(50);
 
-/// What a sweep found in the rings.
+/// What a sweep took from the rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum Swept {
     Nothing,
     Records,
     /// More records than one sweep takes.
@@ -54,7 +54,7 @@ impl Pacing {
     }
 
     /// Waits before the next sweep.
-    pub(crate) fn wait(&mut self, found: Found, counters: &Counters) {
+    pub(crate) fn wait(&mut self, swept: Swept, counters: &Counters) {
         let now = monotonic_ns();
         if self.started_ns == 0 {
             (self.started_ns, self.woke_ns) = (now, now);
@@ -62,11 +62,11 @@ impl Pacing {
         counters.busy_ns.set(counters.busy_ns.get() + (now - self.woke_ns));
         counters.running_ns.set(now - self.started_ns);
         self.woke_ns = now;
-        if found != Found::Nothing {
+        if swept != Swept::Nothing {
             self.busy_ns = now;
             self.sleep = FIRST_SLEEP;
         }
-        if found != Found::More {
+        if swept != Swept::More {
             self.pause(now);
             self.woke_ns = monotonic_ns();
         }

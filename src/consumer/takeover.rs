@@ -2,17 +2,13 @@
 
 use crate::clock::monotonic_ns;
 use crate::consumer::Consumer;
-use crate::consumer::account::Left;
+use crate::consumer::batch::Leftover;
 use crate::consumer::dump::Reason;
-use crate::consumer::lane::Lane;
 use crate::mutant::{self, Mutant};
-use crate::segment::Output;
-use crate::segment::writer::dictionary::Dictionary;
-use crate::segment::writer::frames;
-use crate::segment::writer::staging::Staging;
+use crate::segment::LogOutput;
 use crate::shared::mailbox::Request;
 
-impl<O: Output> Consumer<O> {
+impl<O: LogOutput> Consumer<O> {
     /// Serves what a signal handler asks for, if one does: drains the rings of all that was in them
     /// when it asked, and marks the file. Whether the consumer is to end.
     pub(crate) fn drain_for_signal(&mut self) -> bool {
@@ -57,7 +53,7 @@ impl<O: Output> Consumer<O> {
                 break;
             }
             self.check_output();
-            self.renew_segment();
+            self.replace_removed();
         }
     }
 
@@ -67,9 +63,9 @@ impl<O: Output> Consumer<O> {
         if let Some(request) = request {
             self.mark_signal(request);
         }
-        if self.append() {
-            self.lanes.iter_mut().for_each(Lane::commit);
-            self.released_bytes = self.output.len();
+        if self.write(0..0) {
+            self.count_written(0..self.lanes.len());
+            self.released_bytes = self.writer.output().len();
         }
     }
 
@@ -88,7 +84,7 @@ impl<O: Output> Consumer<O> {
     /// Marks the file with a signal, of which the process is going to die.
     pub(crate) fn mark_signal(&mut self, request: Request) {
         let ticks = self.now();
-        frames::put_signal(&mut self.staging, request.thread(), request.signal(), ticks);
+        self.writer.signal(request.thread(), request.signal(), ticks);
     }
 
     /// Drains the rings in the place of a consumer that stopped anywhere, for good: it crashed, or
@@ -100,19 +96,10 @@ impl<O: Output> Consumer<O> {
     ///
     /// `deadline_ns`: when to give up what is left in the rings, on the monotonic clock.
     pub(crate) fn take_over(&mut self, request: Option<Request>, deadline_ns: u64) {
-        // Whatever is half made is left as it is, without a destructor: it may be broken.
-        let fresh = Staging::new(self.staging.salt());
-        std::mem::forget(std::mem::replace(&mut self.staging, fresh));
-        // The last one may have been among what is thrown away.
-        self.put_clocks();
-        let fresh = Dictionary::behind(&self.dictionary);
-        std::mem::forget(std::mem::replace(&mut self.dictionary, fresh));
-        self.block = Default::default();
-        self.output.rewind();
-        let committed = self.output.len() > self.released_bytes;
+        let committed = self.writer.resume(self.released_bytes);
         for lane in &mut self.lanes {
             if committed {
-                lane.commit();
+                lane.commit(&mut self.writer);
             }
             lane.restart();
             if request.is_none() {
@@ -126,7 +113,7 @@ impl<O: Output> Consumer<O> {
         self.frozen = self.shared.clock.is_custom().then_some(self.complete);
         // An output that has just failed is tried at once, and not after a while.
         self.check_output();
-        self.renew_segment();
+        self.replace_removed();
         // Each ring by itself, so that what is read from one is safe before the next one is.
         let mut in_time = true;
         for index in 0..self.lanes.len() {
@@ -144,7 +131,7 @@ impl<O: Output> Consumer<O> {
                 if let Some(level) = self.wants_dump() {
                     self.dump_last(Reason::Record(level));
                 }
-                std::mem::forget(self.end_segment(0));
+                std::mem::forget(self.end(0));
             }
         }
     }
@@ -156,10 +143,9 @@ impl<O: Output> Consumer<O> {
         loop {
             let left = self.drain(index);
             let (took, words) = (self.lanes[index].took_records(), self.lanes[index].taken_words());
-            self.block.close(&mut self.staging);
             self.commit(index..index + 1);
             words_left = words_left.saturating_sub(words);
-            let more = left == Left::Held || left != Left::Nothing && took;
+            let more = left == Leftover::Held || left != Leftover::Nothing && took;
             if !more || words_left == 0 {
                 return true;
             }

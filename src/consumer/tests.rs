@@ -18,6 +18,7 @@ use crate::format::header::{
 use crate::level::Level;
 use crate::logger::own_warnings::own_warnings;
 use crate::process::thread_info::ThreadInfo;
+use crate::segment::Output;
 use crate::shared::policy::{Overflow, Policies};
 use crate::statement::call_site::{AtAny, CallSite, Location};
 use crate::sync::atomic::Ordering;
@@ -129,16 +130,16 @@ impl Output for Memory {
         Ok(())
     }
 
-    fn set_next_dump(&mut self, offset: u64) {
-        self.0.borrow_mut().set_hint(NEXT_DUMP_OFFSET, offset);
+    fn len(&self) -> u64 {
+        self.0.borrow().bytes.len() as u64
     }
 
-    fn set_last_dump(&mut self, offset: u64) {
-        let mut file = self.0.borrow_mut();
-        assert!(offset < file.committed as u64, "it is not committed");
-        file.set_hint(LAST_DUMP_OFFSET, offset);
+    fn close(&mut self) -> io::Result<()> {
+        self.check()
     }
+}
 
+impl LogOutput for Memory {
     fn check(&mut self) -> io::Result<()> {
         let mut file = self.0.borrow_mut();
         file.waits = false;
@@ -149,7 +150,7 @@ impl Output for Memory {
         self.0.borrow().removed == Some(true)
     }
 
-    fn reopen(&mut self) -> io::Result<u32> {
+    fn make_next(&mut self) -> io::Result<Option<(Self, u32)>> {
         let mut file = self.0.borrow_mut();
         let operation = file.operations;
         file.operations += 1;
@@ -158,7 +159,7 @@ impl Output for Memory {
         }
         file.removed = None;
         file.begin(operation as u32);
-        Ok(file.salt)
+        Ok(Some((self.clone(), file.salt)))
     }
 
     fn rewind(&mut self) {
@@ -167,12 +168,14 @@ impl Output for Memory {
         file.bytes.truncate(committed);
     }
 
-    fn len(&self) -> u64 {
-        self.0.borrow().bytes.len() as u64
+    fn set_next_dump(&mut self, offset: u64) {
+        self.0.borrow_mut().set_hint(NEXT_DUMP_OFFSET, offset);
     }
 
-    fn close(&mut self) -> io::Result<()> {
-        self.check()
+    fn set_last_dump(&mut self, offset: u64) {
+        let mut file = self.0.borrow_mut();
+        assert!(offset < file.committed as u64, "it is not committed");
+        file.set_hint(LAST_DUMP_OFFSET, offset);
     }
 }
 
@@ -287,9 +290,9 @@ fn a_thread_that_floods_its_ring_does_not_keep_a_quiet_one_waiting() {
     log(&mut quiet, 7);
     assert!(rig.consumer.sweep());
     assert!(quiet.ring.is_drained(), "one sweep is enough for the quiet one");
-    let taken = rig.consumer.lanes[0].written();
+    let taken = rig.consumer.lanes[0].in_segment.records();
     assert!(taken > 0 && taken < flood / 10, "{taken} of {flood}: a sweep takes a bounded batch");
-    assert_eq!(rig.consumer.lanes[1].written(), 1);
+    assert_eq!(rig.consumer.lanes[1].in_segment.records(), 1);
 }
 
 #[test]
@@ -415,8 +418,8 @@ fn worked_example() -> Vec<u8> {
     // What the wall clock shows is not part of the example.
     let mut line = rig.consumer.discipline.line();
     (line.wall_ns, line.monotonic_ns) = (0, 0);
-    rig.consumer.staging.clear();
-    frames::put_clock(&mut rig.consumer.staging, &line);
+    rig.consumer.writer = SegmentWriter::new(rig.file.clone(), 0);
+    rig.consumer.writer.clock(&line);
     let mut producer = rig.producer(64);
     log_with(&mut producer, Order::SITE, ("ACME", (1_u64, (101.25, ()))));
     TICKS.set(BASE + 300);

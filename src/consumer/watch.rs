@@ -12,7 +12,7 @@ use crate::consumer::Consumer;
 use crate::drop_reason::DropReason;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::WORD_BYTES;
-use crate::segment::Output;
+use crate::segment::LogOutput;
 use crate::segment::crash_proof::{CrashProof, RingRoom};
 use crate::segment::drop_counts::DropCounts;
 use crate::shared::Shared;
@@ -185,7 +185,7 @@ impl Watch {
     }
 }
 
-impl<O: Output> Consumer<O> {
+impl<O: LogOutput> Consumer<O> {
     /// Has a watch look at what the consumer does.
     pub(crate) fn set_watch(&mut self, watch: Watch) {
         self.watch = Some(watch);

@@ -1,27 +1,24 @@
-//! Makes the segment of the records that were recovered from the rings of a dead process.
+//! A segment of what was recovered from the rings of a dead process.
+//!
+//! In: threads with their records, checked. Out: the bytes of a whole segment. It knows nothing of files.
 
-use std::collections::HashSet;
-use std::ptr;
-
-use crate::consumer::dump::Dumps;
 use crate::drop_reason::DropReason;
-use crate::format::HEADER_BYTES;
 use crate::format::dump::{self, Dump};
 use crate::format::frame::Clock;
 use crate::format::header::{COMMITTED_OFFSET, Header, LAST_DUMP_OFFSET};
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::MARK;
 use crate::ring::record::Record;
-use crate::segment::writer::block::Block;
-use crate::segment::writer::dictionary::Dictionary;
-use crate::segment::writer::frames::{self, Totals};
-use crate::segment::writer::staging::Staging;
+use crate::segment::writer::{SegmentWriter, ThreadInSegment};
 use crate::statement::call_site::CallSite;
 
 /// The number of words of records after which a block ends.
 const BLOCK_WORDS: usize = 8 << 10;
 
-/// The records that were recovered of a thread.
+/// Why the output does not fail.
+const IN_MEMORY: &str = "the segment is made in memory";
+
+/// What was recovered of a thread.
 #[derive(Default)]
 pub(crate) struct ThreadRecords {
     pub(crate) info: ThreadInfo,
@@ -44,10 +41,8 @@ pub(crate) struct RecoveredRecord {
     pub(crate) arguments: Vec<u8>,
 }
 
-/// Makes the whole segment: the records, and after them a mark that the process received `signal`,
-/// if it did.
-///
-/// `now_ns` is the time of the recovery, in nanoseconds since the epoch.
+/// Makes the whole segment: the records, and after them that the process received `signal`, if it
+/// did. `now_ns` is the time, in nanoseconds since the epoch.
 pub(crate) fn segment(
     header: &Header,
     clocks: &[Clock],
@@ -56,33 +51,29 @@ pub(crate) fn segment(
     now_ns: i64,
 ) -> Vec<u8> {
     let mut segment = RecoveredSegment {
-        staging: Staging::new(header.salt),
-        dictionary: Dictionary::new(),
-        block: Block::default(),
-        lines: Dumps::new(),
-        totals: Totals::default(),
+        writer: SegmentWriter::new(header.to_page(), header.salt),
         last: clocks.last().map_or(0, |clock| clock.ticks),
-        last_dump: 0,
         now_ns,
     };
     for clock in clocks {
-        frames::put_clock(&mut segment.staging, clock);
-        segment.lines.note_line(*clock);
+        segment.writer.clock(clock);
     }
-    for (number, thread) in threads.iter().enumerate() {
-        segment.put_thread(number as u64, thread);
+    for thread in threads {
+        segment.put_thread(thread);
     }
-    let RecoveredSegment { mut staging, totals, last, last_dump, .. } = segment;
+    let RecoveredSegment { mut writer, last, .. } = segment;
     // A nanosecond later: of equal times, those in a dump are read last.
     let rate = clocks.last().map_or(0, |clock| clock.rate).max(1);
     let last = last.saturating_add((1_u64 << 32).div_ceil(rate));
     if let Some(signal) = signal {
-        frames::put_signal(&mut staging, 0, signal, last);
+        writer.signal(0, signal, last);
     }
-    frames::put_watermark(&mut staging, last);
-    frames::put_end(&mut staging, totals, last);
-    let mut bytes = header.to_page();
-    bytes.extend_from_slice(staging.as_slice());
+    writer.end_sweep(last);
+    writer.commit(|_| ()).expect(IN_MEMORY);
+    writer.end(last);
+    writer.commit(|_| ()).expect(IN_MEMORY);
+    let last_dump = writer.last_dump();
+    let mut bytes = writer.into_output();
     let committed = bytes.len() as u64;
     for (offset, word) in [(COMMITTED_OFFSET, committed), (LAST_DUMP_OFFSET, last_dump)] {
         bytes[offset..offset + 8].copy_from_slice(&word.to_le_bytes());
@@ -90,116 +81,78 @@ pub(crate) fn segment(
     bytes
 }
 
-/// What is made of it so far.
+/// The segment that is being made.
 struct RecoveredSegment {
-    staging: Staging,
-    dictionary: Dictionary,
-    block: Block,
-    /// The clock frames.
-    lines: Dumps,
-    totals: Totals,
+    writer: SegmentWriter<Vec<u8>>,
     /// The greatest ticks.
     last: u64,
-    /// The position of the last dump mark; 0 if there is none.
-    last_dump: u64,
     now_ns: i64,
 }
 
 impl RecoveredSegment {
-    fn put_thread(&mut self, number: u64, thread: &ThreadRecords) {
-        frames::put_thread(&mut self.staging, number, &thread.info);
+    fn put_thread(&mut self, thread: &ThreadRecords) {
+        let mut to = self.writer.add_thread(thread.info.clone());
+        self.writer.announce(&mut to);
         let (overwritten, before) = thread.overwritten;
         let (first, second) = thread.records.split_at(before);
-        self.put_records(number, 0, first);
+        self.put_records(&mut to, first, |_, _| ());
         if overwritten > 0 {
-            let after = second.first().map_or(self.last, |record| record.header[1]);
-            let (range, reason) = ((after, after), DropReason::Overwritten);
-            let staging = &mut self.staging;
-            frames::put_drops_of_unknown_level(staging, number, range, reason, overwritten);
-            // The number may be anything.
-            self.totals.dropped = self.totals.dropped.saturating_add(overwritten);
+            let ticks = second.first().map_or(self.last, |record| record.header[1]);
+            let reason = DropReason::Overwritten;
+            self.writer.drops_of_unknown_level(&mut to, ticks, reason, overwritten);
         }
-        self.put_records(number, before, second);
+        self.put_records(&mut to, second, |_, _| ());
         if !thread.flight.is_empty() {
-            self.put_flight(number, thread);
+            self.put_flight(&mut to, thread);
         }
-        let written = thread.count();
-        self.totals.written += written;
-        frames::put_thread_end(&mut self.staging, number, written, overwritten);
+        self.writer.end_thread(&mut to);
+        self.writer.settle(&mut to);
     }
 
-    /// Writes records of a thread that follow `written` others.
-    fn put_records(&mut self, number: u64, written: usize, records: &[RecoveredRecord]) {
-        let Self { staging, dictionary, block, .. } = self;
+    /// Stages records of a thread, in blocks of their own. `before` is called before each, with its ticks.
+    fn put_records(
+        &mut self,
+        to: &mut ThreadInSegment,
+        records: &[RecoveredRecord],
+        before: impl Fn(&mut SegmentWriter<Vec<u8>>, u64),
+    ) {
+        self.writer.end_block();
         let mut words = 0;
-        for (index, recovered) in records.iter().enumerate() {
+        for recovered in records {
             let record = recovered.record();
-            let index_of_site = dictionary.find(record.site).unwrap_or_else(|| {
-                block.close(staging);
-                dictionary.add(record.site, staging)
-            });
+            before(&mut self.writer, record.ticks);
             if words > BLOCK_WORDS {
-                block.close(staging);
+                self.writer.end_block();
             }
-            if !block.continues(number, record.ticks) {
-                block.open(number, (written + index) as u64, record.ticks, staging);
+            if !self.writer.continues_block(&record, to) {
                 words = 0;
             }
             words += 2 + record.arguments.len().div_ceil(8);
-            let entry = dictionary.entry(index_of_site);
-            self.totals.cut += u64::from(block.put(record, entry, staging));
+            self.writer.put(record, to);
             self.last = self.last.max(recovered.header[1]);
         }
-        block.close(staging);
+        self.writer.end_block();
     }
 
-    /// Writes the records of a flight recorder as a dump would: see `dump`.
-    fn put_flight(&mut self, number: u64, thread: &ThreadRecords) {
+    /// Stages what a flight recorder held, as a dump would have.
+    fn put_flight(&mut self, to: &mut ThreadInSegment, thread: &ThreadRecords) {
         let records = &thread.flight[..];
         let ticks = records.iter().map(|record| record.header[1]);
-        let oldest = ticks.clone().min().unwrap_or_default();
-        let newest = ticks.max().unwrap_or_default();
         let part = Dump {
-            thread: number,
+            thread: to.number,
             reason: dump::RECOVERY,
-            detail: 0,
-            oldest,
-            newest,
-            oldest_ns: self.lines.time_of(oldest),
-            newest_ns: self.lines.time_of(newest),
+            oldest: ticks.clone().min().unwrap_or_default(),
+            newest: ticks.max().unwrap_or_default(),
             time_ns: self.now_ns,
             records: records.len() as u64,
             overwritten: thread.flight_overwritten,
-            previous: self.last_dump,
+            ..Dump::default()
         };
-        self.last_dump = (HEADER_BYTES + self.staging.len()) as u64;
-        frames::put_dump(&mut self.staging, &part);
-        frames::put_thread(&mut self.staging, number, &thread.info);
-        let mut next_line = self.lines.next_line(oldest);
-        self.lines.put_lines(next_line, &mut self.staging);
-        let mut met = HashSet::new();
-        for RecoveredRecord { site, .. } in records {
-            if met.insert(ptr::from_ref(*site).addr()) {
-                self.dictionary.put_again(site, &mut self.staging);
-            }
-        }
-        let (mut written, mut rest) = (thread.records.len(), records);
-        while !rest.is_empty() {
-            // Up to where the next clock frame comes into force.
-            let line = self.lines.line(next_line);
-            let end = line
-                .and_then(|line| rest.iter().position(|record| line.holds_at(record.header[1])));
-            let (before, after) = rest.split_at(end.unwrap_or(rest.len()));
-            self.put_records(number, written, before);
-            if let (Some(line), Some(_)) = (line, end) {
-                frames::put_clock(&mut self.staging, &line);
-                next_line += 1;
-            }
-            written += before.len();
-            rest = after;
-        }
-        frames::put_dump_end(&mut self.staging, number, part.records);
-        self.lines.put_last_lines(&mut self.staging);
+        let sites = records.iter().map(|record| record.site);
+        let offset = self.writer.begin_dump(part, to, sites);
+        self.writer.set_last_dump(offset);
+        self.put_records(to, records, SegmentWriter::put_lines_until);
+        self.writer.end_dump(&part);
     }
 }
 

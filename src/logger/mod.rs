@@ -35,7 +35,7 @@ use crate::segment::crash_proof::CrashProof;
 use crate::segment::guard;
 use crate::segment::mapped::MappedFile;
 use crate::segment::with_infix;
-use crate::segment::{Output, Target};
+use crate::segment::{LogOutput, Target};
 use crate::shared::Shared;
 use crate::shared::mailbox::Request;
 use crate::shared::orphans::{self, Orphan};
@@ -441,7 +441,7 @@ impl Builder {
                 shared.emergency.takeover.offer((&raw mut consumer).cast(), take_over_shipped)
             };
             let run =
-                AssertUnwindSafe(|| consumer.run(|found| pacing.wait(found, &shared.counters)));
+                AssertUnwindSafe(|| consumer.run(|swept| pacing.wait(swept, &shared.counters)));
             let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
             shared.emergency.takeover.withdraw();
             rings.into_iter().for_each(orphans::adopt);

@@ -48,11 +48,18 @@ impl DropCounts {
     }
 
     /// Those that are not zero.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (DropReason, Level, u64)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (DropReason, Level, u64)> + Clone {
         let all = DropReason::KNOWN.into_iter().zip(self.counts);
         let all = all.flat_map(|(reason, by_level)| {
             Level::ALL.into_iter().zip(by_level).map(move |(level, count)| (reason, level, count))
         });
         all.filter(|(.., count)| *count != 0)
+    }
+
+    /// Those that are not zero, as a frame has them: there, a level may be unknown.
+    pub(crate) fn of_known_levels(
+        &self,
+    ) -> impl Iterator<Item = (DropReason, Option<Level>, u64)> + Clone {
+        self.iter().map(|(reason, level, count)| (reason, Some(level), count))
     }
 }

@@ -35,13 +35,12 @@ use crate::format::header::{
 };
 use crate::process::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
 use crate::process::fork::Private;
-use crate::segment::LogFile;
-use crate::segment::Output;
 use crate::segment::crash_proof::place::Place as RingPlace;
 use crate::segment::error::OpenSegmentError;
 use crate::segment::guard::{self, Mapping};
 use crate::segment::lock::is_at;
 use crate::segment::open::{self, Target};
+use crate::segment::{LogFile, LogOutput, Output};
 use crate::sync::statics::{AtomicU64, Ordering};
 
 /// How far ahead of the writing position pages are populated, in bytes.
@@ -341,14 +340,23 @@ impl Output for MappedFile {
         Ok(())
     }
 
-    fn set_next_dump(&mut self, offset: u64) {
-        self.set_hint(NEXT_DUMP_OFFSET, offset);
+    fn len(&self) -> u64 {
+        match self.state {
+            State::Sound => self.window.offset + self.window.position as u64,
+            State::Cut | State::Removed => self.committed,
+        }
     }
 
-    fn set_last_dump(&mut self, offset: u64) {
-        self.set_hint(LAST_DUMP_OFFSET, offset);
+    fn close(&mut self) -> io::Result<()> {
+        let result = self.check();
+        if self.state == State::Sound {
+            self.file.set_len(self.len())?;
+        }
+        result
     }
+}
 
+impl LogOutput for MappedFile {
     fn check(&mut self) -> io::Result<()> {
         self.backoff.end();
         match self.state {
@@ -363,34 +371,22 @@ impl Output for MappedFile {
         self.state == State::Removed
     }
 
-    fn reopen(&mut self) -> io::Result<u32> {
-        self.backoff.ask()?;
-        let Place { path, clock, window_bytes, rings } = self.place.clone();
-        let result =
-            Self::create(&path, false, clock, window_bytes, rings).map_err(io::Error::other);
-        self.backoff.note(&result);
-        *self = result?;
-        Ok(self.salt)
-    }
-
-    fn begin_next(&mut self) -> io::Result<Option<(Self, u32)>> {
-        if is_at(&self.file, &self.place.path)? {
+    fn make_next(&mut self) -> io::Result<Option<(Self, u32)>> {
+        if self.state != State::Removed && is_at(&self.file, &self.place.path)? {
             return Ok(None);
         }
+        if self.state == State::Removed {
+            self.backoff.ask()?;
+        }
         let Place { path, clock, window_bytes, rings } = self.place.clone();
-        let next = Self::create(&path, false, clock, window_bytes, rings);
-        let next = next.map_err(io::Error::other)?;
-        let salt = next.salt;
-        Ok(Some((next, salt)))
-    }
-
-    fn segment_number(&self) -> u64 {
-        u64::from_le_bytes(self.id[..8].try_into().unwrap_or_default())
-    }
-
-    fn log_file(&self) -> Option<LogFile> {
-        let file = self.file.try_clone().ok()?;
-        Some(LogFile { path: self.place.path.clone(), id: self.id, file: Private::new(file) })
+        let next = Self::create(&path, false, clock, window_bytes, rings).map_err(io::Error::other);
+        if self.state == State::Removed {
+            self.backoff.note(&next);
+        }
+        next.map(|next| {
+            let salt = next.salt;
+            Some((next, salt))
+        })
     }
 
     fn rewind(&mut self) {
@@ -406,19 +402,21 @@ impl Output for MappedFile {
         unsafe { from.write_bytes(0, stale) };
     }
 
-    fn len(&self) -> u64 {
-        match self.state {
-            State::Sound => self.window.offset + self.window.position as u64,
-            State::Cut | State::Removed => self.committed,
-        }
+    fn set_next_dump(&mut self, offset: u64) {
+        self.set_hint(NEXT_DUMP_OFFSET, offset);
     }
 
-    fn close(&mut self) -> io::Result<()> {
-        let result = self.check();
-        if self.state == State::Sound {
-            self.file.set_len(self.len())?;
-        }
-        result
+    fn set_last_dump(&mut self, offset: u64) {
+        self.set_hint(LAST_DUMP_OFFSET, offset);
+    }
+
+    fn segment_number(&self) -> u64 {
+        u64::from_le_bytes(self.id[..8].try_into().unwrap_or_default())
+    }
+
+    fn log_file(&self) -> Option<LogFile> {
+        let file = self.file.try_clone().ok()?;
+        Some(LogFile { path: self.place.path.clone(), id: self.id, file: Private::new(file) })
     }
 }
 
@@ -575,7 +573,8 @@ mod tests {
         assert!(mapped.is_removed());
         assert!(mapped.append(&[2; 8]).is_err());
         let before = mapped.salt();
-        let salt = mapped.reopen().unwrap();
+        let (next, salt) = mapped.make_next().unwrap().expect("it has no name any more");
+        mapped = next;
         assert_ne!(salt, before);
         assert!(!mapped.is_removed());
         mapped.append(&[3; 8]).unwrap();

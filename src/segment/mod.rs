@@ -41,54 +41,60 @@ impl LogFile {
     }
 }
 
-/// Where the consumer puts frames. One implementation maps a file; tests have others, which fail on
-/// purpose.
+/// Where the frames of a segment go: bytes, and nothing else.
 ///
-/// After an error of any of these, what was written before may be gone: a call site, a thread's
-/// name or a clock frame that later frames rely on has to be written again.
+/// After an error, what was written before may be gone: a call site, a thread's name or a clock frame that later frames
+/// rely on has to be written again.
 pub(crate) trait Output {
     /// Appends all of `frames`, or nothing.
     fn append(&mut self, frames: &[u8]) -> io::Result<()>;
 
-    /// Lets readers see all that was appended. On an error what was appended since the last time is
-    /// lost.
+    /// Lets readers see all that was appended. On an error, what was appended since the last commit is lost.
     fn commit(&mut self) -> io::Result<()>;
 
-    /// Says in the header where a dump mark is going to be, for readers that look for the last one: to
-    /// be called before it is committed. If that fails, to be called with the one before.
-    fn set_next_dump(&mut self, offset: u64) {
-        let _ = offset;
-    }
+    /// How many bytes were appended, the header page included.
+    fn len(&self) -> u64;
 
-    /// Says in the header where the last dump mark stands: to be called when it has been committed.
-    fn set_last_dump(&mut self, offset: u64) {
-        let _ = offset;
-    }
+    /// Ends the segment: nothing is appended any more.
+    fn close(&mut self) -> io::Result<()>;
+}
 
-    /// Looks whether what was written is still there, and mends what can be mended. Something that
-    /// failed before is tried again at once the next time, and not only after a while.
+/// The output of a log, whose file others may cut, remove or move, and whose process may die.
+///
+/// One implementation maps a file; tests have others, which fail on purpose. What a method does by default is right for
+/// an output that is in no danger.
+pub(crate) trait LogOutput: Output + Sized {
+    /// Looks whether what was written is still there, and mends what can be mended. What failed before is tried again
+    /// at once the next time, and not only after a while.
     fn check(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Whether everything that was ever committed is gone, as far as a call before has noticed.
-    /// Then nothing can be written before `reopen` has worked.
+    /// Whether all that was ever committed is gone, as far as a call before has noticed. Then nothing can be written
+    /// here any more.
     fn is_removed(&self) -> bool {
         false
     }
 
-    /// Begins a new segment in place of the one that is gone. Returns its salt.
-    fn reopen(&mut self) -> io::Result<u32> {
-        Err(io::ErrorKind::Unsupported.into())
+    /// Makes the next segment if this one is removed, or if another file, or none, has its name now. Returns it with
+    /// its salt; `None` if this one still has its name.
+    fn make_next(&mut self) -> io::Result<Option<(Self, u32)>> {
+        Ok(None)
     }
 
-    /// Makes the next segment, where another file, or none, has the name of this one now; with its salt.
-    /// `None` where it still has its name.
-    fn begin_next(&mut self) -> io::Result<Option<(Self, u32)>>
-    where
-        Self: Sized,
-    {
-        Ok(None)
+    /// Takes back what was appended and not committed, if that is possible, also after an `append` that ended in the
+    /// middle.
+    fn rewind(&mut self) {}
+
+    /// Says in the header where a dump mark is going to be, for readers that look for the last one: to be called before
+    /// it is committed. If that fails, to be called with the one before.
+    fn set_next_dump(&mut self, offset: u64) {
+        let _ = offset;
+    }
+
+    /// Says in the header where the last dump mark is: to be called when it has been committed.
+    fn set_last_dump(&mut self, offset: u64) {
+        let _ = offset;
     }
 
     /// The number by which rings name the segment: see `ring::storage::LogMark`.
@@ -100,16 +106,6 @@ pub(crate) trait Output {
     fn log_file(&self) -> Option<LogFile> {
         None
     }
-
-    /// Takes back what was appended and not committed, where that is possible, also when an `append`
-    /// ended in the middle.
-    fn rewind(&mut self) {}
-
-    /// How many bytes were appended, the header page included.
-    fn len(&self) -> u64;
-
-    /// Ends the segment: nothing is appended any more.
-    fn close(&mut self) -> io::Result<()>;
 }
 
 impl Output for Vec<u8> {

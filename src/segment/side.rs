@@ -1,22 +1,23 @@
 //! The side file: critical records that their threads write themselves, because the consumer did
 //! not answer in time.
 //!
-//! It is an ordinary segment, made when it is first needed, of one thread for each record, and
-//! written by a consumer of its own in the thread that calls. Most of its records are, or come to
-//! be, in the log too: the consumer may only have been late. Readers of the log hand each out once
-//! (`docs/format.md`, "Side files").
+//! In: a whole record, its thread, and the log that it belongs to. Out: a segment beside the log, made when it is first
+//! needed, of one thread for each record. It knows nothing of the consumer, nor of rings.
+//!
+//! Most of its records are, or come to be, in the log too: the consumer may only have been late. Readers of the log hand
+//! each out once (`docs/format.md`, "Side files").
+
+use std::io;
 
 use crate::clock::discipline::Discipline;
-use crate::consumer::Consumer;
-use crate::format::frame::Clock;
+use crate::clock::lines::Lines;
+use crate::clock::{Observation, TickSource};
 use crate::process::thread_info::ThreadInfo;
+use crate::ring::consumer::records;
+use crate::ring::record::Record;
 use crate::segment::plain::PlainFile;
-use crate::segment::writer::frames;
+use crate::segment::writer::SegmentWriter;
 use crate::segment::{LogFile, Output};
-use crate::shared::Shared;
-use crate::shared::policy::{Overflow, Policies};
-use crate::sync::Arc;
-use crate::sync::atomic::Ordering;
 use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
 
 /// How long a side file may become. Readers hold it in memory.
@@ -31,54 +32,60 @@ enum State {
     /// It was not needed so far.
     #[default]
     None,
-    /// The file, and how many of the log's clock frames it has.
-    Open(Box<Consumer<PlainFile>>, u64),
+    Open(Box<OpenFile>),
     /// The logger has ended. (A call that is late must not begin the file anew.)
     Ended,
 }
 
+/// The log that a side file belongs to.
+pub(crate) struct Log<'a> {
+    pub(crate) file: &'a LogFile,
+    pub(crate) clock: TickSource,
+    /// How ticks become time in the log.
+    pub(crate) lines: &'a Lines,
+    /// What the clocks showed when the logger was made.
+    pub(crate) started: Observation,
+}
+
 impl SideFile {
-    /// Writes a record, and counts it; false if that is impossible.
+    /// Writes a record, which must be as a call path commits it, and brings it to the disk if `synced`. Returns false
+    /// if it could not be written. Otherwise `count` is called with what became of bringing it to the disk, before
+    /// anybody else can write or close the file.
     pub(crate) fn write(
         &self,
         record: &[u64],
         thread: &ThreadInfo,
-        log: &LogFile,
-        shared: &Shared,
+        log: &Log<'_>,
         synced: bool,
+        count: impl FnOnce(io::Result<()>),
     ) -> bool {
         let mut state = self.lock();
         if let State::None = *state
-            && let Some((consumer, lines)) = open(log, shared)
+            && let Ok(file) = OpenFile::create(log)
         {
-            *state = State::Open(Box::new(consumer), lines);
+            *state = State::Open(Box::new(file));
         }
-        let State::Open(consumer, lines) = &mut *state else { return false };
-        shared.lines.since(lines).for_each(|line| consumer.follow(line));
-        if consumer.output.belong_to(log).is_err() || !consumer.write_alone(record, thread) {
+        let State::Open(file) = &mut *state else { return false };
+        if file.write(record, thread, log).is_err() {
             return false;
         }
-        // Under the lock, so that the counts are final once the file is closed.
-        shared.counters.rescued.increment();
-        if synced && consumer.output.sync().is_err() {
-            shared.counters.sync_errors.increment();
-        }
+        count(if synced { file.writer.output().sync() } else { Ok(()) });
         true
     }
 
     /// The log goes on in another file, or begins: from now on the side file, if there is one, is
     /// that one's.
     pub(crate) fn belong_to(&self, log: &LogFile) {
-        if let State::Open(consumer, _) = &mut *self.lock() {
-            // Where it fails, the next record tries it again.
-            let _ = consumer.output.belong_to(log);
+        if let State::Open(file) = &mut *self.lock() {
+            // If it fails, the next record tries it again.
+            let _ = file.writer.output_mut().belong_to(log);
         }
     }
 
     /// Ends the file, if there is one. Nothing is written to it any more.
     pub(crate) fn close(&self) {
-        if let State::Open(mut consumer, _) = std::mem::replace(&mut *self.lock(), State::Ended) {
-            consumer.close();
+        if let State::Open(mut file) = std::mem::replace(&mut *self.lock(), State::Ended) {
+            file.close();
         }
     }
 
@@ -88,55 +95,82 @@ impl SideFile {
     }
 }
 
-/// Makes the file; returns also how many of the log's clock frames it has.
-fn open(log: &LogFile, shared: &Shared) -> Option<(Consumer<PlainFile>, u64)> {
-    let clock = shared.clock;
-    let output = PlainFile::create(log, clock.source(), MAX_BYTES).ok()?;
-    let own = Shared::new(clock, Policies::new(Overflow::DropNewest), 0);
-    // What it makes of the clocks counts only where the log's own clock frames are not to be had: over
-    // so long a time that the rate is exact.
-    let mut discipline = Discipline::new(clock, shared.started, clock.observe());
-    let mut known = 0;
-    let mut lines = shared.lines.since(&mut known);
-    lines.next().into_iter().for_each(|line| discipline.set_line(line));
-    let salt = output.salt();
-    let mut consumer = Consumer::new(Arc::new(own), discipline, output, salt);
-    lines.for_each(|line| consumer.follow(line));
-    Some((consumer, known))
+/// A side file that is there.
+struct OpenFile {
+    writer: SegmentWriter<PlainFile>,
+    clock: TickSource,
+    /// How many of the log's clock frames it has, or was too late for.
+    known_lines: u64,
 }
 
-impl<O: Output> Consumer<O> {
-    /// From now on, ticks become time as another consumer has found.
-    fn follow(&mut self, line: Clock) {
-        self.discipline.set_line(line);
-        frames::put_clock(&mut self.staging, &line);
+impl OpenFile {
+    fn create(log: &Log<'_>) -> io::Result<Self> {
+        let output = PlainFile::create(log.file, log.clock.source(), MAX_BYTES)?;
+        let salt = output.salt();
+        let mut file =
+            Self { writer: SegmentWriter::new(output, salt), clock: log.clock, known_lines: 0 };
+        file.put_lines(log);
+        if file.writer.staged_bytes() == 0 {
+            // The log's own clock frames are not to be had. Since the logger was made there was time enough for an
+            // exact rate.
+            let clock = log.clock;
+            file.writer.clock(&Discipline::new(clock, log.started, clock.observe()).line());
+        }
+        Ok(file)
     }
 
-    /// Writes one record of a thread; says whether that worked.
-    fn write_alone(&mut self, record: &[u64], thread: &ThreadInfo) -> bool {
-        let Some(mut producer) = self.shared.make_producer(2 * record.len(), thread.clone()) else {
-            return false;
-        };
-        let Ok(mut slot) = producer.ring.reserve(record.len()) else { return false };
-        let to = slot.as_mut_ptr();
-        // SAFETY: the slot has as many words as the record, and is not Rust memory that the record
-        // might overlap.
-        unsafe { to.copy_from_nonoverlapping(record.as_ptr(), record.len()) };
-        // SAFETY: the record is whole: its thread made it for a ring.
-        unsafe { slot.publish() };
-        let state = producer.state.clone();
-        drop(producer);
-        self.sweep();
-        // Acquire: as in `Producer::flush`; this thread is the consumer, too.
-        state.failures.load(Ordering::Acquire) == 0
+    /// Stages the log's clock frames that the file has not.
+    fn put_lines(&mut self, log: &Log<'_>) {
+        log.lines.since(&mut self.known_lines).for_each(|line| self.writer.clock(&line));
+    }
+
+    /// Writes a record.
+    fn write(&mut self, record: &[u64], thread: &ThreadInfo, log: &Log<'_>) -> io::Result<()> {
+        self.put_lines(log);
+        self.writer.output_mut().belong_to(log.file)?;
+        let now = self.clock.begin_sweep();
+        let mut thread = self.writer.add_thread(thread.clone());
+        for record in records(record) {
+            // SAFETY: the record is whole: its thread made it for a ring.
+            let record = unsafe { Record::new(record) };
+            self.writer.put(record, &mut thread);
+        }
+        if thread.records() > 0 {
+            self.writer.end_thread(&mut thread);
+        }
+        self.writer.end_sweep(now);
+        self.commit()?;
+        self.writer.settle(&mut thread);
+        Ok(())
+    }
+
+    /// Commits what is staged. If that fails, nobody is told here: the record is where it was, or its call counts it.
+    fn commit(&mut self) -> io::Result<()> {
+        self.writer.commit(|_| ()).inspect_err(|_| self.writer.restage())
+    }
+
+    fn close(&mut self) {
+        // What fails is tried once more.
+        for _ in 0..2 {
+            if self.commit().is_err() {
+                continue;
+            }
+            self.writer.end(self.clock.now());
+            if self.commit().is_ok() {
+                break;
+            }
+        }
+        // Nobody is left to be told.
+        let _ = self.writer.output_mut().close();
     }
 }
 
 #[cfg(all(test, not(kymo_loom)))]
 mod tests {
     use super::*;
-    use crate::clock::{self, TickSource};
+    use crate::clock;
     use crate::ring::filler;
+    use crate::segment::LogOutput;
     use crate::segment::mapped::MappedFile;
 
     #[test]
@@ -144,11 +178,12 @@ mod tests {
         let path = std::env::temp_dir().join(format!("kymo-side-{}.kymo", std::process::id()));
         let clock = TickSource::new(clock::Clock::Monotonic);
         let output = MappedFile::create(&path, true, clock.source(), 4 << 20, None).unwrap();
-        let log = output.log_file().unwrap();
-        let shared = Shared::new(clock, Policies::new(Overflow::DropNewest), 512);
+        let file = output.log_file().unwrap();
+        let (lines, started) = (Lines::default(), clock.observe());
+        let log = Log { file: &file, clock, lines: &lines, started };
         let side = SideFile::default();
-        let write = || side.write(&[filler(2), 0], &ThreadInfo::default(), &log, &shared, false);
-        // A filler, which no consumer hands on: the file is made all the same.
+        let write = || side.write(&[filler(2), 0], &ThreadInfo::default(), &log, false, |_| ());
+        // A filler, which is no record: the file is made all the same.
         assert!(write());
         side.close();
         let rescue = path.with_extension("kymo.rescue");

@@ -25,7 +25,7 @@ use crate::process::inside::Locked;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::LogFile;
 use crate::segment::crash_proof::CrashProof;
-use crate::segment::side::SideFile;
+use crate::segment::side::{self, SideFile};
 use crate::shared::control::Control;
 use crate::shared::dump_request::DumpRequest;
 use crate::shared::emergency::Emergency;
@@ -129,8 +129,15 @@ impl Shared {
 
     /// Writes a record into the side file; returns false if that is impossible.
     pub(crate) fn rescue(&self, record: &[u64], thread: &ThreadInfo, synced: bool) -> bool {
-        let Some(log) = self.log().clone() else { return false };
-        self.side.write(record, thread, &log, self, synced)
+        let Some(file) = self.log().clone() else { return false };
+        let (clock, lines, started) = (self.clock, &self.lines, self.started);
+        let log = side::Log { file: &file, clock, lines, started };
+        self.side.write(record, thread, &log, synced, |sync| {
+            self.counters.rescued.increment();
+            if sync.is_err() {
+                self.counters.sync_errors.increment();
+            }
+        })
     }
 
     fn log(&self) -> Locked<MutexGuard<'_, Option<Arc<LogFile>>>> {

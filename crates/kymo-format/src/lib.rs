@@ -9,6 +9,7 @@ pub mod frame;
 pub mod header;
 pub mod index;
 pub mod level;
+pub mod payload;
 pub mod types;
 pub mod varint;
 

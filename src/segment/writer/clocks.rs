@@ -12,7 +12,7 @@ use std::ops::Range;
 use crate::format::frame::Clock;
 
 /// How many clock frames count for a record.
-const IN_FORCE: usize = 4;
+pub(super) const IN_FORCE: usize = 4;
 
 /// How many are remembered: an hour's. Older records get the time that the oldest of them gives.
 const MAX_LINES: usize = 3_600;
@@ -78,6 +78,25 @@ impl Clocks {
         let line = *self.lines.get(index)?;
         self.end = index + 1;
         Some(line)
+    }
+
+    pub(crate) fn line(&self, index: usize) -> Option<&Clock> {
+        self.lines.get(index)
+    }
+
+    /// How many frames are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// The index past the frame that holds for what was logged at `ticks`: of the next one to come into force.
+    pub(crate) fn next_line(&self, ticks: u64) -> usize {
+        self.lines.iter().rposition(|line| line.holds_at(ticks)).map_or(1, |last| last + 1)
+    }
+
+    /// The time of `ticks`.
+    pub(crate) fn time_of(&self, ticks: u64) -> i64 {
+        self.line(self.next_line(ticks) - 1).map_or(0, |line| line.time_of(ticks))
     }
 
     /// Those that count behind all of them.

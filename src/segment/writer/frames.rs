@@ -1,23 +1,19 @@
-//! The frames other than call sites and records.
+//! Small frames: clocks, threads, marks and ends.
+//!
+//! In: values. Out: whole frames in the staging buffer. What has been written before is known to the callers; only the
+//! clock frames remember it themselves.
 
 use std::ops::Range;
 
 use crate::drop_reason::DropReason;
 use crate::format::dump::Dump;
-use crate::format::frame::{Clock, ClockSet, Kind, put_str};
-use crate::format::varint;
+use crate::format::frame::{Clock, ClockSet, Kind};
+use crate::format::payload;
+use crate::level::Level;
 use crate::process::thread_info::ThreadInfo;
-use crate::segment::drop_counts::DropCounts;
+use crate::segment::writer::Totals;
 use crate::segment::writer::dictionary::clip;
 use crate::segment::writer::staging::Staging;
-
-/// The totals of a segment.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Totals {
-    pub(crate) written: u64,
-    pub(crate) dropped: u64,
-    pub(crate) cut: u64,
-}
 
 pub(crate) fn put_clock(staging: &mut Staging, clock: &Clock) {
     let needed = staging.clocks.needed_before(clock);
@@ -41,90 +37,45 @@ pub(crate) fn put_clock_set(staging: &mut Staging, set: &ClockSet) {
 }
 
 pub(crate) fn put_watermark(staging: &mut Staging, ticks: u64) {
-    staging.frame(Kind::Watermark, |payload| payload.extend_from_slice(&ticks.to_le_bytes()));
+    staging.frame(Kind::Watermark, |out| payload::put_watermark(out, ticks));
 }
 
 pub(crate) fn put_thread(staging: &mut Staging, number: u64, thread: &ThreadInfo) {
-    staging.frame(Kind::Thread, |payload| {
-        varint::put(payload, number);
-        varint::put(payload, thread.os_id);
-        put_str(payload, clip(&thread.name));
-    });
+    let ThreadInfo { name, os_id } = thread;
+    staging.frame(Kind::Thread, |out| payload::put_thread(out, number, *os_id, clip(name)));
 }
 
 pub(crate) fn put_drops(
     staging: &mut Staging,
     thread: u64,
     range: (u64, u64),
-    counts: &DropCounts,
+    counts: impl Iterator<Item = (DropReason, Option<Level>, u64)> + Clone,
 ) {
-    staging.frame(Kind::Drops, |payload| {
-        varint::put(payload, thread);
-        payload.extend_from_slice(&range.0.to_le_bytes());
-        payload.extend_from_slice(&range.1.to_le_bytes());
-        varint::put(payload, counts.iter().count() as u64);
-        for (reason, level, count) in counts.iter() {
-            payload.push(reason.code());
-            payload.push(level as u8);
-            varint::put(payload, count);
-        }
-    });
-}
-
-/// The same of records for one reason, of whose levels nothing is known.
-pub(crate) fn put_drops_of_unknown_level(
-    staging: &mut Staging,
-    thread: u64,
-    range: (u64, u64),
-    reason: DropReason,
-    count: u64,
-) {
-    staging.frame(Kind::Drops, |payload| {
-        varint::put(payload, thread);
-        payload.extend_from_slice(&range.0.to_le_bytes());
-        payload.extend_from_slice(&range.1.to_le_bytes());
-        varint::put(payload, 1);
-        payload.extend([reason.code(), 0]);
-        varint::put(payload, count);
-    });
+    staging.frame(Kind::Drops, |out| payload::put_drops(out, thread, range, counts));
 }
 
 pub(crate) fn put_thread_end(staging: &mut Staging, thread: u64, written: u64, dropped: u64) {
-    staging.frame(Kind::ThreadEnd, |payload| {
-        for value in [thread, written, dropped] {
-            varint::put(payload, value);
-        }
-    });
+    let put = |out: &mut Vec<u8>| payload::put_thread_end(out, thread, written, dropped);
+    staging.frame(Kind::ThreadEnd, put);
 }
 
-/// What a dump wrote of a thread begins.
+/// A part of a dump begins.
 pub(crate) fn put_dump(staging: &mut Staging, dump: &Dump) {
-    staging.frame(Kind::Dump, |payload| dump.put(payload));
+    staging.frame(Kind::Dump, |out| dump.put(out));
 }
 
-/// It ends.
+/// A part of a dump ends.
 pub(crate) fn put_dump_end(staging: &mut Staging, thread: u64, records: u64) {
-    staging.frame(Kind::DumpEnd, |payload| {
-        varint::put(payload, thread);
-        varint::put(payload, records);
-    });
+    staging.frame(Kind::DumpEnd, |out| payload::put_dump_end(out, thread, records));
 }
 
-/// A signal of which the process is going to die, and the operating system's number of the thread
-/// that received it.
-pub(crate) fn put_signal(staging: &mut Staging, thread: u64, signal: u8, ticks: u64) {
-    staging.frame(Kind::Signal, |payload| {
-        varint::put(payload, thread);
-        payload.push(signal);
-        payload.extend_from_slice(&ticks.to_le_bytes());
-    });
+/// A signal of which the process is going to die. `os_id` is the operating system's number of the thread that
+/// received it.
+pub(crate) fn put_signal(staging: &mut Staging, os_id: u64, signal: u8, ticks: u64) {
+    staging.frame(Kind::Signal, |out| payload::put_signal(out, os_id, signal, ticks));
 }
 
 pub(crate) fn put_end(staging: &mut Staging, totals: Totals, ticks: u64) {
-    staging.frame(Kind::End, |payload| {
-        for value in [totals.written, totals.dropped, totals.cut] {
-            varint::put(payload, value);
-        }
-        payload.extend_from_slice(&ticks.to_le_bytes());
-    });
+    let Totals { written, dropped, cut } = totals;
+    staging.frame(Kind::End, |out| payload::put_end(out, written, dropped, cut, ticks));
 }

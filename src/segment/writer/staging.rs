@@ -32,6 +32,11 @@ impl Staging {
         self.salt
     }
 
+    /// What comes now belongs to another segment. (The clock frames that count are that one's too.)
+    pub(crate) fn begin_segment(&mut self, salt: u32) {
+        (self.salt, self.len) = (salt, 0);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

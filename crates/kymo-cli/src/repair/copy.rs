@@ -11,6 +11,10 @@
 //!
 //! Left out are watermarks that go back, indexes (the offsets in them would be wrong) and frames of
 //! unknown kinds.
+//!
+//! This is not the logger's writer of segments. That one makes frames of records as they are in rings, of call sites
+//! that are constants of its program, and of counts that it keeps itself. Here, frames of another program come in, and
+//! whole frames go out; what both share (frames and their payloads) is in `kymo-format`.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -20,19 +24,13 @@ use std::path::Path;
 use kymo_format::dump::Dump;
 use kymo_format::frame::{self, Clock, Kind};
 use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET};
-use kymo_format::{HEADER_BYTES, VERSION, varint};
+use kymo_format::{HEADER_BYTES, VERSION, payload, varint};
 use kymo_reader::DropReason;
 use kymo_reader::{Gap, ThreadEnd, Totals};
 
 use crate::input::Input;
 use crate::progress::Progress;
 use crate::walk::{self, BlockHead, Frame, Readable, Visit, walk};
-
-/// The code of the reason "damaged in the file, which was repaired".
-const DAMAGED: u8 = DropReason::Damaged.code();
-
-/// The code of a level that is not known.
-const UNKNOWN_LEVEL: u8 = 0;
 
 /// Nanoseconds in a tick, times 2^32, of a clock that nobody knows.
 const NANOSECONDS: u64 = 1 << 32;
@@ -121,21 +119,18 @@ impl<W: Write + Seek> Copy<W> {
         let mut dropped = 0_u64;
         for number in self.threads.keys().copied().collect::<Vec<_>>() {
             self.mark_missing(number, self.latest)?;
-            let thread = &self.threads[&number];
-            let totals = [number, thread.written, thread.dropped];
-            dropped = dropped.saturating_add(thread.dropped);
-            if thread.written > 0 || thread.dropped > 0 {
-                self.put(Kind::ThreadEnd as u8, |payload| {
-                    totals.into_iter().for_each(|value| varint::put(payload, value));
+            let (written, dropped_here) =
+                (self.threads[&number].written, self.threads[&number].dropped);
+            dropped = dropped.saturating_add(dropped_here);
+            if written > 0 || dropped_here > 0 {
+                self.put(Kind::ThreadEnd as u8, |out| {
+                    payload::put_thread_end(out, number, written, dropped_here);
                 })?;
             }
         }
-        let (ticks, totals) =
-            (self.closed.unwrap_or(self.latest), [self.made.records, dropped, self.cut]);
-        self.put(Kind::End as u8, |payload| {
-            totals.into_iter().for_each(|value| varint::put(payload, value));
-            payload.extend_from_slice(&ticks.to_le_bytes());
-        })?;
+        let (records, cut, ticks) =
+            (self.made.records, self.cut, self.closed.unwrap_or(self.latest));
+        self.put(Kind::End as u8, |out| payload::put_end(out, records, dropped, cut, ticks))?;
         self.out.seek(SeekFrom::Start(COMMITTED_OFFSET as u64))?;
         self.out.write_all(&self.bytes.to_le_bytes())?;
         self.out.seek(SeekFrom::Start(LAST_DUMP_OFFSET as u64))?;
@@ -164,7 +159,7 @@ impl<W: Write + Seek> Copy<W> {
         }
         self.watermark = ticks;
         self.latest = self.latest.max(ticks);
-        self.put(Kind::Watermark as u8, |payload| payload.extend_from_slice(&ticks.to_le_bytes()))
+        self.put(Kind::Watermark as u8, |out| payload::put_watermark(out, ticks))
     }
 
     /// Writes a clock frame and the thread's name, if missing, before a frame of about these ticks.
@@ -184,11 +179,7 @@ impl<W: Write + Seek> Copy<W> {
         let thread = self.threads.entry(number).or_default();
         if !std::mem::replace(&mut thread.named, true) {
             let name = if self.unknown == Some(number) { "(unknown)" } else { "" };
-            self.put(Kind::Thread as u8, |payload| {
-                varint::put(payload, number);
-                varint::put(payload, 0);
-                frame::put_str(payload, name);
-            })?;
+            self.put(Kind::Thread as u8, |out| payload::put_thread(out, number, 0, name))?;
         }
         Ok(())
     }
@@ -204,14 +195,8 @@ impl<W: Write + Seek> Copy<W> {
         let first = thread.last.unwrap_or(until);
         self.made.damaged = self.made.damaged.saturating_add(count);
         self.prepare(number, first)?;
-        self.put(Kind::Drops as u8, |payload| {
-            varint::put(payload, number);
-            payload.extend_from_slice(&first.to_le_bytes());
-            payload.extend_from_slice(&until.to_le_bytes());
-            varint::put(payload, 1);
-            payload.extend_from_slice(&[DAMAGED, UNKNOWN_LEVEL]);
-            varint::put(payload, count);
-        })
+        let counts = std::iter::once((DropReason::Damaged, None, count));
+        self.put(Kind::Drops as u8, |out| payload::put_drops(out, number, (first, until), counts))
     }
 
     /// Notes that records are missing of which only the totals of the file know.
@@ -283,13 +268,11 @@ impl<W: Write + Seek> Visit for Copy<W> {
         let end = readable.until.map_or(body.len(), |until| {
             usize::try_from(until - frame.payload_offset()).unwrap_or(body.len()).min(body.len())
         });
-        self.put(kind as u8, |payload| {
-            varint::put(payload, head.thread);
-            varint::put(payload, first);
-            payload.extend_from_slice(&head.base.to_le_bytes());
-            payload.extend_from_slice(&body[head.bytes.min(end)..end]);
+        self.put(kind as u8, |out| {
+            payload::put_block_head(out, head.thread, first, head.base);
+            out.extend_from_slice(&body[head.bytes.min(end)..end]);
             if watermark.is_some() {
-                payload.extend_from_slice(tail);
+                out.extend_from_slice(tail);
             }
         })
     }

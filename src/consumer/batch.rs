@@ -1,0 +1,102 @@
+//! One batch: the records that a sweep takes from the rings of one thread.
+//!
+//! In: runs of words of the rings. Out: calls of the segment's writer, and in the [`Sweep`] how far the batch went. It
+//! does not give words back to the rings: the batch is not committed yet.
+
+use crate::consumer::followed::{Merge, Next};
+use crate::consumer::sweep::Sweep;
+use crate::ring::consumer::records;
+use crate::ring::record::Record;
+use crate::segment::Output;
+use crate::segment::drop_counts::DropCounts;
+use crate::segment::writer::{SegmentWriter, ThreadInSegment};
+
+/// How much of one ring a sweep takes, in words: so much, or a single record. Bounded, so that a
+/// thread that floods its ring does not starve the others. (The models have a record in each batch,
+/// and the unit tests a few, to see what is left of rings.)
+const BATCH_WORDS: usize = match () {
+    () if cfg!(kymo_loom) => 1,
+    () if cfg!(test) => 16,
+    () => 8 << 10,
+};
+
+/// What a batch left in the rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leftover {
+    Nothing,
+    /// More records, all of them newer than this.
+    NewerThan(u64),
+    /// Records that were committed after the sweep began, and are to be taken by the next one.
+    Held,
+}
+
+/// What [`Lane::drain`](super::lane::Lane::drain) needs of its lane while it reads the rings.
+pub(crate) struct Batch<'a, O> {
+    pub(crate) writer: &'a mut SegmentWriter<O>,
+    pub(crate) thread: &'a mut ThreadInSegment,
+    pub(crate) sweep: &'a mut Sweep,
+    /// To be written before the first record of the overwriting ring.
+    pub(crate) mark: Option<LossMark>,
+}
+
+/// Drops that the consumer itself counted, to be marked.
+pub(crate) struct LossMark {
+    pub(crate) counts: DropCounts,
+    /// The ticks of the first and of the last of them.
+    pub(crate) range: (u64, u64),
+}
+
+impl<O: Output> Batch<'_, O> {
+    /// What is left if that is nothing (`all`), or what did not fit into the batch.
+    pub(crate) fn leftover(&self, all: bool) -> Leftover {
+        if all { Leftover::Nothing } else { Leftover::NewerThan(self.thread.last_staged_ticks()) }
+    }
+
+    /// Takes records of both rings until the batch is full; returns what it left.
+    pub(crate) fn take_both(&mut self, mut merge: Merge<'_>) -> Leftover {
+        loop {
+            let (words, followed_words) = merge.passed();
+            (self.sweep.words, self.sweep.followed_words) = (words, followed_words);
+            let is_full = words + followed_words >= BATCH_WORDS;
+            let record = match merge.next() {
+                Next::Nothing => return Leftover::Nothing,
+                Next::Held => return Leftover::Held,
+                Next::Waiting => return self.leftover(false),
+                Next::Ordinary(_) | Next::Followed(_) if is_full => return self.leftover(false),
+                Next::Ordinary(record) => record,
+                Next::Followed(record) => {
+                    self.put_mark();
+                    self.sweep.other_records += 1;
+                    record
+                }
+            };
+            // SAFETY: as in `take`.
+            let record = unsafe { Record::new(record) };
+            self.writer.put(record, self.thread);
+        }
+    }
+
+    fn put_mark(&mut self) {
+        let Some(LossMark { counts, range }) = self.mark.take() else { return };
+        self.writer.drops(self.thread, range, &counts);
+        self.sweep.has_mark = true;
+    }
+
+    /// Takes records until the batch is full; returns whether it took all.
+    pub(crate) fn take(&mut self, run: &[u64]) -> bool {
+        let before = self.sweep.words;
+        let mut records = records(run);
+        while self.sweep.words < BATCH_WORDS {
+            let Some(record) = records.next() else {
+                self.sweep.words = before + run.len();
+                return true;
+            };
+            // SAFETY: the ring hands out what the call paths committed. Users are told to flush before
+            // they unload code that logs.
+            let record = unsafe { Record::new(record) };
+            self.writer.put(record, self.thread);
+            self.sweep.words = before + run.len() - records.rest().len();
+        }
+        records.rest().is_empty()
+    }
+}

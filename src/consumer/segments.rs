@@ -1,0 +1,167 @@
+//! Going on in another segment: the file was removed, or another program has moved it and asked for a new one.
+//!
+//! In: why. Out: a segment that has nothing yet, and the threads' accounts as they are to be in it.
+//!
+//! A file that was *removed* takes with it what was written to it. Nobody can read it, so its records become dropped
+//! ones, and the new segment has marks for all that was dropped in either. What it says is true of all that was logged
+//! since the start.
+//!
+//! A file that was *moved* is kept by others. It gets the ends of its threads, its index and its end, and is cut to its
+//! length. What it has is kept apart, for statistics and the report: the accounts in the new segment begin with nothing.
+//!
+//! 1. The new file is made at the path. If that fails, the old one goes on.
+//! 2. A moved one is ended. If that fails (its disk is full), it has all that was committed, and no end.
+//! 3. What has not been written, and drops that have not been marked, go to the new one.
+
+use std::io;
+
+use crate::consumer::Consumer;
+use crate::consumer::lane::Lane;
+use crate::drop_reason::DropReason;
+use crate::process::thread_info::ThreadInfo;
+use crate::segment::drop_counts::DropCounts;
+use crate::segment::writer::{SegmentWriter, Totals, join};
+use crate::segment::{LogOutput, Output};
+
+/// Why a segment begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// The file of the one before is gone, and all that it had is lost.
+    Removed,
+    /// The file of the one before has another name now, and is to be ended.
+    Moved,
+}
+
+/// The segment, as far as the consumer knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SegmentState {
+    /// It is there.
+    Begun,
+    /// It was removed, and there is no other yet.
+    Removed,
+    /// There is another, whose first frames have not been written yet.
+    Renewed,
+}
+
+/// What the segments before this one have.
+#[derive(Debug, Default)]
+pub(super) struct Earlier {
+    pub(super) totals: Totals,
+    /// Of kymo's own records, which `totals` includes.
+    pub(super) own: Totals,
+    /// How many records failures of the output had cost, by the marks in them.
+    pub(super) lost: u64,
+}
+
+impl<O: LogOutput> Consumer<O> {
+    /// Goes on in a new segment, if there is a reason to; says whether. To be called between sweeps.
+    pub(super) fn begin(&mut self, why: Begin) -> io::Result<bool> {
+        let Some((output, salt)) = self.writer.output_mut().make_next()? else { return Ok(false) };
+        if why == Begin::Moved {
+            self.end_moved();
+        }
+        let mut old = self.writer.begin(output, salt);
+        let lost = self.lost();
+        if why == Begin::Moved {
+            if let Err(error) = old.close() {
+                self.error.get_or_insert(error);
+            }
+            self.keep_apart();
+            self.failing = false;
+        }
+        if self.ended.has_drops() {
+            self.ended.number = self.writer.next_number();
+        }
+        for lane in &mut self.lanes {
+            lane.begin_segment(self.writer.next_number());
+        }
+        self.earlier.lost += lost - self.lost();
+        (self.segment, self.released_bytes) = (SegmentState::Renewed, self.writer.output().len());
+        self.shared.set_log(self.writer.output().log_file());
+        self.ended.put(&mut self.writer);
+        Ok(true)
+    }
+
+    /// Begins a segment in place of one that was removed, if that is possible now.
+    pub(super) fn replace_removed(&mut self) {
+        if self.segment == SegmentState::Removed
+            && let Err(error) = self.begin(Begin::Removed)
+        {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    /// Ends the segment that was moved, if that is possible.
+    fn end_moved(&mut self) {
+        for lane in self.lanes.iter_mut().filter(|lane| !lane.in_segment.is_ended()) {
+            let Totals { written, dropped, .. } = lane.in_segment.totals();
+            if written + dropped > 0 {
+                self.writer.end_thread(&mut lane.in_segment);
+            }
+        }
+        if self.write(0..0) {
+            self.append_end();
+        }
+    }
+
+    /// What the segment that was moved has is in the log, and in no account from now on.
+    fn keep_apart(&mut self) {
+        self.earlier.totals.add(self.ended.totals());
+        for lane in &self.lanes {
+            let totals = lane.in_segment.totals();
+            self.earlier.totals.add(totals);
+            if lane.state.is_own {
+                self.earlier.own.add(totals);
+            }
+        }
+        self.ended = EndedThreads::default();
+    }
+}
+
+/// The account of all threads that have ended: one for all of them, because there may be millions.
+#[derive(Debug, Default)]
+pub(super) struct EndedThreads {
+    pub(super) written: [u64; 5],
+    pub(super) drops: DropCounts,
+    cut: u64,
+    /// The ticks of the first and of the last of them all.
+    range: Option<(u64, u64)>,
+    /// The number under which a segment has it that began after they had ended.
+    number: u64,
+}
+
+impl EndedThreads {
+    /// Takes over the account of a thread.
+    pub(super) fn add(&mut self, lane: &Lane) {
+        for (sum, count) in self.written.iter_mut().zip(lane.in_segment.written()) {
+            *sum += count;
+        }
+        self.drops = self.drops.plus(&lane.drops());
+        self.cut += lane.in_segment.totals().cut;
+        self.range = join(self.range, lane.range());
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let Self { written, drops, cut, .. } = self;
+        Totals { written: written.iter().sum(), dropped: drops.total(), cut: *cut }
+    }
+
+    fn has_drops(&self) -> bool {
+        self.drops.total() > 0
+    }
+
+    /// What was written is gone.
+    pub(super) fn lose_segment(&mut self) {
+        self.drops.add_all(DropReason::FileRemoved, std::mem::take(&mut self.written));
+        self.cut = 0;
+    }
+
+    /// Stages what was dropped, as of one thread that has ended.
+    pub(super) fn put<O: Output>(&self, writer: &mut SegmentWriter<O>) {
+        if self.has_drops() {
+            let name = "threads that ended before".to_owned();
+            let range = self.range.unwrap_or_default();
+            writer.ended_before(self.number, ThreadInfo { name, os_id: 0 }, range, &self.drops);
+        }
+    }
+}
