@@ -28,8 +28,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("process/statics.rs", "shared", "names the types of statics"),
     ("process/statics.rs", "crash", "names the types of statics"),
     ("process/statics.rs", "thread", "names the type of a static"),
-    ("segment/side.rs", "shared", "the side file still has a consumer of its own"),
-    ("segment/side.rs", "consumer", "the side file still has a consumer of its own"),
 ];
 
 /// What an import names that is no folder.
