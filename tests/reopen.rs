@@ -7,9 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use kymo::{Level, Logger, Overflow, info};
-use kymo_reader::{Ending, Event, Options, Order, Report};
+use kymo::{Level, Logger, Overflow, WriteThrough, error, info};
+use kymo_reader::{Ending, Event, Files, Options, Order, Report};
 use kymo_testing::logged::Turn;
 
 struct Found {
@@ -228,4 +229,54 @@ fn a_hangup_reopens_the_log() {
     }
     numbers.extend(read(&path).numbers.into_values().flatten());
     assert_eq!(numbers, (0..logged).collect::<Vec<_>>());
+}
+
+/// Critical records that their threads had written into the side file came out twice: it went on as
+/// that of the new log, although the old one had its records, too.
+#[test]
+fn rescued_records_are_in_one_log() {
+    let _turn = Turn::take();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.kymo");
+    // So short a time that some calls write their records themselves.
+    let policy = WriteThrough::at(Level::Error).timeout(Duration::from_micros(20));
+    let logger = Logger::builder(&path).write_through(policy).start().unwrap();
+    let (stop, logged) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let number = logged.fetch_add(1, Ordering::Relaxed);
+                    error!("record {number}");
+                }
+            });
+        }
+        for index in 0..8 {
+            let (before, rescued) = (logged.load(Ordering::Relaxed), logger.stats().rescued);
+            // Where none is rescued in all this time, there is nothing to be seen, and no harm.
+            while logged.load(Ordering::Relaxed) < before + 200
+                || logger.stats().rescued == rescued
+                    && logged.load(Ordering::Relaxed) < before + 20_000
+            {
+                thread::yield_now();
+            }
+            fs::rename(&path, dir.path().join(format!("moved-{index}.kymo"))).unwrap();
+            logger.reopen().unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let report = logger.shutdown();
+    let logged = logged.into_inner();
+    assert_eq!((report.written, report.dropped), (logged, 0), "{report:?}");
+    let mut found = vec![0; logged as usize];
+    let mut files = Files::open_dir(dir.path(), || Options::new().order(Order::Time)).unwrap();
+    while let Some((_, event)) = files.next_event().unwrap() {
+        if let Event::Record(record) = event
+            && record.target() != "kymo"
+        {
+            found[record.get::<u64>("number").unwrap() as usize] += 1;
+        }
+    }
+    let wrong: Vec<_> = found.iter().enumerate().filter(|(_, times)| **times != 1).collect();
+    assert!(wrong.is_empty(), "{} rescued: {wrong:?}", report.rescued);
 }

@@ -2,9 +2,13 @@
 
 use std::io;
 
+use crate::clock::monotonic_ns;
 use crate::consumer::Consumer;
 use crate::consumer::segments::{Begin, SegmentState};
 use crate::segment::LogOutput;
+
+/// How long threads that log without a pause may delay a new segment, in nanoseconds.
+const DRAIN_NS: u64 = 500_000_000;
 
 impl<O: LogOutput> Consumer<O> {
     /// Goes on in a new file, if the old one has lost its name. To be called between sweeps.
@@ -19,12 +23,25 @@ impl<O: LogOutput> Consumer<O> {
         self.shared.reopen_request.note(result);
     }
 
+    /// Takes all that was in the rings when this was called.
+    fn drain_until_now(&mut self) {
+        let now = self.now();
+        let deadline_ns = monotonic_ns().saturating_add(DRAIN_NS);
+        while self.sweep() && self.complete <= now && monotonic_ns() < deadline_ns {}
+    }
+
     fn try_reopen(&mut self) -> io::Result<()> {
         self.check_output();
         if self.segment == SegmentState::Removed {
             // Then there is a new one anyway, as soon as that is possible.
             return Ok(());
         }
-        self.begin(Begin::Moved).map(drop)
+        let shared = self.shared.clone();
+        shared.side.part(|| {
+            // So that a record whose call waits to write it to the side file is in the old log.
+            self.drain_until_now();
+            let begun = self.begin(Begin::Moved);
+            (matches!(begun, Ok(true)), begun.map(drop))
+        })
     }
 }

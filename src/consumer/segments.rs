@@ -78,6 +78,9 @@ impl<O: LogOutput> Consumer<O> {
         self.earlier.lost += lost - self.lost();
         (self.segment, self.released_bytes) = (SegmentState::Renewed, self.writer.output().len());
         self.shared.set_log(self.writer.output().log_file());
+        if why == Begin::Removed {
+            self.shared.keep_side_file();
+        }
         self.ended.put(&mut self.writer);
         Ok(true)
     }

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::beside::Kind;
 use crate::derived;
@@ -30,10 +30,14 @@ impl PlainFile {
     /// Makes the side file of a log. What has such a name already belongs to another log, or to
     /// nobody, and stays. The file refuses to become longer than `max_bytes`.
     pub(crate) fn create(log: &LogFile, clock: ClockSource, max_bytes: u64) -> io::Result<Self> {
-        let file = create_locked(&log.path_now())?;
+        let (file, path) = create_locked(&log.path_now())?;
         let header = Header { side_of: log.id, ..open::header(clock) };
         let this = Self { file: Private::new(file), header, len: HEADER_BYTES as u64, max_bytes };
-        this.write_header()?;
+        if let Err(error) = this.write_header() {
+            // The next record tries it again: a full disk is not to be filled with names.
+            let _ = std::fs::remove_file(path);
+            return Err(error);
+        }
         Ok(this)
     }
 
@@ -86,12 +90,12 @@ impl PlainFile {
 
 /// Makes a file for the side file of the log at `log`, under the first name that is free, and locks
 /// it: a start removes one without a header that nobody has locked.
-fn create_locked(log: &Path) -> io::Result<File> {
+fn create_locked(log: &Path) -> io::Result<(File, PathBuf)> {
     for path in Kind::Rescue.paths(log).take(open::MAX_NAMES) {
         match derived::create_new(&path, 0o666) {
             // A start that came before the lock has removed it: the next name will do.
             Ok(file) if lock(&file)? != LockOutcome::Elsewhere && is_at(&file, &path)? => {
-                return Ok(file);
+                return Ok((file, path));
             }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -47,34 +47,56 @@ pub(crate) struct Log<'a> {
     pub(crate) started: Observation,
 }
 
-impl SideFile {
+/// The right to write to the side file, which belongs to one log until this is dropped.
+pub(crate) struct Writing<'a>(MutexGuard<'a, State>);
+
+impl Writing<'_> {
     /// Writes a record, which must be as a call path commits it, and brings it to the disk if `synced`. Returns false
     /// if it could not be written. Otherwise `count` is called with what became of bringing it to the disk, before
     /// anybody else can write or close the file.
     pub(crate) fn write(
-        &self,
+        mut self,
         record: &[u64],
         thread: &ThreadInfo,
         log: &Log<'_>,
         synced: bool,
         count: impl FnOnce(io::Result<()>),
     ) -> bool {
-        let mut state = self.lock();
+        let state = &mut *self.0;
         if let State::None = *state
             && let Ok(file) = OpenFile::create(log)
         {
             *state = State::Open(Box::new(file));
         }
-        let State::Open(file) = &mut *state else { return false };
+        let State::Open(file) = state else { return false };
         if file.write(record, thread, log).is_err() {
             return false;
         }
         count(if synced { file.writer.output().sync() } else { Ok(()) });
         true
     }
+}
 
-    /// The log goes on in another file, or begins: from now on the side file, if there is one, is
-    /// that one's.
+impl SideFile {
+    /// Waits for others that write, and for a log that is being changed.
+    pub(crate) fn writing(&self) -> Writing<'_> {
+        Writing(self.lock())
+    }
+
+    /// Has `change_log` bring what is in the rings to the log, and go on in another one, which it says it did. The
+    /// side file, if there is one, ends with the log that it belongs to. Calls that want to write to it wait, and find
+    /// the next log, or their record in the old one.
+    pub(crate) fn part<R>(&self, change_log: impl FnOnce() -> (bool, R)) -> R {
+        let mut state = self.lock();
+        let (changed, result) = change_log();
+        if changed && let State::Open(file) = &mut *state {
+            file.close();
+            *state = State::None;
+        }
+        result
+    }
+
+    /// The log was removed, and goes on in this file: from now on the side file, if there is one, is that one's.
     pub(crate) fn belong_to(&self, log: &LogFile) {
         if let State::Open(file) = &mut *self.lock() {
             // If it fails, the next record tries it again.
@@ -182,7 +204,8 @@ mod tests {
         let (lines, started) = (Lines::default(), clock.observe());
         let log = Log { file: &file, clock, lines: &lines, started };
         let side = SideFile::default();
-        let write = || side.write(&[filler(2), 0], &ThreadInfo::default(), &log, false, |_| ());
+        let write =
+            || side.writing().write(&[filler(2), 0], &ThreadInfo::default(), &log, false, |_| ());
         // A filler, which is no record: the file is made all the same.
         assert!(write());
         side.close();

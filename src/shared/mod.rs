@@ -106,8 +106,12 @@ impl Shared {
 
     /// Sets the file that the consumer writes, or none.
     pub(crate) fn set_log(&self, log: Option<LogFile>) {
-        let log = log.map(Arc::new);
-        self.log().clone_from(&log);
+        *self.log() = log.map(Arc::new);
+    }
+
+    /// The log was removed and goes on in another file: so does the side file.
+    pub(crate) fn keep_side_file(&self) {
+        let log = self.log().clone();
         if let Some(log) = log {
             self.side.belong_to(&log);
         }
@@ -127,12 +131,24 @@ impl Shared {
         }
     }
 
-    /// Writes a record into the side file; returns false if that is impossible.
-    pub(crate) fn rescue(&self, record: &[u64], thread: &ThreadInfo, synced: bool) -> bool {
+    /// Writes a record into the side file, if it is still needed there; false if that is impossible.
+    pub(crate) fn rescue(
+        &self,
+        record: &[u64],
+        thread: &ThreadInfo,
+        synced: bool,
+        is_needed: impl FnOnce() -> bool,
+    ) -> bool {
+        let side = self.side.writing();
+        // The consumer may have written it to a log that has been moved since: it is not to be in the side file of
+        // the next one, too.
+        if !is_needed() {
+            return true;
+        }
         let Some(file) = self.log().clone() else { return false };
         let (clock, lines, started) = (self.clock, &self.lines, self.started);
         let log = side::Log { file: &file, clock, lines, started };
-        self.side.write(record, thread, &log, synced, |sync| {
+        side.write(record, thread, &log, synced, |sync| {
             self.counters.rescued.increment();
             if sync.is_err() {
                 self.counters.sync_errors.increment();

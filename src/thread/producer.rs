@@ -222,7 +222,11 @@ impl Producer {
                 return;
             }
         }
-        let rescued = self.shared.rescue(record, &self.state.thread, policy.is_synced());
+        let is_written = room.is_ok();
+        let (shared, thread) = (self.shared.clone(), self.state.thread.clone());
+        let rescued = shared.rescue(record, &thread, policy.is_synced(), || {
+            !(is_written && self.is_drained() && self.failures() == failures)
+        });
         if let Err(reason) = room {
             let reason = if rescued { DropReason::Rescued } else { reason };
             self.drop_record(level, ticks, reason);
