@@ -5,14 +5,15 @@
 //! and `chrony` slew a clock.
 //!
 //! 1. The *rate* of the counter is the mean over all observations against the monotonic clock,
-//! which nobody sets. An interval in which the two disagree by more than a counter drifts does not
-//! count. Two such intervals that agree with each other give the new rate. 2. The rest of the error
-//! is corrected by the slope, by at most an eighth of the rate. That is more than the tenth by
-//! which Linux lets its clock be slewed. So the line follows a slewed wall clock, one interval
-//! late. 3. A *jump* is an error that neither explains: the wall clock was set, or the counter
-//! stopped while the machine slept. If the wall clock jumps forward, time jumps with it. If it
-//! jumps backward, time goes on from where it was, and the lead over the wall clock is worked off
-//! at 500 ppm. Both are reported, so that the file gets a mark.
+//!    which nobody sets. An interval in which the two disagree by more than a counter drifts does
+//!    not count. Two such intervals that agree with each other give the new rate.
+//! 2. The rest of the error is corrected by the slope, by at most an eighth of the rate. That is
+//!    more than the tenth by which Linux lets its clock be slewed. So the line follows a slewed
+//!    wall clock, one interval late.
+//! 3. A *jump* is an error that neither explains: the wall clock was set, or the counter stopped
+//!    while the machine slept. If the wall clock jumps forward, time jumps with it. If it jumps
+//!    backward, time goes on from where it was, and the lead over the wall clock is worked off at
+//!    500 ppm. Both are reported, so that the file gets a mark.
 //!
 //! INV-1: each piece begins at or after the end of the piece before it, and none falls.
 //!

@@ -98,7 +98,8 @@ pub(crate) fn counter() -> u64 {
 /// Writes the processor's counter to memory. On x86-64 it writes the two halves in which the
 /// counter comes: that saves the instruction that would join them.
 ///
-/// # Safety `to` is valid for writes, and aligned to 8.
+/// # Safety
+/// `to` is valid for writes, and aligned to 8.
 #[inline(always)]
 pub(crate) unsafe fn write_counter(to: *mut u64) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]

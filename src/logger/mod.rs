@@ -165,7 +165,8 @@ impl Logger {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// # Errors If the new file cannot be made; the logger then continues in the old one. If the
+    /// # Errors
+    /// If the new file cannot be made; the logger then continues in the old one. If the
     /// logger has ended.
     pub fn reopen(&self) -> io::Result<()> {
         if self.generation != generation() {
@@ -459,7 +460,8 @@ impl Builder {
 
 /// Drains the rings in the place of the consumer, of the type that a logger has.
 ///
-/// # Safety `consumer` is a `Consumer<MappedFile>` that no other code uses any more.
+/// # Safety
+/// `consumer` is a `Consumer<MappedFile>` that no other code uses any more.
 unsafe fn take_over_shipped(consumer: *mut (), request: Option<Request>, deadline_ns: u64) {
     // SAFETY: the caller's promise.
     let consumer = unsafe { &mut *consumer.cast::<Consumer<MappedFile>>() };

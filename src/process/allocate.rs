@@ -18,7 +18,8 @@ pub(crate) const UNIT_BYTES: u64 = 64 << 10;
 
 /// Allocates blocks for a part of the file, which grows if necessary.
 ///
-/// # Errors Those of the system. A file longer than `RLIMIT_FSIZE` would make the kernel send
+/// # Errors
+/// Those of the system. A file longer than `RLIMIT_FSIZE` would make the kernel send
 /// SIGXFSZ, which ends the process. So the limit is checked first.
 pub(crate) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     if let Some(limit) = getrlimit(Resource::Fsize).current

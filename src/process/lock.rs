@@ -21,7 +21,8 @@ pub(crate) enum LockOutcome {
 
 /// Locks a file, without waiting.
 ///
-/// # Errors Those of the system.
+/// # Errors
+/// Those of the system.
 pub(crate) fn lock(file: &File) -> io::Result<LockOutcome> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(LockOutcome::Here),
@@ -33,7 +34,8 @@ pub(crate) fn lock(file: &File) -> io::Result<LockOutcome> {
 
 /// Returns whether `path` names this file. It may have been renamed between opening and locking.
 ///
-/// # Errors Those of the system. A missing file is no error.
+/// # Errors
+/// Those of the system. A missing file is no error.
 pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let opened = file.metadata()?;
     match fs::metadata(path) {

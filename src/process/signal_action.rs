@@ -87,7 +87,8 @@ pub(crate) unsafe fn call(
 /// Sends a signal to the calling thread once more, with its details. The signal is blocked while
 /// its handler runs, so it takes effect when the handler returns.
 ///
-/// # Safety `info` is the description that the handler of `signal` got.
+/// # Safety
+/// `info` is the description that the handler of `signal` got.
 pub(crate) unsafe fn send_again(signal: c_int, info: *mut libc::siginfo_t) {
     let process = std::process::id() as c_int;
     let thread = crate::process::thread_info::os_thread_id() as c_int;
@@ -104,7 +105,8 @@ pub(crate) unsafe fn send_again(signal: c_int, info: *mut libc::siginfo_t) {
 /// Sends a signal with its details to a thread of this process; to any thread if that one has
 /// ended.
 ///
-/// # Safety `info` describes such a signal, as the kernel described it to a handler.
+/// # Safety
+/// `info` describes such a signal, as the kernel described it to a handler.
 pub(crate) unsafe fn send_to(thread: c_int, signal: c_int, info: *mut libc::siginfo_t) {
     let process = std::process::id() as c_int;
     let info = info.cast::<c_void>();

@@ -115,7 +115,8 @@ impl Emergency {
 /// Drains the rings in the place of a consumer, because of a request, until a time on the monotonic
 /// clock.
 ///
-/// # Safety The pointer is the one that was offered, and its thread does not use it any more.
+/// # Safety
+/// The pointer is the one that was offered, and its thread does not use it any more.
 pub(crate) type TakeOver = unsafe fn(*mut (), Option<Request>, u64);
 
 /// The way to the consumer for a thread that takes over from it.
@@ -136,7 +137,8 @@ impl Takeover {
 
     /// The consumer's side: offers itself.
     ///
-    /// # Safety `take_over` accepts this pointer. The consumer stays there, and only the calling
+    /// # Safety
+    /// `take_over` accepts this pointer. The consumer stays there, and only the calling
     /// thread uses it, until [`Takeover::withdraw`].
     pub(crate) unsafe fn offer(&self, consumer: *mut (), take_over: TakeOver) {
         let _ = self.take_over.set(take_over);

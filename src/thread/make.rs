@@ -96,7 +96,8 @@ type Rings = (Option<Box<OverwritingProducers>>, OverwritingConsumers);
 
 /// Makes the rings of a thread's recorded levels; `None` if there are no such levels.
 ///
-/// # Errors If there is no memory for one of them.
+/// # Errors
+/// If there is no memory for one of them.
 fn rings(
     shared: &Shared,
     ring_words: usize,

@@ -200,6 +200,7 @@ fn is_no_tracing(error: &io::Error) -> bool {
 fn skip(error: &io::Error) {
     let what =
         "tests/steps: SKIPPED: processes cannot be traced here (by ptrace; under qemu-user, never)";
+    #[expect(clippy::explicit_write, reason = "the test harness does not capture this one")]
     writeln!(io::stderr(), "{what}: {error}").unwrap();
 }
 

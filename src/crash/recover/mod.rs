@@ -4,9 +4,11 @@
 //! itself is killed:
 //!
 //! 1. Read the rings, each from where the log's committed length says (`ring::storage::recovery`).
-//! 2. Write what they hold to a new file. 3. Cut the log at its committed length: the bytes past it
-//! are in the rings, too. 4. Give the new file its name, `NAME.recovered`, or one with a number if
-//! another log has that name. 5. Remove the rings.
+//! 2. Write what they hold to a new file.
+//! 3. Cut the log at its committed length: the bytes past it are in the rings, too.
+//! 4. Give the new file its name, `NAME.recovered`, or one with a number if another log has that
+//!    name.
+//! 5. Remove the rings.
 //!
 //! If step 4 is done, only step 5 is left to do. A dead process makes no more rings: the file has
 //! all of them, or does not exist. The segment in its header identifies the file, not its name, so
@@ -137,7 +139,8 @@ impl Recovery {
 ///
 /// The call leaks some hundred bytes for each call site of the dead process.
 ///
-/// # Errors If a logger still writes to the log, or a file cannot be read or written. A damaged
+/// # Errors
+/// If a logger still writes to the log, or a file cannot be read or written. A damaged
 /// ring is no error: see [`Recovery::damage`].
 ///
 /// ```

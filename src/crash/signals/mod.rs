@@ -20,12 +20,13 @@
 //! Returning has three risks:
 //!
 //! 1. The thread goes on, and may return from `main` with another status. So `exit` waits for the
-//! drain, and the signal decides the status (`crate::crash::exit`). The start of another logger
-//! waits, too, because the signal would not drain that one. 2. The thread may miss the interruption
-//! that its own handler was to cause. So the signal is sent to the same thread once more after the
-//! drain. It interrupts a system call then, as the program's own handler would. 3. The thread goes
-//! on logging. Its records are written until the consumer closes the rings, and then counted
-//! ([`unlogged`](crate::unlogged)).
+//!    drain, and the signal decides the status (`crate::crash::exit`). The start of another logger
+//!    waits, too, because the signal would not drain that one.
+//! 2. The thread may miss the interruption that its own handler was to cause. So the signal is sent
+//!    to the same thread once more after the drain. It interrupts a system call then, as the
+//!    program's own handler would.
+//! 3. The thread goes on logging. Its records are written until the consumer closes the rings, and
+//!    then counted ([`unlogged`](crate::unlogged)).
 //!
 //! Every call in a handler is async-signal-safe: atomics, `clock_gettime`, `nanosleep`,
 //! `sigaction`, sending the signal, and `Thread::unpark`. On Linux the last is an atomic swap and a

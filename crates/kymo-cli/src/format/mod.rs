@@ -1,6 +1,6 @@
 //! Turns events into lines of output: text, JSON, logfmt, CSV, or a pattern of the user's.
 //!
-//! Each format is one file here that implements [`Format`], and one line of the table [`NAMED`].
+//! Each format is one file here that implements [`Format`], and one line of the table `NAMED`.
 //! [`Lines`] is what commands use: it fills in spans of time when a line is printed (`elapsed`).
 
 mod csv;
