@@ -33,6 +33,11 @@ impl<O: LogOutput> Consumer<O> {
         self.error.get_or_insert(error);
         if self.writer.output().is_removed() && self.segment != SegmentState::Removed {
             self.segment = SegmentState::Removed;
+            if let Some(crash_proof) = self.shared.crash_proof() {
+                // The log that had the rings is gone. If the process dies before it has another one, or just then,
+                // any log has them that leads there.
+                let _ = crash_proof.set_log([0; 16]);
+            }
             self.shared.counters.lose_ended(&self.ended.written);
             self.ended.lose_segment();
             self.lanes.iter_mut().for_each(Lane::lose_segment);

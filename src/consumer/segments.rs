@@ -10,8 +10,10 @@
 //! length. What it has is kept apart, for statistics and the report: the accounts in the new segment begin with nothing.
 //!
 //! 1. The new file is made at the path. If that fails, the old one goes on.
-//! 2. A moved one is ended. If that fails (its disk is full), it has all that was committed, and no end.
-//! 3. What has not been written, and drops that have not been marked, go to the new one.
+//! 2. If rings are in files, the file of call sites says that they belong to the new log now. All that was taken from
+//!    them is in the old one, because this is between sweeps. If that fails, the new file is removed.
+//! 3. A moved one is ended. If that fails (its disk is full), it has all that was committed, and no end.
+//! 4. What has not been written, and drops that have not been marked, go to the new one.
 
 use std::io;
 
@@ -56,7 +58,10 @@ pub(super) struct Earlier {
 impl<O: LogOutput> Consumer<O> {
     /// Goes on in a new segment, if there is a reason to; says whether. To be called between sweeps.
     pub(super) fn begin(&mut self, why: Begin) -> io::Result<bool> {
-        let Some((output, salt)) = self.writer.output_mut().make_next()? else { return Ok(false) };
+        let crash_proof = self.shared.crash_proof();
+        let announce = |id| crash_proof.map_or(Ok(()), |it| it.set_log(id));
+        let next = self.writer.output_mut().make_next(announce)?;
+        let Some((output, salt)) = next else { return Ok(false) };
         if why == Begin::Moved {
             self.end_moved();
         }

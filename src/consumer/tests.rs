@@ -150,7 +150,10 @@ impl LogOutput for Memory {
         self.0.borrow().removed == Some(true)
     }
 
-    fn make_next(&mut self) -> io::Result<Option<(Self, u32)>> {
+    fn make_next(
+        &mut self,
+        announce: impl FnOnce([u8; 16]) -> io::Result<()>,
+    ) -> io::Result<Option<(Self, u32)>> {
         let mut file = self.0.borrow_mut();
         let operation = file.operations;
         file.operations += 1;
@@ -159,6 +162,7 @@ impl LogOutput for Memory {
         }
         file.removed = None;
         file.begin(operation as u32);
+        announce([0; 16])?;
         Ok(Some((self.clone(), file.salt)))
     }
 

@@ -374,6 +374,10 @@ impl Builder {
         // First, before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(shared.clone(), discarded.records())?;
         let segment = self.open_segment(shared, target, discarded)?;
+        if let Some(crash_proof) = shared.crash_proof() {
+            // Without it, the log has the rings as well, until there is another one.
+            let _ = crash_proof.set_log(segment.output.segment_id());
+        }
         // Not left to the consumer: critical records may need the log before the consumer is ready.
         shared.set_log(segment.output.log_file());
         let standby = consumer.standby.clone();

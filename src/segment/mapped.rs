@@ -210,6 +210,11 @@ impl MappedFile {
         hint.store(offset.to_le(), Ordering::Release);
     }
 
+    /// The segment id.
+    pub(crate) fn segment_id(&self) -> [u8; 16] {
+        self.id
+    }
+
     /// What the checksums of its frames are exclusive-or'ed with.
     pub(crate) fn salt(&self) -> u32 {
         self.salt
@@ -371,7 +376,10 @@ impl LogOutput for MappedFile {
         self.state == State::Removed
     }
 
-    fn make_next(&mut self) -> io::Result<Option<(Self, u32)>> {
+    fn make_next(
+        &mut self,
+        announce: impl FnOnce([u8; 16]) -> io::Result<()>,
+    ) -> io::Result<Option<(Self, u32)>> {
         if self.state != State::Removed && is_at(&self.file, &self.place.path)? {
             return Ok(None);
         }
@@ -379,7 +387,17 @@ impl LogOutput for MappedFile {
             self.backoff.ask()?;
         }
         let Place { path, clock, window_bytes, rings } = self.place.clone();
-        let next = Self::create(&path, false, clock, window_bytes, rings).map_err(io::Error::other);
+        let next = Self::create(&path, false, clock, window_bytes, rings);
+        let next = next.map_err(io::Error::other).and_then(|next| match announce(next.id) {
+            Ok(()) => Ok(next),
+            Err(error) => {
+                if is_at(&next.file, &path).unwrap_or(false) {
+                    // At worst a log without records stays.
+                    let _ = std::fs::remove_file(&path);
+                }
+                Err(error)
+            }
+        });
         if self.state == State::Removed {
             self.backoff.note(&next);
         }
@@ -573,7 +591,7 @@ mod tests {
         assert!(mapped.is_removed());
         assert!(mapped.append(&[2; 8]).is_err());
         let before = mapped.salt();
-        let (next, salt) = mapped.make_next().unwrap().expect("it has no name any more");
+        let (next, salt) = mapped.make_next(|_| Ok(())).unwrap().expect("it has no name any more");
         mapped = next;
         assert_ne!(salt, before);
         assert!(!mapped.is_removed());

@@ -77,8 +77,13 @@ pub(crate) trait LogOutput: Output + Sized {
     }
 
     /// Makes the next segment if this one is removed, or if another file, or none, has its name now. Returns it with
-    /// its salt; `None` if this one still has its name.
-    fn make_next(&mut self) -> io::Result<Option<(Self, u32)>> {
+    /// its salt; `None` if this one still has its name. `announce` is told the new segment's id; if that fails, the
+    /// new file is removed.
+    fn make_next(
+        &mut self,
+        announce: impl FnOnce([u8; 16]) -> io::Result<()>,
+    ) -> io::Result<Option<(Self, u32)>> {
+        let _ = announce;
         Ok(None)
     }
 

@@ -61,6 +61,11 @@ impl PlainFile {
         self.file.write_all_at(bytes, offset)
     }
 
+    /// The file once more.
+    pub(crate) fn try_clone_file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// What the checksums of its frames are exclusive-or'ed with.
     pub(crate) fn salt(&self) -> u32 {
         self.header.salt

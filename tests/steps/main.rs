@@ -38,6 +38,8 @@ enum Act {
     Live { recover: bool, overwrite: bool },
     /// It recovers the log.
     Recover,
+    /// It recovers the log that was moved before the logger went on in that one.
+    RecoverEarlier,
 }
 
 const PLAIN: Act = Act::Live { recover: false, overwrite: false };
@@ -71,12 +73,12 @@ const OLD: u64 = 7;
 
 fn child(act: &str, dir: &Path) {
     let numbers = Numbers::map(&dir.join("numbers"));
-    if act == "die" {
-        die(dir, &numbers);
+    if act == "die" || act == "rotate and die" {
+        die(dir, &numbers, act == "rotate and die");
     }
     let (act, slot) = act.rsplit_once(' ').unwrap();
     let slot: usize = slot.parse().unwrap();
-    let acts = [PLAIN, RECOVERING, OVERWRITING, KEEPING, Act::Recover];
+    let acts = [PLAIN, RECOVERING, OVERWRITING, KEEPING, Act::Recover, Act::RecoverEarlier];
     let act = acts.into_iter().find(|it| format!("{it:?}") == act).unwrap();
     tracer::begin();
     match act {
@@ -97,6 +99,10 @@ fn child(act: &str, dir: &Path) {
                 Err(error) => assert!(matches!(error.kind(), StartErrorKind::InUse(_)), "{error}"),
             }
         }
+        Act::RecoverEarlier => {
+            let recovery = kymo::recover(dir.join(EARLIER)).unwrap();
+            assert!(recovery.damage.is_empty(), "{recovery:?}");
+        }
         Act::Recover => match kymo::recover(dir.join("app.kymo")) {
             Ok(recovery) => assert!(recovery.damage.is_empty(), "{recovery:?}"),
             Err(RecoverError::InUse(_) | RecoverError::NotALog(_)) => {}
@@ -106,8 +112,12 @@ fn child(act: &str, dir: &Path) {
     }
 }
 
-/// Writes records, has the consumer stop, leaves some in the ring and some in the side file.
-fn die(dir: &Path, numbers: &Numbers) -> ! {
+/// What the log of the dead process is called that was moved while it ran.
+const EARLIER: &str = "a-earlier.kymo";
+
+/// Writes records, goes on in another file if it `rotates`, has the consumer stop, leaves some records
+/// in the ring and some in the side file.
+fn die(dir: &Path, numbers: &Numbers, rotates: bool) -> ! {
     use std::sync::atomic::AtomicBool;
     static STOP: AtomicBool = AtomicBool::new(false);
     static STOPPED: AtomicBool = AtomicBool::new(false);
@@ -130,6 +140,10 @@ fn die(dir: &Path, numbers: &Numbers) -> ! {
         kymo::info!("written {number}");
     }
     assert!(kymo::flush());
+    if rotates {
+        std::fs::rename(dir.join("app.kymo"), dir.join(EARLIER)).unwrap();
+        logger.reopen().unwrap();
+    }
     STOP.store(true, Ordering::Release);
     let text = "x".repeat(300);
     // What is longer than a tenth of the ring is told, and the consumer stops.
@@ -159,9 +173,9 @@ fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A directory in which a process died.
-fn with_dead_process(place: &Place) {
-    let mut child: Child = command("die", place.dir()).spawn().unwrap();
+/// A directory in which a process died that did this.
+fn with_dead_process(place: &Place, act: &str) {
+    let mut child: Child = command(act, place.dir()).spawn().unwrap();
     while place.numbers().of(2).load(Ordering::Acquire) == 0 {
         assert!(child.try_wait().unwrap().is_none(), "it has ended");
         std::thread::yield_now();
@@ -175,7 +189,7 @@ fn with_dead_process(place: &Place) {
 fn scenes(place: &Place) -> Vec<(&'static str, Snapshot)> {
     let at = |name: &str| place.dir().join(name);
     let mut scenes = vec![("nothing", place.snapshot())];
-    with_dead_process(place);
+    with_dead_process(place, "die");
     scenes.push(("dead", place.snapshot()));
     std::fs::rename(at("app.kymo"), at("moved.kymo")).unwrap();
     scenes.push(("dead and moved", place.snapshot()));
@@ -298,6 +312,35 @@ fn a_start_that_overwrites_is_killed() {
 #[test]
 fn a_recovery_is_killed() {
     at_each_step(Act::Recover, false);
+}
+
+/// Two logs that one logger left led to the same rings. If the recovery of one was killed before it had
+/// removed the rings, that of the other recovered them again.
+#[test]
+fn a_recovery_of_one_of_two_logs_is_killed() {
+    let _turn = turn();
+    let place = Place::new();
+    with_dead_process(&place, "rotate and die");
+    let snapshot = place.snapshot();
+    let (earlier, later) = (Act::RecoverEarlier, Act::Recover);
+    for (first, second) in
+        [(earlier, later), (later, earlier), (earlier, RECOVERING), (RECOVERING, earlier)]
+    {
+        for operation in 0.. {
+            snapshot.restore(&place);
+            let mut process = match Traced::spawn(first.command(&place, 0)) {
+                Ok(process) => process,
+                Err(error) if is_no_tracing(&error) => return skip(&error),
+                Err(error) => panic!("{error}"),
+            };
+            let Some(stopped) = process.run_to(operation) else { break };
+            process.kill();
+            let told = format!("rotated: {first:?} before {operation}, {stopped}; {second:?}");
+            let ended = second.command(&place, 1).status().unwrap();
+            assert!(ended.success(), "{told}: the second one failed");
+            place.assert_all(&told, true, [false; 2], false);
+        }
+    }
 }
 
 #[test]

@@ -79,7 +79,8 @@ impl LeftOver {
         (left, threads)
     }
 
-    /// Finds the files of the logger that wrote the log, if its process has ended.
+    /// Finds the files of the logger that wrote the log, if its process has ended; none if they belong
+    /// to another log, in which the logger went on.
     ///
     /// These files themselves say which process made them; the log may say anything. `take`: the
     /// files are going to be removed, and other processes are kept away until then.
@@ -91,9 +92,12 @@ impl LeftOver {
         let mut left = Self { has_put_aside: files.has_put_aside, ..Self::default() };
         let mut room = Room::default();
         for path in files.sites {
-            let opened = Sites::open(&path, owner, place, take, &mut room);
+            let opened = Sites::open(&path, owner, (log.header.segment, place), take, &mut room);
             match left.unless_refused(&path, opened)?.flatten() {
                 Some(Lookup::InUse) => return Err(in_use()),
+                Some(Lookup::OfAnotherLog) => {
+                    return Ok(Self { refused: left.refused, ..Self::default() });
+                }
                 Some(Lookup::Found(sites)) => left.sites.push(sites),
                 None => {}
             }
@@ -294,6 +298,8 @@ enum Lookup {
     Found(Sites),
     /// A logger or another recovery uses the file.
     InUse,
+    /// The logger went on in another log, to which the rings belong.
+    OfAnotherLog,
 }
 
 impl Sites {
@@ -301,7 +307,7 @@ impl Sites {
     fn open(
         path: &Path,
         owner: Owner,
-        place: &Place,
+        (log, place): ([u8; 16], &Place),
         take: bool,
         room: &mut Room,
     ) -> Result<Option<Lookup>, OpenError> {
@@ -321,6 +327,10 @@ impl Sites {
             }
         }
         let bytes = derived::read(&mut file, u64::MAX, sites::MAX_BYTES, room)?;
+        let is_ours = SitesByAddress::header(&bytes).is_some_and(|it| it.segment == place.logger);
+        if is_ours && sites::log_of(&bytes).is_some_and(|it| it != log) {
+            return Ok(Some(Lookup::OfAnotherLog));
+        }
         let found = Self::of(bytes, path, place);
         Ok(found.map(|found| Lookup::Found(Self { file: Some(file), ..found })))
     }

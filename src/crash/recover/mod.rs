@@ -13,6 +13,10 @@
 //! If step 4 is done, only step 5 is left to do. A dead process makes no more rings: the file has
 //! all of them, or does not exist. The segment in its header identifies the file, not its name, so
 //! both the file and the log may be renamed.
+//!
+//! A logger may have left several logs that lead to its rings, because it goes on in another one if
+//! its log is moved. The rings belong to one of them, which the file of call sites names
+//! (`segment::crash_proof::sites::log_of`). Recovery of the others leaves them alone.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -134,7 +138,8 @@ impl Recovery {
 /// log, as `kymo cat` does.
 ///
 /// Nothing is recovered if the logger ended cleanly, was started without
-/// [`Builder::crash_proof`](crate::Builder::crash_proof), or was recovered before. In each case the
+/// [`Builder::crash_proof`](crate::Builder::crash_proof), went on in another log (see
+/// [`Logger::reopen`](crate::Logger::reopen)), or was recovered before. In each case the
 /// log is cut to its contents.
 ///
 /// The call leaks some hundred bytes for each call site of the dead process.

@@ -18,6 +18,7 @@ pub(crate) mod sites;
 
 use std::ffi::OsStr;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use place::Place;
@@ -26,6 +27,7 @@ use sites::SiteFile;
 use crate::clock::TickSource;
 use crate::format::frame;
 use crate::format::header::Header;
+use crate::process::fork::Private;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::storage::layout::{Purpose, RingIdentity, RingMode};
 use crate::ring::storage::memory::capacity_for;
@@ -38,6 +40,8 @@ use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
 pub(crate) struct CrashProof {
     place: Place,
     boot: [u8; 16],
+    /// The file of call sites, for what it says of the log.
+    sites: Private,
     files: Mutex<Files>,
     /// How much room there was in the directory when the logger started, if that was little.
     scarce_room: Option<RingRoom>,
@@ -86,10 +90,18 @@ impl CrashProof {
         let header = crate::segment::header(clock.source());
         let Header { boot, segment, .. } = header;
         let place = Place::new(directory, segment)?;
-        let sites = SiteFile::create(&place, header)?;
+        let mut sites = SiteFile::create(&place, header)?;
+        let page = sites.try_clone_file().inspect_err(|_| sites.remove())?;
         let files = Mutex::new(Files { sites, clock: frame::Clock::default() });
         let scarce_room = RingRoom::if_scarce(&place.directory, bytes_per_thread);
-        Ok(Self { place, boot, files, scarce_room, error: Mutex::default() })
+        Ok(Self {
+            place,
+            boot,
+            sites: Private::new(page),
+            files,
+            scarce_room,
+            error: Mutex::default(),
+        })
     }
 
     /// For how many threads' rings there was room when the logger started, if for few.
@@ -100,6 +112,12 @@ impl CrashProof {
     /// Where its files are.
     pub(crate) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// From now on the rings belong to the log with this segment id: only its recovery takes them.
+    /// Zeros: to any log that leads there. It takes no lock, for who has it may wait for the consumer.
+    pub(crate) fn set_log(&self, segment: [u8; 16]) -> io::Result<()> {
+        self.sites.write_all_at(&sites::log_field(segment), sites::LOG_OFFSET as u64)
     }
 
     /// The consumer's side: this is how ticks become time from now on.

@@ -36,6 +36,24 @@ pub(crate) const CLOCKS: usize = 4;
 /// The length of a clock frame in bytes.
 pub(crate) const CLOCK_FRAME_BYTES: usize = 56;
 
+/// Where the header page says to which log the rings belong now.
+pub(crate) const LOG_OFFSET: usize = CLOCKS_OFFSET + CLOCKS * CLOCK_FRAME_BYTES;
+
+/// What stands there: the log's segment id, and a checksum of it.
+pub(crate) fn log_field(segment: [u8; 16]) -> [u8; 20] {
+    let mut field = [0; 20];
+    field[..16].copy_from_slice(&segment);
+    field[16..].copy_from_slice(&crc32c::crc32c(&segment).to_le_bytes());
+    field
+}
+
+/// The segment id of the log to which the rings belong; `None` where the page does not say it.
+pub(crate) fn log_of(page: &[u8]) -> Option<[u8; 16]> {
+    let field: &[u8; 20] = page.get(LOG_OFFSET..)?.first_chunk()?;
+    let segment = *field.first_chunk()?;
+    (segment != [0; 16] && *field == log_field(segment)).then_some(segment)
+}
+
 /// How long the file may become.
 pub(crate) const MAX_BYTES: u64 = 1 << 30;
 
@@ -126,6 +144,11 @@ impl SiteFile {
             known: HashSet::new(),
             clocks: 0,
         })
+    }
+
+    /// The file once more: it stays locked until both are closed.
+    pub(crate) fn try_clone_file(&self) -> io::Result<File> {
+        self.file.try_clone_file()
     }
 
     /// Writes a call site, unless it is there.
