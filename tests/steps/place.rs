@@ -153,7 +153,8 @@ impl Place {
         assert_eq!(files.iter().find(is_left), None, "{told}: {files:?}");
         for path in logs {
             let length = fs::metadata(&path).unwrap().len();
-            assert!(length < 1 << 20, "{told}: {path:?} has {length} bytes");
+            // A fraction of the 64 MiB that are allocated at a time. How much was logged depends on the machine.
+            assert!(length < 16 << 20, "{told}: {path:?} has {length} bytes");
         }
     }
 }
