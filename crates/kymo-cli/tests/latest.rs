@@ -107,12 +107,18 @@ fn the_last_records_of_a_log_without_an_index() {
     let turn = Turn::take();
     let live = turn.path("live.kymo");
     let logger = kymo::Logger::builder(&live).start().unwrap();
-    // One thread logged long ago, others at one time, in turns that differ.
+    // One thread logged long ago. The others wait for each other, so that the last records of each stand at
+    // the end of the file.
     kymo::warn!(target: "early", "first {}", 0);
+    let pace = std::sync::Barrier::new(3);
+    let pace = &pace;
     std::thread::scope(|scope| {
         for thread in 0..3_u64 {
             let log = move || {
                 for n in 0..8_000_u64 {
+                    if n % 500 == 0 {
+                        pace.wait();
+                    }
                     if n % 100 == 7 {
                         kymo::warn!("{n} of {thread}, which is slow");
                     } else {
