@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::derived::{self, Owner};
 use kymo_format::HEADER_BYTES;
+use kymo_format::compressed;
 use kymo_format::header::{COPY_OFFSETS, Header};
 
 /// The kind of a file beside a log.
@@ -84,13 +85,16 @@ pub fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// The header of a segment file, if one of its copies is right. Reading goes on at the file's
+/// The header of a segment file, compressed or not, if one of its copies is right. Reading goes on at the file's
 /// beginning.
 pub fn header_of(file: &mut File) -> Option<Header> {
     let mut page = Vec::with_capacity(HEADER_BYTES);
     file.rewind().ok()?;
     file.by_ref().take(HEADER_BYTES as u64).read_to_end(&mut page).ok()?;
     file.rewind().ok()?;
+    if let Some(copy) = compressed::header_copy(&page) {
+        return Header::from_copy(copy);
+    }
     COPY_OFFSETS.iter().find_map(|at| Header::from_copy(page.get(*at..)?))
 }
 

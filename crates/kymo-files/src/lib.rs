@@ -4,9 +4,11 @@
 //! | --- | --- |
 //! | [`beside`] | which files lie beside a log, and to which segment each belongs |
 //! | [`derived`] | opens and makes files under names that others can know, and trusts none of them |
+//! | [`segments`] | the segments of a rotated log: their names, and a list of them |
 //!
 //! Not an interface for other programs.
 #![forbid(unsafe_code)]
 
 pub mod beside;
 pub mod derived;
+pub mod segments;

@@ -30,6 +30,9 @@ pub const MAX_HOST_BYTES: usize = 64;
 /// Where a copy of the header names the segment that a side file belongs to.
 const SIDE_OF_OFFSET: usize = 132;
 
+/// Where a copy of the header says which segment of a log this is.
+const LOG_OFFSET: usize = SIDE_OF_OFFSET + 16;
+
 /// How the tick counts of a segment were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
@@ -78,6 +81,12 @@ pub struct Header {
     pub segment: [u8; 16],
     /// Of a side file: the number of the segment that it belongs to. Zeros in a log.
     pub side_of: [u8; 16],
+    /// A number that all segments of a rotated log have, and no other file. Zeros where a log is one file.
+    pub log: [u8; 16],
+    /// Of a rotated log: the `segment` of the one before. Zeros in the first.
+    pub previous: [u8; 16],
+    /// Of a rotated log: the number of this segment, from 1. Each has one more than the one before.
+    pub sequence: u64,
     /// The name of the host.
     pub host: String,
 }
@@ -103,6 +112,9 @@ impl Header {
         copy.extend_from_slice(&self.host.as_bytes()[..host]);
         copy.resize(SIDE_OF_OFFSET, 0);
         copy.extend_from_slice(&self.side_of);
+        copy.extend_from_slice(&self.log);
+        copy.extend_from_slice(&self.previous);
+        copy.extend_from_slice(&self.sequence.to_le_bytes());
         copy.resize(COPY_BYTES - 4, 0);
         copy.extend_from_slice(&crc32c::crc32c(&copy).to_le_bytes());
 
@@ -134,6 +146,9 @@ impl Header {
             boot: copy[32..48].try_into().ok()?,
             segment: copy[48..64].try_into().ok()?,
             side_of: copy[SIDE_OF_OFFSET..SIDE_OF_OFFSET + 16].try_into().ok()?,
+            log: copy[LOG_OFFSET..LOG_OFFSET + 16].try_into().ok()?,
+            previous: copy[LOG_OFFSET + 16..LOG_OFFSET + 32].try_into().ok()?,
+            sequence: u64::from_le_bytes(copy[LOG_OFFSET + 32..LOG_OFFSET + 40].try_into().ok()?),
             // A source of a later version is a counter to this one: the clock frames say what it
             // counts.
             clock: ClockSource::from_code(copy[64]).unwrap_or_default(),
@@ -148,7 +163,7 @@ impl Header {
 }
 
 const _: () = assert!(66 + MAX_HOST_BYTES <= SIDE_OF_OFFSET);
-const _: () = assert!(SIDE_OF_OFFSET + 16 + 4 <= COPY_BYTES);
+const _: () = assert!(LOG_OFFSET + 40 + 4 <= COPY_BYTES);
 const _: () = assert!(COPY_OFFSETS[0] + COPY_BYTES <= COMMITTED_OFFSET);
 const _: () = assert!(COMMITTED_OFFSET + 64 <= LAST_DUMP_OFFSET);
 const _: () = assert!(LAST_DUMP_OFFSET + 64 <= COPY_OFFSETS[1]);

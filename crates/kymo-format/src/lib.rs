@@ -3,6 +3,7 @@
 //! `docs/format.md` is the specification; this module is its constants and its smallest parts. All
 //! numbers in a file are little-endian, and no machine-sized integer ever reaches it.
 
+pub mod compressed;
 pub mod drop_reason;
 pub mod dump;
 pub mod frame;
