@@ -1,26 +1,26 @@
-//! Everything that threads share comes through here: `std` in the shipped crate, `loom` in its
-//! models.
+//! Everything that threads share: `std` in the crate that ships, `loom` in its models.
 //!
 //! No other module names `std::sync`, `std::thread`, `std::cell::UnsafeCell` or
 //! `std::hint::spin_loop`. So what loom checks (`--cfg kymo_loom`, see `loom-tests/`) is the code
 //! that ships. The cfg has a name of its own because a bare `--cfg loom` would switch the
 //! dependencies to their models, too; loom itself needs neither.
 //!
-//! What differs under loom, and so binds all code that is to be modelled:
+//! What differs under loom binds all code that is modelled:
 //!
 //! - `new` is not `const`. Shared state lives in a struct that a function makes, never in a static.
 //!   (A static that merely leads to such a struct stays outside the models.)
-//! - An [`UnsafeCell`] is accessed in `with` and `with_mut`, and cells are all that loom sees: what
-//!   a raw pointer into a buffer does escapes it.
-//! - `SeqCst` counts as `AcqRel`. kymo uses release and acquire only.
+//! - An [`UnsafeCell`] is accessed in `with` and `with_mut`. Of memory that is not atomic, loom
+//!   sees only cells: what a raw pointer into a buffer does escapes it.
 //! - A loop that waits has to call [`hint::spin_loop`] or [`thread::yield_now`], or the model does
 //!   not end.
 //! - Time does not pass. [`thread::park_timeout`] yields and returns; a `Condvar`'s `wait_timeout`
-//!   never times out. What must be woken, rather than wake by itself, is modelled with a `park`.
+//!   never times out. A thread that must be woken, and must not wake by itself, is modelled with
+//!   `park`.
 //!
 //! Every ordering that a mutant weakens goes through [`mutant`](crate::mutant).
 
-/// For statics, which lead to what is modelled and are not modelled themselves: always `std`'s.
+/// Types for statics, which lead to modelled state and are not modelled themselves: always those of
+/// `std`.
 pub mod statics {
     pub use std::sync::atomic::{
         AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, compiler_fence,
@@ -60,8 +60,8 @@ mod shipped {
 mod modelled {
     pub use loom::cell::UnsafeCell;
     pub use loom::sync::{Condvar, Mutex, MutexGuard};
-    // `std`'s: nothing here asks who else has an `Arc`, so counting them in all interleavings would
-    // only multiply those.
+    // `std`'s: nothing here asks how many share an `Arc`. Counting them in all interleavings would
+    // only multiply these.
     pub use std::sync::Arc;
 
     /// Atomics.
@@ -88,8 +88,8 @@ mod modelled {
             static TOKEN: Arc<Token> = Arc::new(Token::default());
         }
 
-        /// What makes the next `park` return at once. loom's own token is lost on a thread that
-        /// waits for a lock just then; `std`'s is not.
+        /// The token that makes the next `park` return at once. loom's own is lost on a thread that
+        /// waits for a lock at that moment; `std`'s is not.
         #[derive(Debug, Default)]
         struct Token {
             there: Mutex<bool>,
@@ -101,7 +101,7 @@ mod modelled {
         pub struct Thread(Arc<Token>);
 
         impl Thread {
-            /// What tells it from other threads.
+            /// Returns a pointer that tells it from other threads.
             pub fn id(&self) -> *const () {
                 Arc::as_ptr(&self.0).cast()
             }
@@ -113,7 +113,7 @@ mod modelled {
             }
         }
 
-        /// This thread.
+        /// Returns the calling thread.
         pub fn current() -> Thread {
             Thread(TOKEN.with(Arc::clone))
         }
@@ -128,12 +128,12 @@ mod modelled {
             *there = false;
         }
 
-        /// A sleep that is over as soon as another thread has had its turn.
+        /// Sleeps until another thread has had its turn.
         pub fn park_timeout(_: std::time::Duration) {
             yield_now();
         }
 
-        /// As `park_timeout`.
+        /// Sleeps as `park_timeout` does.
         pub fn sleep(_: std::time::Duration) {
             yield_now();
         }

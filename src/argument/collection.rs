@@ -1,7 +1,7 @@
 //! Slices, arrays, `Vec`, and the collections of the standard library.
 //!
-//! A captured collection is a reference to it: its elements are captured each time that they are
-//! measured or written, which is twice.
+//! A captured collection is a reference to it. Its elements are captured twice: when they are
+//! measured, and when they are written.
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 
@@ -11,12 +11,13 @@ use crate::argument::Sealed;
 use crate::argument::encode::{CUT, MAX_LEN, put};
 use crate::format::types::Type;
 
-/// The length in bytes of what is certainly too long. The sum over all arguments must not overflow.
+/// A length in bytes that is certainly too long, small enough that the sum over all arguments
+/// cannot overflow.
 const TOO_LONG: usize = usize::MAX >> 16;
 
-/// What is made of elements.
+/// A value that is made of elements.
 pub trait Collection {
-    /// What is written of an element: of a map's, key and value.
+    /// The captured form of an element; of a map's, the tuple of key and value.
     type Element<'a>: Encode
     where
         Self: 'a;
@@ -27,7 +28,7 @@ pub trait Collection {
 
     fn elements(&self) -> impl Iterator<Item = Self::Element<'_>>;
 
-    /// The bytes of all elements, where they are in memory as they are to be written.
+    /// The bytes of all elements, if memory holds them as they are to be written.
     #[inline(always)]
     fn plain(&self) -> Option<&[u8]> {
         None
@@ -56,7 +57,7 @@ impl<C: ?Sized> Copy for Elements<'_, C> {}
 impl<'a, C: Collection + ?Sized> Elements<'a, C> {
     const ELEMENT: &'static Type = &<C::Element<'a> as Encode>::TYPE;
 
-    /// How many elements fit, taking them out of `spare`, and how many bytes they take.
+    /// Returns how many elements fit, and how many bytes they take. Takes these out of `spare`.
     fn cut_elements(self, spare: &mut usize) -> (usize, usize) {
         let mut bytes = 0;
         for (index, element) in self.0.elements().enumerate() {
@@ -110,7 +111,7 @@ unsafe impl<'a, C: Collection + ?Sized> Encode for Elements<'a, C> {
             return unsafe { to.add(plain.len()) };
         }
         for element in self.0.elements() {
-            // SAFETY: the caller's promise, of which each element takes what it counted.
+            // SAFETY: the caller's promise; each element takes what it counted.
             to = unsafe { element.write(to) };
         }
         to

@@ -8,7 +8,7 @@ use crate::argument::Sealed;
 use crate::argument::encode::put;
 use crate::format::types::Type;
 
-// SAFETY: one byte, and the value's own encoding where there is one.
+// SAFETY: one byte, and the value's own encoding if there is a value.
 unsafe impl<T: Encode> Encode for Option<T> {
     const TYPE: Type = Type::Option(&T::TYPE);
     // Whatever else is cut: `Some` never becomes `None`.
@@ -30,7 +30,7 @@ unsafe impl<T: Encode> Encode for Option<T> {
         // SAFETY: the caller's promise: at least one byte.
         let to = unsafe { put(to, u8::from(self.is_some())) };
         match self {
-            // SAFETY: the caller's promise: the value's bytes are behind the first.
+            // SAFETY: the caller's promise: the value's bytes follow the first.
             Some(value) => unsafe { value.write(to) },
             None => to,
         }
@@ -97,7 +97,7 @@ unsafe impl<T: Encode, E: Encode> Encode for Result<T, E> {
     }
 }
 
-/// The bounds of a captured range; `R` is [`Open`] or [`Closed`].
+/// The bounds of a captured range. `R` is [`Open`] or [`Closed`].
 #[derive(Clone, Copy)]
 pub struct Bounds<T, R> {
     start: T,
@@ -105,11 +105,11 @@ pub struct Bounds<T, R> {
     rest: R,
 }
 
-/// `start..end` has nothing but its bounds.
+/// The rest of `start..end`: nothing.
 #[derive(Clone, Copy)]
 pub struct Open;
 
-/// Whether a `start..=end` was iterated over to its end.
+/// The rest of `start..=end`: whether it was iterated over to its end.
 #[derive(Clone, Copy)]
 pub struct Closed(bool);
 
@@ -146,7 +146,7 @@ macro_rules! bounds {
 
             #[inline(always)]
             unsafe fn write(self, to: *mut u8) -> *mut u8 {
-                // SAFETY: the caller's promise, of which each bound takes what it counted.
+                // SAFETY: the caller's promise; each bound takes what it counted.
                 let to = unsafe { self.start.write(to) };
                 // SAFETY: as above.
                 let to = unsafe { self.end.write(to) };
@@ -196,7 +196,7 @@ impl<T: Argument + PartialOrd> Argument for RangeInclusive<T> {
     #[inline(always)]
     fn capture(&self) -> Self::Captured<'_> {
         let (start, end) = (self.start(), self.end());
-        // There is no other way to ask.
+        // No other method tells it.
         let exhausted = self.is_empty() && start <= end;
         Bounds { start: start.capture(), end: end.capture(), rest: Closed(exhausted) }
     }
@@ -241,7 +241,7 @@ macro_rules! tuple {
             }
         }
 
-        // SAFETY: the members' own encodings, one behind the other.
+        // SAFETY: the members' own encodings, one after the other.
         unsafe impl<$($name: Encode),*> Encode for ($($name,)*) {
             const TYPE: Type = Type::Tuple(&[$($name::TYPE),*]);
             const BASE_BYTES: usize = 0 $(+ $name::BASE_BYTES)*;
@@ -260,7 +260,7 @@ macro_rules! tuple {
             #[inline(always)]
             unsafe fn write(self, to: *mut u8) -> *mut u8 {
                 $(
-                    // SAFETY: the caller's promise, of which each member takes what it counted.
+                    // SAFETY: the caller's promise; each member takes what it counted.
                     let to = unsafe { self.$index.write(to) };
                 )*
                 to

@@ -1,16 +1,16 @@
 //! Values that only the program can format: `display` and `debug`.
 //!
-//! The text is made in the statement, as its placeholder asks, before anything is reserved in the
-//! ring, so that a `Display` which itself logs leaves whole records in the right order. It is kept
-//! in a scratch buffer that each thread has, used as a stack:
+//! The statement makes the text, as its placeholder asks, before anything is reserved in the ring.
+//! So a `Display` that logs leaves whole records in the right order. The text is kept in a scratch
+//! buffer of the thread, used as a stack:
 //!
 //! ```text
 //! | texts of a statement | the text that is being made | texts of a statement within that | …
 //! ```
 //!
-//! - INV-1: a statement gives its texts up when it has logged. So whatever follows a text that is
-//!   being made is gone when more of it is written.
-//! - INV-2: what a statement had made when a `Display` panicked is given up by the unwinding.
+//! - INV-1: A statement releases its texts when it has logged. So what follows a text that is being
+//!   made is gone when more of that text is written.
+//! - INV-2: If a `Display` panics, the unwinding releases what its statement had made.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write};
@@ -24,10 +24,10 @@ use crate::format::MAX_RECORD_BYTES;
 use crate::format::types::Type;
 
 /// The length of a thread's scratch buffer in bytes: one record's worth of text, and as much for
-/// what is logged meanwhile. It grows where that is not enough, and shrinks again.
+/// what is logged meanwhile. It grows if that is not enough, and shrinks again.
 const SCRATCH_BYTES: usize = 2 * MAX_RECORD_BYTES;
 
-/// Where the texts of a thread are.
+/// The texts of a thread.
 struct Scratch {
     texts: RefCell<ManuallyDrop<String>>,
     /// Where the texts of the running statement begin.
@@ -44,7 +44,7 @@ impl Drop for Freed {
 }
 
 thread_local! {
-    // Without a destructor, so that it is there for what other destructors log.
+    // Without a destructor, so that it can be used by what other destructors log.
     static SCRATCH: Scratch = const {
         Scratch {
             texts: RefCell::new(ManuallyDrop::new(String::new())),
@@ -55,14 +55,14 @@ thread_local! {
 }
 
 impl Scratch {
-    /// Allocates the buffer where there is none.
+    /// Allocates the buffer if there is none.
     fn allocate(&self) {
         if let Ok(mut texts) = self.texts.try_borrow_mut()
             && texts.capacity() == 0
         {
             texts.reserve_exact(SCRATCH_BYTES);
         }
-        // Registers the destructor; it fails if that has run.
+        // Registers the destructor. Fails if that has run.
         let _ = FREED.try_with(|_| ());
     }
 
@@ -72,7 +72,7 @@ impl Scratch {
         }
     }
 
-    /// Gives up what was written from `start` on.
+    /// Drops what was written from `start` on.
     fn truncate(&self, start: usize) {
         let Ok(mut texts) = self.texts.try_borrow_mut() else { return };
         texts.truncate(start);
@@ -88,7 +88,7 @@ impl Scratch {
     }
 }
 
-/// Makes this thread's scratch buffer now rather than when the first value is formatted.
+/// Allocates this thread's scratch buffer now, rather than when the first value is formatted.
 pub(crate) fn prepare() {
     SCRATCH.with(|scratch| {
         scratch.allocate();
@@ -112,17 +112,19 @@ pub struct Debugged<T>(T);
 
 /// Lets the log statement format `value` with its `Display`, in the calling thread.
 ///
-/// For all types that are not an [`Argument`](crate::Argument) themselves. Flags, width and
-/// precision of the placeholder are given to the value's own `Display`, so the text is what
-/// [`format!`](std::format) prints. `{:?}` prints the same text as `{}`.
+/// For types that are not an [`Argument`](crate::Argument) themselves. The placeholder's flags,
+/// width and precision are handed to the value's own `Display`, so the text is what
+/// [`format!`](std::format) prints. `{:?}` prints what `{}` prints.
 ///
-/// The value is formatted when all arguments have been evaluated, and once for all placeholders
-/// that ask for the same. It costs what `write!` costs (`cargo bench --bench encode`), but no
-/// allocation of kymo's (unless a thread has more than 64 KB of such texts at once). What exceeds
-/// 32 KB is cut off and marked; so is the text of a signal handler that interrupted the making of
-/// another one.
+/// The value is formatted after all arguments have been evaluated, once for all placeholders that
+/// ask for the same form. That costs what `write!` costs (`cargo bench --bench encode`). kymo
+/// allocates nothing for it, unless a thread has more than 64 KB of such texts at once.
 ///
-/// It cannot be part of an `Option`, a slice or a tuple: wrap the whole, `kymo::debug(&list)`.
+/// Text past 32 KB is cut and marked. So is the text of a signal handler that interrupted the
+/// making of another text.
+///
+/// The wrapper cannot be part of an `Option`, a slice or a tuple: wrap the whole,
+/// `kymo::debug(&list)`.
 ///
 /// ```
 /// let path = std::path::Path::new("/etc/hosts");
@@ -153,7 +155,7 @@ macro_rules! wrapper {
             }
         }
 
-        /// The text of `Display`: how the value is formatted was chosen when it was wrapped.
+        /// The text of `Display`: the wrapper decides how the value is formatted.
         impl<T: $bound> fmt::Debug for $wrapper<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 <T as $bound>::fmt(&self.0, f)
@@ -193,18 +195,19 @@ mod sealed {
     impl<T: super::Argument + ?Sized> Sealed for T {}
 }
 
-/// What a placeholder takes: an [`Argument`], or a value that is formatted on the spot.
+/// A value that a placeholder takes: an [`Argument`], or a wrapped value that the statement
+/// formats.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be logged as it is: write `kymo::display(&value)` or `kymo::debug(&value)`",
     label = "not a type that the reader knows"
 )]
 pub trait Capture: sealed::Sealed {
-    /// What is copied into the record for `{}` and `{:?}`.
+    /// The captured form for `{}` and `{:?}`.
     type Captured<'a>: Encode
     where
         Self: 'a;
 
-    /// What is copied where `N` placeholders differ, or have flags, a width or a precision.
+    /// The captured form if `N` placeholders differ, or have flags, a width or a precision.
     type Formatted<'a, const N: usize>: Encode
     where
         Self: 'a;
@@ -212,7 +215,7 @@ pub trait Capture: sealed::Sealed {
     /// Captures it for `{}` and `{:?}`.
     fn capture(&self) -> Self::Captured<'_>;
 
-    /// Captures it for other placeholders, of which `format` formats one.
+    /// Captures it for other placeholders. `format` formats it for the one with this number.
     fn capture_formatted<const N: usize>(
         &self,
         format: impl Fn(usize, Shown<'_>, &mut dyn Write) -> fmt::Result,
@@ -243,7 +246,7 @@ impl<T: Argument + ?Sized> Capture for T {
     }
 }
 
-/// A wrapped value without its type: what a placeholder formats.
+/// A wrapped value without its type, for a placeholder to format.
 pub struct Shown<'a>(&'a dyn fmt::Display);
 
 impl fmt::Display for Shown<'_> {
@@ -263,7 +266,7 @@ struct Writer {
     start: usize,
     len: usize,
     cut: bool,
-    /// Where the texts of the statement begin that this one is for.
+    /// Where the texts of this text's statement begin.
     base: usize,
 }
 
@@ -271,14 +274,14 @@ struct Writer {
 fn make(format: impl FnOnce(&mut Writer) -> fmt::Result) -> Text {
     let Some(mut writer) = Writer::new() else { return Text::new(0, 0, true) };
     if format(&mut writer).is_err() {
-        // A `Display` that fails: what it wrote until then is what there is to say.
+        // The `Display` failed. What it wrote until then is logged, and marked as cut.
         writer.cut = true;
     }
     writer.finish()
 }
 
 impl Writer {
-    /// `None` in a signal handler that interrupted the writing of another text.
+    /// Begins a text. `None` in a signal handler that interrupted the writing of another text.
     fn new() -> Option<Self> {
         SCRATCH.with(|scratch| {
             scratch.allocate();
@@ -315,7 +318,7 @@ impl Write for Writer {
     }
 }
 
-/// Unwinding ends the statement.
+/// Unwinding ends the statement: its texts are dropped.
 impl Drop for Writer {
     fn drop(&mut self) {
         SCRATCH.with(|scratch| {
@@ -329,7 +332,7 @@ impl Drop for Writer {
 #[derive(Clone, Copy)]
 pub struct Text {
     start: u32,
-    /// Shifted left by one; bit 0 says that it was cut.
+    /// The length, shifted left by one. Bit 0 says that the text was cut.
     len: u32,
 }
 
@@ -391,7 +394,7 @@ unsafe impl Encode for Text {
 
     unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
         let len = self.cut_bytes(spare) - 2;
-        // SAFETY: the caller's promise; `boundary` answers at most the text's length.
+        // SAFETY: the caller's promise; `boundary` returns at most the text's length.
         unsafe { self.put(len, self.is_cut() || len < self.len(), to) }
     }
 
@@ -401,8 +404,8 @@ unsafe impl Encode for Text {
     }
 }
 
-/// The texts of the placeholders that print one argument, in their order; one if all ask for the
-/// same.
+/// The texts of the placeholders that print one argument, in their order. There is one if all ask
+/// for the same form.
 #[derive(Clone, Copy)]
 pub struct Texts<const N: usize>([Text; N]);
 
@@ -420,7 +423,7 @@ unsafe impl<const N: usize> Encode for Texts<N> {
     }
 
     unsafe fn write(self, to: *mut u8) -> *mut u8 {
-        // SAFETY: the caller's promise, of which each text takes what it counted.
+        // SAFETY: the caller's promise; each text takes what it counted.
         self.0.into_iter().fold(to, |to, text| unsafe { text.write(to) })
     }
 
@@ -451,7 +454,7 @@ mod tests {
         text.with(str::to_owned)
     }
 
-    /// Logs, as it were, while it is being formatted.
+    /// Makes texts of its own, as a `Display` that logs does.
     struct Nested;
 
     impl fmt::Display for Nested {
@@ -486,7 +489,7 @@ mod tests {
                 panic!("while it is formatted")
             }
         }
-        /// Logs two texts, of which the second panics, and goes on.
+        /// Logs two texts, the second of which panics, and goes on.
         struct Catches;
         impl fmt::Display for Catches {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,16 +1,16 @@
-//! Writing one captured argument into a record.
+//! Writes one captured argument into a record.
 //!
-//! In a ring an argument is as it is in memory, unaligned and without padding: integers and floats
-//! in the machine's own byte order, strings and sequences behind a 16-bit length. The consumer
-//! makes the compact form that the file has (`consumer::compact`); a producer has no time for it.
+//! In a ring an argument is as it is in memory, unaligned and without padding. Integers and floats
+//! are in the machine's own byte order; strings and sequences follow a 16-bit length. The consumer
+//! makes the compact form of the file (`segment::writer::compact`); a producer has no time for it.
 //!
 //! - `Str`: u16 length in bytes, bytes. As the *last* argument of a statement it has no length: it
-//!   takes what is left of the record.
+//!   takes the rest of the record.
 //! - `Text`: u16 length in bytes, bytes.
 //! - `Sequence`: u16 number of elements, elements.
 //! - `Option`: u8 0 or 1, the value. `Tuple`: the members. Addresses: see `net`.
 //!
-//! Bit 15 of a length says that something was cut off; for a last `Str` that bit is in the record's
+//! Bit 15 of a length is set if the value was cut. For a last `Str`, that bit is in the record's
 //! header.
 
 use crate::format::types::Type;
@@ -24,25 +24,25 @@ pub(crate) const MAX_LEN: usize = CUT as usize - 1;
 /// A captured argument.
 ///
 /// # Safety
-/// `write` writes exactly `bytes()` bytes, `write_last` exactly `last_bytes()`, and the cutting
-/// versions exactly what `cut_bytes` and `last_cut_bytes` answer for the same `spare`; that is at
-/// most [`Encode::BASE_BYTES`] and what they take from `spare`. What they write is what the
-/// consumer expects of [`Encode::TYPE`].
+/// `write` writes exactly `bytes()` bytes, `write_last` exactly `last_bytes()`. The cutting
+/// versions write exactly what `cut_bytes` and `last_cut_bytes` return for the same `spare`: at
+/// most [`Encode::BASE_BYTES`] and what they take from `spare`. The bytes are what the consumer
+/// expects of [`Encode::TYPE`].
 pub unsafe trait Encode: Copy {
-    /// The type that the dictionary shows.
+    /// The type, for the dictionary.
     const TYPE: Type;
 
-    /// How many bytes a record must have for a value of this type, at the least, however much is
-    /// cut off; the length of every encoding, where [`Encode::FIXED`].
+    /// The fewest bytes that a record must have for a value of this type, however much of it is
+    /// cut. If the type is [`Encode::FIXED`], the length of every encoding.
     const BASE_BYTES: usize;
 
     /// Whether all values of the type take the same number of bytes.
     const FIXED: bool;
 
-    /// The length of the encoding in bytes. Something very large where the value has to be cut.
+    /// The length of the encoding in bytes. Something very large if the value has to be cut.
     fn bytes(self) -> usize;
 
-    /// Writes the encoding and returns the address behind it.
+    /// Writes the encoding, and returns the address past it.
     ///
     /// # Safety
     /// `to` is valid for writes of `bytes()` bytes.
@@ -54,7 +54,7 @@ pub unsafe trait Encode: Copy {
         Self::FIXED
     }
 
-    /// Gives up what it keeps for the record; called when that has been logged.
+    /// Releases what it keeps for the record. Called when the record has been logged.
     #[inline(always)]
     fn release(self) {}
 
@@ -70,13 +70,12 @@ pub unsafe trait Encode: Copy {
     /// `to` is valid for writes of `last_bytes()` bytes.
     #[inline(always)]
     unsafe fn write_last(self, to: *mut u8) {
-        // SAFETY: the caller's promise, and `last_bytes()` is `bytes()` where neither is
-        // overridden.
+        // SAFETY: the caller's promise, and `last_bytes()` is `bytes()` if neither is overridden.
         unsafe { self.write(to) };
     }
 
-    /// The length of the encoding when at most `spare` bytes beyond [`Encode::BASE_BYTES`] may be
-    /// used; takes the used ones out of `spare`.
+    /// The length of the encoding if at most `spare` bytes more than [`Encode::BASE_BYTES`] may be
+    /// used. Takes the used ones out of `spare`.
     #[inline]
     fn cut_bytes(self, spare: &mut usize) -> usize {
         let _ = spare;
@@ -90,7 +89,7 @@ pub unsafe trait Encode: Copy {
     #[inline]
     unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
         let _ = spare;
-        // SAFETY: the caller's promise, and `cut_bytes` is `bytes()` where neither is overridden.
+        // SAFETY: the caller's promise, and `cut_bytes` is `bytes()` if neither is overridden.
         unsafe { self.write(to) }
     }
 
@@ -100,8 +99,8 @@ pub unsafe trait Encode: Copy {
         self.cut_bytes(spare)
     }
 
-    /// [`Encode::write_cut`] for the last argument; returns whether the header has to say that it
-    /// was cut.
+    /// [`Encode::write_cut`] for the last argument. Returns whether the record's header has to say
+    /// that it was cut.
     ///
     /// # Safety
     /// `to` is valid for writes of `last_cut_bytes(spare)` bytes.
@@ -113,7 +112,7 @@ pub unsafe trait Encode: Copy {
     }
 }
 
-/// Writes `value` as it is in memory, and returns the address behind it.
+/// Writes `value` as it is in memory, and returns the address past it.
 ///
 /// # Safety
 /// `to` is valid for writes of `size_of::<T>()` bytes.
@@ -121,23 +120,24 @@ pub unsafe trait Encode: Copy {
 pub(crate) unsafe fn put<T: Copy>(to: *mut u8, value: T) -> *mut u8 {
     // SAFETY: the caller's promise; no alignment is required.
     unsafe { to.cast::<T>().write_unaligned(value) };
-    // SAFETY: still within, or just behind, what the caller promised.
+    // SAFETY: still within, or just past, what the caller promised.
     unsafe { to.add(size_of::<T>()) }
 }
 
-/// Up to how many bytes [`copy`] copies without a call.
+/// The most bytes that [`copy`] copies without a call.
 pub(crate) const SHORT_BYTES: usize = 32;
 
-/// Copies `len` bytes. Short ones without a call: strings in log statements mostly are.
+/// Copies `len` bytes. Few bytes are copied without a call: strings in log statements are mostly
+/// short.
 ///
 /// # Safety
 /// `from` is valid for reads and `to` for writes of `len` bytes, and they do not overlap.
 #[inline(always)]
 pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
-    /// Copies `len` bytes as one `T` from the beginning and one that ends where they end.
+    /// Copies `len` bytes as one `T` at their beginning, and one that ends where they end.
     ///
     /// # Safety
-    /// As for `copy`; besides, `size_of::<T>() <= len <= 2 * size_of::<T>()`.
+    /// The conditions of `copy` hold, and `size_of::<T>() <= len <= 2 * size_of::<T>()`.
     #[inline(always)]
     unsafe fn both_ends<T: Copy>(from: *const u8, to: *mut u8, len: usize) {
         let back = len - size_of::<T>();
@@ -155,9 +155,10 @@ pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
         unsafe { to_back.cast::<T>().write_unaligned(last) };
     }
 
-    // Compared in an order that lets the compiler see, where it knows that `len` is short, that the
-    // call is not needed. SAFETY (of each `both_ends`): the conditions are what it asks for; the
-    // rest is the caller's promise.
+    // If the compiler knows that `len` is short, this order of comparisons shows it that the call
+    // is not needed.
+    // SAFETY (of each `both_ends`): the conditions are what it asks for; the rest is the caller's
+    // promise.
     if len >= 8 {
         if len <= 16 {
             // SAFETY: see above.

@@ -1,4 +1,4 @@
-//! The arguments of a statement as one: `(a, (b, (c, ())))`.
+//! The arguments of a statement as one list: `(a, (b, (c, ())))`.
 
 use crate::argument::Encode;
 use crate::argument::encode::CUT;
@@ -7,7 +7,7 @@ use crate::statement::call_site::TypeList;
 /// All arguments of a statement, first to last.
 ///
 /// # Safety
-/// `write` writes exactly `bytes()` bytes; `write_cut` exactly what `cut_bytes` answers for the
+/// `write` writes exactly `bytes()` bytes, and `write_cut` exactly what `cut_bytes` returns for the
 /// same `spare`.
 pub unsafe trait Arguments: Copy {
     /// The types, for the call site.
@@ -19,13 +19,13 @@ pub unsafe trait Arguments: Copy {
     /// Whether all records with these types have the same length.
     const FIXED: bool;
 
-    /// How many bytes the record must have for them, at the least, however much is cut off.
+    /// The fewest bytes that the record must have for them, however much is cut.
     const BASE_BYTES: usize;
 
     /// Whether writing them takes neither a loop nor a call.
     fn are_short(self) -> bool;
 
-    /// Gives up what they keep for the record; called when that has been logged.
+    /// Releases what they keep for the record. Called when the record has been logged.
     fn release(self);
 
     /// Their length in bytes.
@@ -37,11 +37,11 @@ pub unsafe trait Arguments: Copy {
     /// `to` is valid for writes of `bytes()` bytes.
     unsafe fn write(self, to: *mut u8);
 
-    /// Their length in bytes, if at most `spare` bytes beyond `BASE_BYTES` may be used.
+    /// Their length in bytes, if at most `spare` bytes more than `BASE_BYTES` may be used.
     fn cut_bytes(self, spare: &mut usize) -> usize;
 
-    /// Writes what [`Arguments::cut_bytes`] measured; returns the bits that the header's length has
-    /// to bear.
+    /// Writes what [`Arguments::cut_bytes`] measured. Returns the bits that the length in the
+    /// record's header has to have.
     ///
     /// # Safety
     /// `to` is valid for writes of `cut_bytes(spare)` bytes.
@@ -80,7 +80,8 @@ unsafe impl Arguments for () {
     }
 }
 
-// SAFETY: the first one's encoding, then the others'; the last one's as a last one.
+// SAFETY: the first one's encoding, then those of the others; the last one is written as a last
+// one.
 unsafe impl<A: Encode, R: Arguments> Arguments for (A, R) {
     const TYPES: Option<&'static TypeList> = Some(&TypeList { first: A::TYPE, rest: R::TYPES });
     const FIXED: bool = A::FIXED && R::FIXED;

@@ -1,10 +1,13 @@
-//! What can be logged, and how it is written into a ring.
+//! Arguments: which values can be logged, and how they are written into a record.
 //!
-//! Two steps, because the second must know the whole record's length. [`Argument::capture`] turns a
-//! reference to a value into something that fits in registers (a number, a pointer and a length),
-//! [`Encode`] measures it and copies it into the ring. Many types share a captured form (`String`,
-//! `&str` and `Cow<str>` are all `&str`), so that few versions of the log functions exist in a
-//! program.
+//! In come references to values; out go their bytes, and their types for the dictionary. Nothing
+//! here knows of rings, threads or files.
+//!
+//! There are two steps, because the second must know the whole record's length.
+//! [`Argument::capture`] turns a reference to a value into something that fits in registers (a
+//! number, a pointer and a length). [`Encode`] measures it and copies it into the ring. Many types
+//! share a captured form (`String`, `&str` and `Cow<str>` are all `&str`), so that few versions of
+//! the log functions exist in a program.
 
 use std::borrow::Cow;
 
@@ -26,8 +29,8 @@ pub use list::Arguments;
 pub use scalar::{Pointer, PointerArgument};
 pub(crate) use text::boundary;
 
-/// A value that a log statement takes as it is: it is copied into the record, and formatted by the
-/// reader.
+/// A value that a log statement takes as it is. Its bytes are copied into the record, and the
+/// reader formats them.
 ///
 /// - numbers of all widths, `bool`, `char`, `NonZero`, `Wrapping`, `Saturating`, atomics, `Ordering`
 /// - strings, paths and `OsStr`
@@ -36,7 +39,7 @@ pub(crate) use text::boundary;
 ///   collections of these
 /// - references, `Box`, `Rc`, `Arc`, `Cow` and the guards of `RefCell`, `Mutex` and `RwLock` to these
 ///
-/// Everything else goes through [`display`] or [`debug`], which let the statement format it.
+/// Other values go through [`display`] or [`debug`], which let the statement format them.
 ///
 /// The trait is sealed: a reader has to know every type.
 #[diagnostic::on_unimplemented(
@@ -51,7 +54,7 @@ pub trait Argument: sealed::Sealed {
     where
         Self: 'a;
 
-    /// Whether a slice of this type in memory is what its encoded elements are, byte for byte.
+    /// Whether a slice of this type has in memory, byte for byte, the encoding of its elements.
     #[doc(hidden)]
     const PLAIN: bool = false;
 

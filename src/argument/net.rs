@@ -1,8 +1,8 @@
 //! `Duration` and the addresses of `std::net`.
 //!
 //! A `Duration` is u64 seconds and u32 nanoseconds. An IP address is its 4 or 16 bytes in network
-//! order; `IpAddr` and `SocketAddr` have a byte 4 or 6 in front. A socket address is the IP
-//! address, u16 port and, for version 6, u32 flow information and u32 scope.
+//! order; `IpAddr` and `SocketAddr` begin with a byte 4 or 6. A socket address is the IP address,
+//! u16 port and, for version 6, u32 flow information and u32 scope.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
@@ -18,7 +18,7 @@ macro_rules! parts {
     ($($ty:ident: [$($part:ty),*] |$value:ident| [$($get:expr),*];)*) => {$(
         argument!($ty);
 
-        // SAFETY: the parts are written one behind the other, and counted likewise.
+        // SAFETY: the parts are written one after the other, and counted likewise.
         unsafe impl Encode for $ty {
             const TYPE: Type = Type::$ty;
             const BASE_BYTES: usize = 0 $(+ size_of::<$part>())*;
@@ -33,7 +33,7 @@ macro_rules! parts {
             unsafe fn write(self, to: *mut u8) -> *mut u8 {
                 let $value = self;
                 $(
-                    // SAFETY: the caller's promise, of which each part takes its size.
+                    // SAFETY: the caller's promise; each part takes its size.
                     let to = unsafe { put::<$part>(to, $get) };
                 )*
                 to
@@ -70,7 +70,7 @@ macro_rules! either_version {
     ($($ty:ident: $v6:ident),*) => {$(
         argument!($ty);
 
-        // SAFETY: one byte, and the encoding of the version that it is.
+        // SAFETY: one byte, and then the encoding of the address.
         unsafe impl Encode for $ty {
             const TYPE: Type = Type::$ty;
             const BASE_BYTES: usize = 1 + $v6::BASE_BYTES;
@@ -94,7 +94,7 @@ macro_rules! either_version {
                 // SAFETY: the caller's promise: at least one byte.
                 let to = unsafe { put(to, if self.is_ipv4() { 4_u8 } else { 6 }) };
                 match self {
-                    // SAFETY: the caller's promise: the address is behind the first byte.
+                    // SAFETY: the caller's promise: the address follows the first byte.
                     Self::V4(address) => unsafe { address.write(to) },
                     // SAFETY: as above.
                     Self::V6(address) => unsafe { address.write(to) },

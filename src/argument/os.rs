@@ -1,4 +1,4 @@
-//! Paths and other strings of the operating system's.
+//! Paths and other strings of the operating system.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
-//! Numbers, `bool`, `char`, `NonZero` and pointers: types whose values all take the same number of
-//! bytes.
+//! Numbers, `bool`, `char`, `NonZero` and pointers: types whose values all take as many bytes.
 
 use std::cmp::Ordering;
 use std::num::{NonZero, Saturating, Wrapping};
@@ -121,7 +120,8 @@ macro_rules! atomics {
 
             #[inline(always)]
             fn capture(&self) -> $ty {
-                // Relaxed: a value of the program's, of which kymo orders nothing. `{:?}` does the same.
+                // Relaxed: a value of the program, which orders nothing for kymo. `{:?}` loads it
+                // so, too.
                 self.load(atomic::Ordering::Relaxed)
             }
         }
@@ -136,8 +136,10 @@ atomics!(AtomicI8 i8, AtomicI16 i16, AtomicI32 i32, AtomicI64 i64, AtomicIsize i
 pub struct Pointer(usize);
 
 /// A value that `{:p}` takes: raw pointers, references, `Box`, `Rc` and `Arc` to values of a size
-/// known at compile time. The address is logged. (What `format!` prints for pointers to slices and
-/// trait objects differs between versions of Rust.)
+/// that is known at compile time. The address is logged.
+///
+/// Pointers to slices and trait objects are not taken: what `format!` prints for them differs
+/// between versions of Rust.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a pointer that can be logged",
     label = "not a pointer to a value of a size known at compile time"

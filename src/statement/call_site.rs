@@ -1,19 +1,19 @@
 //! Call sites: what is known of a log statement before it runs.
 //!
-//! A call site is a constant that the compiler makes from the statement's location and from the
-//! types of its arguments. Nothing registers it: a record carries its address, and the consumer
-//! writes it into the dictionary the first time that it meets the address. A statement in a generic
-//! function has one call site for each set of argument types; that the compiler may put the same
-//! one at several addresses does no harm.
+//! A call site is a constant that the compiler makes from the statement's location and the types of
+//! its arguments. Nothing registers it: a record carries its address, and the consumer writes it
+//! into the dictionary when it first meets the address. A statement in a generic function has one
+//! call site for each set of argument types. The compiler may put one call site at several
+//! addresses, which does no harm.
 //!
-//! The alternative, a static in a linker section (as `linkme` and `defmt` have it), cannot hold the
-//! types that inference finds, and foreign linkers may drop it.
+//! Not taken: a static in a linker section (as `linkme` and `defmt` have it). It cannot hold types
+//! that inference finds, and foreign linkers may drop it.
 
 use crate::format::types::Type;
 use crate::format::{MAX_TEXT_BYTES, MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS};
 use crate::level::Level;
 
-/// Where a log statement stands and what it says.
+/// The location and the text of a log statement.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs, reason = "written by the macros only")]
 pub struct Location {
@@ -27,20 +27,20 @@ pub struct Location {
     pub names: &'static [&'static str],
 }
 
-/// A log statement: the macros implement this for a type of each statement's own.
+/// A log statement. The macros implement this for a type that each statement defines.
 pub trait Statement {
     /// The level as a type, for statements whose level is known when they are compiled.
     type At: AtLevel;
-    /// The same as a constant.
+    /// The level as a constant.
     const LEVEL: Level;
-    /// Everything else.
+    /// Location, format string and names of the arguments.
     const LOCATION: Location;
 }
 
-/// A level as a type, so that each level has a path of its own through a log call: the fields of
-/// the level are then at known places.
+/// A level as a type. It gives each level a path of its own through a log call, on which the fields
+/// of the level are at known addresses.
 pub trait AtLevel {
-    /// The level's place in arrays by level.
+    /// The level's index in arrays by level.
     fn index(site: &CallSite) -> usize;
 }
 
@@ -55,7 +55,7 @@ impl<const LEVEL: u8> AtLevel for At<LEVEL> {
     }
 }
 
-/// A level that only the call site says.
+/// A level that is known only at run time, from the call site.
 #[derive(Clone, Copy, Debug)]
 pub struct AtAny;
 
@@ -79,8 +79,8 @@ pub struct TypeList {
 #[derive(Debug)]
 #[repr(C)]
 pub struct CallSite {
-    /// A hash of all below: tells whether an address still means what it meant, where a dynamic
-    /// library was unloaded and another one loaded in its place.
+    /// A hash of the fields below. It tells whether the address still means what it meant: a
+    /// dynamic library may have been unloaded, and another one loaded there.
     pub(crate) fingerprint: u64,
     pub(crate) level: Level,
     pub(crate) location: Location,
@@ -117,7 +117,7 @@ impl CallSite {
     }
 }
 
-/// How deep a type is nested.
+/// Returns how deep a type is nested.
 const fn depth(ty: &Type) -> usize {
     let (mut inside, mut deepest) = (ty.inside(), 0);
     while let Some((first, rest)) = inside.split_first() {
@@ -128,7 +128,7 @@ const fn depth(ty: &Type) -> usize {
     1 + deepest
 }
 
-/// Of how many types a type is made, itself included.
+/// Returns of how many types a type is made, itself included.
 const fn members(ty: &Type) -> usize {
     let (mut inside, mut sum) = (ty.inside(), 1);
     while let Some((first, rest)) = inside.split_first() {

@@ -1,7 +1,7 @@
 //! The macros that log.
 //!
-//! They only say which level is meant and where kymo is to be found (`$crate`, so that they work
-//! under any name and when re-exported); the proc macro `statement!` does the rest.
+//! They only pass on the level and the path of kymo (`$crate`, so that they work under any name and
+//! when re-exported). The proc macro `statement!` does the rest.
 
 /// Logs at [`Level::Error`](crate::Level::Error): something failed.
 ///
@@ -17,7 +17,7 @@ macro_rules! error {
     ($($statement:tt)*) => { $crate::export::statement!($crate (Error) $($statement)*) };
 }
 
-/// Logs at [`Level::Warn`](crate::Level::Warn): something is odd, and went on.
+/// Logs at [`Level::Warn`](crate::Level::Warn): something is odd, and the program goes on.
 ///
 /// See [`info!`](crate::info) for the syntax.
 ///
@@ -33,8 +33,8 @@ macro_rules! warn {
 
 /// Logs at [`Level::Info`](crate::Level::Info): what an operator wants to read.
 ///
-/// The format string and its arguments are those of [`format!`](std::format): the same
-/// placeholders, named arguments and variables in braces, checked by the compiler all the same.
+/// The format string and its arguments are those of [`format!`](std::format): placeholders, named
+/// arguments, and variables in braces. The compiler checks them as it does for `format!`.
 ///
 /// ```
 /// let (id, px) = (7, 101.25);
@@ -42,8 +42,9 @@ macro_rules! warn {
 /// kymo::info!("order {} filled at {px:.2} on {venue:>8}", id, venue = "XETRA");
 /// ```
 ///
-/// A leading `target:` takes the place of the module path by which records are filtered. It has to
-/// be a constant, and is written without `Self`: `Order::TARGET`, not `Self::TARGET`.
+/// A leading `target:` replaces the module path as the record's target, by which records are
+/// filtered. It has to be a constant, and is written without `Self`: `Order::TARGET`, not
+/// `Self::TARGET`.
 ///
 /// ```
 /// const FILLS: &str = "fills";
@@ -54,13 +55,13 @@ macro_rules! warn {
 ///
 /// # What differs from `format!`
 ///
-/// - Nothing is formatted here. The arguments' bytes are copied, and whoever reads the log formats
-///   them. So an argument must be of a type that the reader knows (see
-///   [`Argument`](crate::Argument)). Other values can be formatted on the spot, at the price of
-///   formatting: wrap them in `kymo::display(&value)` or `kymo::debug(&value)`.
-/// - Where the level is disabled, the arguments are not evaluated.
+/// - Nothing is formatted here. The arguments' bytes are copied, and the reader formats them. So an
+///   argument must be of a type that the reader knows (see [`Argument`](crate::Argument)). Wrap
+///   other values in `kymo::display(&value)` or `kymo::debug(&value)`: the statement then formats
+///   them.
+/// - If the level is disabled, the arguments are not evaluated.
 /// - There can be at most 64 arguments.
-/// - An argument that is printed with `{:p}` cannot be printed otherwise too: pass it twice.
+/// - An argument that is printed with `{:p}` cannot be printed in another way, too: pass it twice.
 /// - The format string is a literal, and not a macro such as `concat!`.
 #[macro_export]
 #[clippy::format_args]

@@ -1,7 +1,7 @@
 //! The arguments that a statement captures, and the variables that refer to them.
 //!
-//! Names are hygienic, and yet located where the user's expression is: when a trait is missing, the
-//! compiler then points at that, and not at the statement as a whole.
+//! Names are hygienic, and yet located where the user's expression is. If a trait is missing, the
+//! compiler then points at that expression, and not at the whole statement.
 
 use proc_macro::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
@@ -19,23 +19,23 @@ pub struct Captured {
     /// The expression that is captured: a reference to the argument.
     pub value: Vec<TokenTree>,
     pub local: Local,
-    /// How the program formats it, should it be a value that only the program can format; empty
-    /// where `{}` is all that is asked for.
+    /// How the program formats it, if it is a value that only the program can format. Empty if
+    /// every placeholder is `{}`.
     pub ways: Vec<Way>,
 }
 
-/// Whence an argument comes.
+/// The origin of an argument.
 pub enum Origin {
     /// The format string names a variable.
     Named,
-    /// It is written behind the format string, as one identifier.
+    /// It follows the format string, as one identifier.
     Variable(Ident),
-    /// It is any other expression.
+    /// It follows the format string, as any other expression.
     Expression,
 }
 
 /// One way to format an argument: a format string whose argument 0 is the value, and the numbers of
-/// the arguments that give its width and precision.
+/// the arguments that are its width and precision.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Way {
     pub format: String,
@@ -59,8 +59,8 @@ impl Way {
     }
 }
 
-/// The ways in which the placeholders print argument `index`: one for each placeholder, in order,
-/// or one for all where they do not differ.
+/// Returns the ways in which the placeholders print argument `index`: one for each placeholder, in
+/// order, or one for all if they do not differ.
 fn ways(index: usize, placeholders: &[Placeholder<'_>], placed: &[Placed]) -> Vec<Way> {
     let users = || placeholders.iter().zip(placed).filter(|(_, placed)| placed.value == index);
     let plain = users().all(|(placeholder, _)| placeholder.is_plain());
@@ -79,7 +79,7 @@ fn ways(index: usize, placeholders: &[Placeholder<'_>], placed: &[Placed]) -> Ve
 pub struct Local {
     name: String,
     begin: Span,
-    /// Where the argument's last token is, if it has more than one.
+    /// The span of the argument's last token, if it has more than one.
     end: Option<Span>,
 }
 
@@ -105,14 +105,14 @@ impl Local {
         Ident::new(&self.name, self.begin).into()
     }
 
-    /// The argument itself.
+    /// Returns the tokens of the argument itself.
     pub fn value(&self) -> Vec<TokenTree> {
         let local = Ident::new(&self.name, self.end.unwrap_or(self.begin));
         vec![punct('*', self.begin), local.into()]
     }
 
-    /// The reference to the argument. Where the argument has several tokens, so has this: an
-    /// expression extends from its first token to its last.
+    /// Returns the tokens of the reference to the argument. If the argument has several tokens, so
+    /// has this: an expression extends from its first token to its last.
     pub fn reference(&self) -> Vec<TokenTree> {
         match self.end {
             None => vec![self.pattern()],
@@ -120,8 +120,8 @@ impl Local {
         }
     }
 
-    /// The call that captures the argument. `$crate` is not part of it, because its location cannot
-    /// be chosen: the compiler would blame the whole statement.
+    /// Returns the call that captures the argument. `$crate` is not part of it, because its
+    /// location cannot be chosen: the compiler would blame the whole statement.
     pub fn capture(&self, function: &str, further: &[TokenTree]) -> Vec<TokenTree> {
         let end = self.end.unwrap_or(self.begin);
         let mut call = code(function, self.begin, &[]);
@@ -130,8 +130,8 @@ impl Local {
         call
     }
 
-    /// `&argument`, in parentheses unless it is one token. An expression that another macro passed
-    /// on is one token too, but one that falls apart here.
+    /// Returns `&argument`, in parentheses unless it is one token. An expression that another macro
+    /// passed on is one token, too, but falls apart here.
     fn borrow(&self, argument: &[TokenTree]) -> Vec<TokenTree> {
         let passed_on = matches!(&argument[0], TokenTree::Group(group)
             if group.delimiter() == Delimiter::None);
@@ -146,7 +146,7 @@ impl Local {
     }
 }
 
-/// The arguments of the statement in the order of their numbers, or `None` where `format_args!`
+/// Returns the arguments of the statement in the order of their numbers; `None` if `format_args!`
 /// will refuse them.
 pub fn captured(input: &Input<'_>, text: &str) -> Option<Vec<Captured>> {
     let hygienic = Span::mixed_site();
@@ -181,8 +181,8 @@ pub fn captured(input: &Input<'_>, text: &str) -> Option<Vec<Captured>> {
     Some(captured)
 }
 
-/// The variable that a format string names. It has the span of the string, so that it is looked up
-/// where that was written.
+/// Returns the variable that a format string names. It has the span of the string, so that the
+/// compiler looks it up where the string was written.
 fn variable(name: &str, span: Span) -> Option<Ident> {
     if !name.is_ascii() {
         let mut tokens = name.parse::<TokenStream>().ok()?.into_iter();
@@ -195,7 +195,7 @@ fn variable(name: &str, span: Span) -> Option<Ident> {
     })
 }
 
-/// The name of an identifier that may be written `r#name`.
+/// Returns the name of an identifier that may be written `r#name`.
 pub fn without_raw(name: &str) -> &str {
     name.strip_prefix("r#").unwrap_or(name)
 }

@@ -1,6 +1,7 @@
 //! The code that a log statement becomes.
 //!
-//! `info!("order {id} filled at {:.2}", px)` becomes, with `kymo` for the way to the crate:
+//! `info!("order {id} filled at {:.2}", px)` becomes this code, with `kymo` for the path of the
+//! crate:
 //!
 //! ```text
 //! if kymo::export::enabled(kymo::Level::Info) {
@@ -20,10 +21,10 @@
 //! }
 //! ```
 //!
-//! The `match` keeps temporaries alive, as that of `format_args!` does. The branch that is never
-//! taken lets the compiler check the format string against the arguments' types, and blame its own
-//! spans. A statement whose format string is malformed or does not match its arguments becomes
-//! nothing but that check, so that there is one error and not three.
+//! The `match` keeps temporaries alive, as that of `format_args!` does. In the branch that is never
+//! taken, the compiler checks the format string against the arguments' types, and blames its own
+//! spans. If the format string is malformed or does not match its arguments, the statement becomes
+//! this check alone, so that there is one error and not three.
 
 use std::slice;
 
@@ -40,7 +41,7 @@ const MAX_ARGUMENTS: usize = 64;
 /// The most arguments for which there is a module `logN`.
 const MAX_SEPARATE: usize = 6;
 
-/// The code of a statement, as an expression.
+/// Returns the code of a statement, as an expression.
 pub fn expand(input: &Input<'_>) -> Result<TokenStream, Misuse> {
     let source = input.format.to_string();
     let text = string_value(&source).unwrap_or_default();
@@ -58,7 +59,7 @@ pub fn expand(input: &Input<'_>) -> Result<TokenStream, Misuse> {
     Ok(statement(input, &captured).into_iter().collect())
 }
 
-/// The code of a statement that `format_args!` will accept.
+/// Returns the code of a statement that `format_args!` will accept.
 fn statement(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
     // A level that the user wrote is evaluated before all else, and once.
     let (template, level) = match &input.level {
@@ -80,7 +81,7 @@ fn statement(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
     hygienic(template, &[("kymo", kymo), ("written", written), ("tested", &tested)])
 }
 
-/// What is run with the arguments' locals in scope.
+/// Returns what runs with the arguments' locals in scope.
 fn body(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<TokenTree> {
     let (function, mut arguments, level) = match &input.level {
         Level::Dynamic(_) => {
@@ -107,7 +108,7 @@ fn body(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<To
     )
 }
 
-/// The items that describe the statement.
+/// Returns the items that describe the statement.
 fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<TokenTree> {
     let target = match input.target {
         Some(target) => target.to_vec(),
@@ -144,8 +145,8 @@ fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<To
     )
 }
 
-/// The branch in which the compiler checks the format string. Without arguments there is nothing to
-/// check.
+/// Returns the branch in which the compiler checks the format string. Without arguments there is
+/// nothing to check.
 fn check(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
     if captured.is_empty() {
         return Vec::new();
@@ -153,7 +154,7 @@ fn check(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
     let mut arguments = vec![TokenTree::from(input.format.clone())];
     let written = captured.iter().any(|argument| matches!(argument.origin, Origin::Variable(_)));
     for Captured { name, origin, uses, local, .. } in captured {
-        // Clippy looks at statements whose arguments are all as they were written.
+        // Clippy checks statements whose arguments are all as they were written.
         if written && matches!(origin, Origin::Named) {
             continue;
         }
@@ -161,20 +162,21 @@ fn check(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
         if let Some(name) = name {
             arguments.extend([name.clone().into(), punct('=', Span::mixed_site())]);
         }
-        // It could stand in the braces, as Clippy will say. (An expression was evaluated already.)
+        // It could be written in the braces, as Clippy will say. (An expression was evaluated
+        // already.)
         if let Origin::Variable(variable) = origin {
             arguments.push(variable.clone().into());
             continue;
         }
-        // `&T` can be printed wherever `T` can, and `T` may be unsized. But it is always a pointer,
-        // and never a width.
+        // `&T` can be printed wherever `T` can, and `T` may be unsized. But `&T` is always a
+        // pointer, and never a width.
         let by_value = uses.pointer || uses.count;
         arguments.extend(if by_value { local.value() } else { local.reference() });
     }
     hygienic("if false { let _ = ::core::format_args!($arguments); }", &[("arguments", &arguments)])
 }
 
-/// `capture, capture,`
+/// Returns `capture, capture,`.
 fn separately(captured: &[Captured]) -> Vec<TokenTree> {
     let mut captures = Vec::new();
     for argument in captured {
@@ -184,7 +186,7 @@ fn separately(captured: &[Captured]) -> Vec<TokenTree> {
     captures
 }
 
-/// `(capture, (capture, ()))`
+/// Returns `(capture, (capture, ()))`.
 fn nested(captured: &[Captured]) -> Vec<TokenTree> {
     captured.iter().rev().fold(hygienic("()", &[]), |rest, argument| {
         let capture = capture(argument, captured);
@@ -192,9 +194,10 @@ fn nested(captured: &[Captured]) -> Vec<TokenTree> {
     })
 }
 
-/// `__kymo::capture(__a0)`; where a placeholder has flags, a width or a precision,
-/// `__kymo::capture_formatted(__a0, [(); 1], |__way, __value, __out| …)` with what formats `__value`
-/// as each placeholder asks. The function calls that only for a value that the reader cannot format.
+/// Returns `__kymo::capture(__a0)`. If a placeholder has flags, a width or a precision, returns
+/// `__kymo::capture_formatted(__a0, [(); 1], |__way, __value, __out| …)`, whose closure formats
+/// `__value` as each placeholder asks. That function calls the closure only for a value that the
+/// reader cannot format.
 fn capture(argument: &Captured, captured: &[Captured]) -> Vec<TokenTree> {
     let Captured { local, uses, ways, .. } = argument;
     if uses.pointer {
@@ -231,7 +234,7 @@ fn capture(argument: &Captured, captured: &[Captured]) -> Vec<TokenTree> {
     local.capture("__kymo::capture_formatted", &further)
 }
 
-/// `body` with the arguments' locals in scope.
+/// Returns `body` with the arguments' locals in scope.
 fn bound(captured: &[Captured], body: Vec<TokenTree>) -> Vec<TokenTree> {
     if captured.is_empty() {
         return body;
@@ -248,8 +251,9 @@ fn bound(captured: &[Captured], body: Vec<TokenTree>) -> Vec<TokenTree> {
     )
 }
 
-/// A statement that the compiler refuses: with the error of `format_args!`, or, should there be
-/// none, with the other. That comes so late that it does not show up beside the first.
+/// Returns a statement that the compiler refuses with the error of `format_args!`. If that has
+/// none, a second error refuses it. The second comes so late that it does not show up beside the
+/// first.
 fn refused(input: &Input<'_>) -> Vec<TokenTree> {
     let message = Literal::string("kymo cannot read this format string, although it is valid");
     code(
@@ -259,7 +263,7 @@ fn refused(input: &Input<'_>) -> Vec<TokenTree> {
     )
 }
 
-/// Code whose local variables the user's code neither sees nor hides.
+/// Returns code whose local variables the user's code neither sees nor hides.
 fn hygienic(template: &str, holes: &[Hole<'_>]) -> Vec<TokenTree> {
     code(template, Span::mixed_site(), holes)
 }

@@ -1,9 +1,9 @@
-//! Where an expression ends.
+//! Finds where an expression ends.
 //!
-//! A comma ends it, except where it stands in generic arguments or between the parameters of a
-//! closure; other commas are inside of a group of tokens. To tell `a < b, c > d`, which is two
-//! expressions, from `a::<b, c>()`, `<a<b, c>>::d` and `a as b<c, d>`, which are one, it suffices
-//! to know whether an operand, an operator or a type is due.
+//! A comma ends it, except in generic arguments or between the parameters of a closure. Other
+//! commas are inside of a group of tokens. `a < b, c > d` is two expressions; `a::<b, c>()`, `<a<b,
+//! c>>::d` and `a as b<c, d>` are one. To tell them apart, it suffices to know whether an operand,
+//! an operator or a type is due.
 
 use proc_macro::{Delimiter, Spacing, TokenTree};
 
@@ -13,13 +13,13 @@ enum Due {
     Operand,
     /// An operator, or the end.
     Operator,
-    /// A type, as behind `as`.
+    /// A type, as after `as`.
     Type,
-    /// The type may be over or go on with `::` or `<`.
+    /// The end of the type, or more of it: `::` or `<`.
     RestOfType,
 }
 
-/// The number of tokens before the comma that ends the first expression of `tokens`.
+/// Returns the number of tokens before the comma that ends the first expression of `tokens`.
 pub fn length(tokens: &[TokenTree]) -> usize {
     let mut due = Due::Operand;
     let mut at = 0;
@@ -89,7 +89,7 @@ fn is_pair(tokens: &[TokenTree], at: usize, pair: &str) -> bool {
     first.spacing() == Spacing::Joint && pair.chars().eq([first.as_char(), second.as_char()])
 }
 
-/// The index behind the `>` that closes the `<` at `at`.
+/// Returns the index past the `>` that closes the `<` at `at`.
 fn behind_generics(tokens: &[TokenTree], at: usize) -> usize {
     let mut depth = 0_usize;
     for (index, token) in tokens.iter().enumerate().skip(at) {
@@ -106,7 +106,7 @@ fn behind_generics(tokens: &[TokenTree], at: usize) -> usize {
     tokens.len()
 }
 
-/// The index behind the `|` that closes the parameters which the one at `at` opens.
+/// Returns the index past the `|` that closes the parameters, which the `|` at `at` opens.
 fn behind_parameters(tokens: &[TokenTree], at: usize) -> usize {
     let is_bar =
         |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == '|');

@@ -1,8 +1,8 @@
 //! The placeholders of a format string, by the grammar of `std::fmt`.
 //!
-//! What the call site needs is kept: which arguments a placeholder names, whether it prints an
-//! address, and the text of its specification, for values that the program formats itself.
-//! Errors are `None`: `format_args!` reports them better.
+//! This keeps what the call site needs: which arguments a placeholder names, whether it prints an
+//! address, and the text of its specification, for values that the program formats itself. Errors
+//! are `None`: `format_args!` reports them better.
 
 use std::iter::Peekable;
 use std::str::CharIndices;
@@ -11,24 +11,24 @@ use std::str::CharIndices;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Placeholder<'a> {
     pub value: Position<'a>,
-    /// The argument behind `width$`.
+    /// The argument of `width$`.
     pub width: Option<Position<'a>>,
-    /// The argument behind `.precision$` or `.*`.
+    /// The argument of `.precision$` or `.*`.
     pub precision: Option<Position<'a>>,
-    /// The placeholder is `{:p}`.
+    /// Whether the placeholder is `{:p}`.
     pub pointer: bool,
-    /// What follows the colon, without the arguments that it names.
+    /// The text after the colon, without the arguments that it names.
     pub spec: Spec<'a>,
 }
 
-/// The text of a specification in four pieces. Where an argument gives the width or the precision,
+/// The text of a specification in four pieces. If an argument gives the width or the precision,
 /// that piece is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spec<'a> {
     /// Fill, alignment, sign, `#` and `0`.
     pub flags: &'a str,
     pub width: &'a str,
-    /// With the point before it.
+    /// The precision, with the point before it.
     pub precision: &'a str,
     /// The letters that name the trait.
     pub kind: &'a str,
@@ -40,7 +40,7 @@ impl Placeholder<'_> {
         matches!(self.spec.kind, "" | "?" | "x?" | "X?")
     }
 
-    /// Whether it is `{}` or `{:?}`, but for the argument.
+    /// Whether it is `{}` or `{:?}`, apart from the argument.
     pub fn is_plain(&self) -> bool {
         self.width.is_none()
             && self.precision.is_none()
@@ -51,13 +51,13 @@ impl Placeholder<'_> {
 /// How a placeholder names an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position<'a> {
-    /// By its number; `{}` has been given its number.
+    /// By its number. `{}` has been given its number.
     Index(usize),
     /// By its name: a named argument, or else a variable.
     Name(&'a str),
 }
 
-/// The placeholders of `text` in order, or `None` if it is no valid format string.
+/// Returns the placeholders of `text` in order, or `None` if it is no valid format string.
 pub fn placeholders(text: &str) -> Option<Vec<Placeholder<'_>>> {
     let mut parser = Parser { text, chars: text.char_indices().peekable(), next_index: 0 };
     let mut found = Vec::new();
@@ -80,7 +80,7 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// What follows an opening brace, closing brace included.
+    /// Reads what follows an opening brace, up to and including the closing brace.
     fn placeholder(&mut self) -> Option<Placeholder<'a>> {
         let value = self.position()?;
         self.skip_space();
@@ -94,13 +94,13 @@ impl<'a> Parser<'a> {
         if self.eat(':') {
             self.spec(&mut placeholder)?;
         }
-        // After the specification, in which `.*` takes an argument first.
+        // Read after the specification, in which `.*` takes an argument first.
         placeholder.value = value.unwrap_or_else(|| self.next_argument());
         self.skip_space();
         self.eat('}').then_some(placeholder)
     }
 
-    /// `[[fill]align][sign]['#']['0'][width]['.' precision][type]`
+    /// Reads `[[fill]align][sign]['#']['0'][width]['.' precision][type]`.
     fn spec(&mut self, placeholder: &mut Placeholder<'a>) -> Option<()> {
         let begin = self.offset();
         let mut ahead = self.chars.clone();
@@ -138,7 +138,7 @@ impl<'a> Parser<'a> {
         Some(())
     }
 
-    /// What `read` finds, and the text of that, unless it is an argument.
+    /// Returns what `read` finds, and its text, unless it is an argument.
     fn text_of(
         &mut self,
         read: impl FnOnce(&mut Self) -> Option<Option<Position<'a>>>,
@@ -149,12 +149,12 @@ impl<'a> Parser<'a> {
         Some((found, if found.is_some() { "" } else { text }))
     }
 
-    /// Where the next character begins.
+    /// Returns where the next character begins.
     fn offset(&mut self) -> usize {
         self.chars.peek().map_or(self.text.len(), |&(offset, _)| offset)
     }
 
-    /// The trait's letter. An unknown one is an error.
+    /// Reads the trait's letter. An unknown one is an error.
     fn kind(&mut self, placeholder: &mut Placeholder<'a>) -> Option<()> {
         if self.eat('x') || self.eat('X') {
             self.eat('?');
@@ -168,7 +168,7 @@ impl<'a> Parser<'a> {
         Some(())
     }
 
-    /// A width or precision: `12`, `2$`, `name$` or nothing. `Some(Some(_))` where it names an
+    /// Reads a width or precision: `12`, `2$`, `name$` or nothing. `Some(Some(_))` if it names an
     /// argument.
     fn count(&mut self) -> Option<Option<Position<'a>>> {
         if let Some(number) = self.number()? {
@@ -183,7 +183,7 @@ impl<'a> Parser<'a> {
         Some(None)
     }
 
-    /// `Some(None)` where the argument is the next one.
+    /// Reads the name or number of an argument. `Some(None)` if the argument is the next one.
     fn position(&mut self) -> Option<Option<Position<'a>>> {
         if let Some(number) = self.number()? {
             return Some(Some(Position::Index(number)));
@@ -200,7 +200,7 @@ impl<'a> Parser<'a> {
         Position::Index(self.next_index - 1)
     }
 
-    /// `None` where the number is larger than 65,535, the largest that `std::fmt` takes.
+    /// Reads a number. `None` if it is larger than 65,535, the largest that `std::fmt` takes.
     fn number(&mut self) -> Option<Option<usize>> {
         let mut number = None;
         while let Some(digit) = self.chars.peek().and_then(|(_, char)| char.to_digit(10)) {
@@ -211,8 +211,8 @@ impl<'a> Parser<'a> {
         Some(number.map(usize::from))
     }
 
-    /// An identifier, or nothing. More is taken for one than Rust allows (the standard library has
-    /// no table of what Unicode allows); the compiler refuses it.
+    /// Reads an identifier, or nothing. It takes more for one than Rust allows, because the
+    /// standard library has no table of what Unicode allows. The compiler refuses the rest.
     fn word(&mut self) -> &'a str {
         let allowed = |char: char| {
             char == '_' || char.is_alphanumeric() || !(char.is_ascii() || char.is_whitespace())
@@ -243,7 +243,7 @@ mod tests {
         Placeholder { value, width: None, precision: None, pointer: false, spec }
     }
 
-    /// The placeholders of `text`, without the texts of their specifications.
+    /// Returns the placeholders of `text`, without the texts of their specifications.
     fn placeholders(text: &str) -> Option<Vec<Placeholder<'_>>> {
         let found = super::placeholders(text)?;
         let without = |placeholder| Placeholder { spec: Spec::default(), ..placeholder };

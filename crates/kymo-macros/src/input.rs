@@ -1,4 +1,4 @@
-//! The tokens of a log statement, taken apart.
+//! Parses the tokens of a log statement.
 //!
 //! ```text
 //! $crate (Info) [target: EXPR,] FORMAT [, [name =] EXPR]* [,]
@@ -13,12 +13,12 @@ use crate::template::code;
 
 /// A log statement.
 pub struct Input<'a> {
-    /// The way to kymo.
+    /// The path of kymo.
     pub kymo: &'a TokenTree,
     pub level: Level<'a>,
     pub target: Option<&'a [TokenTree]>,
     pub format: Literal,
-    /// `None` where the arguments are not separated as they should be.
+    /// `None` if the arguments are not separated as they should be.
     pub arguments: Option<Vec<Argument<'a>>>,
     /// Everything from the format string on, as it was written.
     pub format_args: &'a [TokenTree],
@@ -40,7 +40,7 @@ pub struct Argument<'a> {
     pub value: &'a [TokenTree],
 }
 
-/// A statement that is wrong in a way of which `format_args!` knows nothing.
+/// A statement that is wrong in a way that `format_args!` does not report.
 pub struct Misuse {
     span: Span,
     message: &'static str,
@@ -51,12 +51,12 @@ impl Misuse {
         Self { span, message }
     }
 
-    /// Points at the first of `tokens`, or at the whole statement where there are none.
+    /// Points at the first of `tokens`, or at the whole statement if there are none.
     fn at(tokens: &[TokenTree], message: &'static str) -> Self {
         Self::new(tokens.first().map_or_else(Span::call_site, TokenTree::span), message)
     }
 
-    /// A call of `compile_error!`.
+    /// Returns a call of `compile_error!`.
     pub fn into_compile_error(self) -> TokenStream {
         let mut message = Literal::string(self.message);
         message.set_span(self.span);
@@ -67,7 +67,7 @@ impl Misuse {
     }
 }
 
-/// Takes the tokens of `statement!` apart.
+/// Parses the tokens of `statement!`.
 pub fn parse(tokens: &[TokenTree]) -> Result<Input<'_>, Misuse> {
     let [kymo, TokenTree::Group(level), rest @ ..] = tokens else {
         return Err(Misuse::at(tokens, "`statement!` is called by the macros of kymo only"));
@@ -88,7 +88,7 @@ pub fn parse(tokens: &[TokenTree]) -> Result<Input<'_>, Misuse> {
     Ok(Input { kymo, level, target, format, arguments: arguments(behind)?, format_args: rest })
 }
 
-/// A leading `target: EXPR,` and what follows it.
+/// Returns a leading `target: EXPR,` and what follows it.
 fn target(tokens: &[TokenTree]) -> Result<(Option<&[TokenTree]>, &[TokenTree]), Misuse> {
     if !is_target(tokens) {
         return Ok((None, tokens));
@@ -98,14 +98,14 @@ fn target(tokens: &[TokenTree]) -> Result<(Option<&[TokenTree]>, &[TokenTree]), 
         return Err(Misuse::at(tokens, "a value is missing behind `target:`"));
     }
     if let Some(span) = find_self(target) {
-        // It would mean a type of the expansion's.
+        // It would mean a type of the expansion.
         let message = "`target:` is a constant of its own, without `Self`: write the type's name";
         return Err(Misuse::new(span, message));
     }
     Ok((Some(target), rest))
 }
 
-/// Where `Self` stands in `tokens`.
+/// Returns where `Self` is in `tokens`.
 fn find_self(tokens: &[TokenTree]) -> Option<Span> {
     tokens.iter().find_map(|token| match token {
         TokenTree::Ident(ident) if ident.to_string() == "Self" => Some(ident.span()),
@@ -114,7 +114,7 @@ fn find_self(tokens: &[TokenTree]) -> Option<Span> {
     })
 }
 
-/// Whether `target:` stands here, and no path that begins with `target::`.
+/// Whether `tokens` begin with `target:`, and not with a path such as `target::X`.
 fn is_target(tokens: &[TokenTree]) -> bool {
     let [TokenTree::Ident(ident), TokenTree::Punct(colon), rest @ ..] = tokens else {
         return false;
@@ -123,7 +123,7 @@ fn is_target(tokens: &[TokenTree]) -> bool {
     colon.as_char() == ':' && !path && ident.to_string() == "target"
 }
 
-/// The level that `log!` has as an argument, and what follows it.
+/// Returns the level that `log!` has as an argument, and what follows it.
 fn level_argument(tokens: &[TokenTree]) -> Result<(Level<'_>, &[TokenTree]), Misuse> {
     let (level, rest) = split_comma(tokens);
     match level {
@@ -151,8 +151,8 @@ fn is_level(name: &Ident) -> bool {
     matches!(&*name.to_string(), "Error" | "Warn" | "Info" | "Debug" | "Trace")
 }
 
-/// What follows the format string. `None` where it is not `, argument, argument`, with or without a
-/// last comma.
+/// Returns what follows the format string. `None` if that is not `, argument, argument`, with or
+/// without a last comma.
 fn arguments(mut tokens: &[TokenTree]) -> Result<Option<Vec<Argument<'_>>>, Misuse> {
     let mut arguments = Vec::new();
     while let Some((comma, behind)) = tokens.split_first() {
@@ -176,7 +176,7 @@ fn arguments(mut tokens: &[TokenTree]) -> Result<Option<Vec<Argument<'_>>>, Misu
     Ok(Some(arguments))
 }
 
-/// A leading `name =`, and what follows it.
+/// Returns a leading `name =`, and what follows it.
 fn name(tokens: &[TokenTree]) -> (Option<&Ident>, &[TokenTree]) {
     match tokens {
         [TokenTree::Ident(name), TokenTree::Punct(equals), value @ ..]
@@ -190,7 +190,7 @@ fn name(tokens: &[TokenTree]) -> (Option<&Ident>, &[TokenTree]) {
     }
 }
 
-/// The expression that `tokens` begins with, and what follows the comma behind it.
+/// Returns the expression that `tokens` begins with, and what follows the comma after it.
 fn split_comma(tokens: &[TokenTree]) -> (&[TokenTree], &[TokenTree]) {
     let (expression, rest) = tokens.split_at(expression::length(tokens));
     (expression, rest.get(1..).unwrap_or_default())
@@ -200,7 +200,7 @@ fn is_punct(token: Option<&TokenTree>, char: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == char)
 }
 
-/// The string literal that `token` is, on its own or as the argument of another macro
+/// Returns the string literal that `token` is, on its own or as the argument of another macro
 /// (`$format:literal`).
 fn string_literal(token: &TokenTree) -> Option<Literal> {
     match token {

@@ -1,5 +1,5 @@
-//! The macros of [kymo](https://docs.rs/kymo), re-exported there. Nothing in here is meant to be
-//! used directly.
+//! The macros of [kymo](https://docs.rs/kymo), which re-exports them. Do not use this crate
+//! directly: its interface belongs to one version of `kymo`.
 //!
 //! One statement passes through these modules in order:
 //!
@@ -12,10 +12,10 @@
 //! | `captured` | each argument | the code that captures it |
 //! | `expand` | all that | the code of the statement, through `template` |
 //!
-//! Only `proc_macro` is used. A parser for all of Rust would be most of the time that a log
-//! statement takes to compile, and the only Rust to be understood here is where one argument ends
-//! and the next begins (`expression`). Whatever these modules cannot make sense of is handed to
-//! `format_args!` as it stands, whose error messages users know.
+//! Only `proc_macro` is used. A parser for all of Rust would take most of the time that a log
+//! statement takes to compile. The only Rust to be understood here is where one argument ends and
+//! the next begins (`expression`). What these modules cannot parse is handed to `format_args!` as
+//! it is, whose error messages users know.
 
 mod captured;
 mod expand;
@@ -31,8 +31,8 @@ use proc_macro::TokenStream;
 /// A log statement: `statement!($crate (Info) "order {id}", id = 7)` or `statement!($crate ()
 /// level, "...")`.
 ///
-/// Called by the macros of kymo only. `$crate` is the way to kymo, and the identifier in
-/// parentheses a level; where there is none, the level is the first argument.
+/// Only the macros of kymo call it. `$crate` is the path of kymo. The identifier in parentheses is
+/// a level; if there is none, the level is the first argument.
 #[proc_macro]
 pub fn statement(tokens: TokenStream) -> TokenStream {
     let tokens: Vec<_> = tokens.into_iter().collect();

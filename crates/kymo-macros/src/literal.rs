@@ -1,11 +1,11 @@
-//! The value of a string literal, given as it stands in the source.
+//! The value of a string literal, given as it is in the source.
 //!
 //! `proc_macro::Literal::str_value` does this, but is not stable.
 
 use std::borrow::Cow;
 
-/// The value of a string literal, raw or not; `None` where `source` is another kind of literal or
-/// has an escape that Rust does not have.
+/// Returns the value of a string literal, raw or not. `None` if `source` is another kind of
+/// literal, or has an escape that Rust does not have.
 pub fn string_value(source: &str) -> Option<Cow<'_, str>> {
     if let Some(raw) = source.strip_prefix('r') {
         let inside = raw.trim_start_matches('#');

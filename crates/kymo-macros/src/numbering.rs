@@ -1,8 +1,9 @@
-//! Which arguments a statement has, in the order in which `format_args!` numbers them, and what
-//! each is used for.
+//! The arguments of a statement, in the order in which `format_args!` numbers them, and what each
+//! is used for.
 //!
-//! Explicit arguments come first, as they are written; then variables that the format string names,
-//! in order of first appearance. An argument is captured once, however often it is printed.
+//! Explicit arguments come first, as they are written. Then follow the variables that the format
+//! string names, in order of first appearance. An argument is captured once, however often it is
+//! printed.
 
 use crate::format::{Placeholder, Position};
 
@@ -36,11 +37,10 @@ pub struct Use {
     pub count: bool,
 }
 
-/// Matches placeholders with explicit arguments, of which `names` has the names (`None`:
-/// positional).
+/// Matches placeholders with explicit arguments, whose names are `names` (`None`: positional).
 ///
-/// `None` where `format_args!` would refuse the statement: an argument is missing, is never used,
-/// is named twice, or is positional behind a named one.
+/// Returns `None` if `format_args!` would refuse the statement: an argument is missing, is never
+/// used, is named twice, or is positional after a named one.
 pub fn number<'a>(
     placeholders: &[Placeholder<'a>],
     names: &[Option<&'a str>],
@@ -76,8 +76,8 @@ pub fn number<'a>(
 }
 
 impl<'a> Arguments<'a> {
-    /// The number of the argument at `position`: a variable that was not met before becomes the
-    /// last one.
+    /// Returns the number of the argument at `position`. A variable that was not met before becomes
+    /// the last one.
     fn find(&mut self, names: &[Option<&'a str>], position: Position<'a>) -> Option<usize> {
         match position {
             Position::Index(index) => (index < names.len()).then_some(index),

@@ -1,15 +1,16 @@
 //! Code from a template: `code("if $condition { }", holes)`.
 //!
-//! A small part of Rust's tokens is enough for what the macros generate: identifiers, punctuation
-//! and groups. Every token has the span that the holes' owner chose, so that names are hygienic.
+//! A small part of Rust's tokens is enough for the code that the macros generate: identifiers,
+//! punctuation and groups. Every token has the span that the caller chose, so that names are
+//! hygienic.
 
 use proc_macro::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use std::str::Chars;
 
-/// What stands for `$name` in a template.
+/// A name and the tokens that replace `$name` in a template.
 pub type Hole<'a> = (&'static str, &'a [TokenTree]);
 
-/// The tokens of `template`, with `holes` filled in and `span` on every token of its own.
+/// Returns the tokens of `template`, with `holes` filled in and `span` on every token of its own.
 ///
 /// # Panics
 ///
@@ -52,14 +53,14 @@ fn tokens(source: &mut Chars<'_>, span: Span, holes: &[Hole<'_>]) -> Vec<TokenTr
     out
 }
 
-/// A group of tokens.
+/// Returns a group of tokens.
 pub fn group(delimiter: Delimiter, tokens: Vec<TokenTree>, span: Span) -> TokenTree {
     let mut group = Group::new(delimiter, TokenStream::from_iter(tokens));
     group.set_span(span);
     group.into()
 }
 
-/// A character of punctuation that stands alone.
+/// Returns a character of punctuation that is not joined to the next one.
 pub fn punct(char: char, span: Span) -> TokenTree {
     spaced(char, Spacing::Alone, span)
 }

@@ -1,8 +1,8 @@
-//! What the consumer says in the ring of what it has put into the log.
+//! Accounts: the consumer's note in the ring of how much of it is in the log.
 //!
-//! For each batch, in this order: write the records to the log; [`Accounts::prepare`]; commit the
-//! log; consume the words. So at each moment one of the two accounts tells exactly what of the ring
-//! is in the log: see `recovery`.
+//! For each batch the consumer does this, in this order: write the records to the log; call
+//! [`Accounts::prepare`]; commit the log; consume the words. So at each moment one of the two
+//! accounts tells exactly how much of the ring is in the log: see `recovery`.
 
 use std::sync::Arc;
 
@@ -14,35 +14,35 @@ use crate::ring::storage::memory::Ring;
 #[derive(Debug)]
 pub struct Accounts {
     ring: Arc<Ring>,
-    /// Up to where records are accounted for.
+    /// Records before this position are accounted for.
     position: u64,
-    /// How many were logged before that.
+    /// How many records were logged before that position.
     records: u64,
-    /// The account that was written last.
+    /// The index of the account that was written last.
     last: usize,
 }
 
 impl Accounts {
-    /// Those of a new ring.
+    /// The accounts of a new ring.
     pub(in crate::ring) fn of(ring: Arc<Ring>) -> Self {
         Self { ring, position: 0, records: 0, last: 0 }
     }
 
-    /// Whose ring it is.
+    /// The ring that the accounts are in.
     pub fn ring(&self) -> &Ring {
         &self.ring
     }
 
-    /// The ring, for whoever recovers it in a model.
+    /// The ring, for a model that recovers it.
     #[cfg(kymo_loom)]
     pub fn shared_ring(&self) -> Arc<Ring> {
         Arc::clone(&self.ring)
     }
 
-    /// Says that the next `words` words of the ring, in which `records` records are, will be in the
-    /// log as soon as that is committed up to `mark`.
+    /// Says that the next `words` words of the ring, with `records` records, are in the log once
+    /// that is committed up to `mark`.
     ///
-    /// Where writing them to the log failed, `mark` is [`LogMark::GIVEN_UP`].
+    /// If they could not be written to the log, `mark` is [`LogMark::GIVEN_UP`].
     pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
         self.position += words as u64;
         self.records += records;
@@ -52,16 +52,17 @@ impl Accounts {
         }
     }
 
-    /// Takes back what was prepared last, because its log will not be committed. To be called before
-    /// anything else is written to the log, whose length might come to be what was said.
+    /// Takes back what was prepared last, because its log will not be committed. The caller does so
+    /// before it writes anything else to the log, whose length might otherwise reach the one in the
+    /// account.
     pub fn retract(&mut self, words: usize, records: u64) {
         self.position -= words as u64;
         self.records -= records;
-        // The other account is left alone: it holds until this one is whole.
+        // The other account stays as it is: it holds until this one is whole.
         self.ring.write_account(self.last, self.position, self.records, LogMark::default());
     }
 
-    /// Goes on at another place.
+    /// Goes on at this position, before which so many records were logged.
     pub(crate) fn skip_to(&mut self, position: u64, records: u64) {
         self.position = position;
         self.records = records;

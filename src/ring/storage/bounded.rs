@@ -1,18 +1,18 @@
-//! The bounded mode: a storage for the record protocol.
+//! The bounded mode: the storage for the record protocol of `ring`.
 //!
-//! With positions that only grow and a capacity that is a power of two, moving one is an addition.
-//! While words are lent, their addresses stand for positions: the difference is a constant, the
+//! Positions only grow and the capacity is a power of two, so moving one is an addition. While
+//! words are reserved, their addresses represent positions: the difference is a constant, the
 //! [`Publisher`]'s bias.
 //!
-//! Of the tail as it is published, the consumer believes only where in the ring it is; how often the
-//! producer has been round follows from the head. So the ring is never quite full: full, it would
-//! look empty. And so a ring on the heap publishes plain addresses, without a bias: nobody else reads
-//! its tail. The tail of a ring in a file says its position, for who recovers it.
+//! Of the published tail, the consumer believes only where in the ring it is. How often the
+//! producer has wrapped follows from the head. So the ring is never quite full, because a full one
+//! would look empty. And so a ring on the heap publishes plain addresses, without a bias: nobody
+//! else reads its tail. The tail of a ring in a file tells its position, for recovery.
 //!
-//! Under loom, which does not see plain words, each half has a copy of the words that are its own,
-//! and moves them to and from the ring's atomic words. That each word has one owner at a time, loom
-//! sees by cells that are touched when it becomes a half's own, and before that gives it away: see
-//! `Plain`.
+//! loom does not see plain words. So under loom each half has a copy of the words that are its own,
+//! and moves them to and from the ring's atomic words. A cell for each word shows loom that the
+//! word has one owner at a time. A half touches the cell when the word becomes its own, and again
+//! before it gives the word away: see `Plain`.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -26,17 +26,17 @@ use crate::sync::atomic::Ordering;
 /// Words in one piece.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// The address of the first word. Not to be dereferenced where `words` is zero.
+    /// The address of the first word. Not to be dereferenced if `words` is zero.
     pub start: *mut u64,
     /// How many words.
     pub words: usize,
 }
 
-/// Makes a storage of a ring.
+/// Makes the two halves of a ring.
 pub fn storage(ring: Arc<Ring>) -> (BoundedWriter, BoundedReader) {
     assert_mode(&ring, RingMode::Bounded);
     let origin = if ring.publishes_addresses() { ring.words().addr().get() as u64 } else { 0 };
-    // Relaxed: nobody else knows the ring yet.
+    // Relaxed: no other thread knows the ring yet.
     ring.shared().tail.store(origin, Ordering::Relaxed);
     let shared = NonNull::from(ring.shared());
     let writer = BoundedWriter { shared, origin, tail: 0, plain: Plain::new(&ring), ring };
@@ -51,23 +51,23 @@ pub const SPARE_WORDS: u64 = 1;
 /// The producer's half.
 #[derive(Debug)]
 pub struct BoundedWriter {
-    /// Points into `ring`: one indirection less where a record is published.
+    /// Points into `ring`, which saves an indirection when a record is published.
     shared: NonNull<RingHeader>,
     /// What is published for position zero.
     origin: u64,
-    /// The tail, which nobody else moves.
+    /// The tail. Only this half moves it.
     tail: u64,
     plain: Plain,
     ring: Arc<Ring>,
 }
 
-// SAFETY: `shared` points into `ring`, which may be used by all threads.
+// SAFETY: `shared` points into `ring`, which all threads may use.
 unsafe impl Send for BoundedWriter {}
 
 impl BoundedWriter {
     #[inline(always)]
     fn shared(&self) -> &RingHeader {
-        // SAFETY: `ring` keeps it.
+        // SAFETY: `ring` keeps the header alive.
         unsafe { self.shared.as_ref() }
     }
 }
@@ -78,14 +78,14 @@ impl BoundedWriter {
         self.ring.capacity() as usize
     }
 
-    /// Looks how far the consumer has come, and returns all words that are the producer's: the run
-    /// from the tail on, and the run from the ring's beginning on, which is empty unless the first
-    /// one ends at the ring's end.
+    /// Loads the head, and returns all words that are the producer's, as two runs. The first begins
+    /// at the tail. The second begins at the ring's beginning, and is empty unless the first one
+    /// ends at the ring's end.
     ///
-    /// The words stay valid, and may be read and written through these pointers, until they are
-    /// committed; moving the writer does not matter. The runs of an earlier call are void.
+    /// The words may be read and written through these pointers until they are committed, wherever
+    /// the writer is moved meanwhile. The runs of an earlier call are void.
     pub fn free(&mut self) -> [Run; 2] {
-        // Acquire: pairs with the store in `consume`: the consumer has read what is free.
+        // Acquire: pairs with the store in `consume`, so the consumer has read what is free.
         let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingHeadLoad);
         let head = self.shared().consumer.head.load(acquire);
         let capacity = self.ring.capacity();
@@ -104,8 +104,8 @@ impl BoundedWriter {
     ///
     /// # Safety
     ///
-    /// No more words than the last call of [`free`](Self::free) returned, less those committed
-    /// since.
+    /// `words` is at most as many as the last call of [`free`](Self::free) returned, less those
+    /// committed since.
     pub unsafe fn commit(&mut self, words: usize) {
         let tail = self.tail + words as u64;
         let published = self.origin.wrapping_add(tail_at(tail));
@@ -113,8 +113,8 @@ impl BoundedWriter {
         self.tail = tail;
     }
 
-    /// What gives the consumer words of the first run of [`free`](Self::free), until the next call
-    /// of that.
+    /// The publisher of words of the first run of [`free`](Self::free). It is good until `free` is
+    /// called again.
     pub fn publisher(&self) -> Publisher {
         let start = self.plain.run(&self.ring, self.tail, 0).start;
         let bias = tail_at(self.tail).wrapping_sub(start.addr() as u64);
@@ -128,11 +128,11 @@ impl BoundedWriter {
         }
     }
 
-    /// Notes that so many words were given to the consumer by a publisher.
+    /// Notes that a publisher gave so many words to the consumer.
     ///
     /// # Safety
     ///
-    /// As for [`commit`](Self::commit); and the publisher has.
+    /// The conditions of [`commit`](Self::commit) hold, and the publisher has given these words.
     pub unsafe fn advance(&mut self, words: usize) {
         self.tail += words as u64;
     }
@@ -144,7 +144,8 @@ impl BoundedWriter {
     }
 }
 
-/// Publishes what is before this tail, once `give` has moved it to where the consumer finds it.
+/// Publishes what is before this tail. `give` first moves the words to where the consumer finds
+/// them.
 #[inline(always)]
 fn publish(shared: &RingHeader, tail: u64, give: impl FnOnce()) {
     // Release: pairs with the load in `look`, and with what recovery finds (INV-R1).
@@ -158,17 +159,18 @@ fn publish(shared: &RingHeader, tail: u64, give: impl FnOnce()) {
 
 impl Drop for BoundedWriter {
     fn drop(&mut self) {
-        // Release: pairs with the load in the consumer's `is_abandoned`: who sees it sees the tail.
+        // Release: pairs with the load in the consumer's `is_abandoned`: a reader of this sees the
+        // tail.
         let release = mutant::ordering(Ordering::Release, Mutant::RingEndedStore);
         self.shared().ended.store(1, release);
     }
 }
 
-/// Publishes words that are lent, by their addresses: one store, and before it an addition where the ring
+/// Publishes reserved words, by their addresses: one store, and before it an addition if the ring
 /// is in a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Publisher {
-    /// What an address is short of the tail that is published there.
+    /// The difference between an address and the tail that is published there.
     bias: u64,
     shared: NonNull<RingHeader>,
     #[cfg(kymo_loom)]
@@ -178,12 +180,12 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Gives the consumer the lent words from one address to another. `on_heap`: the ring is on the
-    /// heap.
+    /// Gives the consumer the reserved words from one address to another. `on_heap`: the ring is on
+    /// the heap.
     ///
     /// # Safety
     ///
-    /// The ring lives, and the words are lent, have been written, and follow on those that were
+    /// The ring lives. The words are reserved, have been written, and follow on those that were
     /// given before.
     #[inline(always)]
     pub unsafe fn publish(&self, from: *mut u64, to: *mut u64, on_heap: bool) {
@@ -196,7 +198,7 @@ impl Publisher {
             {
                 // SAFETY: the caller's promise: the ring lives.
                 let ring = unsafe { &*self.ring };
-                // SAFETY: and with it the producer, which has the cells.
+                // SAFETY: the ring lives, and with it the producer, which has the cells.
                 let cells = unsafe { &*self.plain };
                 give(cells, ring, position_of(self.tail(from)), position_of(self.tail(to)));
             }
@@ -204,7 +206,7 @@ impl Publisher {
         });
     }
 
-    /// The tail at this address.
+    /// The tail that is published for this address.
     #[inline(always)]
     fn tail(&self, address: *mut u64) -> u64 {
         (address.addr() as u64).wrapping_add(self.bias)
@@ -218,28 +220,28 @@ pub struct BoundedReader {
     plain: Plain,
     /// What is published for position zero.
     origin: u64,
-    /// The head, which nobody else moves.
+    /// The head. Only this half moves it.
     head: u64,
-    /// The tail as of the last look.
+    /// The tail when it was loaded last.
     tail: u64,
 }
 
 impl BoundedReader {
-    /// Looks how far the producer has come.
+    /// Loads the tail.
     #[inline]
     pub fn look(&mut self) {
         // Acquire: pairs with the store in `commit`.
         let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingTailLoad);
         let published = self.ring.shared().tail.load(acquire);
         let tail = position_of(published.wrapping_sub(self.origin));
-        // Less than the capacity, so that nobody is made to read outside of the ring, whatever
-        // other processes write to its file.
+        // Less than the capacity. So nothing outside of the ring is read, whatever other processes
+        // write to its file.
         let words = tail.wrapping_sub(self.head) & (self.ring.capacity() - 1);
         self.tail = self.head + words;
         self.plain.take(&self.ring, self.head, self.tail);
     }
 
-    /// All words that were committed as of the last [`look`](Self::look) and are not consumed.
+    /// All words that were committed at the last [`look`](Self::look) and are not consumed.
     #[inline]
     pub fn committed(&mut self) -> CommittedWords<'_> {
         CommittedWords(self)
@@ -267,7 +269,7 @@ impl Drop for BoundedReader {
 pub struct CommittedWords<'a>(&'a mut BoundedReader);
 
 impl CommittedWords<'_> {
-    /// The words up to the ring's end, and those from its beginning on.
+    /// The words up to the ring's end, and those at its beginning that follow.
     #[inline]
     pub fn runs(&self) -> (&[u64], &[u64]) {
         let BoundedReader { ring, plain, head, tail, .. } = &*self.0;
@@ -275,18 +277,18 @@ impl CommittedWords<'_> {
         let first = words.min(ring.capacity() - (head & (ring.capacity() - 1)));
         let run = |position, words| {
             let Run { start, words } = plain.run(ring, position, words);
-            // SAFETY: The words are initialised, and belong to the consumer until `consume`, which
+            // SAFETY: the words are initialised, and belong to the consumer until `consume`, which
             // takes `self` (INV-1). Their memory lives as long as `ring`.
             unsafe { std::slice::from_raw_parts(start, words) }
         };
         (run(*head, first), run(head + first, words - first))
     }
 
-    /// Gives the producer the first `words` of them back, by one release store.
+    /// Gives the first `words` of them back to the producer, by one release store.
     ///
     /// # Panics
     ///
-    /// When there are not as many.
+    /// If there are fewer.
     #[inline]
     pub fn consume(self, words: usize) {
         let reader = self.0;
@@ -294,14 +296,14 @@ impl CommittedWords<'_> {
         let head = reader.head + words as u64;
         reader.plain.release(&reader.ring, reader.head, head);
         reader.head = head;
-        // Release: pairs with the load in `free`: who sees the head may write over the words before
-        // it.
+        // Release: pairs with the load in `free`. A producer that sees the head may write over the
+        // words before it.
         let release = mutant::ordering(Ordering::Release, Mutant::RingHeadStore);
         reader.ring.shared().consumer.head.store(reader.head, release);
     }
 }
 
-/// Words as plain memory: those of the ring themselves.
+/// Words as plain memory: the ring's own.
 #[cfg(not(kymo_loom))]
 #[derive(Debug)]
 struct Plain;
@@ -312,7 +314,7 @@ impl Plain {
         Self
     }
 
-    /// The words from `position` on, which do not reach beyond the ring's end.
+    /// The words from `position` on. They do not reach past the ring's end.
     #[inline]
     fn run(&self, ring: &Ring, position: u64, words: u64) -> Run {
         Run { start: ring.word_at(position).as_ptr().cast(), words: words as usize }
@@ -322,7 +324,7 @@ impl Plain {
     #[inline(always)]
     fn claim(&self, _: &Ring, _from: u64, _to: u64) {}
 
-    /// Words are the consumer's no longer.
+    /// The words no longer belong to the consumer.
     #[inline(always)]
     fn release(&self, _: &Ring, _from: u64, _to: u64) {}
 

@@ -8,18 +8,18 @@ use crate::ring::storage::layout::RingIdentity;
 use crate::ring::storage::mapping;
 use crate::ring::storage::memory::Ring;
 
-/// The name of a ring's file, which is taken away when this is dropped: nothing of what is in it is
-/// needed any more. A process that dies leaves it.
+/// The name of a ring's file. Dropping this removes the file, whose content is no longer needed. A
+/// process that dies leaves it.
 #[derive(Debug)]
 pub struct RingFile {
-    /// `None` where it is to stay, or is gone.
+    /// `None` if the file is to be kept, or is gone.
     path: Option<PathBuf>,
     /// The process that made it: the child of a fork leaves it alone.
     generation: u32,
 }
 
 impl RingFile {
-    /// Makes a ring in a file in this directory: see [`mapping::create`].
+    /// Makes a ring in a new file of this directory: see [`mapping::create`].
     pub(in crate::ring) fn create(
         directory: &Path,
         identity: RingIdentity,
@@ -28,17 +28,17 @@ impl RingFile {
         Ok((ring, Self { path: Some(path), generation: fork::generation() }))
     }
 
-    /// Leaves it where it is.
+    /// Keeps the file.
     pub fn keep(&mut self) {
         self.path = None;
     }
 
-    /// Takes it away.
+    /// Removes the file.
     pub fn remove(&mut self) {
         if let Some(path) = self.path.take()
             && self.generation == fork::generation()
         {
-            // Somebody else may have done so. What cannot be removed is found by a recovery.
+            // Another process may have removed it. A recovery finds what cannot be removed.
             let _ = std::fs::remove_file(path);
         }
     }

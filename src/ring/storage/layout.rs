@@ -1,7 +1,7 @@
-//! The header page of a ring: who made the ring, which stands twice and is checksummed, and where
-//! producer and consumer are.
+//! The header page of a ring: its identity, in two copies with checksums, and where producer and
+//! consumer are.
 //!
-//! `docs/format.md`, "Ring files", is the specification.
+//! The specification is `docs/format.md`, "Ring files".
 
 use std::mem::offset_of;
 
@@ -26,10 +26,10 @@ pub const COPY_OFFSETS: [usize; 2] = [0, 2048];
 /// The length of one copy in bytes, checksum included.
 pub const COPY_BYTES: usize = 256;
 
-/// Where [`RingHeader`] stands.
+/// The offset of [`RingHeader`].
 pub const SHARED_OFFSET: usize = 1024;
 
-/// How many blocks a ring has. (The models' rings are too small for as many.)
+/// The number of blocks of a ring. (The rings of models are too small for sixteen.)
 pub const BLOCKS: u64 = if cfg!(kymo_loom) { 4 } else { 16 };
 
 /// The most words that a ring may have: 4 GiB.
@@ -45,11 +45,11 @@ pub enum RingMode {
     /// They stay until they are consumed.
     #[default]
     Bounded = 1,
-    /// They are written over.
+    /// They are overwritten.
     Overwriting = 2,
 }
 
-/// What a ring is for.
+/// The purpose of a ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Purpose {
@@ -60,55 +60,55 @@ pub enum Purpose {
     FlightRecorder = 2,
 }
 
-/// Whose ring it is. Written once, before the first record.
+/// The identity of a ring. Written once, before the first record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RingIdentity {
-    /// How many words the ring has: a power of two, and at least [`BLOCKS`].
+    /// The capacity in words: a power of two, and at least [`BLOCKS`].
     pub capacity_words: u64,
     /// What becomes of the oldest records.
     pub mode: RingMode,
     /// What the ring is for.
     pub purpose: Purpose,
-    /// How the time stamps were made.
+    /// The source of the ticks.
     pub clock_source: ClockSource,
-    /// How they become time, as of when the ring was made.
+    /// How ticks become time, as known when the ring was made.
     pub clock: frame::Clock,
-    /// The process.
+    /// The process id.
     pub process: u32,
     /// When the process was started, in the system's clock ticks since the machine was
-    /// (`/proc/PID/stat`, field 22): with the boot id it tells the process from a later one of the
-    /// same number.
+    /// (`/proc/PID/stat`, field 22). With the boot id, it tells the process from a later one with
+    /// the same id.
     pub process_start: u64,
-    /// The identifier of the boot of the machine, zero where there is none.
+    /// The boot id of the machine; zero if there is none.
     pub boot: [u8; 16],
     /// The id of the logger: that of its file of call sites.
     pub logger: [u8; 16],
-    /// The operating system's number of the thread.
+    /// The operating system's id of the thread.
     pub thread_os_id: u64,
-    /// The thread's name, of which [`MAX_NAME_BYTES`] are kept.
+    /// The thread's name, cut at [`MAX_NAME_BYTES`].
     pub thread_name: String,
 }
 
-/// The tail at a position.
+/// The tail that is stored for a position.
 #[inline(always)]
 pub fn tail_at(position: u64) -> u64 {
     position * WORD_BYTES as u64
 }
 
-/// The position of a tail. A tail that is no multiple of a word's length is nowhere: the answer is
-/// greater than any position.
+/// The position of a stored tail. If that is no multiple of a word's length, the result is greater
+/// than any position.
 #[inline(always)]
 pub fn position_of(tail: u64) -> u64 {
     tail.rotate_right(WORD_BYTES.trailing_zeros())
 }
 
 impl RingIdentity {
-    /// The words of a block: how many are reserved at once in the overwriting mode.
+    /// The length of a block in words. The overwriting mode reserves a block at a time.
     pub fn block_words(&self) -> u64 {
         self.capacity_words / BLOCKS
     }
 
-    /// One copy, as it stands in a ring file.
+    /// Encodes one copy, as it is in a ring file.
     pub fn to_copy(&self) -> [u8; COPY_BYTES] {
         let mut copy = Vec::with_capacity(COPY_BYTES);
         copy.extend_from_slice(&MAGIC);
@@ -136,7 +136,7 @@ impl RingIdentity {
     ///
     /// # Errors
     ///
-    /// What is wrong with it. That magic and checksum are right does not make the fields so.
+    /// [`CopyError`], also if magic and checksum are right and a field is not.
     pub fn from_copy(copy: &[u8; COPY_BYTES]) -> Result<Self, CopyError> {
         let (body, checksum) = copy.split_at(COPY_BYTES - 4);
         if copy[..8] != MAGIC || crc32c::crc32c(body).to_le_bytes() != checksum {
@@ -189,31 +189,30 @@ const _: () = assert!(NAME_OFFSET + MAX_NAME_BYTES + 4 <= COPY_BYTES);
 pub enum CopyError {
     /// Magic, checksum or a field is wrong.
     Damaged,
-    /// It is whole, and of a version that this release does not know.
+    /// The copy is whole, and of a version that this release does not know.
     Version(u32),
 }
 
-/// What changes while the ring is used. In a file at [`SHARED_OFFSET`]; all zero when the ring is
-/// made.
+/// The part of the header that changes while the ring is used. In a file it is at
+/// [`SHARED_OFFSET`]. It is all zero when the ring is made.
 ///
-/// What the producer stores and what the consumer stores lie two cache lines apart, because
-/// processors fetch lines in pairs.
+/// The producer's fields and the consumer's are at least two cache lines apart, because processors
+/// fetch lines in pairs.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct RingHeader {
-    /// Up to where records are published, in bytes: a position times [`WORD_BYTES`]. What publishes
-    /// has an address, and to divide it would take an instruction more in each log call. (A bounded
+    /// Records before this are published. In bytes: a position times [`WORD_BYTES`]. The producer
+    /// has an address, and dividing it would cost one more instruction in each log call. (A bounded
     /// ring on the heap has the address itself here: see `bounded`.)
     pub tail: AtomicU64,
-    /// Overwriting: see INV-R3.
+    /// Overwriting mode: no word at or past this position has been written (INV-R3).
     pub reserved: AtomicU64,
     /// Not zero when the producer has ended.
     pub ended: AtomicU64,
     pub(crate) padding: [u64; 13],
-    /// Overwriting: see INV-R4.
+    /// Overwriting mode: where the first record of each block begins (INV-R4).
     pub index: [IndexEntry; BLOCKS as usize],
-    /// Up to where the consumer has consumed. For the producer, to learn where there is room; for
-    /// recovery there are the accounts.
+    /// What the consumer stores.
     pub consumer: Consuming,
 }
 
@@ -221,26 +220,26 @@ pub struct RingHeader {
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct Consuming {
-    /// Up to where the words are the producer's again.
+    /// Words before this position are the producer's again.
     pub head: AtomicU64,
     /// Not zero when the consumer has ended.
     pub ended: AtomicU64,
     pub(crate) padding: [u64; 14],
-    /// What of the ring is in the log: written in turn.
+    /// How much of the ring is in the log. The two are written in turn.
     pub accounts: [StoredAccount; 2],
 }
 
-/// Where the first record of a block begins.
+/// The first record of a block.
 #[derive(Debug)]
 #[repr(C)]
 pub struct IndexEntry {
-    /// Its position.
+    /// The record's position.
     pub position: AtomicU64,
     /// How many records were logged before it.
     pub records: AtomicU64,
 }
 
-/// An account as it stands in the memory.
+/// An account as it is in the memory.
 #[derive(Debug)]
 #[repr(C)]
 pub struct StoredAccount {
@@ -248,41 +247,42 @@ pub struct StoredAccount {
     pub words: [AtomicU64; 5],
 }
 
-/// What the consumer says of its work: as soon as the segment's committed length is at least
-/// `committed`, the ring's records before `position` are in the log.
+/// An account of the consumer's work. Once the segment's committed length is at least `committed`,
+/// the ring's records before `position` are in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RingAccount {
     /// The position.
     pub position: u64,
-    /// How many records had been logged before it.
+    /// How many records were logged before that position.
     pub records: u64,
-    /// Which segment: see [`LogMark`](crate::ring::storage::LogMark).
+    /// The segment: see [`LogMark`](crate::ring::storage::LogMark).
     pub segment: u64,
-    /// The committed length.
+    /// The committed length of the segment from which on the account holds.
     pub committed: u64,
 }
 
 impl RingAccount {
-    /// As it is stored.
+    /// Encodes the account for the memory.
     pub fn to_words(self) -> [u64; 5] {
         let fields = [self.position, self.records, self.segment, self.committed];
         [fields[0], fields[1], fields[2], fields[3], checksum(fields)]
     }
 
-    /// `None` where the checksum is wrong: the account was never written, or not completely.
+    /// Decodes an account. `None` if the checksum is wrong: it was never written, or not
+    /// completely.
     pub fn from_words([position, records, segment, committed, sum]: [u64; 5]) -> Option<Self> {
         let right = checksum([position, records, segment, committed]) == sum;
         right.then_some(Self { position, records, segment, committed })
     }
 }
 
-/// Bit 32 is always set, so that zeros are no account.
+/// Returns the checksum. Bit 32 is always set, so that zeros are no account.
 fn checksum(fields: [u64; 4]) -> u64 {
     let sum = fields.iter().fold(0, |sum, field| crc32c::crc32c_append(sum, &field.to_le_bytes()));
     1 << 32 | u64::from(sum)
 }
 
-/// Where the words of the account with this index stand in a file.
+/// The offset in a file of the account with this index.
 pub fn account_offset(index: usize) -> usize {
     SHARED_OFFSET
         + offset_of!(RingHeader, consumer)
@@ -290,7 +290,7 @@ pub fn account_offset(index: usize) -> usize {
         + index * size_of::<StoredAccount>()
 }
 
-/// Where an entry of the index stands in a file.
+/// The offset in a file of an entry of the index.
 pub fn entry_offset(block: usize) -> usize {
     SHARED_OFFSET + offset_of!(RingHeader, index) + block * size_of::<IndexEntry>()
 }
@@ -310,11 +310,11 @@ const _: () = {
     assert!(COPY_OFFSETS[1] + COPY_BYTES <= HEADER_BYTES);
 };
 
-/// The number at this offset.
+/// Returns the number at this offset.
 ///
 /// # Panics
 ///
-/// When there are no eight bytes.
+/// If there are fewer than eight bytes.
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes_at(bytes, at))
 }

@@ -1,4 +1,4 @@
-//! A ring in a file that outlives its process.
+//! Files of rings, which outlive their process: makes and maps them, and tells whose they are.
 #![cfg_attr(kymo_loom, allow(unused_imports, reason = "models have no files"))]
 
 use std::fs::File;
@@ -13,7 +13,7 @@ use crate::ring::storage::layout::RingIdentity;
 use crate::ring::storage::memory::{Ring, ring_bytes};
 use crate::sync::statics::{AtomicU64, Ordering};
 
-/// Where ring files are kept unless somewhere else is asked for: in memory, so that nothing writes
+/// The directory of ring files unless another is asked for. It is in memory, so that nothing writes
 /// them to a disk.
 pub const DEFAULT_DIRECTORY: &str = "/dev/shm";
 
@@ -21,12 +21,14 @@ pub const DEFAULT_DIRECTORY: &str = "/dev/shm";
 pub const EXTENSION: &str = "kymoring";
 
 /// Makes the file of a ring in this directory, readable and writable by its user alone, and maps
-/// it. All of its memory is provided here: that the directory's file system is full is an error
-/// now, never a SIGBUS later. Returns the ring and the file's path.
+/// it. Returns the ring and the file's path.
+///
+/// All of its memory is allocated here. So a full file system is an error now, never a SIGBUS
+/// later.
 ///
 /// # Errors
 ///
-/// What the system says. Then the file is removed again.
+/// The error of the system. Then the file has been removed again.
 #[cfg(not(kymo_loom))]
 pub fn create(directory: &Path, identity: RingIdentity) -> io::Result<(Ring, PathBuf)> {
     let owner = (identity.process, identity.process_start);
@@ -34,7 +36,7 @@ pub fn create(directory: &Path, identity: RingIdentity) -> io::Result<(Ring, Pat
     match map(&file, identity) {
         Ok(ring) => Ok((ring, path)),
         Err(error) => {
-            // What cannot be removed holds nothing, and is found by the next start.
+            // A file that cannot be removed holds nothing. The next start finds it.
             let _ = std::fs::remove_file(&path);
             Err(error)
         }
@@ -42,29 +44,29 @@ pub fn create(directory: &Path, identity: RingIdentity) -> io::Result<(Ring, Pat
 }
 
 /// Makes a file `kymo-PID-START-NUMBER.EXTENSION` of this process, for its user alone. The numbers
-/// grow. Returns the file's path, too.
+/// grow. Returns the file and its path.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// The error of the system.
 pub fn create_numbered(
     directory: &Path,
     (process, start): (u32, u64),
     extension: &str,
 ) -> io::Result<(PathBuf, File)> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    /// One is enough, unless somebody takes the names away that are next.
+    /// One is enough, unless another process takes the next names away.
     const ATTEMPTS: usize = 16;
     let mut step = 1;
     for _ in 0..ATTEMPTS {
-        // Relaxed: it only has to be another one each time.
+        // Relaxed: it only has to be another number each time.
         let number = NUMBER.fetch_add(step, Ordering::Relaxed) + step;
         let path = directory.join(format!("kymo-{process}-{start}-{number}.{extension}"));
         match derived::create_new(&path, 0o600) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => return made.map(|file| (path, file)),
         }
-        // To where nobody can have been.
+        // To a number that nobody can have foreseen.
         step = derived::random() >> 24;
     }
     Err(io::ErrorKind::AlreadyExists.into())
@@ -82,8 +84,8 @@ fn map(file: &File, identity: RingIdentity) -> io::Result<Ring> {
     allocate(file, 0, bytes)?;
     let length = usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?;
     let map = MmapOptions::new().len(length).map_raw(file)?;
-    // The child of a fork has no use for it, and would keep its memory. Where the system refuses, it
-    // does.
+    // The child of a fork has no use for it, and would keep its memory. If the system refuses this,
+    // the child keeps it.
     #[cfg(target_os = "linux")]
     let _ = map.advise(memmap2::Advice::DontFork);
     #[cfg(target_os = "linux")]
@@ -91,22 +93,22 @@ fn map(file: &File, identity: RingIdentity) -> io::Result<Ring> {
     #[cfg(not(target_os = "linux"))]
     let populated = false;
     if !populated {
-        // SAFETY: all of the mapping is writable, allocated, and nobody else's yet.
+        // SAFETY: all of the mapping is writable and allocated, and no one else's yet.
         unsafe { map.as_mut_ptr().write_bytes(0, length) };
     }
     Ok(Ring::in_mapping(identity, map))
 }
 
-/// When a process was started, in the system's clock ticks since the machine was: field 22 of
-/// `/proc/PID/stat`. `None` where there is no such process, or no `/proc`.
+/// Returns when a process was started, in the system's clock ticks since the machine was: field 22
+/// of `/proc/PID/stat`. `None` if there is no such process, or no `/proc`.
 pub fn process_start(process: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name of the program, field 2, is in parentheses, and may have some itself.
+    // Field 2, the program's name, is in parentheses, and may contain some.
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// Whether the process that made a ring still runs. `boot` is the identifier of the boot now.
+/// Whether the process that made a ring still runs. `boot` is the current boot id.
 pub fn is_alive(identity: &RingIdentity, boot: &[u8; 16]) -> bool {
     identity.boot == *boot && process_start(identity.process) == Some(identity.process_start)
 }

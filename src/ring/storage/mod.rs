@@ -1,44 +1,47 @@
-//! kymo's ring: in memory that another process can read when this one has been killed, and able to
-//! write over its oldest records.
+//! The storage of a ring: words in memory that another process can read after this one was killed.
+//!
+//! In come records as words; out go the same words, whole and in order, and the count of what was
+//! overwritten. Nothing here knows of arguments, threads or the consumer's sweep.
 //!
 //! The memory ([`memory`]) is a file mapping that others share, or the heap. Its layout
 //! ([`layout`]) is specified in `docs/format.md`, "Ring files": a header page and a power of two of
-//! words. Records and fillers are those of every ring of kymo's (see `ring`). Positions count words
-//! since the ring was made and only grow; a word stands at its position modulo the capacity.
+//! words. Records and fillers are those of `ring`. Positions count words since the ring was made,
+//! and only grow. A word is at its position modulo the capacity.
 //!
-//! Two modes, which share all that but the producer and the consumer:
+//! There are two modes, with a producer and a consumer each:
 //!
-//! - *Bounded* ([`mod@bounded`]): nothing is written over that has not been consumed. It is the
+//! - *Bounded* ([`mod@bounded`]): words are written again only after they were consumed. It is the
 //!   storage for the record protocol of `ring`.
-//! - *Overwriting* ([`mod@overwriting`]): the producer never waits. The consumer copies, finds out
-//!   afterwards which words of the copy it can trust, and how many records it has missed.
+//! - *Overwriting* ([`mod@overwriting`]): the producer never waits. The consumer copies words, then
+//!   finds out which of the copy it can trust, and how many records it has missed.
 //!
-//! What a dead process left is read by [`recovery`], out of bytes that may be anything.
+//! [`recovery`] reads what a dead process left, out of bytes that may be anything.
 //!
-//! Invariants, beside those of `ring` (of which INV-1 does not hold in the overwriting mode):
+//! Invariants, beside those of `ring` (INV-1 does not hold in the overwriting mode):
 //!
 //! - INV-R1: The tail is stored with release ordering when all records before it are whole, and
-//!   only grows. So whoever loads it with acquire ordering, or finds it when the writer is dead,
-//!   finds whole records before it.
-//! - INV-R2: A multiple of the capacity before the tail is where a record begins.
+//!   only grows. So a reader that loads it with acquire ordering, or finds it when the writer is
+//!   dead, finds whole records before it.
+//! - INV-R2: At each multiple of the capacity before the tail, a record begins.
 //! - INV-R3 (overwriting): A word at a position *p* is written only when the position `reserved`,
 //!   stored before it, is greater than *p*. So words from `reserved - capacity` on are as they were
 //!   published. `reserved` is always a multiple of the block length, and greater than the tail.
-//! - INV-R4 (overwriting): The entry of the index for the block in which the tail stands says where
-//!   the first record begins in it, and how many were logged before that one. It is written over
-//!   only when the block itself has been reserved again. Every entry between `reserved - capacity`
-//!   and the tail that lies in the block it stands for is right.
+//! - INV-R4 (overwriting): The entry of the index for the tail's block says where the first record
+//!   begins in that block, and how many were logged before that one. It is overwritten only after
+//!   the block itself was reserved again. Between `reserved - capacity` and the tail, every entry
+//!   that lies in its own block is right.
 //! - INV-R5 (overwriting): No record is longer than a quarter of the ring, and a block is at most
 //!   that long. So the newest record is always intact.
-//! - INV-R6: An account that the consumer has written is in the memory before the log that it
-//!   speaks of is committed.
+//! - INV-R6: The consumer writes an account into the memory before it commits the log that the
+//!   account names.
 //!
 //! Not taken: to encode arguments straight into an overwriting ring. The stores of arguments are
-//! unaligned and plain; a consumer that copies the same words meanwhile would make that a data
-//! race, whatever becomes of the copy. So such a record is made elsewhere and moved by words, each
-//! by a relaxed store, which costs an instruction or two a word.
-//! Not taken: a sequence number in each record. It would cost a word, a store and a fence for each;
-//! one `reserved` for a sixteenth of the ring costs nothing that can be seen.
+//! unaligned and plain. A consumer that copies these words meanwhile would make that a data race,
+//! whatever becomes of the copy. So such a record is made elsewhere and moved by words. Each is one
+//! relaxed store, which costs an instruction or two.
+//!
+//! Not taken: a sequence number in each record. It would cost a word, a store and a fence for each.
+//! One `reserved` for a sixteenth of the ring has no cost that can be measured.
 
 pub mod accounts;
 pub mod bounded;
@@ -61,22 +64,22 @@ use accounts::Accounts;
 use layout::RingMode;
 use memory::Ring;
 
-/// Makes a bounded ring of it. The accounts are for the consumer, where there is a log.
+/// Makes a bounded ring of this memory. The consumer uses the accounts if there is a log.
 ///
 /// # Panics
 ///
-/// When the ring's mode is another.
+/// If the ring's mode is another.
 pub fn bounded(ring: Ring) -> (RingProducer, RingConsumer, Accounts) {
     let ring = Arc::new(ring);
     let (writer, reader) = bounded::storage(Arc::clone(&ring));
     (RingProducer::new(writer), RingConsumer::new(reader), Accounts::of(ring))
 }
 
-/// Makes an overwriting ring of it.
+/// Makes an overwriting ring of this memory.
 ///
 /// # Panics
 ///
-/// When the ring's mode is another.
+/// If the ring's mode is another.
 pub fn overwriting(
     ring: Ring,
 ) -> (overwriting::OverwritingProducer, overwriting::OverwritingConsumer) {
@@ -86,15 +89,15 @@ pub fn overwriting(
 /// What the consumer knows of the log when it writes an account: see [`accounts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogMark {
-    /// Which segment: the first eight bytes of its id, as a little-endian number.
+    /// The segment: the first eight bytes of its id, as a little-endian number.
     pub segment: u64,
-    /// The committed length that says that the records are in it.
+    /// The committed length from which on the records are in the segment.
     pub committed: u64,
 }
 
 impl LogMark {
-    /// Of records that are not in the log, and are given up. They are to be recovered until they
-    /// have been consumed.
+    /// The mark of records that are not in the log, and are given up. They can be recovered until
+    /// they have been consumed.
     pub const GIVEN_UP: Self = Self { segment: 0, committed: u64::MAX };
 }
 

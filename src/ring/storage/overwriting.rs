@@ -1,8 +1,8 @@
-//! The overwriting mode: the producer never waits, the consumer finds out what it has missed.
+//! The overwriting mode: the producer never waits, and the consumer finds out what it has missed.
 //!
-//! A sequence lock, after Hans Boehm, "Can seqlocks get along with programming language memory
-//! models?" (MSPC 2012, section 4): all words are atomic and accessed with relaxed ordering, and a
-//! pair of fences orders them with one number.
+//! It is a sequence lock, after Hans Boehm, "Can seqlocks get along with programming language
+//! memory models?" (MSPC 2012, section 4). All words are atomic and accessed with relaxed ordering.
+//! A pair of fences orders them with one number.
 //!
 //! ```text
 //! producer                                 consumer
@@ -12,20 +12,21 @@
 //! tail = t          (release)              r = reserved       (relaxed)
 //! ```
 //!
-//! If a load of the consumer's reads a word that was stored behind the producer's fence, the fences
-//! synchronise, and the load of `reserved` reads what was stored before that fence, or something
-//! later (INV-R3). So words at `r - capacity` and behind it are what was published when the
-//! consumer loaded the tail. Boehm's writer is one of many and makes its number odd while it
-//! writes; here there is one writer, whose number says which words it may be writing, so that the
-//! consumer never has to start over for the others.
+//! If a load of the consumer reads a word that was stored after the producer's fence, the fences
+//! synchronise. Then the load of `reserved` reads what was stored before that fence, or something
+//! later (INV-R3). So words at and past `r - capacity` are what was published when the consumer
+//! loaded the tail.
 //!
-//! A block is reserved at a time, so that a record needs neither the store nor the fence: a
-//! sixteenth of the ring is given up for it.
+//! Boehm's writer is one of many, and makes its number odd while it writes. Here there is one
+//! writer, and its number says which words it may be writing. So the consumer never has to start
+//! over for the others.
+//!
+//! A block is reserved at a time, so that a record needs neither the store nor the fence. The price
+//! is a sixteenth of the ring.
 //!
 //! The caller sorts records into classes (the logger: by level), and learns how many of each were
-//! overwritten: the producer counts them, and writes its counts down beside each entry of the index
-//! (`ByClass`). They are not in the ring's memory, so that whoever recovers it from a file knows
-//! only the sum.
+//! overwritten. The producer counts them, and writes its counts beside each entry of the index
+//! (`ByClass`). They are not in the ring's memory, so recovery from a file knows only the sum.
 
 use std::collections::TryReserveError;
 use std::ptr::NonNull;
@@ -43,14 +44,14 @@ use crate::ring::storage::memory::Ring;
 use crate::ring::{MAX_RECORD_WORDS, filler};
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// How often a consumer copies again in one look, because while it copied a whole ring was written.
+/// The most copies of one look. A copy is made again if a whole ring was written meanwhile.
 const ATTEMPTS: usize = if cfg!(kymo_loom) { 2 } else { 8 };
 
-/// How many classes of records there are.
+/// The number of classes of records.
 pub const CLASSES: usize = if cfg!(kymo_loom) { 1 } else { 5 };
 
-/// How many records of each class were logged before those of the index's entries: written and read
-/// with them.
+/// For each entry of the index, how many records of each class were logged before its record.
+/// Written and read with the entry.
 #[derive(Debug)]
 struct ByClass([[AtomicU64; CLASSES]; BLOCKS as usize]);
 
@@ -60,7 +61,7 @@ impl ByClass {
     }
 }
 
-/// Makes both halves of an overwriting ring.
+/// Makes the two halves of an overwriting ring.
 pub(crate) fn halves(ring: Ring) -> (OverwritingProducer, OverwritingConsumer) {
     assert_mode(&ring, RingMode::Overwriting);
     let ring = Arc::new(ring);
@@ -92,7 +93,7 @@ pub(crate) fn halves(ring: Ring) -> (OverwritingProducer, OverwritingConsumer) {
     (recorder, follower)
 }
 
-/// The longest record (INV-R5).
+/// The longest record in words (INV-R5).
 fn longest(ring: &Ring) -> usize {
     (ring.capacity() / 4).min(MAX_RECORD_WORDS as u64) as usize
 }
@@ -100,63 +101,63 @@ fn longest(ring: &Ring) -> usize {
 /// The producer's half.
 #[derive(Debug)]
 pub struct OverwritingProducer {
-    /// Where the next record goes, unless it has to be skipped to the ring's beginning.
+    /// The position of the next record, unless it has to be moved to the ring's beginning.
     tail: u64,
-    /// See INV-R3.
+    /// What `RingHeader::reserved` holds (INV-R3).
     reserved: u64,
     /// How many records were published.
     records: u64,
-    /// How many of each class.
+    /// How many records of each class were published.
     classes: [u64; CLASSES],
     by_class: Arc<ByClass>,
     mask: u64,
     /// Points into `ring`, as `shared` does.
     words: NonNull<AtomicU64>,
     shared: NonNull<RingHeader>,
-    /// Where a [`OverwritingSlot`]'s record is made.
+    /// Where the record of an [`OverwritingSlot`] is made.
     scratch: Box<[u64]>,
     ring: Arc<Ring>,
 }
 
-// SAFETY: the pointers point into `ring`, which may be used by all threads.
+// SAFETY: the pointers point into `ring`, which all threads may use.
 unsafe impl Send for OverwritingProducer {}
 
 impl OverwritingProducer {
-    /// Publishes a record of a class, its words, the first of them its header, where no block has to
-    /// be reserved for it; returns false, having done nothing, where one has, and where the record
-    /// is too long.
+    /// Fast path: publishes a record of a class, if no block has to be reserved for it. The first
+    /// of its words is its header. If a block has to be reserved, or the record is too long, this
+    /// returns false and changes nothing.
     ///
-    /// Where the compiler knows its length, and it is made on the stack, it goes from registers to
-    /// the ring.
+    /// If the compiler knows its length, and it is made on the stack, the record goes from
+    /// registers to the ring.
     ///
     /// # Panics
     ///
-    /// When there is no such class.
+    /// If there is no such class.
     #[inline(always)]
     #[must_use]
     pub fn push_known(&mut self, record: &[u64], class: usize) -> bool {
-        // `reserved` is never beyond the ring's end while the tail is before it, so that the record
-        // does not wrap; and it is at most one block beyond the tail, so that the record is no
-        // longer than the longest. The first comparison keeps the sum from overflowing.
+        // While the tail is before the ring's end, `reserved` is not past it, so the record does
+        // not wrap. And `reserved` is at most one block past the tail, so the record is no longer
+        // than the longest. The first comparison keeps the sum from overflowing.
         let words = record.len() as u64;
         if record.len() > MAX_RECORD_WORDS || self.tail + words >= self.reserved {
             return false;
         }
         self.classes[class] += 1;
-        // SAFETY: see above.
+        // SAFETY: the record ends before `reserved`, and so before the ring's end, as said above.
         unsafe { self.publish(record) };
         true
     }
 
-    /// Publishes a record of a class.
+    /// Slow path: publishes a record of a class, and reserves blocks for it if it needs them.
     ///
     /// # Errors
     ///
-    /// [`Refusal::TooLong`] when it is longer than [`longest`](Self::longest).
+    /// [`Refusal::TooLong`] if it is longer than [`longest`](Self::longest).
     ///
     /// # Panics
     ///
-    /// When there is no such class.
+    /// If there is no such class.
     #[cold]
     #[inline(never)]
     pub fn push(&mut self, record: &[u64], class: usize) -> Result<(), Refusal> {
@@ -168,8 +169,9 @@ impl OverwritingProducer {
         if self.tail + record.len() as u64 >= self.reserved {
             self.make_way(record.len(), before);
         }
-        // SAFETY: `make_way` moves the tail to where there is room before the ring's end; without
-        // it see `push_known`.
+        // SAFETY: `make_way` moves the tail to where there is room before the ring's end, and moves
+        // `reserved` past the record. If it was not called, the record ends before `reserved`, as
+        // in `push_known`.
         unsafe { self.publish(record) };
         Ok(())
     }
@@ -178,7 +180,7 @@ impl OverwritingProducer {
     ///
     /// # Safety
     ///
-    /// It ends before the ring does, and before `reserved`.
+    /// The record ends before the ring does, and before `reserved`.
     #[inline(always)]
     unsafe fn publish(&mut self, record: &[u64]) {
         let to = (self.tail & self.mask) as usize;
@@ -194,13 +196,15 @@ impl OverwritingProducer {
         }
         self.tail += record.len() as u64;
         self.records += 1;
-        // Release: pairs with the load in `OverwritingConsumer::look`, and with what recovery finds (INV-R1).
+        // Release: pairs with the load in `OverwritingConsumer::copy`, and with what recovery finds
+        // (INV-R1).
         let release = mutant::ordering(Ordering::Release, Mutant::RingTailStore);
         self.shared().tail.store(tail_at(self.tail), release);
     }
 
-    /// Finds room for a record of this many words, as the other rings' producers do: there always
-    /// is. The record is made in a buffer, and moved from there when it is published.
+    /// Returns room for a record of this many words, as the producers of bounded rings do. `None`
+    /// if that is longer than the longest. The record is made in a buffer, and moved to the ring
+    /// when it is published.
     #[inline(always)]
     pub fn reserve(&mut self, words: usize) -> Option<OverwritingSlot<'_>> {
         if words > self.scratch.len() {
@@ -210,12 +214,12 @@ impl OverwritingProducer {
         }
     }
 
-    /// The longest record in words that this ring takes: a quarter of it, at most.
+    /// The longest record in words: at most a quarter of the ring.
     pub fn longest(&self) -> usize {
         self.scratch.len()
     }
 
-    /// How many words the ring has.
+    /// The capacity in words.
     pub fn capacity(&self) -> usize {
         self.ring.capacity() as usize
     }
@@ -227,7 +231,8 @@ impl OverwritingProducer {
 
     /// Whether the consumer has consumed all that was published and not overwritten.
     pub fn is_drained(&self) -> bool {
-        // Acquire: pairs with the store in `OverwritingConsumer::consume`: what the consumer did before is seen.
+        // Acquire: pairs with the store in `OverwritingConsumer::consume`, so what the consumer did
+        // before is seen.
         self.shared().consumer.head.load(Ordering::Acquire) == self.tail
     }
 
@@ -243,9 +248,9 @@ impl OverwritingProducer {
         unsafe { self.shared.as_ref() }
     }
 
-    /// Reserves the blocks that a record of `words` words needs, up to and with that in which the
-    /// next one will begin. Moves the tail to the ring's beginning if the ring's end is in the way.
-    /// `before`: how many records of each class were published so far.
+    /// Reserves the blocks that a record of `words` words needs, up to and including the one in
+    /// which the next record will begin. If the ring's end is in the way, moves the tail to the
+    /// ring's beginning. `before`: how many records of each class were published so far.
     fn make_way(&mut self, words: usize, before: [u64; CLASSES]) {
         let ring = &*self.ring;
         let (capacity, block) = (ring.capacity(), ring.block_words());
@@ -259,14 +264,14 @@ impl OverwritingProducer {
             self.write_entries(begin, end, before);
         }
         self.reserved = (end / block + 1) * block;
-        // Relaxed: the fence behind it orders it before the words that are written now; the fence
-        // in `OverwritingConsumer::look` is the other half.
+        // Relaxed: the fence that follows orders it before the words that are written now. The
+        // fence in `OverwritingConsumer::copy` is the other half.
         ring.shared().reserved.store(self.reserved, Ordering::Relaxed);
         if !mutant::broken(Mutant::RingReserveFence) {
             fence(Ordering::Release);
         }
         if skipped > 0 {
-            // Relaxed: as in `push`.
+            // Relaxed: as in `publish`.
             ring.word(self.tail).store(filler(skipped as usize), Ordering::Relaxed);
         }
         if !index_early {
@@ -275,13 +280,13 @@ impl OverwritingProducer {
         self.tail = begin;
     }
 
-    /// Writes the entries of blocks that are entered by a record (INV-R4), if this is the record.
+    /// Writes the index's entries (INV-R4) of blocks whose first record is this one or the next.
     fn write_entries(&self, begin: u64, end: u64, before: [u64; CLASSES]) {
         let block = self.ring.block_words();
         let write = |position: u64, records, classes: [u64; CLASSES]| {
             let index = (position / block % BLOCKS) as usize;
             let entry = &self.shared().index[index];
-            // Relaxed, all: as the words in `push`.
+            // Relaxed, all: as the words in `publish`.
             entry.position.store(position, Ordering::Relaxed);
             entry.records.store(records, Ordering::Relaxed);
             for (to, count) in self.by_class.0[index].iter().zip(classes) {
@@ -299,13 +304,14 @@ impl OverwritingProducer {
 
 impl Drop for OverwritingProducer {
     fn drop(&mut self) {
-        // Release: pairs with the load in `OverwritingConsumer::look`: who sees it sees the tail.
+        // Release: pairs with the load in `OverwritingConsumer::renew`: a reader of this sees the
+        // tail.
         let release = mutant::ordering(Ordering::Release, Mutant::RingEndedStore);
         self.shared().ended.store(1, release);
     }
 }
 
-/// Room for a record.
+/// Room for one record.
 #[derive(Debug)]
 #[must_use = "the record is not logged until `publish`"]
 pub struct OverwritingSlot<'a> {
@@ -314,14 +320,14 @@ pub struct OverwritingSlot<'a> {
 }
 
 impl OverwritingSlot<'_> {
-    /// Where the record's words go. Valid for as many as were reserved, aligned for a `u64`; what
-    /// they hold is initialised, but unspecified.
+    /// The address of the record's words, aligned for a `u64`. It is valid for as many words as
+    /// were reserved. They are initialised, but unspecified.
     #[inline(always)]
     pub fn as_mut_ptr(&mut self) -> *mut u64 {
         self.recorder.scratch.as_mut_ptr()
     }
 
-    /// Shows the record, one of a class, to the consumer: one release store.
+    /// Publishes the record, as one of a class, by one release store.
     ///
     /// # Safety
     ///
@@ -329,67 +335,67 @@ impl OverwritingSlot<'_> {
     ///
     /// # Panics
     ///
-    /// When there is no such class.
+    /// If there is no such class.
     #[inline(always)]
     pub unsafe fn publish(self, class: usize) {
         let Self { recorder, words } = self;
         let scratch = recorder.scratch.as_ptr();
-        // SAFETY: the scratch buffer has that many words (`reserve`), and pushing does not
-        // touch it.
+        // SAFETY: the scratch buffer has that many words (`reserve`), and pushing does not touch
+        // it.
         let record = unsafe { std::slice::from_raw_parts(scratch, words) };
         if !recorder.push_known(record, class) {
-            // It is not longer than the longest.
+            // No error: the record is not longer than the longest.
             let _ = recorder.push(record, class);
         }
     }
 }
 
-/// The consumer's half. It copies.
+/// The consumer's half. It copies words before it reads them.
 #[derive(Debug)]
 pub struct OverwritingConsumer {
     ring: Arc<Ring>,
-    /// Up to where it has copied: where a record begins, or has begun.
+    /// The copy ends at this position. A record begins there, or began there.
     position: u64,
-    /// How many records were logged before that.
+    /// How many records were logged before that position.
     records: u64,
-    /// How many of each class, where looks count by class.
+    /// How many of each class, if looks count by class.
     classes: [u64; CLASSES],
     by_class: Arc<ByClass>,
     /// The last copy: words that end at `position`.
     copied: Vec<u64>,
-    /// How many of them have been consumed.
+    /// How many words of the copy have been consumed.
     consumed: usize,
-    /// Whether nothing comes behind them.
+    /// Whether the producer ends with this copy.
     last: bool,
     accounts: Accounts,
-    /// Where the ring is in a file: its name.
+    /// The file of the ring, if it is in one.
     file: Option<RingFile>,
 }
 
 impl OverwritingConsumer {
-    /// The same for a ring in a file.
+    /// Adds the file that the ring is in.
     pub(in crate::ring) fn with_file(mut self, file: RingFile) -> Self {
         self.file = Some(file);
         self
     }
 
-    /// The ring, for whoever recovers it in a model.
+    /// The ring, for a model that recovers it.
     #[cfg(kymo_loom)]
     pub fn shared_ring(&self) -> Arc<Ring> {
         Arc::clone(&self.ring)
     }
 
-    /// Provides for the memory of the longest copy, so that none has to be had later.
+    /// Allocates the memory of the longest copy, so that no later look has to.
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// If there is no memory for it.
     pub fn provide(&mut self) -> Result<(), TryReserveError> {
         self.copied.try_reserve_exact(self.ring.capacity() as usize)
     }
 
-    /// Copies all that was published since the last copy and has not been overwritten, if all of that
-    /// copy has been consumed; else returns what is left of it.
+    /// If the last copy has been consumed, copies what was published since and has not been
+    /// overwritten. Otherwise returns what is left of the last copy.
     ///
     /// Counts what was overwritten, whatever the classes of the records are.
     pub fn look(&mut self) -> Copied<'_> {
@@ -397,8 +403,9 @@ impl OverwritingConsumer {
         Copied { follower: self, overwritten }
     }
 
-    /// As [`look`](Self::look), and returns how many records of each class were overwritten; `class`
-    /// returns the class of a record. Those of one follower are all counted by class, or none.
+    /// Copies as [`look`](Self::look) does, and also returns how many records of each class were
+    /// overwritten. `class` returns the class of a record. Of one consumer, either all looks count
+    /// by class, or none.
     pub fn look_by_class(
         &mut self,
         class: impl Fn(&[u64]) -> usize,
@@ -420,14 +427,16 @@ impl OverwritingConsumer {
         (Copied { follower: self, overwritten }, by_class)
     }
 
-    /// Makes a new copy if the last one is used up. Returns where it begins; `None` if there is none.
+    /// Makes a new copy if the last one is used up. Returns its first record; `None` if there is no
+    /// new copy.
     fn renew(&mut self) -> Option<First> {
         if self.consumed != self.copied.len() {
             return None;
         }
         self.copied.clear();
         self.consumed = 0;
-        // Acquire: pairs with the store in `OverwritingProducer::drop`. Before the tail: see `Consumer::look`.
+        // Acquire: pairs with the store in `OverwritingProducer::drop`. Before the tail: see
+        // `RingConsumer::look`.
         let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingEndedLoad);
         self.last = self.ring.shared().ended.load(acquire) != 0;
         for _ in 0..ATTEMPTS {
@@ -439,42 +448,42 @@ impl OverwritingConsumer {
         None
     }
 
-    /// Counts the records before and in a new copy. Returns how many were overwritten before it.
+    /// Counts the records before a new copy and in it. Returns how many were overwritten before it.
     fn pass(&mut self, first: &First) -> u64 {
         let overwritten = first.records - self.records;
         self.records = first.records + records(&self.copied).count() as u64;
         overwritten
     }
 
-    /// Whether the ring is in a file. The four methods below do nothing for others.
+    /// Whether the ring is in a file. If not, the four methods below do nothing.
     pub fn is_in_file(&self) -> bool {
         self.file.is_some()
     }
 
-    /// Says in the ring's file that the next words of the last copy, and the records in them, are in
-    /// the log as soon as that is committed, and that what was overwritten before them is told there:
-    /// see [`Accounts::prepare`].
+    /// Says in the ring's file that the next words of the last copy, and the records in them, are
+    /// in the log once it is committed. The mark of what was overwritten before them is then in the
+    /// log, too. See [`Accounts::prepare`].
     pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
         if self.is_in_file() {
             self.accounts.prepare(words, records, mark);
         }
     }
 
-    /// Takes back what was said last: the log was not committed.
+    /// Takes back what was prepared last: the log was not committed.
     pub fn retract(&mut self, words: usize, records: u64) {
         if self.is_in_file() {
             self.accounts.retract(words, records);
         }
     }
 
-    /// Leaves the ring's file where it is, for whoever recovers it.
+    /// Leaves the ring's file where it is, for recovery.
     pub fn keep_file(&mut self) {
         if let Some(file) = &mut self.file {
             file.keep();
         }
     }
 
-    /// Removes the ring's file, unless it is to stay.
+    /// Removes the ring's file, unless it is to be kept.
     pub fn remove_file(&mut self) {
         if let Some(file) = &mut self.file {
             file.remove();
@@ -486,19 +495,20 @@ impl OverwritingConsumer {
         &self.copied[self.consumed..]
     }
 
-    /// Forgets the first `words` words of the last copy, fillers included.
+    /// Consumes the first `words` words of the last copy, fillers included.
     ///
     /// # Panics
     ///
-    /// When there are not as many.
+    /// If there are fewer.
     pub fn consume(&mut self, words: usize) {
         assert!(words <= self.left(), "consumed more words than there are");
         self.consumed += words;
-        // Release: pairs with what recovery finds, and with the load in `OverwritingProducer::is_drained`.
+        // Release: pairs with what recovery finds, and with the load in
+        // `OverwritingProducer::is_drained`.
         self.ring.shared().consumer.head.store(self.first_left(), Ordering::Release);
     }
 
-    /// How many words the ring has.
+    /// The capacity in words.
     pub fn capacity(&self) -> usize {
         self.ring.capacity() as usize
     }
@@ -508,7 +518,7 @@ impl OverwritingConsumer {
         self.copied.len() - self.consumed
     }
 
-    /// Whether there is nothing that was not consumed.
+    /// Whether everything that was published has been consumed.
     pub fn is_empty(&self) -> bool {
         // Acquire: as in `copy`.
         let tail = position_of(self.ring.shared().tail.load(Ordering::Acquire));
@@ -520,12 +530,12 @@ impl OverwritingConsumer {
         self.position - self.left() as u64
     }
 
-    /// Returns the first record of the new copy; `None` when the producer has been all around the ring
-    /// meanwhile.
+    /// Copies, and returns the first record of the copy. `None` if the producer has overwritten a
+    /// whole ring meanwhile.
     fn copy(&mut self) -> Option<First> {
         let ring = &*self.ring;
         let (shared, capacity) = (ring.shared(), ring.capacity());
-        // Acquire: pairs with the store in `OverwritingProducer::push`.
+        // Acquire: pairs with the store in `OverwritingProducer::publish`.
         let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingTailLoad);
         let tail = position_of(shared.tail.load(acquire));
         let from = self.position.max(tail.saturating_sub(capacity));
@@ -535,8 +545,8 @@ impl OverwritingConsumer {
         let mut first =
             First { position: self.position, records: self.records, classes: self.classes };
         loop {
-            // Acquire: pairs with the fence in `OverwritingProducer::make_way`, by way of any word of the ring
-            // or the index that was read and has been written over.
+            // Acquire: pairs with the fence in `OverwritingProducer::make_way`, through any word of
+            // the ring or of the index that was read and had been overwritten.
             if !mutant::broken(Mutant::RingCopyFence) {
                 fence(Ordering::Acquire);
             }
@@ -546,10 +556,10 @@ impl OverwritingConsumer {
             if first.position >= floor || mutant::broken(Mutant::RingUnvalidated) {
                 break;
             }
-            // Validated in the next round. Each round but the first means that the producer has
-            // meanwhile reserved another block; the entries end with the tail.
+            // Validated in the next iteration. Each but the first means that the producer has
+            // reserved another block meanwhile. The entries end with the tail.
             let Some(found) = first_record(ring, &self.by_class, floor, tail) else {
-                // Nothing of it may be taken for records.
+                // Nothing of the copy may be taken for records.
                 self.copied.clear();
                 return None;
             };
@@ -562,22 +572,23 @@ impl OverwritingConsumer {
     }
 }
 
-/// The first record of a copy: its position, and how many were logged before it.
+/// The first record of a copy: its position, and how many were logged before it, in all and by
+/// class.
 struct First {
     position: u64,
     records: u64,
     classes: [u64; CLASSES],
 }
 
-/// The first record that begins at `floor`, where a block begins, or behind it, and that was
-/// published before the tail was loaded. Wrong where the entry has been written over.
+/// Returns the first record that begins at or past `floor`, the beginning of a block, and was
+/// published before the tail was loaded. Its values are wrong if the entry has been overwritten.
 fn first_record(ring: &Ring, by_class: &ByClass, floor: u64, tail: u64) -> Option<First> {
     let block = ring.block_words();
     (floor / block..=tail / block).find_map(|number| {
         let index = (number % BLOCKS) as usize;
         let entry = &ring.shared().index[index];
-        // Relaxed, all: an entry for a position that is not behind the tail was written before
-        // that was stored, so it is at least as new as the acquire load of the tail.
+        // Relaxed, all: an entry for a position that is not past the tail was written before that
+        // tail was stored. So it is at least as new as the acquire load of the tail.
         let position = entry.position.load(Ordering::Relaxed);
         let records = entry.records.load(Ordering::Relaxed);
         let classes = by_class.0[index].each_ref().map(|count| count.load(Ordering::Relaxed));
@@ -593,7 +604,7 @@ impl Drop for OverwritingConsumer {
     }
 }
 
-/// What a producer has published, copied.
+/// A copy of what a producer has published.
 #[derive(Debug)]
 #[must_use = "it stays in the copy until `consume`"]
 pub struct Copied<'a> {
@@ -602,38 +613,38 @@ pub struct Copied<'a> {
 }
 
 impl Copied<'_> {
-    /// How many records were overwritten before they could be copied: exactly those between what
-    /// was copied before and the first record of this copy. Told once.
+    /// How many records were overwritten before they could be copied: exactly those between the
+    /// copy before and the first record of this one. Returned once: 0 for the rest of a copy.
     pub fn overwritten(&self) -> u64 {
         self.overwritten
     }
 
-    /// Whether the producer has ended, so that nothing comes after these words.
+    /// Whether the producer has ended, so that nothing follows these words.
     pub fn is_last(&self) -> bool {
         self.follower.last
     }
 
-    /// The words: whole records, in order. The second run is empty.
+    /// The words as two runs: whole records, in order. The second run is empty.
     pub fn runs(&self) -> (&[u64], &[u64]) {
         (self.follower.copied(), &[])
     }
 
-    /// Says that the next words will be in the log: see [`Accounts::prepare`]. Either all words of
-    /// a copy are accounted for, in order, or none.
+    /// Says that the next words will be in the log: see [`Accounts::prepare`]. Of one copy, either
+    /// all words are accounted for, in order, or none.
     pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
         self.follower.accounts.prepare(words, records, mark);
     }
 
-    /// Forgets the first `words` words, fillers included.
+    /// Consumes the first `words` words, fillers included.
     ///
     /// # Panics
     ///
-    /// When there are not as many.
+    /// If there are fewer.
     pub fn consume(self, words: usize) {
         self.follower.consume(words);
     }
 
-    /// Forgets all words.
+    /// Consumes all words.
     pub fn consume_all(self) {
         let words = self.runs().0.len();
         self.consume(words);

@@ -1,15 +1,18 @@
-//! What a dead process left in a ring.
+//! Recovery of a ring: reads what a dead process left in it.
 //!
-//! The bytes may be anything. Whatever they are, reading them ends, in time and memory proportional
-//! to their number; what is damaged is named, and the rest is read.
+//! In come the bytes of a ring file, which may be anything; out go its records, and what is
+//! damaged. Whatever the bytes are, reading ends, in time and memory proportional to their number.
+//! Damage is named, and the rest is read. Nothing here knows the log, or what a call site means.
 //!
 //! How records are recovered exactly once: the consumer writes what it took from a ring to the log,
-//! then an account to the ring, then commits the log (see [`RingAccount`]). So an account tells, with
-//! the committed length of the segment that it names, whether its records are in the log. If not,
-//! the account before it holds, whose log was committed before this one was begun. One of the two
-//! may be half written, which its checksum tells; then it speaks of a log that was not committed.
-//! What stands in the log behind its committed length is void, and recovery has to cut it off
-//! before it appends: those records are in the ring.
+//! then an account to the ring, then commits the log (see [`RingAccount`]). So an account tells,
+//! with the committed length of the segment that it names, whether its records are in the log. If
+//! they are not, the account before it holds: its log was committed before this one was begun. One
+//! of the two may be half written, which its checksum tells; then the log that it names was not
+//! committed.
+//!
+//! Bytes past the log's committed length are void. Recovery has to cut them off before it appends,
+//! because those records are in the ring.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -32,12 +35,12 @@ pub struct Image {
     reserved: u64,
     ended: bool,
     head: u64,
-    /// Position and number of records.
+    /// For each block the position of its first record, and how many were logged before it.
     index: Vec<(u64, u64)>,
     accounts: [Option<RingAccount>; 2],
-    /// Fewer than the capacity, where the file is too short.
+    /// The ring's words. Fewer than the capacity if the file is too short.
     words: Vec<u64>,
-    /// Where the identity or an account is damaged, or the end of the file is missing.
+    /// Damage to the identity or the accounts, and a missing end of the file.
     damage: Vec<DamagedPart>,
 }
 
@@ -45,15 +48,15 @@ pub struct Image {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RingError {
-    /// It has so many bytes, fewer than the header page.
+    /// The file has only so many bytes, fewer than the header page.
     TooShort(usize),
-    /// Its first page is all zero: its process died before it could use the ring.
+    /// The first page is all zero: the process died before it could use the ring.
     NeverUsed,
     /// Neither copy of the identity, at offsets 0 and 2048, is right.
     Identity,
-    /// It is of this version of the layout.
+    /// The layout has this version, which this release does not know.
     Version(u32),
-    /// The positions contradict each other; this is the offset of the first of them.
+    /// The positions contradict each other. This is the offset of the first of them.
     Positions(usize),
 }
 
@@ -87,15 +90,15 @@ impl error::Error for RingError {}
 /// A part of a ring file that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DamagedPart {
-    /// What it is a part of.
+    /// The kind of part.
     pub part: FilePart,
-    /// Where it begins in the file, in bytes.
+    /// Where the part begins in the file, in bytes.
     pub offset: usize,
-    /// How many bytes it has.
+    /// The length of the part in bytes.
     pub bytes: u64,
 }
 
-/// A part of a ring file.
+/// A kind of part of a ring file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilePart {
     /// A copy of the identity. The other one was used.
@@ -104,9 +107,9 @@ pub enum FilePart {
     Account,
     /// The index. How many records were overwritten is not known.
     Index,
-    /// Records, of which at least one is lost.
+    /// Records. At least one is lost.
     Records,
-    /// What is missing at the end of the file.
+    /// The end of the file, which is missing.
     End,
 }
 
@@ -126,12 +129,12 @@ impl fmt::Display for DamagedPart {
 /// How much of a ring is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Consumed {
-    /// Everything before this position is.
+    /// Every record before this position is in the log.
     pub position: u64,
-    /// How many records had been logged before it; `None` where the accounts are damaged.
+    /// How many records had been logged before that position; `None` if the accounts are damaged.
     pub records: Option<u64>,
     /// Whether this is certain. If not, the segment of the last account is not known, and records
-    /// behind the position may be in it.
+    /// past the position may be in it.
     pub certain: bool,
 }
 
@@ -141,28 +144,28 @@ impl From<RingAccount> for Consumed {
     }
 }
 
-/// What words may be of which the first has the form of a header.
+/// What a run of words may be. The first has the form of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WordsKind {
     /// A record.
     Record,
-    /// A record of a call site that is not known, and so nothing that can be read.
+    /// A record of an unknown call site, so that its arguments cannot be read.
     Stranger,
     /// Anything but a record.
     None,
 }
 
-/// Says what words may be.
+/// A function that says what words may be.
 pub type Known<'k> = dyn Fn(&[u64]) -> WordsKind + 'k;
 
-/// What is left.
+/// What recovery found in a ring.
 #[derive(Clone, Debug, Default)]
 pub struct RingContents<'a> {
     /// The records, in order, each from its header to its last word.
     pub records: Vec<&'a [u64]>,
-    /// How many records were overwritten before the first of them; `None` where that is not known.
+    /// How many records were overwritten before the first of them; `None` if that is not known.
     pub overwritten: Option<u64>,
-    /// What could not be read, in the order of the records.
+    /// The parts that could not be read, in the order of the records.
     pub damage: Vec<DamagedPart>,
 }
 
@@ -171,7 +174,7 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// When its header cannot be read.
+    /// [`RingError`] if its header cannot be read.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RingError> {
         let Some((page, rest)) = bytes.split_at_checked(HEADER_BYTES) else {
             return Err(RingError::TooShort(bytes.len()));
@@ -216,7 +219,7 @@ impl Image {
         })
     }
 
-    /// Whose ring it is.
+    /// The ring's identity.
     pub fn identity(&self) -> &RingIdentity {
         &self.identity
     }
@@ -226,9 +229,9 @@ impl Image {
         self.ended
     }
 
-    /// How much of the ring is in the log. `committed` answers up to where a segment is committed,
-    /// given its number ([`LogMark`](crate::ring::storage::LogMark)), and `None` for a segment that it does not
-    /// know.
+    /// How much of the ring is in the log. `committed` returns the committed length of the segment
+    /// with this number ([`LogMark`](crate::ring::storage::LogMark)), or `None` for a segment that
+    /// it does not know.
     pub fn consumed(&self, committed: impl Fn(u64) -> Option<u64>) -> Consumed {
         let head = self.head.min(self.tail);
         let by_head = Consumed { position: head, records: None, certain: true };
@@ -236,8 +239,8 @@ impl Image {
             [Some(a), Some(b)] if a.position < b.position => (b, Consumed::from(a)),
             [Some(a), Some(b)] => (a, Consumed::from(b)),
             [Some(a), None] | [None, Some(a)] => {
-                // The other is half written, or damaged. The head is that of the older one, or, if
-                // the newer one's log was committed, may be its own.
+                // The other is half written, or damaged. The head is the older one's, or may be the
+                // newer one's own if its log was committed.
                 if a.position < head {
                     return by_head;
                 }
@@ -245,7 +248,7 @@ impl Image {
             }
             [None, None] => return by_head,
         };
-        // The head comes to stand there only when the log has been committed, or the records have
+        // The head reaches this position only after the log has been committed, or the records have
         // been given up.
         if newer.position == head {
             return newer.into();
@@ -257,16 +260,16 @@ impl Image {
         }
     }
 
-    /// The records from there on.
+    /// Returns the records from `from` on.
     ///
-    /// `known` knows the call sites, and how long their records can be. Where a record is damaged,
-    /// reading goes on at the next place from which a chain of known records leads on; without
-    /// `known`, at the next place where a record is known to begin. A record of an unknown call site
-    /// is passed over, if what stands behind it is right.
+    /// `known` knows the call sites, and how long their records can be. Past a damaged record,
+    /// reading goes on at the next place from which a chain of known records leads on. Without
+    /// `known`, it goes on at the next place where a record is known to begin. A record of an
+    /// unknown call site is skipped, if what follows it is right.
     ///
     /// # Errors
     ///
-    /// [`RingError::Positions`].
+    /// [`RingError::Positions`] if the positions contradict each other.
     pub fn recover(
         &self,
         from: Consumed,
@@ -289,7 +292,7 @@ impl Image {
         Ok(recovered)
     }
 
-    /// Where the first record begins that was not overwritten, in an overwriting ring.
+    /// Returns where the first record begins that was not overwritten, in an overwriting ring.
     fn first_left(
         &self,
         from: Consumed,
@@ -297,7 +300,7 @@ impl Image {
     ) -> Result<u64, RingError> {
         let (capacity, block) = (self.identity.capacity_words, self.identity.block_words());
         let floor = self.reserved.saturating_sub(capacity);
-        // INV-R3. The first block is reserved from the beginning.
+        // INV-R3. The first block is reserved when the ring is made.
         if !self.reserved.is_multiple_of(block) || !(floor..self.reserved).contains(&self.tail) {
             return Err(RingError::Positions(RESERVED_OFFSET));
         }
@@ -320,16 +323,17 @@ impl Image {
         Ok(position)
     }
 
-    /// The index's entry for this block, counted since the ring was made, if it is right.
+    /// Returns the index's entry for this block, if it is right. Blocks are counted since the ring
+    /// was made.
     fn entry(&self, number: u64) -> Option<(u64, u64)> {
         let (position, records) = self.index[(number % BLOCKS) as usize];
         let right = position / self.identity.block_words() == number && position <= self.tail;
         right.then_some((position, records))
     }
 
-    /// Where records are known to begin, behind `begin`.
+    /// Returns where records are known to begin, past `begin`.
     fn starts(&self, begin: u64) -> BTreeSet<u64> {
-        // INV-R2. The tail is at most one capacity further on, so that this is one position.
+        // INV-R2. The tail is at most one capacity further on, so there is only one such position.
         let lap = (begin / self.identity.capacity_words + 1) * self.identity.capacity_words;
         let mut starts: BTreeSet<u64> = [lap].into();
         if self.identity.mode == RingMode::Overwriting {
@@ -352,35 +356,35 @@ impl Image {
     }
 }
 
-/// The walk over the records of an image.
+/// A walk over the records of an image.
 struct RecordWalk<'a, 'k> {
     image: &'a Image,
     begin: u64,
     known: Option<&'k Known<'k>>,
-    /// Where records are known to begin; the last one is the tail.
+    /// Where records are known to begin. The last one is the tail.
     starts: BTreeSet<u64>,
-    /// Made when it is needed.
+    /// Computed when it is first needed.
     chains: Option<Chains>,
 }
 
-/// For each word of the ring, which is one position of a walk.
+/// What is known of each word of the ring. Each is one position of a walk.
 struct Chains {
-    /// Whether a chain of known records leads from there to one of the starts.
+    /// Whether a chain of known records leads from there to one of `RecordWalk::starts`.
     leads_on: Vec<bool>,
     /// Where the chain of strangers that begins there ends: before a known record, a filler or the
-    /// tail. 0 where there is no such chain.
+    /// tail. 0 if there is no such chain.
     passes: Vec<u64>,
 }
 
-/// What no ring comes to, so that positions can be added.
+/// A position that no ring reaches, small enough that positions can be added.
 const MAX_POSITION: u64 = 1 << 62;
 
-/// How many words are looked at for each word of a ring in order to find records behind damage. What
-/// is not damaged takes much less. The bytes may be such that each word seems to begin the longest
-/// record.
+/// How many words may be looked at for each word of a ring, in order to find records past damage.
+/// Undamaged words take much less. Hostile bytes may be such that each word seems to begin the
+/// longest record.
 const EFFORT: usize = 64;
 
-/// What stands at a position.
+/// What is at a position.
 enum AtPosition<'a> {
     Record(&'a [u64]),
     Filler(u64),
@@ -407,7 +411,7 @@ impl<'a> RecordWalk<'a, '_> {
         }
     }
 
-    /// What stands at `at`, if it may be what a producer has written.
+    /// Returns what is at `at`, if a producer may have written it.
     fn find(&self, at: u64) -> Option<AtPosition<'a>> {
         let image = self.image;
         let header = image.word(at)?;
@@ -429,7 +433,7 @@ impl<'a> RecordWalk<'a, '_> {
         }
     }
 
-    /// Where to go on behind damage.
+    /// Returns where to go on past damage.
     fn next_behind(&mut self, at: u64) -> u64 {
         let start = self.starts.range(at + 1..).next().copied().unwrap_or(self.image.tail);
         if self.known.is_none() {
@@ -450,8 +454,8 @@ impl<'a> RecordWalk<'a, '_> {
         next
     }
 
-    /// The positions of which the words are there, from where the walk begins to the tail: two runs,
-    /// because the ring ends somewhere between.
+    /// The positions whose words are there, from where the walk begins to the tail. There are two
+    /// runs, because the ring's end lies between them.
     fn readable(&self) -> [Range<u64>; 2] {
         let (image, words) = (self.image, self.image.words.len() as u64);
         let index = image.index_of(self.begin) as u64;
@@ -463,7 +467,7 @@ impl<'a> RecordWalk<'a, '_> {
     fn chains(&self) -> Chains {
         let length = self.image.words.len();
         let mut chains = Chains { leads_on: vec![false; length], passes: vec![0; length] };
-        // Whether a known record or a filler stands there.
+        // Whether a known record or a filler is there.
         let mut right = vec![false; length];
         let mut effort = EFFORT * length;
         let [first, second] = self.readable();
@@ -479,7 +483,7 @@ impl<'a> RecordWalk<'a, '_> {
                 None => continue,
             };
             let next = at + words;
-            // Behind a filler the ring's first words may be missing.
+            // Past a filler, the ring's first words may be missing.
             let behind = self.image.index_of(next).min(length - 1);
             right[index] = !is_stranger;
             if !is_stranger {
@@ -494,7 +498,7 @@ impl<'a> RecordWalk<'a, '_> {
     }
 }
 
-/// Adds damaged records; what adjoins the last damage is one with it.
+/// Adds damaged records. Damage that adjoins the last one is joined to it.
 fn add_damage(damage: &mut Vec<DamagedPart>, offset: usize, bytes: u64) {
     match damage.last_mut() {
         Some(last)
@@ -510,7 +514,7 @@ const TAIL_OFFSET: usize = SHARED_OFFSET;
 const RESERVED_OFFSET: usize = SHARED_OFFSET + 8;
 const HEAD_OFFSET: usize = SHARED_OFFSET + offset_of!(RingHeader, consumer);
 
-/// The first right copy of the identity, and what is wrong with the other.
+/// Returns the first right copy of the identity, and the damage to the other one.
 fn identity(page: &[u8]) -> Result<(RingIdentity, Vec<DamagedPart>), RingError> {
     let copies = COPY_OFFSETS.map(|offset| {
         page[offset..]
@@ -539,13 +543,13 @@ fn identity(page: &[u8]) -> Result<(RingIdentity, Vec<DamagedPart>), RingError> 
 
 #[cfg(kymo_loom)]
 impl Image {
-    /// What a recovering process would find that looks now: in the models its writer does not die,
-    /// but goes on unseen.
+    /// Returns what a recovering process would find now. In the models the writer does not die, but
+    /// goes on unseen.
     pub fn of(ring: &crate::ring::storage::memory::Ring) -> Self {
         use crate::sync::atomic::{Ordering, fence};
         let shared = ring.shared();
         // Acquire: the end of a process orders all that it has stored before all that is loaded
-        // behind it; here, each load has to.
+        // later. Here, each load has to.
         let accounts = [0, 1].map(|index| {
             let words = &shared.consumer.accounts[index].words;
             RingAccount::from_words(std::array::from_fn(|word| words[word].load(Ordering::Acquire)))

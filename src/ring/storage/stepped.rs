@@ -1,4 +1,4 @@
-//! A process that logs and consumes, stopped at each of its instructions: whatever it is killed at,
+//! A process that logs and consumes, stopped at each of its instructions. Wherever it is killed,
 //! what it leaves is whole, and each record is either in its log or in its ring.
 //!
 //! The process is this test again, stepped through by `ptrace`.
@@ -27,13 +27,13 @@ const RECORDS: u64 = 40;
 
 /// The words that both processes share.
 struct Shared<'a> {
-    /// The child's thread; then a one for "go", and a one for "done".
+    /// The child's thread; then 1 for "go", and 1 for "done".
     thread: &'a AtomicU64,
     go: &'a AtomicU64,
     done: &'a AtomicU64,
     /// The last record whose call has returned.
     returned: &'a AtomicU64,
-    /// The log's committed length, in records. That is all that there is of the log.
+    /// The log's committed length, in records. The test has no more of a log than this.
     committed: &'a AtomicU64,
 }
 
@@ -105,7 +105,8 @@ fn use_bounded(ring: Ring, logged: &[Vec<u64>], shared: &Shared<'_>) {
     }
 }
 
-/// The same, so rarely that records are overwritten; they count as if they were in the log.
+/// Logs, and consumes so rarely that records are overwritten. They count as if they were in the
+/// log.
 fn use_overwriting(ring: Ring, logged: &[Vec<u64>], shared: &Shared<'_>) {
     let (mut recorder, mut follower) = overwriting(ring);
     for (number, record) in (1..).zip(logged) {
@@ -127,7 +128,7 @@ fn use_overwriting(ring: Ring, logged: &[Vec<u64>], shared: &Shared<'_>) {
 /// What the child does with its ring, and the records that it is to log.
 type Run = fn(Ring, &[Vec<u64>], &Shared<'_>);
 
-/// Calls `check` with what a killed process would leave behind, for each instruction of `run`.
+/// For each instruction of `run`, calls `check` with what a process killed there would leave.
 fn step_through(test: &str, mode: RingMode, run: Run, check: impl Fn(&Image, u64, u64)) {
     if let Ok(directory) = std::env::var(CHILD) {
         child(directory.as_ref(), mode, run);
@@ -146,7 +147,7 @@ fn step_through(test: &str, mode: RingMode, run: Run, check: impl Fn(&Image, u64
     }
     let thread = shared.thread.load(Ordering::Acquire) as libc::pid_t;
     if attach(thread).is_err() {
-        // A system that does not allow it.
+        // The system does not allow it.
         drop(child);
         return std::fs::remove_dir_all(directory).unwrap();
     }
@@ -179,13 +180,13 @@ fn step_through(test: &str, mode: RingMode, run: Run, check: impl Fn(&Image, u64
     std::fs::remove_dir_all(directory).unwrap();
 }
 
-/// A process that is killed when it is not needed any more, or the test has failed.
+/// A process that is killed when this is dropped, at the end of the test or at its failure.
 struct Killed(std::process::Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
         let _ = self.0.kill();
-        // A thread that is still stepped through would be waited for in vain.
+        // Waiting for a thread that is still stepped through would never end.
         if !std::thread::panicking() {
             let _ = self.0.wait();
         }

@@ -177,11 +177,11 @@ proptest! {
         prop_assert_eq!(next, logged + 1);
     }
 
-    /// Looks that do not count by class find the same sum, whatever the classes of the records are,
-    /// and also after looks that did count by class.
+    /// Looks that do not count by class find the same sum, whatever the classes of the records are.
+    /// So do looks after some that did count by class.
     ///
-    /// They took all records for class 0, so that with overflow checks the second look at a ring that
-    /// had wrapped panicked.
+    /// They took all records for class 0, so that with overflow checks the second look at a ring
+    /// that had wrapped panicked.
     #[test]
     fn looks_without_classes_count_all(by_class in 0..4_usize, steps in steps()) {
         let ring = Ring::on_heap(identity(RingMode::Overwriting, 64));
@@ -213,7 +213,7 @@ proptest! {
         prop_assert_eq!(next, logged + 1);
     }
 
-    /// As much survives as the ring has room for, less two blocks, and the fillers.
+    /// As many words survive as the ring has room for, less two blocks and the fillers.
     #[test]
     fn an_overwriting_ring_keeps_the_newest(words in 1..=16_usize, logged in 1..300_u64) {
         let ring = Ring::on_heap(identity(RingMode::Overwriting, 64));
@@ -251,7 +251,7 @@ proptest! {
         }
     }
 
-    /// Any bytes at all in the part that changes: no panic, and no record that is not there.
+    /// Any bytes in the part that changes: no panic, and no record that is not there.
     #[test]
     fn hostile_headers_are_refused_or_read(
         overwrites in any::<bool>(),
@@ -285,7 +285,7 @@ fn hostile_word() -> impl Strategy<Value = u64> {
     prop_oneof![any::<u64>(), 0..200_u64, (0..200_u64).prop_map(|less| u64::MAX - less)]
 }
 
-/// Runs the steps, with an account and a committed log for all that is consumed; returns how many
+/// Runs the steps, with an account and a committed log for all that is consumed. Returns how many
 /// records were logged, and which is the first that was neither consumed nor counted as
 /// overwritten.
 fn use_bounded(ring: Ring, steps: &[Step]) -> (u64, u64) {
@@ -343,7 +343,7 @@ fn use_overwriting(ring: Ring, steps: &[Step]) -> (u64, u64) {
                     copied.prepare(words, taken, LogMark::default());
                     copied.consume(words);
                 } else {
-                    // What this look missed is told once: leave nothing of it behind.
+                    // What this look missed is told once, so take all of it.
                     next += copied.overwritten() + records(run).count() as u64;
                     let (words, taken) = (run.len(), records(run).count() as u64);
                     copied.prepare(words, taken, LogMark::default());
@@ -355,7 +355,7 @@ fn use_overwriting(ring: Ring, steps: &[Step]) -> (u64, u64) {
     (logged, next)
 }
 
-/// Two threads: nothing that the consumer gets is torn, and what it gets and what it missed are
+/// Two threads: no record is torn, and those that the consumer gets and those that it missed are
 /// all. For ThreadSanitizer too.
 #[test]
 fn an_overwriting_ring_between_threads() {
@@ -426,7 +426,7 @@ fn each_half_notices_the_end_of_the_other() {
     assert!(recorder.is_abandoned());
 }
 
-/// Twenty records of three words, of which the consumer has taken none.
+/// Twenty records of three words. The consumer has taken none.
 fn twenty(mode: RingMode) -> Vec<u8> {
     let steps = [Step::Log(20, 3)];
     let (bytes, _) = file_of(identity(mode, 64), |ring| match mode {
@@ -462,8 +462,8 @@ fn a_file_that_was_made_shorter_is_read_as_far_as_it_goes() {
     }
 }
 
-/// Each byte in turn, once all its bits and once one: no panic; records that are not damaged are
-/// found, and where the header is, the rest of it says so.
+/// Damages each byte in turn, once all its bits and once one. No panic; undamaged records are
+/// found, and damage to the header is reported.
 #[test]
 fn a_damaged_byte_costs_no_more_than_it_must() {
     for mode in [RingMode::Bounded, RingMode::Overwriting] {
@@ -471,7 +471,7 @@ fn a_damaged_byte_costs_no_more_than_it_must() {
         for (at, flip) in (0..bytes.len()).flat_map(|at| [(at, 0xFF), (at, 0x08)]) {
             let mut damaged = bytes.clone();
             damaged[at] ^= flip;
-            // Each identity stands twice, so this is always readable.
+            // The identity has two copies, so this is always readable.
             let image = Image::from_bytes(&damaged).unwrap();
             let consumed = image.consumed(all_committed);
             let in_copy = |copy: usize| (copy..copy + COPY_BYTES).contains(&at);
@@ -503,7 +503,7 @@ fn a_damaged_byte_costs_no_more_than_it_must() {
     }
 }
 
-/// Records of unknown call sites cost nothing but themselves, several in a row, and at both ends.
+/// Records of unknown call sites cost only themselves, several in a row, and at both ends.
 #[test]
 fn strangers_are_passed_over() {
     let strangers = [1, 2, 5, 9, 10, 11, 20];
@@ -582,7 +582,7 @@ fn what_is_in_the_log_is_told_exactly() {
         bytes[account_offset(0)] ^= 1;
         let image = Image::from_bytes(&bytes).unwrap();
         assert_eq!(left(&image, 150), [4, 5, 6, 7, 8]);
-        // DamagedPart between two batches: the head says what an account cannot.
+        // Damage between two batches: the head says what an account cannot.
         bytes[account_offset(1)] ^= 1;
         let image = Image::from_bytes(&bytes).unwrap();
         assert_eq!(image.consumed(|_| Some(0)).records, None);
@@ -612,13 +612,13 @@ fn a_ring_file_is_its_users_alone_and_tells_whose_it_is() {
     assert!(create(&directory.join("there is none"), identity(RingMode::Bounded, 100)).is_err());
 }
 
-/// A file system without room for a ring: an error, and nothing left behind.
+/// A file system without room for a ring: an error, and no file is left.
 #[test]
 fn a_ring_that_has_no_room_is_an_error() {
     let directory = std::path::Path::new(mapping::DEFAULT_DIRECTORY);
     let identity = RingIdentity { thread_os_id: 18, ..identity(RingMode::Bounded, 1 << 40) };
     let wanted = crate::ring::storage::memory::ring_bytes(identity.capacity_words);
-    // Only where it is sure that there is less: a tmpfs refuses that at once.
+    // Only if the system surely has less room: a tmpfs refuses that at once.
     let Ok(system) = rustix::fs::statvfs(directory) else { return };
     if system.f_blocks == 0 || system.f_blocks * system.f_frsize >= wanted {
         return;
