@@ -120,7 +120,7 @@ pub mod rig {
             Self { shared: Arc::new(shared), file: Arc::default() }
         }
 
-        /// Makes a logger of which every record is critical.
+        /// Makes a logger whose records are all critical.
         pub fn write_through(ring_words: usize) -> Self {
             let mut policies = Policies::new(Overflow::DropNewest);
             // Real time passes while a model runs.
@@ -130,7 +130,7 @@ pub mod rig {
             Self { shared: Arc::new(shared), file: Arc::default() }
         }
 
-        /// Makes a logger of which every record goes to a flight recorder.
+        /// Makes a logger whose records all go to a flight recorder.
         pub fn recording(ring_words: usize) -> Self {
             let mut policies = Policies::new(Overflow::DropNewest);
             let words = 4 * RECORD_WORDS;
@@ -139,7 +139,7 @@ pub mod rig {
             Self { shared: Arc::new(shared), file: Arc::default() }
         }
 
-        /// Makes a logger of which every record overwrites the oldest.
+        /// Makes a logger whose records all overwrite the oldest.
         pub fn overwriting(ring_words: usize) -> Self {
             Self::new(ring_words, Overflow::OverwriteOldest)
         }

@@ -95,7 +95,8 @@ pub enum Mutant {
     PublishedFreed,
     /// `crash::signals::pending`, the handler: the exchange that leaves a signal is relaxed.
     PendingPost,
-    /// `crash::signals::pending`, the handler: the signal is left without a look whether anybody stands by.
+    /// `crash::signals::pending`, the handler: leaves the signal without looking whether the
+    /// standby thread waits.
     PendingPostBlind,
     /// `crash::signals::pending`, the standby's take: the exchange is relaxed.
     PendingTake,

@@ -31,7 +31,7 @@ fn any_type() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Bytes of which many are small numbers: bools, counts, lengths.
+/// Bytes, many of them small numbers: bools, counts, lengths.
 fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![Just(1), Just(0), Just(5), Just(9), 0..8u8, any::<u8>()];
     prop::collection::vec(byte, 0..200)

@@ -1,5 +1,5 @@
-//! The instructions of a log call, against the budget in `benches/assembly/budget.txt`: what a change
-//! costs the hot path stands in its review.
+//! The instructions of a log call, against the budget in `benches/assembly/budget.txt`. So a review
+//! shows what a change costs the hot path.
 
 use std::fs;
 use std::path::{Path, PathBuf};

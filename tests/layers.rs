@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folders, bottom first. What a folder may know is what stands before it.
+/// The folders, bottom first. A folder may know those before it.
 const LAYERS: &[&str] = &[
     "sync",
     "mutant",

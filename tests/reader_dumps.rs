@@ -164,8 +164,9 @@ fn circular_chains_of_marks_end() {
     }
 }
 
-/// A process that was killed between the words of the header that name the last dump and the commit of
-/// that dump left a file in which no dump was found, and an earlier one was shown where it stands.
+/// A process was killed between the words of the header that name the last dump and the commit of
+/// that dump. It left a file in which no dump was found, and an earlier one was shown where it is
+/// in the file.
 #[test]
 fn marks_are_found_by_either_header_word() {
     let first = [

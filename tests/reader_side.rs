@@ -435,9 +435,9 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// A thread's records are in order, whether critical ones were rescued or not, and wherever they
-    /// stand. They were not: a side file has clock frames of its own, and its copy was shown in place
-    /// of the log's.
+    /// A thread's records are in order, whether critical ones were rescued or not, and wherever
+    /// they are in the file. They were not: a side file has clock frames of its own, and its copy
+    /// was shown in place of the log's.
     #[test]
     fn a_threads_records_are_in_order(
         steps in prop::collection::vec((0usize..3, step()), 0..60),

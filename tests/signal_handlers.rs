@@ -50,8 +50,8 @@ fn interrupted(place: u64, call: impl FnOnce()) -> u64 {
     STEPS.load(Ordering::Relaxed)
 }
 
-/// Logs `calls` records, each of which is interrupted at another place, and `padding` bytes longer
-/// than it need be. Each is in the file, once, and next to it what the handler logged, or a drop.
+/// Logs `calls` records, each interrupted at another place, and `padding` bytes longer than it need
+/// be. Each is in the file, once, and next to it what the handler logged, or a drop.
 fn interrupted_at_each_instruction(choose: impl FnOnce(Builder) -> Builder, padding: usize) {
     let turn = Turn::take();
     let builder = turn.builder().overflow(Overflow::DropNewest).max_level(Level::Info);

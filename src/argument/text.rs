@@ -34,7 +34,7 @@ unsafe impl Encode for &str {
         let to = unsafe { put(to, self.len() as u16) };
         // SAFETY: the caller's promise; a record's memory is not the string's.
         unsafe { copy(self.as_ptr(), to, self.len()) };
-        // SAFETY: just behind what the caller promised.
+        // SAFETY: just past what the caller promised.
         unsafe { to.add(self.len()) }
     }
 
@@ -67,7 +67,7 @@ unsafe impl Encode for &str {
         let to = unsafe { put(to, len as u16 | cut) };
         // SAFETY: the caller's promise; `len` is at most the string's.
         unsafe { copy(self.as_ptr(), to, len) };
-        // SAFETY: just behind what the caller promised.
+        // SAFETY: just past what the caller promised.
         unsafe { to.add(len) }
     }
 

@@ -438,7 +438,7 @@ mod tests {
                 }
                 assert!(machine.lead_ns().abs() < 100_000, "{}", machine.lead_ns());
             }
-            // Where the counter stood still, time had to jump.
+            // If the counter did not run, time had to jump.
             assert_eq!(machine.sets.len(), if counter_runs { 0 } else { 3 });
         }
     }

@@ -1,7 +1,8 @@
 //! One batch: the records that a sweep takes from the rings of one thread.
 //!
-//! In: runs of words of the rings. Out: calls of the segment's writer, and in the [`Sweep`] how far the batch went. It
-//! does not give words back to the rings: the batch is not committed yet.
+//! In: runs of words of the rings. Out: calls of the segment's writer, and in the [`Sweep`] how far
+//! the batch went. It does not give words back to the rings, because the batch is not committed
+//! yet.
 
 use crate::consumer::followed::{Merge, Next};
 use crate::consumer::sweep::Sweep;
@@ -11,9 +12,9 @@ use crate::segment::Output;
 use crate::segment::drop_counts::DropCounts;
 use crate::segment::writer::{SegmentWriter, ThreadInSegment};
 
-/// How much of one ring a sweep takes, in words: so much, or a single record. Bounded, so that a
-/// thread that floods its ring does not starve the others. (The models have a record in each batch,
-/// and the unit tests a few, to see what is left of rings.)
+/// How many words of one ring a sweep takes, or a single record if that has more. So a thread that
+/// floods its ring does not starve the others. (The models have one record in each batch, and the
+/// unit tests a few, so that something is left in the rings.)
 const BATCH_WORDS: usize = match () {
     () if cfg!(kymo_loom) => 1,
     () if cfg!(test) => 16,
@@ -35,11 +36,11 @@ pub(crate) struct Batch<'a, O> {
     pub(crate) writer: &'a mut SegmentWriter<O>,
     pub(crate) thread: &'a mut ThreadInSegment,
     pub(crate) sweep: &'a mut Sweep,
-    /// To be written before the first record of the overwriting ring.
+    /// The mark to be written before the first record of the overwriting ring.
     pub(crate) mark: Option<LossMark>,
 }
 
-/// Drops that the consumer itself counted, to be marked.
+/// Drops that the consumer itself counted, and that need a mark.
 pub(crate) struct LossMark {
     pub(crate) counts: DropCounts,
     /// The ticks of the first and of the last of them.
@@ -47,12 +48,12 @@ pub(crate) struct LossMark {
 }
 
 impl<O: Output> Batch<'_, O> {
-    /// What is left if that is nothing (`all`), or what did not fit into the batch.
+    /// Returns what is left: nothing of these words (`all`), or what did not fit into the batch.
     pub(crate) fn leftover(&self, all: bool) -> Leftover {
         if all { Leftover::Nothing } else { Leftover::NewerThan(self.thread.last_staged_ticks()) }
     }
 
-    /// Takes records of both rings until the batch is full; returns what it left.
+    /// Takes records of both rings until the batch is full. Returns what it left.
     pub(crate) fn take_both(&mut self, mut merge: Merge<'_>) -> Leftover {
         loop {
             let (words, followed_words) = merge.passed();
@@ -82,7 +83,7 @@ impl<O: Output> Batch<'_, O> {
         self.sweep.has_mark = true;
     }
 
-    /// Takes records until the batch is full; returns whether it took all.
+    /// Takes records until the batch is full. Returns whether it took all.
     pub(crate) fn take(&mut self, run: &[u64]) -> bool {
         let before = self.sweep.words;
         let mut records = records(run);
@@ -91,8 +92,8 @@ impl<O: Output> Batch<'_, O> {
                 self.sweep.words = before + run.len();
                 return true;
             };
-            // SAFETY: the ring hands out what the call paths committed. Users are told to flush before
-            // they unload code that logs.
+            // SAFETY: the ring hands out what the call paths committed. Users are told to flush
+            // before they unload code that logs.
             let record = unsafe { Record::new(record) };
             self.writer.put(record, self.thread);
             self.sweep.words = before + run.len() - records.rest().len();

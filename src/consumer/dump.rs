@@ -233,8 +233,8 @@ mod tests {
     static RECORDED: CallSite = site(Level::Debug);
     static LOGGED: CallSite = site(Level::Info);
 
-    /// The header named a dump before that was committed: of a process that was killed in between, all
-    /// dumps were shown where they stand, and not where they belong.
+    /// The header named a dump before that was committed. If a process was killed in between, all
+    /// its dumps were shown where they are in the file, and not where they belong.
     #[test]
     fn dumps_are_in_their_place_in_time_wherever_the_writer_was_killed() {
         let mut policies = Policies::new(Overflow::DropNewest);

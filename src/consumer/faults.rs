@@ -1,5 +1,5 @@
-//! The consumer with an output that fails at each of its operations in turn: what the file says, and
-//! what is reported, is true of all that was logged.
+//! The consumer with an output that fails at each of its operations in turn. What the file says,
+//! and what is reported, is true of all that was logged.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -41,15 +41,15 @@ const STEPS: usize = 60;
 enum End {
     /// The logger is shut down.
     Shutdown,
-    /// The same, and the time for that is over at once.
+    /// As `Shutdown`, and the time for it is over at once.
     Overdue,
     /// A thread crashes, and its handler asks for a drain.
     Crash,
-    /// The same, and the time for that is over at once.
+    /// As `Crash`, and the time for it is over at once.
     OverdueCrash,
     /// The consumer crashes, and another thread takes over.
     OwnCrash,
-    /// The same, and the time for that is over at once.
+    /// As `OwnCrash`, and the time for it is over at once.
     OverdueOwnCrash,
     /// The consumer calls `exit`, and takes over from itself.
     OwnExit,
@@ -66,7 +66,7 @@ impl End {
         Self::OwnExit,
     ];
 
-    /// Whether the process dies, so that the file is not closed and nobody reports.
+    /// Whether the process dies, so that the file is not closed and there is no report.
     fn is_crash(self) -> bool {
         matches!(self, Self::Crash | Self::OverdueCrash | Self::OwnCrash | Self::OverdueOwnCrash)
     }
@@ -81,9 +81,9 @@ struct Thread {
     producer: Option<Producer>,
     /// How many records it logged, by level.
     logged: [u64; 5],
-    /// Those that its ring took, since the last flush.
+    /// The records that its ring took since the last flush.
     fresh: Vec<u64>,
-    /// What it logged between two flushes, and what the second of them said.
+    /// What it logged between two flushes, and the result of the second.
     flushes: Vec<(Vec<u64>, bool)>,
 }
 
@@ -147,7 +147,7 @@ impl Story {
                 self.threads[index].producer = None;
                 self.begin_thread();
                 let last = self.threads.len() - 1;
-                // So that the latest ones are those that live.
+                // So that the latest ones are alive.
                 self.threads.swap(index, last - THREADS);
             }
         }
@@ -161,7 +161,7 @@ impl Story {
         let dropped = producer.state.drops.total();
         log_with(producer, &SITES[level], (self.number, ()));
         thread.logged[level] += 1;
-        // What is overwritten is not known here.
+        // Overwritten records are not known here.
         let stays =
             self.rig.shared.policies.overflow(SITES[level].level) != Overflow::OverwriteOldest;
         if stays && producer.state.drops.total() == dropped {
@@ -180,8 +180,8 @@ impl Story {
         thread.flushes.push((std::mem::take(&mut thread.fresh), flushed));
     }
 
-    /// Ends the logger, and compares what was logged with what is there. Returns how many
-    /// operations there were.
+    /// Ends the logger, and compares what was logged with what is there. Returns the number of
+    /// operations.
     fn end(mut self, end: End, what: &str) -> u64 {
         let faults = self.rig.file.0.borrow().faults.clone();
         let once = faults.end - faults.start == 1;
@@ -199,8 +199,8 @@ impl Story {
             let found = Found::read(&file.0.borrow().bytes);
             let whole = found.report.damages == 0;
             assert!(whole || fault == Fault::Cut, "{what}: {:?}", found.report);
-            // With an output that fails twice in a row, nothing can be promised, nor that a file that
-            // has gone comes back.
+            // If the output fails twice in a row, nothing can be promised, nor that a file that has
+            // gone comes back.
             if matches!(fault, Fault::Full | Fault::FullForAWhile)
                 && (once || faults.start >= operations)
             {
@@ -283,14 +283,14 @@ impl Thread {
             for (records, flushed) in &self.flushes {
                 let there = records.iter().all(|number| found.numbers.contains(number));
                 assert!(there || !flushed, "{what}: {name} flushed {records:?}");
-                // What may be overwritten is not among them, and may be what failed.
+                // Records that may be overwritten are not among them, and may be what failed.
                 assert!(!there || *flushed || overwrites, "{what}: {name} flushed {records:?}");
             }
         }
     }
 }
 
-/// What a file says.
+/// The content of a file.
 struct Found {
     /// Records and drops, by thread and level.
     counts: BTreeMap<String, [u64; 5]>,
@@ -345,7 +345,7 @@ impl Found {
     }
 }
 
-/// Tells a story in which these operations fail; how many there were.
+/// Tells a story in which these operations fail. Returns how many operations there were.
 fn tell(seed: u64, fault: Fault, faults: Range<u64>, end: End) -> u64 {
     let what = format!("seed {seed}, {fault:?} at {faults:?}, {end:?}");
     let mut story = Story::new(seed, fault, faults);
@@ -355,7 +355,7 @@ fn tell(seed: u64, fault: Fault, faults: Range<u64>, end: End) -> u64 {
     story.end(end, &what)
 }
 
-/// Tells stories in which each operation fails, alone, with those behind it, and for ever.
+/// Tells stories in which each operation fails: alone, with the following ones, and for ever.
 fn tell_all(fault: Fault) {
     for (seed, end) in (0..).zip(End::ALL) {
         let operations = tell(seed, fault, u64::MAX..u64::MAX, end);
@@ -368,10 +368,10 @@ fn tell_all(fault: Fault) {
     }
 }
 
-/// Drops that were seen in a ring that was not empty are marked, whatever ends the logger.
+/// Drops that were seen in a ring that was not empty are marked, however the logger ends.
 ///
-/// When the time for shutting down was over, the ring was emptied, and the mark waited for the words
-/// before it for ever. The report had those drops, but for the ones of threads that had ended.
+/// When the time for shutting down was over, the ring was emptied, and the mark waited for ever for
+/// the words before it. The report had those drops, except those of threads that had ended.
 #[test]
 fn a_gap_is_marked_when_its_ring_is_given_up() {
     for seed in 0..400 {
@@ -394,8 +394,8 @@ fn a_file_that_is_removed_at_any_operation_leaves_a_file_that_accounts_for_every
     tell_all(Fault::Removed);
 }
 
-/// A crash drain goes on until its time is up, however long that is, and whatever was in the rings is
-/// in the file.
+/// A crash drain goes on until its time is up, however long that is, and everything that was in the
+/// rings is in the file.
 ///
 /// It ended after half a second, in the middle of large rings, without a mark.
 #[test]
@@ -426,11 +426,11 @@ fn a_crash_drain_marks_what_it_leaves() {
     }
 }
 
-/// A crash while the output fails, and waits before it tries again: the output is tried at once, and
-/// the mark of the crash and those of what was lost are in the file.
+/// A crash while the output fails, and waits before it tries again. The output is tried at once,
+/// and the file has the mark of the crash and the marks of what was lost.
 ///
-/// `serve` tried the output only when a thread had asked for a sweep, so that what the crash drained
-/// was lost without a word, and the mark of the crash with it.
+/// `serve` tried the output only when a thread had asked for a sweep. What the crash drained was
+/// lost without a word, and so was the mark of the crash.
 #[test]
 fn a_crash_is_marked_when_the_output_works_again() {
     for end in [End::Crash, End::OwnCrash, End::OwnExit] {

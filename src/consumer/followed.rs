@@ -1,20 +1,20 @@
-//! The second ring of a thread, of the levels that overwrite their oldest records, from the
-//! consumer's side; and how what was logged to two rings gets back into one order.
+//! The second ring of a thread, for the levels that overwrite their oldest records, as the consumer
+//! sees it. Also, how records that were logged to two rings are put back into one order.
 //!
-//! What is in either ring is in the order in which the thread logged it. Between the two, time
-//! stamps decide, and where they are equal, the ordinary ring comes first. That is the order of the
-//! calls only if no earlier record can turn up in the other ring later on:
+//! Each ring has its records in the order in which the thread logged them. Between the two rings,
+//! time stamps decide; of equal stamps, the ordinary ring comes first. That is the order of the
+//! calls only if no earlier record can turn up in the other ring later:
 //!
-//! - The ordinary ring is looked at, then the second one is copied, then the ordinary ring is looked
-//!   at again. Whatever was logged before a record of the copy was published before it, so the second
-//!   look has found it.
-//! - Whatever was logged to the second ring before a record that the *first* look has found is in the
-//!   copy (or was overwritten). Of a record that only the second look has found this is true if it is
-//!   not younger than the last one of the copy; otherwise it waits for the next sweep. Where there is
-//!   something left of an older copy, this is so of all records of the ordinary ring.
+//! - The ordinary ring is looked at, then the second one is copied, then the ordinary ring is
+//!   looked at again. A record that was logged before one of the copy was published before it, so
+//!   the second look has found it.
+//! - A record that was logged to the second ring before one that the *first* look found is in the
+//!   copy (or was overwritten). For a record that only the second look found, this is true if it is
+//!   not younger than the last record of the copy. Otherwise it waits for the next sweep. While
+//!   something of an older copy is left, this rule holds for all records of the ordinary ring.
 //!
-//! No clock is compared with another thread's: a time stamp is taken before its record can be seen,
-//! and how long before, nobody knows.
+//! No clock is compared with another thread's. A stamp is taken before its record becomes visible,
+//! by an unknown time.
 
 use crate::level::Level;
 use crate::ring::consumer::{Records, records};
@@ -22,19 +22,19 @@ use crate::ring::overwriting_rings::class;
 use crate::ring::record::{Record, ticks_of};
 use crate::ring::storage::overwriting::{CLASSES, OverwritingConsumer};
 
-/// The ring, and what is to be known of what it lost.
+/// The ring, and what is needed to report what was overwritten.
 pub(crate) struct Followed {
     follower: OverwritingConsumer,
     /// The ticks of the last record before those that are copied next, if there is one.
     last_ticks: Option<u64>,
 }
 
-/// What was copied and not taken yet.
+/// A copy of the ring's records that the consumer has not taken yet.
 pub(crate) struct Copy<'a> {
     words: &'a [u64],
-    /// Whether it was made now.
+    /// Whether the copy was made by this look.
     is_new: bool,
-    /// The ticks of its last record.
+    /// The ticks of the last record of the copy.
     last_ticks: u64,
     /// What was overwritten before these words, by level, and between which ticks.
     pub(crate) overwritten: Option<([u64; 5], (u64, u64))>,
@@ -51,8 +51,8 @@ impl Followed {
         Self { follower, last_ticks: None }
     }
 
-    /// Copies what is there, unless something of the last copy is left. `now` is what the clock
-    /// shows, where that may be asked: so old is at most what is overwritten.
+    /// Copies what is there, unless something of the last copy is left. `now` is the time of the
+    /// clock, if that may be asked: overwritten records are not younger.
     pub(crate) fn look(&mut self, now: Option<u64>) -> Copy<'_> {
         let is_new = self.follower.left() == 0;
         // SAFETY: as in `Batch::take`.
@@ -62,7 +62,7 @@ impl Followed {
         let words = self.follower.copied();
         let mut copy = Copy { words, is_new, last_ticks: 0, overwritten: None };
         if is_new {
-            // There may be no first one: what was copied may all have been overwritten meanwhile.
+            // There may be no first one: all that was copied may have been overwritten meanwhile.
             let first = records(words).next().map(ticks_of).or(now).or(self.last_ticks);
             if overwritten != [0; 5] {
                 let range = (self.last_ticks.or(first), first);
@@ -78,7 +78,7 @@ impl Followed {
         copy
     }
 
-    /// The ring itself, for what concerns its file.
+    /// The ring itself, for calls about its file.
     pub(crate) fn follower_mut(&mut self) -> &mut OverwritingConsumer {
         &mut self.follower
     }
@@ -88,18 +88,18 @@ impl Followed {
         self.follower.is_in_file()
     }
 
-    /// How many words the ring has.
+    /// The capacity in words.
     pub(crate) fn capacity(&self) -> usize {
         self.follower.capacity()
     }
 
-    /// The first `words` words of the copy are accounted for.
+    /// Consumes the first `words` words of the copy: they are accounted for.
     pub(crate) fn consume(&mut self, words: usize) {
         self.follower.consume(words);
     }
 
-    /// Copies everything that is left, and hands it over, until there is nothing more: words, and
-    /// what was overwritten before them.
+    /// Copies everything that is left, and hands it over with what was overwritten before it, until
+    /// there is nothing more.
     pub(crate) fn drain(&mut self, mut take: impl FnMut(&Copy<'_>)) {
         while !self.follower.is_empty() {
             let copy = self.look(None);
@@ -125,29 +125,29 @@ pub(crate) struct Merge<'a> {
     /// The two runs of the ordinary ring.
     ordinary: [Records<'a>; 2],
     ordinary_words: usize,
-    /// How many words of it had been found before the copy was made, if it was made now.
+    /// How many of its words were found before the copy was made, if it was made now.
     first_look: usize,
     is_new: bool,
     followed: Records<'a>,
     followed_words: usize,
-    /// Behind these, the records of the ordinary ring that are younger have to wait.
+    /// After these ticks, records of the ordinary ring that are younger have to wait.
     until: u64,
 }
 
-/// What is next.
+/// The next record, or why there is none.
 pub(crate) enum Next<'a> {
     Ordinary(&'a [u64]),
     Followed(&'a [u64]),
-    /// Something of the ordinary ring, which was published behind the first look and has to wait.
+    /// A record of the ordinary ring that was published after the first look, and has to wait.
     Held,
-    /// An older copy is used up: what comes next waits until there is another one.
+    /// An older copy is used up. The next record waits until there is another copy.
     Waiting,
     Nothing,
 }
 
 impl<'a> Merge<'a> {
-    /// Of the ordinary ring, the two runs of the second look, and how many words the first one had
-    /// found.
+    /// Takes the two runs of the ordinary ring at the second look, and how many words the first
+    /// look had found.
     pub(crate) fn new(
         (first, second): (&'a [u64], &'a [u64]),
         first_look: usize,
@@ -184,13 +184,13 @@ impl<'a> Merge<'a> {
                 Next::Ordinary(one)
             }
             (None, followed) => {
-                // Behind an older copy there may be more.
+                // After an older copy there may be more.
                 self.next_of_copy(followed, if self.is_new { Next::Nothing } else { Next::Waiting })
             }
         }
     }
 
-    /// Goes on in the copy, in its own order, where stamps do not decide (or a clock was set back).
+    /// Goes on in the copy, in its own order, if stamps do not decide (or a clock was set back).
     fn next_of_copy(&mut self, followed: Option<&'a [u64]>, otherwise: Next<'a>) -> Next<'a> {
         match followed {
             Some(record) => {
@@ -201,7 +201,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// The next record of the ordinary ring, and before which of its words it stands.
+    /// Returns the next record of the ordinary ring, and the index of its first word.
     fn next_ordinary(&self) -> Option<(&'a [u64], usize)> {
         let [mut first, mut second] = self.ordinary.clone();
         let record = first.next().or_else(|| second.next())?;
@@ -209,8 +209,8 @@ impl<'a> Merge<'a> {
         Some((record, self.ordinary_words - behind - record.len()))
     }
 
-    /// How many words of the ordinary ring and of the copy were passed, with the fillers behind the
-    /// last records.
+    /// Returns how many words of the ordinary ring and of the copy were passed, with the fillers
+    /// that follow the last records.
     pub(crate) fn passed(&self) -> (usize, usize) {
         let left = |run: &Records<'a>| match run.clone().next() {
             Some(_) => run.rest().len(),
@@ -267,9 +267,9 @@ mod tests {
 
     #[test]
     fn what_was_published_meanwhile_goes_as_far_as_the_copy_does() {
-        // Only the second look has found 4, which stands before 5.
+        // Only the second look has found 4, which comes before 5.
         assert_eq!(merged(&[1, 4], 1, &[2, 5], true), (vec![1, 2, 4, 5], None));
-        // What came before 9 may have been logged to the other ring behind the copy.
+        // A record from before 9 may have been logged to the other ring after the copy.
         assert_eq!(merged(&[1, 4, 9], 1, &[2, 5], true), (vec![1, 2, 4, 5], Some("held")));
         assert_eq!(merged(&[1, 9], 1, &[], true), (vec![1], Some("held")));
     }

@@ -1,8 +1,9 @@
-//! What the consumer keeps about one thread, for the life of the logger.
+//! A lane: what the consumer keeps about one thread, for the life of the logger.
 //!
-//! In: the consumer's ends of the thread's rings. Out: batches for the segment's writer, and what the thread's account
-//! says: written, dropped, marked. What one segment has of the thread is a
-//! [`ThreadInSegment`](crate::segment::writer::ThreadInSegment), which the lane keeps for the writer.
+//! In: the consumer's ends of the thread's rings. Out: batches for the segment's writer, and the
+//! thread's account: written, dropped, marked. What one segment has of the thread is a
+//! [`ThreadInSegment`](crate::segment::writer::ThreadInSegment), which the lane keeps for the
+//! writer.
 
 use crate::consumer::batch::{Batch, Leftover, LossMark};
 use crate::consumer::flight::Flight;
@@ -29,21 +30,22 @@ use crate::sync::atomic::Ordering;
 /// A thread as the consumer sees it.
 pub(crate) struct Lane {
     pub(crate) state: Arc<RingState>,
-    /// What the segment has of it.
+    /// What the segment has of the thread.
     pub(crate) in_segment: ThreadInSegment,
     ring: RingConsumer,
     /// The ring of the levels that overwrite their oldest records, if there are any.
     followed: Option<Followed>,
-    /// Its flight recorder, if it has one.
+    /// The thread's flight recorder, if it has one.
     pub(crate) flight: Option<Flight>,
     /// How many bytes of the ring its records took.
     bytes: u64,
-    /// The most words that were found in the ring, and those since somebody asked.
+    /// The most words that were found in the ring; and the most since the last call of
+    /// `passed_high_water`.
     high_water: usize,
     recent_high_water: usize,
-    /// Whether that was more than the high-water mark.
+    /// Whether the ring has reached the high-water mark, and not fallen below half of it since.
     is_high: bool,
-    /// The drops of the producer that are in a mark.
+    /// The producer's drops that are in a mark.
     marked_by_producer: DropCounts,
     /// How many drops of the producer were seen.
     seen: u64,
@@ -51,7 +53,7 @@ pub(crate) struct Lane {
     gap: Option<Gap>,
     /// Records that the consumer itself lost, because their output failed.
     failed: DropCounts,
-    /// The ticks of the first and of the last one since the last mark.
+    /// The ticks of the first and of the last of these since the last mark.
     failed_range: Option<(u64, u64)>,
     /// What earlier segments have of it: records by level, and marks of drops.
     earlier: ([u64; 5], DropCounts),
@@ -61,19 +63,19 @@ pub(crate) struct Lane {
 
 /// Drops that were seen in a ring that was not empty.
 struct Gap {
-    /// How many words of the ring stand before it and have not been taken.
+    /// How many words of the ring come before it and have not been taken.
     words_before: usize,
-    /// The drops of the producer, these included.
+    /// The producer's drops, these included.
     counts: DropCounts,
     /// The ticks of the first and of the last one.
     range: (u64, u64),
 }
 
-/// Looks whether the producer has dropped anything, and says whether it has. While there is a gap
-/// that has not been marked, a later one is left for later, unless there is no later because this
-/// is the end of the thread: then it is one with the other.
+/// Looks whether the producer has dropped anything, and returns whether it has. While a gap has no
+/// mark, later drops are left for a later call. At the `end` of the thread there is none, so they
+/// are joined to that gap.
 fn see_drops(drops: &Drops, seen: &mut u64, gap: &mut Option<Gap>, end: bool) -> bool {
-    // One load in the usual case.
+    // One load in most calls.
     if (gap.is_some() && !end) || drops.total() == *seen {
         return false;
     }
@@ -111,7 +113,7 @@ impl Lane {
     pub(crate) fn drain<O: Output>(&mut self, writer: &mut SegmentWriter<O>) -> Leftover {
         self.sweep = Sweep::default();
         self.in_segment.discard_staged();
-        // Before the ring is looked at, so that the look finds all that was logged before the gap.
+        // Before the look at the ring, which so finds all that was logged before the gap.
         let fresh = see_drops(&self.state.drops, &mut self.seen, &mut self.gap, false);
         let mut ended = self.state.has_ended();
         let committed = self.ring.look();
@@ -129,7 +131,7 @@ impl Lane {
             }
             Some(followed) => {
                 let copy = followed.look(Some(self.state.clock.stamp()).filter(|_| !ended));
-                // See `followed` for why it is looked at twice.
+                // `followed` says why it is looked at twice.
                 let committed = self.ring.look();
                 let copied = copy.words().len();
                 if let Some((counts, range)) = copy.overwritten {
@@ -150,7 +152,7 @@ impl Lane {
         self.recent_high_water = self.recent_high_water.max(found);
         if found > self.high_water {
             self.high_water = found;
-            // Relaxed: a number to look at.
+            // Relaxed: a number for statistics.
             self.state.progress.high_water_words.store(found as u64, Ordering::Relaxed);
         }
         if let Some(gap) = &mut self.gap {
@@ -160,26 +162,26 @@ impl Lane {
             gap.words_before = words_before - self.sweep.gap_words;
         }
         if ended && all && !mutant::broken(Mutant::MarkBeforeLook) {
-            // Of a thread that has ended this finds all drops; what it logged has just been taken.
+            // If the thread has ended, this finds all drops. What it logged has just been taken.
             see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
         }
         self.sweep.finished = ended && (all || mutant::broken(Mutant::FinishedEarly));
         left
     }
 
-    /// Sees all drops, also those after a gap that could not be marked, because there is no later. Marks that are staged
-    /// are made anew.
+    /// Sees all drops, also those after a gap that has no mark, because no later call will. Staged
+    /// marks are made anew.
     pub(crate) fn see_last_drops(&mut self) {
         self.in_segment.discard_staged_marks();
         (self.sweep.has_mark, self.sweep.marks_gap) = (false, false);
         see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
     }
 
-    /// Stages a mark, if there is a gap and all that was logged before it has been taken, or if the consumer itself
-    /// lost records that no mark has.
+    /// Stages a mark if there is a gap and all that was logged before it has been taken, or if the
+    /// consumer itself lost records that are in no mark.
     pub(crate) fn mark_drops<O: Output>(&mut self, writer: &mut SegmentWriter<O>) {
         let gap = self.gap.as_ref().filter(|gap| gap.words_before == 0);
-        // What the consumer lost may have been marked among the records.
+        // The consumer's own losses may have been marked among the records.
         let failed_range = self.failed_range.filter(|_| !self.sweep.has_mark);
         let Some(range) = join(gap.map(|gap| gap.range), failed_range) else { return };
         let by_producer = gap.map_or(&self.marked_by_producer, |gap| &gap.counts);
@@ -190,8 +192,8 @@ impl Lane {
         writer.drops(&mut self.in_segment, range, &counts);
     }
 
-    /// How many words were found in the ring, if that is a share of its capacity which it had not
-    /// reached before, or since it was half as full.
+    /// Returns how many words were found in the ring, if that reaches this share of its capacity. A
+    /// share is reported again only after less than half of it was found.
     pub(crate) fn passed_high_water(&mut self, share: f64) -> Option<usize> {
         let found = std::mem::take(&mut self.recent_high_water);
         let mark = (self.state.ring_words as u64 - SPARE_WORDS) as f64 * share;
@@ -201,30 +203,30 @@ impl Lane {
         (self.is_high && !was_high).then_some(found)
     }
 
-    /// How many records were dropped, as far as it was seen, and no earlier segment has a mark of them.
+    /// How many dropped records were seen that no earlier segment has a mark of.
     pub(crate) fn dropped(&self) -> u64 {
         self.seen + self.failed.total() - self.earlier.1.total()
     }
 
-    /// What was dropped, as far as it was seen. Adds up to [`dropped`](Self::dropped).
+    /// These drops by level and reason. Their sum is [`dropped`](Self::dropped).
     pub(crate) fn drops(&self) -> DropCounts {
         let by_producer = self.gap.as_ref().map_or(&self.marked_by_producer, |gap| &gap.counts);
         by_producer.plus(&self.failed).since(&self.earlier.1)
     }
 
-    /// What became of its records since the segment began, drops that are in no mark yet included.
+    /// The totals of its records since the segment began, including drops that are in no mark yet.
     pub(super) fn totals(&self) -> Totals {
         Totals { dropped: self.dropped(), ..self.in_segment.totals() }
     }
 
-    /// What comes from now on goes to another segment, in which the thread has this number.
+    /// Goes on in another segment, in which the thread has this number.
     pub(super) fn begin_segment(&mut self, number: u64) {
         let (written, marked) = self.in_segment.begin_segment(number);
         self.earlier.0.iter_mut().zip(written).for_each(|(sum, count)| *sum += count);
         self.earlier.1 = self.earlier.1.plus(&marked);
     }
 
-    /// The ticks of the first and of the last record that it accounts for.
+    /// The ticks of the first and of the last record in its account.
     pub(crate) fn range(&self) -> Option<(u64, u64)> {
         let gap = self.gap.as_ref().map(|gap| gap.range);
         join(self.in_segment.range(), join(self.failed_range, gap))
@@ -235,7 +237,7 @@ impl Lane {
         self.sweep.words + self.sweep.followed_words
     }
 
-    /// How many words its rings have, but for the flight recorder.
+    /// How many words its rings have, without the flight recorder.
     pub(crate) fn capacity_words(&self) -> usize {
         self.state.ring_words + self.followed.as_ref().map_or(0, Followed::capacity)
     }
@@ -245,7 +247,7 @@ impl Lane {
         self.sweep.took()
     }
 
-    /// Whether there is anything to be said of the thread.
+    /// Whether anything was written or dropped of the thread.
     pub(crate) fn has_account(&self) -> bool {
         self.in_segment.records() + self.dropped() > 0
     }
@@ -255,8 +257,8 @@ impl Lane {
         self.sweep.finished
     }
 
-    /// Has the rings' files say that what the sweep took is in the log as soon as that is committed.
-    /// (Where a ring is not in a file, this does nothing.)
+    /// Says in the rings' files that what the sweep took is in the log once that is committed. Does
+    /// nothing for a ring that is not in a file.
     pub(crate) fn prepare(&mut self, mark: LogMark) {
         self.each_share(
             |ring, words, records| ring.prepare(words, records, mark),
@@ -265,7 +267,7 @@ impl Lane {
         self.sweep.prepared = true;
     }
 
-    /// Takes back what the rings' files were made to say: the log was not committed.
+    /// Takes back what `prepare` said: the log was not committed.
     fn retract(&mut self) {
         if !std::mem::take(&mut self.sweep.prepared) {
             return;
@@ -273,7 +275,8 @@ impl Lane {
         self.each_share(RingConsumer::retract, OverwritingConsumer::retract);
     }
 
-    /// For each ring of which the sweep took something: how many words and records.
+    /// Calls the functions with the number of words and records, for each ring that the sweep took
+    /// something from.
     fn each_share(
         &mut self,
         of_ring: impl FnOnce(&mut RingConsumer, usize, u64),
@@ -292,13 +295,13 @@ impl Lane {
         }
     }
 
-    /// Nothing of the rings is to be recovered.
+    /// Removes the files of the rings: nothing of them is to be recovered.
     pub(crate) fn remove_ring_files(&mut self) {
         self.ring.remove_file();
         self.followers_mut().for_each(OverwritingConsumer::remove_file);
     }
 
-    /// What is in the rings is to be recovered when the process has ended.
+    /// Keeps the files of the rings: what is in them is to be recovered when the process has ended.
     pub(crate) fn keep_ring_files(&mut self) {
         self.ring.keep_file();
         self.followers_mut().for_each(OverwritingConsumer::keep_file);
@@ -309,15 +312,16 @@ impl Lane {
         followed.into_iter().chain(self.flight.as_mut().map(|flight| &mut flight.follower))
     }
 
-    /// The sweep is in the file: counts it, and gives the ring its room back.
+    /// Counts the sweep as written, and releases the rings' words. To be called when it is in the
+    /// file.
     pub(crate) fn commit<O: Output>(&mut self, writer: &mut SegmentWriter<O>) {
         writer.settle(&mut self.in_segment);
         if self.sweep.took() {
             let progress = &self.state.progress;
             let counts = self.earlier.0.iter().zip(self.in_segment.written());
             for (level, (earlier, written)) in counts.enumerate() {
-                // Relaxed, both: looked at by `stats`; the room that the ring gets back orders them
-                // for a thread that has flushed.
+                // Relaxed, both: `stats` reads them. For a thread that has flushed, the release of
+                // the ring's words orders them.
                 progress.written[level].store(earlier + written, Ordering::Relaxed);
             }
             let words = self.sweep.words + self.sweep.followed_words + self.sweep.flight_words;
@@ -333,7 +337,8 @@ impl Lane {
         self.release();
     }
 
-    /// The sweep could not be written: counts it as dropped, and gives the ring its room back.
+    /// Counts the sweep as dropped, and releases the rings' words. To be called when it could not
+    /// be written.
     pub(crate) fn fail(&mut self) {
         self.retract();
         self.prepare(LogMark::GIVEN_UP);
@@ -345,17 +350,16 @@ impl Lane {
         }
         self.release();
         if has_ended {
-            // The lane ends once its drops are marked. Until then it needs no more than a ring that
-            // is empty and whose thread has gone: there may be many such threads before the output
-            // works again.
+            // The lane ends once its drops are marked. Until then it needs no ring but an empty one
+            // whose thread has gone. There may be many such threads before the output works again.
             drop(self.state.take_returned());
             self.ring = ring(1).1;
             self.followed = None;
         }
     }
 
-    /// The file is gone, and with it what was written: counts that as dropped. All drops are to be
-    /// marked again in the next one.
+    /// Counts what was written as dropped: the file is gone. All drops are to be marked again in
+    /// the next one.
     pub(crate) fn lose_segment(&mut self) {
         let (written, range) = self.in_segment.lose_segment();
         self.failed.add_all(DropReason::FileRemoved, written);
@@ -373,7 +377,7 @@ impl Lane {
         self.state.failures.fetch_add(1, Ordering::Release);
     }
 
-    /// Nothing of the current sweep was written: what it took is still in the ring.
+    /// Undoes the current sweep: nothing of it was written, and what it took is still in the ring.
     pub(crate) fn restart(&mut self) {
         self.retract();
         if let Some(gap) = &mut self.gap {
@@ -389,7 +393,7 @@ impl Lane {
             self.ring.consume(self.sweep.words);
         }
         if let Some(followed) = &mut self.followed {
-            // Also where that is nothing: all that was there may have been overwritten.
+            // Also if that is nothing: all that was there may have been overwritten.
             followed.consume(self.sweep.followed_words);
         }
         if let Some(flight) = self.flight.as_mut().filter(|_| self.sweep.flight_words != 0) {
@@ -398,13 +402,13 @@ impl Lane {
         self.clear_sweep();
     }
 
-    /// Nothing is taken, and nothing staged.
+    /// Clears the sweep: nothing is taken, and nothing staged.
     fn clear_sweep(&mut self) {
         self.sweep = self.sweep.cleared();
         self.in_segment.discard_staged();
     }
 
-    /// The most urgent level of which the sweep took records.
+    /// The most urgent level among the records that the sweep took.
     pub(crate) fn most_urgent(&self) -> Option<Level> {
         Level::ALL
             .into_iter()
@@ -417,7 +421,8 @@ impl Lane {
         self.in_segment.staged_records().iter().sum()
     }
 
-    /// Stages what was copied of the flight recorder, until so many bytes are staged. Returns whether there is more.
+    /// Stages what was copied of the flight recorder, until so many bytes are staged. Returns
+    /// whether there is more.
     pub(crate) fn put_flight<O: Output>(
         &mut self,
         writer: &mut SegmentWriter<O>,
@@ -445,19 +450,19 @@ impl Lane {
         more
     }
 
-    /// What was made of the flight recorder could not be written: it stays in the copy.
+    /// Leaves what was staged of the flight recorder in the copy: it could not be written.
     pub(crate) fn forgo(&mut self) {
         self.retract();
         self.clear_sweep();
     }
 
-    /// Whether its recorder has something that no dump has written.
+    /// Whether its flight recorder has something that no dump has written.
     pub(crate) fn has_flight(&self) -> bool {
         self.flight.as_ref().is_some_and(|flight| !flight.follower.is_empty())
     }
 
-    /// The thread has ended, and only its recorder is left of it, if that is so. Both ends of its
-    /// ring, the first time.
+    /// If only the flight recorder is left of a thread that has ended, keeps the lane for that
+    /// alone. Returns both ends of the ring, the first time.
     pub(crate) fn retire(&mut self, retired: &mut u64) -> Option<(RingProducer, RingConsumer)> {
         if !self.has_flight() {
             return None;
@@ -472,13 +477,13 @@ impl Lane {
         self.followed = None;
         let producer = self.state.take_returned()?;
         let consumer = std::mem::replace(&mut self.ring, ring(1).1);
-        // See `into_ring`.
+        // A ring in a file is not handed on: see `into_ring`.
         (!consumer.is_in_file()).then_some((producer, consumer))
     }
 
-    /// The time for shutting down is over: counts what is left in the ring as dropped, and returns
-    /// how many of them are the program's own records.
-    /// If not `recoverable_too`, rings in files stay as they are.
+    /// The time for shutting down is over: counts what is left in the rings as dropped. Returns how
+    /// many of these are the program's own records. If not `recoverable_too`, rings in files stay
+    /// as they are.
     pub(crate) fn give_up(&mut self, recoverable_too: bool) -> u64 {
         let mut left = [0; 5];
         let mut range = None;
@@ -513,14 +518,14 @@ impl Lane {
             self.say_failed();
         }
         if let Some(gap) = &mut self.gap {
-            // Nothing is left that precedes it.
+            // Nothing is left that comes before it.
             gap.words_before = 0;
         }
         if self.state.is_own { 0 } else { left.iter().sum() }
     }
 
-    /// Both ends of the ring of a thread that has ended, empty.
-    /// `None` also where the ring is in a file, which bears the thread's name and goes with it.
+    /// Returns both ends of the ring of a thread that has ended, empty. `None` also if the ring is
+    /// in a file: that has the thread's name, and is removed with it.
     pub(crate) fn into_ring(self) -> Option<(RingProducer, RingConsumer)> {
         if self.ring.is_in_file() {
             return None;

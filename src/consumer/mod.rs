@@ -188,7 +188,7 @@ impl<O: LogOutput> Consumer<O> {
             // has just failed is tried at once, and not after a while.
             self.check_output();
         }
-        // Behind the request, which is acknowledged below.
+        // After the request, which is acknowledged below.
         let asked = self.shared.policies.flight.is_some() && self.shared.dump_request.take();
         // As for a dump; and so what the asker logged before is in the file that was moved.
         let moved = self.shared.reopen_request.take();
@@ -296,8 +296,8 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    /// Commits what is staged, of which records were taken from some lanes: before, the files of their rings are told.
-    /// Returns whether that worked.
+    /// Commits what is staged, with records from these lanes. Before that, accounts are written to
+    /// their rings' files. Returns whether that worked.
     fn write(&mut self, lanes: Range<usize>) -> bool {
         if self.writer.staged_bytes() == 0 {
             return true;
@@ -386,7 +386,7 @@ impl<O: LogOutput> Consumer<O> {
         self.end(unwritten)
     }
 
-    /// What a handler asks for because of a signal of which the process is going to die.
+    /// Returns the request of a handler for a signal that will end the process.
     fn fatal_signal(&self) -> Option<Request> {
         let emergency = &self.shared.emergency;
         let asked = emergency.mailbox.pending().filter(|request| request.is_marked());

@@ -57,7 +57,7 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    /// Marks all drops that are not marked yet, and the signal of which the process is going to die.
+    /// Marks all drops that are in no mark yet, and the signal that will end the process.
     fn append_last_marks(&mut self, request: Option<Request>) {
         self.stage_drop_marks();
         if let Some(request) = request {
@@ -81,7 +81,7 @@ impl<O: LogOutput> Consumer<O> {
         self.frozen.unwrap_or_else(|| self.shared.clock.now())
     }
 
-    /// Marks the file with a signal, of which the process is going to die.
+    /// Marks the file with a signal that will end the process.
     pub(crate) fn mark_signal(&mut self, request: Request) {
         let ticks = self.now();
         self.writer.signal(request.thread(), request.signal(), ticks);

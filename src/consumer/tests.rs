@@ -25,7 +25,7 @@ use crate::sync::atomic::Ordering;
 use crate::thread::producer::Producer;
 use kymo_reader::{DropReason, Event, Options, Order, Reader};
 
-/// A file in memory, of which some operations fail.
+/// A file in memory. Some of its operations fail.
 #[derive(Clone, Default)]
 pub(crate) struct Memory(pub(crate) Rc<RefCell<File>>);
 
@@ -43,17 +43,17 @@ pub(crate) struct File {
     /// Whether the file was removed, and whether the output knows.
     removed: Option<bool>,
     salt: u32,
-    /// The file as a process would have left it that was killed behind each operation, if wanted.
+    /// If wanted: the file as a process would have left it that was killed after each operation.
     pub(crate) left: Option<Vec<Vec<u8>>>,
 }
 
 /// What happens at an operation that fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It does, and that is all.
+    /// The operation fails because storage is full. Nothing else happens.
     #[default]
     Full,
-    /// The same, and then appends fail for a while that the consumer does not ask for a check.
+    /// Storage is full once. Then appends fail for a while, although checks would not.
     FullForAWhile,
     /// The file is cut in half, at the first of them.
     Cut,
@@ -365,7 +365,7 @@ fn records_whose_output_failed_are_counted_and_marked_once_it_works_again() {
             _ => {}
         }
     }
-    // The gap is between them; its mark stands where the output worked again, behind that sweep's
+    // The gap is between them. Its mark is where the output worked again, after that sweep's
     // records.
     assert_eq!(seen, ["7", "7", "2 dropped"]);
     assert!(reader.report().is_whole());
@@ -398,7 +398,7 @@ thread_local! {
     static TICKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-/// The example of the specification: two records, the second 300 ns behind the first.
+/// The example of the specification: two records, the second 300 ns after the first.
 fn worked_example() -> Vec<u8> {
     const BASE: u64 = 1_700_000_000_000_000_000;
     struct Order;

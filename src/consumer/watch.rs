@@ -42,7 +42,7 @@ pub enum Notice<'a> {
     },
     /// The output could not be written.
     OutputFailed {
-        /// Why.
+        /// Why the attempt failed.
         error: &'a io::Error,
     },
     /// The output can be written again.
@@ -59,8 +59,8 @@ pub enum Notice<'a> {
         /// Why, the last of them.
         error: &'a io::Error,
     },
-    /// The directory of the rings has room for those of few threads. Threads beyond that get rings in
-    /// memory, of which the records do not survive a `SIGKILL`: see
+    /// The directory of the rings has room for those of few threads. Further threads get rings in
+    /// memory, whose records do not survive a `SIGKILL`: see
     /// [`Builder::crash_proof`](crate::Builder::crash_proof). Told once, after the start.
     FewRingsFit {
         /// For how many threads.

@@ -161,7 +161,7 @@ impl Builder {
         self
     }
 
-    /// Sets the [map window](Builder::map_window), of which this is the former name.
+    /// Sets the [map window](Builder::map_window). This is its former name.
     #[deprecated(note = "renamed to `map_window`: it is the part of the file that is mapped")]
     pub fn segment_size(self, bytes: u64) -> Self {
         self.map_window(bytes)
@@ -374,7 +374,7 @@ impl Builder {
     /// [`Logger::recovered`](crate::Logger::recovered) says what was found. Without this option
     /// `kymo recover` can still do it later, unless the log is overwritten.
     ///
-    /// A log of which records were recovered is renamed, even with [`Builder::overwrite`]. With
+    /// A log is renamed if records of it were recovered, even with [`Builder::overwrite`]. With
     /// `overwrite` and without this option, the rings of the dead process are removed with its log.
     /// [`Notice::RecordsDiscarded`] then says how many records they held.
     ///

@@ -157,8 +157,8 @@ impl Builder {
 
     /// Puts the process id into the file's name: `app.kymo` becomes `app.4711.kymo`. Default: no.
     ///
-    /// Use it for programs of which several run at a time, and for the children of a fork. A file
-    /// belongs to one process: a second logger for the same file fails to start.
+    /// Use it if several processes of a program run at a time, and for the children of a fork. A
+    /// file belongs to one process: a second logger for the same file fails to start.
     /// [`Logger::path`](crate::Logger::path) returns the name.
     ///
     /// ```

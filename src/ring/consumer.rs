@@ -30,7 +30,7 @@ impl RingConsumer {
         Self { reader, in_file: None }
     }
 
-    /// The same for a ring in a file.
+    /// Adds the file that the ring is in, and its accounts.
     pub(super) fn with_file(self, accounts: Accounts, file: RingFile) -> Self {
         Self { in_file: Some(Box::new(FileSide { accounts, file })), ..self }
     }

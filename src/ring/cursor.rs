@@ -218,8 +218,8 @@ impl Cursor {
         self.publisher.set(Some(words.publisher));
         let end = words.end.addr();
         for (limit, _) in self.limits().filter(|(_, is_fast)| *is_fast) {
-            // Relaxed, both: the consumer only ever stores `CLOSED`, of which nothing depends; what it
-            // stores between the two is kept.
+            // Relaxed, both: the consumer only ever stores `CLOSED`, and nothing depends on it.
+            // What it stores between the two is kept.
             let before = limit.load(Ordering::Relaxed);
             if mutant::broken(Mutant::LimitOverClosed) && before != CLOSED {
                 limit.store(end, Ordering::Relaxed);

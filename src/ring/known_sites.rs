@@ -35,10 +35,10 @@ fn place(site: &'static CallSite) -> usize {
     (address >> 3 ^ address >> 12) % PLACES
 }
 
-/// What stands for a call site at its address: another one, for which a library was loaded there in
-/// the meantime, has another fingerprint.
+/// The word of a call site at its address. If a library was unloaded and another one loaded there,
+/// the call site at that address has another fingerprint.
 #[inline(always)]
 pub(crate) fn key(site: &'static CallSite) -> u64 {
-    // Zero stands for none.
+    // Zero means none.
     (site.fingerprint ^ ptr::from_ref(site).addr() as u64) | 1 << 63
 }

@@ -24,8 +24,8 @@ const _: () = assert!((CUT as u64) << ADDRESS_BITS == MARK);
 #[inline(always)]
 pub(crate) unsafe fn write_first_word(to: *mut u8, site: &'static CallSite, length: u16) {
     let address = ptr::from_ref(site).expose_provenance() as u64;
-    // The address fits into 48 bits (INV-2 of `call::fast`). Two stores, of which the second writes the upper
-    // 16 bits, take an instruction less than to put the word together.
+    // The address fits into 48 bits (INV-2 of `call::fast`). Two stores take an instruction less
+    // than putting the word together. The second one writes the upper 16 bits.
     // SAFETY: the caller's promise.
     unsafe { to.cast::<u64>().write(address) };
     // SAFETY: within the same word.

@@ -73,7 +73,7 @@ enum Answer {
 }
 
 impl Answer {
-    /// The same as if no wrap were in the way.
+    /// The answer as if no wrap were in the way.
     fn unsplit(self) -> Self {
         match self {
             Self::Wrote { free, accepted, alone } => {
@@ -127,7 +127,7 @@ fn run_storage(halves: (BoundedWriter, BoundedReader), steps: &[Step]) -> Vec<An
     answers
 }
 
-/// The same through rtrb's own interface, with no code of kymo's.
+/// Runs the steps through rtrb's own interface, with no code of kymo.
 fn run_rtrb(capacity: usize, steps: &[Step]) -> Vec<Answer> {
     let (producer, consumer) = rtrb::RingBuffer::new(capacity);
     let (mut producer, mut consumer) = (Some(producer), Some(consumer));
@@ -165,7 +165,7 @@ fn run_rtrb(capacity: usize, steps: &[Step]) -> Vec<Answer> {
     answers
 }
 
-/// The same on a queue.
+/// Runs the steps on a queue.
 fn run_queue(capacity: usize, steps: &[Step]) -> Vec<Answer> {
     let mut queue = VecDeque::new();
     let (mut written, mut read) = (0, 0);
@@ -268,7 +268,7 @@ fn log(producer: &mut RingProducer, record: &[u64], publish: bool) -> Result<(),
     if log_lent(producer, record, publish) {
         return Ok(());
     }
-    // A record that is forgone would leave a filler behind. And slots are to skip words, too.
+    // A record that is not published would leave a filler. And slots must skip words, too.
     if publish && record.len().is_multiple_of(2) {
         producer.wrap_for(record.len());
         if log_lent(producer, record, publish) {
@@ -307,7 +307,7 @@ fn log_lent(producer: &mut RingProducer, record: &[u64], publish: bool) -> bool 
     false
 }
 
-/// In an empty ring the longest record finds a place wherever the positions stand (INV-4).
+/// In an empty ring the longest record finds room at every position (INV-4).
 #[test]
 fn the_longest_record_always_fits_an_empty_ring() {
     for capacity in [16, 32, 64] {
@@ -332,7 +332,7 @@ fn a_large_ring_takes_records_up_to_the_limit_of_the_format() {
     assert_eq!(producer.longest(), MAX_RECORD_WORDS);
     let longer = record(MAX_RECORD_WORDS + 1, 1);
     assert_eq!(log(&mut producer, &longer, true), Err(Refusal::TooLong));
-    // The last one does not fit by one word, so that the longest possible filler stands before it.
+    // The last one does not fit by one word, so that the longest possible filler comes before it.
     for number in 1..=3 {
         log(&mut producer, &record(MAX_RECORD_WORDS, number), true).unwrap();
     }

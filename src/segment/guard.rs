@@ -1,22 +1,25 @@
-//! Mapped parts of a file that somebody else may cut off.
+//! Mapped parts of a file that others may cut.
 //!
-//! Where a file is shorter than its mapping, the pages behind its end cannot be written: the kernel
-//! sends SIGBUS. So it does where a page had no block yet and the disk is full. Nothing that the
-//! writer could ask before it writes rules this out, because the file can be cut in between.
-//! Therefore each [`Mapping`] is entered into a table, and a handler for SIGBUS looks there: if the
-//! address is in a mapping of kymo's, it puts zero pages that belong to no file over the rest of
-//! that mapping, notes that it was cut, and lets the writer go on. The writer looks at the note
-//! behind each write, and only then counts anything as written. For any other address the handler
-//! does what was there before it: the program's own handler, the one of Rust's standard library, or
-//! the default, which ends the process with the status and the core file that it would have had.
+//! If a file is shorter than its mapping, the pages past its end cannot be written: the kernel
+//! sends SIGBUS. It also does so if a page had no block yet and the disk is full. No check before a
+//! write rules this out, because the file can be cut in between.
+//!
+//! So each [`Mapping`] is entered into a table, and a handler for SIGBUS looks there. If the
+//! address is in a mapping of kymo, the handler puts zero pages that belong to no file over the
+//! rest of that mapping, notes that it was cut, and lets the writer go on. The writer looks at the
+//! note after each write, and only then counts anything as written.
+//!
+//! For any other address the handler does what was there before it: the program's own handler, the
+//! one of Rust's standard library, or the default. The default ends the process with the status and
+//! the core file that it would have had.
 //!
 //! The handler is installed when a process starts its first logger. A program that installs one of
-//! its own later must call the one before it, as handlers do that share a signal.
+//! its own later must call the one before it, as handlers that share a signal do.
 //!
 //! Invariants:
-//! - INV-1: a word of the table, where it is not zero, says where a mapping lies that is there now
-//!   and belongs to a [`Mapping`].
-//! - INV-2: the handler uses loads and stores of atomics and system calls, nothing that allocates
+//! - INV-1: A word of the table that is not zero gives the place of a mapping that exists and
+//!   belongs to a [`Mapping`].
+//! - INV-2: The handler uses loads and stores of atomics, and system calls. Nothing in it allocates
 //!   or locks. It may run on an alternate stack of the smallest size.
 
 use std::ffi::{c_int, c_void};
@@ -30,22 +33,22 @@ use rustix::mm::{MapFlags, ProtFlags};
 use crate::process::signal_action::{self, Action};
 use crate::sync::statics::{AtomicBool, AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
 
-/// What addresses and lengths in the table are multiples of, as a power of two: the smallest page.
+/// The smallest page, as a power of two. Addresses and lengths in the table are multiples of it.
 const UNIT_BITS: u32 = 12;
 
-/// How many bits of a word say how long a mapping is.
+/// How many bits of a word are the length of a mapping.
 const LENGTH_BITS: u32 = 28;
 
-/// A logger has three mappings at most; unit tests have several loggers.
+/// The table of mappings. A logger has three at most; unit tests have several loggers.
 static TABLE: [Entry; 64] = [const { Entry::new() }; 64];
 
-/// A place in the table.
+/// An entry of the table.
 #[derive(Debug)]
 struct Entry {
-    /// Where the mapping lies, as `pack` says; zero where there is none. One word, so that the
-    /// handler never sees half of a change.
+    /// The place of the mapping, as `pack` makes it; zero if there is none. It is one word, so that
+    /// the handler never sees half of a change.
     place: AtomicU64,
-    /// Whether pages of it were replaced.
+    /// Whether pages of the mapping were replaced.
     cut: AtomicBool,
 }
 
@@ -55,8 +58,8 @@ impl Entry {
     }
 }
 
-/// One word for the place of a mapping; `None` where it does not fit: of more than a tebibyte, or
-/// beyond 48 bits of address, or on a system with pages that are smaller than any known.
+/// Returns the place of a mapping as one word. `None` if it does not fit: it has more than a
+/// tebibyte, lies past 48 bits of address, or the system's pages are smaller than any known.
 fn pack(start: usize, bytes: usize) -> Option<u64> {
     let (start, bytes) = (start as u64, bytes as u64);
     let units = bytes.div_ceil(1 << UNIT_BITS);
@@ -64,14 +67,14 @@ fn pack(start: usize, bytes: usize) -> Option<u64> {
     fits.then_some((start >> UNIT_BITS) << LENGTH_BITS | units)
 }
 
-/// The addresses that `pack` made a word of.
+/// Returns the addresses that `pack` made a word of.
 fn unpack(place: u64) -> std::ops::Range<usize> {
     let start = (place >> LENGTH_BITS) << UNIT_BITS;
     let bytes = (place & ((1 << LENGTH_BITS) - 1)) << UNIT_BITS;
     start as usize..(start + bytes) as usize
 }
 
-/// A part of a file in memory, which may be written whatever becomes of the file.
+/// A part of a file in memory. It can be written whatever becomes of the file.
 #[derive(Debug)]
 pub(super) struct Mapping {
     map: MmapRaw,
@@ -82,14 +85,15 @@ impl Mapping {
     /// Maps `bytes` of the file from `offset` on, a multiple of the page size.
     pub(super) fn new(file: &File, offset: u64, bytes: usize) -> io::Result<Self> {
         let map = MmapOptions::new().offset(offset).len(bytes).map_raw(file)?;
-        // A child of a fork could neither write to the file nor, by having it open, keep its lock.
+        // So that a child of a fork can neither write to the file nor, by having it open, keep its
+        // lock.
         #[cfg(target_os = "linux")]
         map.advise(memmap2::Advice::DontFork)?;
         let place = pack(map.as_ptr().addr(), map.len())
             .ok_or_else(|| io::Error::other("the mapped part is too large"))?;
         let entry = TABLE.iter().find(|entry| {
-            // Acquire: pairs with the release in `drop`: the note of the last mapping was cleared
-            // before. Release: so is this one's.
+            // Acquire: pairs with the release in `drop`: the note of the mapping before was
+            // cleared. Release: so is this one's.
             entry.place.compare_exchange(0, place, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         });
         let entry = entry.ok_or_else(|| io::Error::other("too many mapped parts of files"))?;
@@ -104,26 +108,26 @@ impl Mapping {
         self.map.as_mut_ptr()
     }
 
-    /// Whether something that was written here did not get into the file. To be asked behind a
+    /// Whether something that was written here did not get into the file. To be called after a
     /// write, in the thread that made it.
     pub(super) fn is_cut(&self) -> bool {
-        // Relaxed: the handler runs on the thread that writes, between two of its instructions; the
-        // fence keeps the compiler from asking before the write.
+        // Relaxed: the handler runs on the thread that writes, between two of its instructions. The
+        // fence keeps the compiler from moving the load before the write.
         crate::sync::statics::compiler_fence(Ordering::SeqCst);
         self.entry.cut.load(Ordering::Relaxed)
     }
 
-    /// Has the kernel take pages of megabytes from `from` to `to`, where it can.
+    /// Asks the kernel to take pages of megabytes from `from` to `to`, if it can.
     pub(super) fn prefer_large_pages(&self, from: usize, to: usize) {
-        // Fails where the kernel has none.
+        // Fails if the kernel has none.
         #[cfg(target_os = "linux")]
         let _ = self.map.advise_range(memmap2::Advice::HugePage, from, to - from);
     }
 
-    /// Makes the pages from `from` to `to` ready to be written.
+    /// Populates the pages from `from` to `to`.
     pub(super) fn populate(&self, from: usize, to: usize) {
-        // Fails where the kernel is older than 5.14, and where the file was cut: then each page
-        // faults by itself.
+        // Fails if the kernel is older than 5.14, or the file was cut. Then each page faults by
+        // itself.
         #[cfg(target_os = "linux")]
         let _ = self.map.advise_range(memmap2::Advice::PopulateWrite, from, to - from);
     }
@@ -131,20 +135,21 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // Release, both: pair with the acquire in `new`. The map is unmapped behind this (INV-1).
+        // Release: pairs with the acquire in `new`, which so finds the note cleared. The map is
+        // unmapped after this (INV-1).
         self.entry.cut.store(false, Ordering::Relaxed);
         self.entry.place.store(0, Ordering::Release);
     }
 }
 
-/// For the child of a fork, which did not inherit the mappings.
+/// Clears the table in the child of a fork, which did not inherit the mappings.
 pub(crate) fn begin_child() {
     // Relaxed: there is no other thread.
     TABLE.iter().for_each(|entry| entry.place.store(0, Ordering::Relaxed));
 }
 
 /// Lets the calling thread receive SIGBUS: a fault in a thread that blocks it ends the process. For
-/// the thread that writes to mappings, which may have been made by one that blocks all signals.
+/// the thread that writes to mappings. The thread that made it may block all signals.
 pub(crate) fn unblock_in_this_thread() {
     // SAFETY: an all-zero set is a value of this type.
     let mut set: libc::sigset_t = unsafe { mem::zeroed() };
@@ -156,17 +161,17 @@ pub(crate) fn unblock_in_this_thread() {
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut()) };
 }
 
-/// What was done about SIGBUS before.
+/// The action for SIGBUS before kymo's.
 static PREVIOUS: OnceLock<Action> = OnceLock::new();
 
 /// The size of a page, in bytes.
 static PAGE_BYTES: AtomicU64 = AtomicU64::new(4096);
 
-/// Installs the handler, unless that was done. It is done again where the signal has its default
-/// effect: the standard library's handler resets itself.
+/// Installs the handler, unless it is installed. If the signal has its default action again, the
+/// handler is installed again: the standard library's handler resets itself.
 ///
 /// # Errors
-/// Those of the system.
+/// The error of the system.
 pub(super) fn install() -> io::Result<()> {
     static INSTALLING: Mutex<()> = Mutex::new(());
     let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -194,8 +199,8 @@ extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, context: *
     }
 }
 
-/// Whether a SIGBUS came of a write to a mapping that was cut. Then there is memory to write to, and
-/// the handler may return. For any handler of kymo's that gets SIGBUS.
+/// Returns whether a SIGBUS was caused by a write to a mapping that was cut. Then there is memory
+/// to write to, and the handler may return. For every handler of kymo that gets SIGBUS.
 pub(crate) fn absorb(info: &libc::siginfo_t) -> bool {
     if info.si_signo != libc::SIGBUS || info.si_code != libc::BUS_ADRERR {
         return false;
@@ -205,12 +210,12 @@ pub(crate) fn absorb(info: &libc::siginfo_t) -> bool {
     replace_pages(address.addr())
 }
 
-/// Puts zero pages over what is left of the mapping behind `address`, if that is in one of the
-/// table; says whether it did.
+/// Puts zero pages over the rest of the mapping, from the page of `address`, if that address is in
+/// the table. Returns whether it did.
 fn replace_pages(address: usize) -> bool {
     for entry in &TABLE {
-        // Relaxed: a fault in a mapping happens on the thread that uses it, which entered it into
-        // the table, or was given it, before.
+        // Relaxed: a fault in a mapping is on the thread that uses it. That thread has entered it
+        // into the table, or was given it after that.
         let range = unpack(entry.place.load(Ordering::Relaxed));
         if !range.contains(&address) {
             continue;
@@ -219,8 +224,8 @@ fn replace_pages(address: usize) -> bool {
         let page = PAGE_BYTES.load(Ordering::Relaxed) as usize;
         let start = address / page * page;
         let bytes = range.end.next_multiple_of(page) - start;
-        // SAFETY: the range is a mapping of kymo's (INV-1), of whose writes nothing is believed
-        // once it is noted as cut.
+        // SAFETY: the range is a mapping of kymo (INV-1). Nothing that was written there is
+        // believed once it is noted as cut.
         let mapped = unsafe {
             rustix::mm::mmap_anonymous(
                 ptr::without_provenance_mut(start),
@@ -236,11 +241,11 @@ fn replace_pages(address: usize) -> bool {
     false
 }
 
-/// Does what was done about the signal before kymo came.
+/// Calls the action for the signal from before kymo's.
 fn pass_on(signal: c_int, code: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(previous) = PREVIOUS.get() else { return take_default(signal, code) };
     if signal_action::is_function(previous) {
-        // SAFETY: this is called in the handler of the signal, with what that was given.
+        // SAFETY: called in the handler of the signal, with that handler's arguments.
         unsafe { signal_action::call(previous, signal, info, context) };
     } else if signal_action::is_default(previous) || !is_sent(code) {
         // A fault cannot be ignored.
@@ -248,22 +253,22 @@ fn pass_on(signal: c_int, code: c_int, info: *mut libc::siginfo_t, context: *mut
     }
 }
 
-/// Whether the signal was sent, and is not the effect of an instruction, which comes again when the
-/// handler returns.
+/// Whether the signal was sent. Otherwise it is the effect of an instruction, and comes again when
+/// the handler returns.
 fn is_sent(code: c_int) -> bool {
-    /// A memory error that was found before anybody met it.
+    /// A memory error that was found before any instruction met it.
     const BUS_MCEERR_AO: c_int = 5;
     code <= 0 || code == BUS_MCEERR_AO
 }
 
-/// Has the signal end the process.
+/// Makes the signal end the process.
 fn take_default(signal: c_int, code: c_int) {
     // SAFETY: an all-zero action is a value of this type: the default, and no flags.
     let default: Action = unsafe { mem::zeroed() };
     // Cannot fail: the signal exists.
     signal_action::set(signal, &default);
     if is_sent(code) {
-        // SAFETY: sends a signal to this thread, which comes when the handler returns.
+        // SAFETY: sends a signal to this thread, which takes effect when the handler returns.
         unsafe { libc::raise(signal) };
     }
 }

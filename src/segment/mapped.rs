@@ -1,27 +1,29 @@
 //! A segment in a memory-mapped file.
 //!
+//! In: frames. Out: bytes of the file, and its committed length. It does not know what frames mean.
+//!
 //! Invariants:
-//! - INV-1: every byte of the window is backed by an allocated block of the file *before* it is
-//!   mapped, so that a full disk is an error of a system call.
-//! - INV-2: the committed length never decreases, and all bytes before it were written before it
-//!   was stored.
-//! - INV-3: nothing counts as written before the mappings were found not to be cut behind the write
-//!   (see [`guard`]).
+//! - INV-1: Every byte of the window is backed by an allocated block of the file *before* it is
+//!   mapped. So a full disk is an error of a system call.
+//! - INV-2: The committed length never decreases. All bytes before it were written before it was
+//!   stored.
+//! - INV-3: A write counts only after the mappings were checked, and found not to be cut (see
+//!   [`guard`]).
 //!
-//! The file is mapped one window at a time. The pages ahead of the writing position are populated
-//! in steps (`MADV_POPULATE_WRITE`), which costs less than a page fault for each; where much is
-//! written, as large pages, which cost a third of that.
+//! The file is mapped one window at a time. The pages past the writing position are populated in
+//! steps (`MADV_POPULATE_WRITE`), which costs less than a page fault for each. If much is written,
+//! large pages are taken, which cost a third of that.
 //!
-//! What others do to the file:
-//! - They cut it. What they cut off is lost; the file is allocated again up to where it had been
-//!   committed, gets its header page again, and goes on there. Readers find zeros where the lost
-//!   part was, and say what is missing.
-//! - They remove it, or write another over its name. Nobody would ever find what is written to it
-//!   any more: a new segment is begun at the same path.
+//! What others may do to the file:
+//! - They cut it. What they cut off is lost. The file is allocated again up to where it had been
+//!   committed, gets its header page again, and goes on there. Readers find zeros in the lost part,
+//!   and say what is missing.
+//! - They remove it, or write another over its name. Nobody could find what is written to it from
+//!   then on. So a new segment is begun at its path.
 //!
-//! *Not taken:* `pwrite` instead of the mapping, which answers an outside truncation with a hole and
-//! never with a signal. It costs a system call for each sweep and has the kernel copy each byte
-//! again, which would slow down the usual case for the sake of an accident.
+//! *Not taken:* `pwrite` instead of the mapping. If the file was cut, it leaves a hole and never
+//! raises a signal. But it costs a system call for each sweep and has the kernel copy each byte
+//! again. That would slow down the usual case for the sake of an accident.
 
 use std::fs::File;
 use std::io;
@@ -43,18 +45,18 @@ use crate::segment::open::{self, Target};
 use crate::segment::{LogFile, LogOutput, Output};
 use crate::sync::statics::{AtomicU64, Ordering};
 
-/// How far ahead of the writing position pages are populated, in bytes.
+/// How many bytes past the writing position are populated.
 const POPULATE_BYTES: usize = 256 << 10;
 
-/// Where [`POPULATE_BYTES`] are filled in less than this, the pages behind them may be large ones: they
-/// are full before the system writes them to the disk. Of a program that logs less, it would write
-/// megabytes for each few bytes.
+/// If [`POPULATE_BYTES`] are filled in less than this, the following pages may be large ones: they
+/// are full before the system writes them to the disk. For a program that logs less, the system
+/// would write megabytes for each few bytes.
 const LARGE_PAGES_WITHIN: Duration = Duration::from_millis(100);
 
-/// For how many bytes that is decided at once: some large pages.
+/// How many bytes one such decision covers: some large pages.
 const LARGE_PAGES_BYTES: usize = 8 << 20;
 
-/// What the end of those is a multiple of: the size of a large page.
+/// The size of a large page. The end of these bytes is a multiple of it.
 const LARGE_PAGE_BYTES: usize = 2 << 20;
 
 /// A segment file.
@@ -71,14 +73,14 @@ pub(crate) struct MappedFile {
     window: Window,
     /// Up to where the file is allocated.
     allocated: u64,
-    /// How much to ask for next.
+    /// How many bytes to ask for next.
     growth: u64,
     committed: u64,
     state: State,
     backoff: Backoff,
 }
 
-/// Where segments are made, and how.
+/// The path of the segments, and how they are made.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     /// Absolute, and not a symbolic link.
@@ -93,7 +95,7 @@ pub(crate) struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Sound,
-    /// They cut it, and it has not been mended.
+    /// They cut it, and it is not repaired yet.
     Cut,
     /// They removed it.
     Removed,
@@ -102,26 +104,26 @@ enum State {
 #[derive(Debug)]
 struct Window {
     map: Mapping,
-    /// Where in the file it begins.
+    /// The window's offset in the file.
     offset: u64,
-    /// Where in it the next byte goes.
+    /// Where in the window the next byte goes.
     position: usize,
-    /// How much of it was populated.
+    /// How many of its bytes were populated.
     populated: usize,
-    /// When that was done last.
+    /// When pages were populated last.
     populated_at: Option<Instant>,
     /// Up to where the kernel was told to take large pages.
     large_pages_end: usize,
 }
 
 impl MappedFile {
-    /// Makes a segment at `path`. What is there already is renamed, or written over. The file is
-    /// allocated, and mapped, `window_bytes` at a time, or less where the disk is nearly full.
-    /// `rings`: where the rings are, if they are in files.
+    /// Makes a segment at `path`. What is there already is renamed, or overwritten. The file is
+    /// allocated and mapped `window_bytes` at a time, or less if the disk is nearly full. `rings`:
+    /// where the rings are, if they are in files.
     ///
     /// # Errors
     /// Then everything is as it was before. (But on a file system that cannot allocate, what was to
-    /// be written over is lost.)
+    /// be overwritten is lost.)
     pub(crate) fn create(
         path: &Path,
         overwrite: bool,
@@ -132,8 +134,8 @@ impl MappedFile {
         Self::create_at(Target::lock(path)?, overwrite, || {}, clock, window_bytes, rings)
     }
 
-    /// As [`MappedFile::create`], at a target that is locked already. `discard` is called where what is
-    /// there is written over, before that happens, and when nothing can fail any more.
+    /// Makes a segment as [`MappedFile::create`] does, at a target that is locked already. If
+    /// something is overwritten, `discard` is called before that, when nothing can fail any more.
     pub(crate) fn create_at(
         mut target: Target,
         overwrite: bool,
@@ -158,8 +160,8 @@ impl MappedFile {
         Ok(this)
     }
 
-    /// Makes a file a segment. Where something is in it, that goes when nothing can fail any more, and
-    /// `discard` is called before.
+    /// Makes a file a segment. What is in it goes when nothing can fail any more, and `discard` is
+    /// called before.
     fn on(
         file: File,
         is_used: bool,
@@ -198,15 +200,15 @@ impl MappedFile {
         })
     }
 
-    /// Stores a word of the header page that says where a dump mark stands.
+    /// Stores a word of the header page that says where a dump mark is.
     fn set_hint(&mut self, at: usize, offset: u64) {
         self.page[at..at + 8].copy_from_slice(&offset.to_le_bytes());
         let hint = self.header.as_mut_ptr().wrapping_add(at).cast::<AtomicU64>();
         // SAFETY: as in `commit`.
         let hint = unsafe { &*hint };
-        // Release: in the order of the program with the committed length, whoever is left to read it
-        // when this process is killed in between. Pairs with nothing else: whoever follows the hint
-        // looks whether there is such a mark.
+        // Release: keeps the program's order with the committed length, for a reader when this
+        // process is killed in between. Pairs with nothing else: a reader that follows the hint
+        // checks that the mark is there.
         hint.store(offset.to_le(), Ordering::Release);
     }
 
@@ -215,13 +217,12 @@ impl MappedFile {
         self.id
     }
 
-    /// What the checksums of its frames are exclusive-or'ed with.
+    /// The segment's salt, a part of all its checksums.
     pub(crate) fn salt(&self) -> u32 {
         self.salt
     }
 
-    /// Makes sure that `bytes` more can be written without anything that might fail, but for a
-    /// mapping.
+    /// Makes sure that `bytes` more can be written, and that nothing but a mapping may still fail.
     fn prepare(&mut self, bytes: u64) -> io::Result<()> {
         if self.state == State::Cut {
             self.mend()?;
@@ -229,10 +230,10 @@ impl MappedFile {
         self.reserve(bytes)
     }
 
-    /// Writes what `prepare` has made room for.
+    /// Writes bytes for which `prepare` has made room.
     fn write(&mut self, frames: &[u8]) -> io::Result<()> {
         let (now, later) = frames.split_at(frames.len().min(self.window.room()));
-        // Before anything is written: behind this nothing fails but for a cut.
+        // Before anything is written. After this only a cut can fail.
         let next = if later.is_empty() { None } else { Some(self.next_window()?) };
         self.window.write(now);
         let mut cut = self.window.map.is_cut();
@@ -250,19 +251,20 @@ impl MappedFile {
         if needed > self.allocated {
             let (from, least) = (self.allocated, needed - self.allocated);
             self.allocated = allocate_up_to(&self.file, from, self.growth, least)?;
-            // On a disk that is nearly full not every allocation need begin with what is too much.
+            // On a disk that is nearly full, an allocation should not begin each time with what is
+            // too much.
             self.growth = (2 * (self.allocated - from)).min(self.place.window_bytes);
         }
         Ok(())
     }
 
-    /// Maps all of the file that is allocated behind the window.
+    /// Maps all of the file that is allocated past the window.
     fn next_window(&mut self) -> io::Result<Window> {
         self.look()?;
         Window::map(&self.file, self.window.end(), self.allocated, 0)
     }
 
-    /// Looks whether the file is there, and long enough.
+    /// Checks that the file is there, and long enough.
     fn look(&mut self) -> io::Result<()> {
         let metadata = self.file.metadata()?;
         if metadata.nlink() == 0 {
@@ -271,7 +273,7 @@ impl MappedFile {
         if metadata.len() < self.allocated { Err(self.cut()) } else { Ok(()) }
     }
 
-    /// Whether the header page is what it was.
+    /// Whether the header page is as it was written.
     fn has_header(&self) -> bool {
         let mut copy = [0; COPY_BYTES];
         // SAFETY: the header page is mapped, is longer than this, and is only copied.
@@ -285,7 +287,7 @@ impl MappedFile {
         io::Error::new(io::ErrorKind::NotFound, text)
     }
 
-    /// Somebody cut the file. Mends it, unless that fails: then later.
+    /// Notes that somebody cut the file, and repairs it. If that fails, it is tried again later.
     fn cut(&mut self) -> io::Error {
         self.state = State::Cut;
         let mended = self.mend();
@@ -294,14 +296,14 @@ impl MappedFile {
         io::Error::new(io::ErrorKind::UnexpectedEof, text)
     }
 
-    /// Makes the file what it has to be, but for what was cut off, up to what was committed.
+    /// Repairs the file up to what was committed. What was cut off is lost.
     fn mend(&mut self) -> io::Result<()> {
         let metadata = self.file.metadata()?;
         if metadata.nlink() == 0 {
             return Err(self.removed());
         }
         if metadata.len() > self.committed {
-            // What was written of an append that failed must never be taken for frames.
+            // What a failed append has written must never be taken for frames.
             self.file.set_len(self.committed)?;
         }
         let wanted = self.place.window_bytes;
@@ -335,7 +337,7 @@ impl Output for MappedFile {
         // SAFETY: the header page is mapped as long as `self` lives, the offset is within it and a
         // multiple of 8, and other processes only read there.
         let committed = unsafe { &*committed };
-        // Release: pairs with whoever reads it with acquire, in this process or another: the frames
+        // Release: pairs with the acquire of a reader, in this process or another: the frames
         // before it are there (INV-2).
         committed.store(self.len().to_le(), Ordering::Release);
         if self.header.is_cut() {
@@ -392,7 +394,7 @@ impl LogOutput for MappedFile {
             Ok(()) => Ok(next),
             Err(error) => {
                 if is_at(&next.file, &path).unwrap_or(false) {
-                    // At worst a log without records stays.
+                    // At worst a log without records is left.
                     let _ = std::fs::remove_file(&path);
                 }
                 Err(error)
@@ -409,14 +411,15 @@ impl LogOutput for MappedFile {
 
     fn rewind(&mut self) {
         let Some(position) = self.committed.checked_sub(self.window.offset) else {
-            // It was mapped away since: what stands behind the committed length stays.
+            // The window has moved on since. What is past the committed length stays.
             return;
         };
         self.window.position = position as usize;
-        // Frames that were written there must not be read behind those that will be.
+        // Frames that were written there must not be read after those that will be.
         let stale = self.window.populated.max(self.window.position) - self.window.position;
         let from = self.window.map.as_mut_ptr().wrapping_add(self.window.position);
-        // SAFETY: from the position to what is populated, all within the mapping, as in `write`.
+        // SAFETY: from the position to what is populated, all of it within the mapping, as in
+        // `write`.
         unsafe { from.write_bytes(0, stale) };
     }
 
@@ -445,7 +448,7 @@ impl Window {
         Ok(Self { map, offset, position, populated: 0, populated_at: None, large_pages_end: 0 })
     }
 
-    /// Where in the file it ends.
+    /// The offset in the file at which the window ends.
     fn end(&self) -> u64 {
         self.offset + self.map.len() as u64
     }
@@ -468,7 +471,7 @@ impl Window {
         self.position = end;
     }
 
-    /// Makes the pages up to `end`, and some more, ready to be written.
+    /// Populates the pages up to `end`, and some more.
     fn populate(&mut self, end: usize) {
         let target = (end + POPULATE_BYTES).min(self.map.len());
         let now = Instant::now();
@@ -513,7 +516,7 @@ mod tests {
         }
     }
 
-    /// What a file with these frames holds.
+    /// The content of a file with these frames.
     fn expected(mapped: &MappedFile, frames: &[u8]) -> Vec<u8> {
         let mut bytes = mapped.page.clone();
         bytes.extend_from_slice(frames);
@@ -537,8 +540,8 @@ mod tests {
         assert!(scratch.bytes() == expected(&mapped, &frames));
     }
 
-    /// Cuts the file to `length` when 40,000 bytes stand behind the header; what is then in the
-    /// file when `more` bytes more have been asked for three times.
+    /// Cuts the file to `length` when 40,000 bytes follow the header, and appends `more` bytes
+    /// three times. Returns the results, what is then in the file, and what should be.
     fn cut_at(name: &str, length: u64, more: usize) -> (Vec<io::Result<()>>, Vec<u8>, Vec<u8>) {
         let scratch = Scratch::new(name);
         let mut mapped = scratch.create();
@@ -567,7 +570,7 @@ mod tests {
             for more in [8, 9_000, 100_000] {
                 let (results, found, expected) = cut_at(name, length, more);
                 assert_eq!(found.len(), expected.len(), "{name} {more}");
-                // Lost is at most what was cut off, and what lay in the same page behind it.
+                // At most what was cut off is lost, and what followed it in its page.
                 let kept = found.iter().zip(&expected).take_while(|(a, b)| a == b).count();
                 let hole = found[kept..].iter().take_while(|byte| **byte == 0).count();
                 assert!(kept as u64 >= length.clamp(4_096, 40_000), "{name} {more}: {kept}");

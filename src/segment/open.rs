@@ -1,5 +1,8 @@
-//! Opening a segment's file: what is there already, who else writes to it, and what its header
+//! Opens the file of a segment: what is there already, who else writes to it, and what its header
 //! says.
+//!
+//! In: a path. Out: a locked file under that name, with everything that was there before kept,
+//! renamed or, on request, overwritten. It does not know what is written to the file.
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
@@ -17,8 +20,9 @@ use crate::format::{ALIGNMENT, HEADER_BYTES};
 use crate::process::lock::{LockOutcome, is_at, lock};
 use crate::segment::error::OpenSegmentError;
 
-/// The file that `path` means: absolute, so that it stays the same when the program changes its
-/// directory, and behind all symbolic links, so that these stay when files are renamed.
+/// Returns the file that `path` means. The path is absolute, so that it stays valid when the
+/// program changes its directory. Symbolic links are resolved, so that they stay when files are
+/// renamed.
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf, OpenSegmentError> {
     let fail = |error| OpenSegmentError::file(path, error);
     let because = |kind, text: &str| Err(fail(io::Error::new(kind, text)));
@@ -58,9 +62,9 @@ fn not_a_file() -> io::Error {
 /// The file of a segment that is about to be made, for this process alone. Unless it is kept,
 /// everything is put back as it was.
 ///
-/// Whatever the system call at which the process is killed, each record that was in a file before is
-/// still in one, or was to be written over; the log has its old name, its new one, or both; and a
-/// file that belongs to it is found by its header, whatever it is called ([`beside`]).
+/// The process may be killed at any system call. Then each record that was in a file before is
+/// still in one, or was to be overwritten. The log has its old name, its new one, or both. And a
+/// file that belongs to it is found by its header, whatever its name ([`beside`]).
 pub(crate) struct Target {
     path: PathBuf,
     file: File,
@@ -68,21 +72,20 @@ pub(crate) struct Target {
 }
 
 enum How {
-    /// It was not there before.
+    /// The file was not there before.
     Made,
-    /// It was there, and is left alone.
+    /// The file was there, and is left alone.
     Found { bytes: u64 },
-    /// It was there, and is written over. `id`: of the segment.
+    /// The file was there, and is overwritten. `id`: of its segment.
     Over { bytes: u64, id: Option<[u8; 16]> },
-    /// What is there loses this name. Until then the new file has another one, `name`.
+    /// The file that is there loses this name. Until then the new file has another one, `name`.
     Beside { name: PathBuf, old: File },
     /// There is nothing more to do.
     Kept,
 }
 
 impl Target {
-    /// Opens what is to become the segment at `path`, or makes it, and keeps all others away from it.
-    /// What is there already is left as it is.
+    /// Opens or makes the file at `path`, and locks it. What is in it stays as it is.
     pub(crate) fn lock(path: &Path) -> Result<Self, OpenSegmentError> {
         let path = resolve(path)?;
         let fail = |error| OpenSegmentError::file(&path, error);
@@ -91,34 +94,35 @@ impl Target {
         if !it.is_file() {
             return Err(fail(not_a_file()));
         }
-        // Between making it and locking it another process may have logged into it, and ended.
+        // After it was made and before it was locked, another process may have logged into it, and
+        // ended.
         let bytes = it.len();
         let how = if made && bytes == 0 { How::Made } else { How::Found { bytes } };
         Ok(Self { path, file, how })
     }
 
-    /// Where the segment is going to be.
+    /// The path of the segment.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is there already; `None` where that is nothing.
+    /// The file that is there already; `None` if there is none, or it is empty.
     pub(crate) fn found(&self) -> Option<&File> {
         matches!(self.how, How::Found { bytes: 1.. }).then_some(&self.file)
     }
 
-    /// Whether what is there already is lost where `overwrite` is wanted. A file that has other names,
-    /// too, only loses this one.
+    /// Whether the content of the file that is there is lost if `overwrite` is wanted. A file that
+    /// has other names, too, only loses this one.
     pub(crate) fn loses_content(&self, overwrite: bool) -> bool {
         let has_one_name = || self.file.metadata().is_ok_and(|it| it.nlink() == 1);
         overwrite && self.found().is_some() && has_one_name()
     }
 
-    /// Decides what becomes of what is there: it is renamed, unless it is empty or `overwrite` is
-    /// wanted.
+    /// Decides what becomes of the file that is there: it is renamed, unless it is empty or
+    /// `overwrite` is wanted.
     pub(super) fn decide(&mut self, overwrite: bool) -> Result<(), OpenSegmentError> {
         let How::Found { bytes } = self.how else { return Ok(()) };
-        // Somebody who has just moved the file away wants to keep it.
+        // Whoever has just moved the file away wants to keep it.
         let is_here = is_at(&self.file, &self.path).unwrap_or(false);
         if bytes == 0 || is_here && self.loses_content(overwrite) {
             let id = segment_id(&self.file);
@@ -140,30 +144,31 @@ impl Target {
         Ok((self.file.try_clone()?, matches!(self.how, How::Over { bytes: 1.., .. })))
     }
 
-    /// Removes what belongs to the segment that is about to be written over, and to no other.
+    /// Removes the files that belong to the segment that is about to be overwritten, and to no
+    /// other.
     ///
     /// # Errors
-    /// If somebody has just moved the file away.
+    /// If another process has just moved the file away.
     pub(super) fn discard_beside(&self) -> io::Result<()> {
         if !is_at(&self.file, &self.path)? {
             return Err(io::Error::other("somebody else moves this file: start again"));
         }
         if let How::Over { id: Some(id), .. } = &self.how {
             for file in of_segment(&self.path, owner(&self.file)?, *id) {
-                // What stays belongs to a segment that is gone.
+                // A file that stays belongs to a segment that is gone.
                 let _ = fs::remove_file(file.path);
             }
         }
         Ok(())
     }
 
-    /// Gives it its name. What is there gets another one, with all that belongs to it, unless it
-    /// was to be written over.
+    /// Gives the file its name. The file that is there gets another one, with all that belongs to
+    /// it, unless it was to be overwritten.
     pub(super) fn keep(mut self, overwrite: bool) -> Result<(), OpenSegmentError> {
         let fail = |error| OpenSegmentError::file(&self.path, error);
         if let How::Beside { name, old } = &self.how {
             trim(old);
-            // Where it is not renamed it has another name already. Or somebody moved it away.
+            // If it is not renamed, it has another name already. Or another process moved it away.
             let is_here = is_at(old, &self.path).map_err(fail)?;
             let kept = match is_here && !overwrite {
                 true => add_name(&self.path, old).map_err(fail)?,
@@ -172,7 +177,7 @@ impl Target {
             let placed = match &kept {
                 Some(Name { is_other: false, .. }) => fs::rename(name, &self.path),
                 None if is_here && overwrite => fs::rename(name, &self.path),
-                // The name is free, or somebody else has made a file there since.
+                // The name is free, or another process has made a file there since.
                 _ => rename_new(name, &self.path),
             };
             if let Err(error) = placed {
@@ -196,7 +201,7 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // Whatever fails here, the error that led here is the one to be told.
+        // The error that led here is reported. One that happens here is not.
         let _ = match &self.how {
             How::Kept | How::Found { .. } => Ok(()),
             How::Made if is_at(&self.file, &self.path).unwrap_or(false) => {
@@ -209,7 +214,7 @@ impl Drop for Target {
     }
 }
 
-/// Opens the file, or makes it, and locks it; says whether it was made.
+/// Opens or creates the file, and locks it. The flag is true if it was created.
 fn open_locked(path: &Path) -> Result<(File, bool), OpenSegmentError> {
     let fail = |error| OpenSegmentError::file(path, error);
     for _ in 0..100 {
@@ -220,7 +225,7 @@ fn open_locked(path: &Path) -> Result<(File, bool), OpenSegmentError> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match options.open(path) {
                     Ok(file) => (file, false),
-                    // Gone in between.
+                    // It was removed in between.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     Err(error) => return Err(fail(error)),
                 }
@@ -237,8 +242,8 @@ fn open_locked(path: &Path) -> Result<(File, bool), OpenSegmentError> {
     Err(fail(io::Error::other("somebody else replaces this file all the time")))
 }
 
-/// Makes a file that is to get its proper name later, and locks it: nobody removes it meanwhile
-/// ([`remove_left_over`]).
+/// Makes a file that is to get its proper name later, and locks it. The lock keeps it from being
+/// removed ([`remove_left_over`]).
 pub(crate) fn create_temporary(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
     for _ in 0..100 {
         let (file, name) = derived::create_temporary(path, mode)?;
@@ -252,9 +257,9 @@ pub(crate) fn create_temporary(path: &Path, mode: u32) -> io::Result<(File, Path
 /// A name that a file got.
 struct Name {
     path: PathBuf,
-    /// The file has lost its old one.
+    /// The file has lost its old name.
     is_other: bool,
-    /// It had this one before.
+    /// The file had this name before.
     is_old: bool,
 }
 
@@ -268,9 +273,10 @@ impl Name {
     }
 }
 
-/// Gives the file at `path` the first of the names `app.1.kymo`, `app.2.kymo`, … that is free. It
-/// keeps its old one, too, so that at no moment somebody else finds it free; but on a file system on
-/// which a file has only one name it loses it. `None` where somebody has just moved it away.
+/// Gives the file at `path` the first of the names `app.1.kymo`, `app.2.kymo`, … that is free. The
+/// file keeps its old name, too, so that no other process ever finds that name free. On a file
+/// system on which a file has only one name, it loses the old one. `None` if another process has
+/// just moved the file away.
 fn add_name(path: &Path, file: &File) -> io::Result<Option<Name>> {
     for number in 1..u32::MAX {
         let name = with_infix(path, number);
@@ -300,7 +306,7 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     use rustix::io::Errno;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // A file system that cannot do both at once.
+        // The file system cannot do both at once.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match derived::exists(to)? {
             true => Err(io::ErrorKind::AlreadyExists.into()),
             false => fs::rename(from, to),
@@ -309,7 +315,8 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Renames what belongs to a log that was renamed. What is not renamed is found all the same.
+/// Renames what belongs to a log that was renamed. A file that keeps its name is found all the
+/// same.
 fn move_beside(log: &File, from: &Path, to: &Path) {
     let (Some(id), Ok(owner)) = (segment_id(log), owner(log)) else { return };
     for file in of_segment(from, owner, id) {
@@ -322,18 +329,18 @@ fn move_beside(log: &File, from: &Path, to: &Path) {
     }
 }
 
-/// How many files of others may have the names that a file beside a log is to get.
+/// The most names that are tried for a file beside a log: files of others may have them.
 pub(super) const MAX_NAMES: usize = 1_000;
 
 /// The files in the directory of a log that belong to the segment of this id.
 pub(crate) fn of_segment(log: &Path, owner: Owner, id: [u8; 16]) -> Vec<Beside> {
-    // A directory that cannot be listed is as one with nothing in it.
+    // A directory that cannot be listed counts as empty.
     let mut found = beside::in_directory(beside::directory_of(log), owner).unwrap_or_default();
     found.retain(|file| id != [0; 16] && file.header.side_of == id);
     found
 }
 
-/// Whose files beside a log are believed.
+/// The owner whose files beside a log are believed.
 fn owner(log: &File) -> io::Result<Owner> {
     Ok(Owner::of(&log.metadata()?))
 }
@@ -342,7 +349,7 @@ fn segment_id(file: &File) -> Option<[u8; 16]> {
     Some(beside::header_of(&mut file.try_clone().ok()?)?.segment)
 }
 
-/// Cuts off what was allocated for a file and never written, behind what is committed.
+/// Cuts off what was allocated for a file past the committed length, and never written.
 pub(crate) fn trim(log: &File) {
     let end = || -> io::Result<Option<u64>> {
         let mut word = [0; 8];
@@ -353,19 +360,21 @@ pub(crate) fn trim(log: &File) {
         }
         Ok(Some(end_of_bytes(log, committed, length)?))
     };
-    // It is longer than it need be, no more.
+    // If this fails, the file is only longer than it need be.
     if let Ok(Some(end)) = end() {
         let _ = log.set_len(end);
     }
 }
 
-/// Where the last byte is that is not zero, from `from` on; rounded up to where a frame may begin.
+/// Returns the end of the last byte from `from` on that is not zero, rounded up to where a frame
+/// may begin.
 fn end_of_bytes(file: &File, from: u64, length: u64) -> io::Result<u64> {
     use rustix::fs::{SeekFrom, seek};
     let (mut at, mut end) = (from, from);
     let mut buffer = vec![0; 64 << 10];
     while at < length {
-        // What was never written need not be read. A file system that does not know says that all was.
+        // A hole need not be read. A file system that does not know its holes says that there are
+        // none.
         at = match seek(file, SeekFrom::Data(at)) {
             Ok(data) => data.max(at),
             Err(rustix::io::Errno::NXIO) => break,
@@ -387,8 +396,8 @@ fn end_of_bytes(file: &File, from: u64, length: u64) -> io::Result<u64> {
     Ok(end.next_multiple_of(ALIGNMENT as u64).min(length))
 }
 
-/// Removes what processes left that were killed while they made a file beside the log at `path`:
-/// files without their proper names, and side files without a header. What is locked is in use.
+/// Removes files that processes were making beside the log at `path` when they were killed: files
+/// without their proper names, and side files without a header. A locked file is in use, and stays.
 pub(crate) fn remove_left_over(path: &Path, log: &File) {
     let (Ok(owner), Some(name)) = (owner(log), path.file_name()) else { return };
     let Ok(entries) = fs::read_dir(beside::directory_of(path)) else { return };
@@ -413,8 +422,8 @@ pub(crate) fn remove_left_over(path: &Path, log: &File) {
     }
 }
 
-/// Whether a file is one that was to become the log of this name, or what was recovered of it:
-/// `.NAME.PID.new`, `.NAME.recovered.PID.new`.
+/// Whether a file was to become the log of this name, or its recovered file: `.NAME.PID.new`,
+/// `.NAME.recovered.PID.new`.
 fn is_temporary(file: &OsStr, log: &OsStr) -> bool {
     let middle = || {
         let rest = file.as_bytes().strip_prefix(b".")?.strip_prefix(log.as_bytes())?;
@@ -442,14 +451,14 @@ pub(crate) fn header(clock: ClockSource) -> Header {
     }
 }
 
-/// The identifier that Linux gives each boot.
+/// The boot id of the machine.
 pub(crate) fn boot_id() -> Option<[u8; 16]> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     u128::from_str_radix(&digits, 16).ok().map(u128::to_be_bytes)
 }
 
-/// `app.kymo` with something in between: `app.4711.kymo`.
+/// Returns `app.kymo` with something in between: `app.4711.kymo`.
 pub(crate) fn with_infix(path: &Path, infix: impl std::fmt::Display) -> PathBuf {
     let mut name: OsString = path.file_stem().unwrap_or_default().to_os_string();
     name.push(format!(".{infix}"));
@@ -481,7 +490,7 @@ mod tests {
         }
     }
 
-    /// A killed process left what was allocated for it: 64 MiB for each.
+    /// A killed process left 64 MiB for each file, which were allocated for it.
     #[test]
     fn what_was_never_written_is_cut_off_and_nothing_else() {
         let path = std::env::temp_dir().join(format!("kymo-trim-{}", std::process::id()));
@@ -492,7 +501,7 @@ mod tests {
             (4_096, None, 4_096),
             (4_096, Some(9_000), 9_008),
             (5_000, Some(700_001), 700_008),
-            // These say nothing that could be believed.
+            // These are no committed lengths that could be believed.
             (1, None, 1 << 20),
             (1 << 30, None, 1 << 20),
         ] {

@@ -1,5 +1,7 @@
-//! A segment in a file that is written with system calls: slower than a mapping, and with nothing
-//! that could fail later than the call that writes.
+//! A segment in a file that is written with system calls. That is slower than a mapping, and
+//! nothing can fail after the call that writes.
+//!
+//! In: frames. Out: bytes of the file. It does not know what frames mean.
 
 use std::fs::File;
 use std::io;
@@ -27,22 +29,22 @@ pub(crate) struct PlainFile {
 }
 
 impl PlainFile {
-    /// Makes the side file of a log. What has such a name already belongs to another log, or to
-    /// nobody, and stays. The file refuses to become longer than `max_bytes`.
+    /// Makes the side file of a log. A file that has such a name belongs to another log, or to
+    /// none, and stays. The new file refuses to become longer than `max_bytes`.
     pub(crate) fn create(log: &LogFile, clock: ClockSource, max_bytes: u64) -> io::Result<Self> {
         let (file, path) = create_locked(&log.path_now())?;
         let header = Header { side_of: log.id, ..open::header(clock) };
         let this = Self { file: Private::new(file), header, len: HEADER_BYTES as u64, max_bytes };
         if let Err(error) = this.write_header() {
-            // The next record tries it again: a full disk is not to be filled with names.
+            // The next record tries it again. A full disk is not to be filled with names.
             let _ = std::fs::remove_file(path);
             return Err(error);
         }
         Ok(this)
     }
 
-    /// Makes an empty file a segment, with so many bytes allocated. It refuses to become longer than
-    /// `max_bytes`.
+    /// Makes an empty file a segment, with so many bytes allocated. It refuses to become longer
+    /// than `max_bytes`.
     pub(crate) fn on(
         file: File,
         header: Header,
@@ -56,17 +58,17 @@ impl PlainFile {
         Ok(this)
     }
 
-    /// Writes over a part of the header page.
+    /// Overwrites a part of the header page.
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
     }
 
-    /// The file once more.
+    /// Returns another handle of the file.
     pub(crate) fn try_clone_file(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 
-    /// What the checksums of its frames are exclusive-or'ed with.
+    /// The segment's salt, a part of all its checksums.
     pub(crate) fn salt(&self) -> u32 {
         self.header.salt
     }
@@ -93,12 +95,12 @@ impl PlainFile {
     }
 }
 
-/// Makes a file for the side file of the log at `log`, under the first name that is free, and locks
-/// it: a start removes one without a header that nobody has locked.
+/// Makes a side file for the log at `log`, under the first name that is free, and locks it. A start
+/// removes a file without a header that nobody has locked.
 fn create_locked(log: &Path) -> io::Result<(File, PathBuf)> {
     for path in Kind::Rescue.paths(log).take(open::MAX_NAMES) {
         match derived::create_new(&path, 0o666) {
-            // A start that came before the lock has removed it: the next name will do.
+            // A start has removed it before it was locked. Then the next name will do.
             Ok(file) if lock(&file)? != LockOutcome::Elsewhere && is_at(&file, &path)? => {
                 return Ok((file, path));
             }
@@ -117,7 +119,7 @@ impl Output for PlainFile {
             let text = format!("the side file may have {} bytes at most", self.max_bytes);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
         }
-        // Reserves the room, and heeds the process's limit.
+        // Reserves the bytes, and obeys the process's limit.
         allocate(&self.file, self.len, bytes)?;
         self.file.write_all_at(frames, self.len)?;
         self.len += bytes;

@@ -1,11 +1,12 @@
 //! The side file: critical records that their threads write themselves, because the consumer did
 //! not answer in time.
 //!
-//! In: a whole record, its thread, and the log that it belongs to. Out: a segment beside the log, made when it is first
-//! needed, of one thread for each record. It knows nothing of the consumer, nor of rings.
+//! In: a whole record, its thread, and the log that it belongs to. Out: a segment beside the log,
+//! made when it is first needed, with one thread for each record. It knows nothing of the consumer,
+//! nor of rings.
 //!
-//! Most of its records are, or come to be, in the log too: the consumer may only have been late. Readers of the log hand
-//! each out once (`docs/format.md`, "Side files").
+//! Most of its records are in the log, too, or will be: the consumer may only have been late.
+//! Readers of the log hand out each of them once (`docs/format.md`, "Side files").
 
 use std::io;
 
@@ -20,7 +21,7 @@ use crate::segment::writer::SegmentWriter;
 use crate::segment::{LogFile, Output};
 use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
 
-/// How long a side file may become. Readers hold it in memory.
+/// The most bytes of a side file. Readers hold it in memory.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// The side file of a logger.
@@ -29,11 +30,11 @@ pub(crate) struct SideFile(Mutex<State>);
 
 #[derive(Default)]
 enum State {
-    /// It was not needed so far.
+    /// No record needed it so far.
     #[default]
     None,
     Open(Box<OpenFile>),
-    /// The logger has ended. (A call that is late must not begin the file anew.)
+    /// The logger has ended. (A late call must not begin the file anew.)
     Ended,
 }
 
@@ -51,9 +52,9 @@ pub(crate) struct Log<'a> {
 pub(crate) struct Writing<'a>(MutexGuard<'a, State>);
 
 impl Writing<'_> {
-    /// Writes a record, which must be as a call path commits it, and brings it to the disk if `synced`. Returns false
-    /// if it could not be written. Otherwise `count` is called with what became of bringing it to the disk, before
-    /// anybody else can write or close the file.
+    /// Writes a record, which must be as a call path commits it, and brings it to the disk if
+    /// `synced`. Returns false if it could not be written. Otherwise calls `count` with the result
+    /// of bringing it to the disk, before any other thread can write or close the file.
     pub(crate) fn write(
         mut self,
         record: &[u64],
@@ -78,14 +79,14 @@ impl Writing<'_> {
 }
 
 impl SideFile {
-    /// Waits for others that write, and for a log that is being changed.
+    /// Waits for other threads that write, and for a log that is being changed.
     pub(crate) fn writing(&self) -> Writing<'_> {
         Writing(self.lock())
     }
 
-    /// Has `change_log` bring what is in the rings to the log, and go on in another one, which it says it did. The
-    /// side file, if there is one, ends with the log that it belongs to. Calls that want to write to it wait, and find
-    /// the next log, or their record in the old one.
+    /// Has `change_log` bring what is in the rings to the log, and go on in another one. It returns
+    /// whether it did. The side file, if there is one, ends with the log that it belongs to. Calls
+    /// that want to write to it wait, and find the next log, or their record in the old one.
     pub(crate) fn part<R>(&self, change_log: impl FnOnce() -> (bool, R)) -> R {
         let mut state = self.lock();
         let (changed, result) = change_log();
@@ -96,15 +97,16 @@ impl SideFile {
         result
     }
 
-    /// The log was removed, and goes on in this file: from now on the side file, if there is one, is that one's.
+    /// Makes the side file, if there is one, that of this file: the log was removed, and goes on
+    /// there.
     pub(crate) fn belong_to(&self, log: &LogFile) {
         if let State::Open(file) = &mut *self.lock() {
-            // If it fails, the next record tries it again.
+            // If this fails, the next record tries it again.
             let _ = file.writer.output_mut().belong_to(log);
         }
     }
 
-    /// Ends the file, if there is one. Nothing is written to it any more.
+    /// Ends the file, if there is one. Nothing is written to it from then on.
     pub(crate) fn close(&self) {
         if let State::Open(mut file) = std::mem::replace(&mut *self.lock(), State::Ended) {
             file.close();
@@ -112,7 +114,7 @@ impl SideFile {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic leaves at worst a file without an end.
+        // After a panic, the worst is a file without an end.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -133,15 +135,15 @@ impl OpenFile {
             Self { writer: SegmentWriter::new(output, salt), clock: log.clock, known_lines: 0 };
         file.put_lines(log);
         if file.writer.staged_bytes() == 0 {
-            // The log's own clock frames are not to be had. Since the logger was made there was time enough for an
-            // exact rate.
+            // The log's own clock frames are not available. Since the logger was made there was
+            // time enough for an exact rate.
             let clock = log.clock;
             file.writer.clock(&Discipline::new(clock, log.started, clock.observe()).line());
         }
         Ok(file)
     }
 
-    /// Stages the log's clock frames that the file has not.
+    /// Stages the log's clock frames that the file does not have.
     fn put_lines(&mut self, log: &Log<'_>) {
         log.lines.since(&mut self.known_lines).for_each(|line| self.writer.clock(&line));
     }
@@ -166,13 +168,14 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Commits what is staged. If that fails, nobody is told here: the record is where it was, or its call counts it.
+    /// Commits what is staged. A failure is not reported here: the record is where it was, or its
+    /// call counts it.
     fn commit(&mut self) -> io::Result<()> {
         self.writer.commit(|_| ()).inspect_err(|_| self.writer.restage())
     }
 
     fn close(&mut self) {
-        // What fails is tried once more.
+        // A failed attempt is made once more.
         for _ in 0..2 {
             if self.commit().is_err() {
                 continue;
@@ -182,7 +185,7 @@ impl OpenFile {
                 break;
             }
         }
-        // Nobody is left to be told.
+        // There is nobody left to report an error to.
         let _ = self.writer.output_mut().close();
     }
 }
@@ -206,7 +209,7 @@ mod tests {
         let side = SideFile::default();
         let write =
             || side.writing().write(&[filler(2), 0], &ThreadInfo::default(), &log, false, |_| ());
-        // A filler, which is no record: the file is made all the same.
+        // A filler is no record, and the file is made all the same.
         assert!(write());
         side.close();
         let rescue = path.with_extension("kymo.rescue");

@@ -73,7 +73,7 @@ fn start_in_fork(dir: &Path) {
     };
     let logger = start("app.kymo", ROUND_BYTES);
     log(&logger);
-    // SAFETY: no arguments. This is a test, of which the allocator can be used after a fork.
+    // SAFETY: no arguments. In this test, the allocator can be used after a fork.
     let process = unsafe { libc::fork() };
     if process == 0 {
         debug!("nobody listens");
@@ -114,7 +114,7 @@ fn become_another(scene: &str, dir: &Path, counters: &Counters) -> ! {
 /// How many records a thread logs that logs few.
 const FEW: u64 = 100;
 
-/// Where it stands that a thread has logged all that it logs.
+/// Where a thread notes that it has logged all its records.
 const DONE: usize = 400;
 
 /// Says in a counter for how many threads' rings a logger says that there is room, if it says so.

@@ -51,8 +51,9 @@ fn damaged_rings_are_named_and_kept() {
     assert!(problem(&rings[1]).contains("byte 5000"), "{:?}", recovery.damage);
     assert!(problem(&rings[2]).contains("records are damaged"), "{:?}", recovery.damage);
     assert_eq!(names(&recovery).len(), rings.len() - 1);
-    // The thread whose ring is whole has all its records. Of the others each is there once, in order,
-    // but for what cannot be told: a record of which the rest, not the beginning, is damaged.
+    // The thread whose ring is whole has all its records. Each record of the others is there once,
+    // in order. One case cannot be told: a record whose beginning is whole and whose rest is
+    // damaged.
     let found = messages(&log);
     let mut whole = 0;
     for thread in 0..THREADS {

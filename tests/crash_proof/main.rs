@@ -131,7 +131,7 @@ fn wait_for_full_rings(child: &mut Child, counters: &Counters) {
     }
 }
 
-/// Asserts that every record is there up to those of which the calls had returned, once, in order.
+/// Asserts that every record is there whose call had returned, once, in order.
 fn assert_all(log: &Path, counters: &Counters) {
     let found = messages(log);
     for thread in 0..THREADS {

@@ -237,7 +237,7 @@ fn unfinished_files_are_removed() {
         "app.kymo.rescue",
         "rings/kymo-4000000-1-7.kymosites",
     ];
-    // Of others, or of a process of which a ring was left.
+    // Files of other processes, or of one whose ring was left.
     let stays = [
         ".other.kymo.4000000.new",
         ".app.kymo.new",

@@ -43,7 +43,7 @@ impl Drop for Dir {
     }
 }
 
-/// A process of which the standard output and error are kept.
+/// Starts a process whose standard output and error are kept.
 pub fn spawn(dir: &Dir, name: &str, plain: bool) -> Child {
     spawn_at(dir, name, plain, 0)
 }

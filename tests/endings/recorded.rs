@@ -41,7 +41,7 @@ fn crashes(name: &str, signal: i32) {
     }
 }
 
-/// Each of three threads logged 10,000 records, of which two thirds were recorded: all are there, in
+/// Each of three threads logged 10,000 records. Two thirds of them were recorded. All are there, in
 /// order, and the recorded ones because of the signal.
 fn complete(path: &Path, signal: i32) -> Log {
     let log = read_by(path, Order::Exact);

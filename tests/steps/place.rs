@@ -117,8 +117,9 @@ impl Place {
         (found.into_keys().collect(), logs)
     }
 
-    /// Each record is there once that must be, and none twice; nothing is left that is of no use.
-    /// `has_old`: what the dead process logged, too. `may_lose`: of which process all may be gone.
+    /// Each record that must be there is, and none is there twice. No file is left that is of no
+    /// use.
+    /// `has_old`: what the dead process logged, too. `may_lose`: the processes whose records may all be gone.
     pub fn assert_all(&self, told: &str, has_old: bool, may_lose: [bool; 2], is_clean: bool) {
         let (found, logs) = self.read_all(told);
         let has = |message: String| found.contains(&message);

@@ -42,7 +42,7 @@ pub struct FilterArguments {
     #[arg(long, value_name = "FILE[:LINE]")]
     at: Vec<Place>,
 
-    /// Records of which this is true, such as 'px > 100 and account == "ACME"'
+    /// Records for which this is true, such as 'px > 100 and account == "ACME"'
     ///
     /// Operands are arguments (`px`, `arg.px`, or `[0]` by position), `level`, `time`, `target`,
     /// `thread`, `file`, `line`, `message`, and values: 100, 0xff, 99.5, "text", 5ms, true.

@@ -1,7 +1,7 @@
 //! Lines that several threads make at one time, printed in their order.
 //!
 //! One thread reads; each of the others has a filter and a renderer of its own ([`Files::render`]).
-//! So it does only for lines of which none depends on another.
+//! This is used only if no line depends on another.
 //!
 //! [`Files::render`]: kymo_reader::Files::render
 

@@ -120,7 +120,7 @@ pub fn walk(
 struct Walk<'v, V> {
     frames: Frames,
     visit: &'v mut V,
-    /// The current frame is a block, of which so much was read so far.
+    /// If the current frame is a block: how much of it was read so far.
     block: Option<Readable>,
 }
 

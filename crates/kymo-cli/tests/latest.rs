@@ -107,8 +107,8 @@ fn the_last_records_of_a_log_without_an_index() {
     let turn = Turn::take();
     let live = turn.path("live.kymo");
     let logger = kymo::Logger::builder(&live).start().unwrap();
-    // One thread logged long ago. The others wait for each other, so that the last records of each stand at
-    // the end of the file.
+    // One thread logged long ago. The others wait for each other, so that the last records of each
+    // are at the end of the file.
     kymo::warn!(target: "early", "first {}", 0);
     let pace = std::sync::Barrier::new(3);
     let pace = &pace;

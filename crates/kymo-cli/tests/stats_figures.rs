@@ -132,8 +132,8 @@ fn rate_near(text: &str, expected: f64) {
     assert!((value - expected).abs() <= 0.501 * unit / 10_f64.powi(digits as i32), "{text}");
 }
 
-/// The rows of a table of text, by what stands last in them: records, their share, a second, bytes,
-/// their share, a record.
+/// The rows of a table of text, by their last column: records, their share, a second, bytes, their
+/// share, a record.
 fn table(text: &str, what: &str) -> BTreeMap<String, [String; 6]> {
     let mut lines = text.lines().skip_while(|line| !line.ends_with(&format!("/record  {what}")));
     let _title = lines.next().unwrap();

@@ -42,8 +42,8 @@ pub const SIGNAL: u8 = 3;
 /// What a process left was recovered.
 pub const RECOVERY: u8 = 4;
 
-/// Where in the payload `previous` stands: first, so that it can be changed where a frame is copied
-/// to another place.
+/// The offset of `previous` in the payload. It is first, so that it can be changed when a frame is
+/// copied to another place.
 pub const PREVIOUS_OFFSET: usize = 0;
 
 impl Dump {

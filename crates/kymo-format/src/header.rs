@@ -20,8 +20,8 @@ pub const COMMITTED_OFFSET: usize = 1024;
 /// The offset of the field with the offset of the last dump mark, which is 0 if there is none.
 pub const LAST_DUMP_OFFSET: usize = 1088;
 
-/// Where the offset stands of the dump mark that is being written, or was written last; 0 where there
-/// is none. It is stored before the mark is committed, the other one after that.
+/// Where in the header the offset is of the dump mark that is being written, or was written last; 0
+/// if there is none. It is stored before the mark is committed, the other one after that.
 pub const NEXT_DUMP_OFFSET: usize = LAST_DUMP_OFFSET + 8;
 
 /// The longest host name that is kept, in bytes.

@@ -46,7 +46,7 @@ pub const MAX_ARGUMENTS: usize = 64;
 /// The longest text in an entry of the dictionary, in bytes: format string, target, file.
 pub const MAX_TEXT_BYTES: usize = 16 << 10;
 
-/// The most types of which the type of one argument may be made.
+/// The most types that the type of one argument may be made of.
 pub const MAX_TYPE_MEMBERS: usize = 1024;
 
 /// How deep argument types may nest: `Option<Vec<(u8, u8)>>` is four deep.

@@ -52,7 +52,7 @@ pub struct Files<'a> {
     copies: Vec<Option<Copies>>,
     /// The records of side files that are not in their logs.
     rescued: Option<Box<Rescued>>,
-    /// For each reader, the log that it belongs to: itself, or the log of which it was recovered.
+    /// For each reader, the log that it belongs to: itself, or the log that it was recovered for.
     log_of: Vec<usize>,
     left_out: u64,
     /// Side files that could not be read, by their log.

@@ -190,7 +190,7 @@ impl<'a> Frames<'a> {
     /// Looks at the frame at `offset`, which ends at `end` or before; its payload is then at hand.
     /// `None` where there is none that is valid. [`Frames::jump`] must follow.
     pub(super) fn frame_at(&mut self, offset: u64, end: u64) -> Result<Option<u8>, Error> {
-        /// Most are that short, and stand alone.
+        /// Most frames are this short, and the next one to be read is elsewhere.
         const PROBE_BYTES: u64 = 4096;
         self.source.set_limit(offset.saturating_add(PROBE_BYTES).min(self.limit));
         self.move_to(offset);

@@ -105,8 +105,8 @@ impl Stretches {
         self.list.is_empty()
     }
 
-    /// The places, if they are those of this segment, of which so much is committed. (A copy of it may
-    /// be shorter.)
+    /// Returns the places, if they are those of this segment and this committed length. (A copy of
+    /// it may be shorter.)
     pub(super) fn places_of(&self, segment: [u8; 16], committed: u64) -> Option<&Arc<Places>> {
         let is_this = segment == self.segment && segment != [0; 16];
         self.places.as_ref().filter(|places| is_this && places.end <= committed)
@@ -206,7 +206,7 @@ impl Segment<'_> {
         let begin = steps.iter().position(|step| step.newest_ns >= window.first_ns);
         let begin = begin.unwrap_or(steps.len());
         let end = steps.iter().rposition(|step| step.oldest_ns <= window.last_ns);
-        // Late records may follow, of which nothing is said.
+        // Late records may follow. The index does not say so.
         let end = if places.is_made { steps.len() } else { end.map_or(0, |last| last + 1) };
         let offset_of = |step: usize| steps.get(step).map_or(at, |step| step.offset);
         // Where nothing is in the range, nothing is read.

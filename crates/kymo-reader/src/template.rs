@@ -63,8 +63,8 @@ impl Template {
         parse::parse(format, &names.iter().map(AsRef::as_ref).collect::<Vec<_>>())
     }
 
-    /// A stand-in for a format string that does not parse: the string as it is, and the arguments
-    /// after it in parentheses.
+    /// A replacement for a format string that does not parse: the string as it is, and the
+    /// arguments after it in parentheses.
     ///
     /// ```
     /// use kymo_reader::{Template, Value};

@@ -15,7 +15,7 @@ pub(crate) fn arguments(record: &[u64]) -> Option<Vec<u8>> {
     (arguments.len() == bytes - HEADER_BYTES).then_some(arguments)
 }
 
-/// Returns whether the words, of which the first is a header, can be a record of this call site.
+/// Returns whether the words, which begin with a header, can be a record of this call site.
 pub(crate) fn fits(site: &'static CallSite, record: &[u64]) -> bool {
     let Some(arguments) = arguments(record) else { return false };
     let mut rest = &arguments[..];

@@ -140,7 +140,7 @@ impl CrashProof {
         self.noted(ring_in_file(&self.place.directory, identity))
     }
 
-    /// The same for one that overwrites its oldest records.
+    /// Makes the file of a ring that overwrites its oldest records.
     pub(crate) fn recorder(
         &self,
         words: usize,

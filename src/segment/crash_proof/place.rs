@@ -9,7 +9,7 @@ use crate::format::HEADER_BYTES;
 use crate::format::header::{COPY_BYTES, COPY_OFFSETS};
 use crate::ring::storage::mapping::process_start;
 
-/// Where it stands in the header page.
+/// The offset of the place in the header page.
 pub(crate) const OFFSET: usize = 3072;
 
 /// How long the directory's name may be, in bytes.

@@ -1,8 +1,8 @@
 //! The file of call sites: what the addresses in the rings of a process mean, and how its ticks
 //! become time. `docs/format.md`, "Files of call sites", is the specification.
 //!
-//! It is written with system calls, each of which is there when it has returned, whatever becomes of
-//! the process: an entry, and then the committed length.
+//! It is written with system calls. What one of them has written stays when the process dies: an
+//! entry, and then the committed length.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -27,7 +27,7 @@ use crate::statement::call_site::CallSite;
 /// The ending of its name.
 pub(crate) const EXTENSION: &str = "kymosites";
 
-/// Where the last clock frames stand in the header page.
+/// The offset of the last clock frames in the header page.
 pub(crate) const CLOCKS_OFFSET: usize = 3072;
 
 /// How many of them.
@@ -39,7 +39,7 @@ pub(crate) const CLOCK_FRAME_BYTES: usize = 56;
 /// Where the header page says to which log the rings belong now.
 pub(crate) const LOG_OFFSET: usize = CLOCKS_OFFSET + CLOCKS * CLOCK_FRAME_BYTES;
 
-/// What stands there: the log's segment id, and a checksum of it.
+/// Makes the field that names the log: its segment id, and a checksum of that.
 pub(crate) fn log_field(segment: [u8; 16]) -> [u8; 20] {
     let mut field = [0; 20];
     field[..16].copy_from_slice(&segment);
@@ -84,7 +84,7 @@ pub(crate) fn remove_unused(directory: &Path, owner: Owner) {
         if let Some(name) = Name::parse(&file, EXTENSION) {
             found.push((name, entry.path()));
         }
-        // Whatever stands behind: damaged ones are kept.
+        // Whatever follows the ending: damaged ones are kept.
         let bytes = file.as_encoded_bytes();
         let end = bytes.windows(RING.len()).position(|it| it == RING.as_bytes());
         let ring = end.and_then(|end| std::str::from_utf8(&bytes[..end + RING.len()]).ok());

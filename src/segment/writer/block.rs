@@ -36,8 +36,8 @@ impl Block {
         self.open.as_ref().is_some_and(continues)
     }
 
-    /// Closes the open block and begins one, behind the clock frames that it needs, with the records of `thread`
-    /// behind the first `written`.
+    /// Closes the open block and begins one, after the clock frames that it needs. It has the
+    /// records of `thread` after the first `written`.
     pub(crate) fn open(&mut self, thread: u64, written: u64, base: u64, staging: &mut Staging) {
         self.close(staging);
         let needed = staging.clocks.needed_at(base);

@@ -1,10 +1,10 @@
-//! The clock frames that were written, and which of them are in force where the next block will stand.
+//! The clock frames that were written, and which of them are in force for the next block.
 //!
-//! The last four in the file count for a record ([the format](../../../docs/format.md)). A record may be
-//! older than all of them: it waited in a ring while the output failed, or its thread waited for room.
-//! Before such a record, the frames that were in force when it was logged are written once more, and
-//! before what follows, the last ones. So time is one function of ticks in all of the file, and does
-//! not run back.
+//! For a record, the last four in the file before it are in force ([the
+//! format](../../../docs/format.md)). A record may be older than all of them: it waited in a ring
+//! while the output failed, or its thread waited for room. Before such a record, the frames that
+//! were in force when it was logged are written once more. The last ones follow before the next
+//! record. So time is one function of ticks in all of the file, and does not run back.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -49,7 +49,7 @@ impl Clocks {
         }
     }
 
-    /// Those that have to be written before a new frame, so that the last four are in force behind it.
+    /// The ones to be written before a new frame, so that the last four are in force after it.
     pub(crate) fn needed_before(&self, line: &Clock) -> Range<usize> {
         let is_shifted = self.end < self.lines.len();
         if is_shifted && self.find(line).is_none() { self.last() } else { 0..0 }
@@ -99,7 +99,7 @@ impl Clocks {
         self.line(self.next_line(ticks) - 1).map_or(0, |line| line.time_of(ticks))
     }
 
-    /// Those that count behind all of them.
+    /// The ones that are in force after all of them.
     pub(crate) fn last(&self) -> Range<usize> {
         self.lines.len().saturating_sub(IN_FORCE)..self.lines.len()
     }

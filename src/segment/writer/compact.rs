@@ -1,7 +1,7 @@
-//! From the form that arguments have in a ring to the form that they have in a file.
+//! Compacts arguments: from the form that they have in a ring to the form that they have in a file.
 //!
-//! What that takes for a call site is worked out once, as a short list of steps over the bytes of
-//! the record. The forms are specified in `argument::encode` (ring) and in `docs/format.md` (file).
+//! For each call site, a plan is made once: a short list of steps over the bytes of the record. The
+//! forms are specified in `argument::encode` (ring) and in `docs/format.md` (file).
 
 use crate::argument::CUT;
 use crate::format::types::Type;
@@ -11,7 +11,7 @@ use crate::segment::writer::staging::Room;
 /// One step of a plan.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Bytes that are the same in both forms.
+    /// Bytes that are equal in both forms.
     Copy(usize),
     U16,
     U32,
@@ -19,12 +19,12 @@ enum Step {
     I16,
     I32,
     I64,
-    /// A string behind its length.
+    /// A string that follows its length.
     Str,
     /// A string that takes the rest of the record.
     LastStr,
     Duration,
-    /// What is made of other types.
+    /// A value that is made of other types.
     Nested(&'static Type),
 }
 
@@ -61,7 +61,7 @@ impl Plan {
     ) -> (bool, Room<'a>) {
         let mut input = Input { bytes: arguments, last_cut, cut: last_cut };
         for step in &self.steps {
-            // What most arguments are, without a call.
+            // The most frequent steps, without a call.
             match *step {
                 Step::U64 => out.put_varint(u64::from_ne_bytes(input.take_array())),
                 Step::U32 => out.put_varint(u32::from_ne_bytes(input.take_array()).into()),
@@ -75,8 +75,8 @@ impl Plan {
     }
 }
 
-/// The most bytes that the file's form of arguments takes whose ring form has `bytes` bytes: a
-/// varint has up to one byte more for each eight, and the length of a last string is added.
+/// The most bytes in the file for arguments that have `bytes` bytes in the ring. A varint may have
+/// one byte more than its number, which has at least two. The length of a last string is added.
 pub(crate) fn max_bytes(bytes: usize) -> usize {
     bytes + bytes / 2 + 2 * varint::MAX_BYTES
 }
@@ -101,7 +101,7 @@ fn step(ty: &'static Type) -> Step {
     }
 }
 
-/// What is left of a record.
+/// The rest of a record.
 #[derive(Clone, Copy)]
 struct Input<'a> {
     bytes: &'a [u8],
@@ -126,7 +126,7 @@ impl<'a> Input<'a> {
         *taken
     }
 
-    /// A length and whether the value was cut.
+    /// Takes a length, and whether the value was cut.
     #[inline]
     fn take_len(&mut self) -> (usize, bool) {
         let word = u16::from_ne_bytes(self.take_array());
@@ -135,7 +135,7 @@ impl<'a> Input<'a> {
         (usize::from(word & !CUT), cut)
     }
 
-    /// Takes a step, and returns both: what is passed by value can stay in registers until then.
+    /// Takes a step, and returns both. Passed by value, they can stay in registers until then.
     #[inline(never)]
     fn after_step<'b>(mut self, step: Step, mut out: Room<'b>) -> (Self, Room<'b>) {
         self.take_step(step, &mut out);

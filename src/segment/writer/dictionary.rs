@@ -46,7 +46,7 @@ impl Dictionary {
         }
     }
 
-    /// An empty one, whose numbers begin behind all that `other` has given out.
+    /// Makes an empty dictionary. Its numbers begin after all that `other` has given out.
     pub(crate) fn behind(other: &Self) -> Self {
         // One more, for an entry that is half made.
         Self { numbers: other.numbers + 1, ..Self::new() }

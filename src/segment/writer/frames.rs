@@ -69,8 +69,8 @@ pub(crate) fn put_dump_end(staging: &mut Staging, thread: u64, records: u64) {
     staging.frame(Kind::DumpEnd, |out| payload::put_dump_end(out, thread, records));
 }
 
-/// A signal of which the process is going to die. `os_id` is the operating system's number of the thread that
-/// received it.
+/// Stages a signal that will end the process. `os_id` is the operating system's id of the thread
+/// that received it.
 pub(crate) fn put_signal(staging: &mut Staging, os_id: u64, signal: u8, ticks: u64) {
     staging.frame(Kind::Signal, |out| payload::put_signal(out, os_id, signal, ticks));
 }

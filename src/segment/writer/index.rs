@@ -1,10 +1,11 @@
-//! Makes the index of a segment while it is written.
+//! The index of a segment, made while the segment is written.
 //!
-//! What goes to the output is looked through frame by frame, which costs some nanoseconds a frame
-//! and nothing a record. The bounds on the times of a step are wider than they must be where a clock
-//! was set: each of the last four clock frames is taken to hold for all of its ticks.
+//! In: frames, as they go to the output. Out: one frame that says where a reader can begin, by
+//! time. Frames are looked through one by one, which costs some nanoseconds a frame and nothing a
+//! record. If a clock was set, the bounds on the times of a step are wider than need be: each of
+//! the last four clock frames is taken to hold for all of its ticks.
 //!
-//! INV-1: the index grows with the call sites and threads of a segment, not with its length: where
+//! INV-1: The index grows with the call sites and threads of a segment, not with its length. If
 //! there are too many steps, every other one is left out.
 
 use crate::format::dump::Dump;
@@ -13,16 +14,16 @@ use crate::format::index::{self, Step};
 use crate::format::{FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES, varint};
 use crate::segment::writer::staging::Staging;
 
-/// After how many bytes there is another step.
+/// The distance of steps in bytes.
 const STEP_BYTES: u64 = 256 << 10;
 
-/// How many steps there are at most.
+/// The most steps.
 const MAX_STEPS: usize = 8 << 10;
 
-/// How many frames of the dictionary there are at most; a segment with more has no index.
+/// The most frames of the dictionary. A segment with more has no index.
 const MAX_FRAMES: usize = 64 << 10;
 
-/// How many clock frames count for a record.
+/// The number of clock frames that are in force for a record.
 const LINES: usize = 4;
 
 /// The least and the greatest ticks of some records.
@@ -32,25 +33,25 @@ pub(crate) struct TickRange {
     newest: u64,
 }
 
-/// What is known of a segment so far.
+/// The index so far.
 #[derive(Debug)]
 pub(crate) struct Index {
     steps: Vec<Step>,
     step_bytes: u64,
-    /// Call sites and threads.
+    /// The offsets of call sites and threads.
     frames: Vec<u64>,
     clocks: Vec<u64>,
-    /// The clock frames in force, and those of the frames that are being looked through.
+    /// The clock frames in force, and those among the frames that are being looked through.
     lines: Vec<Clock>,
     watermark: u64,
-    /// Whether something with a time stands behind the last step.
+    /// Whether something with a time follows the last step.
     timed: bool,
-    /// Whether what comes next belongs to a dump, within which there is no step.
+    /// Whether the next frame belongs to a dump. There is no step within one.
     within_dump: bool,
 }
 
 impl Default for TickRange {
-    /// That of no records.
+    /// The range of no records.
     fn default() -> Self {
         Self { oldest: u64::MAX, newest: 0 }
     }
@@ -64,7 +65,7 @@ impl TickRange {
         self.newest = self.newest.max(ticks);
     }
 
-    /// The oldest, if there is one.
+    /// The oldest ticks, if there are any.
     pub(crate) fn oldest(&self) -> Option<u64> {
         (!self.is_empty()).then_some(self.oldest)
     }
@@ -88,7 +89,7 @@ impl Index {
         }
     }
 
-    /// Takes note of frames that stand at `offset`; `ticks` are those of the records in them.
+    /// Takes note of frames at `offset`. `ticks` are those of the records in them.
     pub(crate) fn note(&mut self, frames: &[u8], offset: u64, mut ticks: TickRange) {
         let behind = self.steps.last().map_or(u64::MAX, |last| offset - last.offset);
         if behind >= self.step_bytes && !self.within_dump {
@@ -112,9 +113,9 @@ impl Index {
             let bytes = payload.get(at..).and_then(|bytes| bytes.first_chunk());
             bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
         };
-        // Behind the number of a thread.
+        // The index past the number of a thread.
         let behind_first = || varint::get(payload).map_or(0, |(_, len)| len);
-        // One that could not be written to its end is ended by the next sweep.
+        // A dump that could not be written to its end is ended by the next sweep.
         match Kind::from_code(kind) {
             Some(Kind::Dump) => self.within_dump = true,
             Some(Kind::CallSite | Kind::Thread | Kind::Clock | Kind::Records) => {}
@@ -162,7 +163,7 @@ impl Index {
         self.timed = false;
     }
 
-    /// Leaves every other step out, and the clock frames that are needed by none that is left.
+    /// Removes every other step, and the clock frames that no remaining step needs.
     fn thin_out(&mut self) {
         self.step_bytes *= 2;
         let join = |pair: &[Step]| Step {
@@ -174,7 +175,7 @@ impl Index {
         self.clocks = self.needed_clocks();
     }
 
-    /// The clock frames that count where a step is, or may count where one will be.
+    /// The clock frames that are in force at a step, or may be at a later one.
     fn needed_clocks(&self) -> Vec<u64> {
         let mut needed = Vec::new();
         let ends = self.steps.iter().map(|step| step.offset).chain([u64::MAX]);
@@ -207,8 +208,8 @@ impl Index {
         }
     }
 
-    /// Writes the index as a frame that will stand at `offset`, if it is of use: if there is a step
-    /// besides the first, and if not everything is dictionary.
+    /// Writes the index as a frame that will be at `offset`, if it is of use: if there is a step
+    /// besides the first, and not everything is dictionary.
     pub(crate) fn put(&mut self, staging: &mut Staging, offset: u64) {
         if self.steps.len() < 2 || self.frames.len() > MAX_FRAMES {
             return;
@@ -219,7 +220,7 @@ impl Index {
         let index = index::Index { steps: std::mem::take(&mut self.steps), frames };
         let mut payload = Vec::new();
         index.put(offset, &mut payload);
-        // The limits above see to it, unless the file has terabytes.
+        // The limits above ensure this, unless the file has terabytes.
         if payload.len() <= MAX_PAYLOAD_BYTES {
             staging.frame(Kind::Index, |out| out.append(&mut payload));
         }
@@ -257,7 +258,7 @@ mod tests {
         let index = index::Index::from_payload(&frame[8..], end).expect("an index");
         assert_eq!(index.steps[0].offset, 4096);
         for pair in index.steps.windows(2) {
-            // What is noted behind a step lies within its bounds.
+            // Ticks that are noted after a step lie within its bounds.
             let first = (pair[0].offset - 4096) / piece;
             let last = (pair[1].offset - 4096) / piece - 1;
             assert!(pair[0].oldest_ns <= first as i64 * 10);

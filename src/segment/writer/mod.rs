@@ -115,7 +115,7 @@ impl<O: Output> SegmentWriter<O> {
         number
     }
 
-    /// A thread of which the segment has nothing so far.
+    /// Adds a thread that the segment has nothing of so far.
     pub(crate) fn add_thread(&mut self, info: ThreadInfo) -> ThreadInSegment {
         ThreadInSegment::new(self.next_number(), info)
     }
@@ -254,8 +254,8 @@ impl<O: Output> SegmentWriter<O> {
         }
     }
 
-    /// Stages that the process received a signal of which it is going to die. `os_id` is the operating system's number
-    /// of the thread that received it.
+    /// Stages that the process received a signal that will end it. `os_id` is the operating
+    /// system's id of the thread that received it.
     pub(crate) fn signal(&mut self, os_id: u64, signal: u8, ticks: u64) {
         self.end_block();
         frames::put_signal(&mut self.staging, os_id, signal, ticks);

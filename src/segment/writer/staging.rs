@@ -1,8 +1,8 @@
 //! The frames of a sweep before they go to the output.
 //!
-//! A buffer with room behind its end, so that a value of a few bytes is one store of eight and not
-//! a call. `ensure` makes the room, and the rest of this module relies on it only so far that it
-//! would panic, not write elsewhere.
+//! The buffer has room past its end, so that a value of a few bytes is one store of eight and not a
+//! call. `ensure` makes the room. If it did not, the rest of this module would panic, and not write
+//! elsewhere.
 
 use crate::format::frame::{self, Kind};
 use crate::format::{ALIGNMENT, FRAME_HEADER_BYTES, varint};
@@ -11,10 +11,10 @@ use crate::segment::writer::clocks::Clocks;
 /// The size of a buffer before it grows. (The models make one in each of their many runs.)
 const FIRST_BYTES: usize = if cfg!(kymo_loom) { 4 << 10 } else { 256 << 10 };
 
-/// A piece may store up to this many bytes more than it has.
+/// A piece may be stored with up to this many bytes past its own.
 const SLACK: usize = 64;
 
-/// Frames, the last of which may be under construction.
+/// Frames. The last one may be under construction.
 #[derive(Debug)]
 pub(crate) struct Staging {
     bytes: Vec<u8>,
@@ -32,7 +32,7 @@ impl Staging {
         self.salt
     }
 
-    /// What comes now belongs to another segment. (The clock frames that count are that one's too.)
+    /// Begins another segment. (Its clock frames are the ones in force before.)
     pub(crate) fn begin_segment(&mut self, salt: u32) {
         (self.salt, self.len) = (salt, 0);
     }
@@ -41,7 +41,7 @@ impl Staging {
         self.len
     }
 
-    /// What was put here.
+    /// The staged bytes.
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
@@ -50,7 +50,7 @@ impl Staging {
         self.len = 0;
     }
 
-    /// Makes room for `bytes` bytes, put piece by piece.
+    /// Makes room for `bytes` bytes, which are put piece by piece.
     #[inline]
     pub(crate) fn ensure(&mut self, bytes: usize) {
         if self.bytes.len() - self.len < bytes + SLACK {
@@ -64,12 +64,13 @@ impl Staging {
         self.bytes.resize(needed, 0);
     }
 
-    /// Makes room for `bytes` bytes. What was put there counts when the room is [`done`](Room::done).
+    /// Makes room for `bytes` bytes. What is put there counts when the room is
+    /// [`done`](Room::done).
     #[inline(always)]
     pub(crate) fn room(&mut self, bytes: usize) -> Room<'_> {
         self.ensure(bytes);
         let start = self.bytes.as_mut_ptr();
-        // At least `bytes` before the slack, which `ensure` has made.
+        // `ensure` has made at least `bytes` before the slack.
         let limit = self.bytes.len() - SLACK;
         Room { at: start.wrapping_add(self.len), limit: start.wrapping_add(limit), staging: self }
     }
@@ -114,11 +115,11 @@ impl Staging {
     }
 }
 
-/// Room that was made. A record is put here, and not into [`Staging`] itself, so that the place
-/// stays in registers. Where there is too little of it, that is a panic.
+/// Room in the staging. A record is put here, and not into [`Staging`] itself, so that the position
+/// stays in registers. Too little room is a panic.
 ///
-/// INV-1: from `at` to [`SLACK`] bytes behind `limit` stands the end of the buffer of `staging`, whose
-/// borrow keeps all others away from it. `at` is no further than that.
+/// INV-1: The buffer of `staging` ends [`SLACK`] bytes past `limit`, and `at` is not past that end.
+/// The borrow of `staging` keeps all others away from the bytes from `at` on.
 #[must_use = "what was put there counts when it is done"]
 pub(crate) struct Room<'a> {
     at: *mut u8,
@@ -127,7 +128,7 @@ pub(crate) struct Room<'a> {
 }
 
 impl Room<'_> {
-    /// What was put there is a part of the frame.
+    /// Makes what was put here a part of the frame.
     #[inline(always)]
     pub(crate) fn done(self) {
         self.staging.len = self.at.addr() - self.staging.bytes.as_ptr().addr();
@@ -137,12 +138,13 @@ impl Room<'_> {
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         let room = (self.limit.addr() + SLACK).wrapping_sub(self.at.addr());
         assert!(bytes.len() <= room, "there is room");
-        // SAFETY: so many bytes are this room's alone (INV-1).
+        // SAFETY: `bytes.len()` bytes at `at` are in the buffer, as asserted, and this room's alone
+        // (INV-1).
         unsafe { self.at.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         self.at = self.at.wrapping_add(bytes.len());
     }
 
-    /// As `put`; better for what is mostly short.
+    /// Puts bytes as `put` does. Faster for mostly short ones.
     #[inline(always)]
     pub(crate) fn put_text(&mut self, text: &[u8]) {
         match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
@@ -169,12 +171,13 @@ impl Room<'_> {
         self.at = self.at.wrapping_add(len);
     }
 
-    /// The next bytes. At most so many may be passed over behind this.
+    /// Returns the next `N` bytes. The caller moves `at` by at most `N` after this.
     #[inline(always)]
     fn chunk<const N: usize>(&mut self) -> &mut [u8; N] {
         const { assert!(N <= SLACK) };
         assert!(self.at <= self.limit, "there is room");
-        // SAFETY: so many bytes are this room's alone (INV-1).
+        // SAFETY: `at` is not past `limit`, so `SLACK` bytes there are in the buffer, and this
+        // room's alone (INV-1).
         unsafe { &mut *self.at.cast() }
     }
 }

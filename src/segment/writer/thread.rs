@@ -20,7 +20,7 @@ pub(crate) struct ThreadInSegment {
     written: [u64; 5],
     /// How many of these had something cut off.
     cut: u64,
-    /// The drops of which a mark is committed.
+    /// The drops that are in a committed mark.
     marked: DropCounts,
     /// The ticks of the first and of the last record that is committed, or in a mark that is.
     range: Option<(u64, u64)>,
@@ -66,7 +66,7 @@ impl Staged {
 }
 
 impl ThreadInSegment {
-    /// A thread of which the segment has nothing.
+    /// A thread that the segment has nothing of.
     pub(super) fn new(number: u64, info: ThreadInfo) -> Self {
         Self {
             info,

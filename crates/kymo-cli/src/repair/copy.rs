@@ -4,7 +4,7 @@
 //! checksum is the CRC exclusive-or'ed with it. Made anew are
 //! - the head of a block before which records of its thread are missing: the numbering in the copy
 //!   has no holes;
-//! - a block of which only the first records can be read;
+//! - a block whose last records cannot be read;
 //! - drop marks for missing records, at the place of the gap;
 //! - the marks of dumps, which have the offset of the previous one;
 //! - the ends of the threads, and the closing frame.
@@ -199,7 +199,7 @@ impl<W: Write + Seek> Copy<W> {
         self.put(Kind::Drops as u8, |out| payload::put_drops(out, number, (first, until), counts))
     }
 
-    /// Notes that records are missing of which only the totals of the file know.
+    /// Notes that records are missing that only the totals of the file know of.
     fn miss_unknown(&mut self, count: u64) {
         if count == 0 {
             return;

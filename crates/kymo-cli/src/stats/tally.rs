@@ -123,7 +123,7 @@ impl Tally {
         }
     }
 
-    /// A mark may count several levels, of which not all are wanted.
+    /// Counts a mark. It may have several levels, some of them not wanted.
     fn drops(&mut self, file: usize, drops: &Drops<'_>, filter: &Filter) {
         let thread = self.thread(file, drops.thread);
         self.summary.drop_marks += 1;

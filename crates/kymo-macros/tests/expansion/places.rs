@@ -1,4 +1,4 @@
-//! The places in which a statement can stand, and what its arguments can do.
+//! The places in which a statement can be, and what its arguments can do.
 
 use std::fmt::Display;
 use std::pin::pin;

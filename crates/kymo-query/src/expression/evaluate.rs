@@ -132,7 +132,7 @@ impl Expression {
     }
 }
 
-/// Combines results, of which a `dominant` one decides. Otherwise an unknown one makes it unknown.
+/// Combines results. A `dominant` one decides. Otherwise an unknown one makes the whole unknown.
 fn first(
     parts: &[Expression],
     dominant: bool,

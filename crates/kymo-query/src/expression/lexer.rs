@@ -263,7 +263,7 @@ impl<'t> Lexer<'t> {
         Ok(Token::Integer(Integer::new(negative, magnitude)))
     }
 
-    /// Parses `1m30s`, of which the first part has been read.
+    /// Parses a duration such as `1m30s`. Its first part has been read.
     fn duration(
         &self,
         start: usize,

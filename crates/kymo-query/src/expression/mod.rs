@@ -12,10 +12,11 @@
 //! ```
 //!
 //! The README of the command explains the meaning to users. In short: a result is true, false or
-//! unknown, as in SQL. A test of an argument that is none, or that a record lacks, is unknown, and so
-//! is its `not`. Records of which the whole expression is true are chosen. (With two results, `x != 0`
-//! would be true of none, and `not x > 0` of every record without an `x`.) `is none` tests for none.
-//! Values of different kinds are unequal and have no order. Numbers of all types are compared exactly.
+//! unknown, as in SQL. A test of an argument that is none, or that a record lacks, is unknown, and
+//! so is its `not`. A record is chosen if the whole expression is true. (With two results, `x != 0`
+//! would be true of none, and `not x > 0` of every record without an `x`.) `is none` tests for
+//! none. Values of different kinds are unequal and have no order. Numbers of all types are compared
+//! exactly.
 //!
 //! Lexer, parser and evaluation are written by hand. Each is a page. Errors need a place and advice,
 //! and nesting needs a limit. With a parser library (winnow was considered) the grammar would be no

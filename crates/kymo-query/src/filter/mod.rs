@@ -84,7 +84,7 @@ pub struct Filter {
 /// The decision about the records of a call site.
 enum Verdict {
     Unwanted,
-    /// The records of which this expression is true.
+    /// The records for which this expression is true.
     If(Expression),
 }
 

@@ -1,8 +1,9 @@
 //! From a type and bytes to a value.
 //!
-//! Nothing here trusts the bytes. The work that a value can cause is bounded: everything it
-//! consists of takes at least one byte, except for `()` and tuples of it, of which a value may hold
-//! [`MAX_ZERO_SIZED`]. Recursion follows the type, whose depth is bounded where it is parsed.
+//! Nothing here trusts the bytes. The work that a value can cause is bounded. Everything that it
+//! consists of takes at least one byte, except for `()` and tuples of it. A value may have
+//! [`MAX_ZERO_SIZED`] of these. Recursion follows the type, whose depth is bounded where it is
+//! parsed.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -248,7 +249,7 @@ pub(super) fn validated<'a>(ty: &'a Type, bytes: &mut &'a [u8]) -> Value<'a> {
     value.unwrap_or(Value::Option(None))
 }
 
-/// Skips a count, and as many elements, each of which is made of `types`.
+/// Skips a count, and as many elements, each made of `types`.
 fn skip_elements(
     types: &[Type],
     bytes: &mut &[u8],

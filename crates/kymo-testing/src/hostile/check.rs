@@ -105,7 +105,7 @@ fn read(file: &[u8], order: Order, in_pieces: bool) -> Option<Report> {
     report
 }
 
-/// Takes all events, of which there can be no more than bytes.
+/// Takes all events. There can be no more of them than bytes.
 fn drain(reader: &mut Reader<'_>, bytes: usize) {
     let mut events = 0;
     while reader.next_event().expect("memory can be read").is_some() {

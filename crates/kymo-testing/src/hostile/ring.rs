@@ -32,8 +32,8 @@ pub fn sites() -> Vec<u8> {
     sites_with(|_| {})
 }
 
-/// A file of call sites of which `u` chooses what is wrong. The checksums are right, but where they
-/// are what is wrong.
+/// Makes a file of call sites. `u` chooses what is wrong in it. The checksums are right, unless
+/// they are what is wrong.
 pub fn hostile_sites(u: &mut Unstructured<'_>) -> Vec<u8> {
     let changes = if u.ratio(1, 2).unwrap_or(false) { 0 } else { 4 };
     let mut file = sites_with(|entry| {
