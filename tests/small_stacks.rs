@@ -22,8 +22,8 @@ const STACK_BYTES: usize = 512 << 10;
 /// What no byte of a stack is likely to be.
 const UNTOUCHED: u8 = 0xA5;
 
-/// Runs a function in a thread of its own. Returns how many bytes of its stack that used, with what the system needs for
-/// a thread.
+/// Runs a function in a thread of its own. Returns how many bytes of its stack that used, with what
+/// the system needs for a thread.
 fn stack_used(run: fn()) -> usize {
     extern "C" fn main(run: *mut c_void) -> *mut c_void {
         // SAFETY: a function of this type was made that pointer below.

@@ -152,7 +152,7 @@ fn recovery() {
             let words = committed.runs().0.len();
             let count = records(committed.runs().0).count() as u64;
             accounts.prepare(words, count, LogMark { segment: 0, committed: count });
-            // Release: as the segment's committed length is stored. Behind it would come `consume`;
+            // Release: as the segment's committed length is stored. `consume` would come after it;
             // but who recovers here looks at the log before the ring, because the process goes on.
             log_length.store(count, Ordering::Release);
             drop(committed);

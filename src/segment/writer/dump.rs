@@ -48,8 +48,8 @@ impl<O: Output> SegmentWriter<O> {
         offset
     }
 
-    /// Stages the clock frames that have come into force when a record of the part was logged: to be called before it is
-    /// put.
+    /// Stages the clock frames that have come into force when a record of the part was logged. To
+    /// be called before the record is put.
     pub(crate) fn put_lines_until(&mut self, ticks: u64) {
         let holds = |line: &Clock| line.holds_at(ticks);
         while self.staging.clocks.line(self.next_line).is_some_and(holds) {
