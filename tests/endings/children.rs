@@ -180,6 +180,16 @@ pub const ALL: &[Named] = &[
         read_null();
     }),
     ("consumer_clock", || consumer_that(on_all_signals(builder()), read_null)),
+    ("large_rings", || {
+        fill_large_rings();
+        HOLD.store(false, Ordering::Release);
+        std::process::abort();
+    }),
+    ("large_rings_of_consumer", || {
+        fill_large_rings();
+        ACTION.set(|| std::process::abort()).unwrap();
+        wait_for_ever();
+    }),
     ("consumer_while_busy", || {
         busy(builder().clock(Clock::Custom(clock)), || {
             ACTION.set(read_null).unwrap();
@@ -380,7 +390,7 @@ fn clock() -> u64 {
     static TICKS: AtomicU64 = AtomicU64::new(1);
     if HOLD.load(Ordering::Acquire) && thread::current().name() == Some("kymo-consumer") {
         HELD.store(true, Ordering::Release);
-        loop {
+        while HOLD.load(Ordering::Acquire) {
             if let Some(action) = ACTION.get() {
                 action();
             }
@@ -407,6 +417,27 @@ fn consumer_that(builder: Builder, action: fn()) {
     log_in_three();
     ACTION.set(action).unwrap();
     wait_for_ever();
+}
+
+/// How many threads log to large rings.
+pub const LARGE_RINGS: u64 = 8;
+
+/// How many records each of them logs. All together take the consumer longer than half a second.
+pub const LARGE_RING_RECORDS: u64 = 400_000;
+
+/// Logs to large rings while the consumer is held up, in threads that have ended then.
+fn fill_large_rings() {
+    let builder = on_all_signals(builder().ring_capacity(64 << 20));
+    start(builder.clock(Clock::Custom(clock)));
+    // The consumer has begun.
+    assert!(kymo::flush());
+    hold();
+    thread::scope(|scope| {
+        for worker in 0..LARGE_RINGS {
+            let builder = thread::Builder::new().name(format!("worker-{worker}"));
+            builder.spawn_scoped(scope, || (0..LARGE_RING_RECORDS).for_each(number)).unwrap();
+        }
+    });
 }
 
 fn exit_in_shutdown() {

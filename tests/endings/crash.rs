@@ -1,7 +1,8 @@
 //! Crashes: drained, marked, and with the exit status of the same program without kymo.
 
 use super::Named;
-use super::process::{Dir, assert_code, read, spawn, wait};
+use super::children::{LARGE_RING_RECORDS, LARGE_RINGS};
+use super::process::{Dir, assert_code, assert_signal, read, run, spawn, wait};
 
 use kymo_reader::Ending;
 use std::os::unix::process::ExitStatusExt;
@@ -22,6 +23,8 @@ pub const TESTS: &[Named] = &[
     ("the_program_s_own_handler_is_called", own_handler),
     ("the_consumer_itself_while_others_log", consumer_while_busy),
     ("the_consumer_itself", || consumer("consumer_clock")),
+    ("large_rings", || large_rings("large_rings")),
+    ("large_rings_of_a_dead_consumer", || large_rings("large_rings_of_consumer")),
 ];
 
 /// A process crashes as it would without kymo. In its file is what it had logged.
@@ -107,4 +110,19 @@ fn consumer(name: &str) {
         log.assert_counts(&[("main", 10_000), ("worker-0", 10_000), ("worker-1", 10_000)]);
         assert_eq!(log.signals.len(), 1);
     }
+}
+
+/// Rings that take long to drain: each record is in the file, or is counted by a mark.
+///
+/// A crash drain ended after half a second, whatever its limit. It left a million records in the
+/// rings, without a mark.
+fn large_rings(name: &str) {
+    let dir = Dir::new();
+    assert_signal(&run(&dir, name), libc::SIGABRT);
+    let log = read(&dir.log());
+    // Each thread's records from the first on. What is left at the limit is the last ones.
+    log.assert_in_order();
+    assert_eq!(log.total() + log.report.dropped, LARGE_RINGS * LARGE_RING_RECORDS);
+    assert_eq!(log.signals.len(), 1, "one crash");
+    assert_eq!(log.signals[0].0, libc::SIGABRT as u8);
 }

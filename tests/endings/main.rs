@@ -32,15 +32,13 @@ fn main() {
         paths::TESTS,
         threads::TESTS,
     ];
-    let wanted: Vec<String> =
-        std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let listing = std::env::args().any(|arg| arg == "--list");
+    let chosen = Chosen::from_command_line();
     let mut failed = Vec::new();
     for &(name, test) in tests.concat().iter() {
-        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part)) {
+        if !chosen.includes(name) {
             continue;
         }
-        if listing {
+        if chosen.listing {
             println!("{name}: test");
             continue;
         }
@@ -51,4 +49,38 @@ fn main() {
         }
     }
     assert!(failed.is_empty(), "failed: {failed:?}");
+}
+
+/// The part of libtest's command line that chooses tests.
+#[derive(Default)]
+struct Chosen {
+    /// Parts of names; empty: all tests.
+    wanted: Vec<String>,
+    skipped: Vec<String>,
+    exact: bool,
+    listing: bool,
+}
+
+impl Chosen {
+    fn from_command_line() -> Self {
+        let mut chosen = Self::default();
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--skip" => chosen.skipped.extend(arguments.next()),
+                "--test-threads" => drop(arguments.next()),
+                "--exact" => chosen.exact = true,
+                "--list" => chosen.listing = true,
+                option if option.starts_with('-') => {}
+                _ => chosen.wanted.push(argument),
+            }
+        }
+        chosen
+    }
+
+    fn includes(&self, name: &str) -> bool {
+        let fits = |part: &String| if self.exact { name == part } else { name.contains(part) };
+        let wanted = self.wanted.is_empty() || self.wanted.iter().any(fits);
+        wanted && !self.skipped.iter().any(fits)
+    }
 }

@@ -75,9 +75,9 @@ pub fn spawn_at(dir: &Dir, name: &str, plain: bool, at: u64) -> Child {
     command.spawn().unwrap()
 }
 
-/// Waits for a process, but not for ever.
+/// Waits for a process, but not for ever. (An emulator or a sanitizer takes its time.)
 pub fn wait(mut child: Child) -> Output {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(300);
     while child.try_wait().unwrap().is_none() {
         if Instant::now() > deadline {
             let _ = child.kill();
