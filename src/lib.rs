@@ -71,6 +71,7 @@
 //! # Features
 //!
 //! - `reader`: the module `reader`.
+//! - `zones`: `Zone::local` and `Zone::named`, for rotation at a time of day in any time zone.
 //! - `max_level_off`, `max_level_error`, …, `max_level_debug`: less urgent statements are compiled
 //!   out. `release_max_level_…`: only in builds without debug assertions.
 #![doc(test(attr(warn(unused))))]
@@ -89,6 +90,7 @@ mod mutant;
 mod process;
 #[doc(hidden)]
 pub mod ring;
+mod rotation;
 mod segment;
 mod shared;
 mod statement;
@@ -123,6 +125,8 @@ pub use logger::Logger;
 pub use logger::builder::Builder;
 pub use logger::ending::Hangup;
 pub use logger::error::{StartError, StartErrorKind};
+pub use rotation::zone::{Zone, ZoneError};
+pub use rotation::{Rotation, RotationError};
 pub use shared::policy::{Overflow, WriteThrough};
 pub use shared::stats::{Account, Stats, ThreadStats};
 pub use thread::{flush, flush_timeout, prepare_thread, unlogged};

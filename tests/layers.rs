@@ -14,6 +14,7 @@ const LAYERS: &[&str] = &[
     "argument",
     "ring",
     "segment",
+    "rotation",
     "shared",
     "consumer",
     "crash",

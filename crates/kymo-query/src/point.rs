@@ -53,7 +53,7 @@ impl Point {
                 Err(_) => return if local.year() < 0 { i64::MIN } else { i64::MAX },
             },
             Self::Clock(clock) => {
-                let now = reference.now.to_zoned(reference.zone.clone());
+                let now = reference.now.to_zoned_datetime(reference.zone.clone());
                 let today = reference.zone.to_timestamp(now.date().to_datetime(clock));
                 match today {
                     Ok(time) if time <= reference.now => time,
@@ -64,7 +64,7 @@ impl Point {
                 }
             }
             Self::Day(ago) => {
-                let today = reference.now.to_zoned(reference.zone.clone()).date();
+                let today = reference.now.to_zoned_datetime(reference.zone.clone()).date();
                 let date = (0..ago).try_fold(today, |date, _| date.yesterday());
                 let start = date.map(|date| date.to_datetime(Time::midnight()));
                 start.and_then(|local| reference.zone.to_timestamp(local)).unwrap_or(Timestamp::MIN)

@@ -62,7 +62,8 @@ impl Times {
     /// # Errors
     /// If `format` is not valid.
     pub fn with_format(zone: TimeZone, format: &str) -> Result<Self, jiff::Error> {
-        let sample = Timestamp::from_nanosecond(1_234_567_890_987_654_321)?.to_zoned(zone.clone());
+        let sample =
+            Timestamp::from_nanosecond(1_234_567_890_987_654_321)?.to_zoned_datetime(zone.clone());
         let expected = jiff::fmt::strtime::format(format, &sample)?;
         if let Some(notation) = Notation::split(format) {
             let mut times = Self::with(zone.clone(), notation);
@@ -102,7 +103,7 @@ impl Times {
     #[cold]
     fn turn(&mut self, time_ns: i64) {
         let zoned = Timestamp::from_nanosecond(time_ns.into()).unwrap_or_default();
-        let zoned = zoned.to_zoned(self.zone.clone());
+        let zoned = zoned.to_zoned_datetime(self.zone.clone());
         self.second = Some(time_ns.div_euclid(NANOSECONDS));
         // The notation was tried when it was given.
         let format = |format: &str| jiff::fmt::strtime::format(format, &zoned).unwrap_or_default();
@@ -210,7 +211,9 @@ mod tests {
             for time in
                 [0, 1, -1, 999_999_999, 1_500_000_000_123_456_789, 1_500_000_000_900_000_000]
             {
-                let zoned = Timestamp::from_nanosecond(time.into()).unwrap().to_zoned(zone.clone());
+                let zoned = Timestamp::from_nanosecond(time.into())
+                    .unwrap()
+                    .to_zoned_datetime(zone.clone());
                 let mut out = String::new();
                 times.write(time, &mut out);
                 assert_eq!(out, zoned.strftime(format).to_string(), "{format} {time}");
