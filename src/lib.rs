@@ -47,22 +47,22 @@
 //!
 //! # Guarantees
 //!
-//! - A log call does not allocate, lock, call the system or format, and has no loop except over an
-//!   argument's own bytes, as long as there is room in the thread's ring. The first call of a
-//!   statement takes the same path as the millionth. A thread's first call makes its ring, unless
+//! - While there is room in the thread's ring, a log call does not allocate, lock, call the system
+//!   or format. It has no loop except over an argument's own bytes. The first call of a statement
+//!   takes the same path as the millionth. A thread's first call makes its ring, unless
 //!   [`prepare_thread`] did.
 //! - A disabled statement is one relaxed load and one branch; its arguments are not evaluated.
 //! - A record is published whole, by one release store, or not at all.
 //! - What the reader prints is what [`format!`] prints.
-//! - Nothing is lost silently: what becomes of a record for which there is no room is a choice
-//!   ([`Overflow`]); what is dropped is counted, and marked in the file. What no logger was there
-//!   for is counted by [`unlogged`].
+//! - Nothing is lost silently. What becomes of a record for which there is no room is a choice
+//!   ([`Overflow`]). Dropped records are counted, and marked in the file. Records that no logger
+//!   took are counted by [`unlogged`].
 //!
 //! # Not guaranteed
 //!
-//! - What is still in a ring when the process ends by `_exit`, or by a signal that it has no
-//!   handler for, is lost ([`Builder::drain_on_termination`], [`Builder::drain_on_crash`]). What is
-//!   in the file stays.
+//! - Records that are in a ring when the process ends by `_exit`, or by a signal without a handler,
+//!   are lost. [`Builder::drain_on_termination`] and [`Builder::drain_on_crash`] are such handlers.
+//!   What is in the file stays.
 //! - The child of a `fork` has no logger until it starts one.
 //! - Code that logged (a dynamic library) must not be unloaded before a [`flush`] in the thread
 //!   that logged.

@@ -1,9 +1,9 @@
 //! The path of a log call whose ring overwrites its oldest records: levels with that policy, and those of the
 //! flight recorder.
 //!
-//! The record is made on the stack and moved to the ring by words, because the consumer may be copying the
-//! words that it overwrites (see `ring::storage::overwriting`). There is always room. This path knows nothing of
-//! reserved words and their limits.
+//! The record is made on the stack and moved to the ring by words. The reason: the consumer may be
+//! copying the words that it overwrites (see `ring::storage::overwriting`). There is always room.
+//! This path knows nothing of reserved words and their limits.
 
 use std::mem::MaybeUninit;
 

@@ -1,8 +1,9 @@
 //! The slow path of a log call: all that the fast paths do not do.
 //!
-//! In come a call site and captured arguments. Out goes a record in the thread's ring, or a count of one more
-//! drop. It makes the thread's ring, writes the call site into the file of a thread whose rings are in files,
-//! reads any clock, cuts arguments, and waits for room. It knows the thread's producer, and no consumer.
+//! In come a call site and captured arguments. Out goes a record in the thread's ring, or a count
+//! of one more drop. It makes the thread's ring, reads any clock, cuts arguments, and waits for
+//! room. If the thread's rings are in files, it writes the call site into a file. It knows the
+//! thread's producer, and no consumer.
 
 use crate::argument::Arguments;
 use crate::call::overwriting;

@@ -323,8 +323,8 @@ mod tests {
     }
 
     /// A wall clock that was slewed by more than 10 ms a second was taken for one that is set anew
-    /// each second, and time ran backwards by up to 85 ms each time. (Linux slews the monotonic
-    /// clock with it; other systems, and what imitates clocks, do not.)
+    /// each second. Time ran backwards by up to 85 ms each time. (Linux slews the monotonic clock
+    /// with it; other systems, and what imitates clocks, do not.)
     #[test]
     fn a_slewed_wall_clock_is_followed() {
         for ppm in [-100_000, -80_000, -20_000, -5_000, -600, 600, 5_000, 20_000, 80_000, 100_000] {

@@ -198,7 +198,7 @@ impl<O: LogOutput> Consumer<O> {
     }
 }
 
-/// What the mark says of what was copied; `None` where that is nothing.
+/// What the mark says of what was copied; `None` if that is nothing.
 fn summary(flight: &Flight, lane: &Lane) -> Option<Dump> {
     let (mut oldest, mut newest, mut count) = (u64::MAX, 0, 0);
     for record in records(flight.words()) {

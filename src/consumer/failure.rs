@@ -3,9 +3,9 @@
 //! In: an error. Out: counts, and a segment in which all that was lost is marked as soon as that is possible.
 //!
 //! A sweep that cannot be written is counted as dropped, and its rings get their room back, so that
-//! no producer waits for a disk. What was written before may be gone too (the file was cut, or what
-//! was not committed is lost), so call sites, names and the clock are written again. A file that was
-//! removed is [replaced](super::segments).
+//! no producer waits for a disk. What was written before may be gone, too: the file was cut, or
+//! what was not committed is lost. So call sites, names and the clock are written again. A file
+//! that was removed is [replaced](super::segments).
 
 use std::io;
 

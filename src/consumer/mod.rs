@@ -443,8 +443,8 @@ impl<O: LogOutput> Consumer<O> {
     /// waits for it.
     pub(crate) fn abandon(&mut self) -> (Report, Vec<Orphan>) {
         self.close_rings();
-        // What was committed when it panicked (reading a clock for the statistics, say) is in the
-        // file, and not to be found in the rings once more.
+        // It may have panicked after a commit (reading a clock for the statistics, say). What was
+        // committed is in the file, and must not be found in the rings once more.
         if self.writer.output().len() > self.released_bytes {
             self.count_written(0..self.lanes.len());
         }

@@ -1,11 +1,12 @@
 //! How long the consumer waits between two sweeps.
 //!
 //! Two costs pull in opposite directions. Each look at a ring's tail takes the cache line from its
-//! producer, which then waits for it; a ring that is looked at too rarely has left the nearest
-//! cache when it is read, and fills up. And a consumer that never sleeps takes a whole core. So: as
-//! long as there are records, a sweep begins one poll interval after the last one ended, with the
-//! time in between spent spinning, or at once if that one left some; without records the consumer
-//! goes on like that for a while and then sleeps, each time twice as long, up to the idle sleep.
+//! producer, which then waits for it. A ring that is looked at too rarely has left the nearest
+//! cache when it is read, and fills up. And a consumer that never sleeps takes a whole core. So
+//! while there are records, a sweep begins one poll interval after the last one ended; the consumer
+//! spins in between. If that sweep left records, the next one begins at once. Without records, the
+//! consumer goes on like that for a while. Then it sleeps, each time twice as long, up to the idle
+//! sleep.
 
 use std::time::Duration;
 

@@ -530,10 +530,10 @@ fn a_clock_that_was_set_is_marked_once() {
     }
 }
 
-/// However old a record is when it is written, and whatever the wall clock did meanwhile: times grow
-/// with ticks. A record that had waited in its ring for more than three comparisons of the clocks
-/// (because the disk was full, say) got its time from the oldest of the last four, as if the clock had
-/// not been slewed or set between.
+/// However old a record is when it is written, and whatever the wall clock did meanwhile: times
+/// grow with ticks. A record had waited in its ring for more than three comparisons of the clocks
+/// (because the disk was full, say). It got its time from the oldest of the last four, as if the
+/// clock had not been slewed or set between.
 #[test]
 fn times_grow_with_ticks_however_late_a_record_is_written() {
     for seed in 0..60 {

@@ -1,7 +1,7 @@
-//! What the consumer notices while it works: told to the program's hook, and written into the log
-//! as kymo's own warnings.
+//! Notices: what the consumer has to tell the program while it works.
 //!
-//! It looks every ten milliseconds, which costs the sweeps in between nothing.
+//! In: the counters and rings, looked at every ten milliseconds, which costs the sweeps in between
+//! nothing. Out: calls of the program's hook, and kymo's own warnings in the log.
 
 use std::fmt;
 use std::io;
@@ -24,18 +24,18 @@ use crate::sync::Arc;
 #[non_exhaustive]
 pub enum Notice<'a> {
     /// A ring was found as full as [`Builder::high_water`](crate::Builder::high_water) says. Told
-    /// once, and again when the ring has been half as full in between.
+    /// once. It is told again if the ring was less than half as full in between.
     HighWater {
-        /// The thread's name, empty where it has none.
+        /// The thread's name, empty if it has none.
         thread: &'a str,
-        /// The operating system's number of the thread.
+        /// The operating system's id of the thread.
         os_id: u64,
         /// How many bytes were found in the ring.
         used: usize,
-        /// How many it holds.
+        /// The ring's capacity in bytes.
         capacity: usize,
     },
-    /// Records were dropped. Told once a second at most; the marks in the file say the rest.
+    /// Records were dropped. Told at most once a second. The marks in the file say the rest.
     Dropped {
         /// How many since the last notice of this kind.
         records: u64,
@@ -47,39 +47,39 @@ pub enum Notice<'a> {
     },
     /// The output can be written again.
     OutputRecovered {
-        /// How many records are lost.
+        /// How many records were lost meanwhile.
         lost: u64,
     },
-    /// A thread's ring, or a statement, could not be put into a file, so that records of these do not
-    /// survive a `SIGKILL`: see [`Builder::crash_proof`](crate::Builder::crash_proof). Told once a
-    /// second at most.
+    /// A thread's ring, or a statement, could not be put into a file. Its records do not survive a
+    /// `SIGKILL`: see [`Builder::crash_proof`](crate::Builder::crash_proof). Told at most once a
+    /// second.
     RingFileFailed {
         /// How many rings and statements since the last notice of this kind.
         count: u64,
-        /// Why, the last of them.
+        /// Why the last of these attempts failed.
         error: &'a io::Error,
     },
-    /// The directory of the rings has room for those of few threads. Further threads get rings in
-    /// memory, whose records do not survive a `SIGKILL`: see
+    /// The directory of the rings has room for the rings of only a few threads. Further threads get
+    /// rings in memory, whose records do not survive a `SIGKILL`: see
     /// [`Builder::crash_proof`](crate::Builder::crash_proof). Told once, after the start.
     FewRingsFit {
-        /// For how many threads.
+        /// How many threads the room is enough for.
         threads: u64,
         /// How many bytes the rings of a thread take.
         bytes_per_thread: u64,
         /// The directory.
         directory: &'a Path,
     },
-    /// There was no memory for a thread's rings, so records were not logged:
-    /// [`unlogged`](crate::unlogged) counts them. Told once a second at most.
+    /// There was no memory for a thread's rings, so records were not logged.
+    /// [`unlogged`](crate::unlogged) counts them. Told at most once a second.
     NoMemory {
         /// How many records since the last notice of this kind.
         records: u64,
     },
-    /// The log was written over ([`Builder::overwrite`](crate::Builder::overwrite)) while the rings
+    /// The log was overwritten ([`Builder::overwrite`](crate::Builder::overwrite)) while the rings
     /// of its dead process still held records. They are gone, too. Told once, after the start.
     RecordsDiscarded {
-        /// How many.
+        /// How many records they held.
         records: u64,
     },
 }
@@ -119,16 +119,16 @@ impl fmt::Display for Notice<'_> {
     }
 }
 
-/// What a program does with notices.
+/// The program's hook for notices.
 pub(crate) type Hook = Arc<dyn Fn(&Notice<'_>) + Send + Sync>;
 
 /// Writes a notice into the log.
 pub(crate) type Log = Box<dyn FnMut(&Notice<'_>, &Arc<Shared>) + Send>;
 
-/// How often it looks, in nanoseconds.
+/// The time between two looks, in nanoseconds.
 const INTERVAL_NS: u64 = 10_000_000;
 
-/// How often drops are told, in nanoseconds.
+/// The least time between two notices of drops, in nanoseconds.
 const DROPS_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// Looks at what the consumer does.
@@ -139,19 +139,19 @@ pub(crate) struct Watch {
     log: Log,
     next_ns: u64,
     next_drops_ns: u64,
-    /// How many drops were told.
+    /// How many drops have been told.
     dropped: u64,
-    /// How many records failures of the output had cost when the last one began, while one lasts.
+    /// While a failure of the output lasts: how many records such failures had cost before it.
     failing: Option<u64>,
     next_ring_files_ns: u64,
-    /// How many failures of files of rings were told.
+    /// How many failures of ring files have been told.
     ring_file_errors: u64,
     next_no_memory_ns: u64,
-    /// Whether it was told that few rings fit, or need not be.
+    /// Whether the notice about few rings has been given, or is not needed.
     told_room: bool,
-    /// How many rings for which there was no memory were told.
+    /// How many rings without memory have been told.
     ring_errors: u64,
-    /// Records that were discarded with the log that was there before, until that is told.
+    /// How many records were discarded with the log that was there before, until that is told.
     discarded: u64,
 }
 
@@ -174,19 +174,19 @@ impl Watch {
         }
     }
 
-    /// Tells a notice.
+    /// Gives a notice to the hook and to the log.
     fn tell(&mut self, notice: &Notice<'_>, shared: &Arc<Shared>) {
         (self.log)(notice, shared);
         let told = self.hook.as_ref().map(|hook| catch_unwind(AssertUnwindSafe(|| hook(notice))));
         if matches!(told, Some(Err(_))) {
-            // Once was enough; its panic was reported by the panic hook.
+            // The hook is not called again. The panic hook has reported its panic.
             self.hook = None;
         }
     }
 }
 
 impl<O: LogOutput> Consumer<O> {
-    /// Has a watch look at what the consumer does.
+    /// Lets a watch look at what the consumer does.
     pub(crate) fn set_watch(&mut self, watch: Watch) {
         self.watch = Some(watch);
     }
@@ -199,7 +199,7 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    /// Looks, and tells what there is to tell.
+    /// Looks, and gives the notices that are due.
     #[cold]
     pub(crate) fn look_now(&mut self, now_ns: u64) {
         // Taken out, so that it can look at the rest.
@@ -213,7 +213,7 @@ impl<O: LogOutput> Consumer<O> {
                 watch.tell(&notice, &self.shared);
             }
         }
-        // Of the program's. (What of kymo's own was dropped is no news.)
+        // The program's own records. (Dropped warnings of kymo are no news.)
         let dropped = self.totals().dropped - self.own_totals().dropped;
         if dropped > watch.dropped && now_ns >= watch.next_drops_ns {
             watch.next_drops_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
@@ -264,7 +264,7 @@ impl<O: LogOutput> Consumer<O> {
         self.watch = Some(watch);
     }
 
-    /// How many records of the program's failures of the output have cost so far.
+    /// How many records of the program were lost to failures of the output so far.
     pub(crate) fn lost(&self) -> u64 {
         let lost = |drops: &DropCounts| {
             let by_output = [DropReason::OutputFailed, DropReason::FileRemoved];

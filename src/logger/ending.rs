@@ -133,7 +133,7 @@ impl Builder {
     /// logger handles no further crash.
     ///
     /// Records that are left when the limit is reached are marked and counted as dropped
-    /// ([`DropReason::ShutdownTimedOut`](crate::DropReason)), which delays the signal by up to a
+    /// ([`DropReason::ShutdownTimedOut`](crate::DropReason)). That delays the signal by up to a
     /// second more. With [`Builder::crash_proof`] their rings keep them for a recovery.
     ///
     /// If the consumer itself crashes (in a custom clock, for instance), a standby thread drains

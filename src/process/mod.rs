@@ -18,8 +18,7 @@ pub(crate) mod thread_info;
 /// the consumer.
 ///
 /// A thread inherits both from the thread that made it. If the consumer shared a core with a thread
-/// of real-time policy, or had that policy itself, one of the two would keep the other from
-/// running.
+/// of real-time policy, or had that policy itself, one would keep the other from running.
 pub(crate) fn be_ordinary() {
     #[cfg(target_os = "linux")]
     {

@@ -12,7 +12,7 @@ pub(crate) type Action = libc::sigaction;
 /// A handler that gets the details of the signal: the sender, or the address at fault.
 pub(crate) type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
-/// What is done about `signal` now; `None` where there is no such signal.
+/// Returns the current action for `signal`; `None` if there is no such signal.
 pub(crate) fn current(signal: c_int) -> Option<Action> {
     let mut action = MaybeUninit::uninit();
     // SAFETY: a null pointer for the new action changes nothing; the other one is valid for a
@@ -22,7 +22,7 @@ pub(crate) fn current(signal: c_int) -> Option<Action> {
     (failed == 0).then(|| unsafe { action.assume_init() })
 }
 
-/// Sets the action for `signal`; returns whether that succeeded.
+/// Sets the action for `signal`. Returns whether that succeeded.
 pub(crate) fn set(signal: c_int, action: &Action) -> bool {
     // SAFETY: `action` is whole, and what it names is a handler of this signature or of the program
     // that it was read from. A null pointer: the old action is not asked for.

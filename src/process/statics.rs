@@ -1,5 +1,5 @@
-//! What is true of the whole process, and of each thread: all of kymo's statics and thread-locals
-//! that change, in one place.
+//! The state of the process and of each thread: all of kymo's statics and thread-locals that
+//! change, in one place.
 //!
 //! | static | what it is | written by | read by |
 //! | --- | --- | --- | --- |

@@ -4,7 +4,7 @@
 //! kymo's threads run as long. If kymo is part of a dynamic library (a plugin) and the program
 //! unloads it, each of them would jump to an unmapped address.
 //!
-//! Rejected: to remove the handlers before. Nothing tells a library in time: when `dlclose` calls
+//! Not taken: removing the handlers before. Nothing tells a library in time: when `dlclose` calls
 //! its destructors, other threads may be in a handler. And a handler that another one has saved,
 //! and calls, cannot be removed.
 

@@ -101,7 +101,7 @@ pub const fn filler(words: usize) -> u64 {
     header(0, words * WORD_BYTES)
 }
 
-/// The address in a header; zero where it is a filler's.
+/// The address in a header; zero if it is a filler's.
 pub const fn address(header: u64) -> u64 {
     header & ((1 << ADDRESS_BITS) - 1)
 }

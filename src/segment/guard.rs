@@ -6,8 +6,8 @@
 //!
 //! So each [`Mapping`] is entered into a table, and a handler for SIGBUS looks there. If the
 //! address is in a mapping of kymo, the handler puts zero pages that belong to no file over the
-//! rest of that mapping, notes that it was cut, and lets the writer go on. The writer looks at the
-//! note after each write, and only then counts anything as written.
+//! rest of that mapping. It notes that the mapping was cut, and lets the writer go on. The writer
+//! looks at the note after each write, and only then counts anything as written.
 //!
 //! For any other address the handler does what was there before it: the program's own handler, the
 //! one of Rust's standard library, or the default. The default ends the process with the status and

@@ -162,8 +162,8 @@ impl Drop for Lease {
 /// Returns the producer for a record of this level, and makes it if necessary. `None` if the call
 /// is not to be logged; it has been counted.
 ///
-/// That is if no logger runs, or if the call comes from an allocator or a signal handler, inside
-/// the logger or inside another call of its thread.
+/// No call is logged if no logger runs. Nor is one that comes from an allocator or a signal
+/// handler, inside the logger or inside another call of its thread.
 pub(crate) fn lease(level: Level) -> Option<Lease> {
     take(Some(level))
 }

@@ -1,9 +1,9 @@
 //! The floor: the least that a logger of this kind has to do, and nothing else.
 //!
-//! A call reads the counter, writes a record into a ring of fixed slots (2 words where there are no
-//! arguments), and publishes it with a release store. A consumer looks at the rings at kymo's pace and
-//! copies the records out, if asked to into a file. No levels, no call sites, no thread-local, no
-//! lengths, no strings but those of 8 and of 64 bytes; where the ring is full it spins.
+//! A call reads the counter, writes a record into a ring of fixed slots (2 words without
+//! arguments), and publishes it with a release store. A consumer looks at the rings at kymo's pace
+//! and copies the records out, if asked to into a file. No levels, no call sites, no thread-local,
+//! no lengths, no strings but those of 8 and of 64 bytes; where the ring is full it spins.
 //!
 //! A slot has 5 words, as a record of three arguments, unless it is told otherwise: 10 for a string of
 //! 64 bytes, or 3 for one argument alone. (Of more only the first is copied: as much as kymo's records

@@ -5,7 +5,7 @@ pub use linux::Counter;
 #[cfg(not(target_os = "linux"))]
 pub use nowhere::Counter;
 
-/// How many instructions of this thread `work` takes, outside of the kernel; `None` where nothing
+/// How many instructions of this thread `work` takes, outside of the kernel; `None` if nothing
 /// counts them.
 pub fn count<T>(work: impl FnOnce() -> T) -> Option<u64> {
     Counter::new().ok()?.count(work)

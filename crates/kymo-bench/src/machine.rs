@@ -33,7 +33,7 @@ pub struct Resident {
     pub anonymous: u64,
 }
 
-/// As `/proc` says; `None` where there is no such file.
+/// As `/proc` says; `None` if there is no such file.
 pub fn resident() -> Option<Resident> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let field = |name: &str| {

@@ -12,7 +12,7 @@ pub trait Producer {
     fn disabled(&mut self, id: u64, px: f64, who: &str);
 
     /// Waits until all that this thread logged has left the ring, and where there is a file, is in
-    /// it. Does nothing where a logger has no such call.
+    /// it. Does nothing if a logger has no such call.
     fn flush(&mut self) {}
 }
 

@@ -40,7 +40,7 @@ impl Progress {
             return;
         }
         if !self.is_shown.replace(true) {
-            // Draws nothing where standard error is not a terminal.
+            // Draws nothing if standard error is not a terminal.
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         self.bar.set_position(bytes);

@@ -15,7 +15,7 @@ use kymo_format::header::COMMITTED_OFFSET;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// What the decoder makes of `file`, or nothing where there is no Python.
+/// What the decoder makes of `file`, or nothing if there is no Python.
 fn decoded_by_python(file: &Path) -> Option<Output> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/kymo_decode.py");
     let mut python = Command::new("python3");

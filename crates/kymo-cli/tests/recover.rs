@@ -92,7 +92,7 @@ fn a_killed_process_is_recovered() {
     assert_eq!(after.out.matches("unwritten").count(), 10);
     assert!(after.out.contains("SIGKILL"), "{}", after.out);
 
-    // Help says 0 where something had been recovered before; it was 1.
+    // Help says 0 if something had been recovered before; it was 1.
     let again = run(&[&"recover", &log]);
     assert_eq!(again.code, Some(0), "{}", again.err);
     assert!(again.err.contains("app.kymo.recovered: recovered before"), "{}", again.err);

@@ -176,7 +176,7 @@ pub fn disk_bytes(metadata: &fs::Metadata) -> u64 {
     metadata.len()
 }
 
-/// A part of a path as a name. `None` where the system's names are no bytes and the part is not Unicode.
+/// A part of a path as a name. `None` if the system's names are no bytes and the part is not Unicode.
 fn os_string(part: &[u8]) -> Option<OsString> {
     #[cfg(unix)]
     return Some(std::os::unix::ffi::OsStringExt::from_vec(part.to_owned()));

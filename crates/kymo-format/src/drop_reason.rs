@@ -73,7 +73,7 @@ impl DropReason {
         }
     }
 
-    /// A name for programs, such as `timed_out`; `None` where it is not known.
+    /// A name for programs, such as `timed_out`; `None` if it is not known.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self {
             Self::Full => "full",

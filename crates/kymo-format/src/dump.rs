@@ -26,7 +26,7 @@ pub struct Dump {
     pub records: u64,
     /// How many records of the thread's recorder were overwritten since the last dump.
     pub overwritten: u64,
-    /// The offset of the dump mark before this one; 0 where there is none.
+    /// The offset of the dump mark before this one; 0 if there is none.
     pub previous: u64,
 }
 
@@ -61,7 +61,7 @@ impl Dump {
         }
     }
 
-    /// Decodes the payload; `None` where it is too short. A later version may append to it.
+    /// Decodes the payload; `None` if it is too short. A later version may append to it.
     pub fn from_payload(payload: &[u8]) -> Option<Self> {
         let (words, rest) = payload.split_at_checked(48)?;
         let word = |index: usize| {

@@ -3,8 +3,8 @@
 //! A frame is an 8-byte header and a payload, padded with zero bytes to a multiple of
 //! [`ALIGNMENT`]. The header is the checksum (32 bits), the kind (8 bits) and the payload's length
 //! in bytes (24 bits). The checksum is the CRC-32C of everything after it up to the end of the
-//! payload, exclusive-or'ed with the segment's salt, so that a frame of another segment that was
-//! logged as data is never taken for one of this segment.
+//! payload, exclusive-or'ed with the segment's salt. So a frame of another segment that was logged
+//! as data is never taken for one of this segment.
 
 use crate::varint;
 use crate::{ALIGNMENT, FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES};
@@ -177,7 +177,7 @@ impl Clock {
         }
     }
 
-    /// Decodes the payload; `None` where it is too short. A later version may append to it.
+    /// Decodes the payload; `None` if it is too short. A later version may append to it.
     pub fn from_payload(payload: &[u8]) -> Option<Self> {
         let mut words = payload
             .chunks_exact(8)

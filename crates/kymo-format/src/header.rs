@@ -1,7 +1,7 @@
 //! The header page of a segment.
 //!
 //! All that is known when the segment is opened is in the page twice, at offset 0 and at offset
-//! 2048, each copy with a checksum of its own, so that no single flipped byte takes the file with
+//! 2048. Each copy has a checksum of its own, so that no single flipped byte takes the file with
 //! it. The committed length, the one number that changes while the file grows, has a cache line to
 //! itself at [`COMMITTED_OFFSET`].
 
@@ -75,7 +75,7 @@ pub struct Header {
     pub clock: ClockSource,
     /// When it was opened, in nanoseconds since the epoch.
     pub opened_ns: i64,
-    /// An identifier of the boot of the machine: 16 bytes, zero where there is none.
+    /// An identifier of the boot of the machine: 16 bytes, zero if there is none.
     pub boot: [u8; 16],
     /// A number that no other segment has.
     pub segment: [u8; 16],
@@ -127,7 +127,7 @@ impl Header {
         page
     }
 
-    /// Decodes one copy of the header; `None` where its magic, its checksum or a field is not
+    /// Decodes one copy of the header; `None` if its magic, its checksum or a field is not
     /// right. The version is not looked at.
     pub fn from_copy(copy: &[u8]) -> Option<Self> {
         let copy: &[u8; COPY_BYTES] = copy.first_chunk()?;

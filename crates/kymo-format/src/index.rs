@@ -1,8 +1,8 @@
 //! The index of a segment: the payload of a [`Kind::Index`](super::frame::Kind::Index) frame, which
 //! precedes the end frame of a segment that was closed cleanly.
 //!
-//! It says where, at regular steps, a reader can begin, what it then has to know of what it skipped,
-//! and the range of time of the frames from each step to the next.
+//! It says where, at regular steps, a reader can begin, and what it then has to know of what it
+//! skipped. It also gives the range of time of the frames from each step to the next.
 
 use crate::varint;
 use crate::{ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES};
@@ -54,7 +54,7 @@ impl Index {
         out.extend_from_slice(&offset.to_le_bytes());
     }
 
-    /// Decodes the payload of a frame that begins at `offset`; `None` where it breaks the format.
+    /// Decodes the payload of a frame that begins at `offset`; `None` if it breaks the format.
     pub fn from_payload(payload: &[u8], offset: u64) -> Option<Self> {
         let mut bytes = payload;
         let mut take = || {
@@ -84,7 +84,7 @@ impl Index {
         Some(index)
     }
 
-    /// Where an index begins that ends where `bytes` do: it says so itself. `None` where nothing
+    /// Where an index begins that ends where `bytes` do: it says so itself. `None` if nothing
     /// there can be one. `end` is the offset at which `bytes` end.
     pub fn offset_before(bytes: &[u8], end: u64) -> Option<u64> {
         let offset = u64::from_le_bytes(*bytes.last_chunk()?);

@@ -7,8 +7,7 @@
 //! first byte, so neither direction has a loop.
 //!
 //! The scheme is the "prefix varint" of WebAssembly's design discussions and of the crate `vu64`,
-//! with the prefix in the low bits, as SQLite and Google's implementations have it in the high
-//! ones.
+//! with the prefix in the low bits. SQLite and Google's implementations have it in the high ones.
 
 /// The longest encoding in bytes.
 pub const MAX_BYTES: usize = 9;

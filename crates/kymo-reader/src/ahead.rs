@@ -177,7 +177,7 @@ impl<'a> Segment<'a> {
         Ok(Next::Nothing)
     }
 
-    /// The records of a block; `None` where none of them is wanted. What is to be said of the block
+    /// The records of a block; `None` if none of them is wanted. What is to be said of the block
     /// is said when the main reading comes to it.
     fn block_of_part(
         &mut self,

@@ -94,7 +94,7 @@ pub(super) struct BlockHead {
 }
 
 impl BlockHead {
-    /// Decodes the head of a block; `None` where it breaks the format.
+    /// Decodes the head of a block; `None` if it breaks the format.
     pub(super) fn parse(payload: &[u8], kind: Kind) -> Option<Self> {
         let mut fields = Fields(payload);
         let (thread, sequence, base) = (fields.varint()?, fields.varint()?, fields.u64()?);

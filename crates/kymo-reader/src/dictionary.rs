@@ -98,7 +98,7 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// The index plus one of the call site with this number, zero where there is none.
+    /// The index plus one of the call site with this number, zero if there is none.
     #[inline]
     fn slot(&self, number: u64) -> u32 {
         match self.direct.get(usize::try_from(number).unwrap_or(usize::MAX)) {
@@ -219,7 +219,7 @@ impl Dictionary {
         self.os_threads.get(&os_id).copied().filter(|_| os_id != 0)
     }
 
-    /// Takes the payload of a thread frame; `None` where it breaks the format.
+    /// Takes the payload of a thread frame; `None` if it breaks the format.
     pub(super) fn add_thread(&mut self, payload: &[u8]) -> Option<()> {
         let mut fields = Fields(payload);
         let (number, os_id, name) = (fields.varint()?, fields.varint()?, fields.string()?);
@@ -239,7 +239,7 @@ impl Dictionary {
         Some(())
     }
 
-    /// Takes the payload of a call site frame; `None` where it breaks the format, or has a type
+    /// Takes the payload of a call site frame; `None` if it breaks the format, or has a type
     /// that is not known. Then its number has no call site, because its records cannot be measured.
     pub(super) fn add_site(
         &mut self,

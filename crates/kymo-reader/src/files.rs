@@ -99,9 +99,9 @@ impl<'a> Files<'a> {
     /// in both files. It may have `app.kymo.recovered`: records of the ring files of its dead process
     /// (`kymo::recover`).
     ///
-    /// The header of such a file says to which log it belongs. So it is found in the log's directory
-    /// after the log was renamed, if its own name ends in `.rescue` or `.recovered`, or in one of
-    /// these and a number. In other directories it is found if it is among `paths`.
+    /// The header of such a file says to which log it belongs. So it is found in the log's
+    /// directory after the log was renamed. Its own name must end in `.rescue` or `.recovered`, or
+    /// in one of these and a number. In other directories it is found if it is among `paths`.
     ///
     /// Each of these files has a reader of its own, after those of the logs. They are looked for once,
     /// and not again while the log is followed.

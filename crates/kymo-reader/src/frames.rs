@@ -188,7 +188,7 @@ impl<'a> Frames<'a> {
     }
 
     /// Looks at the frame at `offset`, which ends at `end` or before; its payload is then at hand.
-    /// `None` where there is none that is valid. [`Frames::jump`] must follow.
+    /// `None` if there is none that is valid. [`Frames::jump`] must follow.
     pub(super) fn frame_at(&mut self, offset: u64, end: u64) -> Result<Option<u8>, Error> {
         /// Most frames are this short, and the next one to be read is elsewhere.
         const PROBE_BYTES: u64 = 4096;
@@ -207,7 +207,7 @@ impl<'a> Frames<'a> {
     }
 
     /// The header of the frame that is said to begin at `offset`, and the first bytes of its payload,
-    /// unchecked; `None` where the bytes end before that. At least `probe` bytes are read with it.
+    /// unchecked; `None` if the bytes end before that. At least `probe` bytes are read with it.
     /// [`Frames::jump`] must follow.
     pub(super) fn head_at(
         &mut self,
@@ -258,7 +258,7 @@ impl<'a> Frames<'a> {
         self.payload_bytes = 0;
     }
 
-    /// The header at the current position; `None` where the bytes end before it does.
+    /// The header at the current position; `None` if the bytes end before it does.
     fn header_here(&mut self) -> Result<Option<FrameHeader>, Error> {
         self.fill(FRAME_HEADER_BYTES)?;
         if self.allowed() < FRAME_HEADER_BYTES {

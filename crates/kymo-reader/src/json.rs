@@ -357,7 +357,7 @@ mod tests {
         }
     }
 
-    /// What eight bytes become; `None` where they are not ASCII.
+    /// What eight bytes become; `None` if they are not ASCII.
     fn escaped_body(bytes: &[u8]) -> Option<Vec<u8>> {
         let text = std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii())?;
         let mut out = String::new();

@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Returns the next record and passes over all other events. Returns `None` if there are no more,
+    /// Returns the next record, and skips all other events. Returns `None` if there are no more,
     /// or, while [following](Options::follow), none yet.
     ///
     /// Drops, gaps and damage are not returned as events, but counted: [`Record::passed_over`] has
@@ -374,16 +374,17 @@ impl<'a> Reader<'a> {
         self.segment.dictionary.threads()
     }
 
-    /// The stretches of the file, from its beginning to its end, and the times in each; to choose
-    /// [`Options::since`] or [`Options::skip_older`] by, so that not more is read than is needed.
+    /// Returns the stretches of the file, from its beginning to its end, with the times in each.
+    /// They help to choose [`Options::since`] or [`Options::skip_older`], so that no more is read
+    /// than needed. Call this before the first event.
     ///
-    /// A file that was closed has an index that tells. Of one that was not, the headers of all frames
-    /// are looked at, which takes a microsecond for each, and the last record of each thread before
-    /// some places; then the stretches get shorter towards the end. Only what has its place in its
-    /// thread's order is known to be in these times: no mark, and no record of a dump. Empty if the
-    /// file is a stream, has a clock of the program's own, or is damaged where it is looked at.
+    /// A file that was closed has an index with the times. For another one, the headers of all
+    /// frames are looked at, which takes a microsecond for each. The last record of each thread
+    /// before some places is read, too. Then the stretches get shorter towards the end.
     ///
-    /// To be asked before the first event.
+    /// The times hold for records in their thread's order: not for marks, nor for records of a
+    /// dump. The result is empty if the file is a stream, has a clock of the program's own, or is
+    /// damaged where it is looked at.
     ///
     /// # Errors
     /// If reading fails.

@@ -31,9 +31,9 @@ const BATCH_BYTES: usize = 256 << 10;
 const PIECE_BYTES: usize = 256 << 10;
 
 impl Files<'_> {
-    /// Turns all events into text with `threads` threads besides the calling one, and passes the
-    /// text to `sink` piece by piece, in the order in which [`Files::next_event`] hands the events
-    /// out. A piece ends where the text of an event does.
+    /// Turns all events into text with `threads` threads besides the calling one. Passes the text
+    /// to `sink` piece by piece, in the order of [`Files::next_event`]. A piece ends where the text
+    /// of an event does.
     ///
     /// `renderer` is called once for each thread. The function that it returns is called for each event,
     /// with the number of its file, the event, and the string to append to. `sink` is called by the

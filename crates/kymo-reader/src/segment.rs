@@ -151,7 +151,7 @@ impl<'a> Segment<'a> {
         Step::Mark(Mark::Damage(damage))
     }
 
-    /// Looks into a frame; `None` where there is nothing to hand out.
+    /// Looks into a frame; `None` if there is nothing to hand out.
     fn frame(&mut self, code: u8, offset: u64) -> Option<Step> {
         self.report.frames += 1;
         let end = self.frames.offset();

@@ -35,7 +35,7 @@ pub(super) trait Input: Send {
     /// jump](Input::can_jump).
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<usize>;
 
-    /// The committed length as it is now; `None` where it cannot be read a second time, or is not
+    /// The committed length as it is now; `None` if it cannot be read a second time, or is not
     /// there.
     fn committed(&mut self) -> io::Result<Option<u64>>;
 

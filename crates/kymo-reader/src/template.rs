@@ -58,7 +58,7 @@ const HELD: usize = 8;
 
 impl Template {
     /// Parses a format string in the syntax of `std::fmt`. `names` are those of the arguments in
-    /// order, empty where one has none.
+    /// order, empty if one has none.
     pub fn parse(format: &str, names: &[impl AsRef<str>]) -> Result<Self, TemplateError> {
         parse::parse(format, &names.iter().map(AsRef::as_ref).collect::<Vec<_>>())
     }

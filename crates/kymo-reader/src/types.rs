@@ -75,8 +75,8 @@ pub enum Type {
 }
 
 impl Type {
-    /// Decodes the dictionary's notation. Returns `None` if `bytes` is not exactly one type, exceeds the
-    /// limits on nesting or number of types, or uses a code that this version does not know.
+    /// Decodes the dictionary's notation. Returns `None` if `bytes` is not exactly one type,
+    /// exceeds the limits on nesting or number of types, or has an unknown code.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         let ty = Self::parse_prefix(&mut rest, MAX_TYPE_DEPTH, &mut { MAX_TYPE_MEMBERS })?;

@@ -93,7 +93,7 @@ impl Segment {
         Self::with_header(Header { side_of: [7; 16], ..header })
     }
 
-    /// A segment of this id that belongs to that of another: 0 where it is a log.
+    /// A segment of this id that belongs to that of another: 0 if it is a log.
     pub fn of(id: u8, side_of: u8) -> Self {
         let header =
             Header { salt: id.into(), segment: [id; 16], ..Header::new(ClockSource::Counter) };

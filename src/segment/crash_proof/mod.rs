@@ -1,11 +1,12 @@
 //! Crash-proof logging: rings in files that outlive the process, and what it takes to decode them
 //! without it.
 //!
-//! While the logger runs, its directory holds the files of each thread's rings (`ring::recorder`) and
-//! one file of call sites ([`sites`]): a record in a ring has only the address of its call site, and
-//! the consumer may not have come to see it. So the first record of a call site in a thread takes
-//! the slow path, which sees to it that the call site is in that file before the record is
-//! published. Which ones are there already, each thread remembers ([`KnownSites`]).
+//! While the logger runs, its directory holds the files of each thread's rings (`ring::recorder`)
+//! and one file of call sites ([`sites`]): a record in a ring has only the address of its call
+//! site, and the consumer may not have come to see it. So the first record of a call site in a
+//! thread takes the slow path. That writes the call site into the file before the record is
+//! published, if it is not there. Which ones are there already, each thread remembers
+//! ([`KnownSites`]).
 //!
 //! The log's header page says where the directory is ([`place`]). All these files are removed when
 //! the logger has ended in order. What a dead process left is put beside its log by [`recover`].
@@ -213,7 +214,7 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// `None` where it is not such a name.
+    /// `None` if it is not such a name.
     pub(crate) fn parse(name: &OsStr, extension: &str) -> Option<Self> {
         let name = name.to_str()?.strip_suffix(extension)?.strip_suffix('.')?;
         let mut parts = name.strip_prefix("kymo-")?.split('-');

@@ -55,7 +55,7 @@ impl Place {
         checksum.copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
     }
 
-    /// What a header page says; `None` where it says nothing, or that is damaged.
+    /// What a header page says; `None` if it says nothing, or that is damaged.
     pub(crate) fn from_page(page: &[u8]) -> Option<Self> {
         let part = page.get(OFFSET..HEADER_BYTES)?;
         let (body, checksum) = part.split_at(part.len() - 4);

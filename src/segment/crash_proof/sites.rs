@@ -47,7 +47,7 @@ pub(crate) fn log_field(segment: [u8; 16]) -> [u8; 20] {
     field
 }
 
-/// The segment id of the log to which the rings belong; `None` where the page does not say it.
+/// The segment id of the log to which the rings belong; `None` if the page does not say it.
 pub(crate) fn log_of(page: &[u8]) -> Option<[u8; 16]> {
     let field: &[u8; 20] = page.get(LOG_OFFSET..)?.first_chunk()?;
     let segment = *field.first_chunk()?;

@@ -58,7 +58,7 @@ impl Dictionary {
         *self = Self { numbers: self.numbers, ..Self::new() };
     }
 
-    /// The index of the entry for `site`; `None` where it is new and has to be added.
+    /// The index of the entry for `site`; `None` if it is new and has to be added.
     ///
     /// An address that means something else than it did (its dynamic library was unloaded, and
     /// another one loaded there) is new.

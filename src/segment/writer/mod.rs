@@ -36,8 +36,8 @@ use crate::segment::drop_counts::DropCounts;
 use crate::segment::{LogOutput, Output};
 use crate::statement::call_site::CallSite;
 
-/// How many records a segment or a thread has, how many its marks count as dropped, and in how many of those written
-/// something was cut off.
+/// How many records a segment or a thread has, how many its marks count as dropped, and how many of
+/// those written were cut.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) written: u64,

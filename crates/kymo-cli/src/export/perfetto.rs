@@ -32,7 +32,7 @@ struct TraceFile {
     process: u32,
     /// How many records of it were dropped so far.
     dropped: u64,
-    /// By [`Thread::index`]; 0 where it is not known yet.
+    /// By [`Thread::index`]; 0 if it is not known yet.
     threads: Vec<u32>,
     /// By [`CallSite::index`].
     sites: Sites<SiteEvent>,

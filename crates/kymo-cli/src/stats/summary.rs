@@ -109,7 +109,7 @@ impl Count {
 }
 
 impl Summary {
-    /// From the first record to the last, in seconds; `None` where that is no time.
+    /// From the first record to the last, in seconds; `None` if that is no time.
     pub fn seconds(&self) -> Option<f64> {
         let span = self.last_ns?.abs_diff(self.first_ns?);
         (span > 0).then_some(span as f64 / 1e9)

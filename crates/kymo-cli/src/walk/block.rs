@@ -21,7 +21,7 @@ pub struct BlockHead {
 }
 
 impl BlockHead {
-    /// Takes the head of a block of this kind; `None` where it breaks the format.
+    /// Takes the head of a block of this kind; `None` if it breaks the format.
     pub fn parse(kind: u8, payload: &[u8]) -> Option<Self> {
         let (thread, thread_bytes) = varint::get(payload)?;
         let (first, first_bytes) = varint::get(&payload[thread_bytes..])?;
