@@ -303,6 +303,8 @@ class Segment:
                     yield self.signal(at, Bytes(payload))
                 elif kind == 14:
                     yield self.clock_set(at, Bytes(payload))
+                elif kind == 16:
+                    yield self.deleted(at, Bytes(payload))
                 elif kind == 12:
                     yield self.dump(at, Bytes(payload))
                 elif kind == 13:
@@ -371,6 +373,11 @@ class Segment:
     def clock_set(self, at, data):
         _ticks, time, by = data.number("Q"), data.number("q"), data.number("q")
         return (f'{{"event":"clock_set","time":"{time_text(time)}","by_ns":{by}'
+                f',"log":{quoted(self.path)},"offset":{at}}}')
+
+    def deleted(self, at, data):
+        time, first, last, files, size = self.time(data.number("Q")), *(data.varint() for _ in range(4))
+        return (f'{{"event":"deleted","time":"{time}","first":{first},"last":{last},"files":{files},"bytes":{size}'
                 f',"log":{quoted(self.path)},"offset":{at}}}')
 
     def dump(self, at, data):

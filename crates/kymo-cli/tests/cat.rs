@@ -9,6 +9,7 @@ use std::thread;
 
 use common::{Turn, cat, finished, kymo, run};
 use kymo::{error, info, trace, warn};
+use kymo_format::rotated::{Continued, Deleted};
 use kymo_format::types::Type;
 use serde_json::Value;
 
@@ -201,6 +202,43 @@ fn clock_jumps_are_shown_in_place() {
     assert!(trace.contains("\"the wall clock was set by 1500000000 ns\""), "{trace}");
     assert!(run(&[&"verify", &log]).fine().contains("whole"));
     // A repaired copy has the marks, too.
+    let copy = turn.path("copy.kymo");
+    assert_eq!(run(&[&"repair", &log, &copy]).code, Some(0));
+    assert_eq!(cat(&copy).fine(), out);
+}
+
+/// What is gone of a log is said in each format, and the totals before the segment in none.
+#[test]
+fn deleted_segments_are_shown_in_place() {
+    let turn = Turn::take();
+    let mut segment = segment::Segment::new(7);
+    segment.clock(0).continued(&Continued { segments: 5, written: 9, ..Continued::default() });
+    segment.thread(0, "feed").site(0, 3, "x", &[]).block(0, &[segment::Rec(0, 1, &[])]);
+    segment.deleted(&Deleted { ticks: 2, first: 3, last: 3, files: 1, bytes: 4_096 });
+    segment.deleted(&Deleted { ticks: 3, first: 4, last: 9, files: 6, bytes: 1 << 33 }).close();
+    let log = turn.file("a.kymo", &segment.bytes);
+    let out = cat(&log).fine();
+    let time = "1970-01-01T00:00:00.00000000";
+    let why = "of the log were deleted, because of its limits";
+    let expected = [
+        format!("{time}1Z INFO  [feed] target: x"),
+        format!(
+            "{time}2Z -- segment 3 of the log was deleted, because of its limits: 1 file, 4096 bytes"
+        ),
+        format!("{time}3Z -- segments 4 to 9 {why}: 6 files, 8589934592 bytes"),
+    ];
+    assert_eq!(out.lines().collect::<Vec<_>>(), expected);
+    let shown = |format: &str| run(&[&"cat", &"--format", &format, &log]).fine();
+    let json = shown("json");
+    let deleted: Value = serde_json::from_str(json.lines().nth(2).unwrap()).unwrap();
+    assert_eq!((&deleted["event"], &deleted["first"]), (&"deleted".into(), &4.into()));
+    assert_eq!((&deleted["last"], &deleted["files"]), (&9.into(), &6.into()));
+    for format in ["logfmt", "csv"] {
+        assert!(shown(format).contains("deleted"), "{format}");
+    }
+    let trace = run(&[&"export", &"--to", &"perfetto", &"-", &log]).fine();
+    assert!(trace.contains("segments 4 to 9 were deleted"), "{trace}");
+    assert!(run(&[&"verify", &log]).fine().contains("whole"));
     let copy = turn.path("copy.kymo");
     assert_eq!(run(&[&"repair", &log, &copy]).code, Some(0));
     assert_eq!(cat(&copy).fine(), out);

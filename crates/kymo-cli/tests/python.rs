@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use common::Turn;
 use kymo_format::header::COMMITTED_OFFSET;
+use kymo_format::rotated::{Continued, Deleted};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -78,6 +79,8 @@ fn marks_decode_alike() {
     file.signal(1000, 11, 90)
         .signal(9, 99, 91)
         .clock_set(91, 7, -8)
+        .continued(&Continued { segments: 2, written: 1 << 40, dropped: 1, cut: 2, own: 3 })
+        .deleted(&Deleted { ticks: 92, first: 3, last: 500, files: 400, bytes: 1 << 33 })
         .thread(7, "again")
         .watermark(92);
     for reason in 1..=8 {

@@ -41,6 +41,10 @@ pub enum Kind {
     DumpEnd = 13,
     /// The wall clock has jumped.
     ClockSet = 14,
+    /// The totals of the segments that the logger finished before this one.
+    Continued = 15,
+    /// Older segments of the log were deleted.
+    Deleted = 16,
 }
 
 impl Kind {
@@ -61,6 +65,8 @@ impl Kind {
             12 => Self::Dump,
             13 => Self::DumpEnd,
             14 => Self::ClockSet,
+            15 => Self::Continued,
+            16 => Self::Deleted,
             _ => return None,
         })
     }

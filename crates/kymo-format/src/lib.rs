@@ -11,6 +11,7 @@ pub mod header;
 pub mod index;
 pub mod level;
 pub mod payload;
+pub mod rotated;
 pub mod types;
 pub mod varint;
 

@@ -25,6 +25,10 @@ pub enum Event<'r> {
     Signal(Signal<'r>),
     /// The wall clock has jumped.
     ClockSet(ClockSet),
+    /// The logger has finished other segments before this one.
+    Continued(Continued),
+    /// Older segments of the log were deleted.
+    Deleted(Deleted),
     /// The flight recorder was dumped: the records of one thread follow.
     Dump(Dump<'r>),
     /// The last record of that thread in that dump was before this.
@@ -114,6 +118,44 @@ pub struct ClockSet {
     pub time_ns: i64,
     /// The length of the jump in nanoseconds; negative if the clock was set back.
     pub by_ns: i64,
+    /// The byte offset of the mark in the file.
+    pub offset: u64,
+}
+
+/// The totals of the segments of a rotated log that the logger finished before this one.
+///
+/// With the totals of this segment they are those since the start of the logger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Continued {
+    /// The number of these segments.
+    pub segments: u64,
+    /// Records written to them, the logger's own included.
+    pub written: u64,
+    /// Records dropped.
+    pub dropped: u64,
+    /// Records in which something was cut to fit.
+    pub cut: u64,
+    /// How many of the records written are the logger's own: its warnings.
+    pub own: u64,
+    /// The byte offset of the mark in the file.
+    pub offset: u64,
+}
+
+/// Older segments of the log were deleted, because it had reached its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deleted {
+    /// When they were, in nanoseconds since the epoch.
+    pub time_ns: i64,
+    /// The number of the first of them in the log.
+    pub first: u64,
+    /// The number of the last of them.
+    pub last: u64,
+    /// How many files were deleted. If some were missing before, that is less than the numbers say.
+    pub files: u64,
+    /// How many bytes these took on the disk.
+    pub bytes: u64,
     /// The byte offset of the mark in the file.
     pub offset: u64,
 }

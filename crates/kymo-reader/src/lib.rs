@@ -146,8 +146,8 @@ pub use column::{ArgumentError, Column};
 pub use dictionary::{CallSite, Thread};
 pub use error::Error;
 pub use event::{
-    ClockSet, Damage, DamageKind, DropCount, Drops, Dump, DumpEnd, DumpReason, Event, Gap, Signal,
-    ThreadEnd, Totals,
+    ClockSet, Continued, Damage, DamageKind, Deleted, DropCount, Drops, Dump, DumpEnd, DumpReason,
+    Event, Gap, Signal, ThreadEnd, Totals,
 };
 pub use files::{FileError, Files};
 pub use json::write_escaped;

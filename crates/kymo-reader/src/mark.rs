@@ -2,8 +2,8 @@
 
 use super::dictionary::Thread;
 use super::event::{
-    self, ClockSet, Damage, DropCount, Drops, DumpEnd, DumpReason, Event, Gap, Signal, ThreadEnd,
-    Totals,
+    self, ClockSet, Continued, Damage, Deleted, DropCount, Drops, DumpEnd, DumpReason, Event, Gap,
+    Signal, ThreadEnd, Totals,
 };
 use kymo_format::dump::Dump;
 use kymo_format::frame;
@@ -46,6 +46,11 @@ pub(super) enum Mark {
         set: frame::ClockSet,
         offset: u64,
     },
+    Continued(Continued),
+    Deleted {
+        ticks: u64,
+        deleted: Deleted,
+    },
     Dump {
         thread: u32,
         dump: Dump,
@@ -79,7 +84,11 @@ impl Mark {
             | Self::Dump { thread, .. }
             | Self::DumpEnd { thread, .. } => Some(*thread),
             Self::Gap { thread, .. } | Self::Signal { thread, .. } => *thread,
-            Self::Damage(_) | Self::ClockSet { .. } | Self::End(_) => None,
+            Self::Damage(_)
+            | Self::ClockSet { .. }
+            | Self::Continued(_)
+            | Self::Deleted { .. }
+            | Self::End(_) => None,
         }
     }
 
@@ -91,14 +100,20 @@ impl Mark {
             | Self::Dump { thread, .. }
             | Self::DumpEnd { thread, .. } => Some(thread),
             Self::Gap { thread, .. } | Self::Signal { thread, .. } => thread.as_mut(),
-            Self::Damage(_) | Self::ClockSet { .. } | Self::End(_) => None,
+            Self::Damage(_)
+            | Self::ClockSet { .. }
+            | Self::Continued(_)
+            | Self::Deleted { .. }
+            | Self::End(_) => None,
         }
     }
 
     /// When it happened, in ticks, if known.
     pub(super) fn ticks(&self) -> Option<u64> {
         match self {
-            Self::Drops { ticks, .. } | Self::Signal { ticks, .. } => Some(*ticks),
+            Self::Drops { ticks, .. }
+            | Self::Signal { ticks, .. }
+            | Self::Deleted { ticks, .. } => Some(*ticks),
             Self::ClockSet { set, .. } => Some(set.ticks),
             Self::Dump { dump, .. } => Some(dump.oldest),
             _ => None,
@@ -111,6 +126,7 @@ impl Mark {
             Self::Drops { first_ns, .. } => Some(*first_ns),
             Self::Signal { time_ns, .. } => Some(*time_ns),
             Self::ClockSet { set, .. } => Some(set.time_ns),
+            Self::Deleted { deleted, .. } => Some(deleted.time_ns),
             Self::Dump { dump, .. } => Some(dump.oldest_ns),
             Self::End(totals) => Some(totals.time_ns),
             _ => None,
@@ -161,6 +177,8 @@ impl Mark {
                 by_ns: set.by_ns,
                 offset: *offset,
             }),
+            Self::Continued(continued) => Event::Continued(*continued),
+            Self::Deleted { deleted, .. } => Event::Deleted(*deleted),
             Self::Dump { thread, dump, offset } => Event::Dump(event::Dump {
                 thread: &threads[*thread as usize],
                 reason: DumpReason::from_codes(dump.reason, dump.detail),

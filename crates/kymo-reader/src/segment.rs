@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use super::block::{Block, BlockHead};
 use super::dictionary::{CallSite, Dictionary, drop_counts};
 use super::error::Error;
-use super::event::{Damage, DamageKind, Totals};
+use super::event::{Continued, Damage, DamageKind, Deleted, Totals};
 use super::fields::Fields;
 use super::frames::{Frames, Scanned};
 use super::mark::Mark;
@@ -17,7 +17,7 @@ use super::timeline::Timeline;
 use kymo_format::dump::Dump;
 use kymo_format::frame::{Clock, ClockSet, Kind};
 use kymo_format::header::{ClockSource, Header};
-use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES};
+use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES, rotated};
 
 /// Decides which call sites' records are read.
 pub(super) type Filter<'a> = Box<dyn FnMut(&CallSite) -> bool + Send + 'a>;
@@ -181,6 +181,8 @@ impl<'a> Segment<'a> {
             Kind::Index => Some(()),
             Kind::Signal => self.signal(offset),
             Kind::ClockSet => self.clock_set(offset),
+            Kind::Continued => self.continued(offset),
+            Kind::Deleted => self.deleted(offset),
             Kind::Dump => self.dump(offset),
             Kind::DumpEnd => self.dump_end(dump, offset),
             Kind::End => self.totals(offset),
@@ -313,6 +315,25 @@ impl<'a> Segment<'a> {
         let set = ClockSet::from_payload(self.frames.payload())?;
         if self.window.contains(set.time_ns) {
             self.queue.push_back(Step::Mark(Mark::ClockSet { set, offset }));
+        }
+        Some(())
+    }
+
+    fn continued(&mut self, offset: u64) -> Option<()> {
+        let it = rotated::Continued::from_payload(self.frames.payload())?;
+        let rotated::Continued { segments, written, dropped, cut, own } = it;
+        let continued = Continued { segments, written, dropped, cut, own, offset };
+        self.queue.push_back(Step::Mark(Mark::Continued(continued)));
+        Some(())
+    }
+
+    fn deleted(&mut self, offset: u64) -> Option<()> {
+        let it = rotated::Deleted::from_payload(self.frames.payload())?;
+        let rotated::Deleted { ticks, first, last, files, bytes } = it;
+        let time_ns = self.timeline_at(ticks).0.time_of(ticks);
+        if self.window.contains(time_ns) {
+            let deleted = Deleted { time_ns, first, last, files, bytes, offset };
+            self.queue.push_back(Step::Mark(Mark::Deleted { ticks, deleted }));
         }
         Some(())
     }

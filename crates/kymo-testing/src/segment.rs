@@ -7,6 +7,7 @@ use kymo_format::dump::{self, Dump};
 use kymo_format::frame::{self, Clock, ClockSet, Kind};
 use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET};
 use kymo_format::index::{Index, Step};
+use kymo_format::rotated::{Continued, Deleted};
 use kymo_format::types::Type;
 use kymo_format::varint;
 use kymo_reader::{Event, Options, Reader, Report};
@@ -188,6 +189,20 @@ impl Segment {
         let mut out = Vec::new();
         ClockSet { ticks, time_ns, by_ns }.put(&mut out);
         self.frame(Kind::ClockSet as u8, &out).note_ticks([ticks].into_iter())
+    }
+
+    /// The logger has finished other segments before this one.
+    pub fn continued(&mut self, continued: &Continued) -> &mut Self {
+        let mut out = Vec::new();
+        continued.put(&mut out);
+        self.frame(Kind::Continued as u8, &out)
+    }
+
+    /// Older segments were deleted.
+    pub fn deleted(&mut self, deleted: &Deleted) -> &mut Self {
+        let mut out = Vec::new();
+        deleted.put(&mut out);
+        self.frame(Kind::Deleted as u8, &out).note_ticks([deleted.ticks].into_iter())
     }
 
     pub fn block(&mut self, thread: u64, records: &[Rec<'_>]) -> &mut Self {
@@ -497,6 +512,12 @@ pub fn note(outcome: &mut Outcome, event: Event<'_>) {
             format!("{signal} in {:?}", signal.thread.map(|thread| thread.name()))
         }
         Event::ClockSet(set) => format!("clock set by {} at {}", set.by_ns, set.time_ns),
+        Event::Continued(it) => {
+            format!("{} records in {} segments before", it.written, it.segments)
+        }
+        Event::Deleted(it) => {
+            format!("{} to {} deleted at {}", it.first, it.last, it.time_ns)
+        }
         Event::Dump(dump) => {
             format!("dump of {} of {}: {}", dump.records, dump.thread.name(), dump.reason)
         }

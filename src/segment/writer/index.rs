@@ -142,7 +142,7 @@ impl Index {
                 ticks.add(word(at + 8));
             }
             Some(Kind::Signal) => ticks.add(word(behind_first() + 1)),
-            Some(Kind::ClockSet) => ticks.add(word(0)),
+            Some(Kind::ClockSet | Kind::Deleted) => ticks.add(word(0)),
             Some(Kind::Dump) => {
                 if let Some(dump) = Dump::from_payload(payload) {
                     ticks.add(dump.oldest);

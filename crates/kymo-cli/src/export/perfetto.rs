@@ -94,6 +94,7 @@ impl Perfetto {
                 Event::Drops(drops) => drops.first_ns,
                 Event::Signal(signal) => signal.time_ns,
                 Event::ClockSet(set) => set.time_ns,
+                Event::Deleted(deleted) => deleted.time_ns,
                 Event::Dump(dump) => dump.first_ns,
                 _ => self.last_ns,
             };
@@ -118,6 +119,11 @@ impl Perfetto {
                 self.last_ns = set.time_ns;
                 let text = format!("the wall clock was set by {} ns", set.by_ns);
                 self.mark(file, None, "clock", &text, (log, set.offset), out);
+            }
+            Event::Deleted(deleted) => {
+                self.last_ns = deleted.time_ns;
+                let text = format!("segments {} to {} were deleted", deleted.first, deleted.last);
+                self.mark(file, None, "deleted", &text, (log, deleted.offset), out);
             }
             Event::Dump(dump) => {
                 self.last_ns = dump.first_ns;

@@ -8,8 +8,8 @@ use std::fmt::Write;
 use jiff::tz::TimeZone;
 use kymo_reader::json::{write_fields, write_string};
 use kymo_reader::{
-    CallSite, ClockSet, Damage, DamageKind, DropReason, Drops, Dump, DumpEnd, DumpReason, Event,
-    Gap, Record, Signal, Thread,
+    CallSite, ClockSet, Damage, DamageKind, Deleted, DropReason, Drops, Dump, DumpEnd, DumpReason,
+    Event, Gap, Record, Signal, Thread,
 };
 
 use super::elapsed::{Blank, Form, Since};
@@ -130,6 +130,17 @@ impl Json {
         write_place(log, set.offset, out);
     }
 
+    fn deleted(&mut self, log: &str, it: &Deleted, out: &mut String, blanks: &mut Vec<Blank>) {
+        out.push_str("{\"event\":\"deleted\",\"time\":\"");
+        self.times.write(it.time_ns, out);
+        out.push('"');
+        self.elapsed(out, blanks);
+        let Deleted { first, last, files, bytes, .. } = it;
+        let _ =
+            write!(out, ",\"first\":{first},\"last\":{last},\"files\":{files},\"bytes\":{bytes}");
+        write_place(log, it.offset, out);
+    }
+
     fn signal(
         &mut self,
         log: &str,
@@ -173,6 +184,7 @@ impl Format for Json {
             Event::Damage(damage) => write_damage(log, damage, out),
             Event::Signal(signal) => self.signal(log, signal, out, blanks),
             Event::ClockSet(set) => self.clock_set(log, set, out, blanks),
+            Event::Deleted(deleted) => self.deleted(log, deleted, out, blanks),
             Event::Dump(dump) => self.dump(log, dump, out, blanks),
             Event::DumpEnd(end) => write_dump_end(log, end, out),
             // Totals are not shown.

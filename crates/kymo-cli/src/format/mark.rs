@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use kymo_reader::Level;
-use kymo_reader::{ClockSet, Drops, Dump, DumpEnd, Event, Gap, Signal, Thread};
+use kymo_reader::{ClockSet, Deleted, Drops, Dump, DumpEnd, Event, Gap, Signal, Thread};
 
 use kymo_query::time::Times;
 
@@ -21,7 +21,7 @@ pub struct Mark<'e> {
 }
 
 impl<'e> Mark<'e> {
-    /// Returns `None` for a record, and for totals, which are not shown.
+    /// Returns `None` for a record, and for totals, which are not shown: of a segment, or of those before it.
     pub fn new(event: &'e Event<'e>) -> Option<Self> {
         let mark =
             |name, offset| Self { event, name, time_ns: None, thread: None, records: None, offset };
@@ -43,6 +43,9 @@ impl<'e> Mark<'e> {
             },
             Event::ClockSet(set) => {
                 Self { time_ns: Some(set.time_ns), ..mark("clock_set", set.offset) }
+            }
+            Event::Deleted(deleted) => {
+                Self { time_ns: Some(deleted.time_ns), ..mark("deleted", deleted.offset) }
             }
             Event::Dump(dump) => Self {
                 time_ns: Some(dump.first_ns),
@@ -67,6 +70,7 @@ impl<'e> Mark<'e> {
             Event::Damage(damage) => write!(out, "{log}: {damage}").unwrap_or_default(),
             Event::Signal(signal) => write_signal(signal, out),
             Event::ClockSet(set) => write_clock_set(set, out),
+            Event::Deleted(deleted) => write_deleted(deleted, out),
             Event::Dump(dump) => write_dump(dump, times, out),
             Event::DumpEnd(end) => write_dump_end(end, out),
             _ => {}
@@ -131,6 +135,16 @@ fn write_clock_set(set: &ClockSet, out: &mut String) {
     let by_ns = set.by_ns.unsigned_abs();
     let (s, ns) = (by_ns / 1_000_000_000, by_ns % 1_000_000_000);
     let _ = write!(out, "the wall clock was set {to} by {s}.{ns:09} s, {then}");
+}
+
+fn write_deleted(deleted: &Deleted, out: &mut String) {
+    let Deleted { first, last, files, bytes, .. } = deleted;
+    let _ = match first == last {
+        true => write!(out, "segment {first} of the log was deleted"),
+        false => write!(out, "segments {first} to {last} of the log were deleted"),
+    };
+    let noun = if *files == 1 { "file" } else { "files" };
+    let _ = write!(out, ", because of its limits: {files} {noun}, {bytes} bytes");
 }
 
 fn write_dump(dump: &Dump<'_>, times: &mut Times, out: &mut String) {

@@ -215,7 +215,14 @@ impl<W: Write + Seek> Copy<W> {
 impl<W: Write + Seek> Visit for Copy<W> {
     fn frame(&mut self, frame: Frame<'_>) -> io::Result<()> {
         match Kind::from_code(frame.kind) {
-            Some(Kind::CallSite | Kind::Signal | Kind::DumpEnd | Kind::ClockSet) => {}
+            Some(
+                Kind::CallSite
+                | Kind::Signal
+                | Kind::DumpEnd
+                | Kind::ClockSet
+                | Kind::Continued
+                | Kind::Deleted,
+            ) => {}
             Some(Kind::Dump) => {
                 let Some(dump) = Dump::from_payload(frame.payload) else { return Ok(()) };
                 self.prepare(dump.thread, dump.oldest)?;

@@ -134,6 +134,7 @@ impl FileTimes {
             Event::Drops(drops) => (Some(drops.thread), Some(drops.first_ns)),
             Event::Signal(signal) => (signal.thread, Some(signal.time_ns)),
             Event::ClockSet(set) => (None, Some(set.time_ns)),
+            Event::Deleted(deleted) => (None, Some(deleted.time_ns)),
             Event::Gap(gap) => (gap.thread, None),
             // The records of a dump are older than those that the thread had logged before.
             Event::Dump(dump) => (None, Some(dump.first_ns)),
