@@ -9,7 +9,7 @@
 //!
 //! - `new` is not `const`. Shared state lives in a struct that a function makes, never in a static.
 //!   (A static that merely leads to such a struct stays outside the models.)
-//! - An [`UnsafeCell`] is accessed in `with` and `with_mut`. Of memory that is not atomic, loom
+//! - An `UnsafeCell` is accessed in `with` and `with_mut`. Of memory that is not atomic, loom
 //!   sees only cells: what a raw pointer into a buffer does escapes it.
 //! - A loop that waits has to call [`hint::spin_loop`] or [`thread::yield_now`], or the model does
 //!   not end.

@@ -112,7 +112,7 @@ pub struct Debugged<T>(T);
 
 /// Lets the log statement format `value` with its `Display`, in the calling thread.
 ///
-/// For types that are not an [`Argument`](crate::Argument) themselves. The placeholder's flags,
+/// For types that are not an [`Argument`] themselves. The placeholder's flags,
 /// width and precision are handed to the value's own `Display`, so the text is what
 /// [`format!`](std::format) prints. `{:?}` prints what `{}` prints.
 ///

@@ -1,15 +1,15 @@
-//! Dumps of the flight recorder: what an overwriting ring of each thread holds, which the consumer
-//! does not touch until somebody asks, is written into the file.
+//! Dumps of the flight recorder: the content of an overwriting ring of each thread is written into
+//! the file. The consumer does not touch these rings until a dump is asked for.
 //!
 //! In: who asks. Out: parts, by the segment's writer, which knows what a part looks like
 //! (`segment::writer::dump`).
 //!
 //! A dump is made of parts, one for each thread that has something in its recorder. All recorders
-//! are copied first, so that each part shows the same moment; then the parts are written one by one,
-//! with a sweep of the other rings in between, so that these do not fill up.
+//! are copied first, so that each part shows one moment. Then the parts are written one by one. The
+//! other rings are swept in between, so that they do not fill up.
 //!
-//! What could not be written stays in the copy, for the next dump. Nothing of it counts as dropped:
-//! nobody was promised that it would be in the file.
+//! Records that could not be written stay in the copy, for the next dump. They do not count as
+//! dropped: such records need not be in the file.
 
 use crate::clock::nanoseconds;
 use crate::consumer::Consumer;
@@ -21,11 +21,11 @@ use crate::ring::consumer::records;
 use crate::ring::record::{Record, ticks_of};
 use crate::segment::LogOutput;
 
-/// How many threads that have ended keep their recorders, with what no dump has written. Of more,
+/// How many ended threads keep their recorders, with what no dump has written. If there are more,
 /// those that ended first are forgotten.
 const MAX_ENDED: usize = 16;
 
-/// When this much of a part is staged, it goes to the output, in bytes. A block is not much longer.
+/// When so many bytes of a part are staged, they go to the output. A block is not much longer.
 const CHUNK_BYTES: usize = 256 << 10;
 
 /// Why there is a dump.
@@ -36,12 +36,12 @@ pub(crate) enum Reason {
     Signal(u8),
 }
 
-/// What is to be known for dumps.
+/// The state of dumps.
 #[derive(Default)]
 pub(crate) struct Dumps {
-    /// A record that has a dump made was written, and there was none since.
+    /// The level of a record that asked for a dump, if there was no dump since.
     wanted: Option<Level>,
-    /// When there may be the next one because of a record, on the monotonic clock.
+    /// The earliest time of the next dump because of a record, on the monotonic clock.
     not_before_ns: u64,
     /// How many threads ended that keep their recorders.
     retired: u64,
@@ -55,7 +55,7 @@ impl Dumps {
 }
 
 impl<O: LogOutput> Consumer<O> {
-    /// Makes a dump, if somebody has asked for one (`asked`), or a record has and its time has come.
+    /// Makes a dump if a call asked for one (`asked`), or if a record did and the interval is over.
     pub(crate) fn dump_if_wanted(&mut self, asked: bool, now_ns: impl FnOnce() -> u64) {
         if asked {
             let records = self.dump(Reason::Call);
@@ -145,7 +145,7 @@ impl<O: LogOutput> Consumer<O> {
             if !more {
                 self.writer.end_dump(&part);
             }
-            // Without the lag: nobody waits for these.
+            // Not counted as lag: no thread waits for these.
             if !self.write(index..index + 1) {
                 self.want_again(reason);
                 self.lanes[index].forgo();

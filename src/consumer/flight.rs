@@ -1,4 +1,4 @@
-//! A thread's flight recorder from the consumer's side.
+//! A thread's flight recorder, as the consumer sees it.
 
 use crate::ring::storage::overwriting::OverwritingConsumer;
 
@@ -7,7 +7,8 @@ pub(crate) struct Flight {
     pub(crate) follower: OverwritingConsumer,
     /// How many records were overwritten since a mark last said so.
     pub(crate) overwritten: u64,
-    /// How many threads had ended with something in their recorders when this one did, with it.
+    /// If the thread has ended: its number among the threads that ended with something in their
+    /// recorders.
     pub(crate) retired: Option<u64>,
 }
 
@@ -26,7 +27,7 @@ impl Flight {
         self.follower.copied()
     }
 
-    /// How many words that are.
+    /// How many words were copied and not written.
     pub(crate) fn left(&self) -> usize {
         self.follower.left()
     }

@@ -2,8 +2,7 @@
 //!
 //! In: the consumer's ends of the thread's rings. Out: batches for the segment's writer, and the
 //! thread's account: written, dropped, marked. What one segment has of the thread is a
-//! [`ThreadInSegment`](crate::segment::writer::ThreadInSegment), which the lane keeps for the
-//! writer.
+//! [`ThreadInSegment`], which the lane keeps for the writer.
 
 use crate::consumer::batch::{Batch, Leftover, LossMark};
 use crate::consumer::flight::Flight;

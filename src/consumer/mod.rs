@@ -1,8 +1,8 @@
 //! The consuming end: one thread that sweeps all rings into the segment.
 //!
 //! A sweep takes a bounded batch from each ring, in turn, compacts the records into blocks, appends
-//! them to the output and commits it; only then the rings get their room back. So an empty ring
-//! means that all that was in it is in the file, which is what `flush` waits for.
+//! them to the output and commits it. Only then does it release the words of the rings. So an empty
+//! ring means that all that was in it is in the file. `flush` waits for that.
 //!
 //! In: rings, requests, the clocks. Out: calls of the segment's writer, the accounts of the threads, a [`Report`]. It
 //! knows nothing of frames, nor of how a thread logs.
@@ -47,27 +47,28 @@ use crate::shared::orphans::Orphan;
 use crate::shared::registry::NewRing;
 use crate::sync::{Arc, thread};
 
-/// What became of everything that was logged.
+/// What became of all records of a logger, from its start to its end.
+/// [`Logger::shutdown`](crate::Logger::shutdown) returns it.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
     /// How many records are in the file.
     pub written: u64,
-    /// How many were dropped, for whatever reason.
+    /// How many records were dropped, for all reasons.
     pub dropped: u64,
-    /// How many were left in the rings when the time for shutting down was over. The file has marks
-    /// for them, as for dropped ones; in `dropped` they are not included.
+    /// How many records were left in the rings when the time for shutting down was over. The file
+    /// has marks for them, as for dropped ones. `dropped` does not include them.
     pub unwritten: u64,
-    /// How many critical records their threads have written into the file beside the log, because
-    /// the consumer did not do it in time. Most of them are among the written ones, too: see
+    /// How many critical records their threads wrote into the side file, because the consumer did
+    /// not write them in time. Most of them are among the written ones, too: see
     /// [`Builder::write_through`](crate::Builder::write_through).
     pub rescued: u64,
-    /// How many warnings of kymo's own are in the file, besides those written.
+    /// How many warnings of kymo itself are in the file. `written` does not include them.
     pub warnings: u64,
-    /// How many of those written are records of the flight recorder: see
+    /// How many of the written records are from flight recorders: see
     /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
     pub dumped: u64,
-    /// In how many of those written something was cut off to fit.
+    /// How many of the written records were cut to fit.
     pub cut: u64,
     /// The length of the file in bytes.
     pub file_bytes: u64,
@@ -78,11 +79,11 @@ pub struct Report {
 /// How often the clocks are compared once the rate is known, in nanoseconds.
 const CLOCK_INTERVAL_NS: u64 = 1_000_000_000;
 
-/// How long after the start they are compared for the first time; each time after that, ten times
-/// as long.
+/// When the clocks are first compared, in nanoseconds after the start. Each later interval is ten
+/// times as long.
 const FIRST_CLOCK_INTERVAL_NS: u64 = 1_000_000;
 
-/// When this much is staged, it goes to the output before the sweep goes on, in bytes.
+/// When so many bytes are staged, they go to the output before the sweep goes on.
 const STAGING_BYTES: usize = 1 << 20;
 
 /// The consumer.
@@ -96,7 +97,7 @@ pub(crate) struct Consumer<O> {
     lanes: Vec<Lane>,
     /// The watermark that the last sweep reached, written or not.
     complete: u64,
-    /// Whether that sweep left records in a ring that it could have taken, but for their number.
+    /// Whether that sweep left records in a ring because there were too many for a batch.
     left: bool,
     /// The account of the threads that have ended.
     ended: EndedThreads,
@@ -106,13 +107,13 @@ pub(crate) struct Consumer<O> {
     error: Option<io::Error>,
     /// Whether the last attempt to write has failed.
     failing: bool,
-    /// Why, and how many records that had cost before, until somebody was told.
+    /// The error, and how many records such failures had cost before it, until a notice was given.
     untold: Option<(io::Error, u64)>,
     watch: Option<Watch>,
     served: u64,
-    /// How long the output was when all that it has of records had been given back to the rings.
+    /// The length of the output when the words of all its records had been released.
     released_bytes: u64,
-    /// What the clock is taken to show, where it must not be asked.
+    /// The ticks that replace the clock's, if that must not be asked.
     frozen: Option<u64>,
 }
 
@@ -148,8 +149,8 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    /// Sweeps until it is told to stop, then drains what is left and closes the segment. After each
-    /// sweep it calls `wait` with what that found; it may sleep with `park`.
+    /// Sweeps until it is told to stop, then drains the rings and closes the segment. After each
+    /// sweep it calls `wait` with what the sweep found. `wait` may sleep with `park`.
     pub(crate) fn run(&mut self, mut wait: impl FnMut(Swept)) -> (Report, Vec<Orphan>) {
         if !mutant::broken(Mutant::AttachLate) {
             self.shared.control.attach(thread::current());
@@ -179,13 +180,14 @@ impl<O: LogOutput> Consumer<O> {
         self.close()
     }
 
-    /// One sweep, with what was asked for before it. Whether it took records, and whether to stop.
+    /// Makes one sweep, with what was asked for before it. Returns whether it took records, and
+    /// whether to stop.
     pub(crate) fn serve(&mut self) -> (bool, bool) {
         let (mut request, stop) = self.shared.control.begin_sweep();
         let has_signal = self.shared.emergency.mailbox.pending().is_some();
         if request != self.served || stop || has_signal {
-            // Whoever waits for it is not to be told of a file that is not there. And an output that
-            // has just failed is tried at once, and not after a while.
+            // The thread that asked must not get an answer about a file that is gone. And an output
+            // that has just failed is tried at once, and not after a while.
             self.check_output();
         }
         // After the request, which is acknowledged below.
@@ -208,8 +210,8 @@ impl<O: LogOutput> Consumer<O> {
         (took, stop)
     }
 
-    /// Takes a batch from each ring, and commits it. Whether there was anything, or is for the next
-    /// sweep.
+    /// Takes a batch from each ring, and commits it. Returns whether there was anything, or is for
+    /// the next sweep.
     pub(crate) fn sweep(&mut self) -> bool {
         let mut complete = self.shared.clock.begin_sweep();
         self.replace_removed();
@@ -261,8 +263,8 @@ impl<O: LogOutput> Consumer<O> {
         left
     }
 
-    /// Writes what was taken from some lanes, and gives their rings the room back; if it cannot be written, counts it
-    /// as dropped.
+    /// Writes what was taken from these lanes, and releases the words of their rings. If it cannot
+    /// be written, counts it as dropped.
     fn commit(&mut self, lanes: Range<usize>) {
         if mutant::broken(Mutant::RoomBeforeOutput) {
             self.count_written(lanes.clone());
@@ -279,7 +281,8 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    /// What was taken from some lanes is committed: counts it, and gives their rings the room back.
+    /// Counts what was taken from these lanes, which is committed, and releases the words of their
+    /// rings.
     fn count_written(&mut self, lanes: Range<usize>) {
         self.lanes[lanes].iter_mut().for_each(|lane| lane.commit(&mut self.writer));
     }
@@ -321,7 +324,7 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    /// The oldest record that has just been written was logged at `ticks`.
+    /// Notes the lag: the oldest record that has just been written was logged at `ticks`.
     fn note_lag(&self, ticks: u64) {
         let age = self.now().wrapping_sub(ticks) as i64;
         let lag_ns = (i128::from(age.max(0)) * i128::from(self.discipline.line().rate)) >> 32;
@@ -350,14 +353,15 @@ impl<O: LogOutput> Consumer<O> {
         if let Some(crash_proof) = self.shared.crash_proof() {
             crash_proof.set_clock(&line);
         }
-        // So that who follows the file does not wait for the next record to learn that the last ones are complete.
+        // So that a reader that follows the file need not wait for the next record to learn that
+        // the last ones are complete.
         self.writer.raise_watermark(self.complete);
         self.clock_interval_ns = (self.clock_interval_ns * 10).min(CLOCK_INTERVAL_NS);
         self.next_clock_ns = now_ns + self.clock_interval_ns;
     }
 
-    /// Ends the threads that are still there, and the segment. Returns also their rings, into which
-    /// they may just be publishing a last record that nobody will write.
+    /// Ends the threads that are still there, and the segment. Also returns their rings: a thread
+    /// may just be publishing a last record, which will not be written.
     pub(crate) fn close(&mut self) -> (Report, Vec<Orphan>) {
         // While there can still be a ring for kymo's own warnings.
         self.look_now(u64::MAX);
@@ -418,7 +422,7 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    /// Ends the threads that are left; says whether that worked.
+    /// Ends the threads that are left. Returns whether that worked.
     fn append_thread_ends(&mut self) -> bool {
         self.stage_drop_marks();
         for lane in &mut self.lanes {
@@ -433,13 +437,13 @@ impl<O: LogOutput> Consumer<O> {
         done
     }
 
-    /// Ends the segment; says whether that worked.
+    /// Ends the segment. Returns whether that worked.
     fn append_end(&mut self) -> bool {
         self.writer.end(self.now());
         self.write(0..0)
     }
 
-    /// Ends without another sweep, because one panicked: nothing is written any more, and nobody
+    /// Ends without another sweep, because one panicked. Nothing is written any more, and no thread
     /// waits for it.
     pub(crate) fn abandon(&mut self) -> (Report, Vec<Orphan>) {
         self.close_rings();
@@ -454,7 +458,7 @@ impl<O: LogOutput> Consumer<O> {
         self.report(0)
     }
 
-    /// Takes over the last rings, and tells the threads that nobody reads them any more.
+    /// Takes over the last rings, and tells the threads that these are not read any more.
     fn close_rings(&mut self) {
         for ring in self.shared.registry.close() {
             self.add_lane(ring);
@@ -472,7 +476,7 @@ impl<O: LogOutput> Consumer<O> {
         totals
     }
 
-    /// Those of kymo's own records, which the totals include.
+    /// The totals of kymo's own records, which the segment's totals include.
     fn own_totals(&self) -> Totals {
         let mut own = Totals::default();
         let lanes = self.lanes.iter().filter(|lane| lane.state.is_own);
@@ -482,7 +486,7 @@ impl<O: LogOutput> Consumer<O> {
 
     fn report(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
         if let Err(error) = self.writer.output_mut().close() {
-            // It may be that all that was written is gone.
+            // All that was written may be gone.
             self.note_failure(error);
         }
         let (mut totals, mut own) = (self.totals(), self.own_totals());

@@ -1,4 +1,4 @@
-//! Answering a request to reopen the log: see [`segments`](super::segments) for how it goes on.
+//! Answers a request to reopen the log. [`segments`](super::segments) says how it goes on.
 
 use std::io;
 
@@ -15,7 +15,7 @@ impl<O: LogOutput> Consumer<O> {
     pub(super) fn reopen(&mut self) {
         let result = self.try_reopen();
         if let Err(error) = &result {
-            // It may have been a signal that asked, which nobody answers.
+            // The request may be a signal's, and no caller would see the error.
             let text = format!("it was moved, and there is no new one: {error}");
             self.shared.counters.output_errors.increment();
             self.untold = Some((io::Error::new(error.kind(), text), self.lost()));
@@ -33,7 +33,7 @@ impl<O: LogOutput> Consumer<O> {
     fn try_reopen(&mut self) -> io::Result<()> {
         self.check_output();
         if self.segment == SegmentState::Removed {
-            // Then there is a new one anyway, as soon as that is possible.
+            // Then there will be a new one anyway, as soon as that is possible.
             return Ok(());
         }
         let shared = self.shared.clone();

@@ -7,9 +7,9 @@
 #[derive(Default)]
 pub(crate) struct Sweep {
     pub(crate) words: usize,
-    /// From the ring of the levels that overwrite their oldest records.
+    /// Words from the ring of the levels that overwrite their oldest records.
     pub(crate) followed_words: usize,
-    /// From the copy of the flight recorder.
+    /// Words from the copy of the flight recorder.
     pub(crate) flight_words: usize,
     /// How many records came from these two.
     pub(crate) other_records: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Sweep {
     pub(crate) gap_words: usize,
     /// Whether everything that was in the ring was taken, and its producer had gone before.
     pub(crate) finished: bool,
-    /// Whether the rings' files say so, for when the log is committed.
+    /// Whether accounts of the sweep are in the rings' files.
     pub(crate) prepared: bool,
     /// Whether a mark is staged, which has all that the consumer lost.
     pub(crate) has_mark: bool,
@@ -34,17 +34,17 @@ pub(crate) struct Shares {
 }
 
 impl Sweep {
-    /// Nothing, but for whether the thread has ended.
+    /// Returns an empty sweep that keeps only whether the thread has ended.
     pub(crate) fn cleared(&self) -> Self {
         Self { finished: self.finished, ..Self::default() }
     }
 
-    /// What it took from which ring, of `records` in all.
+    /// Returns what the sweep took from each ring, of `records` in all.
     pub(crate) fn shares(&self, records: u64) -> Shares {
         let others = |words, tells| (words != 0 || tells).then_some((words, self.other_records));
         Shares {
             ring: (self.words != 0).then(|| (self.words, records - self.other_records)),
-            // Also where it only tells of what was overwritten.
+            // Also if the account only counts overwritten records.
             followed: others(self.followed_words, self.has_mark),
             flight: others(self.flight_words, false),
         }

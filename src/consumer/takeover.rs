@@ -1,4 +1,4 @@
-//! The last things a consumer does for a process that is about to die.
+//! The last work of a consumer, for a process that is about to die.
 
 use crate::clock::monotonic_ns;
 use crate::consumer::Consumer;
@@ -9,8 +9,8 @@ use crate::segment::LogOutput;
 use crate::shared::mailbox::Request;
 
 impl<O: LogOutput> Consumer<O> {
-    /// Serves what a signal handler asks for, if one does: drains the rings of all that was in them
-    /// when it asked, and marks the file. Whether the consumer is to end.
+    /// Serves the request of a signal handler, if there is one: drains what was in the rings at the
+    /// request, and marks the file. Returns whether the consumer is to end.
     pub(crate) fn drain_for_signal(&mut self) -> bool {
         let Some(request) = self.shared.emergency.mailbox.pending() else { return false };
         if request.is_closing() {
@@ -45,7 +45,8 @@ impl<O: LogOutput> Consumer<O> {
         false
     }
 
-    /// Writes something; if the output fails at it, once more. There is no later for it.
+    /// Writes something. If the output fails at it, tries once more, because there is no later
+    /// attempt.
     fn insist(&mut self, write: impl Fn(&mut Self)) {
         for _ in 0..2 {
             write(self);
@@ -70,8 +71,8 @@ impl<O: LogOutput> Consumer<O> {
     }
 
     /// The time for draining is over: counts what is left in the rings as dropped, to be marked.
-    /// Returns how many of the program's records that are. If not `recoverable_too`, rings in files
-    /// stay as they are, for whoever recovers them.
+    /// Returns how many records of the program that are. If not `recoverable_too`, rings in files
+    /// stay as they are, for recovery.
     pub(crate) fn give_up(&mut self, recoverable_too: bool) -> u64 {
         self.lanes.iter_mut().map(|lane| lane.give_up(recoverable_too)).sum()
     }
@@ -87,12 +88,12 @@ impl<O: LogOutput> Consumer<O> {
         self.writer.signal(request.thread(), request.signal(), ticks);
     }
 
-    /// Drains the rings in the place of a consumer that stopped anywhere, for good: it crashed, or
-    /// called `exit`. `request` is what for; `None`: `exit`, and the file is closed.
+    /// Drains the rings in place of a consumer that stopped at any point, for good: it crashed, or
+    /// called `exit`. `request` is the crash; with `None` it was `exit`, and the file is closed.
     ///
-    /// What had been made of records and was not committed is thrown away and made again, from the
-    /// rings, which still have it. What was committed, and whose room was not given back yet, is
-    /// told by the length of the output, and not written again.
+    /// Frames that were staged and not committed are thrown away and made again, from the rings,
+    /// which still have the records. The length of the output tells which records were committed
+    /// and not yet released. They are not written again.
     ///
     /// `deadline_ns`: when to give up what is left in the rings, on the monotonic clock.
     pub(crate) fn take_over(&mut self, request: Option<Request>, deadline_ns: u64) {
@@ -136,7 +137,7 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    /// Drains a ring of what was in it. Whether the time sufficed.
+    /// Drains what was in a ring. Returns whether the time sufficed.
     fn take_over_lane(&mut self, index: usize, deadline_ns: u64) -> bool {
         // More was not in it: what comes then was logged since.
         let mut words_left = self.lanes[index].capacity_words();

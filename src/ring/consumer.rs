@@ -15,7 +15,7 @@ use crate::ring::storage::file::RingFile;
 #[derive(Debug)]
 pub struct RingConsumer {
     reader: BoundedReader,
-    /// What there is beside the words where the ring is in a file.
+    /// The file and the accounts, if the ring is in a file.
     in_file: Option<Box<FileSide>>,
 }
 
@@ -35,57 +35,56 @@ impl RingConsumer {
         Self { in_file: Some(Box::new(FileSide { accounts, file })), ..self }
     }
 
-    /// Gives the first `words` words of what was looked at back to the producer.
+    /// Releases the first `words` words that the last look returned.
     ///
     /// # Panics
     ///
-    /// When there were not as many.
+    /// If there were fewer.
     #[inline]
     pub fn consume(&mut self, words: usize) {
         self.reader.committed().consume(words);
     }
 
-    /// Whether the ring is in a file. The four methods below do nothing for others.
+    /// Whether the ring is in a file. If not, the four methods below do nothing.
     pub fn is_in_file(&self) -> bool {
         self.in_file.is_some()
     }
 
-    /// Says in the ring's file that the next words, and the records in them, are in the log as soon
-    /// as that is committed: see `storage::accounts`.
+    /// Says in the ring's file that the next words, and the records in them, are in the log once
+    /// that is committed: see `storage::accounts`.
     pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
         if let Some(in_file) = &mut self.in_file {
             in_file.accounts.prepare(words, records, mark);
         }
     }
 
-    /// Takes back what was said last: the log was not committed.
+    /// Takes back what was prepared last: the log was not committed.
     pub fn retract(&mut self, words: usize, records: u64) {
         if let Some(in_file) = &mut self.in_file {
             in_file.accounts.retract(words, records);
         }
     }
 
-    /// Leaves the ring's file where it is, for whoever recovers it.
+    /// Leaves the ring's file where it is, for recovery.
     pub fn keep_file(&mut self) {
         if let Some(in_file) = &mut self.in_file {
             in_file.file.keep();
         }
     }
 
-    /// Removes the ring's file, unless it is to stay.
+    /// Removes the ring's file, unless it is to be kept.
     pub fn remove_file(&mut self) {
         if let Some(in_file) = &mut self.in_file {
             in_file.file.remove();
         }
     }
 
-    /// Looks how far the producer has come, and returns all that it has published and is not
-    /// consumed yet.
+    /// Loads the tail, and returns all words that are published and not consumed.
     #[inline]
     pub fn look(&mut self) -> Committed<'_> {
-        // The flag before the tail: a producer that has ended publishes nothing more, so a tail
-        // that is read after the flag is its last. The other way round, what it published in
-        // between would be lost.
+        // The flag before the tail. A producer that has ended publishes nothing more, so a tail
+        // that is read after the flag is its last. In the other order, what it published in between
+        // would be lost.
         let mut ended = self.reader.is_abandoned();
         self.reader.look();
         if mutant::broken(Mutant::LastLook) {
@@ -118,8 +117,8 @@ impl Committed<'_> {
         self.ended
     }
 
-    /// The words up to the ring's end, and those from its beginning on. Both are whole records, in
-    /// order.
+    /// The words up to the ring's end, and those at its beginning that follow. Both are whole
+    /// records, in order.
     #[inline]
     pub fn runs(&self) -> (&[u64], &[u64]) {
         self.words.runs()
@@ -132,18 +131,18 @@ impl Committed<'_> {
         first.len() + second.len()
     }
 
-    /// Gives the first `words` words, fillers included, back to the producer. To take nothing, drop
-    /// this instead: that spares a store.
+    /// Releases the first `words` words, fillers included. To take nothing, drop this instead: that
+    /// spares a store.
     ///
     /// # Panics
     ///
-    /// When there are not as many.
+    /// If there are fewer.
     #[inline]
     pub fn consume(self, words: usize) {
         self.words.consume(words);
     }
 
-    /// Gives all words back to the producer.
+    /// Releases all words.
     #[inline]
     pub fn consume_all(self) {
         let words = self.words();
@@ -162,14 +161,14 @@ pub fn records(run: &[u64]) -> Records<'_> {
     Records { rest: run }
 }
 
-/// The records of a run, each from its header to its last word. Fillers are passed over.
+/// The records of a run, each from its header to its last word. Fillers are skipped.
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
     rest: &'a [u64],
 }
 
 impl<'a> Records<'a> {
-    /// The words that the walk has not come to yet.
+    /// The words that the walk has not reached.
     #[inline]
     pub fn rest(&self) -> &'a [u64] {
         self.rest
@@ -185,7 +184,7 @@ impl<'a> Iterator for Records<'a> {
             let header = *self.rest.first()?;
             let bytes = bytes(header);
             assert!(bytes > 0, "a record or filler has a length");
-            // Panics when a record reaches beyond the run, which no producer of this crate writes.
+            // Panics if a record reaches past the run, which no producer of this crate writes.
             let (record, rest) = self.rest.split_at(bytes.div_ceil(WORD_BYTES));
             self.rest = rest;
             if address(header) != 0 {

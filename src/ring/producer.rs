@@ -1,8 +1,8 @@
 //! The producer's half of a bounded ring: reserve, write, publish.
 //!
-//! A log call usually does not come here. It writes into words that [`RingProducer::reserve_free`] reserved for
-//! many records, and publishes with their [`Publisher`]: one comparison, the stores, one release store. The rest
-//! is here: look how far the consumer has come, wrap, refuse.
+//! A log call usually does not come here. It writes into words that [`RingProducer::reserve_free`]
+//! reserved for many records, and publishes with their [`Publisher`]: one comparison, the stores,
+//! one release store. The rest is here: load the head, wrap, refuse.
 //!
 //! See `ring` for the invariants.
 
@@ -61,7 +61,7 @@ pub struct ReservedWords {
     /// The address past their last word. A record that fits, and is at most [`MAX_RECORD_WORDS`] long, is one that
     /// the ring takes.
     pub end: *mut u64,
-    /// Shows records in them to the consumer.
+    /// Publishes records in them.
     pub publisher: Publisher,
 }
 
@@ -119,8 +119,8 @@ impl RingProducer {
         self.reserved.is_some()
     }
 
-    /// Finds room for a record of this many words, in one piece: from the tail on or, if the ring's
-    /// end is in the way, at its beginning. Looks how far the consumer has come.
+    /// Reserves words for one record, in one piece: from the tail on or, if the ring's end is in
+    /// the way, at its beginning. Loads the head.
     ///
     /// A slot that is dropped instead of published leaves nothing: the next reservation may get these words.
     ///
@@ -175,7 +175,7 @@ impl RingProducer {
         self.capacity().div_ceil(2).min(MAX_RECORD_WORDS)
     }
 
-    /// How many words the ring has.
+    /// The capacity in words.
     pub fn capacity(&self) -> usize {
         self.writer.capacity()
     }
@@ -186,7 +186,7 @@ impl RingProducer {
     }
 }
 
-/// Room for a record.
+/// Reserved words for one record.
 #[derive(Debug)]
 #[must_use = "the record is not logged until `publish`"]
 pub struct Slot<'a> {
@@ -198,13 +198,13 @@ pub struct Slot<'a> {
 }
 
 impl Slot<'_> {
-    /// Where the record's words go. Valid for as many as were reserved, aligned for a `u64`; what
-    /// they hold is initialised, but unspecified.
+    /// The address of the record's words, aligned for a `u64`. It is valid for as many words as
+    /// were reserved. They are initialised, but unspecified.
     pub fn as_mut_ptr(&mut self) -> *mut u64 {
         self.start
     }
 
-    /// Shows the record to the consumer: one release store.
+    /// Publishes the record, by one release store.
     ///
     /// # Safety
     ///

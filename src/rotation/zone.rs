@@ -1,8 +1,9 @@
 //! Time zones: UTC and fixed offsets; with the feature `zones`, also those of the time zone database.
 //!
-//! In: a day and a time of day. Out: when that is. The rule for all zones: a time of day on a day begins at the first
-//! moment at which the zone's clocks show it, or a later one. So a time that the clocks leave out is the moment at which
-//! they are set forward, and of a time that they show twice, the first counts. This is never earlier for a later time.
+//! In: a day and a time of day. Out: when that is. One rule holds for all zones: a time of day on a
+//! day begins at the first moment at which the zone's clocks show it, or a later time. So a time
+//! that the clocks leave out is the moment at which they are set forward. Of a time that they show
+//! twice, the first counts. The result is never earlier for a later time.
 
 use std::fmt;
 use std::str::FromStr;

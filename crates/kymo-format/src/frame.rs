@@ -29,7 +29,7 @@ pub enum Kind {
     Watermark = 7,
     /// The totals of a thread that ended, or that the segment's end cut off.
     ThreadEnd = 8,
-    /// The totals of a segment that was closed in order.
+    /// The totals of a segment that was closed cleanly.
     End = 9,
     /// Where a reader can begin, by time.
     Index = 10,

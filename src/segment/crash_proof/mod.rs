@@ -1,17 +1,17 @@
 //! Crash-proof logging: rings in files that outlive the process, and what it takes to decode them
 //! without it.
 //!
-//! While the logger runs, its directory holds the files of each thread's rings (`ring::recorder`)
-//! and one file of call sites ([`sites`]): a record in a ring has only the address of its call
-//! site, and the consumer may not have come to see it. So the first record of a call site in a
-//! thread takes the slow path. That writes the call site into the file before the record is
-//! published, if it is not there. Which ones are there already, each thread remembers
-//! ([`KnownSites`]).
+//! While the logger runs, its directory has the files of each thread's rings
+//! (`ring::storage::mapping`) and one file of call sites ([`sites`]). The latter is needed because
+//! a record in a ring has only the address of its call site, which the consumer may not have met.
+//! So the first record of a call site in a thread takes the slow path. That writes the call site
+//! into the file before the record is published, if it is not there. Each thread remembers which
+//! ones are there (`ring::known_sites`).
 //!
 //! The log's header page says where the directory is ([`place`]). All these files are removed when
-//! the logger has ended in order. What a dead process left is put beside its log by [`recover`].
+//! the logger has ended cleanly. `crash::recover` puts what a dead process left beside its log.
 //!
-//! Not taken: to write all call sites ahead. They are constants that nothing enumerates (see
+//! Not taken: writing all call sites in advance. They are constants that nothing enumerates (see
 //! `call_site`).
 
 pub(crate) mod place;
@@ -195,7 +195,7 @@ impl CrashProof {
         None
     }
 
-    /// The logger has ended in order: nothing is to be recovered.
+    /// The logger has ended cleanly: nothing is to be recovered.
     pub(crate) fn end(&self) {
         self.files().sites.remove();
     }

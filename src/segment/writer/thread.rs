@@ -1,4 +1,4 @@
-//! What one segment has of one thread.
+//! A thread in a segment: what the segment has of it.
 //!
 //! In: what [`SegmentWriter`](super::SegmentWriter) stages of the thread. Out: the counts of the thread's end frame. It
 //! knows nothing of rings, nor of what other segments have of the thread.
@@ -38,7 +38,7 @@ pub(super) struct Staged {
     /// The drops in its marks.
     pub(super) marked: Option<DropCounts>,
     pub(super) marked_range: Option<(u64, u64)>,
-    /// Drops in its marks whose levels nobody knows.
+    /// Drops in its marks whose levels are not known.
     pub(super) of_unknown_level: u64,
     pub(super) has_end: bool,
 }
@@ -54,7 +54,8 @@ impl Staged {
         (self.count() != 0).then_some((self.first_ticks, self.last_ticks))
     }
 
-    /// Nothing is staged any more. Leaves alone what is of no meaning then: most threads log nothing most of the time.
+    /// Clears it: nothing is staged any more. Fields that then mean nothing keep their values,
+    /// because most threads log nothing most of the time.
     fn clear(&mut self) {
         (self.records, self.cut, self.of_unknown_level) = ([0; 5], 0, 0);
         self.clear_marks();
@@ -81,8 +82,8 @@ impl ThreadInSegment {
         }
     }
 
-    /// There is another segment, which has nothing of the thread and this number for it. Returns how many records the
-    /// old one has, by level, and which drops it marks.
+    /// Goes on in another segment, which has nothing of the thread and this number for it. Returns
+    /// how many records the old one has, by level, and which drops it marks.
     pub(crate) fn begin_segment(&mut self, number: u64) -> ([u64; 5], DropCounts) {
         let had = (self.written, self.marked);
         let info = std::mem::take(&mut self.info);
@@ -90,25 +91,26 @@ impl ThreadInSegment {
         had
     }
 
-    /// The segment is gone, and the thread's records and marks with it. Returns how many records these were, by level,
-    /// and the ticks of the first and of the last. What is staged stays so.
+    /// Forgets what was committed, because the segment is gone. Returns how many records it had, by
+    /// level, and the ticks of the first and of the last. What is staged stays so.
     pub(crate) fn lose_segment(&mut self) -> ([u64; 5], Option<(u64, u64)>) {
         let (staged, info) = (std::mem::take(&mut self.staged), std::mem::take(&mut self.info));
         let old = std::mem::replace(self, Self { staged, ..Self::new(self.number, info) });
         (old.written, old.range)
     }
 
-    /// Whether its name has yet to be written. From now on it has not.
+    /// Returns the thread if its name is not written yet. From then on it counts as written.
     pub(super) fn announce(&mut self) -> Option<&ThreadInfo> {
         (!std::mem::replace(&mut self.is_announced, true)).then_some(&self.info)
     }
 
-    /// Its name may be lost: it is written again before anything else of the thread.
+    /// Notes that its name may be lost, so that it is written again before anything else of the
+    /// thread.
     pub(crate) fn forget_announcement(&mut self) {
         self.is_announced = false;
     }
 
-    /// What is staged is committed. Returns its totals, but for the drops.
+    /// Counts what is staged as committed. Returns its totals, without the drops.
     pub(super) fn settle(&mut self) -> Totals {
         let staged = &mut self.staged;
         let totals = Totals { written: staged.count(), dropped: 0, cut: staged.cut };
@@ -123,12 +125,13 @@ impl ThreadInSegment {
         totals
     }
 
-    /// What is staged will not be committed.
+    /// Forgets what is staged: it will not be committed.
     pub(crate) fn discard_staged(&mut self) {
         self.staged.clear();
     }
 
-    /// Marks and the thread's end, if staged, will not be committed: they are made anew.
+    /// Forgets marks and the thread's end, if staged: they will not be committed, and are made
+    /// anew.
     pub(crate) fn discard_staged_marks(&mut self) {
         self.staged.clear_marks();
     }
@@ -173,7 +176,7 @@ impl ThreadInSegment {
         self.is_ended
     }
 
-    /// What is committed of it.
+    /// The totals of what is committed of it.
     pub(crate) fn totals(&self) -> Totals {
         let written = self.written.iter().sum();
         Totals { written, dropped: self.marked.total(), cut: self.cut }
