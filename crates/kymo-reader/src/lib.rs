@@ -161,8 +161,8 @@ pub use seek::{Stretch, Stretches};
 pub use template::{Template, TemplateError};
 pub use types::Type;
 pub use value::{
-    Formatted, FromValue, Lazy, Malformed, Map, Range, Sequence, Text, Tuple, Value, ValueError,
-    Values,
+    Collection, Formatted, FromValue, Lazy, Malformed, Map, Range, Sequence, Text, Tuple, Value,
+    ValueError, Values,
 };
 
 pub use kymo_format::header::{ClockSource, Header};

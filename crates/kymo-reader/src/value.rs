@@ -203,31 +203,37 @@ impl<'a> Formatted<'a> {
     }
 }
 
-/// The entries of a map.
+/// What a [`Sequence`] and a [`Map`] have in common: how many elements or entries were logged. `T` says of which types
+/// they are.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Map<'a> {
-    types: &'a [Type; 2],
+pub struct Collection<'a, T> {
+    types: T,
     bytes: &'a [u8],
     len: u32,
     cut: bool,
 }
 
-impl<'a> Map<'a> {
-    /// The number of entries that were logged.
+impl<T> Collection<'_, T> {
+    /// The number of elements or entries that were logged.
     pub fn len(&self) -> usize {
         self.len as usize
     }
 
-    /// Whether no entry was logged.
+    /// Whether none was logged.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether there were more entries than were logged.
+    /// Whether there were more than were logged.
     pub fn is_cut(&self) -> bool {
         self.cut
     }
+}
 
+/// The entries of a map.
+pub type Map<'a> = Collection<'a, &'a [Type; 2]>;
+
+impl<'a> Map<'a> {
     /// Decodes keys and values one by one.
     pub fn iter(&self) -> impl Iterator<Item = (Value<'a>, Value<'a>)> + use<'a> {
         let ([key, value], mut bytes) = (self.types, self.bytes);
@@ -275,38 +281,17 @@ impl<'a> Range<'a> {
 /// assert_eq!(sequence.iter().collect::<Vec<_>>(), [Value::U8(7), Value::U8(9)]);
 /// # Ok::<(), kymo_reader::Malformed>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sequence<'a> {
-    element: &'a Type,
-    bytes: &'a [u8],
-    len: u32,
-    cut: bool,
-}
+pub type Sequence<'a> = Collection<'a, &'a Type>;
 
 impl<'a> Sequence<'a> {
-    /// The number of elements that were logged.
-    pub fn len(&self) -> usize {
-        self.len as usize
-    }
-
-    /// Whether no element was logged.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Whether there were more elements than were logged.
-    pub fn is_cut(&self) -> bool {
-        self.cut
-    }
-
     /// The type of the elements.
     pub fn element_type(&self) -> &'a Type {
-        self.element
+        self.types
     }
 
     /// Decodes the elements one by one.
     pub fn iter(&self) -> Values<'a> {
-        Values { types: Types::Same(self.element, self.len), bytes: self.bytes }
+        Values { types: Types::Same(self.types, self.len), bytes: self.bytes }
     }
 }
 

@@ -32,27 +32,8 @@ impl Csv {
         Self { times: Times::new(TimeZone::UTC), since, json, raw, field }
     }
 
-    fn record(&mut self, record: &Record<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
-        out.push(',');
-        self.time(Some(record.time_ns()), out, blanks);
-        let _ = write!(out, "{},", record.level());
-        self.text(record.target(), out);
-        self.text(record.file(), out);
-        let _ = write!(out, "{},", record.line());
-        self.thread(Some(record.thread()), out);
-        let mut message = std::mem::take(&mut self.raw);
-        message.clear();
-        record.message(&mut message);
-        self.text(&message, out);
-        message.clear();
-        write_fields(record, &mut message);
-        write_field(&message, out);
-        out.push('\n');
-        self.raw = message;
-    }
-
     /// Appends all columns of a mark but the last.
-    fn mark(&mut self, log: &str, mark: &Mark<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
+    fn columns(&mut self, log: &str, mark: &Mark<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
         out.push_str(mark.name);
         out.push(',');
         self.time(mark.time_ns, out, blanks);
@@ -97,7 +78,33 @@ impl Csv {
 }
 
 impl Format for Csv {
-    fn write(
+    fn record(
+        &mut self,
+        _file: usize,
+        _log: &str,
+        record: &Record<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
+        out.push(',');
+        self.time(Some(record.time_ns()), out, blanks);
+        let _ = write!(out, "{},", record.level());
+        self.text(record.target(), out);
+        self.text(record.file(), out);
+        let _ = write!(out, "{},", record.line());
+        self.thread(Some(record.thread()), out);
+        let mut message = std::mem::take(&mut self.raw);
+        message.clear();
+        record.message(&mut message);
+        self.text(&message, out);
+        message.clear();
+        write_fields(record, &mut message);
+        write_field(&message, out);
+        out.push('\n');
+        self.raw = message;
+    }
+
+    fn other(
         &mut self,
         file: usize,
         log: &str,
@@ -105,17 +112,12 @@ impl Format for Csv {
         out: &mut String,
         blanks: &mut Vec<Blank>,
     ) {
-        match event {
-            Event::Record(record) => self.record(record, out, blanks),
-            event => {
-                let Some(mark) = Mark::new(event) else { return };
-                self.mark(log, &mark, out, blanks);
-                self.raw.clear();
-                self.json.write(file, log, event, &mut self.raw, blanks);
-                write_field(self.raw.trim_end(), out);
-                out.push('\n');
-            }
-        }
+        let Some(mark) = Mark::new(event) else { return };
+        self.columns(log, &mark, out, blanks);
+        self.raw.clear();
+        self.json.write(file, log, event, &mut self.raw, blanks);
+        write_field(self.raw.trim_end(), out);
+        out.push('\n');
     }
 
     fn add_file(&mut self) {

@@ -40,29 +40,6 @@ impl Json {
         Self { times: Times::new(TimeZone::UTC), since, message: String::new(), sites }
     }
 
-    fn record(
-        &mut self,
-        file: usize,
-        record: &Record<'_>,
-        out: &mut String,
-        blanks: &mut Vec<Blank>,
-    ) {
-        out.push_str("{\"time\":\"");
-        self.times.write(record.time_ns(), out);
-        out.push('"');
-        self.elapsed(out, blanks);
-        let site = self.sites[file].get(record.call_site(), SiteKeys::new);
-        out.push_str(&site.middle);
-        write_thread(record.thread(), out);
-        out.push_str(",\"message\":");
-        self.message.clear();
-        record.message(&mut self.message);
-        write_string(&self.message, out);
-        out.push_str(",\"fields\":");
-        write_fields(record, out);
-        out.push_str(if record.is_cut() { ",\"cut\":true}\n" } else { "}\n" });
-    }
-
     /// Appends the span of time that is asked for, if one is.
     #[inline]
     fn elapsed(&self, out: &mut String, blanks: &mut Vec<Blank>) {
@@ -168,17 +145,39 @@ impl Json {
 }
 
 impl Format for Json {
-    #[inline]
-    fn write(
+    fn record(
         &mut self,
         file: usize,
+        _log: &str,
+        record: &Record<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
+        out.push_str("{\"time\":\"");
+        self.times.write(record.time_ns(), out);
+        out.push('"');
+        self.elapsed(out, blanks);
+        let site = self.sites[file].get(record.call_site(), SiteKeys::new);
+        out.push_str(&site.middle);
+        write_thread(record.thread(), out);
+        out.push_str(",\"message\":");
+        self.message.clear();
+        record.message(&mut self.message);
+        write_string(&self.message, out);
+        out.push_str(",\"fields\":");
+        write_fields(record, out);
+        out.push_str(if record.is_cut() { ",\"cut\":true}\n" } else { "}\n" });
+    }
+
+    fn other(
+        &mut self,
+        _file: usize,
         log: &str,
         event: &Event<'_>,
         out: &mut String,
         blanks: &mut Vec<Blank>,
     ) {
         match event {
-            Event::Record(record) => self.record(file, record, out, blanks),
             Event::Drops(drops) => self.drops(log, drops, out, blanks),
             Event::Gap(gap) => write_gap(log, gap, out),
             Event::Damage(damage) => write_damage(log, damage, out),
@@ -187,7 +186,7 @@ impl Format for Json {
             Event::Deleted(deleted) => self.deleted(log, deleted, out, blanks),
             Event::Dump(dump) => self.dump(log, dump, out, blanks),
             Event::DumpEnd(end) => write_dump_end(log, end, out),
-            // Totals are not shown.
+            // Records have their own method; totals are not shown.
             _ => {}
         }
     }

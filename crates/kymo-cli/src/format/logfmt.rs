@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use jiff::tz::TimeZone;
 use kymo_reader::json::{write_string, write_value};
-use kymo_reader::{CallSite, Event, Record, Thread, Value};
+use kymo_reader::{CallSite, Record, Thread, Value};
 
 use super::elapsed::{Blank, Form, Since};
 use super::mark::Mark;
@@ -48,9 +48,21 @@ impl Logfmt {
         Self { times: Times::new(TimeZone::UTC), since, text: String::new(), sites }
     }
 
+    fn time(&mut self, time_ns: i64, out: &mut String, blanks: &mut Vec<Blank>) {
+        out.push_str("time=");
+        self.times.write(time_ns, out);
+        if let Some(since) = self.since {
+            let _ = write!(out, " {}=", since.name());
+            blanks.push(Blank { at: out.len(), since, form: Form::Nanoseconds });
+        }
+    }
+}
+
+impl Format for Logfmt {
     fn record(
         &mut self,
         file: usize,
+        _log: &str,
         record: &Record<'_>,
         out: &mut String,
         blanks: &mut Vec<Blank>,
@@ -90,35 +102,6 @@ impl Logfmt {
         out.push_str(" log=");
         write_text(log, out);
         let _ = writeln!(out, " offset={}", mark.offset);
-    }
-
-    fn time(&mut self, time_ns: i64, out: &mut String, blanks: &mut Vec<Blank>) {
-        out.push_str("time=");
-        self.times.write(time_ns, out);
-        if let Some(since) = self.since {
-            let _ = write!(out, " {}=", since.name());
-            blanks.push(Blank { at: out.len(), since, form: Form::Nanoseconds });
-        }
-    }
-}
-
-impl Format for Logfmt {
-    fn write(
-        &mut self,
-        file: usize,
-        log: &str,
-        event: &Event<'_>,
-        out: &mut String,
-        blanks: &mut Vec<Blank>,
-    ) {
-        match event {
-            Event::Record(record) => self.record(file, record, out, blanks),
-            event => {
-                if let Some(mark) = Mark::new(event) {
-                    self.mark(log, &mark, out, blanks);
-                }
-            }
-        }
     }
 
     fn add_file(&mut self) {

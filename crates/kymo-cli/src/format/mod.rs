@@ -17,7 +17,7 @@ mod text;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
-use kymo_reader::Event;
+use kymo_reader::{Event, Record};
 
 use csv::Csv;
 use elapsed::{Blank, Elapsed, Since};
@@ -72,7 +72,39 @@ pub trait Format {
         event: &Event<'_>,
         out: &mut String,
         blanks: &mut Vec<Blank>,
+    ) {
+        match event {
+            Event::Record(record) => self.record(file, log, record, out, blanks),
+            event => self.other(file, log, event, out, blanks),
+        }
+    }
+
+    /// Appends the line for a record.
+    fn record(
+        &mut self,
+        file: usize,
+        log: &str,
+        record: &Record<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
     );
+
+    /// Appends the line for an event that is no record.
+    fn other(
+        &mut self,
+        _file: usize,
+        log: &str,
+        event: &Event<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
+        if let Some(mark) = Mark::new(event) {
+            self.mark(log, &mark, out, blanks);
+        }
+    }
+
+    /// Appends the line for a mark, if the format writes all marks in one way.
+    fn mark(&mut self, _log: &str, _mark: &Mark<'_>, _out: &mut String, _blanks: &mut Vec<Blank>) {}
 
     /// Appends what precedes all lines.
     fn begin(&self, _out: &mut String) {}

@@ -12,10 +12,11 @@ use std::fmt::Write;
 use std::str::FromStr;
 
 use kymo_reader::json::write_fields;
-use kymo_reader::{Event, Record, Template, Value, write_escaped};
+use kymo_reader::{Record, Template, Value, write_escaped};
 
 use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;
+use super::mark::Mark;
 use super::text::{Text, shown};
 use super::{Format, FormatOptions};
 use kymo_query::Argument;
@@ -130,17 +131,18 @@ impl Patterned {
 }
 
 impl Format for Patterned {
-    fn write(
+    fn mark(&mut self, log: &str, mark: &Mark<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
+        self.text.mark(log, mark, out, blanks);
+    }
+
+    fn record(
         &mut self,
-        file: usize,
+        _file: usize,
         log: &str,
-        event: &Event<'_>,
+        record: &Record<'_>,
         out: &mut String,
         blanks: &mut Vec<Blank>,
     ) {
-        let Event::Record(record) = event else {
-            return self.text.write(file, log, event, out, blanks);
-        };
         let mut times = self.times.iter_mut();
         for piece in &self.pattern.0 {
             match piece {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use kymo_reader::Level;
-use kymo_reader::{Event, Record, write_escaped};
+use kymo_reader::{Record, write_escaped};
 
 use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;
@@ -36,7 +36,36 @@ impl Text {
         }
     }
 
-    fn record(&mut self, record: &Record<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
+    #[inline]
+    fn time(&mut self, time_ns: i64, out: &mut String, blanks: &mut Vec<Blank>) {
+        match self.since {
+            None => self.times.write(time_ns, out),
+            Some(since) => {
+                let form = Form::Seconds(Layout::right(ELAPSED_WIDTH));
+                blanks.push(Blank { at: out.len(), since, form });
+            }
+        }
+    }
+
+    pub fn styled(&self, style: Style, out: &mut String, write: impl FnOnce(&mut String)) {
+        if !self.is_coloured {
+            return write(out);
+        }
+        let _ = write!(out, "{style}");
+        write(out);
+        let _ = write!(out, "{style:#}");
+    }
+}
+
+impl Format for Text {
+    fn record(
+        &mut self,
+        _file: usize,
+        _log: &str,
+        record: &Record<'_>,
+        out: &mut String,
+        blanks: &mut Vec<Blank>,
+    ) {
         self.time(record.time_ns(), out, blanks);
         out.push(' ');
         let (name, style) = shown(record.level());
@@ -59,19 +88,7 @@ impl Text {
         out.push('\n');
     }
 
-    #[inline]
-    fn time(&mut self, time_ns: i64, out: &mut String, blanks: &mut Vec<Blank>) {
-        match self.since {
-            None => self.times.write(time_ns, out),
-            Some(since) => {
-                let form = Form::Seconds(Layout::right(ELAPSED_WIDTH));
-                blanks.push(Blank { at: out.len(), since, form });
-            }
-        }
-    }
-
-    /// Appends a line for a mark.
-    pub fn mark(&mut self, log: &str, mark: &Mark<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
+    fn mark(&mut self, log: &str, mark: &Mark<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
         if let Some(time_ns) = mark.time_ns {
             self.time(time_ns, out, blanks);
             out.push(' ');
@@ -83,36 +100,6 @@ impl Text {
             write_escaped(&self.message, out);
         });
         out.push('\n');
-    }
-
-    pub fn styled(&self, style: Style, out: &mut String, write: impl FnOnce(&mut String)) {
-        if !self.is_coloured {
-            return write(out);
-        }
-        let _ = write!(out, "{style}");
-        write(out);
-        let _ = write!(out, "{style:#}");
-    }
-}
-
-impl Format for Text {
-    #[inline]
-    fn write(
-        &mut self,
-        _file: usize,
-        log: &str,
-        event: &Event<'_>,
-        out: &mut String,
-        blanks: &mut Vec<Blank>,
-    ) {
-        match event {
-            Event::Record(record) => self.record(record, out, blanks),
-            event => {
-                if let Some(mark) = Mark::new(event) {
-                    self.mark(log, &mark, out, blanks);
-                }
-            }
-        }
     }
 
     fn separate(&self, out: &mut String) {

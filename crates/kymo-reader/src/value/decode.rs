@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::slice;
 use std::time::Duration;
 
-use super::{Formatted, Lazy, Map, Range, Sequence, Text, Tuple, Value};
+use super::{Collection, Formatted, Lazy, Range, Text, Tuple, Value};
 use crate::types::Type;
 use kymo_format::varint;
 
@@ -108,18 +108,9 @@ impl Type {
                 let some = take_bool(&mut body)?;
                 Value::Option(some.then_some(Lazy { ty, bytes: body }))
             }
-            Self::Sequence(element) => {
-                let (bytes, len, cut) = self.skipped_elements(bytes)?;
-                Value::Sequence(Sequence { element, bytes, len, cut })
-            }
-            Self::Set(element) => {
-                let (bytes, len, cut) = self.skipped_elements(bytes)?;
-                Value::Set(Sequence { element, bytes, len, cut })
-            }
-            Self::Map(types) => {
-                let (bytes, len, cut) = self.skipped_elements(bytes)?;
-                Value::Map(Map { types, bytes, len, cut })
-            }
+            Self::Sequence(element) => Value::Sequence(self.collection(&**element, bytes)?),
+            Self::Set(element) => Value::Set(self.collection(&**element, bytes)?),
+            Self::Map(types) => Value::Map(self.collection(&**types, bytes)?),
             Self::Tuple(members) => Value::Tuple(Tuple { members, bytes: self.skipped(bytes)? }),
             Self::Result(both) => {
                 let mut body = self.skipped(bytes)?;
@@ -144,16 +135,16 @@ impl Type {
         Ok(&whole[..whole.len() - bytes.len()])
     }
 
-    /// Advances `bytes` past elements, and returns their bytes, their number, and whether there were
-    /// more.
-    fn skipped_elements<'a>(
+    /// Advances `bytes` past the elements of this type, and returns them. `types`: those of each element.
+    fn collection<'a, T>(
         &self,
+        types: T,
         bytes: &mut &'a [u8],
-    ) -> Result<(&'a [u8], u32, bool), Malformed> {
+    ) -> Result<Collection<'a, T>, Malformed> {
         let mut body = self.skipped(bytes)?;
         let count = take_varint(&mut body)?;
         let len = u32::try_from(count >> 1).map_err(|_| Malformed::TooManyElements)?;
-        Ok((body, len, count & 1 == 1))
+        Ok(Collection { types, bytes: body, len, cut: count & 1 == 1 })
     }
 
     /// Advances `bytes` past the value of this type at their beginning. It fails exactly where
