@@ -19,8 +19,8 @@ use std::mem::{self, ManuallyDrop};
 use crate::argument::Argument;
 use crate::argument::Encode;
 use crate::argument::encode::{CUT, copy, put};
-use crate::argument::text::boundary;
 use crate::format::MAX_RECORD_BYTES;
+use crate::format::boundary;
 use crate::format::types::Type;
 
 /// The length of a thread's scratch buffer in bytes: one record's worth of text, and as much for

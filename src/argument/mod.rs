@@ -27,7 +27,6 @@ pub(crate) use encode::CUT;
 pub use encode::Encode;
 pub use list::Arguments;
 pub use scalar::{Pointer, PointerArgument};
-pub(crate) use text::boundary;
 
 /// A value that a log statement takes as it is. Its bytes are copied into the record, and the
 /// reader formats them.

@@ -4,17 +4,8 @@ use crate::argument::Argument;
 use crate::argument::Encode;
 use crate::argument::Sealed;
 use crate::argument::encode::{CUT, MAX_LEN, SHORT_BYTES, copy, put};
+use crate::format::boundary;
 use crate::format::types::Type;
-
-/// Returns the length in bytes of the longest beginning of `text` that has at most `limit` bytes
-/// and ends between two characters.
-pub(crate) fn boundary(text: &str, limit: usize) -> usize {
-    let mut end = text.len().min(limit);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    end
-}
 
 // SAFETY: the lengths are those of what is written: two bytes of length (none for a last one), and
 // the bytes of the string, whole or up to `boundary`.

@@ -104,10 +104,7 @@ impl Header {
         copy.extend_from_slice(&self.boot);
         copy.extend_from_slice(&self.segment);
         copy.push(self.clock as u8);
-        let mut host = self.host.len().min(MAX_HOST_BYTES);
-        while !self.host.is_char_boundary(host) {
-            host -= 1;
-        }
+        let host = crate::boundary(&self.host, MAX_HOST_BYTES);
         copy.push(host as u8);
         copy.extend_from_slice(&self.host.as_bytes()[..host]);
         copy.resize(SIDE_OF_OFFSET, 0);

@@ -52,3 +52,14 @@ pub const MAX_TYPE_MEMBERS: usize = 1024;
 
 /// How deep argument types may nest: `Option<Vec<(u8, u8)>>` is four deep.
 pub const MAX_TYPE_DEPTH: usize = 16;
+
+/// Returns the length in bytes of the longest beginning of `text` that has at most `limit` bytes and ends between
+/// two characters.
+#[inline]
+pub fn boundary(text: &str, limit: usize) -> usize {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    end
+}

@@ -5,7 +5,7 @@
 
 use std::mem::offset_of;
 
-use crate::argument::boundary;
+use crate::format::boundary;
 use crate::format::frame;
 use crate::format::header::ClockSource;
 use crate::ring::WORD_BYTES;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::ptr;
 
-use crate::argument::boundary;
 use crate::format::MAX_TEXT_BYTES;
+use crate::format::boundary;
 use crate::format::frame::{Kind, put_str};
 use crate::format::varint;
 use crate::level::Level;

@@ -10,6 +10,8 @@
 //!
 //! INV-2: no more than `MOST_BYTES` are gathered.
 
+use kymo_format::boundary;
+
 /// When this much has been gathered, it is appended.
 const FULL_BYTES: usize = 96;
 
@@ -53,8 +55,7 @@ impl Literal {
     pub(crate) fn new(mut text: &str) -> Self {
         let mut chunks = Vec::with_capacity(text.len().div_ceil(CHUNK_BYTES - 3));
         while !text.is_empty() {
-            let most = text.len().min(CHUNK_BYTES);
-            let len = (0..=most).rev().find(|&len| text.is_char_boundary(len)).unwrap_or(0);
+            let len = boundary(text, CHUNK_BYTES);
             let mut bytes = [0; CHUNK_BYTES];
             bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
             chunks.push(Chunk { bytes, len: len as u8 });
