@@ -78,6 +78,8 @@
 
 #[cfg(not(all(target_endian = "little", target_pointer_width = "64")))]
 compile_error!("kymo logs on little-endian processors of 64 bits only");
+#[cfg(not(target_os = "linux"))]
+compile_error!("kymo logs on Linux only: to read logs elsewhere, use the crate `kymo-reader`");
 
 mod argument;
 mod call;

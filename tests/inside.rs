@@ -1,6 +1,5 @@
 //! Log calls from inside the logger: of an allocator, of a panic hook, of other threads, while a logger
 //! starts, a thread ends, or a lock is held. They wait for nothing, and each is written or counted.
-#![cfg(target_os = "linux")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -1,5 +1,4 @@
 //! Whatever the length of a file, reading it takes a bounded amount of memory.
-#![cfg(target_os = "linux")]
 
 use std::convert::Infallible;
 use std::error::Error;

@@ -1,7 +1,6 @@
 //! What happens to the file: full disks, limits, files and directories that others cut or remove,
 //! and paths that cannot be written. Each story is a process of its own, some with a small file
 //! system of their own.
-#![cfg(target_os = "linux")]
 
 use kymo_testing::namespace;
 

@@ -3,7 +3,7 @@
 //!
 //! The processor's trap flag stops a program after each instruction with a signal. So a handler can
 //! log at each of these places, one after the other, instead of by chance.
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![cfg(target_arch = "x86_64")]
 
 use kymo_testing::logged;
 

@@ -1,6 +1,5 @@
 //! How much of its stack a thread needs to log, its first call and its end included. Threads of 64 KiB are usual where
 //! there are many of them.
-#![cfg(target_os = "linux")]
 
 use kymo_testing::logged;
 

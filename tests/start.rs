@@ -1,5 +1,4 @@
 //! What a logger gets, whoever starts it.
-#![cfg(target_os = "linux")]
 
 use kymo_testing::logged;
 

@@ -10,31 +10,16 @@
 //! `--release`, overflows are checked. Both find other things, and so does a single processor
 //! (`taskset -c 0`).
 
-#[cfg(target_os = "linux")]
 mod child;
-#[cfg(target_os = "linux")]
 mod configuration;
-#[cfg(target_os = "linux")]
 mod delays;
-#[cfg(target_os = "linux")]
 mod log;
-#[cfg(target_os = "linux")]
 mod parent;
-#[cfg(target_os = "linux")]
 mod payload;
-#[cfg(target_os = "linux")]
 mod table;
-#[cfg(target_os = "linux")]
 mod verdict;
-#[cfg(target_os = "linux")]
 mod worker;
 
-#[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
     parent::main()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn main() {
-    eprintln!("on Linux only");
 }

@@ -9,7 +9,7 @@
 //! and calls, cannot be removed.
 
 /// Keeps the object file loaded. To be called before the first handler is installed.
-#[cfg(all(target_os = "linux", not(target_feature = "crt-static")))]
+#[cfg(not(target_feature = "crt-static"))]
 pub(crate) fn stay_loaded() {
     use std::ptr;
     use std::sync::Once;
@@ -33,12 +33,12 @@ pub(crate) fn stay_loaded() {
     });
 }
 
-/// A static program unloads nothing; other systems have no handlers.
-#[cfg(not(all(target_os = "linux", not(target_feature = "crt-static"))))]
+/// A static program unloads nothing.
+#[cfg(target_feature = "crt-static")]
 pub(crate) fn stay_loaded() {}
 
 /// Returns the object file that an address belongs to.
-#[cfg(all(target_os = "linux", not(target_feature = "crt-static")))]
+#[cfg(not(target_feature = "crt-static"))]
 fn object(address: *const ()) -> Option<libc::Dl_info> {
     let mut info = std::mem::MaybeUninit::uninit();
     // SAFETY: valid for a write; the address may be any.

@@ -87,7 +87,6 @@ impl Mapping {
         let map = MmapOptions::new().offset(offset).len(bytes).map_raw(file)?;
         // So that a child of a fork can neither write to the file nor, by having it open, keep its
         // lock.
-        #[cfg(target_os = "linux")]
         map.advise(memmap2::Advice::DontFork)?;
         let place = pack(map.as_ptr().addr(), map.len())
             .ok_or_else(|| io::Error::other("the mapped part is too large"))?;
@@ -120,7 +119,6 @@ impl Mapping {
     /// Asks the kernel to take pages of megabytes from `from` to `to`, if it can.
     pub(super) fn prefer_large_pages(&self, from: usize, to: usize) {
         // Fails if the kernel has none.
-        #[cfg(target_os = "linux")]
         let _ = self.map.advise_range(memmap2::Advice::HugePage, from, to - from);
     }
 
@@ -128,7 +126,6 @@ impl Mapping {
     pub(super) fn populate(&self, from: usize, to: usize) {
         // Fails if the kernel is older than 5.14, or the file was cut. Then each page faults by
         // itself.
-        #[cfg(target_os = "linux")]
         let _ = self.map.advise_range(memmap2::Advice::PopulateWrite, from, to - from);
     }
 }

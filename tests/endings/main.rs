@@ -2,7 +2,6 @@
 //!
 //! Each test runs this program again, as a process that ends in one way, looks at how it ended, and
 //! reads its file. So the program has a `main` of its own: a return from `main` is one of the ways.
-#![cfg(target_os = "linux")]
 
 mod allocator;
 mod children;

@@ -2,7 +2,6 @@
 //! installed in the process has its effect, and does not jump to where the library was.
 //!
 //! The program is this one, run again. It has nothing of kymo's itself.
-#![cfg(target_os = "linux")]
 
 use std::ffi::CString;
 use std::fs::File;

@@ -4,7 +4,6 @@
 //!
 //! The children are this program, run again. `KYMO_STEPS=all cargo test --test steps` has each second
 //! process come at each step; without it they take turns.
-#![cfg(target_os = "linux")]
 
 mod place;
 mod tracer;

@@ -22,20 +22,16 @@ pub fn pin(core: usize) -> io::Result<()> {
 
 /// Lets this thread run on all cores that the process may use.
 pub fn unpin(cores: &[usize]) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        // SAFETY: all bits zero is the empty set.
-        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-        for &core in cores {
-            // SAFETY: the set is valid; a number that it cannot hold panics.
-            unsafe { libc::CPU_SET(core, &mut set) };
-        }
-        // SAFETY: the set is valid for reads of its size.
-        if unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
+    // SAFETY: all bits zero is the empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for &core in cores {
+        // SAFETY: the set is valid; a number that it cannot hold panics.
+        unsafe { libc::CPU_SET(core, &mut set) };
     }
-    let _ = cores;
+    // SAFETY: the set is valid for reads of its size.
+    if unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
     Ok(())
 }
 
