@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use kymo::ring::producer::{ReservedWords, RingProducer};
+use kymo::ring::storage::file;
 use kymo::ring::storage::layout::{RingIdentity, RingMode};
-use kymo::ring::storage::mapping::{self, DEFAULT_DIRECTORY};
 use kymo::ring::storage::memory::Ring;
 use kymo::ring::storage::overwriting::{OverwritingConsumer, OverwritingProducer};
 use kymo::ring::storage::{bounded, overwriting};
@@ -262,7 +262,7 @@ fn identity(mode: RingMode) -> RingIdentity {
 
 /// In a file, where there is the directory for it.
 fn in_file(mode: RingMode) -> Option<Ring> {
-    let (ring, path) = mapping::create(DEFAULT_DIRECTORY.as_ref(), identity(mode)).ok()?;
+    let (ring, path) = file::create("/dev/shm".as_ref(), identity(mode)).ok()?;
     // The mapping stays.
     std::fs::remove_file(path).expect("a file that was just made");
     Some(ring)

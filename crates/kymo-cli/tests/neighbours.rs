@@ -402,7 +402,7 @@ fn taken_ring_names_are_passed_over() {
     let target = Target::new(&turn);
     fs::create_dir(turn.path("rings")).unwrap();
     let pid = std::process::id();
-    let start = kymo::ring::storage::mapping::process_start(pid).unwrap();
+    let start = kymo::ring::storage::file::process_start(pid).unwrap();
     for number in 0..100 {
         for extension in ["kymoring", "kymosites"] {
             let name = format!("kymo-{pid}-{start}-{number}.{extension}");

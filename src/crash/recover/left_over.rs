@@ -20,8 +20,8 @@ use crate::format::header::Header;
 use crate::process::lock::{LockOutcome, is_at, lock};
 use crate::process::thread_info::ThreadInfo;
 use crate::ring;
+use crate::ring::storage::file;
 use crate::ring::storage::layout::{self, RingIdentity};
-use crate::ring::storage::mapping;
 use crate::ring::storage::memory::ring_bytes;
 use crate::ring::storage::recovery::{FilePart, Image, RingError, WordsKind};
 use crate::segment::boot_id;
@@ -107,7 +107,7 @@ impl LeftOver {
                 left.unless_refused(&path, LeftRing::open(&path, owner, place, &mut room))?;
             left.rings.extend(ring.flatten());
         }
-        let is_alive = |identity: &RingIdentity| mapping::is_alive(identity, &boot);
+        let is_alive = |identity: &RingIdentity| file::is_alive(identity, &boot);
         if left.writers(place, boot).any(|writer| is_alive(&writer)) && !left.is_released(place) {
             return Err(in_use());
         }
@@ -133,7 +133,7 @@ impl LeftOver {
         };
         let of_rings = self.rings.iter().filter_map(move |ring| match &ring.image {
             Some(image) => Some(image.identity().clone()),
-            None => named(&ring.path, mapping::EXTENSION),
+            None => named(&ring.path, file::EXTENSION),
         });
         let process_start = place.process_start;
         let of_sites =
@@ -256,14 +256,14 @@ fn files_of(process: u32, place: &Place) -> Result<FilesOfProcess, RecoverError>
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
         Err(error) => return Err(fail(error)),
     };
-    let put_aside = format!("{}{ASIDE}", mapping::EXTENSION);
+    let put_aside = format!("{}{ASIDE}", file::EXTENSION);
     for entry in entries {
         let entry = entry.map_err(fail)?;
         let is_of_process = |extension| {
             let name = Name::parse(&entry.file_name(), extension);
             name.is_some_and(|name| (name.process, name.start) == (process, place.process_start))
         };
-        if is_of_process(mapping::EXTENSION) {
+        if is_of_process(file::EXTENSION) {
             files.rings.push(entry.path());
         } else if is_of_process(sites::EXTENSION) {
             files.sites.push(entry.path());
@@ -273,7 +273,7 @@ fn files_of(process: u32, place: &Place) -> Result<FilesOfProcess, RecoverError>
     // In the order in which they were made.
     files
         .rings
-        .sort_by_key(|path| Name::parse(path.file_name()?, mapping::EXTENSION).map(|it| it.number));
+        .sort_by_key(|path| Name::parse(path.file_name()?, file::EXTENSION).map(|it| it.number));
     files.sites.sort();
     Ok(files)
 }

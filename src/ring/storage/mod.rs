@@ -47,11 +47,10 @@ pub mod accounts;
 pub mod bounded;
 pub mod file;
 pub mod layout;
-pub mod mapping;
 pub mod memory;
 pub mod overwriting;
 pub mod recovery;
-#[cfg(all(test, target_os = "linux", not(kymo_loom)))]
+#[cfg(all(test, not(kymo_loom)))]
 mod stepped;
 #[cfg(all(test, not(kymo_loom)))]
 mod tests;

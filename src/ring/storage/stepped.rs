@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use crate::ring::consumer::records;
 use crate::ring::storage::LogMark;
 use crate::ring::storage::bounded;
+use crate::ring::storage::file::{EXTENSION, create};
 use crate::ring::storage::layout::RingMode;
-use crate::ring::storage::mapping::create;
 use crate::ring::storage::memory::Ring;
 use crate::ring::storage::overwriting;
 use crate::ring::storage::recovery::Image;
@@ -153,7 +153,7 @@ fn step_through(test: &str, mode: RingMode, run: Run, check: impl Fn(&Image, u64
     }
     let ring = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
     let ring = File::open(
-        ring.into_iter().find(|path| crate::ring::storage::mapping::is_ring_file(path)).unwrap(),
+        ring.into_iter().find(|path| path.extension() == Some(EXTENSION.as_ref())).unwrap(),
     );
     let ring = ring.unwrap();
     shared.go.store(1, Ordering::Release);

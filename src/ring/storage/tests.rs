@@ -9,10 +9,10 @@ use crate::ring::consumer::records;
 use crate::ring::producer::{Refusal, RingProducer};
 use crate::ring::storage::LogMark;
 use crate::ring::storage::bounded;
+use crate::ring::storage::file::{self, create, process_start};
 use crate::ring::storage::layout::{
     BLOCKS, COPY_BYTES, HEADER_BYTES, RingIdentity, RingMode, account_offset,
 };
-use crate::ring::storage::mapping::{self, create, process_start};
 use crate::ring::storage::memory::{Ring, capacity_for};
 use crate::ring::storage::overwriting;
 use crate::ring::storage::overwriting::{CLASSES, OverwritingProducer};
@@ -599,15 +599,15 @@ fn a_ring_file_is_its_users_alone_and_tells_whose_it_is() {
     assert_eq!(metadata.mode() & 0o777, 0o600);
     assert_eq!(metadata.len(), 4096 + 128 * 8);
     assert!(metadata.blocks() * 512 >= metadata.len());
-    assert!(mapping::is_ring_file(&path));
+    assert_eq!(path.extension(), Some(file::EXTENSION.as_ref()));
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
     let process = std::process::id();
     let start = process_start(process).unwrap();
     assert!(name.starts_with(&format!("kymo-{process}-{start}-")), "{name}");
-    assert!(mapping::is_alive(ring.identity(), &[0; 16]));
-    assert!(!mapping::is_alive(ring.identity(), &[1; 16]), "of another boot");
+    assert!(file::is_alive(ring.identity(), &[0; 16]));
+    assert!(!file::is_alive(ring.identity(), &[1; 16]), "of another boot");
     let later = RingIdentity { process_start: start + 1, ..ring.identity().clone() };
-    assert!(!mapping::is_alive(&later, &[0; 16]), "of another process");
+    assert!(!file::is_alive(&later, &[0; 16]), "of another process");
     fs::remove_file(path).unwrap();
     assert!(create(&directory.join("there is none"), identity(RingMode::Bounded, 100)).is_err());
 }
@@ -615,7 +615,7 @@ fn a_ring_file_is_its_users_alone_and_tells_whose_it_is() {
 /// A file system without room for a ring: an error, and no file is left.
 #[test]
 fn a_ring_that_has_no_room_is_an_error() {
-    let directory = std::path::Path::new(mapping::DEFAULT_DIRECTORY);
+    let directory = std::path::Path::new("/dev/shm");
     let identity = RingIdentity { thread_os_id: 18, ..identity(RingMode::Bounded, 1 << 40) };
     let wanted = crate::ring::storage::memory::ring_bytes(identity.capacity_words);
     // Only if the system surely has less room: a tmpfs refuses that at once.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::format::HEADER_BYTES;
 use crate::format::header::{COPY_BYTES, COPY_OFFSETS};
-use crate::ring::storage::mapping::process_start;
+use crate::ring::storage::file::process_start;
 
 /// The offset of the place in the header page.
 pub(crate) const OFFSET: usize = 3072;

@@ -16,7 +16,7 @@ use crate::format::header::Header;
 use crate::process::fork;
 use crate::process::lock::{LockOutcome, is_at, lock};
 use crate::ring::known_sites::key;
-use crate::ring::storage::mapping;
+use crate::ring::storage::file;
 use crate::segment::Output;
 use crate::segment::crash_proof::Name;
 use crate::segment::crash_proof::place::Place;
@@ -65,7 +65,7 @@ const FIRST_BYTES: u64 = 256 << 10;
 fn create_locked(place: &Place, process: u32) -> io::Result<(PathBuf, File)> {
     for _ in 0..100 {
         let owner = (process, place.process_start);
-        let (path, file) = mapping::create_numbered(&place.directory, owner, EXTENSION)?;
+        let (path, file) = file::create_numbered(&place.directory, owner, EXTENSION)?;
         // Who looks for files that nobody uses may have come before the lock.
         if lock(&file)? != LockOutcome::Elsewhere && is_at(&file, &path)? {
             return Ok((path, file));
@@ -88,13 +88,13 @@ pub(crate) fn remove_unused(directory: &Path, owner: Owner) {
         let bytes = file.as_encoded_bytes();
         let end = bytes.windows(RING.len()).position(|it| it == RING.as_bytes());
         let ring = end.and_then(|end| std::str::from_utf8(&bytes[..end + RING.len()]).ok());
-        if let Some(ring) = ring.and_then(|ring| Name::parse(ring.as_ref(), mapping::EXTENSION)) {
+        if let Some(ring) = ring.and_then(|ring| Name::parse(ring.as_ref(), file::EXTENSION)) {
             with_rings.insert((ring.process, ring.start));
         }
     }
     found.retain(|(name, _)| !with_rings.contains(&(name.process, name.start)));
     for (name, path) in found {
-        let runs = mapping::process_start(name.process) == Some(name.start);
+        let runs = file::process_start(name.process) == Some(name.start);
         // Where files cannot be locked, another container's process may use it.
         let is_unused = |file: &File| {
             lock(file).is_ok_and(|locked| locked == LockOutcome::Here)
@@ -108,7 +108,7 @@ pub(crate) fn remove_unused(directory: &Path, owner: Owner) {
 
 /// The ending of a ring's name.
 const RING: &str = ".kymoring";
-const _: () = assert!(RING.len() == mapping::EXTENSION.len() + 1);
+const _: () = assert!(RING.len() == file::EXTENSION.len() + 1);
 
 /// The file of the call sites of this process.
 pub(crate) struct SiteFile {
