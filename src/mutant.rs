@@ -35,9 +35,9 @@ pub enum Mutant {
     RingIndexEarly,
     /// `ring::storage::overwriting`, the consumer: no fence between copying and validating.
     RingCopyFence,
-    /// `shared::dump_request`, the asker: the store that says so is relaxed.
+    /// `shared::requests`, the asker: the store that says so is relaxed.
     DumpAskedStore,
-    /// `shared::dump_request`, the consumer: the load that finds it is relaxed.
+    /// `shared::requests`, the consumer: the load that finds it is relaxed.
     DumpAskedLoad,
     /// `ring::storage::overwriting`, the consumer: the copy is not validated.
     RingUnvalidated,

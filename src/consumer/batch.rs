@@ -5,11 +5,11 @@
 //! yet.
 
 use crate::consumer::followed::{Merge, Next};
+use crate::consumer::losses::LossMark;
 use crate::consumer::sweep::Sweep;
 use crate::ring::consumer::records;
 use crate::ring::record::Record;
 use crate::segment::Output;
-use crate::segment::drop_counts::DropCounts;
 use crate::segment::writer::{SegmentWriter, ThreadInSegment};
 
 /// How many words of one ring a sweep takes, or a single record if that has more. So a thread that
@@ -37,14 +37,7 @@ pub(crate) struct Batch<'a, O> {
     pub(crate) thread: &'a mut ThreadInSegment,
     pub(crate) sweep: &'a mut Sweep,
     /// The mark to be written before the first record of the overwriting ring.
-    pub(crate) mark: Option<LossMark>,
-}
-
-/// Drops that the consumer itself counted, and that need a mark.
-pub(crate) struct LossMark {
-    pub(crate) counts: DropCounts,
-    /// The ticks of the first and of the last of them.
-    pub(crate) range: (u64, u64),
+    pub(super) mark: Option<LossMark>,
 }
 
 impl<O: Output> Batch<'_, O> {

@@ -10,6 +10,7 @@ use crate::call::slow::log_with;
 use crate::clock::Clock;
 use crate::consumer::tests::{Fault, LOCATION, Rig};
 use crate::level::Level;
+use crate::shared::mailbox::Request;
 use crate::shared::policy::{Overflow, Policies};
 use crate::statement::call_site::CallSite;
 use crate::thread::producer::Producer;
@@ -392,6 +393,21 @@ fn a_file_that_is_cut_at_any_operation_goes_on() {
 #[test]
 fn a_file_that_is_removed_at_any_operation_leaves_a_file_that_accounts_for_everything() {
     tell_all(Fault::Removed);
+}
+
+/// A file that is removed while the consumer drains the rings into it, because another program has asked for a new one.
+///
+/// The consumer replaced it at once, and waited for the side file, which it held itself.
+#[test]
+fn a_file_that_is_removed_while_it_is_reopened() {
+    for first in 0..60 {
+        let mut story = Story::new(2, Fault::Removed, first..first + 1);
+        (0..50).for_each(|step| story.log(step % THREADS));
+        story.rig.shared.reopen_request.ask();
+        story.rig.consumer.serve();
+        (0..50).for_each(|step| story.log(step % THREADS));
+        story.end(End::Shutdown, &format!("removed at {first}"));
+    }
 }
 
 /// A crash drain goes on until its time is up, however long that is, and everything that was in the

@@ -4,9 +4,10 @@
 //! thread's account: written, dropped, marked. What one segment has of the thread is a
 //! [`ThreadInSegment`], which the lane keeps for the writer.
 
-use crate::consumer::batch::{Batch, Leftover, LossMark};
+use crate::consumer::batch::{Batch, Leftover};
 use crate::consumer::flight::Flight;
 use crate::consumer::followed::{Followed, Merge};
+use crate::consumer::losses::Losses;
 use crate::consumer::sweep::{Shares, Sweep};
 use crate::drop_reason::DropReason;
 use crate::level::Level;
@@ -22,7 +23,7 @@ use crate::segment::drop_counts::DropCounts;
 use crate::segment::writer::{SegmentWriter, ThreadInSegment, Totals, join};
 use crate::shared::orphans::Orphan;
 use crate::shared::registry::NewRing;
-use crate::shared::state::{Drops, RingState};
+use crate::shared::state::RingState;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 
@@ -31,9 +32,9 @@ pub(crate) struct Lane {
     pub(crate) state: Arc<RingState>,
     /// What the segment has of the thread.
     pub(crate) in_segment: ThreadInSegment,
-    ring: RingConsumer,
+    pub(super) ring: RingConsumer,
     /// The ring of the levels that overwrite their oldest records, if there are any.
-    followed: Option<Followed>,
+    pub(super) followed: Option<Followed>,
     /// The thread's flight recorder, if it has one.
     pub(crate) flight: Option<Flight>,
     /// How many bytes of the ring its records took.
@@ -44,46 +45,12 @@ pub(crate) struct Lane {
     recent_high_water: usize,
     /// Whether the ring has reached the high-water mark, and not fallen below half of it since.
     is_high: bool,
-    /// The producer's drops that are in a mark.
-    marked_by_producer: DropCounts,
-    /// How many drops of the producer were seen.
-    seen: u64,
-    /// The drops that were seen and are in no mark yet.
-    gap: Option<Gap>,
-    /// Records that the consumer itself lost, because their output failed.
-    failed: DropCounts,
-    /// The ticks of the first and of the last of these since the last mark.
-    failed_range: Option<(u64, u64)>,
-    /// What earlier segments have of it: records by level, and marks of drops.
-    earlier: ([u64; 5], DropCounts),
+    /// What was dropped of its records.
+    losses: Losses,
+    /// How many records earlier segments have of it, by level.
+    earlier_written: [u64; 5],
     /// What the current sweep took.
-    sweep: Sweep,
-}
-
-/// Drops that were seen in a ring that was not empty.
-struct Gap {
-    /// How many words of the ring come before it and have not been taken.
-    words_before: usize,
-    /// The producer's drops, these included.
-    counts: DropCounts,
-    /// The ticks of the first and of the last one.
-    range: (u64, u64),
-}
-
-/// Looks whether the producer has dropped anything, and returns whether it has. While a gap has no
-/// mark, later drops are left for a later call. At the `end` of the thread there is none, so they
-/// are joined to that gap.
-fn see_drops(drops: &Drops, seen: &mut u64, gap: &mut Option<Gap>, end: bool) -> bool {
-    // One load in most calls.
-    if (gap.is_some() && !end) || drops.total() == *seen {
-        return false;
-    }
-    let (counts, range) = (drops.counts(), drops.range());
-    let first = gap.as_ref().map_or(range.0, |gap| gap.range.0);
-    *gap = Some(Gap { words_before: 0, counts, range: (first, range.1) });
-    *seen = counts.total();
-    drops.mark(*seen);
-    true
+    pub(super) sweep: Sweep,
 }
 
 impl Lane {
@@ -98,12 +65,8 @@ impl Lane {
             high_water: 0,
             recent_high_water: 0,
             is_high: false,
-            marked_by_producer: DropCounts::default(),
-            seen: 0,
-            gap: None,
-            failed: DropCounts::default(),
-            failed_range: None,
-            earlier: Default::default(),
+            losses: Losses::default(),
+            earlier_written: [0; 5],
             sweep: Sweep::default(),
         }
     }
@@ -113,7 +76,7 @@ impl Lane {
         self.sweep = Sweep::default();
         self.in_segment.discard_staged();
         // Before the look at the ring, which so finds all that was logged before the gap.
-        let fresh = see_drops(&self.state.drops, &mut self.seen, &mut self.gap, false);
+        let fresh = self.losses.see(&self.state.drops, false);
         let mut ended = self.state.has_ended();
         let committed = self.ring.look();
         if mutant::broken(Mutant::EndedLast) {
@@ -134,13 +97,9 @@ impl Lane {
                 let committed = self.ring.look();
                 let copied = copy.words().len();
                 if let Some((counts, range)) = copy.overwritten {
-                    self.failed.add_all(DropReason::Overwritten, counts);
-                    self.failed_range = join(self.failed_range, Some(range));
-                    self.state.progress.failed.store(&self.failed);
-                    let range = self.failed_range.unwrap_or_default();
-                    let all = self.marked_by_producer.plus(&self.failed);
-                    let marked = self.earlier.1.plus(&batch.thread.marked());
-                    batch.mark = Some(LossMark { counts: all.since(&marked), range });
+                    self.losses.lose(DropReason::Overwritten, counts, Some(range));
+                    self.state.progress.failed.store(self.losses.by_consumer());
+                    batch.mark = Some(self.losses.mark_of_consumer(&batch.thread.marked()));
                 }
                 let merge = Merge::new(committed.runs(), first_look, copy);
                 let left = batch.take_both(merge);
@@ -154,15 +113,12 @@ impl Lane {
             // Relaxed: a number for statistics.
             self.state.progress.high_water_words.store(found as u64, Ordering::Relaxed);
         }
-        if let Some(gap) = &mut self.gap {
-            let words_before = if fresh { first_look + copied } else { gap.words_before };
-            let taken = self.sweep.words + self.sweep.followed_words;
-            self.sweep.gap_words = if all { words_before } else { words_before.min(taken) };
-            gap.words_before = words_before - self.sweep.gap_words;
-        }
+        let taken = self.sweep.words + self.sweep.followed_words;
+        let found = fresh.then_some(first_look + copied);
+        self.sweep.gap_words = self.losses.approach(found, (!all).then_some(taken));
         if ended && all && !mutant::broken(Mutant::MarkBeforeLook) {
             // If the thread has ended, this finds all drops. What it logged has just been taken.
-            see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
+            self.losses.see(&self.state.drops, true);
         }
         self.sweep.finished = ended && (all || mutant::broken(Mutant::FinishedEarly));
         left
@@ -173,22 +129,17 @@ impl Lane {
     pub(crate) fn see_last_drops(&mut self) {
         self.in_segment.discard_staged_marks();
         (self.sweep.has_mark, self.sweep.marks_gap) = (false, false);
-        see_drops(&self.state.drops, &mut self.seen, &mut self.gap, true);
+        self.losses.see(&self.state.drops, true);
     }
 
     /// Stages a mark if there is a gap and all that was logged before it has been taken, or if the
     /// consumer itself lost records that are in no mark.
     pub(crate) fn mark_drops<O: Output>(&mut self, writer: &mut SegmentWriter<O>) {
-        let gap = self.gap.as_ref().filter(|gap| gap.words_before == 0);
-        // The consumer's own losses may have been marked among the records.
-        let failed_range = self.failed_range.filter(|_| !self.sweep.has_mark);
-        let Some(range) = join(gap.map(|gap| gap.range), failed_range) else { return };
-        let by_producer = gap.map_or(&self.marked_by_producer, |gap| &gap.counts);
-        let marked = self.earlier.1.plus(&self.in_segment.marked());
-        let counts = by_producer.plus(&self.failed).since(&marked);
+        let marked = self.in_segment.marked();
+        let Some((mark, has_gap)) = self.losses.mark(&marked, self.sweep.has_mark) else { return };
         self.sweep.has_mark = true;
-        self.sweep.marks_gap = gap.is_some();
-        writer.drops(&mut self.in_segment, range, &counts);
+        self.sweep.marks_gap = has_gap;
+        writer.drops(&mut self.in_segment, mark.range, &mark.counts);
     }
 
     /// Returns how many words were found in the ring, if that reaches this share of its capacity. A
@@ -204,13 +155,12 @@ impl Lane {
 
     /// How many dropped records were seen that no earlier segment has a mark of.
     pub(crate) fn dropped(&self) -> u64 {
-        self.seen + self.failed.total() - self.earlier.1.total()
+        self.losses.total()
     }
 
     /// These drops by level and reason. Their sum is [`dropped`](Self::dropped).
     pub(crate) fn drops(&self) -> DropCounts {
-        let by_producer = self.gap.as_ref().map_or(&self.marked_by_producer, |gap| &gap.counts);
-        by_producer.plus(&self.failed).since(&self.earlier.1)
+        self.losses.counts()
     }
 
     /// The totals of its records since the segment began, including drops that are in no mark yet.
@@ -221,14 +171,13 @@ impl Lane {
     /// Goes on in another segment, in which the thread has this number.
     pub(super) fn begin_segment(&mut self, number: u64) {
         let (written, marked) = self.in_segment.begin_segment(number);
-        self.earlier.0.iter_mut().zip(written).for_each(|(sum, count)| *sum += count);
-        self.earlier.1 = self.earlier.1.plus(&marked);
+        self.earlier_written.iter_mut().zip(written).for_each(|(sum, count)| *sum += count);
+        self.losses.begin_segment(&marked);
     }
 
     /// The ticks of the first and of the last record in its account.
     pub(crate) fn range(&self) -> Option<(u64, u64)> {
-        let gap = self.gap.as_ref().map(|gap| gap.range);
-        join(self.in_segment.range(), join(self.failed_range, gap))
+        join(self.in_segment.range(), self.losses.range())
     }
 
     /// How many words the sweep took.
@@ -267,7 +216,7 @@ impl Lane {
     }
 
     /// Takes back what `prepare` said: the log was not committed.
-    fn retract(&mut self) {
+    pub(super) fn retract(&mut self) {
         if !std::mem::take(&mut self.sweep.prepared) {
             return;
         }
@@ -317,7 +266,7 @@ impl Lane {
         writer.settle(&mut self.in_segment);
         if self.sweep.took() {
             let progress = &self.state.progress;
-            let counts = self.earlier.0.iter().zip(self.in_segment.written());
+            let counts = self.earlier_written.iter().zip(self.in_segment.written());
             for (level, (earlier, written)) in counts.enumerate() {
                 // Relaxed, both: `stats` reads them. For a thread that has flushed, the release of
                 // the ring's words orders them.
@@ -328,10 +277,10 @@ impl Lane {
             progress.bytes.store(self.bytes, Ordering::Relaxed);
         }
         if self.sweep.has_mark {
-            self.failed_range = None;
+            self.losses.marked_consumer();
         }
-        if let Some(gap) = self.gap.take_if(|_| self.sweep.marks_gap) {
-            self.marked_by_producer = gap.counts;
+        if self.sweep.marks_gap {
+            self.losses.marked_gap();
         }
         self.release();
     }
@@ -342,9 +291,9 @@ impl Lane {
         self.retract();
         self.prepare(LogMark::GIVEN_UP);
         let has_ended = std::mem::take(&mut self.sweep.finished);
-        self.failed.add_all(DropReason::OutputFailed, *self.in_segment.staged_records());
+        let range = self.in_segment.staged_range().filter(|_| self.sweep.took());
+        self.losses.lose(DropReason::OutputFailed, *self.in_segment.staged_records(), range);
         if self.sweep.took() {
-            self.failed_range = join(self.failed_range, self.in_segment.staged_range());
             self.say_failed();
         }
         self.release();
@@ -361,16 +310,15 @@ impl Lane {
     /// the next one.
     pub(crate) fn lose_segment(&mut self) {
         let (written, range) = self.in_segment.lose_segment();
-        self.failed.add_all(DropReason::FileRemoved, written);
+        self.losses.lose(DropReason::FileRemoved, written, range);
         if written != [0; 5] {
-            self.state.progress.set_written(&self.earlier.0);
+            self.state.progress.set_written(&self.earlier_written);
             self.say_failed();
         }
-        self.failed_range = join(self.failed_range, range);
     }
 
     fn say_failed(&self) {
-        self.state.progress.failed.store(&self.failed);
+        self.state.progress.failed.store(self.losses.by_consumer());
         // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds the
         // ring empty.
         self.state.failures.fetch_add(1, Ordering::Release);
@@ -379,9 +327,7 @@ impl Lane {
     /// Undoes the current sweep: nothing of it was written, and what it took is still in the ring.
     pub(crate) fn restart(&mut self) {
         self.retract();
-        if let Some(gap) = &mut self.gap {
-            gap.words_before += self.sweep.gap_words;
-        }
+        self.losses.go_back(self.sweep.gap_words);
         self.sweep = Sweep::default();
         self.in_segment.discard_staged();
         self.in_segment.forget_announcement();
@@ -402,7 +348,7 @@ impl Lane {
     }
 
     /// Clears the sweep: nothing is taken, and nothing staged.
-    fn clear_sweep(&mut self) {
+    pub(super) fn clear_sweep(&mut self) {
         self.sweep = self.sweep.cleared();
         self.in_segment.discard_staged();
     }
@@ -418,66 +364,6 @@ impl Lane {
     /// How many records the sweep took.
     pub(crate) fn took(&self) -> u64 {
         self.in_segment.staged_records().iter().sum()
-    }
-
-    /// Stages what was copied of the flight recorder, until so many bytes are staged. Returns
-    /// whether there is more.
-    pub(crate) fn put_flight<O: Output>(
-        &mut self,
-        writer: &mut SegmentWriter<O>,
-        staged_bytes: usize,
-    ) -> bool {
-        self.clear_sweep();
-        let Some(flight) = &self.flight else { return false };
-        let words = flight.words();
-        let mut walk = records(words);
-        let mut more = false;
-        let mut left = 0;
-        while let Some(record) = walk.clone().next() {
-            if writer.staged_bytes() > staged_bytes {
-                (more, left) = (true, walk.rest().len());
-                break;
-            }
-            // SAFETY: as in `Batch::take`.
-            let record = unsafe { Record::new(record) };
-            writer.put_lines_until(record.ticks);
-            writer.put(record, &mut self.in_segment);
-            self.sweep.other_records += 1;
-            walk.next();
-        }
-        self.sweep.flight_words = words.len() - left;
-        more
-    }
-
-    /// Leaves what was staged of the flight recorder in the copy: it could not be written.
-    pub(crate) fn forgo(&mut self) {
-        self.retract();
-        self.clear_sweep();
-    }
-
-    /// Whether its flight recorder has something that no dump has written.
-    pub(crate) fn has_flight(&self) -> bool {
-        self.flight.as_ref().is_some_and(|flight| !flight.follower.is_empty())
-    }
-
-    /// If only the flight recorder is left of a thread that has ended, keeps the lane for that
-    /// alone. Returns both ends of the ring, the first time.
-    pub(crate) fn retire(&mut self, retired: &mut u64) -> Option<(RingProducer, RingConsumer)> {
-        if !self.has_flight() {
-            return None;
-        }
-        self.sweep.finished = false;
-        let flight = self.flight.as_mut()?;
-        if flight.retired.is_some() {
-            return None;
-        }
-        *retired += 1;
-        flight.retired = Some(*retired);
-        self.followed = None;
-        let producer = self.state.take_returned()?;
-        let consumer = std::mem::replace(&mut self.ring, ring(1).1);
-        // A ring in a file is not handed on: see `into_ring`.
-        (!consumer.is_in_file()).then_some((producer, consumer))
     }
 
     /// The time for shutting down is over: counts what is left in the rings as dropped. Returns how
@@ -506,20 +392,15 @@ impl Lane {
             followed.drain(|copy| {
                 count(copy.words());
                 if let Some((counts, gap)) = copy.overwritten {
-                    self.failed.add_all(DropReason::Overwritten, counts);
-                    self.failed_range = join(self.failed_range, Some(gap));
+                    self.losses.lose(DropReason::Overwritten, counts, Some(gap));
                 }
             });
         }
         if range.is_some() {
-            self.failed.add_all(DropReason::ShutdownTimedOut, left);
-            self.failed_range = join(self.failed_range, range);
+            self.losses.lose(DropReason::ShutdownTimedOut, left, range);
             self.say_failed();
         }
-        if let Some(gap) = &mut self.gap {
-            // Nothing is left that comes before it.
-            gap.words_before = 0;
-        }
+        self.losses.arrive();
         if self.state.is_own { 0 } else { left.iter().sum() }
     }
 
@@ -534,6 +415,6 @@ impl Lane {
 
     pub(crate) fn into_orphan(self) -> Orphan {
         let overwriting = self.followed.map(Followed::into_follower);
-        Orphan::new(self.ring, overwriting, self.state, self.seen)
+        Orphan::new(self.ring, overwriting, self.state, self.losses.seen())
     }
 }

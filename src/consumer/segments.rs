@@ -18,6 +18,7 @@
 
 use std::io;
 
+use crate::clock::monotonic_ns;
 use crate::consumer::Consumer;
 use crate::consumer::lane::Lane;
 use crate::drop_reason::DropReason;
@@ -25,6 +26,9 @@ use crate::process::thread_info::ThreadInfo;
 use crate::segment::drop_counts::DropCounts;
 use crate::segment::writer::{SegmentWriter, Totals, join};
 use crate::segment::{LogOutput, Output};
+
+/// How long threads that log without a pause may delay a new segment that was asked for, in nanoseconds.
+const DRAIN_NS: u64 = 500_000_000;
 
 /// Why a segment begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,39 @@ pub(super) struct Earlier {
 }
 
 impl<O: LogOutput> Consumer<O> {
+    /// Answers a request to reopen the log: goes on in a new file, if the old one has lost its name. To be called
+    /// between sweeps.
+    pub(super) fn reopen(&mut self) {
+        let result = self.try_reopen();
+        if let Err(error) = &result {
+            // The request may be a signal's, and no caller would see the error.
+            let text = format!("it was moved, and there is no new one: {error}");
+            self.shared.counters.output_errors.increment();
+            self.untold = Some((io::Error::new(error.kind(), text), self.lost()));
+        }
+        self.shared.reopen_request.note(result);
+    }
+
+    fn try_reopen(&mut self) -> io::Result<()> {
+        self.check_output();
+        let is_removed = |this: &Self| this.segment == SegmentState::Removed;
+        if is_removed(self) {
+            // Then there will be a new one anyway, as soon as that is possible.
+            return Ok(());
+        }
+        let shared = self.shared.clone();
+        shared.side.part(|| {
+            // So that a record whose call waits to write it to the side file is in the old log.
+            self.drain_until(monotonic_ns().saturating_add(DRAIN_NS), is_removed);
+            if is_removed(self) {
+                // The next sweep replaces it, when the side file can be used again.
+                return (false, Ok(()));
+            }
+            let begun = self.begin(Begin::Moved);
+            (matches!(begun, Ok(true)), begun.map(drop))
+        })
+    }
+
     /// Goes on in a new segment, if there is a reason to; says whether. To be called between sweeps.
     pub(super) fn begin(&mut self, why: Begin) -> io::Result<bool> {
         let crash_proof = self.shared.crash_proof();
@@ -83,9 +120,10 @@ impl<O: LogOutput> Consumer<O> {
         }
         self.earlier.lost += lost - self.lost();
         (self.segment, self.released_bytes) = (SegmentState::Renewed, self.writer.output().len());
-        self.shared.set_log(self.writer.output().log_file());
-        if why == Begin::Removed {
-            self.shared.keep_side_file();
+        let log = self.writer.output().log_file();
+        match why {
+            Begin::Removed => self.shared.replace_log(log),
+            Begin::Moved => self.shared.set_log(log),
         }
         self.ended.put(&mut self.writer);
         Ok(true)

@@ -23,15 +23,7 @@ impl<O: LogOutput> Consumer<O> {
         let deadline_ns = self.shared.emergency.mailbox.deadline_ns(request);
         // An output that has just failed is tried at once, and not after a while.
         self.check_output();
-        let as_of = self.shared.clock.now();
-        // Until the rings are empty, or there is only what was logged since.
-        let mut in_time = true;
-        while self.sweep() && self.complete <= as_of && in_time {
-            if self.failing {
-                self.check_output();
-            }
-            in_time = monotonic_ns() < deadline_ns;
-        }
+        let in_time = self.drain_until(deadline_ns, |_| false);
         if request.is_marked() {
             if !in_time {
                 self.give_up(false);

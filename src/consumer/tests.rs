@@ -155,6 +155,9 @@ impl LogOutput for Memory {
         announce: impl FnOnce([u8; 16]) -> io::Result<()>,
     ) -> io::Result<Option<(Self, u32)>> {
         let mut file = self.0.borrow_mut();
+        if file.removed != Some(true) {
+            return Ok(None);
+        }
         let operation = file.operations;
         file.operations += 1;
         if file.faults.contains(&operation) {

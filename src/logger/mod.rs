@@ -1,4 +1,4 @@
-//! The logger: starts the consumer, lets threads find it, and ends it.
+//! The logger: started by [`start`], found by threads, ended by the program.
 //!
 //! The builder's options and the program's calls come in. A file, a consumer thread and the pointer
 //! [`RUNNING`] go out. This folder is the top of the crate: it may know all others, and none knows
@@ -9,41 +9,27 @@ pub(crate) mod ending;
 pub(crate) mod error;
 mod fork;
 pub(crate) mod own_warnings;
+mod start;
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::clock::discipline::Discipline;
-use crate::clock::{TickSource, monotonic_ns, nanoseconds};
-use crate::consumer::{Consumer, Pacing, Report, Watch};
-use crate::crash::exit;
-use crate::crash::recover::{Discardable, RecoverError, Recovery, discardable, recover_locked};
-use crate::crash::signals::{self, standby};
+use crate::clock::{monotonic_ns, nanoseconds};
+use crate::consumer::Report;
+use crate::crash::recover::Recovery;
+use crate::crash::signals;
 use crate::level::Level;
 use crate::logger::builder::Builder;
-use crate::logger::error::{StartError, StartErrorKind};
 use crate::process::fork::generation;
-use crate::process::signal_action;
 use crate::process::statics::{GATE, RUNNING};
-use crate::process::stay_loaded::stay_loaded;
-use crate::segment::crash_proof::CrashProof;
-use crate::segment::guard;
-use crate::segment::mapped::MappedFile;
-use crate::segment::with_infix;
-use crate::segment::{LogOutput, Target};
 use crate::shared::Shared;
-use crate::shared::mailbox::Request;
-use crate::shared::orphans::{self, Orphan};
 use crate::shared::running::turn;
 use crate::shared::stats::{Counters, Stats};
+use crate::sync::Arc;
 use crate::sync::statics::Ordering;
-use crate::sync::{Arc, thread};
-use own_warnings::own_warnings;
 
 /// A running logger. Dropping it drains all rings, closes the file and ends the logger.
 ///
@@ -283,271 +269,4 @@ impl Drop for Logger {
     fn drop(&mut self) {
         self.end(None);
     }
-}
-
-impl Builder {
-    /// Makes the file, starts the consumer, and lets log statements through.
-    ///
-    /// The call takes some milliseconds, in which the hardware counter is compared with the clock.
-    ///
-    /// # Errors
-    /// - A logger already runs in this process.
-    /// - Another process writes to the file.
-    /// - The file cannot be made, or its first map window cannot be allocated or mapped.
-    /// - An option has an impossible value, or the consumer cannot be pinned to its core.
-    /// - The directory of [`Builder::crash_proof`] has no room, or a recovery
-    ///   ([`Builder::recover`]) fails.
-    ///
-    /// After an error nothing was made, renamed or overwritten. A recovery that succeeded remains.
-    pub fn start(mut self) -> Result<Logger, StartError> {
-        self.check()?;
-        stay_loaded();
-        fork::register();
-        let _turn = turn();
-        if RUNNING.is_some() {
-            return Err(StartErrorKind::AlreadyRunning.into());
-        }
-        signals::wait_for_end();
-        if self.ending.pid_in_name {
-            self.path = with_infix(&self.path, std::process::id());
-        }
-        let ring_words = self.ring_words();
-        // From now on no other logger writes there, or renames the file that is there.
-        let target = Target::lock(&self.path)?;
-        let recovered = self.recover_last(&target)?;
-        // A log whose records were recovered is not overwritten. This includes a recovery by an
-        // earlier start that was killed before it made its own log.
-        let was_recovered = |it: &Recovery| it.file.is_some() && it.threads.is_empty();
-        if recovered.as_ref().is_some_and(|it| it.records() > 0 || was_recovered(it)) {
-            self.overwrite = false;
-        }
-        let discarded = match target.found() {
-            Some(log) if target.loses_content(self.overwrite) => discardable(target.path(), log),
-            _ => Discardable::default(),
-        };
-        let clock = TickSource::new(self.clock);
-        let crash_proof = self.make_crash_proof(clock)?;
-        let shared = Shared::new(clock, self.policies, ring_words).with_crash_proof(crash_proof);
-        let shared = Arc::new(shared);
-        let begun = self.begin(&shared, target, discarded);
-        if let (Err(_), Some(crash_proof)) = (&begun, shared.crash_proof()) {
-            crash_proof.end();
-        }
-        let (consumer, standby) = begun?;
-        exit::end_at_exit(&shared, self.ending.exit_timeout);
-        let thread = consumer.thread().clone();
-        if self.ending.reopens_on_hangup {
-            signals::hangup::install(&shared.reopen_request, thread.clone());
-        }
-        signals::install(self.ending.signals, &shared.emergency, thread, standby);
-        // The coarse clock must not show what it showed when the last logger ended.
-        shared.clock.begin_sweep();
-        // Relaxed: see `fast::enabled`.
-        GATE.store(self.max_level as u8, Ordering::Relaxed);
-        RUNNING.publish(shared.clone());
-        let generation = generation();
-        Ok(Logger { shared, consumer: Some(consumer), path: self.path, generation, recovered })
-    }
-
-    /// Recovers the log that is already there, if the program asked for it.
-    fn recover_last(&self, target: &Target) -> Result<Option<Recovery>, StartError> {
-        let Some(log) = target.found().filter(|_| self.recover) else { return Ok(None) };
-        match recover_locked(target.path(), log) {
-            Ok(recovery) => Ok(Some(recovery)),
-            // Another kind of file is there, which will be renamed or overwritten. Or this process
-            // still has the log open without writing to it: what its last logger left can be
-            // recovered when the process has ended.
-            Err(RecoverError::NotALog(_) | RecoverError::InUse(_)) => Ok(None),
-            Err(RecoverError::File(path, error)) => Err(StartError::file(&path, error)),
-        }
-    }
-
-    /// Opens the segment, and starts the consumer.
-    ///
-    /// `discarded`: the rings of a dead process that are removed with the log that is there.
-    fn begin(
-        &self,
-        shared: &Arc<Shared>,
-        target: Target,
-        discarded: Discardable,
-    ) -> Result<(JoinHandle<Report>, Standby), StartError> {
-        // First, before the file is touched: a consumer that cannot be pinned leaves no trace.
-        let consumer = self.spawn_consumer(shared.clone(), discarded.records())?;
-        let segment = self.open_segment(shared, target, discarded)?;
-        if let Some(crash_proof) = shared.crash_proof() {
-            // Without it, the log has the rings as well, until there is another one.
-            let _ = crash_proof.set_log(segment.output.segment_id());
-        }
-        // Not left to the consumer: critical records may need the log before the consumer is ready.
-        shared.set_log(segment.output.log_file());
-        let standby = consumer.standby.clone();
-        // Ring files name their segment and how ticks become time, which the consumer writes when
-        // it begins.
-        let wait = shared.crash_proof().is_some();
-        Ok((consumer.begin(segment, wait)?, standby))
-    }
-
-    /// Makes the directory entries that ring files need, if the program asked for ring files.
-    fn make_crash_proof(&self, clock: TickSource) -> Result<Option<CrashProof>, StartError> {
-        let make = |directory: &PathBuf| {
-            let made = CrashProof::new(directory, clock, self.ring_bytes_per_thread());
-            made.map_err(|error| StartError::file(directory, error))
-        };
-        self.crash_proof.as_ref().map(make).transpose()
-    }
-
-    fn open_segment(
-        &self,
-        shared: &Shared,
-        target: Target,
-        discarded: Discardable,
-    ) -> Result<OpenedSegment, StartError> {
-        let window = self.window_bytes();
-        let (source, rings) = (shared.clock.source(), shared.crash_proof());
-        let rings = rings.map(|crash_proof| crash_proof.place().clone());
-        let discard = || discarded.discard();
-        let output = MappedFile::create_at(target, self.overwrite, discard, source, window, rings)?;
-        Ok(OpenedSegment { salt: output.salt(), output })
-    }
-
-    /// Makes the consumer's thread. If it is to be pinned, waits until it is.
-    fn spawn_consumer(&self, shared: Arc<Shared>, discarded: u64) -> Result<Waiting, StartError> {
-        let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
-        let pin = self.consumer_core;
-        let watch = Watch::new(self.hook.clone(), own_warnings(), self.high_water, discarded);
-        let (ready, pinned) = mpsc::sync_channel(1);
-        let (segment, given) = mpsc::sync_channel::<OpenedSegment>(1);
-        let (says_begun, begun) = mpsc::sync_channel(1);
-        let handled = self.ending.signals;
-        let standby =
-            handled.any().then(|| standby::stand_by(shared.emergency.clone(), handled)).transpose();
-        let standby = standby.map_err(StartErrorKind::Thread)?;
-        let end = EndOnDrop(shared.clone(), standby.clone());
-        let run = move || {
-            let _end = end;
-            signal_action::block_all_but_faults();
-            crate::process::be_ordinary();
-            shared.emergency.set_consumer_thread(crate::process::thread_info::os_thread_id());
-            shared.emergency.set_consumer(std::thread::current());
-            let _ = ready.send(pin.map_or(Ok(()), pin_to));
-            guard::unblock_in_this_thread();
-            // No segment is given if pinning failed, or opening the segment.
-            let Ok(segment) = given.recv() else { return Report::default() };
-            let discipline = first_observations(shared.clock);
-            let OpenedSegment { output, salt } = segment;
-            let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
-            consumer.set_watch(watch);
-            let _ = says_begun.send(());
-            // A panic (of a custom clock, for instance) must leave no thread waiting and no record
-            // uncounted.
-            // SAFETY: it stays here until `withdraw`, and this thread alone uses it. The function
-            // takes over a consumer of this type.
-            unsafe {
-                shared.emergency.takeover.offer((&raw mut consumer).cast(), take_over_shipped)
-            };
-            let run =
-                AssertUnwindSafe(|| consumer.run(|swept| pacing.wait(swept, &shared.counters)));
-            let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
-            shared.emergency.takeover.withdraw();
-            rings.into_iter().for_each(orphans::adopt);
-            report
-        };
-        let thread = std::thread::Builder::new().name("kymo-consumer".to_owned()).spawn(run);
-        let thread = thread.map_err(StartErrorKind::Thread)?;
-        match pinned.recv() {
-            Ok(Ok(())) => Ok(Waiting { thread, segment, begun, standby }),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(StartErrorKind::Thread(io::Error::other("it ended at once")).into()),
-        }
-    }
-}
-
-/// Drains the rings in the place of the consumer, of the type that a logger has.
-///
-/// # Safety
-/// `consumer` is a `Consumer<MappedFile>` that no other code uses any more.
-unsafe fn take_over_shipped(consumer: *mut (), request: Option<Request>, deadline_ns: u64) {
-    // SAFETY: the caller's promise.
-    let consumer = unsafe { &mut *consumer.cast::<Consumer<MappedFile>>() };
-    consumer.take_over(request, deadline_ns);
-}
-
-/// The file that the consumer writes, and the salt of its checksums.
-struct OpenedSegment {
-    output: MappedFile,
-    salt: u32,
-}
-
-/// A consumer that waits for its segment. If this is dropped, the consumer ends.
-struct Waiting {
-    thread: JoinHandle<Report>,
-    segment: mpsc::SyncSender<OpenedSegment>,
-    /// Receives a message when the consumer has its segment and has compared the clocks.
-    begun: mpsc::Receiver<()>,
-    standby: Standby,
-}
-
-/// The standby thread, if the logger has one.
-type Standby = Option<std::thread::Thread>;
-
-impl Waiting {
-    /// Gives the consumer its segment. If `wait`, waits until it has compared the clocks.
-    fn begin(self, segment: OpenedSegment, wait: bool) -> Result<JoinHandle<Report>, StartError> {
-        match self.segment.send(segment) {
-            Ok(()) => {
-                if wait {
-                    // An error means that a custom clock panicked. Joining the consumer reports it.
-                    let _ = self.begun.recv();
-                }
-                Ok(self.thread)
-            }
-            Err(_) => Err(StartErrorKind::Thread(io::Error::other("it has ended")).into()),
-        }
-    }
-}
-
-/// Tells threads that wait for the consumer that it has ended, even if it panicked.
-struct EndOnDrop(Arc<Shared>, Option<std::thread::Thread>);
-
-impl Drop for EndOnDrop {
-    fn drop(&mut self) {
-        // If the consumer panicked before its first sweep, the rings are still open. Closing them
-        // releases threads that wait for room.
-        for ring in self.0.registry.close() {
-            ring.state.cursor.close();
-            orphans::adopt(Orphan::new(ring.ring, ring.followers.log, ring.state, 0));
-        }
-        self.0.control.end();
-        self.0.emergency.mailbox.end();
-        self.1.iter().for_each(std::thread::Thread::unpark);
-    }
-}
-
-/// Compares the clocks twice, so far apart that the rate is known to some millionths.
-fn first_observations(clock: TickSource) -> Discipline {
-    const APART: Duration = Duration::from_millis(2);
-    let first = clock.observe();
-    thread::sleep(APART);
-    Discipline::new(clock, first, clock.observe())
-}
-
-fn pin_to(core: usize) -> Result<(), StartError> {
-    let fail = |reason| Err(StartErrorKind::Pin { core, reason }.into());
-    // core_affinity ends the process for a number that is none.
-    #[cfg(target_os = "linux")]
-    let possible = core < rustix::thread::CpuSet::MAX_CPU;
-    #[cfg(not(target_os = "linux"))]
-    let possible = true;
-    if !possible || !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
-        return fail("there is no such core, or this process may not use it");
-    }
-    #[cfg(target_os = "linux")]
-    {
-        // The call may succeed and the system may still choose another core: read the set back.
-        let set = rustix::thread::sched_getaffinity(None);
-        if !set.is_ok_and(|set| set.count() == 1 && set.is_set(core)) {
-            return fail("the system put it on another one");
-        }
-    }
-    Ok(())
 }

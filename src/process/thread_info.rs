@@ -1,4 +1,4 @@
-//! The name and the number of a thread, as the operating system knows them.
+//! Threads as the operating system knows them: name, number, scheduling.
 
 /// The name and the number of a thread.
 #[derive(Clone, Debug, Default)]
@@ -20,4 +20,20 @@ impl ThreadInfo {
 /// Returns the operating system's number of the calling thread. Async-signal-safe.
 pub(crate) fn os_thread_id() -> u64 {
     rustix::thread::gettid().as_raw_nonzero().get() as u64
+}
+
+/// Gives the calling thread the usual scheduling policy and all cores of the process's cpuset, for
+/// the consumer.
+///
+/// A thread inherits both from the thread that made it. If the consumer shared a core with a thread
+/// of real-time policy, or had that policy itself, one would keep the other from running.
+pub(crate) fn be_ordinary() {
+    // SAFETY: an all-zero value is one of this type: no priority.
+    let none: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: valid for a read. If the system refuses it, the thread stays as it is.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const none) };
+    let mut all = rustix::thread::CpuSet::new();
+    (0..rustix::thread::CpuSet::MAX_CPU).for_each(|core| all.set(core));
+    // The system leaves out those that are not the process's.
+    let _ = rustix::thread::sched_setaffinity(None, &all);
 }

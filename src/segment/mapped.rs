@@ -10,9 +10,8 @@
 //! - INV-3: A write counts only after the mappings were checked, and found not to be cut (see
 //!   [`guard`]).
 //!
-//! The file is mapped one window at a time. The pages past the writing position are populated in
-//! steps (`MADV_POPULATE_WRITE`), which costs less than a page fault for each. If much is written,
-//! large pages are taken, which cost a third of that.
+//! The header page is mapped as long as the segment is written ([`header_page`](super::header_page)), the frames one
+//! window at a time ([`window`](super::window)).
 //!
 //! What others may do to the file:
 //! - They cut it. What they cut off is lost. The file is allocated again up to where it had been
@@ -27,49 +26,28 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use crate::format::HEADER_BYTES;
-use crate::format::header::{
-    COMMITTED_OFFSET, COPY_BYTES, ClockSource, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET,
-};
+use crate::format::header::{ClockSource, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET};
 use crate::process::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
 use crate::process::fork::Private;
 use crate::segment::crash_proof::place::Place as RingPlace;
 use crate::segment::error::OpenSegmentError;
-use crate::segment::guard::{self, Mapping};
+use crate::segment::guard;
+use crate::segment::header_page::HeaderPage;
 use crate::segment::lock::is_at;
-use crate::segment::open::{self, Target};
+use crate::segment::open::Target;
+use crate::segment::window::Window;
 use crate::segment::{LogFile, LogOutput, Output};
-use crate::sync::statics::{AtomicU64, Ordering};
-
-/// How many bytes past the writing position are populated.
-const POPULATE_BYTES: usize = 256 << 10;
-
-/// If [`POPULATE_BYTES`] are filled in less than this, the following pages may be large ones: they
-/// are full before the system writes them to the disk. For a program that logs less, the system
-/// would write megabytes for each few bytes.
-const LARGE_PAGES_WITHIN: Duration = Duration::from_millis(100);
-
-/// How many bytes one such decision covers: some large pages.
-const LARGE_PAGES_BYTES: usize = 8 << 20;
-
-/// The size of a large page. The end of these bytes is a multiple of it.
-const LARGE_PAGE_BYTES: usize = 2 << 20;
 
 /// A segment file.
 #[derive(Debug)]
 pub(crate) struct MappedFile {
     place: Place,
     file: Private,
-    /// The header page, to be written again.
-    page: Vec<u8>,
-    salt: u32,
-    /// The segment id.
-    id: [u8; 16],
-    header: Mapping,
+    header: HeaderPage,
     window: Window,
     /// Up to where the file is allocated.
     allocated: u64,
@@ -99,21 +77,6 @@ enum State {
     Cut,
     /// They removed it.
     Removed,
-}
-
-#[derive(Debug)]
-struct Window {
-    map: Mapping,
-    /// The window's offset in the file.
-    offset: u64,
-    /// Where in the window the next byte goes.
-    position: usize,
-    /// How many of its bytes were populated.
-    populated: usize,
-    /// When pages were populated last.
-    populated_at: Option<Instant>,
-    /// Up to where the kernel was told to take large pages.
-    large_pages_end: usize,
 }
 
 impl MappedFile {
@@ -169,30 +132,22 @@ impl MappedFile {
         place: Place,
     ) -> io::Result<Self> {
         guard::install()?;
-        let header = open::header(place.clock);
-        let (mut page, salt, id) = (header.to_page(), header.salt, header.segment);
-        if let Some(rings) = &place.rings {
-            rings.put(&mut page);
-        }
         let committed = HEADER_BYTES as u64;
         let allocated = allocate_up_to(&file, 0, place.window_bytes, committed)?;
-        let mapped = Mapping::new(&file, 0, HEADER_BYTES)?;
+        let mut header = HeaderPage::map(&file, place.clock, place.rings.as_ref())?;
         let window = Window::map(&file, 0, allocated, HEADER_BYTES)?;
         if is_used {
             discard()?;
             file.set_len(0)?;
             allocate(&file, 0, allocated)?;
         }
-        file.write_all_at(&page, 0)?;
+        header.write(&file, committed)?;
         Ok(Self {
-            header: mapped,
+            header,
             window,
             growth: place.window_bytes,
             place,
             file: Private::new(file),
-            page,
-            salt,
-            id,
             allocated,
             committed,
             state: State::Sound,
@@ -200,26 +155,14 @@ impl MappedFile {
         })
     }
 
-    /// Stores a word of the header page that says where a dump mark is.
-    fn set_hint(&mut self, at: usize, offset: u64) {
-        self.page[at..at + 8].copy_from_slice(&offset.to_le_bytes());
-        let hint = self.header.as_mut_ptr().wrapping_add(at).cast::<AtomicU64>();
-        // SAFETY: as in `commit`.
-        let hint = unsafe { &*hint };
-        // Release: keeps the program's order with the committed length, for a reader when this
-        // process is killed in between. Pairs with nothing else: a reader that follows the hint
-        // checks that the mark is there.
-        hint.store(offset.to_le(), Ordering::Release);
-    }
-
     /// The segment id.
     pub(crate) fn segment_id(&self) -> [u8; 16] {
-        self.id
+        self.header.id()
     }
 
     /// The segment's salt, a part of all its checksums.
     pub(crate) fn salt(&self) -> u32 {
-        self.salt
+        self.header.salt()
     }
 
     /// Makes sure that `bytes` more can be written, and that nothing but a mapping may still fail.
@@ -236,10 +179,10 @@ impl MappedFile {
         // Before anything is written. After this only a cut can fail.
         let next = if later.is_empty() { None } else { Some(self.next_window()?) };
         self.window.write(now);
-        let mut cut = self.window.map.is_cut();
+        let mut cut = self.window.is_cut();
         if let Some(mut next) = next {
             next.write(later);
-            cut |= next.map.is_cut();
+            cut |= next.is_cut();
             self.window = next;
         }
         if cut { Err(self.cut()) } else { Ok(()) }
@@ -273,14 +216,6 @@ impl MappedFile {
         if metadata.len() < self.allocated { Err(self.cut()) } else { Ok(()) }
     }
 
-    /// Whether the header page is as it was written.
-    fn has_header(&self) -> bool {
-        let mut copy = [0; COPY_BYTES];
-        // SAFETY: the header page is mapped, is longer than this, and is only copied.
-        unsafe { self.header.as_mut_ptr().copy_to_nonoverlapping(copy.as_mut_ptr(), COPY_BYTES) };
-        !self.header.is_cut() && copy == self.page[..COPY_BYTES]
-    }
-
     fn removed(&mut self) -> io::Error {
         self.state = State::Removed;
         let text = format!("{}: removed by somebody else", self.place.path.display());
@@ -308,12 +243,9 @@ impl MappedFile {
         }
         let wanted = self.place.window_bytes;
         let allocated = allocate_up_to(&self.file, self.committed, wanted, 1)?;
-        self.page[COMMITTED_OFFSET..COMMITTED_OFFSET + 8]
-            .copy_from_slice(&self.committed.to_le_bytes());
-        self.file.write_all_at(&self.page, 0)?;
+        self.header.renew(&self.file, self.committed)?;
         let offset = self.committed / UNIT_BYTES * UNIT_BYTES;
         let position = (self.committed - offset) as usize;
-        self.header = Mapping::new(&self.file, 0, HEADER_BYTES)?;
         self.window = Window::map(&self.file, offset, allocated, position)?;
         self.allocated = allocated;
         self.state = State::Sound;
@@ -333,13 +265,7 @@ impl Output for MappedFile {
     }
 
     fn commit(&mut self) -> io::Result<()> {
-        let committed = self.header.as_mut_ptr().wrapping_add(COMMITTED_OFFSET).cast::<AtomicU64>();
-        // SAFETY: the header page is mapped as long as `self` lives, the offset is within it and a
-        // multiple of 8, and other processes only read there.
-        let committed = unsafe { &*committed };
-        // Release: pairs with the acquire of a reader, in this process or another: the frames
-        // before it are there (INV-2).
-        committed.store(self.len().to_le(), Ordering::Release);
+        self.header.commit(self.len());
         if self.header.is_cut() {
             return Err(self.cut());
         }
@@ -349,7 +275,7 @@ impl Output for MappedFile {
 
     fn len(&self) -> u64 {
         match self.state {
-            State::Sound => self.window.offset + self.window.position as u64,
+            State::Sound => self.window.len(),
             State::Cut | State::Removed => self.committed,
         }
     }
@@ -371,7 +297,7 @@ impl LogOutput for MappedFile {
             State::Cut => return self.mend(),
             State::Sound => self.look()?,
         }
-        if self.has_header() { Ok(()) } else { Err(self.cut()) }
+        if self.header.is_intact() { Ok(()) } else { Err(self.cut()) }
     }
 
     fn is_removed(&self) -> bool {
@@ -390,108 +316,56 @@ impl LogOutput for MappedFile {
         }
         let Place { path, clock, window_bytes, rings } = self.place.clone();
         let next = Self::create(&path, false, clock, window_bytes, rings);
-        let next = next.map_err(io::Error::other).and_then(|next| match announce(next.id) {
-            Ok(()) => Ok(next),
-            Err(error) => {
-                if is_at(&next.file, &path).unwrap_or(false) {
-                    // At worst a log without records is left.
-                    let _ = std::fs::remove_file(&path);
+        let next =
+            next.map_err(io::Error::other).and_then(|next| match announce(next.segment_id()) {
+                Ok(()) => Ok(next),
+                Err(error) => {
+                    if is_at(&next.file, &path).unwrap_or(false) {
+                        // At worst a log without records is left.
+                        let _ = std::fs::remove_file(&path);
+                    }
+                    Err(error)
                 }
-                Err(error)
-            }
-        });
+            });
         if self.state == State::Removed {
             self.backoff.note(&next);
         }
         next.map(|next| {
-            let salt = next.salt;
+            let salt = next.salt();
             Some((next, salt))
         })
     }
 
     fn rewind(&mut self) {
-        let Some(position) = self.committed.checked_sub(self.window.offset) else {
-            // The window has moved on since. What is past the committed length stays.
-            return;
-        };
-        self.window.position = position as usize;
-        // Frames that were written there must not be read after those that will be.
-        let stale = self.window.populated.max(self.window.position) - self.window.position;
-        let from = self.window.map.as_mut_ptr().wrapping_add(self.window.position);
-        // SAFETY: from the position to what is populated, all of it within the mapping, as in
-        // `write`.
-        unsafe { from.write_bytes(0, stale) };
+        self.window.rewind(self.committed);
     }
 
     fn set_next_dump(&mut self, offset: u64) {
-        self.set_hint(NEXT_DUMP_OFFSET, offset);
+        self.header.set_hint(NEXT_DUMP_OFFSET, offset);
     }
 
     fn set_last_dump(&mut self, offset: u64) {
-        self.set_hint(LAST_DUMP_OFFSET, offset);
+        self.header.set_hint(LAST_DUMP_OFFSET, offset);
     }
 
     fn segment_number(&self) -> u64 {
-        u64::from_le_bytes(self.id[..8].try_into().unwrap_or_default())
+        u64::from_le_bytes(self.header.id()[..8].try_into().unwrap_or_default())
     }
 
     fn log_file(&self) -> Option<LogFile> {
         let file = self.file.try_clone().ok()?;
-        Some(LogFile { path: self.place.path.clone(), id: self.id, file: Private::new(file) })
-    }
-}
-
-impl Window {
-    /// Maps the file from `offset` to `end`, to be written from `position` in it.
-    fn map(file: &File, offset: u64, end: u64, position: usize) -> io::Result<Self> {
-        let map = Mapping::new(file, offset, (end - offset) as usize)?;
-        Ok(Self { map, offset, position, populated: 0, populated_at: None, large_pages_end: 0 })
-    }
-
-    /// The offset in the file at which the window ends.
-    fn end(&self) -> u64 {
-        self.offset + self.map.len() as u64
-    }
-
-    fn room(&self) -> usize {
-        self.map.len() - self.position
-    }
-
-    /// Writes `bytes`, for which there must be room.
-    fn write(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.room());
-        let end = self.position + bytes.len();
-        if end > self.populated {
-            self.populate(end);
-        }
-        let to = self.map.as_mut_ptr().wrapping_add(self.position);
-        // SAFETY: the assertion: the target is within the mapping, which is writable, allocated
-        // (INV-1) or replaced when it is cut, and not Rust memory that `bytes` might overlap.
-        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        self.position = end;
-    }
-
-    /// Populates the pages up to `end`, and some more.
-    fn populate(&mut self, end: usize) {
-        let target = (end + POPULATE_BYTES).min(self.map.len());
-        let now = Instant::now();
-        let last = self.populated_at.replace(now);
-        let is_fast = last.is_some_and(|last| now - last < LARGE_PAGES_WITHIN);
-        if is_fast && target > self.large_pages_end {
-            let from = self.populated.max(self.large_pages_end);
-            let start = self.map.as_mut_ptr().addr();
-            let end = (start + from + LARGE_PAGES_BYTES) / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
-            self.large_pages_end = (end - start).min(self.map.len());
-            self.map.prefer_large_pages(from, self.large_pages_end);
-        }
-        self.map.populate(self.populated, target);
-        self.populated = target;
+        Some(LogFile {
+            path: self.place.path.clone(),
+            id: self.header.id(),
+            file: Private::new(file),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::header::COMMITTED_OFFSET;
 
     struct Scratch(PathBuf);
 
@@ -518,7 +392,7 @@ mod tests {
 
     /// The content of a file with these frames.
     fn expected(mapped: &MappedFile, frames: &[u8]) -> Vec<u8> {
-        let mut bytes = mapped.page.clone();
+        let mut bytes = mapped.header.bytes().to_vec();
         bytes.extend_from_slice(frames);
         let length = bytes.len() as u64;
         bytes[COMMITTED_OFFSET..COMMITTED_OFFSET + 8].copy_from_slice(&length.to_le_bytes());

@@ -4,10 +4,12 @@ pub(crate) mod crash_proof;
 pub(crate) mod drop_counts;
 pub(crate) mod error;
 pub(crate) mod guard;
+mod header_page;
 pub(crate) mod mapped;
 mod open;
 pub(crate) mod plain;
 pub(crate) mod side;
+mod window;
 pub(crate) mod writer;
 
 use std::io;

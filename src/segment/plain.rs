@@ -73,11 +73,8 @@ impl PlainFile {
         self.header.salt
     }
 
-    /// Makes it the side file of this log, if it is that of another.
+    /// Makes it the side file of this log. After an error it may be that of the one before.
     pub(crate) fn belong_to(&mut self, log: &LogFile) -> io::Result<()> {
-        if self.header.side_of == log.id {
-            return Ok(());
-        }
         self.header.side_of = log.id;
         self.write_header()
     }

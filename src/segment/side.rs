@@ -19,6 +19,7 @@ use crate::ring::record::Record;
 use crate::segment::plain::PlainFile;
 use crate::segment::writer::SegmentWriter;
 use crate::segment::{LogFile, Output};
+use crate::sync::Arc;
 use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
 
 /// The most bytes of a side file. Readers hold it in memory.
@@ -97,12 +98,12 @@ impl SideFile {
         result
     }
 
-    /// Makes the side file, if there is one, that of this file: the log was removed, and goes on
-    /// there.
-    pub(crate) fn belong_to(&self, log: &LogFile) {
-        if let State::Open(file) = &mut *self.lock() {
-            // If this fails, the next record tries it again.
-            let _ = file.writer.output_mut().belong_to(log);
+    /// Has `replace_log` set another log, because the last one was removed, and return it. From then on the side file,
+    /// if there is one, is that one's. No call writes to it in between.
+    pub(crate) fn belong_to(&self, replace_log: impl FnOnce() -> Option<Arc<LogFile>>) {
+        let mut state = self.lock();
+        if let (Some(log), State::Open(file)) = (replace_log(), &mut *state) {
+            file.belongs = file.writer.output_mut().belong_to(&log).is_ok();
         }
     }
 
@@ -125,14 +126,16 @@ struct OpenFile {
     clock: TickSource,
     /// How many of the log's clock frames it has, or was too late for.
     known_lines: u64,
+    /// Whether its header names the log. If that could not be written, the next record tries it again.
+    belongs: bool,
 }
 
 impl OpenFile {
     fn create(log: &Log<'_>) -> io::Result<Self> {
         let output = PlainFile::create(log.file, log.clock.source(), MAX_BYTES)?;
         let salt = output.salt();
-        let mut file =
-            Self { writer: SegmentWriter::new(output, salt), clock: log.clock, known_lines: 0 };
+        let writer = SegmentWriter::new(output, salt);
+        let mut file = Self { writer, clock: log.clock, known_lines: 0, belongs: true };
         file.put_lines(log);
         if file.writer.staged_bytes() == 0 {
             // The log's own clock frames are not available. Since the logger was made there was
@@ -151,7 +154,10 @@ impl OpenFile {
     /// Writes a record.
     fn write(&mut self, record: &[u64], thread: &ThreadInfo, log: &Log<'_>) -> io::Result<()> {
         self.put_lines(log);
-        self.writer.output_mut().belong_to(log.file)?;
+        if !self.belongs {
+            self.writer.output_mut().belong_to(log.file)?;
+            self.belongs = true;
+        }
         let now = self.clock.begin_sweep();
         let mut thread = self.writer.add_thread(thread.clone());
         for record in records(record) {

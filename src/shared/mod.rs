@@ -5,14 +5,13 @@
 //! above it.
 
 pub(crate) mod control;
-pub(crate) mod dump_request;
 pub(crate) mod emergency;
 pub(crate) mod mailbox;
 pub(crate) mod orphans;
 pub(crate) mod pending;
 pub(crate) mod policy;
 pub(crate) mod registry;
-pub(crate) mod reopen_request;
+pub(crate) mod requests;
 pub(crate) mod running;
 pub(crate) mod state;
 pub(crate) mod stats;
@@ -27,11 +26,10 @@ use crate::segment::LogFile;
 use crate::segment::crash_proof::CrashProof;
 use crate::segment::side::{self, SideFile};
 use crate::shared::control::Control;
-use crate::shared::dump_request::DumpRequest;
 use crate::shared::emergency::Emergency;
 use crate::shared::policy::Policies;
 use crate::shared::registry::Registry;
-use crate::shared::reopen_request::ReopenRequest;
+use crate::shared::requests::{DumpRequest, ReopenRequest};
 use crate::shared::stats::Counters;
 use crate::statement::call_site::CallSite;
 use crate::sync::Arc;
@@ -109,12 +107,13 @@ impl Shared {
         *self.log() = log.map(Arc::new);
     }
 
-    /// The log was removed and goes on in another file: so does the side file.
-    pub(crate) fn keep_side_file(&self) {
-        let log = self.log().clone();
-        if let Some(log) = log {
-            self.side.belong_to(&log);
-        }
+    /// Sets the file in which the log goes on, because the last one was removed. The side file is that one's from now
+    /// on, too.
+    pub(crate) fn replace_log(&self, log: Option<LogFile>) {
+        self.side.belong_to(|| {
+            self.set_log(log);
+            self.log().clone()
+        });
     }
 
     /// Forgets the files when the logger has ended. The log stays locked as long as it is open.

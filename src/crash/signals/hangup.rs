@@ -14,7 +14,7 @@ use crate::crash::signals::{errno, set_errno};
 use crate::process::fork;
 use crate::process::signal_action::{self, Action};
 use crate::process::statics::HANGUP;
-use crate::shared::reopen_request::ReopenRequest;
+use crate::shared::requests::ReopenRequest;
 use crate::sync::Arc;
 use crate::sync::statics::Ordering;
 

@@ -28,7 +28,7 @@ pub(crate) fn stand_by(
 ) -> io::Result<std::thread::Thread> {
     let run = move || {
         signal_action::block_all_but_faults();
-        crate::process::be_ordinary();
+        crate::process::thread_info::be_ordinary();
         emergency.set_standby_thread(crate::process::thread_info::os_thread_id());
         loop {
             for slot in 0..TERMINATION.len() {

@@ -1,0 +1,192 @@
+//! How the consumer ends: the last records, the ends of the threads and of the segment, and the report.
+//!
+//! In: rings that are closed. Out: a segment that is complete, a [`Report`], and the rings, in which a thread may just be
+//! publishing.
+
+use std::io;
+
+use crate::consumer::Consumer;
+use crate::consumer::dump::Reason;
+use crate::consumer::lane::Lane;
+use crate::mutant::{self, Mutant};
+use crate::segment::LogOutput;
+use crate::segment::writer::Totals;
+use crate::shared::mailbox::Request;
+use crate::shared::orphans::Orphan;
+
+/// What became of all records of a logger, from its start to its end.
+/// [`Logger::shutdown`](crate::Logger::shutdown) returns it.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// How many records are in the file.
+    pub written: u64,
+    /// How many records were dropped, for all reasons.
+    pub dropped: u64,
+    /// How many records were left in the rings when the time for shutting down was over. The file
+    /// has marks for them, as for dropped ones. `dropped` does not include them.
+    pub unwritten: u64,
+    /// How many critical records their threads wrote into the side file, because the consumer did
+    /// not write them in time. Most of them are among the written ones, too: see
+    /// [`Builder::write_through`](crate::Builder::write_through).
+    pub rescued: u64,
+    /// How many warnings of kymo itself are in the file. `written` does not include them.
+    pub warnings: u64,
+    /// How many of the written records are from flight recorders: see
+    /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
+    pub dumped: u64,
+    /// How many of the written records were cut to fit.
+    pub cut: u64,
+    /// The length of the file in bytes.
+    pub file_bytes: u64,
+    /// The first error of the output, if there was one. Later attempts may have succeeded.
+    pub error: Option<io::Error>,
+}
+
+impl<O: LogOutput> Consumer<O> {
+    /// Ends the threads that are still there, and the segment. Also returns their rings: a thread
+    /// may just be publishing a last record, which will not be written.
+    pub(crate) fn close(&mut self) -> (Report, Vec<Orphan>) {
+        // While there can still be a ring for kymo's own warnings.
+        self.look_now(u64::MAX);
+        self.close_rings();
+        self.check_output();
+        let mut unwritten = 0;
+        while self.sweep() {
+            if self.shared.control.is_overdue() || self.shared.emergency.is_overdue() {
+                unwritten = self.give_up(true);
+                break;
+            }
+        }
+        self.look_now(u64::MAX);
+        while self.sweep() {}
+        if self.shared.policies.flight.is_some() {
+            let fatal = self.fatal_signal().map(|request| Reason::Signal(request.signal()));
+            let wanted = self.wants_dump().filter(|_| unwritten == 0).map(Reason::Record);
+            if let Some(reason) = fatal.or(wanted) {
+                self.dump(reason);
+            }
+        }
+        self.shared.control.end();
+        if let Some(request) = self.fatal_signal() {
+            self.mark_signal(request);
+        }
+        self.end(unwritten)
+    }
+
+    /// Returns the request of a handler for a signal that will end the process.
+    fn fatal_signal(&self) -> Option<Request> {
+        let emergency = &self.shared.emergency;
+        let asked = emergency.mailbox.pending().filter(|request| request.is_marked());
+        asked.or_else(|| emergency.fatal_request())
+    }
+
+    /// Ends the threads that are left, and the segment.
+    pub(super) fn end(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
+        // What fails is tried once more.
+        for _ in 0..2 {
+            if self.append_thread_ends() && self.append_end() {
+                break;
+            }
+            self.check_output();
+            self.replace_removed();
+        }
+        self.lanes.iter_mut().for_each(Lane::remove_ring_files);
+        if let Some(crash_proof) = self.shared.crash_proof() {
+            crash_proof.end();
+        }
+        self.report(unwritten)
+    }
+
+    /// Stages marks for all drops that are not marked yet.
+    pub(super) fn stage_drop_marks(&mut self) {
+        for lane in &mut self.lanes {
+            lane.see_last_drops();
+            lane.mark_drops(&mut self.writer);
+        }
+    }
+
+    /// Ends the threads that are left. Returns whether that worked.
+    fn append_thread_ends(&mut self) -> bool {
+        self.stage_drop_marks();
+        for lane in &mut self.lanes {
+            if lane.has_account() && !lane.in_segment.is_ended() {
+                self.writer.end_thread(&mut lane.in_segment);
+            }
+        }
+        let done = self.write(0..0);
+        if done {
+            self.count_written(0..self.lanes.len());
+        }
+        done
+    }
+
+    /// Ends the segment. Returns whether that worked.
+    pub(super) fn append_end(&mut self) -> bool {
+        self.writer.end(self.now());
+        self.write(0..0)
+    }
+
+    /// Ends without another sweep, because one panicked. Nothing is written any more, and no thread
+    /// waits for it.
+    pub(crate) fn abandon(&mut self) -> (Report, Vec<Orphan>) {
+        self.close_rings();
+        // It may have panicked after a commit (reading a clock for the statistics, say). What was
+        // committed is in the file, and must not be found in the rings once more.
+        if self.writer.output().len() > self.released_bytes {
+            self.count_written(0..self.lanes.len());
+        }
+        self.lanes.iter_mut().for_each(Lane::keep_ring_files);
+        self.shared.control.end();
+        self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
+        self.report(0)
+    }
+
+    /// Takes over the last rings, and tells the threads that these are not read any more.
+    fn close_rings(&mut self) {
+        for ring in self.shared.registry.close() {
+            self.add_lane(ring);
+        }
+        for lane in &self.lanes {
+            if !mutant::broken(Mutant::ModeStaysOpen) {
+                lane.state.cursor.close();
+            }
+        }
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = self.ended.totals();
+        self.lanes.iter().for_each(|lane| totals.add(lane.totals()));
+        totals
+    }
+
+    /// The totals of kymo's own records, which the segment's totals include.
+    pub(super) fn own_totals(&self) -> Totals {
+        let mut own = Totals::default();
+        let lanes = self.lanes.iter().filter(|lane| lane.state.is_own);
+        lanes.for_each(|lane| own.add(lane.totals()));
+        own
+    }
+
+    fn report(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
+        if let Err(error) = self.writer.output_mut().close() {
+            // All that was written may be gone.
+            self.note_failure(error);
+        }
+        let (mut totals, mut own) = (self.totals(), self.own_totals());
+        totals.add(self.earlier.totals);
+        own.add(self.earlier.own);
+        let report = Report {
+            written: totals.written - own.written,
+            dropped: totals.dropped - own.dropped - unwritten,
+            unwritten,
+            rescued: self.shared.counters.rescued.get(),
+            warnings: own.written,
+            dumped: self.shared.counters.dumped.get(),
+            cut: totals.cut - own.cut,
+            file_bytes: self.writer.output().len(),
+            error: self.error.take(),
+        };
+        (report, std::mem::take(&mut self.lanes).into_iter().map(Lane::into_orphan).collect())
+    }
+}

@@ -1,0 +1,115 @@
+//! The header page of a segment that is being written: mapped, with a copy to write it again.
+//!
+//! In: lengths and places in the segment. Out: words of the page, for readers that follow the file.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use crate::format::HEADER_BYTES;
+use crate::format::header::{COMMITTED_OFFSET, COPY_BYTES, ClockSource};
+use crate::segment::crash_proof::place::Place as RingPlace;
+use crate::segment::guard::Mapping;
+use crate::segment::open;
+use crate::sync::statics::{AtomicU64, Ordering};
+
+/// A header page.
+#[derive(Debug)]
+pub(super) struct HeaderPage {
+    map: Mapping,
+    /// What is in it, but for the committed length.
+    bytes: Vec<u8>,
+    salt: u32,
+    /// The segment id.
+    id: [u8; 16],
+}
+
+impl HeaderPage {
+    /// Maps the first page of the file. `rings`: where the rings are, if they are in files. The page has to be
+    /// [written](Self::write) then.
+    pub(super) fn map(
+        file: &File,
+        clock: ClockSource,
+        rings: Option<&RingPlace>,
+    ) -> io::Result<Self> {
+        let header = open::header(clock);
+        let mut bytes = header.to_page();
+        if let Some(rings) = rings {
+            rings.put(&mut bytes);
+        }
+        let map = Mapping::new(file, 0, HEADER_BYTES)?;
+        Ok(Self { map, bytes, salt: header.salt, id: header.segment })
+    }
+
+    /// The segment id.
+    pub(super) fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
+    /// The segment's salt, a part of all its checksums.
+    pub(super) fn salt(&self) -> u32 {
+        self.salt
+    }
+
+    /// Writes all of the page, with this committed length.
+    pub(super) fn write(&mut self, file: &File, committed: u64) -> io::Result<()> {
+        self.put(COMMITTED_OFFSET, committed);
+        file.write_all_at(&self.bytes, 0)
+    }
+
+    /// Writes all of the page, and maps it again, because the file was cut.
+    pub(super) fn renew(&mut self, file: &File, committed: u64) -> io::Result<()> {
+        self.write(file, committed)?;
+        self.map = Mapping::new(file, 0, HEADER_BYTES)?;
+        Ok(())
+    }
+
+    /// Stores the committed length.
+    pub(super) fn commit(&self, committed: u64) {
+        // Release: pairs with the acquire of each reader, in this process or another: the frames before it are there
+        // (INV-2 of `mapped`).
+        self.word(COMMITTED_OFFSET).store(committed.to_le(), Ordering::Release);
+    }
+
+    /// Stores a word that says where a dump mark is.
+    pub(super) fn set_hint(&mut self, at: usize, offset: u64) {
+        self.put(at, offset);
+        // Release: keeps the program's order with the committed length, for a reader when this process is killed in
+        // between. Pairs with nothing else: a reader that follows the hint checks that the mark is there.
+        self.word(at).store(offset.to_le(), Ordering::Release);
+    }
+
+    /// Whether the page is as it was written.
+    pub(super) fn is_intact(&self) -> bool {
+        let mut copy = [0; COPY_BYTES];
+        // SAFETY: the page is mapped, is longer than this, and is only copied.
+        unsafe { self.map.as_mut_ptr().copy_to_nonoverlapping(copy.as_mut_ptr(), COPY_BYTES) };
+        !self.is_cut() && copy == self.bytes[..COPY_BYTES]
+    }
+
+    /// Whether something that was written here did not get into the file.
+    pub(super) fn is_cut(&self) -> bool {
+        self.map.is_cut()
+    }
+
+    fn put(&mut self, at: usize, word: u64) {
+        self.bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+    }
+
+    /// The word of the page at this offset, a multiple of 8.
+    fn word(&self, at: usize) -> &AtomicU64 {
+        assert!(at.is_multiple_of(8) && at < HEADER_BYTES);
+        let word = self.map.as_mut_ptr().wrapping_add(at).cast::<AtomicU64>();
+        // SAFETY: the page is mapped as long as `self` lives, the assertion says that the word is within it and aligned,
+        // and other processes only read there.
+        unsafe { &*word }
+    }
+}
+
+#[cfg(test)]
+impl HeaderPage {
+    /// What is in the page.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
