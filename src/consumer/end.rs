@@ -1,7 +1,7 @@
 //! How the consumer ends: the last records, the ends of the threads and of the segment, and the report.
 //!
-//! In: rings that are closed. Out: a segment that is complete, a [`Report`], and the rings, in which a thread may just be
-//! publishing.
+//! In: rings that are closed. Out: a segment that is complete, a [`Report`], and the rings, in
+//! which a thread may just be publishing.
 
 use std::io;
 

@@ -1,11 +1,12 @@
 //! What was dropped of one thread's records, and what of that no mark has yet.
 //!
-//! In: the counts of the producer, and what the consumer itself lost. Out: marks for the segment's writer, in the place
-//! that they have among the records.
+//! In: the counts of the producer, and what the consumer itself lost. Out: marks for the segment's
+//! writer, in the place that they have among the records.
 //!
-//! The producer counts what it drops, and the consumer sees that from time to time. What it has seen is a *gap*. The gap
-//! follows all records that were in the ring then, and is marked when these have been taken. What the consumer lost
-//! because its output failed has no place, and is marked as soon as anything can be written.
+//! The producer counts what it drops, and the consumer sees that from time to time. What it has
+//! seen is a *gap*. The gap follows all records that were in the ring then, and is marked when
+//! these have been taken. What the consumer lost because its output failed has no place, and is
+//! marked as soon as anything can be written.
 
 use crate::drop_reason::DropReason;
 use crate::segment::drop_counts::DropCounts;

@@ -1,7 +1,8 @@
 //! Starting a logger: its file, its consumer, its handlers.
 //!
-//! In: the options. Out: a logger that threads find, or an error and nothing changed. The consumer's thread comes first,
-//! the file second, so that a consumer that cannot be pinned leaves no trace.
+//! In: the options. Out: a logger that threads find, or an error and nothing changed. The
+//! consumer's thread comes first, the file second, so that a consumer that cannot be pinned leaves
+//! no trace.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

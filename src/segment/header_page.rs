@@ -100,8 +100,8 @@ impl HeaderPage {
     fn word(&self, at: usize) -> &AtomicU64 {
         assert!(at.is_multiple_of(8) && at < HEADER_BYTES);
         let word = self.map.as_mut_ptr().wrapping_add(at).cast::<AtomicU64>();
-        // SAFETY: the page is mapped as long as `self` lives, the assertion says that the word is within it and aligned,
-        // and other processes only read there.
+        // SAFETY: the page is mapped as long as `self` lives, the assertion says that the word is
+        // within it and aligned, and other processes only read there.
         unsafe { &*word }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! In: bytes, for which there is room. Out: pages that are ready before they are written.
 //!
-//! Pages ahead of the writing position are populated in steps (`MADV_POPULATE_WRITE`), which costs less than a page fault
-//! for each. A program that logs much gets large pages, which cost a third of that.
+//! Pages ahead of the writing position are populated in steps (`MADV_POPULATE_WRITE`), which costs
+//! less than a page fault for each. A program that logs much gets large pages, which cost a third
+//! of that.
 
 use std::fs::File;
 use std::io;

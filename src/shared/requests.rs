@@ -1,5 +1,6 @@
-//! How a thread asks the consumer for a dump of the flight recorder, or for a new file: with a flag, and a request for a
-//! sweep after it. A signal handler asks for a new file, too, and waits for nothing.
+//! How a thread asks the consumer for a dump of the flight recorder, or for a new file: with a
+//! flag, and a request for a sweep after it. A signal handler asks for a new file, too, and waits
+//! for nothing.
 
 use std::io;
 
