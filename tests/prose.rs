@@ -1,5 +1,5 @@
 //! Test: comments and documents keep the rules for prose that a machine can check (`CONTRIBUTING.md`,
-//! "Names and prose").
+//! "Names and prose"), and the map and the links lead to what is there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,6 +79,41 @@ fn prose_keeps_its_rules() {
         }
     }
     assert!(found.is_empty(), "{} faults:\n{}", found.len(), found.join("\n"));
+}
+
+/// Each path on the map is there, and each folder of `src/` and each crate is on the map.
+#[test]
+fn the_map_is_true() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("the map");
+    let quoted = map.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2));
+    for path in quoted.filter(|quoted| quoted.contains('/')) {
+        assert!(root.join(path).exists(), "{path} is on the map, and not there");
+    }
+    for folder in ["src", "crates"] {
+        for entry in fs::read_dir(root.join(folder)).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.strip_prefix(root).expect("in the root").display().to_string();
+            assert!(!path.is_dir() || map.contains(&name), "{name} is not on the map");
+        }
+    }
+}
+
+/// Links between documents lead to files that are there.
+#[test]
+fn links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    collect(root, &mut files);
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    for path in files {
+        let text = fs::read_to_string(&path).expect("a text");
+        for link in text.split("](").skip(1) {
+            let file = link.split([')', '#']).next().unwrap_or_default();
+            let target = path.with_file_name("").join(file);
+            assert!(file.contains("://") || target.exists(), "{}: {file}", path.display());
+        }
+    }
 }
 
 /// The checker finds what it is for, and lets pass what cannot be mended.
