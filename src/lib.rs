@@ -119,6 +119,7 @@ pub use crash::recover::{
     recoverable,
 };
 pub use kymo_files::derived::Refused;
+pub use kymo_files::keep::{Keep, KeepError};
 pub use kymo_format::{DropReason, Level, ParseLevelError};
 /// Reads the files that kymo writes. A crate of its own, `kymo-reader`, for programs that do not log.
 #[cfg(feature = "reader")]

@@ -13,6 +13,10 @@
 //! name that a user gives is followed, and does not come here.
 //!
 //! Not an interface for other programs.
+mod directory;
+
+pub use directory::Directory;
+
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -103,32 +107,35 @@ impl Default for Room {
 /// # Errors
 /// If there is none, it is something else, or the system refuses.
 pub fn open(path: &Path, owner: Owner) -> Result<File, OpenError> {
-    let check = |it: &Metadata| {
-        let kind = it.file_type();
-        match (kind.is_symlink(), kind.is_file()) {
-            (true, _) => Err(Refused::Link),
-            (_, false) => Err(Refused::Special),
-            _ => owner.check(it),
-        }
-    };
     // Asked before opening: opening a device can have effects, and a file that is refused anyway must
     // not be reported as unreadable.
-    check(&fs::symlink_metadata(path)?)?;
+    check(&fs::symlink_metadata(path)?, owner)?;
     let file = at_once(OpenOptions::new().read(true)).open(path).map_err(OpenError::from)?;
     // Another file may have taken its place meanwhile.
-    check(&file.metadata()?)?;
+    check(&file.metadata()?, owner)?;
     Ok(file)
+}
+
+fn check(it: &Metadata, owner: Owner) -> Result<(), Refused> {
+    let kind = it.file_type();
+    match (kind.is_symlink(), kind.is_file()) {
+        (true, _) => Err(Refused::Link),
+        (_, false) => Err(Refused::Special),
+        _ => owner.check(it),
+    }
 }
 
 /// With these, opening does not follow a link, and does not wait. Regular files do not know the
 /// difference.
+#[cfg(unix)]
+const AT_ONCE: rustix::fs::OFlags = {
+    use rustix::fs::OFlags;
+    OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY)
+};
+
 fn at_once(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
-    {
-        use rustix::fs::OFlags;
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits().cast_signed());
-    }
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, AT_ONCE.bits().cast_signed());
     options
 }
 

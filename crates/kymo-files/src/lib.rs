@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | [`beside`] | which files lie beside a log, and to which segment each belongs |
 //! | [`derived`] | opens and makes files under names that others can know, and trusts none of them |
+//! | [`keep`] | how much of a rotated log is kept |
+//! | [`retention`] | which segments are deleted, and how |
 //! | [`segments`] | the segments of a rotated log: their names, and a list of them |
 //!
 //! Not an interface for other programs.
@@ -11,4 +13,6 @@
 
 pub mod beside;
 pub mod derived;
+pub mod keep;
+pub mod retention;
 pub mod segments;
