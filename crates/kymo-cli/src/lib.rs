@@ -29,6 +29,7 @@ mod outcome;
 mod output;
 mod parallel;
 mod progress;
+mod prune;
 mod recover;
 mod repair;
 mod selection;
@@ -54,6 +55,7 @@ enum Command {
     Cat(cat::Cat),
     Export(export::Export),
     Fields(fields::Fields),
+    Prune(prune::Prune),
     Recover(recover::Recover),
     Repair(repair::Repair),
     Stats(stats::Stats),
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Cat(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Fields(command) => command.run(),
+        Command::Prune(command) => command.run().into(),
         Command::Recover(command) => command.run().into(),
         Command::Repair(command) => command.run(),
         Command::Stats(command) => command.run(),

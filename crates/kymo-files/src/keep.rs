@@ -234,7 +234,7 @@ const TIMES: [(&str, u64); 5] = [("w", 604_800), ("d", 86_400), ("h", 3_600), ("
 
 /// A number with the largest unit of which it is a multiple.
 fn with_unit(number: u64, units: &[(&str, u64)]) -> String {
-    let fits = |unit: &&(&str, u64)| number != 0 && number % unit.1 == 0;
+    let fits = |unit: &&(&str, u64)| number != 0 && number.is_multiple_of(unit.1);
     let (unit, size) = units.iter().find(fits).or(units.last()).copied().unwrap_or(("", 1));
     format!("{}{unit}", number / size)
 }

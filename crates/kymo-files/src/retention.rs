@@ -57,6 +57,8 @@ pub struct Inventory {
     /// Names of files that are called as segments of the log, and are not: their headers name another log, or cannot be
     /// read.
     pub others: Vec<OsString>,
+    /// The bytes of hidden temporary files: of a segment that is prepared, or that is being compressed.
+    pub temporary_bytes: u64,
 }
 
 /// What the limits depend on.
@@ -82,8 +84,8 @@ pub struct Deleted {
     pub sequences: Option<(u64, u64)>,
     /// How many segments.
     pub segments: u64,
-    /// How many files.
-    pub files: u64,
+    /// The names of the files.
+    pub names: Vec<OsString>,
     /// How many bytes of the disk they took.
     pub bytes: u64,
     /// What could not be deleted, and why. It stays, and counts.
@@ -132,6 +134,14 @@ impl Inventory {
             let Ok(metadata) = std::fs::symlink_metadata(&file.path) else { continue };
             let bytes = metadata.len().max(disk_bytes(&metadata));
             stored.files.insert(0, StoredFile { name, bytes, is_beside: true });
+        }
+        for entry in std::fs::read_dir(name.directory())? {
+            let entry = entry?;
+            if name.is_temporary(&entry.file_name()) {
+                let metadata = std::fs::symlink_metadata(entry.path());
+                let bytes = metadata.map_or(0, |it| it.len().max(disk_bytes(&it)));
+                this.temporary_bytes += bytes;
+            }
         }
         this.segments = by_segment.into_values().collect();
         this.segments.sort_by_key(|stored| (stored.sequence, stored.opened_ns));
@@ -245,7 +255,7 @@ fn remove(
     while let Some(file) = stored.files.first() {
         match remove_file(file, segment, directory, log, owner) {
             Ok(()) => {
-                deleted.files += 1;
+                deleted.names.push(file.name.clone());
                 deleted.bytes += file.bytes;
             }
             // Somebody else has done it.

@@ -133,6 +133,19 @@ impl LogName {
         Some(SegmentName { began_s, sequence, is_compressed })
     }
 
+    /// Whether a file in the directory has the name of a temporary file of this log: a dot, the name of the log or of a
+    /// segment, another dot, and whatever follows.
+    pub fn is_temporary(&self, name: &OsStr) -> bool {
+        let Some(name) = name.as_encoded_bytes().strip_prefix(b".") else { return false };
+        let log = self.path();
+        let log = log.file_name().unwrap_or_default().as_encoded_bytes();
+        let dots = name.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
+        let mut starts = dots.map(|at| &name[..at]);
+        starts.any(|start| {
+            start == log || os_string(start).is_some_and(|start| self.parse(&start).is_some())
+        })
+    }
+
     /// All regular files of this owner with names of segments, by number.
     ///
     /// A file may be of another log with this name: see [`Header::log`]. A segment may be there twice while it is
@@ -291,6 +304,24 @@ mod tests {
             "app.20261130T055700Z.000042.kymo.rescue",
         ] {
             assert_eq!(log.parse(OsStr::new(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn temporary_files_are_known_by_their_names() {
+        let log = LogName::new(Path::new("app.kymo"));
+        let is = |name: &str| log.is_temporary(OsStr::new(name));
+        for name in [
+            ".app.kymo.7.next",
+            ".app.kymo.7.next.0123456789abcdef",
+            ".app.20261130T055700Z.000042.kymo.zst.new",
+            ".app.20261130T055700Z.000042.kymo.zst.7.new",
+        ] {
+            assert!(is(name), "{name}");
+        }
+        for name in ["app.kymo.7.next", ".app.kymo", ".app.web.kymo.7.next", ".app.7.kymo.new", "."]
+        {
+            assert!(!is(name), "{name}");
         }
     }
 
