@@ -361,6 +361,29 @@ fn standard_types_are_printed() {
     });
 }
 
+/// Types of the standard library that the statement formats by itself.
+#[test]
+fn types_with_a_defined_text_are_printed() {
+    use std::panic::Location;
+
+    let text = c"caf\xc3\xa9 \xff \n \"q\"";
+    let (owned, id, location) = (text.to_owned(), std::thread::current().id(), Location::caller());
+    let result = check(|| {
+        let mut expected = Vec::new();
+        say_each!(expected, text, "{:?}" "{:#?}" "{0:?} {0:?}");
+        say_each!(expected, owned, "{:?}" "{:>60?}|");
+        say_each!(expected, id, "{:?}" "{:#?}" "{0:?} {0:#?}" "{:20?}|");
+        say_each!(expected, location, "{}" "{:>90}|" "{:.5}");
+        say!(expected, "{} {:?}", format_args!("{} of {:>5}", 7, "x"), format_args!("{:.2}", 1.5));
+        say!(expected, "{:?} {:?} {location} {}", &owned, &id, 7);
+        // Its `Debug` has the text of a struct; the reader has one text.
+        kymo::info!("{location:?}");
+        expected.push(location.to_string());
+        expected
+    });
+    result.unwrap();
+}
+
 /// Paths are bytes, and not always UTF-8.
 #[test]
 fn paths_that_are_not_text_are_printed() {

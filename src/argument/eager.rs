@@ -190,7 +190,7 @@ macro_rules! wrapper {
 wrapper!(Displayed: fmt::Display);
 wrapper!(Debugged: fmt::Debug);
 
-mod sealed {
+pub(super) mod sealed {
     pub trait Sealed {}
     impl<T: super::Argument + ?Sized> Sealed for T {}
 }
@@ -247,7 +247,7 @@ impl<T: Argument + ?Sized> Capture for T {
 }
 
 /// A wrapped value without its type, for a placeholder to format.
-pub struct Shown<'a>(&'a dyn fmt::Display);
+pub struct Shown<'a>(pub(super) &'a dyn fmt::Display);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -262,7 +262,7 @@ impl fmt::Debug for Shown<'_> {
 }
 
 /// Writes a text to the scratch buffer.
-struct Writer {
+pub(super) struct Writer {
     start: usize,
     len: usize,
     cut: bool,
@@ -271,7 +271,7 @@ struct Writer {
 }
 
 /// Makes a text.
-fn make(format: impl FnOnce(&mut Writer) -> fmt::Result) -> Text {
+pub(super) fn make(format: impl FnOnce(&mut Writer) -> fmt::Result) -> Text {
     let Some(mut writer) = Writer::new() else { return Text::new(0, 0, true) };
     if format(&mut writer).is_err() {
         // The `Display` failed. What it wrote until then is logged, and marked as cut.
@@ -407,7 +407,7 @@ unsafe impl Encode for Text {
 /// The texts of the placeholders that print one argument, in their order. There is one if all ask
 /// for the same form.
 #[derive(Clone, Copy)]
-pub struct Texts<const N: usize>([Text; N]);
+pub struct Texts<const N: usize>(pub(super) [Text; N]);
 
 // SAFETY: the texts, one after the other.
 unsafe impl<const N: usize> Encode for Texts<N> {

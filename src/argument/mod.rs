@@ -18,6 +18,7 @@ mod encode;
 mod list;
 mod net;
 mod os;
+mod printed;
 mod scalar;
 mod text;
 
@@ -38,7 +39,11 @@ pub use scalar::{Pointer, PointerArgument};
 ///   collections of these
 /// - references, `Box`, `Rc`, `Arc`, `Cow` and the guards of `RefCell`, `Mutex` and `RwLock` to these
 ///
-/// Other values go through [`display`] or [`debug`], which let the statement format them.
+/// The statement formats `CStr`, `CString`, `ThreadId`, `fmt::Arguments` and `panic::Location` by
+/// itself. They cannot be part of the types above. A `Location` prints as `{}` does for `{:?}`, too.
+///
+/// Other values go through [`display`] or [`debug`], which let the statement format them. That
+/// includes `SystemTime` and `Instant`, for whose text the standard library has no rule.
 ///
 /// The trait is sealed: a reader has to know every type.
 #[diagnostic::on_unimplemented(

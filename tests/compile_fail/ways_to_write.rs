@@ -34,8 +34,17 @@ fn part(values: &[f64]) {
     kymo::info!("{:?}", kymo::debug([kymo::display(values[0])]));
 }
 
-fn time(now: std::time::SystemTime) {
+fn time(now: std::time::SystemTime, start: std::time::Instant) {
     kymo::info!("{now:?}");
+    kymo::info!("{start:?}");
+    // How it is meant: a span of time has a text.
+    kymo::info!("{:?}", start.elapsed());
+    kymo::info!("{:?}", now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default());
+}
+
+fn inside(id: std::thread::ThreadId) {
+    kymo::info!("{:?}", Some(id));
+    kymo::info!("{:?}", kymo::debug(Some(id)));
 }
 
 fn main() {}
