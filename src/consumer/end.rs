@@ -32,6 +32,9 @@ pub struct Report {
     pub rescued: u64,
     /// How many warnings of kymo itself are in the file. `written` does not include them.
     pub warnings: u64,
+    /// How many warnings of kymo itself were dropped. `dropped` does not include them. The file has
+    /// marks for them, of the thread `kymo`, and `kymo stats` counts them among the dropped.
+    pub warnings_dropped: u64,
     /// How many of the written records are from flight recorders: see
     /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
     pub dumped: u64,
@@ -182,6 +185,7 @@ impl<O: LogOutput> Consumer<O> {
             unwritten,
             rescued: self.shared.counters.rescued.get(),
             warnings: own.written,
+            warnings_dropped: own.dropped,
             dumped: self.shared.counters.dumped.get(),
             cut: totals.cut - own.cut,
             file_bytes: self.writer.output().len(),

@@ -498,6 +498,34 @@ fn a_failing_output_and_its_recovery_are_told_once_each() {
     assert!(report.warnings > 0);
 }
 
+/// `kymo stats` counts the marks of the file, and the report says how many of them are for which.
+#[test]
+fn lost_warnings_are_reported_apart() {
+    let mut rig = Rig::new(Clock::Counter);
+    rig.consumer.set_watch(Watch::new(None, own_warnings(), 0.8, 0));
+    let mut producer = rig.producer(1 << 10);
+    rig.file.0.borrow_mut().fail_next(6);
+    for round in 0..10 {
+        log(&mut producer, round);
+        rig.consumer.sweep();
+        rig.consumer.look_now(round);
+    }
+    let (report, bytes) = rig.close();
+    let mut reader = Options::new().from_slice(&bytes).unwrap();
+    let (mut marked, mut marked_own) = (0, 0);
+    while let Some(event) = reader.next_event().unwrap() {
+        if let Event::Drops(drops) = event {
+            marked += drops.total();
+            marked_own += if drops.thread.name() == "kymo" { drops.total() } else { 0 };
+        }
+    }
+    assert!(report.dropped > 0 && report.warnings_dropped > 0, "{report:?}");
+    assert_eq!(
+        (marked, marked_own),
+        (report.dropped + report.warnings_dropped, report.warnings_dropped)
+    );
+}
+
 /// A wall clock that is set is marked in the file, also if the output fails just then.
 #[test]
 fn a_clock_that_was_set_is_marked_once() {
