@@ -50,7 +50,15 @@ fn recover(log: &std::path::Path) -> Outcome {
     };
     complain_about_refused(&recovery.refused);
     let Some(file) = &recovery.file else {
-        complain(format_args!("{}: there is nothing to recover", log.display()));
+        let nothing = format!("{}: there is nothing to recover", log.display());
+        match recovery.of_another_log {
+            None => complain(nothing),
+            Some(sites) => complain(format_args!(
+                "{nothing}: its logger went on in another log, to which the rings belong ({}): \
+                 recover that one; if it was deleted, what the rings hold is lost",
+                sites.display()
+            )),
+        }
         return Outcome::Nothing;
     };
     let mut outcome = Outcome::Found;

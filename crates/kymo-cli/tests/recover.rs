@@ -27,7 +27,11 @@ fn child_process() {
     let flies = dir.join("flight").exists();
     let builder =
         if flies { builder.flight_recorder(kymo_reader::Level::Debug, 64 << 10) } else { builder };
-    let _logger = builder.high_water(0.0).on_notice(stop).start().unwrap();
+    let logger = builder.high_water(0.0).on_notice(stop).start().unwrap();
+    if dir.join("moves").exists() {
+        std::fs::rename(dir.join("app.kymo"), dir.join("earlier.kymo")).unwrap();
+        logger.reopen().unwrap();
+    }
     kymo::info!("first");
     while !STOPPED.load(Ordering::Relaxed) {
         std::thread::yield_now();
@@ -101,6 +105,35 @@ fn a_killed_process_is_recovered() {
     assert_eq!(run(&[&"recover", &turn.path("renamed.kymo")]).code, Some(0));
     let renamed = run(&[&"cat", &turn.path("renamed.kymo")]);
     assert_eq!((renamed.out, renamed.err), (after.out, after.err));
+}
+
+/// A log in which the logger did not go on has no rings. If the one that has them was deleted, they
+/// are lost, and the command says so, and changes nothing.
+#[test]
+fn rings_of_another_log_are_told() {
+    let turn = Turn::take();
+    let log = turn.path("app.kymo");
+    std::fs::write(turn.path("moves"), "").unwrap();
+    killed(&turn, || {});
+    let earlier = turn.path("earlier.kymo");
+    let names = || {
+        let entries = std::fs::read_dir(turn.path("rings")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let rings = names();
+    assert!(!rings.is_empty());
+    let refused = run(&[&"recover", &earlier]);
+    let parts =
+        ["earlier.kymo: there is nothing to recover", "another log", ".kymosites", "is lost"];
+    refused.complains(1, &parts);
+    assert_eq!(names(), rings);
+    std::fs::rename(&log, turn.path("kept.kymo")).unwrap();
+    run(&[&"recover", &earlier]).complains(1, &parts);
+    assert_eq!(names(), rings);
+    // It is there still.
+    let recovered = run(&[&"recover", &turn.path("kept.kymo")]);
+    assert_eq!(recovered.code, Some(0), "{recovered:?}");
+    run(&[&"recover", &earlier]).complains(1, &["there is nothing to recover\n"]);
 }
 
 /// Recovered records of a flight recorder are shown between marks.

@@ -38,6 +38,8 @@ pub(crate) struct LeftOver {
     has_put_aside: bool,
     /// The files with such a name that are left alone.
     refused: Vec<RefusedFile>,
+    /// The file of call sites that names another log.
+    of_another_log: Option<PathBuf>,
 }
 
 /// A ring file.
@@ -96,7 +98,8 @@ impl LeftOver {
             match left.unless_refused(&path, opened)?.flatten() {
                 Some(Lookup::InUse) => return Err(in_use()),
                 Some(Lookup::OfAnotherLog) => {
-                    return Ok(Self { refused: left.refused, ..Self::default() });
+                    let refused = left.refused;
+                    return Ok(Self { refused, of_another_log: Some(path), ..Self::default() });
                 }
                 Some(Lookup::Found(sites)) => left.sites.push(sites),
                 None => {}
@@ -166,6 +169,11 @@ impl LeftOver {
     /// Takes the files that have such a name and were left alone.
     pub(crate) fn take_refused(&mut self) -> Vec<RefusedFile> {
         std::mem::take(&mut self.refused)
+    }
+
+    /// Returns the file of call sites, if that names another log, to which the rings belong.
+    pub(crate) fn of_another_log(&mut self) -> Option<PathBuf> {
+        self.of_another_log.take()
     }
 
     /// Returns whether there are no files.

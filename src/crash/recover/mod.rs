@@ -65,6 +65,11 @@ pub struct Recovery {
     pub damage: Vec<RingDamage>,
     /// The files that were left alone.
     pub refused: Vec<RefusedFile>,
+    /// The logger's file of call sites, if it names another log, in which the logger went on (see
+    /// [`Logger::reopen`](crate::Logger::reopen)).
+    ///
+    /// The rings belong to that log. If it was deleted, nothing recovers what they hold.
+    pub of_another_log: Option<PathBuf>,
 }
 
 /// What a dead process left that is not in its log: see [`recoverable`].
@@ -185,6 +190,7 @@ fn recover_left_over(log: &mut DeadLog, place: &Place) -> Result<Recovery, Recov
         directory: Some(place.directory.clone()),
         file: log.recovered()?,
         refused: left.take_refused(),
+        of_another_log: left.of_another_log(),
         ..Default::default()
     };
     if left.is_nothing() {
