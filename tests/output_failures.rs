@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
-use kymo::{Builder, Logger, Overflow, Report, StartErrorKind};
-use kymo_reader::{Ending, Event, Options, Order};
+use kymo::{Builder, Level, Logger, Overflow, Report, StartErrorKind, WriteThrough};
+use kymo_reader::{Ending, Event, Files, Options, Order};
 use namespace::{Mount, mount_for, small_disk};
 
 /// Set for the child process: the story that it is.
@@ -54,6 +54,7 @@ stories! {
     a_full_disk_is_left_behind on small_disk("size=24m");
     a_disk_that_stays_full_does_not_hold_up_the_end on small_disk("size=9m");
     a_start_on_a_full_disk_leaves_what_was_there on small_disk("size=6m");
+    a_full_disk_holds_up_no_critical_record on small_disk("size=24m");
     a_file_system_that_cannot_allocate on Mount { kind: "ramfs", options: "", read_only: false };
     a_read_only_file_system on Mount { kind: "tmpfs", options: "", read_only: true };
     a_limit_on_the_size_of_files_is_an_error_and_no_signal;
@@ -327,6 +328,58 @@ mod story {
         assert_eq!(fs::read(place.join("app.1.kymo")).unwrap(), b"an old log");
         let _ = logger.shutdown();
         assert_eq!(names(place), ["app.1.kymo", "app.kymo"]);
+    }
+
+    /// Neither the log nor the side file can grow: first when there is no side file yet, then when
+    /// there is one. Each call returns, and its record is in a file or counted.
+    pub fn a_full_disk_holds_up_no_critical_record(place: &Path) {
+        let (path, ballast) = (place.join("app.kymo"), place.join("ballast"));
+        // So short a time that most calls write their records themselves.
+        let policy = WriteThrough::at(Level::Error).timeout(Duration::from_nanos(1));
+        let logger = builder(&path).write_through(policy).start().unwrap();
+        let mut number = 0_u64;
+        let mut log = |records: u64| {
+            for _ in 0..records {
+                let text = "the quick brown fox jumps over the lazy dog".repeat(100);
+                kymo::error!("{text} {number}");
+                number += 1;
+            }
+        };
+        for round in 0..2 {
+            let mut file = File::create(&ballast).unwrap();
+            while file.write_all(&[1; 4096]).is_ok() {}
+            // More than the part of the log that is allocated.
+            log(3_000);
+            assert!(logger.stats().total.dropped() > 0, "in round {round}");
+            drop(file);
+            fs::remove_file(&ballast).unwrap();
+            // The consumer tries it again when it is asked, and from time to time.
+            within_a_minute(kymo::flush);
+            log(500);
+        }
+        let report = logger.shutdown();
+        assert_eq!(report.written + report.dropped, number, "{report:?}");
+        assert!(report.rescued > 0, "{report:?}");
+        let mut files = Files::open([&path], || Options::new().order(Order::Time)).unwrap();
+        let (mut found, mut dropped) = (vec![0_u64; number as usize], 0);
+        while let Some((_, event)) = files.next_event().unwrap() {
+            match event {
+                Event::Record(record) if record.target() != "kymo" => {
+                    found[record.get::<u64>("number").unwrap() as usize] += 1;
+                }
+                Event::Drops(drops) if drops.thread.name() != "kymo" => dropped += drops.total(),
+                _ => {}
+            }
+        }
+        assert_eq!(dropped, report.dropped);
+        assert!(found.iter().all(|&times| times <= 1), "a record is shown twice");
+        let shown: u64 = found.iter().sum();
+        // A record that is in the side file may count as dropped, too.
+        assert!(shown >= report.written && shown <= report.written + report.rescued, "{report:?}");
+        for reader in files.readers() {
+            let report = reader.report();
+            assert!(report.is_whole() && report.ending == Ending::Closed, "{report:?}");
+        }
     }
 
     /// Sets the limit on the length of files.
