@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -61,10 +62,13 @@ impl Inputs {
         options: impl Fn() -> Options<'static>,
         outcome: &mut Outcome,
     ) -> Self {
+        // The logs must not take all descriptors: their side files are looked for next.
+        let spare = spare_descriptors();
         let logs = open_all(paths, &options, |path, error| {
             complain(format_args!("{}: {error}", path.display()));
             outcome.add(Outcome::Failed);
         });
+        drop(spare);
         let (mut readers, mut names, mut live) = (Vec::new(), Vec::new(), Vec::new());
         for log in logs {
             readers.push(log.reader);
@@ -177,6 +181,16 @@ pub fn allow_many_files() {
 
 #[cfg(not(unix))]
 pub fn allow_many_files() {}
+
+/// Takes some descriptors, which are free when this is dropped: an eighth of all, at most sixteen.
+fn spare_descriptors() -> Vec<File> {
+    #[cfg(unix)]
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    let limit: Option<u64> = Some(0);
+    let spare = limit.map_or(16, |limit| (limit / 8).min(16));
+    (0..spare).map_while(|_| File::open("/dev/null").ok()).collect()
+}
 
 /// The identity of the file at `path`, which all its names share. A directory, a pattern of the shell
 /// and a link may lead to one file.

@@ -5,6 +5,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use common::{Ran, Turn, run};
+use kymo_format::types::Type;
+use kymo_testing::segment::{Arg, Rec, Segment};
 
 fn flights(turn: &Turn) -> PathBuf {
     turn.logged("flights.kymo", || {
@@ -144,6 +146,58 @@ fn many_logs_are_read_despite_soft_limit() {
             .unwrap();
         let out = common::finished(output).fine();
         assert_eq!(out.lines().count(), lines, "{name}: {out}");
+    }
+}
+
+/// Where the hard limit is too low, each log that was not read is named, and no side file of one that
+/// was read is left out.
+#[test]
+fn logs_beyond_the_hard_limit_are_named() {
+    let turn = Turn::take();
+    let directory = turn.path("many");
+    std::fs::create_dir(&directory).unwrap();
+    for number in 0..100_u8 {
+        let log = directory.join(format!("{number}.kymo"));
+        let side = log.with_extension("kymo.rescue.1");
+        for (mut file, name, ticks) in
+            [(Segment::of(number + 1, 0), log, 1), (Segment::of(number + 101, number + 1), side, 2)]
+        {
+            file.clock(1_000).thread(0, "main").site(0, 1, "from {n}", &[("n", Type::U64)]);
+            file.last_block(0, &[Rec(0, ticks, &[Arg::Unsigned(number.into())])], 10).close();
+            std::fs::write(name, &file.bytes).unwrap();
+        }
+    }
+    for command in ["cat --format {message}", "export --to csv -", "stats --json"] {
+        let script = format!("ulimit -n 64; exec \"$0\" {command} \"$1\"");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_kymo")])
+            .arg(&directory)
+            .output()
+            .unwrap();
+        let ran = common::finished(output);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        let is_named = |number: &u8| {
+            let name = format!("many/{number}.kymo: cannot open it: Too many open files");
+            ran.err.contains(&name)
+        };
+        let read: Vec<u8> = (0..100).filter(|number| !is_named(number)).collect();
+        assert!((40..64).contains(&read.len()), "{command}: {read:?}");
+        assert_eq!(ran.err.lines().count(), 100 - read.len(), "{}", ran.err);
+        match command {
+            "stats --json" => {
+                let summary: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+                assert_eq!(summary["records"], 2 * read.len());
+            }
+            _ => {
+                for number in 0..100 {
+                    let is_from = |line: &&str| {
+                        line.split([',', '"']).any(|part| part == format!("from {number}"))
+                    };
+                    let printed = ran.out.lines().filter(is_from).count();
+                    assert_eq!(printed, if read.contains(&number) { 2 } else { 0 }, "{number}");
+                }
+            }
+        }
     }
 }
 

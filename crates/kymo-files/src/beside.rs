@@ -102,15 +102,21 @@ pub fn header_of(file: &mut File) -> Option<Header> {
 /// by name.
 ///
 /// # Errors
-/// If the directory cannot be read.
+/// If the directory cannot be read, or a file cannot be opened because too many are open.
 pub fn in_directory(directory: &Path, owner: Owner) -> io::Result<Vec<Beside>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let Some(kind) = Kind::of(&entry.file_name()) else { continue };
         let path = entry.path();
-        // What cannot be opened, or has no header, is no such file, or is gone.
-        let header = derived::open(&path, owner).ok().and_then(|mut file| header_of(&mut file));
+        let header = match derived::open(&path, owner) {
+            Ok(mut file) => header_of(&mut file),
+            // What cannot be opened, or has no header, is no such file, or is gone.
+            Err(error) => match error.into_shortage() {
+                Some(error) => return Err(error),
+                None => None,
+            },
+        };
         found.extend(header.map(|header| Beside { path, kind, header }));
     }
     found.sort_unstable_by(|one, other| one.path.cmp(&other.path));

@@ -272,6 +272,21 @@ impl OpenError {
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == ErrorKind::NotFound)
     }
+
+    /// Returns the error, if the process or the system has too many open files. It says nothing about
+    /// the file.
+    pub fn into_shortage(self) -> Option<io::Error> {
+        match self {
+            Self::Io(error) if is_shortage(&error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the process or the system has too many open files.
+pub fn is_shortage(error: &io::Error) -> bool {
+    // ENFILE and EMFILE.
+    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 impl From<Refused> for OpenError {

@@ -139,15 +139,23 @@ pub(super) struct Directories(Vec<(PathBuf, Owner, Vec<Beside>)>, Room);
 
 impl Directories {
     /// The files in the directory of a log that belong to its segment. Of copies of one file, one.
-    fn of_log(&mut self, log: &Path, owner: Owner, id: [u8; 16]) -> Vec<Beside> {
+    ///
+    /// Fails if too many files are open. Any other directory that cannot be listed is as one with
+    /// nothing in it.
+    fn of_log(&mut self, log: &Path, owner: Owner, id: [u8; 16]) -> io::Result<Vec<Beside>> {
         let directory = beside::directory_of(log);
         let known = self.0.iter().position(|it| (&*it.0, it.1) == (directory, owner));
-        let index = known.unwrap_or_else(|| {
-            // A directory that cannot be listed is as one with nothing in it.
-            let files = beside::in_directory(directory, owner).unwrap_or_default();
-            self.0.push((directory.to_owned(), owner, files));
-            self.0.len() - 1
-        });
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let files = match beside::in_directory(directory, owner) {
+                    Err(error) if derived::is_shortage(&error) => return Err(error),
+                    files => files.unwrap_or_default(),
+                };
+                self.0.push((directory.to_owned(), owner, files));
+                self.0.len() - 1
+            }
+        };
         let mut found: Vec<Beside> = Vec::new();
         for file in &self.0[index].2 {
             let is_known = found.iter().any(|it| it.header.segment == file.header.segment);
@@ -155,7 +163,7 @@ impl Directories {
                 found.push(file.clone());
             }
         }
-        found
+        Ok(found)
     }
 }
 
@@ -167,11 +175,17 @@ type Opened = (Beside, Result<File, derived::OpenError>);
 
 impl Directories {
     /// Opens the files that belong to the segment of this id, but for those that are read anyway.
-    fn open(&mut self, log: &Path, owner: Owner, id: [u8; 16], given: &Given) -> Vec<Opened> {
+    fn open(
+        &mut self,
+        log: &Path,
+        owner: Owner,
+        id: [u8; 16],
+        given: &Given,
+    ) -> io::Result<Vec<Opened>> {
         if id == [0; 16] {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let mut files = self.of_log(log, owner, id);
+        let mut files = self.of_log(log, owner, id)?;
         files.retain(|file| !given.contains(&file.header.segment));
         let open = |file: Beside| {
             let opened = derived::open(&file.path, owner).and_then(|mut opened| {
@@ -182,7 +196,7 @@ impl Directories {
             });
             (file, opened)
         };
-        files.into_iter().map(open).collect()
+        Ok(files.into_iter().map(open).collect())
     }
 
     /// Looks at the directory of a log again when it is asked for.
@@ -208,10 +222,15 @@ pub(super) fn open<'a>(
     let mut files = directories.open(path, owner, id, given);
     // What was found may have been renamed before it was opened, with its log: then it is looked for
     // once more.
-    if files.iter().any(|(_, file)| file.as_ref().is_err_and(|error| error.is_missing())) {
+    let is_missing = |(_, file): &Opened| file.as_ref().is_err_and(derived::OpenError::is_missing);
+    if files.as_ref().is_ok_and(|files| files.iter().any(is_missing)) {
         directories.forget(path);
         files = directories.open(path, owner, id, given);
     }
+    let files = files.unwrap_or_else(|error| {
+        found.note(beside::directory_of(path).to_owned(), Err(Error::Open(error)));
+        Vec::new()
+    });
     for (Beside { path, kind, .. }, file) in files {
         let result = file.map_err(refused).and_then(|file| match kind {
             Kind::Rescue => found.add_rescue(file, &path, options),
