@@ -55,7 +55,7 @@ enum ExportFormat {
     /// Comma-separated values, as `kymo cat --format csv`
     Csv,
     /// A trace for ui.perfetto.dev: a track for each thread, an event for each
-    /// record, and a counter of what was dropped
+    /// record, named by its format string, and a counter of what was dropped
     Perfetto,
 }
 

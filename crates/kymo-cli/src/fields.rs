@@ -96,7 +96,7 @@ impl<'c> FieldList<'c> {
                 .map(|(at, format)| Statement { at, format })
                 .collect(),
         };
-        let mut files: Vec<&str> = catalog.places.iter().map(|(file, _)| &**file).collect();
+        let mut files: Vec<&str> = catalog.places.iter().map(|it| &*it.file).collect();
         files.dedup();
         Self {
             fields: catalog.arguments.iter().map(field).collect(),

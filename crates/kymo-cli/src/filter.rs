@@ -39,6 +39,10 @@ pub struct FilterArguments {
 
     /// Records of this place: the end of the source file's path, and the line; may be given several
     /// times
+    ///
+    /// A column may follow the line. The statements in the body of a macro have one line and column:
+    /// 'a.rs:10?level=warn', '?target=net' (a prefix), '?message=filled' (a part of the format string)
+    /// tell them apart; `&` joins conditions.
     #[arg(long, value_name = "FILE[:LINE]")]
     at: Vec<Place>,
 

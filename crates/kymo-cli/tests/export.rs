@@ -83,7 +83,8 @@ fn a_trace_has_tracks_and_events() {
             instants.iter().filter(|it| names[&it["tid"].as_u64().unwrap()] == name).collect();
         assert_eq!(track.len(), 50);
         for (id, event) in track.iter().enumerate() {
-            assert_eq!(event["name"], format!("{id} \"quoted\"\n1.5"));
+            assert_eq!(event["name"], "{id} \"quoted\"\n{}");
+            assert_eq!(event["args"]["message"], format!("{id} \"quoted\"\n1.5"));
             assert_eq!(event["args"]["fields"]["id"], id);
             assert_eq!(event["args"]["fields"]["0"], 1.5);
             assert_eq!(event["pid"], std::process::id());
@@ -94,6 +95,23 @@ fn a_trace_has_tracks_and_events() {
     assert_eq!((&last["cat"], &last["args"]["target"]), (&"warn".into(), &"risk".into()));
     let at = last["args"]["at"].as_str().unwrap();
     assert!(at.starts_with("crates/kymo-cli/tests/export.rs:"), "{at}");
+}
+
+/// Events are named by their statement, so that a viewer can count those of one, and what opens a
+/// trace is named as it is called today.
+#[test]
+fn events_of_a_statement_have_one_name() {
+    let turn = Turn::take();
+    let log = turn.logged("log.kymo", || (0..50).for_each(|id| info!("order {id} filled")));
+    let text = run(&[&"export", &"--to", &"perfetto", &"-", &log]).fine();
+    let events = events(&text);
+    let names: BTreeSet<_> = of(&events, "i").iter().map(|it| it["name"].as_str()).collect();
+    assert_eq!(names, BTreeSet::from([Some("order {id} filled")]));
+    let messages: BTreeSet<_> =
+        of(&events, "i").iter().map(|it| it["args"]["message"].as_str()).collect();
+    assert_eq!(messages.len(), 50);
+    let help = run(&[&"export", &"--help"]).fine();
+    assert!(help.contains("ui.perfetto.dev") && !help.contains("chrome"), "{help}");
 }
 
 /// Times have a nanosecond and drops a counter.

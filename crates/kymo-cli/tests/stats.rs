@@ -3,7 +3,7 @@
 mod common;
 use kymo_testing::segment;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{Turn, run};
 use kymo::{debug, info, warn};
@@ -180,4 +180,102 @@ fn an_unlogged_place_is_an_error() {
         assert_eq!(run(&[&"stats", &path, &"--between", &wrong]).code, Some(2));
     }
     assert_eq!(run(&[&"stats", &path, &"--level", &"error"]).code, Some(1));
+}
+
+/// The statements in the body of a macro have one file, line and column.
+#[test]
+fn statements_of_one_macro_are_told_apart() {
+    macro_rules! order {
+        ($id:expr) => {{
+            let id: u64 = $id;
+            info!(target: "desk", "order {id} received");
+            warn!(target: "desk", "order {id} is large");
+            info!(target: "engine", "order {id} filled");
+        }};
+    }
+    let turn = Turn::take();
+    let log = turn.logged("log.kymo", || (0..10).for_each(|id| order!(id)));
+    let rows = stats(&[&log])["call_sites"].clone();
+    let at = rows[0]["at"].as_str().unwrap();
+    assert!(rows.as_array().unwrap().iter().all(|row| row["at"] == at), "{rows}");
+    let place = |conditions: &str| format!("{at}?{conditions}");
+
+    let messages = |conditions: &str| {
+        let args: [&dyn AsRef<std::ffi::OsStr>; 6] =
+            [&"cat", &"--format", &"{message}", &"--at", &place(conditions), &log];
+        run(&args).fine()
+    };
+    for (conditions, end) in [
+        ("level=warn", "is large"),
+        ("target=engine", "filled"),
+        ("message=received", "received"),
+        ("target=desk&level=info", "received"),
+    ] {
+        let found = messages(conditions);
+        assert_eq!(found.lines().count(), 10, "{found}");
+        assert!(found.lines().all(|line| line.ends_with(end)), "{found}");
+    }
+
+    let between = |from: &str, to: &str| {
+        let places = format!("{},{}", place(from), place(to));
+        stats(&[&log, &"--between", &places, &"--by", &"id"])["between"].clone()
+    };
+    let filled = between("message=received", "message=filled");
+    assert_eq!(
+        (&filled["begun"], &filled["ended"], &filled["pairs"]),
+        (&10.into(), &10.into(), &10.into())
+    );
+    let large = between("level=warn", "target=engine");
+    assert_eq!((&large["begun"], &large["pairs"]), (&10.into(), &10.into()));
+
+    // What is there is listed.
+    let missing = place("message=sent");
+    let ran = run(&[&"cat", &"--at", &missing, &log]);
+    ran.complains(
+        1,
+        &["--at: no statement in the input is at", "info desk \"order {id} received\", "],
+    );
+    let wrong = run(&[&"cat", &"--at", &place("colour=red"), &log]);
+    assert!(wrong.code == Some(2) && wrong.err.contains("`level=LEVEL`"), "{wrong:?}");
+}
+
+/// The keys of an object and of all that is in it.
+fn keys(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                found.insert(key.clone());
+                keys(value, found);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+/// Every key is described in the README, and no other.
+#[test]
+fn keys_of_json_are_documented() {
+    let turn = Turn::take();
+    let mut file = Segment::new(7);
+    file.clock(1_000).site(0, 3, "ask", &[]).thread(0, "main").block(0, &[Rec(0, 10, &[])]);
+    file.drops(0, 21, 22, 5).close();
+    let path = turn.file("log.kymo", &file.bytes);
+    let ran = run(&[&"stats", &"--json", &"--between", &"main.rs:10,main.rs:10", &path]);
+    let summary: Value = serde_json::from_str(&ran.out).unwrap();
+    for table in ["levels", "targets", "threads", "call_sites", "drops"] {
+        assert!(!summary[table].as_array().unwrap().is_empty(), "{table}");
+    }
+    let mut found = BTreeSet::new();
+    keys(&summary, &mut found);
+
+    let readme = include_str!("../README.md");
+    let (_, section) = readme.split_once("### Keys of `kymo stats --json`").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    let no_keys = ["Report::dropped", "unwritten", "warnings_dropped", "--between"];
+    let documented: BTreeSet<String> =
+        words.filter(|word| !no_keys.contains(word)).map(str::to_owned).collect();
+    assert_eq!(found, documented);
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kymo_reader::{CallSite, Ending, Options, Reader, Type};
 
 use crate::argument::Argument;
+use crate::filter::{Place, Statement};
 
 /// How many names a hint lists.
 const LISTED: usize = 8;
@@ -26,8 +27,8 @@ pub struct Catalog {
     thread_numbers: BTreeSet<u64>,
     /// The statements' targets.
     pub targets: BTreeSet<String>,
-    /// Source files and lines.
-    pub places: BTreeSet<(String, u64)>,
+    /// The statements, by place.
+    pub places: BTreeSet<Statement>,
     /// Parts of the files were not read.
     pub is_partial: bool,
 }
@@ -94,7 +95,7 @@ impl Catalog {
 
     fn add_site(&mut self, site: &CallSite) {
         self.targets.insert(site.target().to_owned());
-        self.places.insert((site.file().to_owned(), site.line()));
+        self.places.insert(Statement::of(site));
         self.most_arguments = self.most_arguments.max(site.names().len());
         if self.positions.len() < site.names().len() {
             self.positions.resize(site.names().len(), BTreeSet::new());
@@ -174,15 +175,31 @@ impl Catalog {
         Some(format!("no target in {} begins with {prefix}{suggestion}", self.extent()))
     }
 
-    /// The hint about a place without a statement; `is` says whether a statement is at it.
-    pub fn hint_of_place(&self, place: &str, is: impl Fn(&str, u64) -> bool) -> Option<String> {
-        if self.places.iter().any(|(file, line)| is(file, *line)) {
+    /// The hint about a place without a statement. Where the conditions alone exclude what is there,
+    /// it lists that.
+    pub fn hint_of_place(&self, place: &Place) -> Option<String> {
+        if self.places.iter().any(|statement| place.is(statement)) {
             return None;
         }
-        let known: Vec<String> =
-            self.places.iter().map(|(file, line)| format!("{file}:{line}")).collect();
-        let suggestion = suggestion(place, known.iter().map(|place| &**place));
-        Some(format!("no statement in {} is at {place}{suggestion}", self.extent()))
+        let here: Vec<&Statement> =
+            self.places.iter().filter(|statement| place.is_where(statement)).collect();
+        let rest = if here.is_empty() {
+            let at = |Statement { file, line, .. }: &Statement| format!("{file}:{line}");
+            let mut known: Vec<String> = self.places.iter().map(at).collect();
+            known.dedup();
+            suggestion(&place.to_string(), known.iter().map(|place| &**place))
+        } else {
+            let listed = here.iter().take(LISTED).map(|statement| {
+                let Statement { level, target, format, .. } = statement;
+                format!("{} {target} {format:?}", level.name())
+            });
+            let listed = listed.collect::<Vec<_>>().join(", ");
+            match here.len().saturating_sub(LISTED) {
+                0 => format!("; there are {listed}"),
+                more => format!("; there are {listed}, and {more} more"),
+            }
+        };
+        Some(format!("no statement in {} is at {place}{rest}", self.extent()))
     }
 
     fn extent(&self) -> &'static str {

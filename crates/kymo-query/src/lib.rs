@@ -23,5 +23,5 @@ pub use argument::Argument;
 pub use caret::CaretError;
 pub use catalog::{Catalog, Described, Kind};
 pub use expression::{Expression, Scratch};
-pub use filter::{Criteria, Filter, Place, ThreadName};
+pub use filter::{Criteria, Filter, Place, Statement, ThreadName};
 pub use point::{NoPoint, Point, Reference};

@@ -1,7 +1,8 @@
-//! Writes the Trace Event Format, as JSON: defined by chrome://tracing, and opened by ui.perfetto.dev.
+//! Writes the Trace Event Format, as JSON, which ui.perfetto.dev opens.
 //!
-//! A record is an instant event of its thread, named by its message, with the call site and the
-//! fields as its arguments. Drops are such events, too, and a counter of their process. Times are
+//! A record is an instant event of its thread, named by its statement's format string, so that the
+//! events of a statement can be counted and found as one. The message, the call site and the fields
+//! are its arguments. Drops are such events, too, and a counter of their process. Times are
 //! microseconds since the second in which the first record was logged, with three decimals: since
 //! 1970 they would have more digits than a double has. Which second that is, is in `otherData`.
 
@@ -40,9 +41,9 @@ struct TraceFile {
 
 /// The parts of an event that the records of a call site share.
 struct SiteEvent {
-    /// From after the name to before the time.
-    middle: String,
-    /// From after the thread to the fields.
+    /// From the name to before the time.
+    beginning: String,
+    /// From after the message to the fields.
     arguments: String,
     /// The keys of the fields, with what separates them.
     keys: Vec<String>,
@@ -146,14 +147,13 @@ impl Perfetto {
         self.last_ns = record.time_ns();
         self.message.clear();
         record.message(&mut self.message);
-        out.push_str("{\"name\":");
-        write_string(&self.message, out);
         let TraceFile { process, sites, .. } = &mut self.files[file];
         let process = *process;
         let site = sites.get(record.call_site(), SiteEvent::new);
-        out.push_str(&site.middle);
+        out.push_str(&site.beginning);
         write_time(record.time_ns(), self.start_ns, out);
-        let _ = write!(out, ",\"pid\":{process},\"tid\":{thread}");
+        let _ = write!(out, ",\"pid\":{process},\"tid\":{thread},\"args\":{{\"message\":");
+        write_string(&self.message, out);
         out.push_str(&site.arguments);
         for (key, (_, value)) in site.keys.iter().zip(record.arguments()) {
             out.push_str(key);
@@ -248,10 +248,12 @@ impl Perfetto {
 
 impl SiteEvent {
     fn new(site: &CallSite) -> Self {
-        let mut middle = String::from(",\"cat\":");
-        write_string(site.level().name(), &mut middle);
-        middle.push_str(",\"ph\":\"i\",\"s\":\"t\",\"ts\":");
-        let mut arguments = String::from(",\"args\":{\"level\":");
+        let mut beginning = String::from("{\"name\":");
+        write_string(site.format(), &mut beginning);
+        beginning.push_str(",\"cat\":");
+        write_string(site.level().name(), &mut beginning);
+        beginning.push_str(",\"ph\":\"i\",\"s\":\"t\",\"ts\":");
+        let mut arguments = String::from(",\"level\":");
         write_string(site.level().name(), &mut arguments);
         arguments.push_str(",\"target\":");
         write_string(site.target(), &mut arguments);
@@ -268,7 +270,7 @@ impl SiteEvent {
             key.push(':');
             keys.push(key);
         }
-        Self { middle, arguments, keys }
+        Self { beginning, arguments, keys }
     }
 }
 

@@ -9,7 +9,7 @@ use kymo_reader::json::write_value;
 use kymo_reader::{CallSite, Record, Value};
 use serde::Serialize;
 
-use kymo_query::Place;
+use kymo_query::{CaretError, Place, Statement};
 
 /// How many records may wait for their counterpart.
 const MAX_OPEN: usize = 1 << 20;
@@ -28,14 +28,14 @@ impl FromStr for Places {
         let Some((from, to)) = text.split_once(',') else {
             return Err("two places are needed, as in `a.rs:10,b.rs:20`".to_owned());
         };
-        let place = |text: &str| {
-            let Ok(place) = text.parse();
-            (text.to_owned(), place)
-        };
         if from.is_empty() || to.is_empty() {
             return Err("a place is missing on one side of the comma".to_owned());
         }
-        Ok(Self([place(from), place(to)]))
+        let place = |text: &str| match text.parse() {
+            Ok(place) => Ok((text.to_owned(), place)),
+            Err(error) => Err(CaretError::to_string(&error)),
+        };
+        Ok(Self([place(from)?, place(to)?]))
     }
 }
 
@@ -120,8 +120,8 @@ impl Between {
 
     /// The role of a call site's records in the pair.
     pub fn role(&self, site: &CallSite) -> Role {
-        let [begins, ends] =
-            [0, 1].map(|index: usize| self.places.0[index].1.is(site.file(), site.line()));
+        let statement = Statement::of(site);
+        let [begins, ends] = [0, 1].map(|index: usize| self.places.0[index].1.is(&statement));
         Role { begins, ends }
     }
 

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use kymo_reader::{Event, Options, Order};
+use terminal_size::{Width, terminal_size_of};
 
 use crate::filter;
 use crate::input::Inputs;
@@ -26,6 +27,7 @@ use crate::progress::Progress;
 use between::{Between, Places};
 use kymo_query::Reference;
 use kymo_query::time;
+use tables::Extent;
 use tally::Tally;
 
 /// Shows what logs most and what it costs.
@@ -76,6 +78,11 @@ pub enum Sort {
     #[default]
     Records,
     Bytes,
+}
+
+/// The width of the terminal that standard output is; `None` where it is none.
+fn terminal_width() -> Option<usize> {
+    terminal_size_of(std::io::stdout()).map(|(Width(width), _)| width.into())
 }
 
 impl Stats {
@@ -137,7 +144,8 @@ impl Stats {
             write_json(&summary, output.buffer());
             output.buffer().push('\n');
         } else {
-            tables::write(&summary, self.top, self.tz, output.buffer());
+            let extent = Extent { top: self.top, width: terminal_width() };
+            tables::write(&summary, extent, self.tz, output.buffer());
         }
         if let Err(Closed(closed)) = output.finish() {
             outcome.add(closed);

@@ -1,18 +1,22 @@
-//! Writes stats as tables of text. Text from a file is last in its row, and escaped.
+//! Writes stats as tables of text. Text from a file is last in its row, escaped, and on a terminal cut
+//! to its width.
 
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
 use kymo_reader::write_escaped;
-use terminal_size::{Width, terminal_size};
+use unicode_width::UnicodeWidthChar;
 
 use super::between::Latency;
 use super::histogram::Histogram;
 use super::summary::{Count, Summary};
 use kymo_query::time::Times;
 
-/// The width of output that goes to no terminal.
+/// The width of a diagram that goes to no terminal.
 const DEFAULT_WIDTH: usize = 80;
+
+/// How many columns the text in a row has at least, however narrow the terminal is.
+const MIN_TEXT_COLUMNS: usize = 12;
 
 /// The height of the histogram, in lines.
 const HEIGHT: u64 = 5;
@@ -20,23 +24,31 @@ const HEIGHT: u64 = 5;
 /// Blocks of one to eight eighths of a line's height.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Appends everything, at most `top` rows in each table.
-pub fn write(summary: &Summary, top: usize, zone: TimeZone, out: &mut String) {
-    let top = if top == 0 { usize::MAX } else { top };
-    let width = terminal_size().map_or(DEFAULT_WIDTH, |(Width(width), _)| width.into());
+/// The extent of the tables.
+#[derive(Clone, Copy)]
+pub struct Extent {
+    /// How many rows a table has at most; 0 is all.
+    pub top: usize,
+    /// The width of the terminal, if they go to one.
+    pub width: Option<usize>,
+}
+
+/// Appends everything.
+pub fn write(summary: &Summary, extent: Extent, zone: TimeZone, out: &mut String) {
     let mut times = Times::new(zone);
     write_overview(summary, &mut times, out);
+    let width = extent.width.unwrap_or(DEFAULT_WIDTH);
     write_histogram(&summary.histogram, width, &mut times, out);
     if summary.records > 0 {
         let rows = summary.call_sites.iter().map(|row| {
             let text = format!("{:5} {} {}: {}", row.level, row.at, row.target, row.format);
             (text, row.count)
         });
-        write_table(summary, "call site", rows, top, out);
+        write_table(summary, "call site", rows, extent, out);
         let rows = summary.targets.iter().map(|row| (row.name.clone(), row.count));
-        write_table(summary, "target", rows, top, out);
+        write_table(summary, "target", rows, extent, out);
         let rows = summary.levels.iter().map(|row| (row.name.clone(), row.count));
-        write_table(summary, "level", rows, top, out);
+        write_table(summary, "level", rows, extent, out);
         let rows = summary.threads.iter().map(|row| {
             let mut text = row.name.clone();
             if row.dropped > 0 {
@@ -47,7 +59,7 @@ pub fn write(summary: &Summary, top: usize, zone: TimeZone, out: &mut String) {
             }
             (text, row.count)
         });
-        write_table(summary, "thread", rows, top, out);
+        write_table(summary, "thread", rows, extent, out);
     }
     if !summary.drops.is_empty() {
         let _ = writeln!(out, "\n{:>12}  dropped because", "records");
@@ -112,9 +124,10 @@ fn write_table(
     summary: &Summary,
     what: &str,
     rows: impl ExactSizeIterator<Item = (String, Count)>,
-    top: usize,
+    Extent { top, width }: Extent,
     out: &mut String,
 ) {
+    let top = if top == 0 { usize::MAX } else { top };
     let left_out = rows.len().saturating_sub(top);
     let _ = writeln!(
         out,
@@ -125,6 +138,7 @@ fn write_table(
     for (text, Count { records, bytes }) in rows.take(top) {
         let per_second =
             summary.seconds().map_or("-".to_owned(), |seconds| rate(records as f64 / seconds));
+        let start = out.len();
         let _ = write!(
             out,
             "{records:>12} {:>5.1}% {per_second:>9} {bytes:>14} {:>5.1}% {:>9.1}  ",
@@ -132,12 +146,35 @@ fn write_table(
             percent(bytes, summary.bytes),
             bytes as f64 / records.max(1) as f64,
         );
-        write_escaped(&text, out);
+        let mut escaped = String::new();
+        write_escaped(&text, &mut escaped);
+        match width {
+            Some(width) => {
+                let before = out[start..].chars().count();
+                cut(&escaped, width.saturating_sub(before).max(MIN_TEXT_COLUMNS), out);
+            }
+            None => out.push_str(&escaped),
+        }
         out.push('\n');
     }
     if left_out > 0 {
         let _ = writeln!(out, "{:>12} more; --top 0 shows all", left_out);
     }
+}
+
+/// Appends as much of `text` as fits into so many columns, and `…` for the rest.
+fn cut(text: &str, columns: usize, out: &mut String) {
+    // Some characters are two columns wide, and some none.
+    let width = |c: char| c.width().unwrap_or(0);
+    if text.chars().map(width).sum::<usize>() <= columns {
+        return out.push_str(text);
+    }
+    let mut used = 1;
+    out.extend(text.chars().take_while(|&c| {
+        used += width(c);
+        used <= columns
+    }));
+    out.push('…');
 }
 
 fn write_latency(latency: &Latency, out: &mut String) {
@@ -193,5 +230,53 @@ fn rate(value: f64) -> String {
         ..1e7 => format!("{:.1} k", value / 1e3),
         ..1e10 => format!("{:.1} M", value / 1e6),
         _ => format!("{:.1} G", value / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::summary::{Row, SiteRow};
+
+    fn lines(width: Option<usize>) -> Vec<String> {
+        let count = Count { records: 7, bytes: 100 };
+        let site = |format: &str| SiteRow {
+            at: "src/order.rs:10:5".to_owned(),
+            level: "info",
+            target: "engine".to_owned(),
+            format: format.to_owned(),
+            count,
+        };
+        let formats = ["short", &"long ".repeat(100), &"日本".repeat(100), &"\u{202e}".repeat(100)];
+        let summary = Summary {
+            records: 28,
+            bytes: 400,
+            call_sites: formats.into_iter().map(site).collect(),
+            targets: vec![Row { name: "t".repeat(300), count }],
+            ..Summary::default()
+        };
+        let mut out = String::new();
+        write(&summary, Extent { top: 0, width }, TimeZone::UTC, &mut out);
+        out.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn rows_are_cut_to_the_terminal() {
+        let columns = |line: &String| line.chars().filter_map(UnicodeWidthChar::width).sum();
+        for width in [100, 120, 200] {
+            let lines = lines(Some(width));
+            let widest: usize = lines.iter().map(columns).max().unwrap_or(0);
+            assert_eq!(widest, width, "{lines:#?}");
+            assert_eq!(lines.iter().filter(|line| line.ends_with('…')).count(), 4);
+        }
+        // A terminal that is too narrow for the numbers.
+        assert!(lines(Some(20)).iter().any(|line| line.ends_with("  info  src/o…")));
+    }
+
+    #[test]
+    fn rows_are_whole_where_there_is_no_terminal() {
+        let lines = lines(None);
+        assert!(lines.iter().all(|line| !line.contains('…')), "{lines:#?}");
+        assert!(lines.iter().any(|line| line.ends_with(&"日本".repeat(100))));
     }
 }

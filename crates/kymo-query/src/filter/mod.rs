@@ -18,7 +18,7 @@ use regex::Regex;
 use crate::catalog::Catalog;
 use crate::expression::{Expression, Scratch};
 use crate::point::{Point, Reference};
-pub use place::Place;
+pub use place::{Place, Statement};
 use site::Sites;
 pub use thread::ThreadName;
 

@@ -4,7 +4,7 @@ use kymo_reader::CallSite;
 use kymo_reader::Level;
 
 use super::Verdict;
-use super::place::Place;
+use super::place::{Place, Statement};
 use crate::catalog::Catalog;
 use crate::expression::Expression;
 
@@ -31,10 +31,7 @@ impl Sites {
     /// Adds the hints about names in it that do not exist.
     pub fn hints(&self, catalog: &Catalog, hints: &mut Vec<String>) {
         let targets = self.targets.iter().map(|it| ("--target", catalog.hint_of_target(it)));
-        let places = self.places.iter().map(|place| {
-            let is = |file: &str, line| place.is(file, line);
-            ("--at", catalog.hint_of_place(&place.to_string(), is))
-        });
+        let places = self.places.iter().map(|place| ("--at", catalog.hint_of_place(place)));
         let mut say = |option: &str, hint: Option<String>| {
             let hint = hint.map(|hint| format!("{option}: {hint}"));
             hints.extend(hint.filter(|hint| !hints.contains(hint)));
@@ -83,7 +80,10 @@ impl Sites {
         level.is_none_or(|level| site.level() <= level)
             && (targets.is_empty()
                 || targets.iter().any(|target| site.target().starts_with(target)))
-            && (places.is_empty() || places.iter().any(|place| place.is(site.file(), site.line())))
+            && (places.is_empty() || {
+                let statement = Statement::of(site);
+                places.iter().any(|place| place.is(&statement))
+            })
     }
 
     /// Whether records of a level are wanted; `None` is one that is not known.
