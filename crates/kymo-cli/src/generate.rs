@@ -1,20 +1,28 @@
 //! `kymo completions` and `kymo man`, made from the table of commands and options of the help.
 
+mod logs;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 
 use crate::fresh::{self, Fresh};
 use crate::outcome::{Outcome, complain};
 
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  all was written; also where whoever read the output stopped reading
+  2  an error: the command was misused, or the output failed";
+
 /// Prints a script that completes kymo's commands and options in a shell.
 ///
-/// For example, `kymo completions bash > ~/.local/share/bash-completion/completions/kymo`, or
-/// `kymo completions fish > ~/.config/fish/completions/kymo.fish`.
+/// In bash, fish and zsh, log files are completed too: files named *.kymo, and directories.
 #[derive(Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Completions {
     /// The shell
     #[arg(value_enum)]
@@ -23,9 +31,9 @@ pub struct Completions {
 
 /// Prints the manual page, or writes those of all commands.
 ///
-/// `kymo man | man -l -` shows it. With a directory, `kymo.1`, `kymo-cat.1` and so on are written
-/// there.
+/// With a directory, `kymo.1`, `kymo-cat.1` and so on are written there.
 #[derive(Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Manual {
     /// Where the pages of all commands are written; it must exist
     directory: Option<PathBuf>,
@@ -36,7 +44,10 @@ impl Completions {
     pub fn run(self, kymo: &mut Command) -> Outcome {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, kymo, "kymo", &mut script);
-        print(&script)
+        // It is made of the help's text.
+        let mut script = String::from_utf8_lossy(&script).into_owned();
+        logs::complete(self.shell, kymo, &mut script);
+        print(script.as_bytes())
     }
 }
 
@@ -56,11 +67,42 @@ impl Manual {
     }
 }
 
-/// The manual page of a command.
-fn page(command: Command) -> io::Result<Vec<u8>> {
-    let mut page = Vec::new();
-    Man::new(command).render(&mut page)?;
+/// The manual page of a command. What follows the options in the help is sections of their own.
+fn page(mut command: Command) -> io::Result<Vec<u8>> {
+    let after = command.get_after_long_help().or(command.get_after_help());
+    let after = after.map(ToString::to_string).unwrap_or_default();
+    command.build();
+    let has_commands = command.has_subcommands();
+    let (man, mut page) = (Man::new(command), Vec::new());
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if has_commands {
+        man.render_subcommands_section(&mut page)?;
+    }
+    after_help(&after).to_writer(&mut page)?;
     Ok(page)
+}
+
+/// The exit codes and the examples. Their lines stay as they are.
+fn after_help(text: &str) -> Roff {
+    let mut sections: Vec<(&str, &str)> =
+        text.split("\n\n").filter_map(|section| section.split_once(":\n")).collect();
+    // The order of manual pages: examples come last.
+    sections.sort_by_key(|(title, _)| *title == "Examples");
+    let mut roff = Roff::new();
+    for (title, lines) in sections {
+        let title = title.to_uppercase().replace("EXIT CODES", "EXIT STATUS");
+        roff.control("SH", [title.as_str()]);
+        roff.control("nf", []);
+        for line in lines.lines() {
+            roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
+        }
+        roff.control("fi", []);
+    }
+    roff
 }
 
 /// Writes the pages of a command and of those below it.

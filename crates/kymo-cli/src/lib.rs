@@ -7,13 +7,15 @@
 //! - `format` turns records into lines; `output` is standard output, `machine` JSON for it;
 //! - `fresh` is a file that appears when it is complete;
 //! - `outcome` is the exit code and the lines on standard error; `interrupt` is Ctrl-C; `progress` is a
-//!   progress bar.
+//!   progress bar;
+//! - `examples` are those of the help.
 //!
 //! Text from a log file may be hostile and goes to a terminal. It leaves only through the reader's
 //! escaping functions.
 #![forbid(unsafe_code)]
 
 mod cat;
+mod examples;
 mod export;
 mod fields;
 mod filter;
@@ -38,13 +40,16 @@ mod tail;
 mod verify;
 mod walk;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::builder::Styles;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Reads the log files that kymo writes.
 #[derive(Parser)]
-#[command(name = "kymo", version, arg_required_else_help = true, after_help = outcome::HELP)]
+#[command(name = "kymo", bin_name = "kymo", version, arg_required_else_help = true)]
+#[command(after_help = outcome::HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -69,7 +74,11 @@ enum Command {
 /// Runs the command with the arguments of this process.
 pub fn main() -> ExitCode {
     input::allow_many_files();
-    match Cli::parse().command {
+    let cli = match parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    match cli.command {
         Command::Cat(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Fields(command) => command.run(),
@@ -79,8 +88,27 @@ pub fn main() -> ExitCode {
         Command::Stats(command) => command.run(),
         Command::Tail(command) => command.run(),
         Command::Verify(command) => command.run(),
-        Command::Completions(command) => command.run(&mut Cli::command()).into(),
-        Command::Manual(command) => command.run(Cli::command()).into(),
+        Command::Completions(completions) => completions.run(&mut command()).into(),
+        Command::Manual(manual) => manual.run(command()).into(),
+    }
+}
+
+/// The command line, with its examples.
+fn command() -> clap::Command {
+    examples::add_to(Cli::command())
+}
+
+/// Parses the arguments, or says why not.
+fn parse(args: Vec<OsString>) -> Result<Cli, ExitCode> {
+    // A message quotes arguments, which may come from anywhere. If there is something in them to
+    // escape, the message has no colors of its own, so that all of it can be escaped.
+    let is_plain = args.iter().all(|arg| outcome::is_plain(&arg.to_string_lossy()));
+    let command = command().styles(if is_plain { Styles::styled() } else { Styles::plain() });
+    let parsed = command.try_get_matches_from(args);
+    match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => Ok(cli),
+        Err(error) if is_plain || !error.use_stderr() => error.exit(),
+        Err(error) => Err(outcome::refuse(&error.render().ansi().to_string())),
     }
 }
 
@@ -90,6 +118,6 @@ mod tests {
 
     #[test]
     fn no_two_options_are_in_each_others_way() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

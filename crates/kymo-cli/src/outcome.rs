@@ -43,6 +43,25 @@ impl From<Outcome> for ExitCode {
     }
 }
 
+/// Whether nothing in a text has to be escaped.
+pub fn is_plain(text: &str) -> bool {
+    let mut escaped = String::new();
+    write_escaped(text, &mut escaped);
+    escaped == text
+}
+
+/// Says, in some lines, why the command line was refused.
+pub fn refuse(message: &str) -> ExitCode {
+    let mut text = String::new();
+    for line in message.lines() {
+        write_escaped(line, &mut text);
+        text.push('\n');
+    }
+    // If standard error cannot be written to, the exit code must do.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    Outcome::Failed.into()
+}
+
 /// Writes one line to standard error, whatever characters are in `message`.
 pub fn complain(message: impl fmt::Display) {
     let mut line = String::from("kymo: ");

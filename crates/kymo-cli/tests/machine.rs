@@ -65,3 +65,37 @@ fn machine_output_is_never_hostile() {
         }
     }
 }
+
+/// What is said about a command line quotes it, and so printed what was in it: a name of a file that
+/// a shell had found, say.
+#[test]
+fn refused_arguments_are_escaped() {
+    let option = format!("--{HOSTILE}");
+    let commands: [&[&str]; 10] = [
+        &[HOSTILE],
+        &["cat", &option],
+        &["cat", "--level", HOSTILE, "log.kymo"],
+        &["cat", "--head", HOSTILE, "log.kymo"],
+        &["cat", "--where", HOSTILE, "log.kymo"],
+        &["cat", "--format", &format!("{{{HOSTILE}}}"), "log.kymo"],
+        &["cat", "--grep", &format!("({HOSTILE}"), "log.kymo"],
+        &["cat", "--at", &format!("a.rs?{HOSTILE}"), "log.kymo"],
+        &["stats", "--between", HOSTILE, "log.kymo"],
+        &["tail", "--tz", HOSTILE, "log.kymo"],
+    ];
+    for command in commands {
+        for color in [false, true] {
+            let args: Vec<&dyn AsRef<std::ffi::OsStr>> =
+                command.iter().map(|arg| arg as &dyn AsRef<std::ffi::OsStr>).collect();
+            let mut kymo = common::kymo(&args);
+            if color {
+                kymo.env("CLICOLOR_FORCE", "1");
+            }
+            let ran = common::finished(kymo.output().unwrap());
+            assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{command:?}");
+            assert!(is_safe(&ran.err) && ran.err.contains("b"), "{command:?}: {ran:?}");
+        }
+    }
+    let escaped = run(&[&"cat", &option]);
+    assert!(escaped.err.contains(r"--a\u{202e}b\u{7f}c\u{1b}[2Jd"), "{escaped:?}");
+}
