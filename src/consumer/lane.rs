@@ -132,8 +132,8 @@ impl Lane {
         self.losses.see(&self.state.drops, true);
     }
 
-    /// Stages a mark if there is a gap and all that was logged before it has been taken, or if the
-    /// consumer itself lost records that are in no mark.
+    /// Stages a mark if there is a gap and all that was logged before it has been taken. Also
+    /// stages one if the consumer itself lost records that are in no mark.
     pub(crate) fn mark_drops<O: Output>(&mut self, writer: &mut SegmentWriter<O>) {
         let marked = self.in_segment.marked();
         let Some((mark, has_gap)) = self.losses.mark(&marked, self.sweep.has_mark) else { return };

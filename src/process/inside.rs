@@ -1,9 +1,9 @@
 //! Knows whether the calling thread is inside the logger, and may hold one of its locks.
 //!
-//! Code of the program can run there: an allocator, or a signal handler. If that code logs and
-//! needs the slow path, it would wait for a lock of its own thread, or begin again what is under
-//! way. So such a call is counted and does nothing else. Each lock that a log call may take is held
-//! as [`Locked`].
+//! Code of the program can run there: an allocator, or a signal handler. If it logs and needs the
+//! slow path, it would wait for a lock of its own thread, or begin again what is under way. So such
+//! a call is counted and does nothing else. Each lock that a log call may take is held as
+//! [`Locked`].
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};

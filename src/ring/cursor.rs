@@ -8,9 +8,10 @@
 //! them until too few are left. A call *claims* the cursor, writes, publishes, and *releases* the cursor. The
 //! slow path claims it for longer, and returns the words that are not used.
 //!
-//! One comparison finds nearly everything that is unusual: whether the record ends past the *limit* of its
-//! level. The limit is the end of the reserved words. It is so low that it admits no record if the thread has
-//! no ring, if the level does not take this fast path, or if the logger was shut down.
+//! One comparison finds nearly everything that is unusual: whether the record ends past the *limit*
+//! of its level. The limit is the end of the reserved words. It is so low that it admits no record
+//! in three cases: the thread has no ring, the level does not take this fast path, or the logger
+//! was shut down.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -78,9 +79,9 @@ const LEVELS: Range<usize> = if cfg!(kymo_loom) { 2..3 } else { 0..5 };
 /// Invariants:
 /// - INV-1: Only the thread whose ring it is uses the cursor, limits excepted. That thread raises the
 ///   limits, and the consumer closes them.
-/// - INV-2: A limit that is neither [`NONE`] nor [`CLOSED`] is the end of reserved words. While that is so
-///   and nobody has claimed the cursor, `next` is an address among these words or at their end, and
-///   `publisher` is the one that came with them.
+/// - INV-2: A limit that is neither [`NONE`] nor [`CLOSED`] is the end of reserved words. While
+///   that is so and no call has claimed the cursor, `next` is an address among these words or at
+///   their end. Then `publisher` is the one that came with them.
 /// - INV-3: `overwriting` is null, or belongs to the producer, which uses it only while the cursor is
 ///   claimed.
 /// - INV-4: A signal handler may interrupt everything here, after each instruction, and log. If it finds

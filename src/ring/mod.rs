@@ -22,9 +22,9 @@
 //!
 //! The record protocol:
 //!
-//! - A record is a run of 64-bit words. The first is its header. The lower 48 bits of the header are the
-//!   address of the call site, the 15 bits above are the record's length in bytes, header included. Bit 63
-//!   belongs to the caller.
+//! - A record is a run of 64-bit words. The first is its header. The lower 48 bits of the header
+//!   are the address of the call site. The 15 bits above are the record's length in bytes, header
+//!   included. Bit 63 belongs to the caller.
 //! - A record lies in one piece. If the free words up to the ring's end are too few, and those at its
 //!   beginning are not, the record wraps. A *filler* skips the last words: a header without a call site,
 //!   whose length is that of the words that are skipped.
@@ -84,7 +84,7 @@ pub const RESERVED_END: usize = (usize::MAX - 2 * MAX_RECORD_BYTES) & !(WORD_BYT
 /// The bits above the address that are the length in bytes.
 const LENGTH_MASK: u64 = (1 << 15) - 1;
 
-/// The bit of a header that is for whoever writes and reads records.
+/// The bit of a header that is free for the writer and the reader of records.
 pub const MARK: u64 = 1 << 63;
 
 const _: () = assert!(MAX_RECORD_BYTES.is_multiple_of(WORD_BYTES));

@@ -2,8 +2,8 @@
 //!
 //! The consumer counts what it has written, and failed to write, in the state of each ring. It
 //! counts its own work in [`Counters`]. Each thread counts its drops. Reading all of this stops no
-//! thread: the counters are atomic. The list of threads has a lock, which is taken only when a
-//! thread gets its ring, when it has ended, and when the list is read.
+//! thread: the counters are atomic. The list of threads has a lock. It is taken only when a thread
+//! gets its ring, when it has ended, and when the list is read.
 
 use std::time::Duration;
 

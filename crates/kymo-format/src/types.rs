@@ -4,9 +4,9 @@ use std::slice;
 
 /// The type of an argument, as a call site states it.
 ///
-/// In a file it is a string of bytes in prefix notation: the code of the type, then, for
-/// the types that have one or two types inside, these, for `Tuple` one byte with the number of
-/// members and their types, and for `Formatted` one byte with the number of texts.
+/// In a file it is a string of bytes in prefix notation: the code of the type, then the types
+/// inside, if it has one or two. For `Tuple`, one byte with the number of members follows, and then
+/// their types. For `Formatted`, one byte with the number of texts follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the Rust type of its name")]
 pub enum Type {

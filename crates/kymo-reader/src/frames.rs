@@ -8,9 +8,9 @@
 //! it copied frames there, and a copy does not go from front to back. A valid frame that follows
 //! may hold records whose predecessors are lost, or which the writer has written again.
 //!
-//! INV-1: a frame is never handed out twice, and every byte past the header page belongs to
-//! exactly one frame handed out, one skipped range, the rest after the last of them, or what was
-//! jumped over because nobody wants it.
+//! INV-1: a frame is never handed out twice. Every byte past the header page belongs to exactly one
+//! of these: a frame handed out, a skipped range, the rest after the last of them, or a part that
+//! was jumped over because it is not wanted.
 
 use super::checksum::Checker;
 use super::error::Error;

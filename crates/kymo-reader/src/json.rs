@@ -29,9 +29,9 @@ pub fn write_string(text: &str, out: &mut String) {
 /// Integers are written with all their digits, floats with the fewest that identify them; not a
 /// number and the infinities are strings. A `Some` is its value and a `None` is null. A duration is
 /// its number of nanoseconds. Addresses are strings. What was cut bears the mark `…`: a string at
-/// its end, a sequence as an element of its own. A map is an object whose names are the texts of the
-/// keys, a `Result` one with the member `Ok` or `Err`, a range one with `start` and `end`. Of a value
-/// that the program formatted in several ways, the first text is written.
+/// its end, a sequence as an element of its own. A map is an object whose names are the texts of
+/// the keys. A `Result` is one with the member `Ok` or `Err`, a range one with `start` and `end`.
+/// Of a value that the program formatted in several ways, the first text is written.
 ///
 /// ```
 /// use kymo_reader::{Value, json};

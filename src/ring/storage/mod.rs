@@ -27,9 +27,9 @@
 //!   stored before it, is greater than *p*. So words from `reserved - capacity` on are as they were
 //!   published. `reserved` is always a multiple of the block length, and greater than the tail.
 //! - INV-R4 (overwriting): The entry of the index for the tail's block says where the first record
-//!   begins in that block, and how many were logged before that one. It is overwritten only after
-//!   the block itself was reserved again. Between `reserved - capacity` and the tail, every entry
-//!   that lies in its own block is right.
+//!   of the block begins, and how many were logged before it. It is overwritten only after the
+//!   block itself was reserved again. Between `reserved - capacity` and the tail, every entry that
+//!   lies in its own block is right.
 //! - INV-R5 (overwriting): No record is longer than a quarter of the ring, and a block is at most
 //!   that long. So the newest record is always intact.
 //! - INV-R6: The consumer writes an account into the memory before it commits the log that the

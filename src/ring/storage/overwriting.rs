@@ -460,9 +460,9 @@ impl OverwritingConsumer {
         self.file.is_some()
     }
 
-    /// Says in the ring's file that the next words of the last copy, and the records in them, are
-    /// in the log once it is committed. The mark of what was overwritten before them is then in the
-    /// log, too. See [`Accounts::prepare`].
+    /// Says in the ring's file that the next words of the last copy, with their records, are in the
+    /// log once it is committed. The mark of what was overwritten before them is then in the log,
+    /// too. See [`Accounts::prepare`].
     pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
         if self.is_in_file() {
             self.accounts.prepare(words, records, mark);

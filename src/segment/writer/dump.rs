@@ -1,10 +1,10 @@
 //! Parts of dumps: what the flight recorder of one thread held.
 //!
-//! A part can be read by itself, so that a reader that puts records in order by time can read it
-//! before what precedes it in the file. After the mark that begins it come the thread's name and
-//! all its call sites once more, and the clock frames that hold for its records. Frames that come
-//! into force later are among the records. After the mark that ends it come the clock frames that
-//! hold for what follows. `docs/format.md` has the details.
+//! A part can be read by itself. So a reader that orders records by time can read it before what
+//! precedes it in the file. After the mark that begins it come the thread's name and all its call
+//! sites once more, and the clock frames that hold for its records. Frames that come into force
+//! later are among the records. After the mark that ends it come the clock frames that hold for
+//! what follows. `docs/format.md` has the details.
 
 use std::collections::HashSet;
 use std::ptr;

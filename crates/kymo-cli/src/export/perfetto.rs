@@ -191,8 +191,8 @@ impl Perfetto {
         }
     }
 
-    /// Appends an instant event of a thread, or of the process, at the time of the last event, for a
-    /// mark at this offset of this file.
+    /// Appends an instant event for a mark at this offset of this file. It belongs to a thread or
+    /// the process, and has the time of the last event.
     fn mark(
         &mut self,
         file: usize,

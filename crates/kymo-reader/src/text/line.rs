@@ -166,8 +166,8 @@ impl<'o> Line<'o> {
         self.digits(value.unsigned_abs());
     }
 
-    /// Appends a float if it is one of up to 15 digits, at most [`DECIMALS`] of them after the
-    /// point and one of them not in the last three places; else returns `false`.
+    /// Appends a float if it has up to 15 digits, at most [`DECIMALS`] of them after the point, and
+    /// one of them not in the last three places; else returns `false`.
     ///
     /// Of all numbers with 15 digits or fewer, no two are the same `f64`. So where one of them is
     /// nearest to the value, there is no shorter one, and no other as short.
