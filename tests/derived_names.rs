@@ -38,7 +38,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("src/crash/recover/log.rs", "File::open(path)", "the log that the user named"),
     ("src/segment/open.rs", "parent.try_exists()", "the directory that the user named"),
     ("src/segment/open.rs", "File::options()", "the log that the user named"),
-    ("src/process/lock.rs", "fs::metadata(path)", "compared with an open file, and not opened"),
+    ("kymo-files/src/lock.rs", "fs::metadata(path)", "compared with an open file, and not opened"),
 ];
 
 /// Crates that are for tests and benches only.

@@ -7,9 +7,10 @@
 pub(crate) mod allocate;
 pub(crate) mod fork;
 pub(crate) mod inside;
-pub(crate) mod lock;
 pub(crate) mod published;
 pub(crate) mod signal_action;
 pub(crate) mod statics;
 pub(crate) mod stay_loaded;
 pub(crate) mod thread_info;
+
+pub(crate) use kymo_files::lock;

@@ -19,8 +19,8 @@ use std::path::PathBuf;
 use crate::process::fork::Private;
 use crate::process::lock;
 pub(crate) use open::{
-    Target, boot_id, create_temporary, header, of_segment, remove_left_over, rename_new, resolve,
-    trim, with_infix,
+    Target, boot_id, create_temporary, header, of_segment, remove_left_over, resolve, trim,
+    with_infix,
 };
 
 /// The file of a log, for others than the consumer.

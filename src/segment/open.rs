@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::beside::{self, Beside, Kind};
 use crate::clock::wall_ns;
-use crate::derived::{self, Owner};
+use crate::derived::{self, Owner, rename_new};
 use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
 use crate::format::{ALIGNMENT, HEADER_BYTES};
 use crate::process::lock::{LockOutcome, is_at, lock};
@@ -299,20 +299,6 @@ fn add_name(path: &Path, file: &File) -> io::Result<Option<Name>> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// Renames a file, unless the new name is taken.
-pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use rustix::io::Errno;
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // The file system cannot do both at once.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match derived::exists(to)? {
-            true => Err(io::ErrorKind::AlreadyExists.into()),
-            false => fs::rename(from, to),
-        },
-        renamed => Ok(renamed?),
-    }
 }
 
 /// Renames what belongs to a log that was renamed. A file that keeps its name is found all the

@@ -250,6 +250,36 @@ pub fn create_temporary(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
     Err(ErrorKind::AlreadyExists.into())
 }
 
+/// Renames a file, unless the new name is taken.
+///
+/// # Errors
+/// If something has the name ([`ErrorKind::AlreadyExists`]), or the system refuses.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // A file system that cannot do both at once.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+            renamed => return Ok(renamed?),
+        }
+    }
+    match exists(to)? {
+        true => Err(ErrorKind::AlreadyExists.into()),
+        false => fs::rename(from, to),
+    }
+}
+
+/// Brings the names in a directory to the disk.
+///
+/// # Errors
+/// What the system says.
+#[cfg(unix)]
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    at_once(OpenOptions::new().read(true)).open(path)?.sync_all()
+}
+
 /// The standard library seeds its hash maps from the system's random numbers.
 pub fn random() -> u64 {
     RandomState::new().build_hasher().finish()

@@ -6,6 +6,7 @@
 //! | [`derived`] | opens and makes files under names that others can know, and trusts none of them |
 //! | [`keep`] | how much of a rotated log is kept |
 //! | [`retention`] | which segments are deleted, and how |
+//! | `lock` (Unix) | locks on files |
 //! | [`segments`] | the segments of a rotated log: their names, and a list of them |
 //!
 //! Not an interface for other programs.
@@ -14,5 +15,7 @@
 pub mod beside;
 pub mod derived;
 pub mod keep;
+#[cfg(unix)]
+pub mod lock;
 pub mod retention;
 pub mod segments;

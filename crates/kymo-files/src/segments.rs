@@ -16,6 +16,9 @@ use kymo_format::header::Header;
 /// The ending of a compressed segment.
 const COMPRESSED: &str = ".zst";
 
+/// The ending of a file that is to become a compressed segment.
+const NEW: &str = ".new";
+
 /// The names of a log's segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogName {
@@ -105,6 +108,20 @@ impl LogName {
         let mut path = segment.to_owned();
         path.as_mut_os_string().push(COMPRESSED);
         path
+    }
+
+    /// The hidden path of a file that is to become this compressed segment. Its writer has it locked.
+    pub fn compressing(compressed: &Path) -> PathBuf {
+        let mut name = OsString::from(".");
+        name.push(compressed.file_name().unwrap_or_default());
+        name.push(NEW);
+        compressed.with_file_name(name)
+    }
+
+    /// What the name of a file says that is to become a compressed segment of this log; `None` if it is none.
+    pub fn parse_compressing(&self, name: &OsStr) -> Option<SegmentName> {
+        let name = name.as_encoded_bytes().strip_prefix(b".")?.strip_suffix(NEW.as_bytes())?;
+        self.parse(&os_string(name)?).filter(|name| name.is_compressed)
     }
 
     fn with(&self, infix: &str) -> PathBuf {
@@ -278,6 +295,10 @@ mod tests {
                         path.display()
                     );
                     assert_eq!(LogName::of_segment(&path), Some(log.clone()), "{}", path.display());
+                    let temporary = LogName::compressing(&path);
+                    let name = temporary.file_name().unwrap();
+                    assert_eq!(log.parse(name), None);
+                    assert_eq!(log.parse_compressing(name), expected.filter(|_| is_compressed));
                 }
             }
         }

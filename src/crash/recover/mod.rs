@@ -39,12 +39,12 @@ use log::DeadLog;
 
 use crate::beside::Kind;
 use crate::crash::recovered::{self, ThreadRecords};
-use crate::derived::Refused;
+use crate::derived::{Refused, rename_new};
 use crate::format::header::Header;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::crash_proof::place::Place;
 use crate::segment::crash_proof::sites;
-use crate::segment::{create_temporary, rename_new, resolve};
+use crate::segment::{create_temporary, resolve};
 
 /// The signal that the process is assumed to have died of.
 const SIGKILL: u8 = 9;

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 /// The result of an attempt to lock a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LockOutcome {
+pub enum LockOutcome {
     /// The file is locked by this process, until it is closed.
     Here,
     /// Another open file has the lock.
@@ -23,7 +23,7 @@ pub(crate) enum LockOutcome {
 ///
 /// # Errors
 /// Those of the system.
-pub(crate) fn lock(file: &File) -> io::Result<LockOutcome> {
+pub fn lock(file: &File) -> io::Result<LockOutcome> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(LockOutcome::Here),
         Err(Errno::WOULDBLOCK) => Ok(LockOutcome::Elsewhere),
@@ -32,11 +32,19 @@ pub(crate) fn lock(file: &File) -> io::Result<LockOutcome> {
     }
 }
 
+/// Gives a lock back.
+///
+/// # Errors
+/// Those of the system.
+pub fn unlock(file: &File) -> io::Result<()> {
+    Ok(flock(file, FlockOperation::Unlock)?)
+}
+
 /// Returns whether `path` names this file. It may have been renamed between opening and locking.
 ///
 /// # Errors
 /// Those of the system. A missing file is no error.
-pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let opened = file.metadata()?;
     match fs::metadata(path) {
         Ok(it) => Ok((it.dev(), it.ino()) == (opened.dev(), opened.ino())),
