@@ -15,13 +15,13 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use kymo::ring::producer::{ReservedWords, RingProducer};
-use kymo::ring::storage::file;
-use kymo::ring::storage::layout::{RingIdentity, RingMode};
-use kymo::ring::storage::memory::Ring;
-use kymo::ring::storage::overwriting::{OverwritingConsumer, OverwritingProducer};
-use kymo::ring::storage::{bounded, overwriting};
-use kymo::ring::{RingConsumer, WORD_BYTES};
+use kymo::internals::ring::producer::{ReservedWords, RingProducer};
+use kymo::internals::ring::storage::file;
+use kymo::internals::ring::storage::layout::{RingIdentity, RingMode};
+use kymo::internals::ring::storage::memory::Ring;
+use kymo::internals::ring::storage::overwriting::{OverwritingConsumer, OverwritingProducer};
+use kymo::internals::ring::storage::{bounded, overwriting};
+use kymo::internals::ring::{RingConsumer, WORD_BYTES};
 use kymo_bench::counter;
 use kymo_bench::place::{PRODUCER_CORE, consumer_core, pin};
 
@@ -43,7 +43,7 @@ const ROUNDS_BESIDE: usize = 41;
 /// How long the consumer's thread waits between two looks.
 const PACE_NS: f64 = 1_000.0;
 
-const HEADER: u64 = kymo::ring::header(1, WORDS * WORD_BYTES);
+const HEADER: u64 = kymo::internals::ring::header(1, WORDS * WORD_BYTES);
 
 /// What a producer does, given a function that logs a record.
 type Produce<'a> = dyn FnMut(&mut dyn FnMut(u64) -> bool) + 'a;

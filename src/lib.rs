@@ -90,14 +90,26 @@ mod logger;
 #[cfg_attr(not(kymo_loom), allow(dead_code, reason = "the places in the models of this crate"))]
 mod mutant;
 mod process;
-#[doc(hidden)]
-pub mod ring;
+mod ring;
 mod rotation;
 mod segment;
 mod shared;
 mod statement;
 mod sync;
 mod thread;
+
+/// Parts that the benches, fuzz targets and tests of kymo's own repository need to see. Not an
+/// interface: it changes without notice.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::crash::recover::in_memory as recovery;
+
+    /// The rings.
+    pub mod ring {
+        pub use crate::ring::*;
+    }
+}
 
 /// What the loom models need to see. Not part of the public interface.
 #[cfg(kymo_loom)]
@@ -112,8 +124,6 @@ pub use argument::{Argument, Debugged, Displayed, PointerArgument, debug, displa
 pub use call::export;
 pub use clock::Clock;
 pub use consumer::{Notice, Report};
-#[doc(hidden)]
-pub use crash::recover::in_memory as recovery;
 pub use crash::recover::{
     RecoverError, Recoverable, RecoveredThread, Recovery, RefusedFile, RingDamage, recover,
     recoverable,

@@ -1,7 +1,7 @@
 //! Mutants: lines that a loom model can break, to prove that it would notice.
 //!
 //! Each story in `loom-tests/` also runs as mutants: with one ordering weakened or one step out of its
-//! place, it must fail. A [`Mutant`] names the line; `grep 'Mutant::LastLook'` finds it. In the shipped
+//! place, it must fail. A [`Mutant`] names the line; `grep 'Mutant::FillerLate'` finds it. In the shipped
 //! crate [`broken`] is the constant `false`, and nothing of this remains.
 
 use crate::sync::atomic::Ordering;
@@ -9,8 +9,6 @@ use crate::sync::atomic::Ordering;
 /// The line that a mutant breaks, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
-    /// `ring::consumer`: the flag is read after the tail, not before.
-    LastLook,
     /// `ring::producer`: the rest of the ring is skipped by a commit of its own, before the filler
     /// says so.
     FillerLate,
@@ -24,10 +22,6 @@ pub enum Mutant {
     RingHeadLoad,
     /// `ring::storage::bounded`, the producer's commit: the tail is stored before the words are.
     RingCommitBeforeWrite,
-    /// `ring::storage`, either producer's end: the store of the flag is relaxed.
-    RingEndedStore,
-    /// `ring::storage`, either consumer's look: the load of that flag is relaxed.
-    RingEndedLoad,
     /// `ring::storage::overwriting`, the producer: no fence between saying what will be written
     /// over and doing it.
     RingReserveFence,

@@ -152,7 +152,7 @@ fn hostile_rings_are_varied() {
     for _ in 0..200 {
         let data = strategy.new_tree(&mut runner).unwrap().current();
         let (ring, committed) = ring::hostile(&mut arbitrary::Unstructured::new(&data));
-        let found = kymo::recovery::recover(&ring, &ring::sites(), committed);
+        let found = kymo::internals::recovery::recover(&ring, &ring::sites(), committed);
         records += u64::from(found.records > 1);
         whole += u64::from(found.records > 0 && found.problems.is_empty());
         damaged += u64::from(found.records > 0 && !found.problems.is_empty());

@@ -81,29 +81,6 @@ fn a_lapped_consumer_counts_exactly_mutants() {
     must_fail(a_lapped_consumer_counts_exactly_mutants, lapped, &mutants);
 }
 
-/// A thread logs to an overwriting ring and ends.
-fn overwriting_exit() {
-    let (mut recorder, mut follower) = overwriting(ring(RingMode::Overwriting, 8));
-    let logging = thread::spawn(move || (1..=2).for_each(|number| record(&mut recorder, number)));
-    let mut next = 1;
-    while !follow(&mut follower, &mut next) {
-        thread::yield_now();
-    }
-    assert_eq!(next, 3, "lost");
-    logging.join().unwrap();
-}
-
-#[test]
-fn an_ended_threads_ring_is_read() {
-    check("an_ended_threads_ring_is_read", overwriting_exit);
-}
-
-#[test]
-fn an_ended_threads_ring_is_read_mutants() {
-    let mutants = [(Mutant::RingEndedStore, "lost"), (Mutant::RingEndedLoad, "lost")];
-    must_fail(an_ended_threads_ring_is_read_mutants, overwriting_exit, &mutants);
-}
-
 /// A process dies at any moment while a thread logs. Who recovers finds whole records from the
 /// first on.
 fn publish_and_die() {
@@ -244,17 +221,15 @@ fn header(words: usize) -> u64 {
 }
 
 /// Consumes the records that are there. `next` is the first record that is not yet consumed or
-/// counted. Returns whether more may come.
-fn follow(follower: &mut OverwritingConsumer, next: &mut u64) -> bool {
+/// counted.
+fn follow(follower: &mut OverwritingConsumer, next: &mut u64) {
     let copied = follower.look();
     *next += copied.overwritten();
     for record in records(copied.runs().0) {
         assert_eq!(record, [header(2), *next]);
         *next += 1;
     }
-    let last = copied.is_last();
     copied.consume_all();
-    last
 }
 
 /// The numbers of the records.

@@ -117,35 +117,6 @@ fn words_are_reserved_after_the_wrap_mutants() {
     must_fail(words_are_reserved_after_the_wrap_mutants, wrap_reserved, &mutants);
 }
 
-/// A thread logs and ends. The consumer, which learns of the end, must have all records by then.
-fn thread_exit() {
-    let (mut producer, mut consumer) = ring(8);
-    let logging = thread::spawn(move || {
-        (1..=2).for_each(|number| assert!(try_log(&mut producer, 2, number)));
-    });
-    let mut numbers = Vec::new();
-    while sweep(&mut consumer, &mut numbers) {
-        thread::yield_now();
-    }
-    assert_eq!(numbers, [1, 2], "lost");
-    logging.join().unwrap();
-}
-
-#[test]
-fn a_threads_last_records_are_read() {
-    check("a_threads_last_records_are_read", thread_exit);
-}
-
-#[test]
-fn a_threads_last_records_are_read_mutants() {
-    let mutants = [
-        (Mutant::LastLook, "lost"),
-        (Mutant::RingEndedStore, "lost"),
-        (Mutant::RingEndedLoad, "lost"),
-    ];
-    must_fail(a_threads_last_records_are_read_mutants, thread_exit, &mutants);
-}
-
 /// Logs a record of `words` words, waiting for room. All words after the header are `number`.
 fn log(producer: &mut RingProducer, words: usize, number: u64) {
     while !try_log(producer, words, number) {
@@ -200,17 +171,15 @@ fn sweep_until(consumer: &mut RingConsumer, count: usize) -> Vec<u64> {
     numbers
 }
 
-/// Consumes all records that are there, and appends their numbers. Returns whether more may come.
-fn sweep(consumer: &mut RingConsumer, numbers: &mut Vec<u64>) -> bool {
+/// Consumes all records that are there, and appends their numbers.
+fn sweep(consumer: &mut RingConsumer, numbers: &mut Vec<u64>) {
     let committed = consumer.look();
     let (first, second) = committed.runs();
     for record in records(first).chain(records(second)) {
         assert!(record[1..].iter().all(|word| *word == record[1]), "torn: {record:x?}");
         numbers.push(record[1]);
     }
-    let last = committed.is_last();
     if !first.is_empty() {
         committed.consume_all();
     }
-    !last
 }

@@ -22,7 +22,7 @@ pub trait Collection {
     where
         Self: 'a;
 
-    const KIND: Kind;
+    const KIND: CollectionKind;
 
     fn len(&self) -> usize;
 
@@ -37,7 +37,7 @@ pub trait Collection {
 
 /// How a collection is printed.
 #[derive(Clone, Copy)]
-pub enum Kind {
+pub enum CollectionKind {
     Sequence,
     Set,
     Map,
@@ -75,9 +75,9 @@ impl<'a, C: Collection + ?Sized> Elements<'a, C> {
 // SAFETY: two bytes of length, and the elements' own encodings.
 unsafe impl<'a, C: Collection + ?Sized> Encode for Elements<'a, C> {
     const TYPE: Type = match C::KIND {
-        Kind::Sequence => Type::Sequence(Self::ELEMENT),
-        Kind::Set => Type::Set(Self::ELEMENT),
-        Kind::Map => match Self::ELEMENT {
+        CollectionKind::Sequence => Type::Sequence(Self::ELEMENT),
+        CollectionKind::Set => Type::Set(Self::ELEMENT),
+        CollectionKind::Map => match Self::ELEMENT {
             Type::Tuple(both) => match both.first_chunk() {
                 Some(both) => Type::Map(both),
                 None => unreachable!(),
@@ -141,7 +141,7 @@ impl<T: Argument> Collection for [T] {
     where
         T: 'a;
 
-    const KIND: Kind = Kind::Sequence;
+    const KIND: CollectionKind = CollectionKind::Sequence;
 
     #[inline(always)]
     fn len(&self) -> usize {
@@ -192,7 +192,7 @@ macro_rules! collection {
         impl<$($generics: Argument,)* $($plain)?> Collection for $ty {
             type Element<'a> = $element where Self: 'a;
 
-            const KIND: Kind = Kind::$kind;
+            const KIND: CollectionKind = CollectionKind::$kind;
 
             #[inline]
             fn len(&self) -> usize {

@@ -97,7 +97,7 @@ unsafe impl<T: Encode, E: Encode> Encode for Result<T, E> {
     }
 }
 
-/// The bounds of a captured range. `R` is [`Open`] or [`Closed`].
+/// The bounds of a captured range. `R` is [`EndExcluded`] or [`EndIncluded`].
 #[derive(Clone, Copy)]
 pub struct Bounds<T, R> {
     start: T,
@@ -107,13 +107,13 @@ pub struct Bounds<T, R> {
 
 /// The rest of `start..end`: nothing.
 #[derive(Clone, Copy)]
-pub struct Open;
+pub struct EndExcluded;
 
 /// The rest of `start..=end`: whether it was iterated over to its end.
 #[derive(Clone, Copy)]
-pub struct Closed(bool);
+pub struct EndIncluded(bool);
 
-impl Open {
+impl EndExcluded {
     /// Writes nothing.
     #[inline(always)]
     unsafe fn write(self, to: *mut u8) -> *mut u8 {
@@ -121,7 +121,7 @@ impl Open {
     }
 }
 
-impl Closed {
+impl EndIncluded {
     /// # Safety
     /// `to` is valid for a write of one byte.
     #[inline(always)]
@@ -170,26 +170,26 @@ macro_rules! bounds {
     };
 }
 
-bounds!(Open Range 0);
-bounds!(Closed RangeInclusive 1);
+bounds!(EndExcluded Range 0);
+bounds!(EndIncluded RangeInclusive 1);
 
 impl<T: Argument> Sealed for Range<T> {}
 impl<T: Argument> Argument for Range<T> {
     type Captured<'a>
-        = Bounds<T::Captured<'a>, Open>
+        = Bounds<T::Captured<'a>, EndExcluded>
     where
         T: 'a;
 
     #[inline(always)]
     fn capture(&self) -> Self::Captured<'_> {
-        Bounds { start: self.start.capture(), end: self.end.capture(), rest: Open }
+        Bounds { start: self.start.capture(), end: self.end.capture(), rest: EndExcluded }
     }
 }
 
 impl<T: Argument + PartialOrd> Sealed for RangeInclusive<T> {}
 impl<T: Argument + PartialOrd> Argument for RangeInclusive<T> {
     type Captured<'a>
-        = Bounds<T::Captured<'a>, Closed>
+        = Bounds<T::Captured<'a>, EndIncluded>
     where
         T: 'a;
 
@@ -198,7 +198,7 @@ impl<T: Argument + PartialOrd> Argument for RangeInclusive<T> {
         let (start, end) = (self.start(), self.end());
         // No other method tells it.
         let exhausted = self.is_empty() && start <= end;
-        Bounds { start: start.capture(), end: end.capture(), rest: Closed(exhausted) }
+        Bounds { start: start.capture(), end: end.capture(), rest: EndIncluded(exhausted) }
     }
 }
 

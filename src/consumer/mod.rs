@@ -35,7 +35,7 @@ use lane::Lane;
 pub(crate) use pace::{Pacing, Swept};
 use segments::{Earlier, EndedThreads, SegmentState};
 pub use watch::Notice;
-pub(crate) use watch::{Hook, Log, Watch};
+pub(crate) use watch::{Hook, OwnWarnings, Watch};
 
 use crate::clock::discipline::{Discipline, Observed};
 use crate::clock::{Observation, monotonic_ns};

@@ -123,7 +123,7 @@ impl fmt::Display for Notice<'_> {
 pub(crate) type Hook = Arc<dyn Fn(&Notice<'_>) + Send + Sync>;
 
 /// Writes a notice into the log.
-pub(crate) type Log = Box<dyn FnMut(&Notice<'_>, &Arc<Shared>) + Send>;
+pub(crate) type OwnWarnings = Box<dyn FnMut(&Notice<'_>, &Arc<Shared>) + Send>;
 
 /// The time between two looks, in nanoseconds.
 const INTERVAL_NS: u64 = 10_000_000;
@@ -136,7 +136,7 @@ pub(crate) struct Watch {
     hook: Option<Hook>,
     /// The share of a ring's capacity that is its high-water mark.
     share: f64,
-    log: Log,
+    log: OwnWarnings,
     next_ns: u64,
     next_drops_ns: u64,
     /// How many drops have been told.
@@ -156,7 +156,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(hook: Option<Hook>, log: Log, share: f64, discarded: u64) -> Self {
+    pub(crate) fn new(hook: Option<Hook>, log: OwnWarnings, share: f64, discarded: u64) -> Self {
         Self {
             hook,
             share,

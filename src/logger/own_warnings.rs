@@ -5,7 +5,7 @@
 
 use crate::argument::Argument;
 use crate::call::{self, fast, slow};
-use crate::consumer::{Log, Notice};
+use crate::consumer::{Notice, OwnWarnings};
 use crate::level::Level;
 use crate::statement::call_site::{At, Location, Statement};
 use crate::thread::producer::Producer;
@@ -15,7 +15,7 @@ const RING_WORDS: usize = 1 << 10;
 
 /// Returns a function that logs notices as warnings, if warnings are logged. The first notice makes
 /// the ring.
-pub(crate) fn own_warnings() -> Log {
+pub(crate) fn own_warnings() -> OwnWarnings {
     let mut own = None;
     Box::new(move |notice, shared| {
         if fast::enabled(Level::Warn) {

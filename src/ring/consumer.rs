@@ -2,7 +2,6 @@
 //!
 //! See `ring` for the invariants.
 
-use crate::mutant::{self, Mutant};
 use crate::ring::WORD_BYTES;
 use crate::ring::address;
 use crate::ring::bytes;
@@ -82,15 +81,8 @@ impl RingConsumer {
     /// Loads the tail, and returns all words that are published and not consumed.
     #[inline]
     pub fn look(&mut self) -> Committed<'_> {
-        // The flag before the tail. A producer that has ended publishes nothing more, so a tail
-        // that is read after the flag is its last. In the other order, what it published in between
-        // would be lost.
-        let mut ended = self.reader.is_abandoned();
         self.reader.look();
-        if mutant::broken(Mutant::LastLook) {
-            ended = self.reader.is_abandoned();
-        }
-        Committed { words: self.reader.committed(), ended }
+        Committed { words: self.reader.committed() }
     }
 }
 
@@ -99,24 +91,9 @@ impl RingConsumer {
 #[must_use = "it stays in the ring until `consume`"]
 pub struct Committed<'a> {
     words: CommittedWords<'a>,
-    #[cfg_attr(not(any(test, kymo_loom)), allow(dead_code, reason = "see `is_last`"))]
-    ended: bool,
 }
 
 impl Committed<'_> {
-    /// Whether the producer's half has been dropped, so that nothing comes after these words.
-    #[cfg_attr(
-        not(any(test, kymo_loom)),
-        allow(
-            dead_code,
-            reason = "a logger's rings are given back, not dropped: `RingState::end`"
-        )
-    )]
-    #[inline]
-    pub fn is_last(&self) -> bool {
-        self.ended
-    }
-
     /// The words up to the ring's end, and those at its beginning that follow. Both are whole
     /// records, in order.
     #[inline]

@@ -68,8 +68,8 @@ fn storage(capacity_words: usize) -> (BoundedWriter, BoundedReader) {
 enum Answer {
     /// Free words before it, and whether the other half has ended; `free` is split at the wrap.
     Wrote { free: [usize; 2], accepted: bool, alone: bool },
-    /// What was committed, and whether the other half has ended.
-    Read { runs: [Vec<u64>; 2], alone: bool },
+    /// What was committed.
+    Read { runs: [Vec<u64>; 2] },
 }
 
 impl Answer {
@@ -79,7 +79,7 @@ impl Answer {
             Self::Wrote { free, accepted, alone } => {
                 Self::Wrote { free: [free[0] + free[1], 0], accepted, alone }
             }
-            Self::Read { runs, alone } => Self::Read { runs: [runs.concat(), Vec::new()], alone },
+            Self::Read { runs } => Self::Read { runs: [runs.concat(), Vec::new()] },
         }
     }
 }
@@ -113,12 +113,11 @@ fn run_storage(halves: (BoundedWriter, BoundedReader), steps: &[Step]) -> Vec<An
             }
             Step::Consume(most) => {
                 let Some(reader) = &mut reader else { continue };
-                let alone = reader.is_abandoned();
                 reader.look();
                 let words = reader.committed();
                 let runs = [words.runs().0.to_vec(), words.runs().1.to_vec()];
                 words.consume(most.min(runs[0].len() + runs[1].len()));
-                answers.push(Answer::Read { runs, alone });
+                answers.push(Answer::Read { runs });
             }
             Step::DropProducer => drop(writer.take()),
             Step::DropConsumer => drop(reader.take()),
@@ -151,12 +150,11 @@ fn run_rtrb(capacity: usize, steps: &[Step]) -> Vec<Answer> {
             }
             Step::Consume(most) => {
                 let Some(consumer) = &mut consumer else { continue };
-                let alone = consumer.is_abandoned();
                 let chunk = consumer.read_chunk(consumer.slots()).unwrap();
                 let runs = [chunk.as_slices().0.to_vec(), chunk.as_slices().1.to_vec()];
                 let words = most.min(chunk.len());
                 chunk.commit(words);
-                answers.push(Answer::Read { runs, alone });
+                answers.push(Answer::Read { runs });
             }
             Step::DropProducer => drop(producer.take()),
             Step::DropConsumer => drop(consumer.take()),
@@ -190,7 +188,7 @@ fn run_queue(capacity: usize, steps: &[Step]) -> Vec<Answer> {
                 let all: Vec<u64> = queue.iter().copied().collect();
                 let runs = [all[..first].to_vec(), all[first..].to_vec()];
                 read += queue.drain(..most.min(all.len())).count();
-                answers.push(Answer::Read { runs, alone: !produces });
+                answers.push(Answer::Read { runs });
             }
             Step::DropProducer => produces = false,
             Step::DropConsumer => consumes = false,
@@ -238,10 +236,8 @@ fn run_records(producer: RingProducer, consumer: RingConsumer, steps: &[Step]) {
                 }
             }
             Step::Consume(most) => {
-                let ended = producer.is_none();
                 let Some(consumer) = &mut consumer else { continue };
                 let committed = consumer.look();
-                assert_eq!(committed.is_last(), ended);
                 let (first, second) = committed.runs();
                 assert_eq!(first.len() + second.len(), used);
                 let read = records(first).chain(records(second));
@@ -362,19 +358,15 @@ fn threads() {
         }
     });
     let mut number = 0;
-    loop {
+    while number < RECORDS {
         let committed = consumer.look();
         let (first, second) = committed.runs();
         for read in records(first).chain(records(second)) {
             number += 1;
             assert_eq!(read, record(1 + number as usize % 9, number));
         }
-        if committed.is_last() {
-            break;
-        }
         committed.consume_all();
         std::thread::yield_now();
     }
-    assert_eq!(number, RECORDS);
     logging.join().unwrap();
 }

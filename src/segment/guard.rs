@@ -40,11 +40,11 @@ const UNIT_BITS: u32 = 12;
 const LENGTH_BITS: u32 = 28;
 
 /// The table of mappings. A logger has three at most; unit tests have several loggers.
-static TABLE: [Entry; 64] = [const { Entry::new() }; 64];
+static TABLE: [MappingEntry; 64] = [const { MappingEntry::new() }; 64];
 
 /// An entry of the table.
 #[derive(Debug)]
-struct Entry {
+struct MappingEntry {
     /// The place of the mapping, as `pack` makes it; zero if there is none. It is one word, so that
     /// the handler never sees half of a change.
     place: AtomicU64,
@@ -52,7 +52,7 @@ struct Entry {
     cut: AtomicBool,
 }
 
-impl Entry {
+impl MappingEntry {
     const fn new() -> Self {
         Self { place: AtomicU64::new(0), cut: AtomicBool::new(false) }
     }
@@ -78,7 +78,7 @@ fn unpack(place: u64) -> std::ops::Range<usize> {
 #[derive(Debug)]
 pub(super) struct Mapping {
     map: MmapRaw,
-    entry: &'static Entry,
+    entry: &'static MappingEntry,
 }
 
 impl Mapping {

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use crate::format::HEADER_BYTES;
 use crate::format::header::{COMMITTED_OFFSET, COPY_BYTES, ClockSource};
-use crate::segment::crash_proof::place::Place as RingPlace;
+use crate::segment::crash_proof::place::RingPlace;
 use crate::segment::guard::Mapping;
 use crate::segment::open;
 use crate::sync::statics::{AtomicU64, Ordering};

@@ -33,7 +33,7 @@ use crate::format::HEADER_BYTES;
 use crate::format::header::{ClockSource, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET};
 use crate::process::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
 use crate::process::fork::Private;
-use crate::segment::crash_proof::place::Place as RingPlace;
+use crate::segment::crash_proof::place::RingPlace;
 use crate::segment::error::OpenSegmentError;
 use crate::segment::guard;
 use crate::segment::header_page::HeaderPage;

@@ -27,10 +27,10 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// The side file of a logger.
 #[derive(Default)]
-pub(crate) struct SideFile(Mutex<State>);
+pub(crate) struct SideFile(Mutex<SideState>);
 
 #[derive(Default)]
-enum State {
+enum SideState {
     /// No record needed it so far.
     #[default]
     None,
@@ -50,7 +50,7 @@ pub(crate) struct Log<'a> {
 }
 
 /// The right to write to the side file, which belongs to one log until this is dropped.
-pub(crate) struct Writing<'a>(MutexGuard<'a, State>);
+pub(crate) struct Writing<'a>(MutexGuard<'a, SideState>);
 
 impl Writing<'_> {
     /// Writes a record, which must be as a call path commits it, and brings it to the disk if
@@ -65,12 +65,12 @@ impl Writing<'_> {
         count: impl FnOnce(io::Result<()>),
     ) -> bool {
         let state = &mut *self.0;
-        if let State::None = *state
+        if let SideState::None = *state
             && let Ok(file) = OpenFile::create(log)
         {
-            *state = State::Open(Box::new(file));
+            *state = SideState::Open(Box::new(file));
         }
-        let State::Open(file) = state else { return false };
+        let SideState::Open(file) = state else { return false };
         if file.write(record, thread, log).is_err() {
             return false;
         }
@@ -91,9 +91,9 @@ impl SideFile {
     pub(crate) fn part<R>(&self, change_log: impl FnOnce() -> (bool, R)) -> R {
         let mut state = self.lock();
         let (changed, result) = change_log();
-        if changed && let State::Open(file) = &mut *state {
+        if changed && let SideState::Open(file) = &mut *state {
             file.close();
-            *state = State::None;
+            *state = SideState::None;
         }
         result
     }
@@ -102,19 +102,19 @@ impl SideFile {
     /// if there is one, is that one's. No call writes to it in between.
     pub(crate) fn belong_to(&self, replace_log: impl FnOnce() -> Option<Arc<LogFile>>) {
         let mut state = self.lock();
-        if let (Some(log), State::Open(file)) = (replace_log(), &mut *state) {
+        if let (Some(log), SideState::Open(file)) = (replace_log(), &mut *state) {
             file.belongs = file.writer.output_mut().belong_to(&log).is_ok();
         }
     }
 
     /// Ends the file, if there is one. Nothing is written to it from then on.
     pub(crate) fn close(&self) {
-        if let State::Open(mut file) = std::mem::replace(&mut *self.lock(), State::Ended) {
+        if let SideState::Open(mut file) = std::mem::replace(&mut *self.lock(), SideState::Ended) {
             file.close();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SideState> {
         // After a panic, the worst is a file without an end.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,7 +13,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::{Ran, Turn, finished, run};
-use kymo::ring::storage::layout::{COPY_BYTES, COPY_OFFSETS, RingIdentity, SHARED_OFFSET};
+use kymo::internals::ring::storage::layout::{
+    COPY_BYTES, COPY_OFFSETS, RingIdentity, SHARED_OFFSET,
+};
 use kymo::{Level, Logger, WriteThrough, error, info};
 use kymo_format::header::{ClockSource, Header};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -402,7 +404,7 @@ fn taken_ring_names_are_passed_over() {
     let target = Target::new(&turn);
     fs::create_dir(turn.path("rings")).unwrap();
     let pid = std::process::id();
-    let start = kymo::ring::storage::file::process_start(pid).unwrap();
+    let start = kymo::internals::ring::storage::file::process_start(pid).unwrap();
     for number in 0..100 {
         for extension in ["kymoring", "kymosites"] {
             let name = format!("kymo-{pid}-{start}-{number}.{extension}");

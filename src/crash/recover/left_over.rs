@@ -25,8 +25,8 @@ use crate::ring::storage::layout::{self, RingIdentity};
 use crate::ring::storage::memory::ring_bytes;
 use crate::ring::storage::recovery::{FilePart, Image, RingError, WordsKind};
 use crate::segment::boot_id;
-use crate::segment::crash_proof::place::Place;
-use crate::segment::crash_proof::{Name, sites};
+use crate::segment::crash_proof::place::RingPlace;
+use crate::segment::crash_proof::{RingFileName, sites};
 
 /// The files that a dead process left.
 #[derive(Default)]
@@ -67,13 +67,14 @@ type CommittedLength<'a> = dyn Fn(u64) -> Option<u64> + 'a;
 impl LeftOver {
     /// What one ring and one file of call sites hold that are in memory, of a logger whose segments
     /// are all committed up to `committed`; and what could not be read.
+    #[cfg(feature = "internals")]
     pub(crate) fn in_memory(
         ring: &[u8],
         sites: &[u8],
         committed: u64,
     ) -> (Self, Vec<ThreadRecords>) {
         let logger = SitesByAddress::header(sites).unwrap_or_default().segment;
-        let place = Place { directory: PathBuf::new(), process_start: 0, logger };
+        let place = RingPlace { directory: PathBuf::new(), process_start: 0, logger };
         let mut left = Self::default();
         left.sites.extend(Sites::of(sites.to_vec(), Path::new("sites"), &place));
         left.rings.extend(LeftRing::of(ring, Path::new("ring"), &place));
@@ -86,7 +87,7 @@ impl LeftOver {
     ///
     /// These files themselves say which process made them; the log may say anything. `take`: the
     /// files are going to be removed, and other processes are kept away until then.
-    pub(crate) fn find(log: &DeadLog, place: &Place, take: bool) -> Result<Self, RecoverError> {
+    pub(crate) fn find(log: &DeadLog, place: &RingPlace, take: bool) -> Result<Self, RecoverError> {
         let in_use = || RecoverError::InUse(log.path.clone());
         let files = files_of(log.header.process, place)?;
         let owner = log.owner()?;
@@ -122,15 +123,15 @@ impl LeftOver {
     ///
     /// A running logger has the lock on its file of call sites, and no other program inherits that
     /// lock.
-    fn is_released(&self, place: &Place) -> bool {
+    fn is_released(&self, place: &RingPlace) -> bool {
         !self.sites.is_empty() && self.sites.iter().all(|sites| sites.is_released(place))
     }
 
     /// Returns the processes that made the files, as each file says it. If a file does not say it,
     /// its name does.
-    fn writers(&self, place: &Place, boot: [u8; 16]) -> impl Iterator<Item = RingIdentity> {
+    fn writers(&self, place: &RingPlace, boot: [u8; 16]) -> impl Iterator<Item = RingIdentity> {
         let named = move |path: &Path, extension| {
-            let name = Name::parse(path.file_name()?, extension)?;
+            let name = RingFileName::parse(path.file_name()?, extension)?;
             let (process, process_start) = (name.process, name.start);
             Some(RingIdentity { process, process_start, boot, ..RingIdentity::default() })
         };
@@ -256,7 +257,7 @@ struct FilesOfProcess {
 }
 
 /// The files of a process, by their names.
-fn files_of(process: u32, place: &Place) -> Result<FilesOfProcess, RecoverError> {
+fn files_of(process: u32, place: &RingPlace) -> Result<FilesOfProcess, RecoverError> {
     let fail = |error| RecoverError::file(&place.directory, error);
     let mut files = FilesOfProcess::default();
     let entries = match fs::read_dir(&place.directory) {
@@ -268,7 +269,7 @@ fn files_of(process: u32, place: &Place) -> Result<FilesOfProcess, RecoverError>
     for entry in entries {
         let entry = entry.map_err(fail)?;
         let is_of_process = |extension| {
-            let name = Name::parse(&entry.file_name(), extension);
+            let name = RingFileName::parse(&entry.file_name(), extension);
             name.is_some_and(|name| (name.process, name.start) == (process, place.process_start))
         };
         if is_of_process(file::EXTENSION) {
@@ -279,9 +280,9 @@ fn files_of(process: u32, place: &Place) -> Result<FilesOfProcess, RecoverError>
         files.has_put_aside |= is_of_process(&put_aside);
     }
     // In the order in which they were made.
-    files
-        .rings
-        .sort_by_key(|path| Name::parse(path.file_name()?, file::EXTENSION).map(|it| it.number));
+    files.rings.sort_by_key(|path| {
+        RingFileName::parse(path.file_name()?, file::EXTENSION).map(|it| it.number)
+    });
     files.sites.sort();
     Ok(files)
 }
@@ -315,7 +316,7 @@ impl Sites {
     fn open(
         path: &Path,
         owner: Owner,
-        (log, place): ([u8; 16], &Place),
+        (log, place): ([u8; 16], &RingPlace),
         take: bool,
         room: &mut Room,
     ) -> Result<Option<Lookup>, OpenError> {
@@ -344,7 +345,7 @@ impl Sites {
     }
 
     /// Returns `None` if the file belongs to another logger of the same process.
-    fn of(bytes: Vec<u8>, path: &Path, place: &Place) -> Option<Self> {
+    fn of(bytes: Vec<u8>, path: &Path, place: &RingPlace) -> Option<Self> {
         let header = SitesByAddress::header(&bytes);
         let is_ours = header.is_none_or(|header| header.segment == place.logger);
         is_ours.then(|| Self { path: path.to_owned(), file: None, bytes, problems: Vec::new() })
@@ -352,7 +353,7 @@ impl Sites {
 
     /// Returns whether the file is the logger's, and no other process has it locked. On a file
     /// system without locks this is unknown.
-    fn is_released(&self, place: &Place) -> bool {
+    fn is_released(&self, place: &RingPlace) -> bool {
         let header = SitesByAddress::header(&self.bytes);
         let is_locked = |file| lock(file).is_ok_and(|locked| locked == LockOutcome::Here);
         header.is_some_and(|header| header.segment == place.logger)
@@ -365,7 +366,7 @@ impl LeftRing {
     fn open(
         path: &Path,
         owner: Owner,
-        place: &Place,
+        place: &RingPlace,
         room: &mut Room,
     ) -> Result<Option<Self>, OpenError> {
         let mut file = derived::open(path, owner)?;
@@ -378,7 +379,7 @@ impl LeftRing {
     }
 
     /// Returns `None` if the file belongs to another logger of the same process.
-    fn of(bytes: &[u8], path: &Path, place: &Place) -> Option<Self> {
+    fn of(bytes: &[u8], path: &Path, place: &RingPlace) -> Option<Self> {
         let path = path.to_owned();
         let mut ring = Self { path, image: None, problems: Vec::new(), is_foreign: false };
         match Image::from_bytes(bytes) {

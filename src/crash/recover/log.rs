@@ -14,7 +14,7 @@ use crate::format::frame::Kind;
 use crate::format::header::{COMMITTED_OFFSET, COPY_OFFSETS, Header};
 use crate::format::{ALIGNMENT, HEADER_BYTES};
 use crate::process::lock::{LockOutcome, is_at, lock};
-use crate::segment::crash_proof::place::Place;
+use crate::segment::crash_proof::place::RingPlace;
 use crate::segment::{of_segment, remove_left_over, trim};
 
 /// The number of bytes at the end of a log that are searched for how its process ended. Other
@@ -27,7 +27,7 @@ pub(crate) struct DeadLog {
     file: File,
     pub(crate) header: Header,
     /// The place of its rings, if they are in files.
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<RingPlace>,
     pub(crate) committed: u64,
 }
 
@@ -72,7 +72,7 @@ impl DeadLog {
         let header = copy.ok_or_else(|| RecoverError::NotALog(path.to_owned()))?;
         let committed = page.get(COMMITTED_OFFSET..).and_then(|at| at.first_chunk());
         let committed = committed.map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let place = Place::from_page(&page);
+        let place = RingPlace::from_page(&page);
         Ok(Self { path: path.to_owned(), file, header, place, committed })
     }
 

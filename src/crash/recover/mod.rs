@@ -23,6 +23,7 @@ mod check;
 mod dictionary;
 mod error;
 #[doc(hidden)]
+#[cfg(feature = "internals")]
 pub mod in_memory;
 mod left_over;
 mod log;
@@ -42,7 +43,7 @@ use crate::crash::recovered::{self, ThreadRecords};
 use crate::derived::{Refused, rename_new};
 use crate::format::header::Header;
 use crate::process::thread_info::ThreadInfo;
-use crate::segment::crash_proof::place::Place;
+use crate::segment::crash_proof::place::RingPlace;
 use crate::segment::crash_proof::sites;
 use crate::segment::{create_temporary, resolve};
 
@@ -183,7 +184,7 @@ fn recover_from(mut log: DeadLog) -> Result<Recovery, RecoverError> {
     recovery
 }
 
-fn recover_left_over(log: &mut DeadLog, place: &Place) -> Result<Recovery, RecoverError> {
+fn recover_left_over(log: &mut DeadLog, place: &RingPlace) -> Result<Recovery, RecoverError> {
     let mut left = LeftOver::find(log, place, true)?;
     log.clean();
     let mut recovery = Recovery {

@@ -28,11 +28,6 @@ impl Accounts {
         Self { ring, position: 0, records: 0, last: 0 }
     }
 
-    /// The ring that the accounts are in.
-    pub fn ring(&self) -> &Ring {
-        &self.ring
-    }
-
     /// The ring, for a model that recovers it.
     #[cfg(kymo_loom)]
     pub fn shared_ring(&self) -> Arc<Ring> {

@@ -159,10 +159,8 @@ fn publish(shared: &RingHeader, tail: u64, give: impl FnOnce()) {
 
 impl Drop for BoundedWriter {
     fn drop(&mut self) {
-        // Release: pairs with the load in the consumer's `is_abandoned`: a reader of this sees the
-        // tail.
-        let release = mutant::ordering(Ordering::Release, Mutant::RingEndedStore);
-        self.shared().ended.store(1, release);
+        // Release: a reader of the file that finds it has all records before.
+        self.shared().ended.store(1, Ordering::Release);
     }
 }
 
@@ -245,15 +243,6 @@ impl BoundedReader {
     #[inline]
     pub fn committed(&mut self) -> CommittedWords<'_> {
         CommittedWords(self)
-    }
-
-    /// Whether the producer's half has been dropped. When this is true, the next
-    /// [`look`](Self::look) sees the last words.
-    #[inline]
-    pub fn is_abandoned(&self) -> bool {
-        // Acquire: pairs with the store in the producer's `drop`.
-        let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingEndedLoad);
-        self.ring.shared().ended.load(acquire) != 0
     }
 }
 

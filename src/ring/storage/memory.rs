@@ -80,6 +80,7 @@ impl Ring {
     /// Makes a ring on the heap. The identity's `capacity_words` must be a result of
     /// [`capacity_for`].
     #[cfg(not(kymo_loom))]
+    #[cfg(any(test, kymo_loom, feature = "internals"))]
     pub fn on_heap(identity: RingIdentity) -> Self {
         Self::try_on_heap(identity).expect("memory for a ring")
     }

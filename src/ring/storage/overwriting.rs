@@ -86,7 +86,6 @@ pub(crate) fn halves(ring: Ring) -> (OverwritingProducer, OverwritingConsumer) {
         classes: [0; CLASSES],
         copied: Vec::new(),
         consumed: 0,
-        last: false,
         accounts: Accounts::of(Arc::clone(&recorder.ring)),
         file: None,
     };
@@ -220,11 +219,13 @@ impl OverwritingProducer {
     }
 
     /// The capacity in words.
+    #[cfg(any(test, kymo_loom, feature = "internals"))]
     pub fn capacity(&self) -> usize {
         self.ring.capacity() as usize
     }
 
     /// How many records were published.
+    #[cfg(any(test, kymo_loom, feature = "internals"))]
     pub fn records(&self) -> u64 {
         self.records
     }
@@ -237,6 +238,7 @@ impl OverwritingProducer {
     }
 
     /// Whether the consumer's half has been dropped.
+    #[cfg(any(test, kymo_loom, feature = "internals"))]
     pub fn is_abandoned(&self) -> bool {
         // Acquire: pairs with the store in `OverwritingConsumer::drop`.
         self.shared().consumer.ended.load(Ordering::Acquire) != 0
@@ -304,10 +306,8 @@ impl OverwritingProducer {
 
 impl Drop for OverwritingProducer {
     fn drop(&mut self) {
-        // Release: pairs with the load in `OverwritingConsumer::renew`: a reader of this sees the
-        // tail.
-        let release = mutant::ordering(Ordering::Release, Mutant::RingEndedStore);
-        self.shared().ended.store(1, release);
+        // Release: a reader of the file that finds it has all records before.
+        self.shared().ended.store(1, Ordering::Release);
     }
 }
 
@@ -365,8 +365,6 @@ pub struct OverwritingConsumer {
     copied: Vec<u64>,
     /// How many words of the copy have been consumed.
     consumed: usize,
-    /// Whether the producer ends with this copy.
-    last: bool,
     accounts: Accounts,
     /// The file of the ring, if it is in one.
     file: Option<RingFile>,
@@ -435,15 +433,10 @@ impl OverwritingConsumer {
         }
         self.copied.clear();
         self.consumed = 0;
-        // Acquire: pairs with the store in `OverwritingProducer::drop`. Before the tail: see
-        // `RingConsumer::look`.
-        let acquire = mutant::ordering(Ordering::Acquire, Mutant::RingEndedLoad);
-        self.last = self.ring.shared().ended.load(acquire) != 0;
         for _ in 0..ATTEMPTS {
             if let Some(first) = self.copy() {
                 return Some(first);
             }
-            self.last = false;
         }
         None
     }
@@ -619,11 +612,6 @@ impl Copied<'_> {
         self.overwritten
     }
 
-    /// Whether the producer has ended, so that nothing follows these words.
-    pub fn is_last(&self) -> bool {
-        self.follower.last
-    }
-
     /// The words as two runs: whole records, in order. The second run is empty.
     pub fn runs(&self) -> (&[u64], &[u64]) {
         (self.follower.copied(), &[])
@@ -631,6 +619,7 @@ impl Copied<'_> {
 
     /// Says that the next words will be in the log: see [`Accounts::prepare`]. Of one copy, either
     /// all words are accounted for, in order, or none.
+    #[cfg(any(test, kymo_loom, feature = "internals"))]
     pub fn prepare(&mut self, words: usize, records: u64, mark: LogMark) {
         self.follower.accounts.prepare(words, records, mark);
     }

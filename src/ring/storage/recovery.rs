@@ -33,7 +33,6 @@ pub struct Image {
     identity: RingIdentity,
     tail: u64,
     reserved: u64,
-    ended: bool,
     head: u64,
     /// For each block the position of its first record, and how many were logged before it.
     index: Vec<(u64, u64)>,
@@ -205,7 +204,6 @@ impl Image {
             identity,
             tail: position_of(u64_at(page, TAIL_OFFSET)),
             reserved: u64_at(page, RESERVED_OFFSET),
-            ended: u64_at(page, RESERVED_OFFSET + 8) != 0,
             head: u64_at(page, HEAD_OFFSET),
             index: (0..BLOCKS as usize)
                 .map(|block| {
@@ -222,11 +220,6 @@ impl Image {
     /// The ring's identity.
     pub fn identity(&self) -> &RingIdentity {
         &self.identity
-    }
-
-    /// Whether the thread had ended.
-    pub fn has_ended(&self) -> bool {
-        self.ended
     }
 
     /// How much of the ring is in the log. `committed` returns the committed length of the segment
@@ -555,7 +548,6 @@ impl Image {
             RingAccount::from_words(std::array::from_fn(|word| words[word].load(Ordering::Acquire)))
         });
         let head = shared.consumer.head.load(Ordering::Acquire);
-        let ended = shared.ended.load(Ordering::Acquire) != 0;
         let tail = position_of(shared.tail.load(Ordering::Acquire));
         let words = (0..ring.capacity()).map(|at| ring.word(at).load(Ordering::Relaxed)).collect();
         let index = shared.index.iter().map(|entry| {
@@ -566,6 +558,6 @@ impl Image {
         fence(Ordering::Acquire);
         let reserved = shared.reserved.load(Ordering::Relaxed);
         let identity = ring.identity().clone();
-        Self { identity, tail, reserved, ended, head, index, accounts, words, damage: Vec::new() }
+        Self { identity, tail, reserved, head, index, accounts, words, damage: Vec::new() }
     }
 }

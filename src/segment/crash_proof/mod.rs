@@ -22,7 +22,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use place::Place;
+use place::RingPlace;
 use sites::SiteFile;
 
 use crate::clock::TickSource;
@@ -39,7 +39,7 @@ use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
 
 /// What a logger keeps in files while it runs.
 pub(crate) struct CrashProof {
-    place: Place,
+    place: RingPlace,
     boot: [u8; 16],
     /// The file of call sites, for what it says of the log.
     sites: Private,
@@ -90,7 +90,7 @@ impl CrashProof {
     ) -> io::Result<Self> {
         let header = crate::segment::header(clock.source());
         let Header { boot, segment, .. } = header;
-        let place = Place::new(directory, segment)?;
+        let place = RingPlace::new(directory, segment)?;
         let mut sites = SiteFile::create(&place, header)?;
         let page = sites.try_clone_file().inspect_err(|_| sites.remove())?;
         let files = Mutex::new(Files { sites, clock: frame::Clock::default() });
@@ -111,7 +111,7 @@ impl CrashProof {
     }
 
     /// Where its files are.
-    pub(crate) fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &RingPlace {
         &self.place
     }
 
@@ -207,13 +207,13 @@ impl CrashProof {
 }
 
 /// A file of the process with this id and start time: `kymo-PID-START-NUMBER.EXTENSION`.
-pub(crate) struct Name {
+pub(crate) struct RingFileName {
     pub(crate) process: u32,
     pub(crate) start: u64,
     pub(crate) number: u64,
 }
 
-impl Name {
+impl RingFileName {
     /// `None` if it is not such a name.
     pub(crate) fn parse(name: &OsStr, extension: &str) -> Option<Self> {
         let name = name.to_str()?.strip_suffix(extension)?.strip_suffix('.')?;

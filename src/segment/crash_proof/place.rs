@@ -22,7 +22,7 @@ const _: () = assert!(COPY_OFFSETS[1] + COPY_BYTES <= OFFSET);
 
 /// Where the files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct RingPlace {
     /// Absolute.
     pub(crate) directory: PathBuf,
     /// When the process was started: see `ring::storage::layout::RingIdentity`.
@@ -31,7 +31,7 @@ pub(crate) struct Place {
     pub(crate) logger: [u8; 16],
 }
 
-impl Place {
+impl RingPlace {
     /// Of the files of a logger of this process in a directory.
     pub(crate) fn new(directory: &Path, logger: [u8; 16]) -> io::Result<Self> {
         let directory = std::path::absolute(directory)?;
@@ -79,20 +79,22 @@ mod tests {
     #[test]
     fn what_a_page_says_is_what_was_written_and_damage_is_noticed() {
         let mut page = vec![0; HEADER_BYTES];
-        assert_eq!(Place::from_page(&page), None);
-        let place = Place::new(Path::new("/dev/shm"), [7; 16]).unwrap();
+        assert_eq!(RingPlace::from_page(&page), None);
+        let place = RingPlace::new(Path::new("/dev/shm"), [7; 16]).unwrap();
         place.put(&mut page);
-        assert_eq!(Place::from_page(&page), Some(place));
+        assert_eq!(RingPlace::from_page(&page), Some(place));
         for at in OFFSET..HEADER_BYTES {
             page[at] ^= 1;
-            assert_eq!(Place::from_page(&page), None, "byte {at}");
+            assert_eq!(RingPlace::from_page(&page), None, "byte {at}");
             page[at] ^= 1;
         }
-        assert_eq!(Place::from_page(&page[..OFFSET + NAME]), None);
+        assert_eq!(RingPlace::from_page(&page[..OFFSET + NAME]), None);
     }
 
     #[test]
     fn a_name_that_is_too_long_is_refused() {
-        assert!(Place::new(Path::new(&format!("/{}", "d".repeat(MAX_BYTES))), [7; 16]).is_err());
+        assert!(
+            RingPlace::new(Path::new(&format!("/{}", "d".repeat(MAX_BYTES))), [7; 16]).is_err()
+        );
     }
 }

@@ -18,8 +18,8 @@ use crate::process::lock::{LockOutcome, is_at, lock};
 use crate::ring::known_sites::key;
 use crate::ring::storage::file;
 use crate::segment::Output;
-use crate::segment::crash_proof::Name;
-use crate::segment::crash_proof::place::Place;
+use crate::segment::crash_proof::RingFileName;
+use crate::segment::crash_proof::place::RingPlace;
 use crate::segment::plain::PlainFile;
 use crate::segment::writer::dictionary::put_call_site;
 use crate::statement::call_site::CallSite;
@@ -62,7 +62,7 @@ pub(crate) const MAX_BYTES: u64 = 1 << 30;
 const FIRST_BYTES: u64 = 256 << 10;
 
 /// Makes the file, and locks it for as long as it is open: so others know that the logger runs.
-fn create_locked(place: &Place, process: u32) -> io::Result<(PathBuf, File)> {
+fn create_locked(place: &RingPlace, process: u32) -> io::Result<(PathBuf, File)> {
     for _ in 0..100 {
         let owner = (process, place.process_start);
         let (path, file) = file::create_numbered(&place.directory, owner, EXTENSION)?;
@@ -81,14 +81,16 @@ pub(crate) fn remove_unused(directory: &Path, owner: Owner) {
     let (mut found, mut with_rings) = (Vec::new(), HashSet::new());
     for entry in entries.flatten() {
         let file = entry.file_name();
-        if let Some(name) = Name::parse(&file, EXTENSION) {
+        if let Some(name) = RingFileName::parse(&file, EXTENSION) {
             found.push((name, entry.path()));
         }
         // Whatever follows the ending: damaged ones are kept.
         let bytes = file.as_encoded_bytes();
         let end = bytes.windows(RING.len()).position(|it| it == RING.as_bytes());
         let ring = end.and_then(|end| std::str::from_utf8(&bytes[..end + RING.len()]).ok());
-        if let Some(ring) = ring.and_then(|ring| Name::parse(ring.as_ref(), file::EXTENSION)) {
+        if let Some(ring) =
+            ring.and_then(|ring| RingFileName::parse(ring.as_ref(), file::EXTENSION))
+        {
             with_rings.insert((ring.process, ring.start));
         }
     }
@@ -124,7 +126,7 @@ pub(crate) struct SiteFile {
 }
 
 impl SiteFile {
-    pub(crate) fn create(place: &Place, header: Header) -> io::Result<Self> {
+    pub(crate) fn create(place: &RingPlace, header: Header) -> io::Result<Self> {
         let (path, file) = create_locked(place, header.process)?;
         if let Ok(metadata) = file.metadata() {
             remove_unused(&place.directory, Owner::of(&metadata));

@@ -13,14 +13,14 @@ use crate::segment::writer::staging::{Frame, Staging};
 /// The block of records that is being written, if there is one.
 #[derive(Default)]
 pub(crate) struct Block {
-    open: Option<Open>,
+    open: Option<OpenBlock>,
     /// The time stamp of the last record.
     ticks: u64,
     /// The time stamps of all records since somebody took them from here.
     pub(crate) range: TickRange,
 }
 
-struct Open {
+struct OpenBlock {
     frame: Frame,
     thread: u64,
     base: u64,
@@ -32,7 +32,7 @@ impl Block {
     /// Whether a record that `thread` logged at `ticks` may be put into the open block.
     #[inline]
     pub(crate) fn continues(&self, thread: u64, ticks: u64) -> bool {
-        let continues = |open: &Open| open.thread == thread && open.clocks.includes(ticks);
+        let continues = |open: &OpenBlock| open.thread == thread && open.clocks.includes(ticks);
         self.open.as_ref().is_some_and(continues)
     }
 
@@ -47,7 +47,7 @@ impl Block {
         staging.put_varint(thread);
         staging.put_varint(written);
         staging.put(&base.to_le_bytes());
-        self.open = Some(Open { frame, thread, base, clocks });
+        self.open = Some(OpenBlock { frame, thread, base, clocks });
         self.ticks = base;
     }
 

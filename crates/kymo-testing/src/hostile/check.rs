@@ -61,7 +61,8 @@ fn in_a_range(file: &[u8]) {
 
 /// Recovers what a ring holds. Whatever its bytes are, what is recovered is a good segment.
 pub fn recover(ring: &[u8], sites: &[u8], committed: u64) -> u64 {
-    let (found, peak) = memory::peak_of(|| kymo::recovery::recover(ring, sites, committed));
+    let (found, peak) =
+        memory::peak_of(|| kymo::internals::recovery::recover(ring, sites, committed));
     assert_memory(peak, ring.len() + sites.len());
     let report = read(&found.segment, Order::Written, false).expect("a good header");
     assert_eq!((report.damages, report.records), (0, found.records));

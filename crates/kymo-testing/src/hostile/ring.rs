@@ -1,8 +1,8 @@
 //! Rings as a dead process may leave them, and worse.
 
 use arbitrary::{Result, Unstructured};
-use kymo::ring::header;
-use kymo::ring::storage::layout::{
+use kymo::internals::ring::header;
+use kymo::internals::ring::storage::layout::{
     HEADER_BYTES, Purpose, RingAccount, RingIdentity, RingMode, SHARED_OFFSET, account_offset,
     tail_at,
 };
