@@ -48,9 +48,9 @@ fn texts(group: &mut Group<'_>, logger: &Logger) {
     bench(group, logger, BATCH, "str of 8, last", |i| kymo::info!("{}", name(i)));
     bench(group, logger, BATCH, "str of 8, then u8", |i| kymo::info!("{} {}", name(i), i as u8));
     bench(group, logger, BATCH, "str of 64", |i| kymo::info!("{}", text(i)));
-    bench(group, logger, BATCH, "display(u64)", |i| kymo::info!("{}", kymo::display(i)));
+    bench(group, logger, BATCH, "display(u64)", |i| kymo::info!("{}", kymo::as_display(i)));
     bench(group, logger, BATCH, "debug(Option<f64>)", |i| {
-        kymo::info!("{}", kymo::debug(Some(price(i))))
+        kymo::info!("{}", kymo::as_debug(Some(price(i))))
     });
 }
 

@@ -26,8 +26,8 @@
 //! | to | take | default |
 //! | --- | --- | --- |
 //! | start a logger, end it | [`Logger::builder`], [`Builder::start`], [`Logger::shutdown`] | ends when dropped |
-//! | log | [`error!`], [`warn!`], [`info!`], [`debug!`](macro@debug), [`trace!`]; [`log!`] takes the level as a value | target: the module |
-//! | log a value of your own type | [`display`], [`debug`](fn@debug) (formats in the call) | |
+//! | log | [`error!`], [`warn!`], [`info!`], [`debug!`], [`trace!`]; [`log!`] takes the level as a value | target: the module |
+//! | log a value of your own type | [`as_display`], [`as_debug`] (formats in the call) | |
 //! | choose which levels are logged | [`Builder::max_level`], [`Logger::set_max_level`]; when compiling: [features](#features) | all |
 //! | spare a thread's first call | [`prepare_thread`] | the first call makes the ring |
 //! | hold longer bursts | [`Builder::ring_capacity`] | 1 MiB a thread |
@@ -119,7 +119,9 @@ pub mod loom_export;
 use kymo_files::{beside, derived};
 use kymo_format::{self as format, drop_reason, level};
 
-pub use argument::{Argument, Debugged, Displayed, PointerArgument, debug, display};
+#[expect(deprecated, reason = "the former name of `as_display`")]
+pub use argument::display;
+pub use argument::{Argument, Debugged, Displayed, PointerArgument, as_debug, as_display};
 #[doc(hidden)]
 pub use call::export;
 pub use clock::Clock;

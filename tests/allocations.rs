@@ -53,7 +53,7 @@ fn log_everything(round: u64) {
     kymo::error!("no argument");
     kymo::warn!("{:?} {:?} {}", Some(round), list, Cow::Borrowed(text));
     kymo::debug!("{:?} {} {:?}", Duration::from_nanos(round), Ipv6Addr::LOCALHOST, (round, text));
-    kymo::trace!("{} {:?}", kymo::display(round), kymo::debug(Order { id: round }));
+    kymo::trace!("{} {:?}", kymo::as_display(round), kymo::as_debug(Order { id: round }));
     kymo::log!(kymo::Level::ALL[round as usize % 5], "a level at run time, {:p}", &raw const round);
     kymo::info!("{} {} {} {} {} {} {} {}", 1, 2, 3, 4, 5, 6, 7, round);
 }

@@ -19,7 +19,7 @@ fn small_file() -> (Vec<u8>, Vec<Found>) {
     let turn = Turn::take();
     let logger = turn.builder().start().unwrap();
     for round in 0..6 {
-        kymo::info!("round {round} of {}", kymo::display("six"));
+        kymo::info!("round {round} of {}", kymo::as_display("six"));
         let log = move || kymo::warn!("thread {round}: {:?} {:?}", [1.5, 2.5], Some("x"));
         std::thread::spawn(log).join().unwrap();
         logger.flush();

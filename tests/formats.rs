@@ -131,10 +131,10 @@ fn text_is_printed_as_format_does() {
                 say!(expected, "{text} {letter} {truth} {text:?}");
                 say!(expected, "{:?} {:?} {:?}", Some(text), (text, letter, truth), [text, text]);
                 say!(expected, "{:?} {:?}", text.as_bytes(), Vec::from(text.as_str()));
-                say!(expected, "{} {:?}", kymo::display(text), kymo::debug(text));
-                say!(expected, "{:>9}| {}", kymo::display(letter), text);
-                say_each!(expected, kymo::debug(text), "{}" "{:?}" "{:#?}" "{:>12}|" "{:.2?}");
-                say_each!(expected, kymo::display(text), "{:?}" "{:>12.3}|" "{:ä^9?}|");
+                say!(expected, "{} {:?}", kymo::as_display(text), kymo::as_debug(text));
+                say!(expected, "{:>9}| {}", kymo::as_display(letter), text);
+                say_each!(expected, kymo::as_debug(text), "{}" "{:?}" "{:#?}" "{:>12}|" "{:.2?}");
+                say_each!(expected, kymo::as_display(text), "{:?}" "{:>12.3}|" "{:ä^9?}|");
             }
             expected
         })?;
@@ -262,19 +262,19 @@ fn wrapped_values_are_given_the_flags() {
             let mut expected = Vec::new();
             for &(number, width, precision) in &values {
                 let price = Price(number);
-                say_each!(expected, kymo::display(price), "{}" "{:?}" "{:.2}" "{:8.1}|" "{:+}" "{:#}" "{:*^+20.3}|" "{:012}"
+                say_each!(expected, kymo::as_display(price), "{}" "{:?}" "{:.2}" "{:8.1}|" "{:+}" "{:#}" "{:*^+20.3}|" "{:012}"
                     "{:.0?}" "{:{>9.1}|" "{:-<9.1?}|");
-                say_each!(expected, kymo::debug(&price), "{}" "{:#?}" "{:.1?}" "{:+.3}" "{:9.2?}|");
-                say_each!(expected, kymo::debug(Some(number as i32)), "{:#?}" "{:x?}" "{:#X?}" "{:08?}" "{:+?}");
-                say!(expected, "{:.*} {:w$}| {:w$.p$}|", precision, kymo::display(price), kymo::display(price),
-                    kymo::display(price), w = width, p = precision);
-                say!(expected, "{:0$} {1:2$.0$}| {0}", width, kymo::display(price), precision);
-                let wrapped = kymo::display(&price);
+                say_each!(expected, kymo::as_debug(&price), "{}" "{:#?}" "{:.1?}" "{:+.3}" "{:9.2?}|");
+                say_each!(expected, kymo::as_debug(Some(number as i32)), "{:#?}" "{:x?}" "{:#X?}" "{:08?}" "{:+?}");
+                say!(expected, "{:.*} {:w$}| {:w$.p$}|", precision, kymo::as_display(price), kymo::as_display(price),
+                    kymo::as_display(price), w = width, p = precision);
+                say!(expected, "{:0$} {1:2$.0$}| {0}", width, kymo::as_display(price), precision);
+                let wrapped = kymo::as_display(&price);
                 say!(expected, "{wrapped:.1} {wrapped:.1?} {wrapped:.1}");
                 say!(expected, "{wrapped} {wrapped:.1} {wrapped:>width$}| {wrapped:+} {number:.3} {number}");
-                say!(expected, "{0} {1:.2} {1} {0:.3} {2}", wrapped, kymo::debug(price), number);
+                say!(expected, "{0} {1:.2} {1} {0:.3} {2}", wrapped, kymo::as_debug(price), number);
                 say!(expected, "{:.1} {} {} {} {} {:?} {wrapped:.2} {wrapped}", &wrapped, 1, 2, 3, 4, 5);
-                say!(expected, "{:?} {:#?}", kymo::debug(Some(wrapped)), kymo::debug([wrapped, wrapped]));
+                say!(expected, "{:?} {:#?}", kymo::as_debug(Some(wrapped)), kymo::as_debug([wrapped, wrapped]));
             }
             expected
         })?;
@@ -287,12 +287,12 @@ fn flags_reach_wrapped_values() {
     struct Chatty;
     impl std::fmt::Display for Chatty {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            kymo::info!("{:.1} {:>3}", kymo::display(1.25), kymo::display(7));
+            kymo::info!("{:.1} {:>3}", kymo::as_display(1.25), kymo::as_display(7));
             write!(f, "<{:?}>", f.precision())
         }
     }
     check(|| {
-        kymo::info!("{0:.1} {0:.2} {1:5.1}|", kymo::display(Chatty), kymo::display(2.25));
+        kymo::info!("{0:.1} {0:.2} {1:5.1}|", kymo::as_display(Chatty), kymo::as_display(2.25));
         ["1.2   7", "1.2   7", "<Some(1)> <Some(2)>   2.2|"].map(str::to_owned).to_vec()
     })
     .unwrap();

@@ -109,7 +109,7 @@ fn waiting_clock() -> u64 {
 }
 
 fn panic_hook() {
-    std::panic::set_hook(Box::new(|info| kymo::error!("panic: {}", kymo::display(info))));
+    std::panic::set_hook(Box::new(|info| kymo::error!("panic: {}", kymo::as_display(info))));
     let path = std::env::temp_dir().join(format!("kymo-hook-{}.kymo", std::process::id()));
     let start = || Logger::builder(&path).clock(Clock::Custom(panicking_clock)).start().map(drop);
     assert!(std::panic::catch_unwind(start).is_err());

@@ -68,7 +68,7 @@ fn flushed_records_survive_a_kill() {
 fn child() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let logger = kymo::Logger::builder(&path).start().unwrap();
-    let path = kymo::debug(&path);
+    let path = kymo::as_debug(&path);
     for record in 0_u64.. {
         kymo::info!("record {record} of {path}");
         if record + 1 == FLUSHED {

@@ -21,7 +21,7 @@ fn each_macro_logs_at_its_level() {
     debug!("d {}", 4);
     trace!("e {}", 5);
     for level in Level::ALL {
-        log!(level, "f {level}", level = kymo::display(level));
+        log!(level, "f {level}", level = kymo::as_display(level));
     }
     log!(Level::Warn, "g");
     info!(target: "elsewhere", "h");
@@ -205,7 +205,7 @@ struct LogsWhenDropped(&'static str);
 
 impl Drop for LogsWhenDropped {
     fn drop(&mut self) {
-        info!("dropped {} {}", self.0, kymo::display(self.0.len()));
+        info!("dropped {} {}", self.0, kymo::as_display(self.0.len()));
     }
 }
 
@@ -240,9 +240,9 @@ struct Chatty(u32);
 
 impl fmt::Display for Chatty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        info!("formatting {}, {}", self.0, kymo::display("nested"));
+        info!("formatting {}, {}", self.0, kymo::as_display("nested"));
         if self.0 > 0 {
-            write!(f, "{}<", kymo::display(Chatty(self.0 - 1)))?;
+            write!(f, "{}<", kymo::as_display(Chatty(self.0 - 1)))?;
         }
         write!(f, "chatty {}", self.0)
     }
@@ -253,7 +253,7 @@ impl fmt::Display for Chatty {
 fn a_display_that_logs_keeps_order() {
     let turn = Turn::take();
     let logger = turn.builder().start().unwrap();
-    info!("{} and {}", kymo::display(Chatty(2)), kymo::debug("quoted"));
+    info!("{} and {}", kymo::as_display(Chatty(2)), kymo::as_debug("quoted"));
     logger.shutdown();
     let log = turn.read();
     assert_eq!(
@@ -275,7 +275,7 @@ fn long_arguments_are_cut_at_a_character() {
     let long = "ä".repeat(40_000);
     info!("{long}");
     info!("{long} {}", 7);
-    info!("{} {:?}", kymo::display(&long), Some("behind"));
+    info!("{} {:?}", kymo::as_display(&long), Some("behind"));
     info!("{:?}", vec![1_u64; 10_000]);
     info!("{:?}", vec![(); 100_000]);
     info!("{}", "x".repeat(30_000));
@@ -317,10 +317,10 @@ fn wrapped_values_leave_a_future_send() {
         std::future::ready(7).await
     }
     async fn log(name: &str) {
-        let kept = kymo::display(name);
-        info!("{:>6} {}", kymo::display(name), wait().await);
+        let kept = kymo::as_display(name);
+        info!("{:>6} {}", kymo::as_display(name), wait().await);
         wait().await;
-        info!("{kept:.1} {:?}", kymo::debug(wait().await));
+        info!("{kept:.1} {:?}", kymo::as_debug(wait().await));
     }
     let turn = Turn::take();
     let logger = turn.builder().start().unwrap();
@@ -343,7 +343,7 @@ fn wrapped_values_leave_a_future_send() {
 fn wrapped_values_may_be_empty_and_kept() {
     let turn = Turn::take();
     let logger = turn.builder().start().unwrap();
-    let (first, empty) = (kymo::display("first"), kymo::display(""));
+    let (first, empty) = (kymo::as_display("first"), kymo::as_display(""));
     info!("<{empty}> {first}");
     info!("and {first:.2}");
     logger.shutdown();

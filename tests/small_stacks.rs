@@ -76,11 +76,11 @@ const CALLS: &[(&str, fn())] = &[
     ("a map", || info!("{:?}", (0..100).map(|n| (n, "text")).collect::<BTreeMap<_, _>>())),
     ("an address", || info!("{}", std::net::IpAddr::from([1; 16]))),
     ("a duration", || info!("{:?}", Duration::from_secs(1))),
-    ("display", || info!("{:>10}", kymo::display(1.5))),
-    ("a long display", || info!("{}", kymo::display("x".repeat(100_000)))),
+    ("display", || info!("{:>10}", kymo::as_display(1.5))),
+    ("a long display", || info!("{}", kymo::as_display("x".repeat(100_000)))),
     ("debug", || {
         let inner = Nested { name: "inner", inner: None };
-        info!("{:#?}", kymo::debug(Nested { name: "outer", inner: Some(Box::new(inner)) }));
+        info!("{:#?}", kymo::as_debug(Nested { name: "outer", inner: Some(Box::new(inner)) }));
     }),
     ("many arguments", || {
         info!(

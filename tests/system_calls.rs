@@ -42,7 +42,7 @@ fn child() {
         for round in 0..ROUNDS {
             kymo::info!("order {round} filled at {} for {}", 101.25, "ACME-IDX");
             kymo::warn!("{:?} {:?}", Some(round), [1, 2, 3]);
-            kymo::debug!("{}", kymo::display(round));
+            kymo::debug!("{}", kymo::as_display(round));
         }
         DONE.store(true, Ordering::Release);
         loop {

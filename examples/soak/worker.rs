@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use fastrand::Rng;
-use kymo::{Level, display};
+use kymo::{Level, as_display};
 
 use crate::child::Stage;
 use crate::configuration::{Tempo, index};
@@ -103,7 +103,7 @@ impl Worker {
                     level,
                     "{} {thread} {number} {sure}: {}",
                     take(),
-                    display(format_args!("at {px:8.2}!"))
+                    as_display(format_args!("at {px:8.2}!"))
                 );
             }
             Payload::Long { text } | Payload::Huge { text } => {

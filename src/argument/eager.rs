@@ -1,4 +1,4 @@
-//! Values that only the program can format: `display` and `debug`.
+//! Values that only the program can format: `as_display` and `as_debug`.
 //!
 //! The statement makes the text, as its placeholder asks, before anything is reserved in the ring.
 //! So a `Display` that logs leaves whole records in the right order. The text is kept in a scratch
@@ -28,7 +28,7 @@ use crate::format::types::Type;
 const SCRATCH_BYTES: usize = 2 * MAX_RECORD_BYTES;
 
 /// The texts of a thread.
-struct Scratch {
+struct TextScratch {
     texts: RefCell<ManuallyDrop<String>>,
     /// Where the texts of the running statement begin.
     base: Cell<usize>,
@@ -39,14 +39,14 @@ struct Freed;
 
 impl Drop for Freed {
     fn drop(&mut self) {
-        SCRATCH.with(Scratch::free);
+        SCRATCH.with(TextScratch::free);
     }
 }
 
 thread_local! {
     // Without a destructor, so that it can be used by what other destructors log.
-    static SCRATCH: Scratch = const {
-        Scratch {
+    static SCRATCH: TextScratch = const {
+        TextScratch {
             texts: RefCell::new(ManuallyDrop::new(String::new())),
             base: Cell::new(0),
         }
@@ -54,7 +54,7 @@ thread_local! {
     static FREED: Freed = const { Freed };
 }
 
-impl Scratch {
+impl TextScratch {
     /// Allocates the buffer if there is none.
     fn allocate(&self) {
         if let Ok(mut texts) = self.texts.try_borrow_mut()
@@ -102,11 +102,11 @@ pub(crate) fn prepare() {
     });
 }
 
-/// A value that the log statement formats with its `Display`. Made by [`display`].
+/// A value that the log statement formats with its `Display`. Made by [`as_display`].
 #[derive(Clone, Copy)]
 pub struct Displayed<T>(T);
 
-/// A value that the log statement formats with its `Debug`. Made by [`debug`].
+/// A value that the log statement formats with its `Debug`. Made by [`as_debug`].
 #[derive(Clone, Copy)]
 pub struct Debugged<T>(T);
 
@@ -124,27 +124,35 @@ pub struct Debugged<T>(T);
 /// making of another text.
 ///
 /// The wrapper cannot be part of an `Option`, a slice or a tuple: wrap the whole,
-/// `kymo::debug(&list)`.
+/// `kymo::as_debug(&list)`.
 ///
 /// ```
 /// let path = std::path::Path::new("/etc/hosts");
-/// kymo::info!("reading {:>20}", kymo::display(path.display()));
+/// kymo::info!("reading {:>20}", kymo::as_display(path.display()));
 /// ```
-pub fn display<T: fmt::Display>(value: T) -> Displayed<T> {
+pub fn as_display<T: fmt::Display>(value: T) -> Displayed<T> {
     Displayed(value)
 }
 
-/// Lets the log statement format `value` with its `Debug`, in the calling thread. See [`display`].
+/// Lets the log statement format `value` with its `Debug`, in the calling thread. See [`as_display`].
 ///
 /// ```
 /// #[derive(Debug)]
 /// struct Order { id: u64 }
 /// let order = Order { id: 7 };
-/// kymo::info!("filled {:?}", kymo::debug(&order));
-/// kymo::info!("filled {:#?}", kymo::debug(&order));
+/// kymo::info!("filled {:?}", kymo::as_debug(&order));
+/// kymo::info!("filled {:#?}", kymo::as_debug(&order));
 /// ```
-pub fn debug<T: fmt::Debug>(value: T) -> Debugged<T> {
+pub fn as_debug<T: fmt::Debug>(value: T) -> Debugged<T> {
     Debugged(value)
+}
+
+/// Wraps a value as [`as_display`] does. This is its former name.
+// `debug`, the former name of `as_debug`, is not kept: a deprecated function would warn at each
+// import of the macro `debug!`.
+#[deprecated(note = "renamed to `as_display`, beside `as_debug`")]
+pub fn display<T: fmt::Display>(value: T) -> Displayed<T> {
+    as_display(value)
 }
 
 macro_rules! wrapper {
@@ -168,11 +176,11 @@ macro_rules! wrapper {
     (@capture [$($lifetime:lifetime)?] $ty:ty: $bound:path) => {
         impl<$($lifetime,)? T: $bound> sealed::Sealed for $ty {}
         impl<$($lifetime,)? T: $bound> Capture for $ty {
-            type Captured<'a> = Text where Self: 'a;
+            type Captured<'a> = MadeText where Self: 'a;
             type Formatted<'a, const N: usize> = Texts<N> where Self: 'a;
 
             #[inline]
-            fn capture(&self) -> Text {
+            fn capture(&self) -> MadeText {
                 make(|out| write!(out, "{self}"))
             }
 
@@ -198,7 +206,7 @@ pub(super) mod sealed {
 /// A value that a placeholder takes: an [`Argument`], or a wrapped value that the statement
 /// formats.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be logged as it is: write `kymo::display(&value)` or `kymo::debug(&value)`",
+    message = "`{Self}` cannot be logged as it is: write `kymo::as_display(&value)` or `kymo::as_debug(&value)`",
     label = "not a type that the reader knows"
 )]
 pub trait Capture: sealed::Sealed {
@@ -262,7 +270,7 @@ impl fmt::Debug for Shown<'_> {
 }
 
 /// Writes a text to the scratch buffer.
-pub(super) struct Writer {
+pub(super) struct ScratchWriter {
     start: usize,
     len: usize,
     cut: bool,
@@ -271,8 +279,8 @@ pub(super) struct Writer {
 }
 
 /// Makes a text.
-pub(super) fn make(format: impl FnOnce(&mut Writer) -> fmt::Result) -> Text {
-    let Some(mut writer) = Writer::new() else { return Text::new(0, 0, true) };
+pub(super) fn make(format: impl FnOnce(&mut ScratchWriter) -> fmt::Result) -> MadeText {
+    let Some(mut writer) = ScratchWriter::new() else { return MadeText::new(0, 0, true) };
     if format(&mut writer).is_err() {
         // The `Display` failed. What it wrote until then is logged, and marked as cut.
         writer.cut = true;
@@ -280,7 +288,7 @@ pub(super) fn make(format: impl FnOnce(&mut Writer) -> fmt::Result) -> Text {
     writer.finish()
 }
 
-impl Writer {
+impl ScratchWriter {
     /// Begins a text. `None` in a signal handler that interrupted the writing of another text.
     fn new() -> Option<Self> {
         SCRATCH.with(|scratch| {
@@ -290,15 +298,15 @@ impl Writer {
         })
     }
 
-    fn finish(self) -> Text {
+    fn finish(self) -> MadeText {
         SCRATCH.with(|scratch| scratch.base.set(self.base));
-        let text = Text::new(self.start, self.len, self.cut);
+        let text = MadeText::new(self.start, self.len, self.cut);
         mem::forget(self);
         text
     }
 }
 
-impl Write for Writer {
+impl Write for ScratchWriter {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         if self.cut {
             return Ok(());
@@ -319,7 +327,7 @@ impl Write for Writer {
 }
 
 /// Unwinding ends the statement: its texts are dropped.
-impl Drop for Writer {
+impl Drop for ScratchWriter {
     fn drop(&mut self) {
         SCRATCH.with(|scratch| {
             scratch.truncate(self.base);
@@ -330,13 +338,13 @@ impl Drop for Writer {
 
 /// A text in the scratch buffer.
 #[derive(Clone, Copy)]
-pub struct Text {
+pub struct MadeText {
     start: u32,
     /// The length, shifted left by one. Bit 0 says that the text was cut.
     len: u32,
 }
 
-impl Text {
+impl MadeText {
     fn new(start: usize, len: usize, cut: bool) -> Self {
         Self { start: start as u32, len: (len as u32) << 1 | u32::from(cut) }
     }
@@ -372,7 +380,7 @@ impl Text {
 }
 
 // SAFETY: two bytes of length and the bytes of the text, whole or up to `boundary`.
-unsafe impl Encode for Text {
+unsafe impl Encode for MadeText {
     const TYPE: Type = Type::Text;
     const BASE_BYTES: usize = 2;
     const FIXED: bool = false;
@@ -407,7 +415,7 @@ unsafe impl Encode for Text {
 /// The texts of the placeholders that print one argument, in their order. There is one if all ask
 /// for the same form.
 #[derive(Clone, Copy)]
-pub struct Texts<const N: usize>(pub(super) [Text; N]);
+pub struct Texts<const N: usize>(pub(super) [MadeText; N]);
 
 // SAFETY: the texts, one after the other.
 unsafe impl<const N: usize> Encode for Texts<N> {
@@ -415,11 +423,11 @@ unsafe impl<const N: usize> Encode for Texts<N> {
         assert!(N <= u8::MAX as usize, "an argument can be printed in at most 255 ways");
         Type::Formatted(N as u8)
     };
-    const BASE_BYTES: usize = N * Text::BASE_BYTES;
+    const BASE_BYTES: usize = N * MadeText::BASE_BYTES;
     const FIXED: bool = false;
 
     fn bytes(self) -> usize {
-        self.0.into_iter().map(Text::bytes).sum()
+        self.0.into_iter().map(MadeText::bytes).sum()
     }
 
     unsafe fn write(self, to: *mut u8) -> *mut u8 {
@@ -450,7 +458,7 @@ mod tests {
         SCRATCH.with(|scratch| scratch.texts.borrow().len())
     }
 
-    fn read(text: Text) -> String {
+    fn read(text: MadeText) -> String {
         text.with(str::to_owned)
     }
 
@@ -460,23 +468,23 @@ mod tests {
     impl fmt::Display for Nested {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("outer ")?;
-            let (first, second) = (display("first").capture(), display("second").capture());
+            let (first, second) = (as_display("first").capture(), as_display("second").capture());
             assert_eq!((read(first), read(second)), ("first".to_owned(), "second".to_owned()));
             first.release();
             second.release();
-            write!(f, "goes {}", display("on"))
+            write!(f, "goes {}", as_display("on"))
         }
     }
 
     #[test]
     fn a_display_that_logs_keeps_its_text_whole() {
-        let before = display("before").capture();
-        let text = display(Nested).capture();
-        let after = debug("after").capture();
+        let before = as_display("before").capture();
+        let text = as_display(Nested).capture();
+        let after = as_debug("after").capture();
         assert_eq!(read(before), "before");
         assert_eq!(read(text), "outer goes on");
         assert_eq!(read(after), "\"after\"");
-        [before, text, after].into_iter().for_each(Text::release);
+        [before, text, after].into_iter().for_each(MadeText::release);
         assert_eq!(kept(), 0);
     }
 
@@ -495,14 +503,14 @@ mod tests {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("one ")?;
                 let caught = std::panic::catch_unwind(|| {
-                    display("made").capture();
-                    display(Panics).capture();
+                    as_display("made").capture();
+                    as_display(Panics).capture();
                 });
                 assert!(caught.is_err());
                 f.write_str("two")
             }
         }
-        let text = display(Catches).capture();
+        let text = as_display(Catches).capture();
         assert_eq!(read(text), "one two");
         text.release();
         assert_eq!(kept(), 0);
@@ -511,16 +519,16 @@ mod tests {
     #[test]
     fn a_full_buffer_grows_and_shrinks_again() {
         let long = "x".repeat(MAX_RECORD_BYTES);
-        let texts: Vec<Text> = (0..5).map(|_| display(&long).capture()).collect();
+        let texts: Vec<MadeText> = (0..5).map(|_| as_display(&long).capture()).collect();
         assert!(texts.iter().all(|text| read(*text) == long && !text.is_cut()));
-        texts.into_iter().for_each(Text::release);
+        texts.into_iter().for_each(MadeText::release);
         let capacity = SCRATCH.with(|scratch| scratch.texts.borrow().capacity());
         assert_eq!((kept(), capacity), (0, SCRATCH_BYTES));
     }
 
     #[test]
     fn a_text_that_is_too_long_is_cut_at_a_character() {
-        let text = display("ä".repeat(MAX_RECORD_BYTES)).capture();
+        let text = as_display("ä".repeat(MAX_RECORD_BYTES)).capture();
         assert!(text.is_cut());
         assert_eq!(text.len(), MAX_RECORD_BYTES);
         text.release();

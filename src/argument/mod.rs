@@ -22,8 +22,10 @@ mod printed;
 mod scalar;
 mod text;
 
+#[expect(deprecated, reason = "the former name of `as_display`")]
+pub use eager::display;
 pub(crate) use eager::prepare as prepare_scratch;
-pub use eager::{Capture, Debugged, Displayed, Shown, debug, display};
+pub use eager::{Capture, Debugged, Displayed, Shown, as_debug, as_display};
 pub(crate) use encode::CUT;
 pub use encode::Encode;
 pub use list::Arguments;
@@ -42,14 +44,14 @@ pub use scalar::{Pointer, PointerArgument};
 /// The statement formats `CStr`, `CString`, `ThreadId`, `fmt::Arguments` and `panic::Location` by
 /// itself. They cannot be part of the types above. A `Location` prints as `{}` does for `{:?}`, too.
 ///
-/// Other values go through [`display`] or [`debug`], which let the statement format them. That
+/// Other values go through [`as_display`] or [`as_debug`], which let the statement format them. That
 /// includes `SystemTime` and `Instant`, for whose text the standard library has no rule.
 ///
 /// The trait is sealed: a reader has to know every type.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be logged as it is: write `kymo::display(&value)` or `kymo::debug(&value)`",
+    message = "`{Self}` cannot be logged as it is: write `kymo::as_display(&value)` or `kymo::as_debug(&value)`",
     label = "not a type that the reader knows",
-    note = "within another value, the whole has to be wrapped: `kymo::debug(&whole)`"
+    note = "within another value, the whole has to be wrapped: `kymo::as_debug(&whole)`"
 )]
 pub trait Argument: sealed::Sealed {
     /// What is copied into the record.

@@ -57,7 +57,7 @@ macro_rules! warn {
 ///
 /// - Nothing is formatted here. The arguments' bytes are copied, and the reader formats them. So an
 ///   argument must be of a type that the reader knows (see [`Argument`](crate::Argument)). Wrap
-///   other values in `kymo::display(&value)` or `kymo::debug(&value)`: the statement then formats
+///   other values in `kymo::as_display(&value)` or `kymo::as_debug(&value)`: the statement then formats
 ///   them.
 /// - If the level is disabled, the arguments are not evaluated.
 /// - There can be at most 64 arguments.

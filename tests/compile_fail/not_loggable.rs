@@ -20,5 +20,5 @@ fn main() {
     kymo::info!("{last} filled");
     kymo::info!("order {:p}", last.id);
     // How it is meant.
-    kymo::info!("{} filled", kymo::display(&last));
+    kymo::info!("{} filled", kymo::as_display(&last));
 }

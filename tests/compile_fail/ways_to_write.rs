@@ -15,23 +15,23 @@ impl Orders {
 
 fn generic<T: Display>(value: T) {
     kymo::info!("{value}");
-    kymo::info!("{}", kymo::display(value));
+    kymo::info!("{}", kymo::as_display(value));
 }
 
 fn not_sized<T: Display + ?Sized>(value: &T) {
     kymo::info!("{}", value);
-    kymo::info!("{}", kymo::display(value));
+    kymo::info!("{}", kymo::as_display(value));
 }
 
 fn failed(error: &dyn Error, boxed: Box<dyn Error + Send>) {
     kymo::error!("{error}");
     kymo::error!("{boxed}");
-    kymo::error!("{} {boxed:>9}", kymo::display(error), boxed = kymo::display(&boxed));
+    kymo::error!("{} {boxed:>9}", kymo::as_display(error), boxed = kymo::as_display(&boxed));
 }
 
 fn part(values: &[f64]) {
-    kymo::info!("{:?}", [kymo::display(values[0])]);
-    kymo::info!("{:?}", kymo::debug([kymo::display(values[0])]));
+    kymo::info!("{:?}", [kymo::as_display(values[0])]);
+    kymo::info!("{:?}", kymo::as_debug([kymo::as_display(values[0])]));
 }
 
 fn time(now: std::time::SystemTime, start: std::time::Instant) {
@@ -44,7 +44,7 @@ fn time(now: std::time::SystemTime, start: std::time::Instant) {
 
 fn inside(id: std::thread::ThreadId) {
     kymo::info!("{:?}", Some(id));
-    kymo::info!("{:?}", kymo::debug(Some(id)));
+    kymo::info!("{:?}", kymo::as_debug(Some(id)));
 }
 
 fn main() {}

@@ -349,6 +349,8 @@ pub fn log(thread: usize, number: u64) {
         0 => info!("{thread} {number} {text}"),
         1 => warn!("{thread} {number} {}", &text[..]),
         2 => info!("{} {} {text:}", thread, number as u32),
-        _ => info!("{thread} {number} {}{}", Some(1_u8).map_or("", |_| ""), kymo::display(&text)),
+        _ => {
+            info!("{thread} {number} {}{}", Some(1_u8).map_or("", |_| ""), kymo::as_display(&text))
+        }
     }
 }

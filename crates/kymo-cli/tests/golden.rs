@@ -107,7 +107,7 @@ fn log_everything() {
     let sockets =
         ["127.0.0.1:80", "[::1%3]:443"].map(|text| text.parse::<std::net::SocketAddr>().unwrap());
     kymo::info!("{} {:?}", sockets[0], sockets);
-    kymo::info!("{} {:?}", kymo::display(who), kymo::debug(Some(px)));
+    kymo::info!("{} {:?}", kymo::as_display(who), kymo::as_debug(Some(px)));
     flush();
     kymo::info!("{}", "cut ".repeat(1_000));
     flush();
@@ -125,8 +125,8 @@ fn log_everything() {
 fn log_types_of_version_2() {
     use std::collections::{BTreeMap, BTreeSet, VecDeque};
     use std::os::unix::ffi::OsStrExt;
-    let px = kymo::display(1012.345678);
-    kymo::info!("{px:.2}|{px:8.1}|{px:+}|{:#?}|{:9.1}|", kymo::debug(Some(1.25)), px);
+    let px = kymo::as_display(1012.345678);
+    kymo::info!("{px:.2}|{px:8.1}|{px:+}|{:#?}|{:9.1}|", kymo::as_debug(Some(1.25)), px);
     kymo::info!("{:?} {:?}", 1.cmp(&2), "b".cmp("a"));
     let path = std::ffi::OsStr::from_bytes(b"/tmp/\"\xFF'\n");
     kymo::info!("{:?} {:?}", std::path::Path::new("/etc/hosts"), [path]);

@@ -172,9 +172,9 @@ fn log_text(text: &str, letter: char, truth: bool) {
     each!(letter, "{}" "{:?}" "{:>5}|" "{:ä^5}|" "{:}>5}|");
     each!(truth, "{}" "{:?}" "{:>8}|" "{:.2}");
     kymo::error!(target: "other", "{:?} {:?} {:?}", Some(text), (text, letter, truth), [text, text]);
-    each!(kymo::display(text), "{}" "{:>9}|" "{:.2}");
-    each!(kymo::debug(text), "{:?}" "{:>9?}|" "{:.2?}" "{:#?}");
-    kymo::info!("{0:.1} {0:>9} {0} {1:?} {0:+}", kymo::display(text), kymo::debug(letter));
+    each!(kymo::as_display(text), "{}" "{:>9}|" "{:.2}");
+    each!(kymo::as_debug(text), "{:?}" "{:>9?}|" "{:.2?}" "{:#?}");
+    kymo::info!("{0:.1} {0:>9} {0} {1:?} {0:+}", kymo::as_display(text), kymo::as_debug(letter));
     each!(std::path::Path::new(text), "{:?}" "{:#?}");
     kymo::info!("{letter}{:?} {unnamed}", text.as_bytes(), unnamed = truth);
 }
@@ -185,7 +185,7 @@ fn log_compounds(numbers: &[Option<f64>], pairs: &[(i16, String)]) {
     each!((), "{:?}" "{:#?}" "{:>4?}|");
     each!((1_u8,), "{:?}" "{:#?}" "{:>4?}|");
     each!([[(); 2]; 2], "{:?}" "{:#?}");
-    each!(kymo::debug((pairs, [kymo::display("two\nlines\n\nhere")])), "{:?}" "{:#?}");
+    each!(kymo::as_debug((pairs, [kymo::as_display("two\nlines\n\nhere")])), "{:?}" "{:#?}");
     each!(Some(Some(pairs)), "{:?}" "{:#?}");
     let map = pairs.iter().cloned().collect::<BTreeMap<_, _>>();
     each!(map, "{:?}" "{:#?}" "{:5x?}");
@@ -237,7 +237,7 @@ fn log_too_long() {
     each!((0..20_000).map(|key| (key, "value")).collect::<BTreeMap<_, _>>(), "{:?}" "{:#?}");
     each!((0..20_000).collect::<BTreeSet<_>>(), "{:?}" "{:#?}");
     each!(Err::<(), _>(&text), "{:?}");
-    kymo::info!("{0:.3} {0:>9} {0}", kymo::display(&text));
+    kymo::info!("{0:.3} {0:>9} {0}", kymo::as_display(&text));
     each!((&text, [1_u64; 9], 7_u8, [text.as_str()]), "{:?}" "{:#?}");
 }
 
