@@ -44,6 +44,16 @@ const COMMANDS: &[(&str, Examples)] = &[
         ],
     ),
     ("fields", &[("What --where and patterns can ask for", "kymo fields app.kymo")]),
+    (
+        "prune",
+        &[
+            (
+                "Keep a gigabyte, and nothing older than a month",
+                "kymo prune --keep bytes=1G,age=30d app.kymo",
+            ),
+            ("See what would go", "kymo prune --dry-run --keep files=10 app.kymo"),
+        ],
+    ),
     ("recover", &[("After a process was killed", "kymo recover app.kymo")]),
     ("repair", &[("A whole copy of a damaged log", "kymo repair app.kymo whole.kymo")]),
     (
