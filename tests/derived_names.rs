@@ -28,6 +28,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("kymo-files/src/derived.rs", "OpenOptions::new(", "this is the module"),
     ("kymo-reader/src/open.rs", "fs::metadata(path)", "a log that the user named"),
     ("kymo-reader/src/open.rs", "File::options()", "a log that the user named"),
+    ("kymo-reader/src/log.rs", "path.canonicalize()", "the log that the user named"),
     ("kymo-reader/src/side.rs", "path.canonicalize()", "the log that the user named"),
     ("kymo-cli/src/input.rs", "path.canonicalize()", "a log that the user named"),
     ("kymo-cli/src/fresh.rs", ".canonicalize()", "two files that the user named: are they one?"),

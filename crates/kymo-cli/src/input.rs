@@ -10,18 +10,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kymo_reader::{
-    Directory, Ending, Error, FileError, Files, HeaderState, Options, Reader, Report,
+    Directory, Ending, Error, FileError, Files, HeaderState, Log, Options, Reader, Report,
 };
 
 use crate::outcome::{Outcome, complain};
 
-/// A file that could be opened.
+/// A file, or a rotated log, that could be opened.
 pub struct Input {
     /// Its name in messages.
     pub name: String,
     pub reader: Reader<'static>,
     /// Somebody was writing to it when it was opened.
     pub is_live: bool,
+    /// Files that are called as segments of the log, and are not part of it.
+    set_aside: Vec<kymo_reader::OpenError>,
 }
 
 /// Why a file could not be opened.
@@ -41,7 +43,26 @@ impl Input {
         };
         let reader = reader.map_err(OpenError::Reader)?;
         let is_live = reader.report().live;
-        Ok(Self { name, reader, is_live })
+        Ok(Self { name, reader, is_live, set_aside: Vec::new() })
+    }
+
+    /// Opens the log at `path`: see [`Log::find`]. Returns the path at fault with an error.
+    pub fn open_log(path: &Path, options: Options<'static>) -> Result<Self, (PathBuf, OpenError)> {
+        if path.as_os_str() == "-" {
+            return Self::open(path, options).map_err(|error| (path.to_owned(), error));
+        }
+        let log = Log::find(path).map_err(|error| (error.path, OpenError::Reader(error.error)))?;
+        if !log.is_rotated() {
+            return Self::open(log.path(), options).map_err(|error| (path.to_owned(), error));
+        }
+        let reader = log.open(options.snapshot(true));
+        let reader = reader.map_err(|error| (error.path, OpenError::Reader(error.error)))?;
+        Ok(Self {
+            name: log.path().display().to_string(),
+            is_live: reader.report().live,
+            reader,
+            set_aside: log.into_set_aside(),
+        })
     }
 }
 
@@ -52,6 +73,8 @@ pub struct Inputs {
     pub names: Vec<String>,
     /// Somebody was writing to them when they were opened.
     live: Vec<bool>,
+    /// Files that are called as segments of the logs, and are not part of them.
+    set_aside: Vec<kymo_reader::OpenError>,
 }
 
 impl Inputs {
@@ -70,7 +93,9 @@ impl Inputs {
         });
         drop(spare);
         let (mut readers, mut names, mut live) = (Vec::new(), Vec::new(), Vec::new());
-        for log in logs {
+        let mut set_aside = Vec::new();
+        for mut log in logs {
+            set_aside.append(&mut log.set_aside);
             readers.push(log.reader);
             names.push(log.name);
             live.push(log.is_live);
@@ -84,7 +109,7 @@ impl Inputs {
             let is_live = its_logs.any(|(log, &is_live)| is_live && belongs_to(side, log));
             live.push(is_live);
         }
-        Self { files, names, live }
+        Self { files, names, live, set_aside }
     }
 
     /// Complains about a file that could not be read on, or a side file that could not be opened.
@@ -100,12 +125,29 @@ impl Inputs {
     pub fn complain(&self, outcome: &mut Outcome) {
         // It is somebody else's, so that it makes no difference to the exit code.
         self.files.refused().iter().for_each(complain);
+        self.set_aside.iter().for_each(complain);
         for ((reader, name), is_live) in
             self.files.readers().iter().zip(&self.names).zip(&self.live)
         {
-            if let Some(complaint) = complaint(reader.report(), *is_live) {
-                complain(format_args!("{name}: {complaint}"));
-                outcome.add(Outcome::Failed);
+            let mut complain_about = |name: &dyn fmt::Display, report: &Report, is_live: bool| {
+                if let Some(complaint) = complaint(report, is_live) {
+                    complain(format_args!("{name}: {complaint}"));
+                    outcome.add(Outcome::Failed);
+                }
+            };
+            match (reader.log_report(), reader.path()) {
+                (Some(log), Some(path)) => {
+                    for (path, report) in &log.not_whole {
+                        complain_about(&path.display(), report, false);
+                    }
+                    let report = reader.report();
+                    complain_about(&path.display(), report, report.live);
+                    for missing in &log.missing {
+                        complain(format_args!("{name}: {missing}"));
+                        outcome.add(Outcome::Failed);
+                    }
+                }
+                _ => complain_about(name, reader.report(), *is_live),
             }
             let waiting = reader.path().map(kymo::recoverable).unwrap_or_default();
             complain_about_refused(&waiting.refused);
@@ -140,9 +182,9 @@ fn open_all(
         if identity(path).is_some_and(|identity| !opened.insert(identity)) {
             return;
         }
-        match Input::open(path, options()) {
+        match Input::open_log(path, options()) {
             Ok(input) => inputs.push(input),
-            Err(error) => complain(path, error),
+            Err((path, error)) => complain(&path, error),
         }
     };
     for path in paths {

@@ -26,6 +26,7 @@ mod generate;
 mod input;
 mod interrupt;
 mod latest;
+mod ls;
 mod machine;
 mod outcome;
 mod output;
@@ -60,6 +61,7 @@ enum Command {
     Cat(cat::Cat),
     Export(export::Export),
     Fields(fields::Fields),
+    Ls(ls::Ls),
     Prune(prune::Prune),
     Recover(recover::Recover),
     Repair(repair::Repair),
@@ -82,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Cat(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Fields(command) => command.run(),
+        Command::Ls(command) => command.run(),
         Command::Prune(command) => command.run().into(),
         Command::Recover(command) => command.run().into(),
         Command::Repair(command) => command.run(),

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::beside::{directory_of, header_of};
-use crate::derived::{self, Owner};
+use crate::derived::{self, OpenError, Owner};
 use kymo_format::header::Header;
 
 /// The ending of a compressed segment.
@@ -171,13 +171,32 @@ impl LogName {
     /// # Errors
     /// If the directory cannot be read.
     pub fn list(&self, owner: Owner) -> io::Result<Vec<SegmentFile>> {
+        self.list_with(owner, |_, _| {})
+    }
+
+    /// As [`LogName::list`]; `refused` is told of the paths with such names that are not opened.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn list_with(
+        &self,
+        owner: Owner,
+        mut refused: impl FnMut(PathBuf, OpenError),
+    ) -> io::Result<Vec<SegmentFile>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
             let Some(name) = self.parse(&entry.file_name()) else { continue };
             let path = entry.path();
-            // What cannot be opened is somebody else's, or gone.
-            let Ok(mut file) = derived::open(&path, owner) else { continue };
+            let opened = derived::open(&path, owner);
+            let mut file = match opened {
+                Ok(file) => file,
+                Err(error) if error.is_missing() => continue,
+                Err(error) => {
+                    refused(path, error);
+                    continue;
+                }
+            };
             let Ok(metadata) = file.metadata() else { continue };
             found.push(SegmentFile {
                 name,
@@ -189,6 +208,22 @@ impl LogName {
         }
         found.sort_unstable_by_key(|file| (file.name.sequence, file.name));
         Ok(found)
+    }
+
+    /// The path with the name of a segment that has the greatest number, whatever it is.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn newest(&self) -> io::Result<Option<PathBuf>> {
+        let mut newest = None;
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let name = self.parse(&entry.file_name()).map(|name| (name.sequence, name));
+            if name.is_some() && newest.as_ref().is_none_or(|(known, _)| *known < name) {
+                newest = Some((name, entry.path()));
+            }
+        }
+        Ok(newest.map(|(_, path)| path))
     }
 }
 

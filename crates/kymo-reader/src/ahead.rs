@@ -187,7 +187,7 @@ impl<'a> Segment<'a> {
     ) -> Option<Next<'a>> {
         let thread = self.dictionary.thread_numbered(head.thread).index;
         let mut block = Block::new(head, thread, offset);
-        block.part = Some(part.offset);
+        (block.segment, block.part) = (self.number, Some(part.offset));
         (block.timeline, block.untimed) = match part.timeline.is_empty() {
             true => self.timeline_at(head.base),
             false => (part.timeline, false),

@@ -19,6 +19,10 @@ use kymo_format::frame::Kind;
 pub(super) struct Block {
     /// The index of the thread.
     pub(super) thread: u32,
+    /// The number of the thread in its segment.
+    pub(super) number: u64,
+    /// Which segment of the log it is in, counted from 0.
+    pub(super) segment: u32,
     /// The offset of the frame in the file.
     pub(super) offset: u64,
     /// Where the next record begins in the payload.
@@ -114,6 +118,8 @@ impl Block {
     pub(super) fn new(head: &BlockHead, thread: u32, offset: u64) -> Self {
         Self {
             thread,
+            number: head.thread,
+            segment: 0,
             offset,
             at: head.at,
             end: head.end,

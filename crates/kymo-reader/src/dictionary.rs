@@ -5,10 +5,13 @@
 //! own.
 //!
 //! INV-2: memory is proportional to the bytes of the entries, not to the numbers that they name.
+//!
+//! A rotated log has one dictionary for all its segments, each of which names its call sites and threads
+//! anew, under numbers of its own ([`Earlier`]). An entry that an earlier segment had keeps its index.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 
 use super::column;
 use super::event::DropCount;
@@ -66,6 +69,8 @@ pub struct Thread {
     pub(super) written: u64,
     /// `written` is not known: earlier frames were not read.
     uncounted: bool,
+    /// The last segment of the log that named it, counted from 0.
+    segment: u32,
 }
 
 /// The call sites and threads that a segment has named so far.
@@ -83,10 +88,48 @@ pub(super) struct Dictionary {
     os_threads: HashMap<u64, u32>,
     /// How many threads have been given a name.
     namesakes: HashMap<Box<str>, u64>,
-    last_thread: (u64, u32),
+    last_thread: Option<(u64, u32)>,
     /// Frames were skipped. For a thread that has not been met, the number of its earlier records is
     /// unknown.
     uncounted: bool,
+    /// Of a log of several segments: how an entry of another segment is found.
+    earlier: Option<Box<Earlier>>,
+}
+
+/// The entries of all segments of a log, to find one again.
+#[derive(Default)]
+struct Earlier {
+    /// Which segment is read, counted from 0.
+    segment: u32,
+    keys: [RandomState; 2],
+    /// The index of each call site, by a hash of its entry without the number. With random keys, and so
+    /// long that no two are equal by chance.
+    sites: HashMap<[u64; 2], u32>,
+    /// The index of the thread that was last named so, by its id of the operating system and its name;
+    /// of the process that wrote the segment.
+    threads: HashMap<(u64, Box<str>), u32>,
+    /// The numbers that threads of this process have, and one past the greatest.
+    numbers: HashSet<u64>,
+    next_number: u64,
+}
+
+impl Earlier {
+    fn key(&self, entry: &[u8]) -> [u64; 2] {
+        [self.keys[0].hash_one(entry), self.keys[1].hash_one(entry)]
+    }
+
+    /// The number of a new thread in the log: that in the segment, unless another has it.
+    fn number(&mut self, in_segment: u64) -> u64 {
+        let number = match self.numbers.insert(in_segment) {
+            true => in_segment,
+            false => {
+                self.numbers.insert(self.next_number);
+                self.next_number
+            }
+        };
+        self.next_number = self.next_number.max(number.saturating_add(1));
+        number
+    }
 }
 
 /// The call site of each number.
@@ -132,6 +175,32 @@ impl Numbers {
 }
 
 impl Dictionary {
+    /// That of a log of several segments.
+    pub(super) fn of_log() -> Self {
+        Self { earlier: Some(Box::default()), ..Self::default() }
+    }
+
+    /// Whether it is that of a log of several segments.
+    pub(super) fn is_of_log(&self) -> bool {
+        self.earlier.is_some()
+    }
+
+    /// Another segment of the log follows. `same_process`: which wrote the one before, too.
+    pub(super) fn begin_segment(&mut self, same_process: bool) {
+        let earlier = self.earlier.get_or_insert_default();
+        earlier.segment += 1;
+        if !same_process {
+            earlier.threads.clear();
+            (earlier.numbers, earlier.next_number) = (HashSet::new(), 0);
+            self.namesakes.clear();
+            self.os_threads.clear();
+        }
+        (self.numbers, self.outside) = (Numbers::default(), None);
+        self.ahead.clear();
+        self.thread_numbers.clear();
+        (self.last_thread, self.uncounted) = (None, false);
+    }
+
     #[inline]
     pub(super) fn site(&self, index: u32) -> &CallSite {
         &self.sites[index as usize]
@@ -186,16 +255,44 @@ impl Dictionary {
 
     /// The thread with this number, made up where no frame has named it.
     pub(super) fn thread_numbered(&mut self, number: u64) -> &mut Thread {
-        if self.last_thread.0 != number || self.threads.is_empty() {
-            let next = self.threads.len() as u32;
-            let index = *self.thread_numbers.entry(number).or_insert(next);
-            if index == next {
-                let uncounted = self.uncounted;
-                self.threads.push(Thread { index, number, uncounted, ..Thread::default() });
-            }
-            self.last_thread = (number, index);
+        let index = match self.last_thread {
+            Some((last, index)) if last == number => index,
+            _ => self.find_thread(number),
+        };
+        &mut self.threads[index as usize]
+    }
+
+    fn find_thread(&mut self, number: u64) -> u32 {
+        let next = self.threads.len() as u32;
+        let index = *self.thread_numbers.entry(number).or_insert(next);
+        if index == next {
+            let uncounted = self.uncounted;
+            let (number, segment) = match &mut self.earlier {
+                Some(earlier) => (earlier.number(number), earlier.segment),
+                None => (number, 0),
+            };
+            self.threads.push(Thread { index, number, uncounted, segment, ..Thread::default() });
         }
-        &mut self.threads[self.last_thread.1 as usize]
+        self.last_thread = Some((number, index));
+        index
+    }
+
+    /// A thread that an earlier segment of the log named so has this number now, if there is one, and the
+    /// number is new.
+    fn find_earlier(&mut self, number: u64, os_id: u64, name: &str) {
+        let Some(earlier) = &self.earlier else { return };
+        if earlier.segment == 0 || self.thread_numbers.contains_key(&number) {
+            return;
+        }
+        let Some(&index) = earlier.threads.get(&(os_id, name.into())) else { return };
+        let thread = &mut self.threads[index as usize];
+        if thread.segment == earlier.segment {
+            // The segment has two threads that are called so.
+            return;
+        }
+        (thread.segment, thread.written) = (earlier.segment, 0);
+        thread.uncounted = self.uncounted;
+        self.thread_numbers.insert(number, index);
     }
 
     /// Notes how many records of a thread have been written. Returns the thread's index, and how many
@@ -223,6 +320,7 @@ impl Dictionary {
     pub(super) fn add_thread(&mut self, payload: &[u8]) -> Option<()> {
         let mut fields = Fields(payload);
         let (number, os_id, name) = (fields.varint()?, fields.varint()?, fields.string()?);
+        self.find_earlier(number, os_id, &name);
         let is_new = !name.is_empty() && *self.thread_numbered(number).name != *name;
         let namesakes = is_new.then(|| {
             let namesakes = self.namesakes.entry((&*name).into()).or_insert(0);
@@ -235,6 +333,9 @@ impl Dictionary {
         thread.name = name.into();
         thread.version = thread.version.wrapping_add(1);
         let index = thread.index;
+        if let Some(earlier) = &mut self.earlier {
+            earlier.threads.insert((os_id, self.threads[index as usize].name.clone()), index);
+        }
         self.os_threads.insert(os_id, index);
         Some(())
     }
@@ -276,6 +377,13 @@ impl Dictionary {
         let mut fields = Fields(payload);
         let number = fields.varint()?;
         let known = self.sites.len();
+        let key = self.earlier.as_ref().map(|earlier| earlier.key(fields.0));
+        if let (Some(earlier), Some(key)) = (&self.earlier, key)
+            && let Some(&index) = earlier.sites.get(&key)
+        {
+            numbers.set_slot(number, index + 1, known);
+            return Some((number, index));
+        }
         let Some(mut site) = CallSite::parse(number, fields) else {
             numbers.set_slot(number, 0, known);
             return None;
@@ -294,6 +402,9 @@ impl Dictionary {
         site.selected = filter(&site);
         let index = site.index;
         numbers.set_slot(number, index + 1, known);
+        if let (Some(earlier), Some(key)) = (&mut self.earlier, key) {
+            earlier.sites.insert(key, index);
+        }
         self.sites.push(site);
         Some((number, index))
     }

@@ -23,6 +23,12 @@ pub enum Error {
     Refused(Refused),
     /// It is a side file of more than 64 MiB, or of more than 1,048,576 records.
     SideFileTooLong,
+    /// It has the name of a segment of the log, and is a segment of another one.
+    OtherLog,
+    /// It has the name of a segment of the log, and its header is damaged.
+    UnknownLog,
+    /// It is a compressed segment, and this reader cannot decompress it.
+    Compressed,
     /// The file holds no bytes.
     Empty,
     /// The file is not a kymo log.
@@ -53,6 +59,7 @@ impl Error {
     pub fn offset(&self) -> u64 {
         match self {
             Self::Open(_) | Self::Directory | Self::Link | Self::Special | Self::Refused(_) => 0,
+            Self::OtherLog | Self::UnknownLog | Self::Compressed => 0,
             Self::SideFileTooLong | Self::Empty | Self::Foreign => 0,
             Self::UnsupportedVersion { .. } => 8,
             Self::Incomplete { offset } | Self::Io { offset, .. } => *offset,
@@ -71,6 +78,13 @@ impl fmt::Display for Error {
             Self::SideFileTooLong => f.write_str(
                 "is too long for a side file, and was left out; read it as a log of its own",
             ),
+            Self::OtherLog => f.write_str(
+                "is a segment of another log of this name, and was left out; read it by its own name",
+            ),
+            Self::UnknownLog => f.write_str(
+                "is no segment of the log, or has a damaged header, and was left out; read it by its own name",
+            ),
+            Self::Compressed => f.write_str("is compressed; `zstd -d` restores the segment"),
             Self::Empty => f.write_str("the file is empty, at byte 0: nothing was written to it"),
             Self::Foreign => f.write_str(
                 "not a kymo file: neither copy of the header, at byte 0 and at byte 2048, is right",

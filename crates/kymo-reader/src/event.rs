@@ -35,6 +35,38 @@ pub enum Event<'r> {
     DumpEnd(DumpEnd<'r>),
     /// The file was closed cleanly.
     End(Totals),
+    /// Segments of a rotated log are missing here.
+    Missing(MissingSegments),
+}
+
+/// Segments of a rotated log that are not there, or cannot be read, between two that are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingSegments {
+    /// The number of the segment before.
+    pub before: u64,
+    /// The number of the segment after. If it is one more than `before`, the segment names another one as
+    /// the one before it. If it is `before`, there are two of this number.
+    pub after: u64,
+}
+
+impl MissingSegments {
+    /// How many segments are missing, by the numbers.
+    pub fn count(&self) -> u64 {
+        self.after.saturating_sub(self.before).saturating_sub(1)
+    }
+}
+
+impl fmt::Display for MissingSegments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, after } = *self;
+        match self.count() {
+            0 if before >= after => write!(f, "there are two segments of number {after}"),
+            0 => write!(f, "segment {after} does not follow the segment {before} that is here"),
+            1 => write!(f, "segment {} is missing", before + 1),
+            _ => write!(f, "the segments {} to {} are missing", before + 1, after - 1),
+        }
+    }
 }
 
 /// Records that the program dropped.
@@ -74,6 +106,8 @@ pub struct Gap<'r> {
     pub records: u64,
     /// The byte offset in the file at which the gap showed.
     pub offset: u64,
+    /// Of a rotated log: the number of the segment.
+    pub segment: Option<u64>,
 }
 
 /// The totals of a thread.
@@ -275,6 +309,8 @@ pub struct Damage {
     pub bytes: u64,
     /// The kind of damage.
     pub kind: DamageKind,
+    /// Of a rotated log: the number of the segment.
+    pub segment: Option<u64>,
 }
 
 /// A kind of damage.
@@ -345,8 +381,11 @@ impl fmt::Display for Signal<'_> {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { offset, bytes, kind } = self;
+        let Self { offset, bytes, kind, segment } = self;
         write!(f, "{bytes} bytes at byte {offset} ")?;
+        if let Some(segment) = segment {
+            write!(f, "of segment {segment} ")?;
+        }
         match kind {
             DamageKind::Corrupt => f.write_str("are damaged"),
             DamageKind::Incomplete => f.write_str("are the beginning of what was cut off"),

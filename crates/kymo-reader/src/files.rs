@@ -4,15 +4,19 @@ use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
+use std::io::Cursor;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::chain::Went;
 use super::error::Error;
 use super::event::Event;
+use super::log::Log;
 use super::open::{Directory, OpenError};
 use super::rescued::{AtHand, Rescued};
 use super::side::{self, Copies};
 use super::{Options, Reader};
-use kymo_files::beside::Kind;
+use kymo_files::beside::{Kind, directory_of};
 
 /// How far the times of a side file may differ from those of its log, in nanoseconds: a minute.
 const MARGIN_NS: i64 = 60_000_000_000;
@@ -58,6 +62,19 @@ pub struct Files<'a> {
     /// Side files that could not be read, by their log.
     failed: Vec<(usize, OpenError)>,
     refused: Vec<OpenError>,
+    /// The side files of segments that are still to come, or were read.
+    sides: Vec<SegmentSide>,
+    directories: side::Directories,
+}
+
+/// A file beside a segment of a rotated log. It is open while the segment is read.
+struct SegmentSide {
+    /// Its number in its own header.
+    id: [u8; 16],
+    /// Its reader, which has nothing as long as it is not open.
+    reader: usize,
+    log: usize,
+    is_open: bool,
 }
 
 /// Reading one of several files failed.
@@ -89,6 +106,8 @@ impl<'a> Files<'a> {
             left_out: 0,
             failed: Vec::new(),
             refused: Vec::new(),
+            sides: Vec::new(),
+            directories: side::Directories::default(),
         }
     }
 
@@ -105,6 +124,10 @@ impl<'a> Files<'a> {
     ///
     /// Each of these files has a reader of its own, after those of the logs. They are looked for once,
     /// and not again while the log is followed.
+    ///
+    /// A path may be that of a rotated log, which is read as one file: see [`Log::find`]. Its segments are
+    /// opened one after the other, and the files beside each of them with it. If a segment cannot be read,
+    /// [`Files::next_event`] fails when it comes to it, and goes on with the next one.
     ///
     /// ```no_run
     /// use kymo_reader::{Event, Files, Options, Order};
@@ -127,9 +150,7 @@ impl<'a> Files<'a> {
     ) -> Result<Self, OpenError> {
         let mut logs = Vec::new();
         for path in paths {
-            let path = path.as_ref();
-            let log = options().open(path);
-            logs.push(log.map_err(|error| OpenError { path: path.to_owned(), error })?);
+            logs.push(Log::find(path)?.open(options())?);
         }
         Ok(Self::with_side_files(logs, options))
     }
@@ -147,8 +168,9 @@ impl<'a> Files<'a> {
         let mut refused = Vec::new();
         let given: Vec<_> = readers.iter().map(|reader| reader.header().segment).collect();
         let mut directories = side::Directories::default();
-        for log in 0..readers.len() {
-            let mut found = side::open(&readers[log], &given, &mut directories, &options);
+        let logs = readers.len();
+        for log in 0..logs {
+            let mut found = side::open(&readers[log], &given, &mut directories, None, &options);
             // A recovered file is the rest of the log, so its records may be in side files, too.
             sides.extend(found.recovered.drain(..).map(|reader| (reader, log)));
             rescues.extend(found.rescues.drain(..).map(|reader| (reader, log)));
@@ -183,11 +205,99 @@ impl<'a> Files<'a> {
             readers.push(reader);
             log_of.push(usize::MAX);
         }
-        let mut files = Self { copies, log_of, failed, refused, ..Self::new(readers) };
+        let mut files = Self { copies, log_of, failed, refused, directories, ..Self::new(readers) };
         if !side_of.is_empty() {
-            files.place_rescued(&side_of, options);
+            files.place_rescued(&side_of, 0..logs, options);
+        }
+        for log in 0..logs {
+            let of_log = side_of.iter().filter(|&&(_, of)| of == log).map(|&(side, _)| side);
+            files.note_sides_to_come(log, of_log);
         }
         files
+    }
+
+    /// Looks for the files beside the segments of a log that are still to come. Each gets a reader, which
+    /// has nothing until then.
+    /// `rescues` are the readers of the side files of the first one.
+    fn note_sides_to_come(&mut self, log: usize, rescues: impl Iterator<Item = usize>) {
+        let Some(owner) = self.readers[log].manage_segments() else { return };
+        let is_recovered = |&reader: &usize| reader != log && self.log_of[reader] == log;
+        let recovered = (0..self.readers.len()).filter(is_recovered);
+        for reader in recovered.chain(rescues).collect::<Vec<_>>() {
+            let id = self.readers[reader].header().segment;
+            self.sides.push(SegmentSide { id, reader, log, is_open: true });
+        }
+        let to_come: Vec<_> = self.readers[log].segments_to_come().collect();
+        for (id, path) in to_come {
+            let files = match self.directories.of_log(&path, owner, id) {
+                Ok(files) => files,
+                Err(error) => {
+                    let path = directory_of(&path).to_owned();
+                    self.failed.push((log, OpenError::new(path, Error::Open(error))));
+                    return;
+                }
+            };
+            for file in files {
+                let is_recovered = file.kind == Kind::Recovered;
+                let (id, reader) = (file.header.segment, self.readers.len());
+                let empty = Options::new().from_read(Cursor::new(file.header.to_page()));
+                let Ok(mut empty) = empty else { continue };
+                empty.path = Some(file.path);
+                self.readers.push(empty);
+                self.log_of.push(if is_recovered { log } else { usize::MAX });
+                self.sides.push(SegmentSide { id, reader, log, is_open: false });
+            }
+        }
+    }
+
+    /// A log has gone on to another segment: lets go of files beside those before it, and opens those
+    /// beside it.
+    fn change_sides(&mut self, log: usize) {
+        for side in self.sides.iter_mut().filter(|side| side.log == log && side.is_open) {
+            let rescued = self.rescued.as_ref();
+            if rescued.is_none_or(|rescued| !rescued.has_items_of(side.reader))
+                && !self.heap.iter().any(|&Reverse((_, reader))| reader == side.reader)
+            {
+                self.readers[side.reader].close();
+                side.is_open = false;
+            }
+        }
+        let Some(template) = self.readers[log].log_options() else { return };
+        let options = || template.options();
+        let (log_reader, directories) = (&self.readers[log], &mut self.directories);
+        let known = self.copies.get_mut(log).and_then(Option::take);
+        let found = side::open(log_reader, &[], directories, known, &options);
+        let process = log_reader.process();
+        let mut side_of = Vec::new();
+        let recovered = found.recovered.into_iter().map(|reader| (reader, false));
+        for (mut reader, is_rescue) in
+            recovered.chain(found.rescues.into_iter().map(|reader| (reader, true)))
+        {
+            let id = reader.header().segment;
+            let Some(side) = self.sides.iter_mut().find(|side| side.log == log && side.id == id)
+            else {
+                // It was not there when the log was opened.
+                continue;
+            };
+            side.is_open = true;
+            reader.process = process;
+            self.readers[side.reader] = reader;
+            if is_rescue {
+                side_of.push((side.reader, log));
+            } else if !self.idle.contains(&side.reader) {
+                self.idle.push(side.reader);
+            }
+            self.primed = false;
+        }
+        self.refused.extend(found.refused);
+        self.failed.extend(found.failed.into_iter().map(|error| (log, error)));
+        if self.copies.len() <= log {
+            self.copies.resize_with(log + 1, || None);
+        }
+        self.copies[log] = found.copies;
+        if !side_of.is_empty() {
+            self.place_rescued(&side_of, log..log + 1, options);
+        }
     }
 
     /// Lists paths with the name of a side file that were not read: a link, a pipe, a file of another
@@ -198,8 +308,13 @@ impl<'a> Files<'a> {
 
     /// Finds the records of side files that are in their logs, too, and the place of the others. For
     /// each side file, `side_of` has its reader and the log to which it belongs.
-    fn place_rescued(&mut self, side_of: &[(usize, usize)], options: impl Fn() -> Options<'a>) {
-        let mut rescued = Rescued::default();
+    fn place_rescued(
+        &mut self,
+        side_of: &[(usize, usize)],
+        logs: Range<usize>,
+        options: impl Fn() -> Options<'a>,
+    ) {
+        let mut rescued = self.rescued.take().map(|rescued| *rescued).unwrap_or_default();
         let mut spans: HashMap<usize, (i64, i64)> = HashMap::new();
         for &(side, log) in side_of {
             let Some((first, last)) = rescued.add(log, side, &mut self.readers[side]) else {
@@ -209,6 +324,12 @@ impl<'a> Files<'a> {
             *span = (span.0.min(first), span.1.max(last));
         }
         for (index, &log) in self.log_of.iter().enumerate() {
+            let is_beside = |other: usize| {
+                index == other || self.readers[index].is_beside(&self.readers[other])
+            };
+            if !logs.contains(&log) || !is_beside(log) {
+                continue;
+            }
             let (Some(&(first, last)), Some(Some(copies))) =
                 (spans.get(&log), self.copies.get_mut(log))
             else {
@@ -217,7 +338,8 @@ impl<'a> Files<'a> {
             let span = (first.saturating_sub(MARGIN_NS), last.saturating_add(MARGIN_NS));
             // An error here shows again when the log is read.
             if let Some(mut survey) = self.readers[index].survey(span, &options) {
-                let _ = rescued.anchor(log, index, &mut survey, copies);
+                let place = self.readers[index].segment_and_process();
+                let _ = rescued.anchor(log, index, place, &mut survey, copies);
             }
         }
         self.left_out += rescued.begin(&mut self.readers, &mut self.copies);
@@ -283,13 +405,15 @@ impl<'a> Files<'a> {
     }
 
     fn go_on_by_time(&mut self) -> Result<Option<usize>, FileError> {
-        if let Some((file, OpenError { path, error })) = self.failed.pop() {
-            return Err(FileError { file, path: Some(path), error });
-        }
+        self.tell_failure()?;
         self.leave_current()?;
         if self.heap.is_empty() || !self.primed {
-            self.ask_idle()?;
             self.primed = true;
+            self.ask_idle()?;
+        }
+        if self.heap.is_empty() {
+            // Nothing more comes that they could be told before.
+            self.tell_failure()?;
         }
         let top = self.heap.peek().map(|&Reverse((time_ns, reader))| AtHand { time_ns, reader });
         if let Some(rescued) = &mut self.rescued {
@@ -307,6 +431,16 @@ impl<'a> Files<'a> {
         Ok(top.map(|top| top.reader))
     }
 
+    /// Fails if a side file, or a segment of a log, could not be opened.
+    fn tell_failure(&mut self) -> Result<(), FileError> {
+        match self.failed.pop() {
+            Some((file, OpenError { path, error })) => {
+                Err(FileError { file, path: Some(path), error })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The readers, for their reports and headers.
     pub fn readers(&self) -> &[Reader<'a>] {
         &self.readers
@@ -320,6 +454,7 @@ impl<'a> Files<'a> {
             return Ok(None);
         }
         match self.advance(0) {
+            Ok(false) if !self.failed.is_empty() => self.go_on_by_time(),
             Ok(more) => Ok(more.then_some(0)),
             Err(error) => {
                 self.idle.clear();
@@ -340,6 +475,47 @@ impl<'a> Files<'a> {
 
     #[inline]
     fn advance_past_copies(&mut self, file: usize) -> Result<bool, Error> {
+        loop {
+            if self.advance_in_segment(file)? {
+                return Ok(true);
+            }
+            if !self.readers[file].is_log() {
+                return Ok(false);
+            }
+            match self.next_segment(file) {
+                Went::Nowhere => return Ok(false),
+                Went::ToMark => return Ok(true),
+                Went::On { .. } | Went::HandOut => {}
+            }
+        }
+    }
+
+    /// Goes on to the next segment of a log. One that cannot be read is told, and left out.
+    #[cold]
+    fn next_segment(&mut self, log: usize) -> Went {
+        loop {
+            let went = match self.readers[log].next_segment() {
+                Ok(went) => went,
+                Err(error) => {
+                    self.failed.push((log, error));
+                    // Where it was one among several, what is held back has to be handed out first.
+                    Went::HandOut
+                }
+            };
+            if matches!(went, Went::On { goes_on: false } | Went::ToMark)
+                && let Some(rescued) = &mut self.rescued
+            {
+                rescued.begin_segment(log, self.readers[log].segment.number);
+            }
+            if matches!(went, Went::On { .. } | Went::ToMark) {
+                self.change_sides(log);
+            }
+            return went;
+        }
+    }
+
+    #[inline]
+    fn advance_in_segment(&mut self, file: usize) -> Result<bool, Error> {
         let reader = &mut self.readers[file];
         let log = self.log_of.get(file).copied().unwrap_or(file);
         let mut copies = self.copies.get_mut(log).and_then(Option::as_mut);

@@ -86,6 +86,11 @@ impl<'a> Frames<'a> {
         self.limit
     }
 
+    /// Reads on in another source, from where this one is.
+    pub(super) fn close(&mut self, empty: Source<'a>) {
+        (self.source, self.current_bytes, self.payload_bytes) = (empty, 0, 0);
+    }
+
     pub(super) fn committed(&self) -> u64 {
         self.committed
     }

@@ -33,6 +33,7 @@
 //! | read a range of time, by the index of the file if it has one | [`Options::since`], [`Options::until`] |
 //! | read the records of all threads in the order of time | [`Options::order`] |
 //! | read several files, or all in a directory, by time, with their side files | [`Files`], [`Directory`] |
+//! | read a rotated log, whose segments are many files, as one | [`Log`], [`Files::open`] |
 //! | see what the program dropped, what is damaged or missing, which signal ended it | [`Event`] |
 //! | follow a file while it grows; or read it as it is now | [`Options::follow`], [`Options::snapshot`] |
 //! | get the value of an argument | [`Record::get`], [`Record::argument`], [`Value`] |
@@ -107,7 +108,9 @@
 
 mod ahead;
 mod block;
+mod chain;
 mod checksum;
+mod closing;
 mod column;
 mod dictionary;
 mod error;
@@ -116,6 +119,7 @@ mod fields;
 mod files;
 mod frames;
 mod head;
+mod log;
 
 pub mod json;
 mod mark;
@@ -142,15 +146,17 @@ mod written;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+pub use chain::LogReport;
 pub use column::{ArgumentError, Column};
 pub use dictionary::{CallSite, Thread};
 pub use error::Error;
 pub use event::{
     ClockSet, Continued, Damage, DamageKind, Deleted, DropCount, Drops, Dump, DumpEnd, DumpReason,
-    Event, Gap, Signal, ThreadEnd, Totals,
+    Event, Gap, MissingSegments, Signal, ThreadEnd, Totals,
 };
 pub use files::{FileError, Files};
 pub use json::write_escaped;
+pub use log::{Log, LogSegment};
 pub use open::{Directory, OpenError};
 #[doc(hidden)]
 pub use open::{is_locked, open as open_file};
@@ -168,9 +174,11 @@ pub use value::{
 pub use kymo_format::header::{ClockSource, Header};
 pub use kymo_format::{DropReason, Level};
 
+use chain::Chain;
 use mark::Mark;
 use merge::{Current, Merger};
 use record::Time;
+use rescued::Position;
 use segment::Segment;
 use whole_file::WholeFile;
 use written::Written;
@@ -193,6 +201,10 @@ pub struct Reader<'a> {
     mode: Mode<'a>,
     state: State,
     path: Option<PathBuf>,
+    /// Of a rotated log: its other segments.
+    chain: Option<Box<Chain<'a>>>,
+    /// Of a side file of a segment: which of the log's processes wrote that.
+    process: u32,
     /// The time of the last event that had one.
     last_ns: i64,
     /// Counts of what was passed over since the last record.
@@ -247,6 +259,8 @@ impl<'a> Reader<'a> {
             mode,
             state: State::Nothing,
             path: None,
+            chain: None,
+            process: 0,
             last_ns: i64::MIN,
             passed_over: PassedOver::default(),
             is_record_at_hand: false,
@@ -408,6 +422,8 @@ impl<'a> Reader<'a> {
         };
         if more {
             self.state = State::Event;
+        } else if self.chain.is_some() {
+            return self.advance_in_log();
         }
         Ok(more)
     }
@@ -422,7 +438,10 @@ impl<'a> Reader<'a> {
     /// between two times. `None` if the file cannot be opened.
     fn survey(&self, span: (i64, i64), options: &impl Fn() -> Options<'a>) -> Option<Reader<'a>> {
         let options = options().survey(span, self.segment.frames.limit());
-        let reader = options.open(self.path.as_ref()?).ok()?;
+        let reader = match self.chain {
+            Some(_) => self.reopen(options)?,
+            None => options.open(self.path.as_ref()?).ok()?,
+        };
         (reader.header().segment == self.header().segment).then_some(reader)
     }
 
@@ -442,9 +461,15 @@ impl<'a> Reader<'a> {
         held.items.get(index).map_or(0, |item| item.until)
     }
 
+    /// Which of the processes that wrote the log is read.
+    fn process(&self) -> u32 {
+        self.chain.as_ref().map_or(self.process, |chain| chain.process)
+    }
+
     /// Of the record at hand, unless it is one of a dump: the index of its thread, and its place in
-    /// the order of that: the thread's number, and how many of its records were written before.
-    fn place(&self) -> Option<(usize, (u64, u64))> {
+    /// the order of that: the segment, the thread's number in it, and how many of its records were
+    /// written to it before.
+    fn place(&self) -> Option<(usize, Position)> {
         let (block, raw) = match &self.mode {
             Mode::Written(written) => written.record()?,
             Mode::Merged(merger) => match merger.current()? {
@@ -455,7 +480,7 @@ impl<'a> Reader<'a> {
         };
         let thread = self.segment.dictionary.thread(block.thread);
         let before = block.first.wrapping_add(raw.index.into());
-        block.part.is_none().then(|| (thread.index(), (thread.number(), before)))
+        block.part.is_none().then(|| (thread.index(), (block.segment, block.number, before)))
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use super::dictionary::Thread;
 use super::event::{
     self, ClockSet, Continued, Damage, Deleted, DropCount, Drops, DumpEnd, DumpReason, Event, Gap,
-    Signal, ThreadEnd, Totals,
+    MissingSegments, Signal, ThreadEnd, Totals,
 };
 use kymo_format::dump::Dump;
 use kymo_format::frame;
@@ -26,6 +26,8 @@ pub(super) enum Mark {
         thread: Option<u32>,
         records: u64,
         offset: u64,
+        /// The number of the segment in its log.
+        segment: Option<u64>,
     },
     Damage(Damage),
     ThreadEnd {
@@ -64,6 +66,8 @@ pub(super) enum Mark {
         part: Option<u64>,
     },
     End(Totals),
+    /// Segments of the log are missing.
+    Missing(MissingSegments),
 }
 
 impl Mark {
@@ -88,7 +92,8 @@ impl Mark {
             | Self::ClockSet { .. }
             | Self::Continued(_)
             | Self::Deleted { .. }
-            | Self::End(_) => None,
+            | Self::End(_)
+            | Self::Missing(_) => None,
         }
     }
 
@@ -104,7 +109,8 @@ impl Mark {
             | Self::ClockSet { .. }
             | Self::Continued(_)
             | Self::Deleted { .. }
-            | Self::End(_) => None,
+            | Self::End(_)
+            | Self::Missing(_) => None,
         }
     }
 
@@ -151,10 +157,11 @@ impl Mark {
                 counts,
                 offset: *offset,
             }),
-            Self::Gap { thread, records, offset } => Event::Gap(Gap {
+            Self::Gap { thread, records, offset, segment } => Event::Gap(Gap {
                 thread: thread.map(|index| &threads[index as usize]),
                 records: *records,
                 offset: *offset,
+                segment: *segment,
             }),
             Self::Damage(damage) => Event::Damage(damage),
             Self::ThreadEnd { thread, written, dropped, offset } => Event::ThreadEnd(ThreadEnd {
@@ -195,6 +202,7 @@ impl Mark {
                 offset: *offset,
             }),
             Self::End(totals) => Event::End(*totals),
+            Self::Missing(missing) => Event::Missing(*missing),
         }
     }
 }

@@ -176,18 +176,62 @@ impl<'a> Merger<'a> {
                 return Ok(false);
             }
             let step = segment.next()?;
-            if let Step::Pending = step {
-                return Ok(false);
+            match step {
+                Step::Pending => return Ok(false),
+                // What is held back may come after records of the next segment.
+                Step::End if segment.goes_on => {
+                    if self.read_parts(segment)? {
+                        return Ok(false);
+                    }
+                    segment.goes_on = false;
+                }
+                step => self.take(step, segment),
             }
-            self.take(step, segment);
         }
+    }
+
+    /// Reads all parts of dumps to their ends. `false` if they do not fit into the memory.
+    fn read_parts(&mut self, segment: &mut Segment<'a>) -> Result<bool, Error> {
+        while self.held_bytes <= self.limit_bytes {
+            if let Some(queue) = self.empty_parts.pop() {
+                self.read_ahead(queue, segment)?;
+            } else if let Some((&queue, _)) = self.ahead.iter().find(|(_, part)| !part.ended) {
+                self.empty_parts.push(queue);
+            } else if !self.begin_part(u64::MAX) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Another segment of the log follows. If it `goes_on` from this one, what is held back waits for
+    /// it. Otherwise all that was held back was handed out.
+    pub(super) fn begin_segment(&mut self, goes_on: bool) {
+        if goes_on {
+            // Their offsets are those of another file. Their queues are known by number.
+            self.by_part.clear();
+            self.places.clear();
+            self.ahead.clear();
+            self.found = None;
+            return;
+        }
+        let spare = std::mem::take(&mut self.spare);
+        *self = Self { spare, ..Self::new(self.limit_bytes, self.exact) };
+    }
+
+    /// Hands out a mark that is in no file, before anything else.
+    pub(super) fn hand_out(&mut self, mark: Mark) {
+        self.leave_current();
+        self.damage = Some(mark);
     }
 
     fn take(&mut self, step: Step, segment: &mut Segment<'a>) {
         match step {
             Step::Block(block) => self.hold(block, segment),
-            Step::Mark(mark) => self.push_mark(mark),
-            Step::Watermark if !self.exact => self.horizon = segment.watermark,
+            // It would come after all of the next segment.
+            Step::Mark(Mark::End(_)) if segment.goes_on => {}
+            Step::Mark(mark) => self.push_mark(mark, segment.goes_on),
+            Step::Watermark if !self.exact => self.horizon = self.horizon.max(segment.watermark),
             Step::Watermark | Step::Pending => {}
             Step::End => self.drained = true,
         }
@@ -344,7 +388,7 @@ impl<'a> Merger<'a> {
         }
     }
 
-    fn push_mark(&mut self, mark: Mark) {
+    fn push_mark(&mut self, mark: Mark, goes_on: bool) {
         if let Mark::Dump { offset, .. } = mark
             && self.is_found(offset)
         {
@@ -366,6 +410,7 @@ impl<'a> Merger<'a> {
                 self.held_bytes += ENTRY_BYTES;
                 return;
             }
+            Mark::Gap { thread: None, .. } if goes_on => self.newest,
             Mark::End(_) | Mark::Gap { thread: None, .. } => u64::MAX,
             _ => mark.ticks().unwrap_or(0),
         };

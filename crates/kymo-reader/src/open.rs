@@ -1,11 +1,13 @@
 //! Opens files and lists directories: only regular files, and never waiting for a pipe.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::fs::{self, File, FileType};
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
+use super::log::{Log, is_link_to_segment};
+use kymo_files::segments::LogName;
 
 /// Opens the regular file at `path`. A symbolic link is followed. Never waits for the other end of a
 /// pipe.
@@ -80,6 +82,10 @@ fn identity(_path: &Path) -> Option<(u64, u64)> {
 /// The logs in a directory: all regular files named `*.kymo`, sorted by name. A file with several
 /// names is listed by the first. Subdirectories are not searched.
 ///
+/// A rotated log is listed by its name, `app.kymo`, in place of its segments. [`Log::find`] finds these. If
+/// segments of several logs have that name, it is the log with the greatest number, and those of the others are
+/// listed by their own names.
+///
 /// ```
 /// use kymo_reader::{Directory, Options, Order};
 ///
@@ -107,6 +113,10 @@ pub struct Directory {
     pub refused: Vec<OpenError>,
 }
 
+fn is_named_as_log(path: &Path) -> bool {
+    path.extension().is_some_and(|it| it == "kymo")
+}
+
 /// A file or directory could not be opened.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -117,6 +127,13 @@ pub struct OpenError {
     pub error: Error,
 }
 
+impl OpenError {
+    /// Why the file at this path cannot be read.
+    pub fn new(path: impl Into<PathBuf>, error: Error) -> Self {
+        Self { path: path.into(), error }
+    }
+}
+
 impl Directory {
     /// Lists the logs in the directory at `path`.
     ///
@@ -125,16 +142,42 @@ impl Directory {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let fail = |error| OpenError { path: path.to_owned(), error: Error::Open(error) };
-        let mut found = Vec::new();
+        let (mut found, mut names) = (Vec::new(), BTreeSet::new());
         for entry in fs::read_dir(path).map_err(fail)? {
             let entry = entry.map_err(fail)?;
-            if Path::new(&entry.file_name()).extension().is_some_and(|it| it == "kymo") {
-                found.push((entry.path(), entry.file_type().map_err(fail)?));
+            let path = entry.path();
+            if let Some(log) = LogName::of_segment(&path).map(|name| name.path()) {
+                names.extend(Some(log).filter(|log| is_named_as_log(log)));
+            }
+            if is_named_as_log(&path) {
+                found.push((path, entry.file_type().map_err(fail)?));
             }
         }
         found.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         let mut directory = Self::default();
+        let mut rotated = HashSet::new();
+        for name in names {
+            let log = match is_link_to_segment(&name) {
+                true => Some(Log::find(&name)?),
+                false => Log::by_stem(&name).map_err(fail)?,
+            };
+            let Some(log) = log.filter(Log::is_rotated) else { continue };
+            let is_other =
+                |it: &&OpenError| matches!(it.error, Error::OtherLog | Error::UnknownLog);
+            let others: HashSet<_> =
+                log.set_aside().iter().filter(is_other).map(|it| &*it.path).collect();
+            found.retain(|(path, _)| {
+                let is_segment = LogName::of_segment(path).is_some_and(|it| it.path() == name);
+                !is_segment || others.contains(&**path)
+            });
+            rotated.insert(name);
+        }
         let mut files = HashSet::new();
+        let is_link = |path: &Path, kind: &FileType| {
+            kind.is_symlink() && rotated.contains(path) && is_link_to_segment(path)
+        };
+        found.retain(|(path, kind)| !is_link(path, kind));
+        directory.logs.extend(rotated);
         for (path, kind) in found {
             match refuse_special(kind) {
                 // A start that was killed may have left a log with its old name and its new one.
@@ -145,6 +188,7 @@ impl Directory {
                 Err(error) => directory.refused.push(OpenError { path, error }),
             }
         }
+        directory.logs.sort_unstable();
         Ok(directory)
     }
 }

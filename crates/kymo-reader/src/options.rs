@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::dictionary::CallSite;
 use super::error::Error;
@@ -13,7 +13,7 @@ use super::report::Report;
 use super::seek::{Stretches, Window};
 use super::segment::{Filter, Segment};
 use super::source::{Forward, Input, Source};
-use super::{Mode, Reader, head, open};
+use super::{Mode, Reader, head, open, source};
 
 /// The order in which records are handed out. Records of one thread always come in the order in which
 /// it logged them.
@@ -57,6 +57,40 @@ pub struct Options<'a> {
     /// Nothing past this offset is read.
     end: Option<u64>,
     filter: Filter<'a>,
+}
+
+/// Options by which several files of a log are opened. Their readers share the filter.
+pub(super) struct Template<'a> {
+    pub(super) options: Options<'a>,
+    /// It is asked once for each call site.
+    filter: Arc<Mutex<Filter<'a>>>,
+}
+
+impl<'a> Template<'a> {
+    pub(super) fn new(options: Options<'a>) -> Self {
+        let (filter, options) = options.split();
+        Self { options, filter: Arc::new(Mutex::new(filter)) }
+    }
+
+    /// The options, for one file.
+    pub(super) fn options(&self) -> Options<'a> {
+        let stretches = Arc::clone(&self.options.stretches);
+        Options { stretches, filter: self.filter(), ..self.options }
+    }
+
+    /// A second template, with this filter.
+    pub(super) fn share(&self) -> Self {
+        let options = Options { filter: Box::new(|_| true), ..self.options() };
+        Self { options, filter: Arc::clone(&self.filter) }
+    }
+
+    pub(super) fn filter(&self) -> Filter<'a> {
+        let filter = Arc::clone(&self.filter);
+        Box::new(move |site| {
+            let mut filter = filter.lock().unwrap_or_else(PoisonError::into_inner);
+            filter(site)
+        })
+    }
 }
 
 impl Default for Options<'_> {
@@ -251,18 +285,22 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     /// If the file cannot be read, or this version does not support it.
-    pub fn from_file(self, mut file: File) -> Result<Reader<'a>, Error> {
+    pub fn from_file(self, file: File) -> Result<Reader<'a>, Error> {
+        let (source, live) = self.source_of(file)?;
+        self.source(source, live)
+    }
+
+    /// The bytes of an open file, and whether somebody is writing them.
+    pub(super) fn source_of(&self, file: File) -> Result<(Source<'a>, bool), Error> {
         let metadata = file.metadata().map_err(Error::Open)?;
         if !metadata.is_file() {
-            return self.from_read(file);
+            return Ok((Source::stream(Box::new(Forward(file))), false));
         }
-        let live = if self.snapshot && !self.follow {
-            let committed = file.committed().unwrap_or_default();
+        let live = self.snapshot && !self.follow && {
+            let committed = (&file).committed().unwrap_or_default();
             committed.is_some_and(|committed| committed < metadata.len()) && open::is_locked(&file)
-        } else {
-            false
         };
-        self.source(Source::stream(Box::new(file)), live)
+        Ok((Source::stream(source::input_of(file)?), live))
     }
 
     /// Reads a file from memory, which may be mapped. Nothing is copied.
@@ -282,7 +320,28 @@ impl<'a> Options<'a> {
         self.source(Source::stream(Box::new(Forward(read))), false)
     }
 
-    fn source(self, mut source: Source<'a>, live: bool) -> Result<Reader<'a>, Error> {
+    fn source(self, source: Source<'a>, live: bool) -> Result<Reader<'a>, Error> {
+        let (filter, options) = self.split();
+        let mut segment = options.segment(source, live, filter)?;
+        options.seek(&mut segment)?;
+        Ok(Reader::new(segment, options.mode()))
+    }
+
+    pub(super) fn mode(&self) -> Mode<'a> {
+        match self.order {
+            Order::Written => Mode::Written(Box::default()),
+            Order::Time => Mode::Merged(Box::new(Merger::new(self.limit_bytes, false))),
+            Order::Exact => Mode::Merged(Box::new(Merger::new(usize::MAX, true))),
+        }
+    }
+
+    /// The segment in these bytes, from its beginning.
+    pub(super) fn segment(
+        &self,
+        mut source: Source<'a>,
+        live: bool,
+        filter: Filter<'a>,
+    ) -> Result<Segment<'a>, Error> {
         let extent = match (self.follow, live || self.end.is_some()) {
             (true, _) => Extent::Follow,
             (false, true) => Extent::Snapshot,
@@ -297,27 +356,44 @@ impl<'a> Options<'a> {
         };
         let end = self.end.unwrap_or(head.committed);
         let frames = Frames::new(source, head.header.salt, end, extent);
-        let mut segment = Segment::new(frames, head.header, report, self.filter, self.window);
+        let mut segment = Segment::new(frames, head.header, report, filter, self.window);
         if !self.follow {
             segment.last_dumps = head.last_dumps;
         }
-        let id = segment.header.segment;
-        let known = self.stretches.iter().filter_map(|known| known.places_of(id, head.committed));
+        Ok(segment)
+    }
+
+    /// Goes to where the range of time begins in a segment.
+    pub(super) fn seek(&self, segment: &mut Segment<'a>) -> Result<(), Error> {
+        let (id, committed) = (segment.header.segment, segment.report.committed_bytes);
+        let known = self.stretches.iter().filter_map(|known| known.places_of(id, committed));
         let places = known.max_by_key(|places| places.end).cloned();
         let asked = if self.follow { Window::ALL } else { self.window };
         match places {
             Some(places) => {
                 let first_ns = asked.first_ns.max(self.skipped_until_ns);
-                segment.seek_to(&places, Window { first_ns, ..asked })?;
+                segment.seek_to(&places, Window { first_ns, ..asked })
             }
-            None if !asked.is_all() => segment.seek()?,
-            None => {}
+            None if !asked.is_all() => segment.seek(),
+            None => Ok(()),
         }
-        let mode = match self.order {
-            Order::Written => Mode::Written(Box::default()),
-            Order::Time => Mode::Merged(Box::new(Merger::new(self.limit_bytes, false))),
-            Order::Exact => Mode::Merged(Box::new(Merger::new(usize::MAX, true))),
-        };
-        Ok(Reader::new(segment, mode))
+    }
+
+    /// The filter, and the options without it.
+    fn split(self) -> (Filter<'a>, Self) {
+        let filter: Filter<'a> = Box::new(|_| true);
+        let mut options = self;
+        (std::mem::replace(&mut options.filter, filter), options)
+    }
+
+    /// Whether nothing between these times, both included, is wanted.
+    pub(super) fn leaves_out(&self, (oldest_ns, newest_ns): (i64, i64)) -> bool {
+        let window = if self.follow { Window::ALL } else { self.window };
+        !window.overlaps(oldest_ns, newest_ns) || newest_ns < self.skipped_until_ns
+    }
+
+    /// Whether any time is left out.
+    pub(super) fn is_limited(&self) -> bool {
+        !self.window.is_all() || self.skipped_until_ns > i64::MIN
     }
 }

@@ -67,6 +67,9 @@ pub struct Report {
     pub uncommitted_bytes: u64,
     /// The totals of the closing frame, if one was read.
     pub totals: Option<Totals>,
+    /// Of a sum: the records that were lost without a gap, and those dropped without a mark.
+    pub(super) more_lost: u64,
+    pub(super) more_unmarked: u64,
 }
 
 /// The state of a file's header.
@@ -109,13 +112,13 @@ impl Report {
     pub fn lost(&self) -> u64 {
         let written = self.read_totals().map_or(0, |totals| totals.written);
         let by_total = written.saturating_sub(self.records);
-        by_total.max(self.missing)
+        by_total.max(self.missing).saturating_add(self.more_lost)
     }
 
     /// How many dropped records are in the closing frame's total, but in no mark that was read.
     pub fn unmarked_drops(&self) -> u64 {
         let dropped = self.read_totals().map_or(0, |totals| totals.dropped);
-        dropped.saturating_sub(self.dropped)
+        dropped.saturating_sub(self.dropped).saturating_add(self.more_unmarked)
     }
 
     /// Whether all that is known to have been written to the file was read. Says nothing about records
@@ -131,6 +134,38 @@ impl Report {
     /// The totals of the segment, if all of it was read.
     fn read_totals(&self) -> Option<Totals> {
         self.totals.filter(|_| self.skipped_bytes == 0)
+    }
+
+    /// Adds the counts of another segment of the log. The state of the header and of the end stay as they
+    /// are, the totals go.
+    pub(super) fn add(&mut self, other: &Self) {
+        let lost = self.lost().saturating_add(other.lost());
+        let unmarked = self.unmarked_drops().saturating_add(other.unmarked_drops());
+        for (sum, count) in [
+            (&mut self.records, other.records),
+            (&mut self.filtered, other.filtered),
+            (&mut self.late, other.late),
+            (&mut self.disordered, other.disordered),
+            (&mut self.missing, other.missing),
+            (&mut self.dropped, other.dropped),
+            (&mut self.untimed, other.untimed),
+            (&mut self.unknown_call_sites, other.unknown_call_sites),
+            (&mut self.frames, other.frames),
+            (&mut self.unknown_frames, other.unknown_frames),
+            (&mut self.damages, other.damages),
+            (&mut self.damaged_bytes, other.damaged_bytes),
+            (&mut self.committed_bytes, other.committed_bytes),
+            (&mut self.skipped_bytes, other.skipped_bytes),
+            (&mut self.length_bytes, other.length_bytes),
+            (&mut self.uncommitted_bytes, other.uncommitted_bytes),
+        ] {
+            *sum = sum.saturating_add(count);
+        }
+        let room = MAX_LISTED.saturating_sub(self.damage.len());
+        self.damage.extend(other.damage.iter().take(room).cloned());
+        self.totals = None;
+        self.more_lost = lost.saturating_sub(self.missing);
+        self.more_unmarked = unmarked;
     }
 
     pub(super) fn add_damage(&mut self, damage: &Damage) {

@@ -31,8 +31,9 @@ use super::event::DropCount;
 use super::mark::Mark;
 use super::side::Copies;
 
-/// A place in the order of a thread: the number of the thread, and which of its records.
-type Position = (u64, u64);
+/// A place in the order of a thread: which segment of the log, the number of the thread in it, and which
+/// of its records.
+pub(super) type Position = (u32, u64, u64);
 
 /// The records of side files that wait to be handed out.
 #[derive(Default)]
@@ -45,8 +46,9 @@ pub(super) struct Rescued {
     known: HashMap<usize, Vec<Option<Option<usize>>>>,
 }
 
-/// The log, and the thread: its id in the operating system, or its name if that is unknown.
-type LogThread = (usize, Option<u64>, String);
+/// The log, which of its processes, and the thread: its id in the operating system, or its name if that is
+/// unknown.
+type LogThread = (usize, u32, Option<u64>, String);
 
 /// The records of a thread that wait to be handed out.
 #[derive(Default)]
@@ -102,11 +104,11 @@ impl Rescued {
                     time_ns = record.time_ns();
                     let (first, last) = span.unwrap_or((time_ns, time_ns));
                     span = Some((first.min(time_ns), last.max(time_ns)));
-                    (key(log, record.thread()), record.ticks())
+                    (key(log, reader.process(), record.thread()), record.ticks())
                 }
                 None => {
                     time_ns = reader.mark().and_then(Mark::time_ns).unwrap_or(time_ns);
-                    ((log, Some(u64::MAX), String::new()), until)
+                    ((log, reader.process(), Some(u64::MAX), String::new()), until)
                 }
             };
             let next = self.threads.len();
@@ -148,14 +150,17 @@ impl Rescued {
     }
 
     /// Finds out where everything belongs among the records of `reader`, which is a second one for
-    /// the file that `index` reads: it is read to its end.
+    /// the file that `index` reads: it is read to its end. `segment` says which one of the log that is,
+    /// and by which of its processes.
     pub(super) fn anchor(
         &mut self,
         log: usize,
         index: usize,
+        (segment, process): (u32, u32),
         reader: &mut Reader<'_>,
         copies: &mut Copies,
     ) -> Result<(), Error> {
+        reader.segment.number = segment;
         let mut surveys: HashMap<usize, Survey> = HashMap::new();
         let mut known: Vec<Option<Option<usize>>> = Vec::new();
         while reader.advance()? {
@@ -167,7 +172,7 @@ impl Rescued {
                     None => continue,
                 },
             };
-            let look = || self.find(log, &reader.threads()[thread]);
+            let look = || self.find(log, process, &reader.threads()[thread]);
             let Some(thread) = *remembered(&mut known, thread).get_or_insert_with(look) else {
                 continue;
             };
@@ -191,8 +196,8 @@ impl Rescued {
         Ok(())
     }
 
-    fn find(&self, log: usize, thread: &Thread) -> Option<usize> {
-        self.by_thread.get(&key(log, thread)).copied()
+    fn find(&self, log: usize, process: u32, thread: &Thread) -> Option<usize> {
+        self.by_thread.get(&key(log, process, thread)).copied()
     }
 
     /// What is to be handed out before `top`, which is what else is next: the reader and which of
@@ -239,10 +244,25 @@ impl Rescued {
         }
     }
 
+    /// The reader of a log has handed out all of a segment, and goes on in another one: what waited for the
+    /// one before waits no more.
+    pub(super) fn begin_segment(&mut self, reader: usize, segment: u32) {
+        for thread in 0..self.threads.len() {
+            self.threads[thread].passed.insert(reader, (segment, 0, 0));
+            self.look_at(thread);
+        }
+    }
+
+    /// Whether a side file has events that were not handed out.
+    pub(super) fn has_items_of(&self, reader: usize) -> bool {
+        let mut items = self.threads.iter().flat_map(|thread| &thread.items);
+        items.any(|item| item.reader == reader)
+    }
+
     /// A reader has nothing at hand: nothing waits for it.
     pub(super) fn release(&mut self, reader: usize) {
         for thread in 0..self.threads.len() {
-            self.threads[thread].passed.insert(reader, (u64::MAX, u64::MAX));
+            self.threads[thread].passed.insert(reader, (u32::MAX, u64::MAX, u64::MAX));
             self.look_at(thread);
         }
     }
@@ -260,7 +280,8 @@ impl Rescued {
         let found = match remembered(known, thread) {
             Some(found) => *found,
             None => {
-                let found = self.by_thread.get(&key(log, &reader.threads()[thread])).copied();
+                let key = key(log, reader.process(), &reader.threads()[thread]);
+                let found = self.by_thread.get(&key).copied();
                 *remembered(known, thread) = Some(found);
                 found
             }
@@ -385,9 +406,9 @@ impl RescuedEvent {
     }
 }
 
-fn key(log: usize, thread: &Thread) -> LogThread {
+fn key(log: usize, process: u32, thread: &Thread) -> LogThread {
     let name = if thread.os_id().is_none() { thread.name() } else { "" };
-    (log, thread.os_id(), name.to_owned())
+    (log, process, thread.os_id(), name.to_owned())
 }
 
 fn remembered<T: Default + Clone>(known: &mut Vec<T>, index: usize) -> &mut T {

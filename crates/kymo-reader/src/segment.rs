@@ -40,6 +40,10 @@ pub(super) struct Segment<'a> {
     dump: Option<Dumping>,
     pub(super) filter: Filter<'a>,
     pub(super) timeline: Timeline,
+    /// Which segment of the log it is, counted from 0.
+    pub(super) number: u32,
+    /// Another segment of its process follows: what is held back waits for that.
+    pub(super) goes_on: bool,
     /// Steps that wait, because another had to be handed out first.
     queue: VecDeque<Step>,
     /// The closing frame was met.
@@ -91,6 +95,8 @@ impl<'a> Segment<'a> {
             dump: None,
             filter,
             timeline: Timeline::default(),
+            number: 0,
+            goes_on: false,
             queue: VecDeque::new(),
             closed: false,
             ended: false,
@@ -140,13 +146,14 @@ impl<'a> Segment<'a> {
             self.report.unknown_call_sites += 1;
         }
         let offset = block.offset + (FRAME_HEADER_BYTES + block.at) as u64;
-        let damage = Damage { offset, bytes: (block.end - block.at) as u64, kind };
+        let bytes = (block.end - block.at) as u64;
+        let damage = Damage { offset, bytes, kind, segment: self.sequence() };
         self.report.add_damage(&damage);
         Mark::Damage(damage)
     }
 
     fn damage(&mut self, offset: u64, bytes: u64, kind: DamageKind) -> Step {
-        let damage = Damage { offset, bytes, kind };
+        let damage = Damage { offset, bytes, kind, segment: self.sequence() };
         self.report.add_damage(&damage);
         Step::Mark(Mark::Damage(damage))
     }
@@ -233,6 +240,7 @@ impl<'a> Segment<'a> {
         let (index, missing) = self.dictionary.count_to(head.thread, head.sequence);
         self.add_gap(Some(index), missing, offset);
         let mut block = Block::new(&head, index, offset);
+        block.segment = self.number;
         (block.timeline, block.untimed) = self.timeline_at(head.base);
         if self.dump.is_some_and(|dump| dump.thread != head.thread) {
             self.dump = None;
@@ -252,7 +260,8 @@ impl<'a> Segment<'a> {
     fn add_gap(&mut self, thread: Option<u32>, records: u64, offset: u64) {
         if records > 0 {
             self.report.missing = self.report.missing.saturating_add(records);
-            self.queue.push_back(Step::Mark(Mark::Gap { thread, records, offset }));
+            let segment = self.sequence();
+            self.queue.push_back(Step::Mark(Mark::Gap { thread, records, offset, segment }));
         }
     }
 
@@ -336,6 +345,16 @@ impl<'a> Segment<'a> {
             self.queue.push_back(Step::Mark(Mark::Deleted { ticks, deleted }));
         }
         Some(())
+    }
+
+    /// Of a rotated log that is read as one: the number of the segment in it.
+    fn sequence(&self) -> Option<u64> {
+        self.dictionary.is_of_log().then_some(self.header.sequence)
+    }
+
+    /// Whether nothing more is to come of this file.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended && self.queue.is_empty()
     }
 
     /// Whether nothing that was found is waiting.

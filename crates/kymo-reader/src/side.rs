@@ -64,6 +64,11 @@ impl Copies {
         }
     }
 
+    /// Forgets the records of which all copies were met.
+    fn forget_met(&mut self) {
+        self.copies.retain(|_, copy| copy.elsewhere > 0 || copy.left > 0);
+    }
+
     fn widen(&mut self, (oldest, newest): (u64, u64)) {
         let (least, greatest) = self.ticks.unwrap_or((oldest, newest));
         self.ticks = Some((oldest.min(least), newest.max(greatest)));
@@ -142,7 +147,12 @@ impl Directories {
     ///
     /// Fails if too many files are open. Any other directory that cannot be listed is as one with
     /// nothing in it.
-    fn of_log(&mut self, log: &Path, owner: Owner, id: [u8; 16]) -> io::Result<Vec<Beside>> {
+    pub(super) fn of_log(
+        &mut self,
+        log: &Path,
+        owner: Owner,
+        id: [u8; 16],
+    ) -> io::Result<Vec<Beside>> {
         let directory = beside::directory_of(log);
         let known = self.0.iter().position(|it| (&*it.0, it.1) == (directory, owner));
         let index = match known {
@@ -206,14 +216,19 @@ impl Directories {
 }
 
 /// Opens what belongs to a log: what lies in its directory, and is not among `given`, the segment
-/// ids of files that are read anyway.
+/// ids of files that are read anyway. `copies` has the records in the side files of its segments before
+/// this one.
 pub(super) fn open<'a>(
     log: &Reader<'a>,
     given: &Given,
     directories: &mut Directories,
+    copies: Option<Copies>,
     options: &impl Fn() -> Options<'a>,
 ) -> Companions<'a> {
-    let mut found = Companions::default();
+    let mut found = Companions { copies, ..Companions::default() };
+    if let Some(copies) = &mut found.copies {
+        copies.forget_met();
+    }
     let Some(path) = log.path() else { return found };
     let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
     let path = target.as_deref().unwrap_or(path);
@@ -244,7 +259,7 @@ pub(super) fn open<'a>(
     found
 }
 
-fn refused(error: derived::OpenError) -> Error {
+pub(super) fn refused(error: derived::OpenError) -> Error {
     match error {
         derived::OpenError::Io(error) => Error::Open(error),
         derived::OpenError::Refused(refused) => Error::Refused(refused),

@@ -12,6 +12,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 
+use super::error::Error;
+use kymo_format::compressed;
 use kymo_format::header::COMMITTED_OFFSET;
 
 /// How much is read at a time, at least, in bytes.
@@ -41,6 +43,19 @@ pub(super) trait Input: Send {
 
     /// Whether it can be read at any offset.
     fn can_jump(&self) -> bool;
+
+    /// How many bytes there are, if that is known.
+    fn length(&self) -> Option<u64>;
+}
+
+/// The bytes of a segment in a regular file. Here is where a compressed one is decompressed.
+pub(super) fn input_of(file: File) -> Result<Box<dyn Input>, Error> {
+    let mut start = [0; compressed::START.len()];
+    let read = (&file).read_at(0, &mut start).unwrap_or(0);
+    if read == start.len() && start == compressed::START {
+        return Err(Error::Compressed);
+    }
+    Ok(Box::new(file))
 }
 
 /// A reader that knows only forward.
@@ -232,12 +247,34 @@ impl<R: Read + Send> Input for Forward<R> {
     fn can_jump(&self) -> bool {
         false
     }
+
+    fn length(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl Input for File {
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        (&*self).read_at(offset, into)
+    }
+
+    fn committed(&mut self) -> io::Result<Option<u64>> {
+        (&*self).committed()
+    }
+
+    fn can_jump(&self) -> bool {
+        self.metadata().is_ok_and(|metadata| metadata.is_file())
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.metadata().ok().map(|metadata| metadata.len())
+    }
+}
+
+impl Input for &File {
     #[cfg(unix)]
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        match std::os::unix::fs::FileExt::read_at(self, into, offset) {
+        match std::os::unix::fs::FileExt::read_at(*self, into, offset) {
             // No file of this file system is that long, whatever the bytes in it say.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(0),
             read => read,
@@ -271,6 +308,10 @@ impl Input for File {
 
     fn can_jump(&self) -> bool {
         self.metadata().is_ok_and(|metadata| metadata.is_file())
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.metadata().ok().map(|metadata| metadata.len())
     }
 }
 

@@ -72,6 +72,12 @@ impl Written {
         }
     }
 
+    /// Hands out a mark that is in no file.
+    pub(super) fn hand_out(&mut self, mark: Mark) {
+        self.records.clear();
+        self.mark = Some(mark);
+    }
+
     #[inline]
     pub(super) fn mark(&self) -> Option<&Mark> {
         self.mark.as_ref()

@@ -3,6 +3,7 @@
 //! | module | for |
 //! | --- | --- |
 //! | [`logged`] | a test that logs to a file of its own and reads it back |
+//! | [`rotated`] | the segments of a rotated log, in a directory |
 //! | [`segment`] | a segment built frame by frame, wrong ones included |
 //! | [`namespace`] | child processes with a file system of their own: small, slow or read-only disks |
 //! | [`hostile`] | bytes that mean harm, and what must hold whatever they are: the bodies of the fuzz targets |
@@ -11,4 +12,5 @@ pub mod hostile;
 pub mod logged;
 #[cfg(unix)]
 pub mod namespace;
+pub mod rotated;
 pub mod segment;

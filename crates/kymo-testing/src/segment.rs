@@ -101,7 +101,33 @@ impl Segment {
         Self::with_header(Header { side_of: [side_of; 16], ..header })
     }
 
-    fn with_header(header: Header) -> Self {
+    /// The segment with this number, from 1, of a rotated log, written by one process with those before it.
+    pub fn of_log(log: u8, sequence: u64) -> Self {
+        Self::with_header(Self::log_header(log, sequence))
+    }
+
+    /// The header of such a segment.
+    pub fn log_header(log: u8, sequence: u64) -> Header {
+        let id = |sequence: u64| {
+            let mut id = [log; 16];
+            id[8..].copy_from_slice(&sequence.to_le_bytes());
+            id
+        };
+        Header {
+            salt: sequence.wrapping_mul(0x9E37_79B9) as u32,
+            process: 4711,
+            opened_ns: 1_000 + sequence as i64,
+            segment: id(sequence),
+            log: [log; 16],
+            previous: if sequence > 1 { id(sequence - 1) } else { [0; 16] },
+            sequence,
+            host: "host".into(),
+            ..Header::new(ClockSource::Counter)
+        }
+    }
+
+    /// A segment with this header.
+    pub fn with_header(header: Header) -> Self {
         Self {
             salt: header.salt,
             bytes: header.to_page(),
@@ -162,9 +188,14 @@ impl Segment {
     }
 
     pub fn thread(&mut self, number: u64, name: &str) -> &mut Self {
+        self.thread_of(number, 1000 + number, name)
+    }
+
+    /// A thread with this id of the operating system.
+    pub fn thread_of(&mut self, number: u64, os_id: u64, name: &str) -> &mut Self {
         let mut out = Vec::new();
         varint::put(&mut out, number);
-        varint::put(&mut out, 1000 + number);
+        varint::put(&mut out, os_id);
         frame::put_str(&mut out, name);
         self.names.insert(number, out.clone());
         self.frame(Kind::Thread as u8, &out)

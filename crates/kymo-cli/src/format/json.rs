@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use kymo_reader::json::{write_fields, write_string};
 use kymo_reader::{
     CallSite, ClockSet, Damage, DamageKind, Deleted, DropReason, Drops, Dump, DumpEnd, DumpReason,
-    Event, Gap, Record, Signal, Thread,
+    Event, Gap, MissingSegments, Record, Signal, Thread,
 };
 
 use super::elapsed::{Blank, Form, Since};
@@ -181,6 +181,7 @@ impl Format for Json {
             Event::Drops(drops) => self.drops(log, drops, out, blanks),
             Event::Gap(gap) => write_gap(log, gap, out),
             Event::Damage(damage) => write_damage(log, damage, out),
+            Event::Missing(missing) => write_missing(log, *missing, out),
             Event::Signal(signal) => self.signal(log, signal, out, blanks),
             Event::ClockSet(set) => self.clock_set(log, set, out, blanks),
             Event::Deleted(deleted) => self.deleted(log, deleted, out, blanks),
@@ -229,6 +230,7 @@ fn write_gap(log: &str, gap: &Gap<'_>, out: &mut String) {
         None => out.push_str("null"),
     }
     let _ = write!(out, ",\"records\":{}", gap.records);
+    write_segment(gap.segment, out);
     write_place(log, gap.offset, out);
 }
 
@@ -244,7 +246,24 @@ fn write_damage(log: &str, damage: &Damage, out: &mut String) {
     };
     out.push_str("{\"event\":\"damage\"");
     let _ = write!(out, ",\"kind\":\"{kind}\",\"bytes\":{},\"message\":\"{damage}\"", damage.bytes);
+    write_segment(damage.segment, out);
     write_place(log, damage.offset, out);
+}
+
+fn write_missing(log: &str, missing: MissingSegments, out: &mut String) {
+    let MissingSegments { before, after, .. } = missing;
+    out.push_str("{\"event\":\"missing_segments\"");
+    let _ = write!(out, ",\"before\":{before},\"after\":{after},\"segments\":{}", missing.count());
+    out.push_str(",\"log\":");
+    write_string(log, out);
+    out.push_str("}\n");
+}
+
+/// Appends the number of the segment that a mark is in.
+fn write_segment(segment: Option<u64>, out: &mut String) {
+    if let Some(segment) = segment {
+        let _ = write!(out, ",\"segment\":{segment}");
+    }
 }
 
 /// Appends file and offset, and ends the line.

@@ -101,7 +101,10 @@ impl Format for Logfmt {
         write_text(&self.text, out);
         out.push_str(" log=");
         write_text(log, out);
-        let _ = writeln!(out, " offset={}", mark.offset);
+        if let Some(offset) = mark.offset {
+            let _ = write!(out, " offset={offset}");
+        }
+        out.push('\n');
     }
 
     fn add_file(&mut self) {

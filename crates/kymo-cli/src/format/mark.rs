@@ -16,15 +16,21 @@ pub struct Mark<'e> {
     pub thread: Option<&'e Thread>,
     /// The number of records that it is about.
     pub records: Option<u64>,
-    /// Its byte offset in the file.
-    pub offset: u64,
+    /// Its byte offset in the file; of a mark that is in none: `None`.
+    pub offset: Option<u64>,
 }
 
 impl<'e> Mark<'e> {
     /// Returns `None` for a record, and for totals, which are not shown: of a segment, or of those before it.
     pub fn new(event: &'e Event<'e>) -> Option<Self> {
-        let mark =
-            |name, offset| Self { event, name, time_ns: None, thread: None, records: None, offset };
+        let mark = |name, offset| Self {
+            event,
+            name,
+            time_ns: None,
+            thread: None,
+            records: None,
+            offset: Some(offset),
+        };
         Some(match event {
             Event::Drops(drops) => Self {
                 time_ns: Some(drops.first_ns),
@@ -58,6 +64,7 @@ impl<'e> Mark<'e> {
                 records: Some(end.records),
                 ..mark("dump_end", end.offset)
             },
+            Event::Missing(_) => Self { offset: None, ..mark("missing_segments", 0) },
             _ => return None,
         })
     }
@@ -73,6 +80,7 @@ impl<'e> Mark<'e> {
             Event::Deleted(deleted) => write_deleted(deleted, out),
             Event::Dump(dump) => write_dump(dump, times, out),
             Event::DumpEnd(end) => write_dump_end(end, out),
+            Event::Missing(missing) => write!(out, "{log}: {missing} here").unwrap_or_default(),
             _ => {}
         }
     }
@@ -114,6 +122,9 @@ fn write_gap(log: &str, gap: &Gap<'_>, out: &mut String) {
         None => {
             let _ = write!(out, "{records} more missing, by the totals at byte {offset}");
         }
+    }
+    if let Some(segment) = gap.segment {
+        let _ = write!(out, " of segment {segment}");
     }
 }
 
