@@ -493,25 +493,23 @@ impl<'a> Files<'a> {
     /// Goes on to the next segment of a log. One that cannot be read is told, and left out.
     #[cold]
     fn next_segment(&mut self, log: usize) -> Went {
-        loop {
-            let went = match self.readers[log].next_segment() {
-                Ok(went) => went,
-                Err(error) => {
-                    self.failed.push((log, error));
-                    // Where it was one among several, what is held back has to be handed out first.
-                    Went::HandOut
-                }
-            };
-            if matches!(went, Went::On { goes_on: false } | Went::ToMark)
-                && let Some(rescued) = &mut self.rescued
-            {
-                rescued.begin_segment(log, self.readers[log].segment.number);
+        let went = match self.readers[log].next_segment() {
+            Ok(went) => went,
+            Err(error) => {
+                self.failed.push((log, error));
+                // What is held back does not wait for it.
+                return Went::HandOut;
             }
-            if matches!(went, Went::On { .. } | Went::ToMark) {
-                self.change_sides(log);
-            }
-            return went;
+        };
+        if matches!(went, Went::On { goes_on: false } | Went::ToMark)
+            && let Some(rescued) = &mut self.rescued
+        {
+            rescued.begin_segment(log, self.readers[log].segment.number);
         }
+        if matches!(went, Went::On { .. } | Went::ToMark) {
+            self.change_sides(log);
+        }
+        went
     }
 
     #[inline]
