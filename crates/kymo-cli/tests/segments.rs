@@ -15,7 +15,7 @@ fn segment(sequence: u64, is_closed: bool) -> Segment {
     let mut segment = Segment::of_log(9, sequence);
     fill(&mut segment, sequence);
     if sequence == 3 {
-        segment.drops(0, 3_000_000_010, 3_000_000_020, 7);
+        segment.drops(1, 3_000_000_010, 3_000_000_020, 7);
     }
     match is_closed {
         true => segment.close_with_index(100),
@@ -94,6 +94,9 @@ fn stats_and_fields_take_a_log() {
         serde_json::from_str(&run(&[&"stats", &"--json", &link]).fine()).unwrap();
     assert_eq!((&json["records"], &json["dropped"]), (&5.into(), &7.into()));
     assert_eq!((&json["lost"], &json["files"]), (&0.into(), &1.into()));
+    let bytes: u64 =
+        (1..=5).map(|it| fs::metadata(turn.path(&segment_name(it))).unwrap().len()).sum();
+    assert_eq!(json["file_bytes"], bytes);
     assert_eq!(json["call_sites"].as_array().unwrap().len(), 3, "{json}");
     assert_eq!(json["threads"].as_array().unwrap().len(), 1, "{json}");
     let fields = run(&[&"fields", &link]).fine();

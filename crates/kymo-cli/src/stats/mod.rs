@@ -127,7 +127,7 @@ impl Stats {
         drop(progress);
         let is_all = filter.admits_all_marks();
         for reader in inputs.files.readers() {
-            tally.file(reader.report(), is_all);
+            tally.file(&reader.sums(), is_all);
         }
         filter::complain_about_names(&filter, inputs.files.readers(), |_| Vec::new());
         inputs.complain(&mut outcome);
