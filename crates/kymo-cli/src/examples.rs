@@ -33,6 +33,14 @@ const COMMANDS: &[(&str, Examples)] = &[
             ),
         ],
     ),
+    #[cfg(all(unix, feature = "zstd"))]
+    (
+        "compress",
+        &[
+            ("The closed segments of a rotated log", "kymo compress app.kymo"),
+            ("An old log, as small as can be", "kymo compress --level 19 app.1.kymo"),
+        ],
+    ),
     (
         "export",
         &[

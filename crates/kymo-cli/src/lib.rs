@@ -15,6 +15,8 @@
 #![forbid(unsafe_code)]
 
 mod cat;
+#[cfg(all(unix, feature = "zstd"))]
+mod compress;
 mod examples;
 mod export;
 mod fields;
@@ -59,6 +61,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Cat(cat::Cat),
+    #[cfg(all(unix, feature = "zstd"))]
+    Compress(compress::Compress),
     Export(export::Export),
     Fields(fields::Fields),
     Ls(ls::Ls),
@@ -82,6 +86,8 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Cat(command) => command.run(),
+        #[cfg(all(unix, feature = "zstd"))]
+        Command::Compress(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Fields(command) => command.run(),
         Command::Ls(command) => command.run(),

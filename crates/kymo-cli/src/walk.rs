@@ -14,7 +14,7 @@ use std::path::Path;
 use std::{fmt, io};
 
 use kymo_format::frame::Kind;
-use kymo_reader::{Damage, Event, Gap, Record, Report, ThreadEnd, Totals, open_file};
+use kymo_reader::{Bytes, Damage, Event, Gap, Record, Report, ThreadEnd, Totals};
 
 use crate::input::Input;
 use crate::interrupt;
@@ -95,7 +95,7 @@ pub fn walk(
     visit: &mut impl Visit,
 ) -> Result<Report, WalkError> {
     let salt = input.reader.header().salt;
-    let file = open_file(path).map_err(WalkError::Read)?;
+    let file = Bytes::open(path).map_err(WalkError::Read)?;
     let frames = Frames::new(file, salt).map_err(|error| WalkError::Frames(0, error))?;
     let mut walk = Walk { frames, visit, block: None };
     let mut events = 0_u64;

@@ -14,6 +14,14 @@ pub const START: [u8; 8] = {
     [a, b, c, d, e, f, g, h]
 };
 
+/// Whether a file that begins with these bytes is one of zstd: with a frame, or with a skippable one.
+pub fn is_zstd(start: &[u8]) -> bool {
+    let Some(magic) = start.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)) else {
+        return false;
+    };
+    magic == 0xFD2F_B528 || magic & 0xFFFF_FFF0 == 0x184D_2A50
+}
+
 /// Returns the copy of the header with which a compressed segment begins. `None` if these bytes begin no such file.
 pub fn header_copy(bytes: &[u8]) -> Option<&[u8]> {
     bytes.strip_prefix(&START)?.get(..COPY_BYTES)

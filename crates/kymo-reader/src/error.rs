@@ -27,8 +27,10 @@ pub enum Error {
     OtherLog,
     /// It has the name of a segment of the log, and its header is damaged.
     UnknownLog,
-    /// It is a compressed segment, and this reader cannot decompress it.
+    /// It is compressed, and this reader was built without the feature `zstd`.
     Compressed,
+    /// It is compressed and has no valid seek table, so it can only be read from front to back.
+    NoSeekTable,
     /// The file holds no bytes.
     Empty,
     /// The file is not a kymo log.
@@ -59,7 +61,7 @@ impl Error {
     pub fn offset(&self) -> u64 {
         match self {
             Self::Open(_) | Self::Directory | Self::Link | Self::Special | Self::Refused(_) => 0,
-            Self::OtherLog | Self::UnknownLog | Self::Compressed => 0,
+            Self::OtherLog | Self::UnknownLog | Self::Compressed | Self::NoSeekTable => 0,
             Self::SideFileTooLong | Self::Empty | Self::Foreign => 0,
             Self::UnsupportedVersion { .. } => 8,
             Self::Incomplete { offset } | Self::Io { offset, .. } => *offset,
@@ -84,7 +86,13 @@ impl fmt::Display for Error {
             Self::UnknownLog => f.write_str(
                 "is no segment of the log, or has a damaged header, and was left out; read it by its own name",
             ),
-            Self::Compressed => f.write_str("is compressed; `zstd -d` restores the segment"),
+            Self::Compressed => f.write_str(
+                "is compressed, and this program was built without kymo-reader's feature `zstd`: decompress it with \
+                 `zstd -d`",
+            ),
+            Self::NoSeekTable => f.write_str(
+                "is compressed, and its seek table is missing or damaged: decompress it with `zstd -d`",
+            ),
             Self::Empty => f.write_str("the file is empty, at byte 0: nothing was written to it"),
             Self::Foreign => f.write_str(
                 "not a kymo file: neither copy of the header, at byte 0 and at byte 2048, is right",

@@ -108,10 +108,13 @@
 
 mod ahead;
 mod block;
+mod bytes;
 mod chain;
 mod checksum;
 mod closing;
 mod column;
+#[cfg(feature = "zstd")]
+mod compressed;
 mod dictionary;
 mod error;
 mod event;
@@ -146,6 +149,8 @@ mod written;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+#[doc(hidden)]
+pub use bytes::Bytes;
 pub use chain::LogReport;
 pub use column::{ArgumentError, Column};
 pub use dictionary::{CallSite, Thread};

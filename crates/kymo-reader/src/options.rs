@@ -56,6 +56,8 @@ pub struct Options<'a> {
     stretches: Arc<[Stretches]>,
     /// Nothing past this offset is read.
     end: Option<u64>,
+    /// Nothing is decompressed.
+    is_plain: bool,
     filter: Filter<'a>,
 }
 
@@ -111,6 +113,7 @@ impl<'a> Options<'a> {
             skipped_until_ns: i64::MIN,
             stretches: Arc::default(),
             end: None,
+            is_plain: false,
             filter: Box::new(|_| true),
         }
     }
@@ -252,6 +255,12 @@ impl<'a> Options<'a> {
         self.order(Order::Written).follow(false)
     }
 
+    /// Decompresses nothing: a side file may not be longer than it is.
+    pub(super) fn plain(mut self) -> Self {
+        self.is_plain = true;
+        self
+    }
+
     /// Opens the file at `path`. A symbolic link is followed.
     ///
     /// # Errors
@@ -294,21 +303,27 @@ impl<'a> Options<'a> {
     pub(super) fn source_of(&self, file: File) -> Result<(Source<'a>, bool), Error> {
         let metadata = file.metadata().map_err(Error::Open)?;
         if !metadata.is_file() {
-            return Ok((Source::stream(Box::new(Forward(file))), false));
+            return Ok((Source::stream(self.input_of_read(file)?), false));
         }
         let live = self.snapshot && !self.follow && {
             let committed = (&file).committed().unwrap_or_default();
             committed.is_some_and(|committed| committed < metadata.len()) && open::is_locked(&file)
         };
-        Ok((Source::stream(source::input_of(file)?), live))
+        let input = if self.is_plain { Box::new(file) } else { source::input_of(file)? };
+        Ok((Source::stream(input), live))
     }
 
-    /// Reads a file from memory, which may be mapped. Nothing is copied.
+    fn input_of_read(&self, read: impl Read + Send + 'a) -> Result<Box<dyn Input + 'a>, Error> {
+        if self.is_plain { Ok(Box::new(Forward(read))) } else { source::input_of_read(read) }
+    }
+
+    /// Reads a file from memory, which may be mapped. Nothing is copied, unless it is compressed.
     ///
     /// # Errors
     /// If this version does not support the file.
     pub fn from_slice(self, bytes: &'a [u8]) -> Result<Reader<'a>, Error> {
-        self.source(Source::slice(bytes), false)
+        let source = source::source_of_slice(bytes)?;
+        self.source(source, false)
     }
 
     /// Reads a file from a stream. Holds one frame at a time, and the records that the order holds
@@ -317,7 +332,8 @@ impl<'a> Options<'a> {
     /// # Errors
     /// If `read` fails, or this version does not support the file.
     pub fn from_read(self, read: impl Read + Send + 'a) -> Result<Reader<'a>, Error> {
-        self.source(Source::stream(Box::new(Forward(read))), false)
+        let input = self.input_of_read(read)?;
+        self.source(Source::stream(input), false)
     }
 
     fn source(self, source: Source<'a>, live: bool) -> Result<Reader<'a>, Error> {

@@ -284,7 +284,7 @@ impl<'a> Companions<'a> {
         options: &impl Fn() -> Options<'a>,
     ) -> Result<(), Error> {
         let bytes = Bytes(load(file)?);
-        let reader = || options().follow(false).from_read(Cursor::new(bytes.clone()));
+        let reader = || options().plain().follow(false).from_read(Cursor::new(bytes.clone()));
         let mut first = reader()?;
         let copies = self.copies.get_or_insert_default();
         // What cannot be read to its end leaves nothing out of the log.
@@ -311,7 +311,7 @@ impl<'a> Companions<'a> {
         path: &Path,
         options: &impl Fn() -> Options<'a>,
     ) -> Result<(), Error> {
-        let mut reader = options().follow(false).from_file(file)?;
+        let mut reader = options().plain().follow(false).from_file(file)?;
         reader.path = Some(path.to_owned());
         self.recovered.push(reader);
         Ok(())
@@ -333,7 +333,7 @@ impl<'a> Companions<'a> {
             }
             derived::admit(&file, u64::MAX, u64::MAX, &mut Room::default()).map_err(refused)?;
             file.rewind().map_err(Error::Open)?;
-            options().follow(false).from_read(Cursor::new(Bytes(load(file)?))).map(|_| ())
+            options().plain().follow(false).from_read(Cursor::new(Bytes(load(file)?))).map(|_| ())
         };
         match opened() {
             Ok(()) | Err(Error::Empty | Error::Incomplete { .. }) => {}

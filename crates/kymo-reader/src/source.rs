@@ -9,15 +9,18 @@
 //! to change.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::ops::Range;
 
 use super::error::Error;
-use kymo_format::compressed;
+use kymo_format::compressed::is_zstd;
 use kymo_format::header::COMMITTED_OFFSET;
 
 /// How much is read at a time, at least, in bytes.
 const CHUNK_BYTES: usize = 128 * 1024;
+
+/// How many bytes at the beginning of a file say whether it is one of zstd.
+const MAGIC_BYTES: usize = 4;
 
 /// A position in the bytes of a segment.
 pub(super) enum Source<'a> {
@@ -48,14 +51,46 @@ pub(super) trait Input: Send {
     fn length(&self) -> Option<u64>;
 }
 
-/// The bytes of a segment in a regular file. Here is where a compressed one is decompressed.
+/// The bytes of a segment in a regular file, decompressed if need be.
 pub(super) fn input_of(file: File) -> Result<Box<dyn Input>, Error> {
-    let mut start = [0; compressed::START.len()];
+    let mut start = [0; MAGIC_BYTES];
     let read = (&file).read_at(0, &mut start).unwrap_or(0);
-    if read == start.len() && start == compressed::START {
-        return Err(Error::Compressed);
+    match is_zstd(&start[..read]) {
+        #[cfg(feature = "zstd")]
+        true => super::compressed::of_file(file),
+        #[cfg(not(feature = "zstd"))]
+        true => Err(Error::Compressed),
+        false => Ok(Box::new(file)),
     }
-    Ok(Box::new(file))
+}
+
+/// Bytes in memory, decompressed if need be.
+pub(super) fn source_of_slice(bytes: &[u8]) -> Result<Source<'_>, Error> {
+    match is_zstd(bytes) {
+        #[cfg(feature = "zstd")]
+        true => super::compressed::of_slice(bytes).map(Source::stream),
+        #[cfg(not(feature = "zstd"))]
+        true => Err(Error::Compressed),
+        false => Ok(Source::slice(bytes)),
+    }
+}
+
+/// The bytes of a stream, decompressed if need be.
+pub(super) fn input_of_read<'a>(
+    mut read: impl Read + Send + 'a,
+) -> Result<Box<dyn Input + 'a>, Error> {
+    let mut start = Vec::new();
+    let begun = (&mut read).take(MAGIC_BYTES as u64).read_to_end(&mut start);
+    begun.map_err(|error| Error::Io { offset: 0, error })?;
+    let is_zstd = is_zstd(&start);
+    let read = Cursor::new(start).chain(read);
+    match is_zstd {
+        #[cfg(feature = "zstd")]
+        true => super::compressed::of_read(read),
+        #[cfg(not(feature = "zstd"))]
+        true => Err(Error::Compressed),
+        false => Ok(Box::new(Forward(read))),
+    }
 }
 
 /// A reader that knows only forward.
@@ -318,6 +353,20 @@ impl Input for &File {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Without the feature, a compressed segment is named as such.
+    #[cfg(not(feature = "zstd"))]
+    #[test]
+    fn compressed_segments_are_refused_by_name() -> io::Result<()> {
+        use kymo_format::compressed::START;
+        let mut file = tempfile::tempfile()?;
+        io::Write::write_all(&mut file, &START)?;
+        let refused = |error| matches!(error, Some(Error::Compressed));
+        assert!(refused(input_of(file).err()));
+        assert!(refused(source_of_slice(&START).err()));
+        assert!(refused(input_of_read(&START[..]).err()));
+        Ok(())
+    }
 
     fn buffer_len(source: &Source<'_>) -> usize {
         match source {

@@ -9,6 +9,7 @@ use std::{error, fmt};
 use kymo_files::derived::{self, OpenError, Owner, Refused};
 use kymo_files::lock::{LockOutcome, is_at, lock, unlock};
 use kymo_format::HEADER_BYTES;
+use kymo_format::compressed::is_zstd;
 
 use crate::cut::Outline;
 
@@ -27,6 +28,8 @@ pub struct CompressError {
 pub enum Problem {
     /// It is a link, a device, or a file of another user.
     Refused(Refused),
+    /// It is compressed already.
+    Compressed,
     /// It is no kymo log.
     NotALog,
     /// It has no end frame: its writer died, and the next start, or a recovery, may still change it.
@@ -70,6 +73,10 @@ impl Closed {
         lock_here(&file)?;
         unlock(&file)?;
         let metadata = file.metadata()?;
+        let mut start = [0; 8];
+        if file.read_at(&mut start, 0)? == start.len() && is_zstd(&start) {
+            return Err(Problem::Compressed);
+        }
         let outline = Outline::read(&mut file)?.ok_or(Problem::NotALog)?;
         if outline.end_frame.is_none() && !unclosed {
             return Err(Problem::NotClosed);
@@ -92,6 +99,13 @@ impl Closed {
     }
 }
 
+impl Drop for Closed {
+    fn drop(&mut self) {
+        // Closing the file is not enough if a child of a fork has it, too.
+        let _ = unlock(&self.file);
+    }
+}
+
 fn lock_here(file: &File) -> Result<(), Problem> {
     match lock(file)? {
         LockOutcome::Here => Ok(()),
@@ -110,6 +124,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refused) => refused.fmt(f),
+            Self::Compressed => f.write_str("is compressed already"),
             Self::NotALog => f.write_str("is not a kymo log"),
             Self::NotClosed => f.write_str(
                 "was not closed: its writer died. What it left may have to be recovered first",

@@ -55,11 +55,3 @@ pub use writer::{DEFAULT_LEVEL, write};
 
 /// The most bytes of a segment that are one block, if another writer made it: 8 MiB.
 pub const MAX_BLOCK_BYTES: usize = 8 << 20;
-
-/// Whether a file that begins with these bytes is compressed by zstd: with a frame, or a skippable one.
-pub fn is_compressed(start: &[u8]) -> bool {
-    let Some(magic) = start.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)) else {
-        return false;
-    };
-    magic == 0xFD2F_B528 || magic & 0xFFFF_FFF0 == 0x184D_2A50
-}

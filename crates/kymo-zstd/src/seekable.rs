@@ -13,6 +13,9 @@ use crate::table::{Block, Table};
 /// How many decompressed blocks are kept. A reader goes through a block, and looks at a frame elsewhere now and then.
 const KEPT_BLOCKS: usize = 2;
 
+/// A block of so many bytes is decompressed as soon as the copies of frames are: the index, say.
+const SHORT_BYTES: u32 = 64 << 10;
+
 /// A compressed segment, read at any place.
 ///
 /// Holds two decompressed blocks, of at most 8 MiB each; of kymo's own files, a mebibyte each.
@@ -92,7 +95,9 @@ impl<R: ReadAt> Seekable<R> {
         let Some(number) = self.table.find(offset).filter(|_| !into.is_empty()) else {
             return Ok(0);
         };
-        if !self.is_kept(number) && self.sequential_from != Some(offset) {
+        let block = self.table.blocks[number];
+        let is_short = block.decompressed <= SHORT_BYTES;
+        if !is_short && !self.is_kept(number) && self.sequential_from != Some(offset) {
             let (input, zstd) = (&mut self.input, &mut self.zstd);
             let place = self.table.aid;
             let read = || place.map(|place| Aid::read(input, place, zstd)).unwrap_or_default();
@@ -103,7 +108,6 @@ impl<R: ReadAt> Seekable<R> {
                 return Ok(read);
             }
         }
-        let block = self.table.blocks[number];
         let content = self.block(number, block)?;
         let content = &content[(offset - block.offset) as usize..];
         let read = content.len().min(into.len());

@@ -205,8 +205,8 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     derived::sync_directory(directory_of(path))
 }
 
-/// Removes what killed processes left that compressed segments of this log. What is being written is left alone. Returns
-/// how many files were removed.
+/// Removes what killed processes left that compressed segments of this log. What is being written is left alone.
+/// Returns how many files were removed.
 ///
 /// # Errors
 /// If the directory cannot be read.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use kymo_files::derived::{self, Owner};
-use kymo_files::lock::{LockOutcome, is_at, lock};
+use kymo_files::lock::{LockOutcome, is_at, lock, unlock};
 use kymo_files::segments::LogName;
 
 use crate::closed::Problem;
@@ -75,6 +75,8 @@ impl Drop for Temporary {
             // What stays is removed by the next one.
             let _ = fs::remove_file(&self.path);
         }
+        // Closing the file is not enough if a child of a fork has it, too.
+        let _ = unlock(&self.file);
     }
 }
 

@@ -178,6 +178,8 @@ fn what_is_no_closed_segment_stays() {
     let place = Place::new();
     fs::write(&place.path, "no log").unwrap();
     assert!(matches!(place.compress(), Err(Problem::NotALog)));
+    fs::write(&place.path, compressed(&place.segment, 1)).unwrap();
+    assert!(matches!(place.compress(), Err(Problem::Compressed)));
     let unclosed = segment(&Shape { end: 0, ..Shape::long() });
     fs::write(&place.path, &unclosed).unwrap();
     assert!(matches!(place.compress(), Err(Problem::NotClosed)));

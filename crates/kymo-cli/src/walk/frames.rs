@@ -2,10 +2,11 @@
 //!
 //! It does not look for the next frame after damage: the reader does that, and says where to continue.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use kymo_format::frame::{self, FrameHeader};
+use kymo_reader::Bytes;
+
 use kymo_format::{FRAME_HEADER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES};
 
 /// A valid frame.
@@ -27,7 +28,7 @@ impl Frame<'_> {
 
 /// A position between two frames.
 pub struct Frames {
-    file: BufReader<File>,
+    file: BufReader<Bytes>,
     salt: u32,
     /// Where the next frame begins.
     offset: u64,
@@ -39,7 +40,7 @@ pub struct Frames {
 
 impl Frames {
     /// A position before the first frame of `file`.
-    pub fn new(file: File, salt: u32) -> io::Result<Self> {
+    pub fn new(file: Bytes, salt: u32) -> io::Result<Self> {
         let mut file = BufReader::new(file);
         let offset = HEADER_BYTES as u64;
         file.seek(SeekFrom::Start(offset))?;
