@@ -37,3 +37,19 @@ pub(crate) fn be_ordinary() {
     // The system leaves out those that are not the process's.
     let _ = rustix::thread::sched_setaffinity(None, &all);
 }
+
+/// Makes the calling thread the least important one, for the processor and for the disk. Each step that the system
+/// refuses changes nothing.
+///
+/// Not by `SCHED_IDLE`: on a busy machine a thread with that policy may not run for minutes, and others may wait for a
+/// lock that it holds.
+#[cfg(feature = "compress")]
+pub(crate) fn be_idle() {
+    /// `IOPRIO_WHO_PROCESS`: here a thread, the calling one.
+    const WHO: libc::c_int = 1;
+    /// `IOPRIO_CLASS_IDLE`: only if nobody else reads or writes.
+    const IDLE: libc::c_int = 3 << 13;
+    let _ = rustix::process::setpriority_process(None, 19);
+    // SAFETY: a call without pointers.
+    unsafe { libc::syscall(libc::SYS_ioprio_set, WHO, 0, IDLE) };
+}

@@ -4,6 +4,9 @@
 
 #[cfg_attr(not(test), expect(dead_code, reason = "the consumer comes to use it"))]
 pub(crate) mod boundaries;
+#[cfg(feature = "compress")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the housekeeper comes to use it"))]
+pub(crate) mod compress;
 pub(crate) mod schedule;
 #[cfg(all(test, not(kymo_loom)))]
 mod tests;
