@@ -19,7 +19,7 @@ use crate::sync::statics::{AtomicU64, OnceLock, Ordering};
 #[non_exhaustive]
 pub enum Clock {
     /// The processor's counter: `rdtsc` on x86-64, `cntvct_el0` on aarch64. Its resolution is some
-    /// nanoseconds.
+    /// nanoseconds on x86-64, and 1 to 42 ns on aarch64.
     ///
     /// If the counter does not run evenly, or there is none, the logger uses the monotonic clock.
     /// The file says which clock it used.

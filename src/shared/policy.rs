@@ -30,9 +30,9 @@ pub enum Overflow {
     /// sixteenth of it is always being overwritten.
     ///
     /// Within a ring order is exact. Between the two rings of a thread, records are ordered by time
-    /// stamp. If time stamps are equal, records of the other levels come first. Only a clock as
-    /// coarse as [`Clock::Coarse`](crate::Clock::Coarse) gives equal time stamps to different
-    /// calls.
+    /// stamp. If time stamps are equal, records of the other levels come first. Different calls get
+    /// equal time stamps from a clock as coarse as [`Clock::Coarse`](crate::Clock::Coarse), and from
+    /// the counter of an arm64 processor that counts only every 40 ns.
     OverwriteOldest,
 }
 

@@ -55,9 +55,10 @@ fn damaged_rings_are_named_and_kept() {
     // in order. One case cannot be told: a record whose beginning is whole and whose rest is
     // damaged.
     let found = messages(&log);
-    let mut whole = 0;
+    let (none, mut whole) = (Vec::new(), 0);
     for thread in 0..THREADS {
-        let records = &found[&format!("thread {thread}")];
+        // The consumer may have read nothing of a ring that is damaged now.
+        let records = found.get(&format!("thread {thread}")).unwrap_or(&none);
         let right = |record: &&String| {
             let number: u64 = record.split(' ').nth(1).unwrap().parse().unwrap();
             (**record == format!("{thread} {number} {}", text(number))).then_some(number)
