@@ -53,6 +53,7 @@ ring::storage::stepped: steps through instructions by ptrace, which the emulator
 a_dump_before_a_kill: the emulator counts microseconds, and equal stamps have no order between two rings
 a_flight_recorder_is_read_after_a_kill: the emulator counts microseconds, and equal stamps have no order
 overwriting_levels_are_recovered: the emulator counts microseconds, and equal stamps have no order
+the_first_process_of_a_container: the emulator itself waits for a signal that this process does not get
 a_forged_log_takes_no_live_rings: the emulator makes up /proc/self/stat, which says when a process began
 what_is_named_like_a_ring_is_left_alone: limits addresses, of which the emulator reserves many
 files_named_like_rings_are_left_alone: limits addresses, of which the emulator reserves many
