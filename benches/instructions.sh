@@ -8,7 +8,7 @@
 #
 # Usage: benches/instructions.sh            the table
 #        benches/instructions.sh NAME ...   a number for each, a line for each: mixed, "mixed coarse", "mixed overwriting",
-#                                           "mixed flight", consumer, decode_text
+#                                           "mixed filtered", "mixed flight", consumer, decode_text
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -58,10 +58,10 @@ if [ $# -gt 0 ]; then
     exit
 fi
 
-echo "| a call | instructions | with the coarse clock | overwriting the oldest | recorded |"
-echo "| --- | --- | --- | --- | --- |"
+echo "| a call | instructions | with the coarse clock | with a filter by target | overwriting the oldest | recorded |"
+echo "| --- | --- | --- | --- | --- | --- |"
 for message in disabled static ints mixed str64; do
-    echo "| $message | $(each $message) | $(each $message coarse) | $(each $message overwriting) | $(each $message flight) |"
+    echo "| $message | $(each $message) | $(each $message coarse) | $(each $message filtered) | $(each $message overwriting) | $(each $message flight) |"
 done
 echo
 echo "| a record of the message mixed | instructions |"

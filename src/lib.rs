@@ -86,6 +86,7 @@ mod call;
 mod clock;
 mod consumer;
 mod crash;
+mod filter;
 mod logger;
 #[cfg_attr(not(kymo_loom), allow(dead_code, reason = "the places in the models of this crate"))]
 mod mutant;
@@ -130,6 +131,7 @@ pub use crash::recover::{
     RecoverError, Recoverable, RecoveredThread, Recovery, RefusedFile, RingDamage, recover,
     recoverable,
 };
+pub use filter::{Filter, ParseFilterError};
 pub use kymo_files::derived::Refused;
 pub use kymo_files::keep::{Keep, KeepError};
 pub use kymo_format::{DropReason, Level, ParseLevelError};

@@ -10,6 +10,12 @@ pub mod sync {
     pub use crate::sync::*;
 }
 
+/// What statements look at before they log.
+pub mod filter {
+    pub use crate::filter::Filter;
+    pub use crate::filter::gate::*;
+}
+
 /// How threads find the logger.
 pub mod published {
     pub use crate::process::published::*;

@@ -13,6 +13,8 @@ struct Budget {
     executed: u64,
     /// By one call with the coarse clock, with the hardware counter.
     coarse: u64,
+    /// By one call with the hardware counter and a filter that has directives by target.
+    filtered: u64,
     /// In the committed machine code.
     listed: u64,
 }
@@ -26,14 +28,15 @@ fn budgets() -> Vec<Budget> {
     let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     let budgets = lines.map(|line| {
         let fields = line.split_whitespace().collect::<Vec<_>>();
-        let [message, executed, coarse, listed] = fields[..] else {
-            panic!("the budget has four columns, not as in {line:?}");
+        let [message, executed, coarse, filtered, listed] = fields[..] else {
+            panic!("the budget has five columns, not as in {line:?}");
         };
         let number = |field: &str| field.parse().unwrap_or_else(|_| panic!("a number in {line:?}"));
         Budget {
             message: message.to_owned(),
             executed: number(executed),
             coarse: number(coarse),
+            filtered: number(filtered),
             listed: number(listed),
         }
     });
@@ -97,8 +100,9 @@ fn executed_instructions_match_budget() {
     let budgets = budgets();
     let counter = budgets.iter().map(|budget| budget.message.clone());
     let coarse = budgets.iter().map(|budget| format!("{} coarse", budget.message));
+    let filtered = budgets.iter().map(|budget| format!("{} filtered", budget.message));
     let output = Command::new(assembly().join("../instructions.sh"))
-        .args(counter.chain(coarse))
+        .args(counter.chain(coarse).chain(filtered))
         .output()
         .expect("the script runs");
     let said = String::from_utf8_lossy(&output.stderr);
@@ -108,11 +112,12 @@ fn executed_instructions_match_budget() {
         .lines()
         .map(|line| line.parse().unwrap_or_else(|_| panic!("{line:?} instructions a call")))
         .collect::<Vec<u64>>();
-    assert_eq!(counted.len(), 2 * budgets.len(), "a number for each");
-    let (counter, coarse) = counted.split_at(budgets.len());
-    for ((budget, &counter), &coarse) in budgets.iter().zip(counter).zip(coarse) {
+    assert_eq!(counted.len(), 3 * budgets.len(), "a number for each");
+    for (at, budget) in budgets.iter().enumerate() {
+        let [counter, coarse, filtered] = [0, 1, 2].map(|way| counted[way * budgets.len() + at]);
         compare(&budget.message, "executed", counter, budget.executed);
         compare(&budget.message, "executed with the coarse clock", coarse, budget.coarse);
+        compare(&budget.message, "executed with a filter by target", filtered, budget.filtered);
     }
 }
 

@@ -75,6 +75,7 @@ fn main() {
     let builder = match arguments.next().as_deref() {
         Some("coarse") => builder.clock(Clock::Coarse),
         Some("overwriting") => builder.overflow(Overflow::OverwriteOldest),
+        Some("filtered") => builder.filter("debug,elsewhere=trace"),
         Some("flight") => builder.flight_recorder(Level::Info, 1 << 20),
         _ => builder,
     };

@@ -25,6 +25,7 @@ mod control;
 mod drops;
 mod dump;
 mod exit;
+mod filter;
 mod published;
 mod recorder;
 mod registry;

@@ -7,8 +7,8 @@ pub use kymo_macros::statement;
 use std::fmt;
 
 use crate::argument::{Capture, Pointer, PointerArgument, Shown};
-pub use crate::call::fast::enabled;
 pub use crate::call::{log_many, log0, log1, log2, log3, log4, log5, log6};
+pub use crate::filter::gate::{FilterSite, FilterSites, filter_sites, passes, passes_at};
 pub use crate::statement::call_site::{At, Location, Statement};
 
 /// Captures an argument of `{}` and `{:?}`.

@@ -20,59 +20,11 @@ use std::cell::Cell;
 use crate::argument::Arguments;
 use crate::clock;
 use crate::format::MAX_RECORD_BYTES;
-use crate::level::Level;
-use crate::process::statics::{CURSOR, GATE};
+use crate::process::statics::CURSOR;
 use crate::ring::WORD_BYTES;
 use crate::ring::cursor::{Claim, Cursor, Limits};
 use crate::ring::record::{HEADER_BYTES, write_first_word};
 use crate::statement::call_site::{AtLevel, CallSite};
-use crate::sync::statics::Ordering;
-
-/// The least urgent level that was compiled in.
-pub(crate) const COMPILED: u8 = compiled_level();
-
-const fn compiled_level() -> u8 {
-    const fn first(choices: [bool; 5]) -> Option<u8> {
-        let mut level = 0;
-        while level < choices.len() {
-            if choices[level] {
-                return Some(level as u8);
-            }
-            level += 1;
-        }
-        None
-    }
-    let release = [
-        cfg!(feature = "release_max_level_off"),
-        cfg!(feature = "release_max_level_error"),
-        cfg!(feature = "release_max_level_warn"),
-        cfg!(feature = "release_max_level_info"),
-        cfg!(feature = "release_max_level_debug"),
-    ];
-    let always = [
-        cfg!(feature = "max_level_off"),
-        cfg!(feature = "max_level_error"),
-        cfg!(feature = "max_level_warn"),
-        cfg!(feature = "max_level_info"),
-        cfg!(feature = "max_level_debug"),
-    ];
-    if !cfg!(debug_assertions)
-        && let Some(level) = first(release)
-    {
-        return level;
-    }
-    match first(always) {
-        Some(level) => level,
-        None => Level::Trace as u8,
-    }
-}
-
-/// Returns whether statements of this level are logged.
-#[inline(always)]
-pub fn enabled(level: Level) -> bool {
-    // Relaxed: the gate orders nothing. A call that just misses a change of it counts as an earlier one.
-    level as u8 <= COMPILED && level as u8 <= GATE.load(Ordering::Relaxed)
-}
 
 /// A path that writes into reserved words.
 pub(crate) trait FastPath {

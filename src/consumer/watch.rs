@@ -10,6 +10,8 @@ use std::path::Path;
 
 use crate::consumer::Consumer;
 use crate::drop_reason::DropReason;
+use crate::filter::ParseFilterError;
+use crate::filter::setting::WrongDirective;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::WORD_BYTES;
 use crate::segment::LogOutput;
@@ -82,6 +84,14 @@ pub enum Notice<'a> {
         /// How many records they held.
         records: u64,
     },
+    /// A directive in the environment is wrong, and was left out of the filter: see
+    /// [`Builder::filter_env`](crate::Builder::filter_env). Told once for each, after the start.
+    DirectiveIgnored {
+        /// The name of the variable.
+        variable: &'a str,
+        /// What is wrong.
+        error: &'a ParseFilterError,
+    },
 }
 
 impl fmt::Display for Notice<'_> {
@@ -115,6 +125,9 @@ impl fmt::Display for Notice<'_> {
                 "the log of a killed process was written over, and {records} records in its rings \
                  were discarded"
             ),
+            Self::DirectiveIgnored { variable, error } => {
+                write!(f, "{variable}: a directive was left out: {error}")
+            }
         }
     }
 }
@@ -202,6 +215,7 @@ impl<O: LogOutput> Consumer<O> {
     /// Looks, and gives the notices that are due.
     #[cold]
     pub(crate) fn look_now(&mut self, now_ns: u64) {
+        self.shared.filter.look(now_ns);
         // Taken out, so that it can look at the rest.
         let Some(mut watch) = self.watch.take() else { return };
         watch.next_ns = now_ns.saturating_add(INTERVAL_NS);
@@ -237,6 +251,10 @@ impl<O: LogOutput> Consumer<O> {
         if watch.discarded > 0 {
             let records = std::mem::take(&mut watch.discarded);
             watch.tell(&Notice::RecordsDiscarded { records }, &self.shared);
+        }
+        for WrongDirective { variable, error } in self.shared.filter.take_wrong() {
+            let notice = Notice::DirectiveIgnored { variable: &variable, error: &error };
+            watch.tell(&notice, &self.shared);
         }
         if !std::mem::replace(&mut watch.told_room, true)
             && let Some(crash_proof) = self.shared.crash_proof()

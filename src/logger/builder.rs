@@ -12,6 +12,7 @@ use crate::consumer::{Hook, Notice};
 use crate::level::Level;
 use crate::logger::ending::EndingOptions;
 use crate::logger::error::{StartError, StartErrorKind};
+use crate::logger::filter::FilterOptions;
 use crate::ring::WORD_BYTES;
 use crate::ring::storage::layout::MAX_CAPACITY_WORDS;
 use crate::ring::storage::memory::{capacity_for, ring_bytes};
@@ -47,7 +48,7 @@ pub struct Builder {
     pub(crate) poll_interval: Duration,
     pub(crate) idle_sleep: Duration,
     pub(crate) map_window: u64,
-    pub(crate) max_level: Level,
+    pub(crate) filter: FilterOptions,
     pub(crate) clock: Clock,
     pub(crate) policies: Policies,
     pub(crate) hook: Option<Hook>,
@@ -85,7 +86,7 @@ impl Builder {
             poll_interval: Duration::from_micros(5),
             idle_sleep: Duration::from_millis(5),
             map_window: 64 << 20,
-            max_level: Level::Trace,
+            filter: FilterOptions::default(),
             clock: Clock::Counter,
             policies: Policies::new(Overflow::Wait { timeout: Some(Duration::from_secs(1)) }),
             hook: None,
@@ -173,7 +174,7 @@ impl Builder {
     /// [`Logger::set_max_level`](crate::Logger::set_max_level) changes the level while the logger
     /// runs. The features `max_level_…` and `release_max_level_…` compile levels out.
     pub fn max_level(mut self, level: Level) -> Self {
-        self.max_level = level;
+        self.filter.max_level = level;
         self
     }
 

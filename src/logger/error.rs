@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::filter::ParseFilterError;
 use crate::segment::error::OpenSegmentError;
 
 /// The error of [`Builder::start`](crate::Builder::start): why no logger was started.
@@ -33,6 +34,8 @@ pub enum StartErrorKind {
         /// What is wrong, and which values are possible.
         reason: &'static str,
     },
+    /// A directive of [`Builder::filter`](crate::Builder::filter) is wrong.
+    Filter(ParseFilterError),
     /// The consumer could not be pinned to this core.
     Pin {
         /// The number of the core, as the operating system counts.
@@ -85,6 +88,7 @@ impl fmt::Display for StartError {
             }
             StartErrorKind::File(path, error) => write!(f, "{}: {error}", path.display()),
             StartErrorKind::Option { name, reason } => write!(f, "{name}: {reason}"),
+            StartErrorKind::Filter(error) => write!(f, "filter: {error}"),
             StartErrorKind::Pin { core, reason } => {
                 write!(f, "cannot pin the consumer to core {core}: {reason}")
             }
@@ -99,6 +103,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
             StartErrorKind::File(_, error) | StartErrorKind::Thread(error) => Some(error),
+            StartErrorKind::Filter(error) => Some(error),
             _ => None,
         }
     }

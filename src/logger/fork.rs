@@ -8,9 +8,12 @@ use std::cell::RefCell;
 use std::sync::Once;
 
 use crate::crash::exit;
+use crate::filter::setting::Filters;
 use crate::process::fork;
+use crate::process::statics::FILTERS;
 use crate::segment::guard;
 use crate::shared::{orphans, running};
+use crate::sync::statics::{MutexGuard, PoisonError};
 use crate::thread;
 
 thread_local! {
@@ -24,6 +27,7 @@ struct Held {
     _turn: running::Turn,
     latest: Option<exit::Latest>,
     orphans: orphans::Orphans,
+    filters: MutexGuard<'static, Filters>,
 }
 
 /// Installs the handlers of `fork`, once. To be called before the first logger starts.
@@ -39,7 +43,12 @@ pub(crate) fn register() {
 
 extern "C" fn prepare() {
     // The order of locks is that of `process::statics`.
-    let held = Held { _turn: running::turn(), latest: exit::latest(), orphans: orphans::orphans() };
+    let held = Held {
+        _turn: running::turn(),
+        latest: exit::latest(),
+        orphans: orphans::orphans(),
+        filters: FILTERS.lock().unwrap_or_else(PoisonError::into_inner),
+    };
     // A thread whose locals have been destroyed cannot keep them.
     let _ = HELD.try_with(|cell| cell.replace(Some(held)));
 }
@@ -53,6 +62,7 @@ extern "C" fn in_child() {
     guard::begin_child();
     if let Ok(Some(mut held)) = HELD.try_with(|cell| cell.take()) {
         running::forget();
+        held.filters.forget();
         if let Some(latest) = &mut held.latest {
             std::mem::forget(latest.take());
         }

@@ -7,6 +7,7 @@
 pub(crate) mod builder;
 pub(crate) mod ending;
 pub(crate) mod error;
+mod filter;
 mod fork;
 pub(crate) mod own_warnings;
 mod start;
@@ -21,15 +22,13 @@ use crate::clock::{monotonic_ns, nanoseconds};
 use crate::consumer::Report;
 use crate::crash::recover::Recovery;
 use crate::crash::signals;
-use crate::level::Level;
 use crate::logger::builder::Builder;
 use crate::process::fork::generation;
-use crate::process::statics::{GATE, RUNNING};
+use crate::process::statics::RUNNING;
 use crate::shared::Shared;
 use crate::shared::running::turn;
 use crate::shared::stats::{Counters, Stats};
 use crate::sync::Arc;
-use crate::sync::statics::Ordering;
 
 /// A running logger. Dropping it drains all rings, closes the file and ends the logger.
 ///
@@ -161,13 +160,6 @@ impl Logger {
         self.shared.reopen()
     }
 
-    /// Sets the least urgent level that is logged, as [`Builder::max_level`] does, while the logger
-    /// runs.
-    pub fn set_max_level(&self, level: Level) {
-        // Relaxed: see `fast::enabled`.
-        GATE.store(level as u8, Ordering::Relaxed);
-    }
-
     /// Drains all rings, closes the file, and returns what became of all records.
     ///
     /// Other threads may go on logging. What they log from now on is counted by
@@ -200,8 +192,7 @@ impl Logger {
         let my_turn = turn();
         // `exit` may have withdrawn this logger, and another one may have been started since.
         if RUNNING.withdraw_this(&self.shared) {
-            // Relaxed: see `fast::enabled`. Without a logger everything passes, to be counted.
-            GATE.store(Level::Trace as u8, Ordering::Relaxed);
+            self.shared.filter.end();
         }
         drop(my_turn);
         self.shared.control.stop(deadline);

@@ -4,7 +4,7 @@
 //! like any other.
 
 use crate::argument::Argument;
-use crate::call::{self, fast, slow};
+use crate::call::{self, slow};
 use crate::consumer::{Notice, OwnWarnings};
 use crate::level::Level;
 use crate::statement::call_site::{At, Location, Statement};
@@ -13,12 +13,16 @@ use crate::thread::producer::Producer;
 /// The capacity of the ring of kymo's own records, in words.
 const RING_WORDS: usize = 1 << 10;
 
+/// The target of kymo's own records.
+const TARGET: &str = "kymo";
+
 /// Returns a function that logs notices as warnings, if warnings are logged. The first notice makes
 /// the ring.
 pub(crate) fn own_warnings() -> OwnWarnings {
     let mut own = None;
     Box::new(move |notice, shared| {
-        if fast::enabled(Level::Warn) {
+        // The gate opens to this logger only when it has started.
+        if shared.filter.allows(Level::Warn, TARGET) {
             if own.is_none() {
                 own = shared.make_own_producer(RING_WORDS);
             }
@@ -37,7 +41,7 @@ macro_rules! own_warning {
             type At = At<{ Level::Warn as u8 }>;
             const LEVEL: Level = Level::Warn;
             const LOCATION: Location = Location {
-                target: "kymo",
+                target: TARGET,
                 module: module_path!(),
                 file: file!(),
                 line: line!(),
@@ -93,6 +97,10 @@ fn log(own: &mut Producer, notice: &Notice<'_>) {
             "{records} records were not logged: there was no memory for rings",
             records
         ),
+        Notice::DirectiveIgnored { variable, error } => {
+            let error = error.to_string();
+            own_warning!(own, "{variable}: a directive was left out: {error}", variable error);
+        }
         Notice::RecordsDiscarded { records } => own_warning!(
             own,
             "the log of a killed process was written over, and {records} records in its rings were \

@@ -23,7 +23,7 @@ use crate::logger::own_warnings::own_warnings;
 use crate::logger::{Logger, fork};
 use crate::process::fork::generation;
 use crate::process::signal_action;
-use crate::process::statics::{GATE, RUNNING};
+use crate::process::statics::RUNNING;
 use crate::process::stay_loaded::stay_loaded;
 use crate::process::thread_info::{be_ordinary, os_thread_id};
 use crate::segment::crash_proof::CrashProof;
@@ -35,7 +35,6 @@ use crate::shared::Shared;
 use crate::shared::mailbox::Request;
 use crate::shared::orphans::{self, Orphan};
 use crate::shared::running::turn;
-use crate::sync::statics::Ordering;
 use crate::sync::{Arc, thread};
 
 impl Builder {
@@ -54,6 +53,7 @@ impl Builder {
     /// After an error nothing was made, renamed or overwritten. A recovery that succeeded remains.
     pub fn start(mut self) -> Result<Logger, StartError> {
         self.check()?;
+        let filter = self.filter.setting()?;
         stay_loaded();
         fork::register();
         let _turn = turn();
@@ -80,8 +80,8 @@ impl Builder {
         };
         let clock = TickSource::new(self.clock);
         let crash_proof = self.make_crash_proof(clock)?;
-        let shared = Shared::new(clock, self.policies, ring_words).with_crash_proof(crash_proof);
-        let shared = Arc::new(shared);
+        let shared = Shared::new(clock, self.policies, ring_words);
+        let shared = Arc::new(shared.with_crash_proof(crash_proof).with_filter(filter));
         let begun = self.begin(&shared, target, discarded);
         if let (Err(_), Some(crash_proof)) = (&begun, shared.crash_proof()) {
             crash_proof.end();
@@ -95,8 +95,7 @@ impl Builder {
         signals::install(self.ending.signals, &shared.emergency, thread, standby);
         // The coarse clock must not show what it showed when the last logger ended.
         shared.clock.begin_sweep();
-        // Relaxed: see `fast::enabled`.
-        GATE.store(self.max_level as u8, Ordering::Relaxed);
+        shared.filter.begin();
         RUNNING.publish(shared.clone());
         let generation = generation();
         Ok(Logger { shared, consumer: Some(consumer), path: self.path, generation, recovered })

@@ -5,13 +5,13 @@
 //!
 //! ```text
 //! 1. reader:     readers += 1, reads the pointer, makes a handle, readers -= 1
-//! 2. withdrawal: sets the pointer to null, then reads readers
+//! 2. withdrawal: sets the pointer to null, or to another value; then reads readers
 //! ```
 //!
 //! - INV-1: the published value has a handle of its own here, which is dropped only by a withdrawal
 //!   that found no readers. Both sides change `readers` with read-modify-write operations, which
 //!   are totally ordered. So a reader whose addition comes after the withdrawal's look finds null,
-//!   and one whose addition comes before is seen.
+//!   or the other value, and one whose addition comes before is seen.
 //! - A withdrawal that finds a reader leaks that handle, and the value is never freed. Waiting
 //!   could deadlock: the withdrawal may run in a signal handler that interrupted the reader.
 
@@ -71,6 +71,13 @@ impl<T> Published<T> {
     pub fn publish(&self, value: Arc<T>) {
         // Release: pairs with the acquire in `get`.
         self.pointer.store(Arc::into_raw(value).cast_mut(), Ordering::Release);
+    }
+
+    /// Publishes a value in place of another, and returns a handle of that. To be called by one thread at a time.
+    pub fn replace(&self, value: Arc<T>) -> Option<Arc<T>> {
+        let value = Arc::into_raw(value).cast_mut();
+        // Release: pairs with the acquire in `get`. Acquire: pairs with the release of an earlier `replace`.
+        self.take(|| self.pointer.swap(value, Ordering::AcqRel))
     }
 
     /// Withdraws the published value, and returns a handle. Any thread may call it.

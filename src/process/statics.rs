@@ -3,7 +3,8 @@
 //!
 //! | static | what it is | written by | read by |
 //! | --- | --- | --- | --- |
-//! | [`GATE`] | the least urgent level in force | start, shutdown, `set_max_level`, exit | each statement |
+//! | [`GATE`] | the levels and targets that are logged | start, shutdown, a change of the filter, exit | each statement |
+//! | [`FILTERS`] | whose filter that is | the same | |
 //! | [`RUNNING`] | the running logger | start, shutdown, exit, fork | a thread's first call |
 //! | [`TURN`] | the lock that start and shutdown hold | start, shutdown, exit, fork | |
 //! | [`LATEST`] | the logger that `exit` ends | start | exit |
@@ -26,9 +27,10 @@
 //! 1. `TURN`
 //! 2. `LATEST`
 //! 3. `ORPHANS`
-//! 4. a logger's own: its registry, its log, its side file, its files of crash-proof rings
+//! 4. a logger's own: its registry, its log, its side file, its files of crash-proof rings, its filter
+//! 5. `FILTERS`
 //!
-//! A fork takes the first three in this order (`logger::fork`). A log call takes none of them; its
+//! A fork takes the first three and the last in this order (`logger::fork`). A log call takes none of them; its
 //! slow path takes those of 4, one at a time. A signal handler takes none.
 //!
 //! This file names types of folders above it and calls nothing of them: that is the price of one
@@ -40,7 +42,8 @@ use std::time::Duration;
 
 use crate::crash::signals::SignalTarget;
 use crate::crash::signals::hangup::HangupTarget;
-use crate::level::Level;
+use crate::filter::gate::Gate;
+use crate::filter::setting::Filters;
 use crate::process::published::Published;
 use crate::ring::cursor::Cursor;
 #[cfg(not(kymo_loom))]
@@ -49,12 +52,18 @@ use crate::shared::Shared;
 use crate::shared::orphans::Orphan;
 use crate::shared::state::RingState;
 use crate::sync::Arc;
-use crate::sync::statics::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Mutex};
+use crate::sync::statics::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Mutex};
 use crate::thread::producer::Producer;
 
-/// The least urgent level that is in force, as its number. Everything passes while there is no
-/// logger, in order to be counted.
-pub(crate) static GATE: AtomicU8 = AtomicU8::new(Level::Trace as u8);
+/// What each log statement looks at first. Everything passes while there is no logger, in order to be counted.
+#[cfg(not(kymo_loom))]
+pub(crate) static GATE: Gate = Gate::new();
+/// What each log statement looks at first, in which models have no part.
+#[cfg(kymo_loom)]
+pub(crate) static GATE: std::sync::LazyLock<Gate> = std::sync::LazyLock::new(Gate::new);
+
+/// Whose filter is in the gate, and filters that calls may still use.
+pub(crate) static FILTERS: Mutex<Filters> = Mutex::new(Filters::new());
 
 /// The logger that runs in this process.
 #[cfg(not(kymo_loom))]

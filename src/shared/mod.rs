@@ -20,6 +20,9 @@ use std::io;
 
 use crate::clock::lines::Lines;
 use crate::clock::{Observation, TickSource};
+use crate::filter::Filter;
+use crate::filter::setting::Setting;
+use crate::level::Level;
 use crate::process::inside::Locked;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::LogFile;
@@ -51,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) emergency: Arc<Emergency>,
     pub(crate) dump_request: DumpRequest,
     pub(crate) reopen_request: Arc<ReopenRequest>,
+    /// What is logged.
+    pub(crate) filter: Setting,
     /// The ring files, if the logger has them.
     crash_proof: Option<CrashProof>,
     log: Mutex<Option<Arc<LogFile>>>,
@@ -71,6 +76,7 @@ impl Shared {
             emergency: Arc::default(),
             dump_request: DumpRequest::default(),
             reopen_request: Arc::default(),
+            filter: Setting::new(Level::Trace, Filter::all(), Vec::new()),
             crash_proof: None,
             log: Mutex::default(),
         }
@@ -79,6 +85,11 @@ impl Shared {
     /// Sets the ring files.
     pub(crate) fn with_crash_proof(self, crash_proof: Option<CrashProof>) -> Self {
         Self { crash_proof, ..self }
+    }
+
+    /// Sets what is logged.
+    pub(crate) fn with_filter(self, filter: Setting) -> Self {
+        Self { filter, ..self }
     }
 
     /// Returns the ring files, if the logger has them.

@@ -5,8 +5,7 @@ use std::sync::TryLockError;
 use std::time::Duration;
 
 use crate::clock::{monotonic_ns, nanoseconds};
-use crate::level::Level;
-use crate::process::statics::{GATE, RUNNING, TURN, UNLOGGED};
+use crate::process::statics::{FILTERS, GATE, RUNNING, TURN, UNLOGGED};
 use crate::shared::Shared;
 use crate::sync::Arc;
 use crate::sync::statics::{Mutex, MutexGuard, Ordering, PoisonError};
@@ -32,8 +31,10 @@ pub(crate) fn current() -> Option<Arc<Shared>> {
 pub(crate) fn withdraw(limit: Duration) -> Option<Arc<Shared>> {
     let _turn = lock_within(&TURN, limit);
     let shared = RUNNING.withdraw();
-    // Relaxed: see `fast::enabled`.
-    GATE.store(Level::Trace as u8, Ordering::Relaxed);
+    match lock_within(&FILTERS, limit) {
+        Some(mut filters) => filters.open(),
+        None => GATE.open(),
+    }
     shared
 }
 

@@ -97,6 +97,33 @@ macro_rules! trace {
     ($($statement:tt)*) => { $crate::export::statement!($crate (Trace) $($statement)*) };
 }
 
+/// Returns whether statements of a level are logged, in this module or of a target.
+///
+/// For what has to be prepared only if it is logged: a statement's own arguments are evaluated only then anyway.
+///
+/// ```
+/// let book = [101.25, 101.5, 101.75];
+/// if kymo::enabled!(Debug) {
+///     let mean = book.iter().sum::<f64>() / book.len() as f64;
+///     kymo::debug!("mean {mean}");
+/// }
+/// if kymo::enabled!(target: "net", Trace) {
+///     kymo::trace!(target: "net", "{}", book.len());
+/// }
+/// ```
+///
+/// The level is one of `Error`, `Warn`, `Info`, `Debug` and `Trace`. The target is a constant. Without a logger the
+/// answer is yes, because what is logged then is [counted](crate::unlogged).
+#[macro_export]
+macro_rules! enabled {
+    ($level:ident) => { $crate::enabled!(target: ::core::module_path!(), $level) };
+    (target: $target:expr, $level:ident) => {{
+        static SITE: $crate::export::FilterSite =
+            $crate::export::FilterSite::new($crate::Level::$level, $target);
+        $crate::export::passes::<{ $crate::Level::$level as u8 }>(&SITE)
+    }};
+}
+
 /// Logs at a level that is an argument.
 ///
 /// ```

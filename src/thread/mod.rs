@@ -59,7 +59,7 @@ pub fn unlogged() -> u64 {
 pub(crate) fn begin_child() {
     // Relaxed, all: there is nobody else.
     UNLOGGED.store(0, Ordering::Relaxed);
-    GATE.store(Level::Trace as u8, Ordering::Relaxed);
+    GATE.begin_child();
     let state = STATE.get();
     if !OWNED.get().is_null() && !state.is_null() {
         // SAFETY: the producer, which owns this too, is there: the child has a copy of it.

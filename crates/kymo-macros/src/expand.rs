@@ -4,7 +4,10 @@
 //! crate:
 //!
 //! ```text
-//! if kymo::export::enabled(kymo::Level::Info) {
+//! if {
+//!     static __SITE: kymo::export::FilterSite = kymo::export::FilterSite::new(kymo::Level::Info, ::core::module_path!());
+//!     kymo::export::passes::<{ kymo::Level::Info as u8 }>(&__SITE)
+//! } {
 //!     match (&px, &id) { (__a0, __a1) => {
 //!         use kymo::export as __kymo;
 //!         struct __Here;
@@ -74,10 +77,24 @@ fn statement(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
     let kymo = slice::from_ref(input.kymo);
     let level = hygienic(level, &[("kymo", kymo), ("written", written)]);
     let body = bound(captured, body(input, captured, &level));
-    let tested = hygienic(
-        "if $kymo::export::enabled($level) { $body }",
-        &[("kymo", kymo), ("level", &level), ("body", &body)],
-    );
+    let target = target(input);
+    let test = match &input.level {
+        Level::Dynamic(_) => {
+            "if {
+                static __SITES: $kymo::export::FilterSites = $kymo::export::filter_sites($target);
+                $kymo::export::passes_at($level, &__SITES)
+            } { $body }"
+        }
+        _ => {
+            "if {
+                static __SITE: $kymo::export::FilterSite = $kymo::export::FilterSite::new($level, $target);
+                $kymo::export::passes::<{ $level as u8 }>(&__SITE)
+            } { $body }"
+        }
+    };
+    let holes =
+        [("kymo", kymo), ("level", &level[..]), ("target", &target[..]), ("body", &body[..])];
+    let tested = hygienic(test, &holes);
     hygienic(template, &[("kymo", kymo), ("written", written), ("tested", &tested)])
 }
 
@@ -108,12 +125,17 @@ fn body(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<To
     )
 }
 
-/// Returns the items that describe the statement.
-fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<TokenTree> {
-    let target = match input.target {
+/// Returns the target, as a constant.
+fn target(input: &Input<'_>) -> Vec<TokenTree> {
+    match input.target {
         Some(target) => target.to_vec(),
         None => hygienic("::core::module_path!()", &[]),
-    };
+    }
+}
+
+/// Returns the items that describe the statement.
+fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<TokenTree> {
+    let target = target(input);
     let mut names = Vec::new();
     for argument in captured {
         let name = argument.name.as_ref().map(ToString::to_string).unwrap_or_default();
