@@ -87,8 +87,6 @@ pub enum Mutant {
     PublishedReaders,
     /// `process::published`, the withdrawal: the value is freed whether there are readers or not.
     PublishedFreed,
-    /// `filter::gate`, a change of the filter: its number is stored with a relaxed operation.
-    FilterNumber,
     /// `filter::gate`, a decision: the number is read after the filter, not before.
     FilterNumberLate,
     /// `crash::signals::pending`, the handler: the exchange that leaves a signal is relaxed.

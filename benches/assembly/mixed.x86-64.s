@@ -3,17 +3,30 @@
 
 <kymo_call_mixed>:
 	mov    ...(%rip),%rax
-	movzbl (%rax),%eax
-	cmp    $0x2,%al
-	jbe    <kymo_call_mixed+0x1a>
+	cmpb   $0x3,(%rax)
+	jb     <kymo_call_mixed+0x33>
+	js     <kymo_call_mixed+0x1a>
 	lea    ...(%rip),%rcx
 	jmp    <kymo::call::log3::fast>
+	mov    ...(%rip),%rcx
+	cmp    0x8(%rax),%rcx
+	je     <kymo_call_mixed+0xe>
+	mov    0x8(%rax),%rax
+	inc    %rax
+	cmp    %rax,%rcx
+	jne    <kymo_call_mixed+0x34>
 	ret
+	lea    ...(%rip),%rax
+	lea    -0x80(%rsp),%rsp
+	call   <kymo::filter::gate_x86_64::decide_keeping_registers>
+	lea    0x80(%rsp),%rsp
+	je     <kymo_call_mixed+0x33>
+	jmp    <kymo_call_mixed+0xe>
 
 <kymo::call::log3::fast>:
 	cmp    $0x21,%rdx
 	jae    <kymo::call::log3::fast_long>
-	mov    $0xffffffffffffff48,%rax
+	mov    $0xfffffffffffffed8,%rax
 	mov    %fs:(%rax),%r8
 	incq   (%r8)
 	jne    <kymo::call::log3::fast+0xe2>

@@ -3,15 +3,28 @@
 
 <kymo_call_static>:
 	mov    ...(%rip),%rax
-	movzbl (%rax),%eax
-	cmp    $0x2,%al
-	jbe    <kymo_call_static+0x1a>
+	cmpb   $0x3,(%rax)
+	jb     <kymo_call_static+0x33>
+	js     <kymo_call_static+0x1a>
 	lea    ...(%rip),%rdi
 	jmp    <kymo::call::log0::fast>
+	mov    ...(%rip),%rcx
+	cmp    0x8(%rax),%rcx
+	je     <kymo_call_static+0xe>
+	mov    0x8(%rax),%rax
+	inc    %rax
+	cmp    %rax,%rcx
+	jne    <kymo_call_static+0x34>
 	ret
+	lea    ...(%rip),%rax
+	lea    -0x80(%rsp),%rsp
+	call   <kymo::filter::gate_x86_64::decide_keeping_registers>
+	lea    0x80(%rsp),%rsp
+	je     <kymo_call_static+0x33>
+	jmp    <kymo_call_static+0xe>
 
 <kymo::call::log0::fast>:
-	mov    $0xffffffffffffff48,%rax
+	mov    $0xfffffffffffffed8,%rax
 	mov    %fs:(%rax),%rsi
 	incq   (%rsi)
 	jne    <kymo::call::log0::fast+0x4d>
@@ -32,4 +45,4 @@
 	mov    %r8,0x8(%rsi)
 	movq   $0xffffffffffffffff,(%rsi)
 	ret
-	jmp    *0x10d54d(%rip)        # <_DYNAMIC+0x4a8>
+	jmp    *0x1189f5(%rip)        # <_DYNAMIC+0x4b0>

@@ -396,7 +396,7 @@ mod tests {
                 prop_assert!(directives.iter().all(String::is_empty), "{text}");
                 return Ok(());
             };
-            let oracle = env_filter::Builder::new().parse(&text).build();
+            let oracle = env_filter::Builder::new().try_parse(&text).unwrap().build();
             for target in targets {
                 for (level, other) in Level::ALL.into_iter().zip([
                     log::Level::Error,

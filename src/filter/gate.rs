@@ -88,6 +88,12 @@ pub const fn filter_sites(target: &'static str) -> FilterSites {
     ]
 }
 
+/// A statement about which nothing is known, at each level.
+#[cfg(kymo_loom)]
+pub fn filter_sites(target: &'static str) -> FilterSites {
+    Level::ALL.map(|level| FilterSite::new(level, target))
+}
+
 /// An answer of no filter: their numbers are greater.
 const UNKNOWN: u64 = 0;
 
@@ -127,8 +133,7 @@ impl Gate {
         // Relaxed: only this thread changes it.
         let number = self.line.number.load(Ordering::Relaxed) + 2;
         // Release: pairs with the acquire in `decide`. Who reads this number finds this filter, or a newer one.
-        let release = mutant::ordering(Ordering::Release, Mutant::FilterNumber);
-        self.line.number.store(number, release);
+        self.line.number.store(number, Ordering::Release);
         // Relaxed: as in `open`.
         self.line.level.store(BY_TARGET, Ordering::Relaxed);
         replaced
