@@ -28,7 +28,7 @@
 //! | start a logger, end it | [`Logger::builder`], [`Builder::start`], [`Logger::shutdown`] | ends when dropped |
 //! | log | [`error!`], [`warn!`], [`info!`], [`debug!`], [`trace!`]; [`log!`] takes the level as a value | target: the module |
 //! | log a value of your own type | [`as_display`], [`as_debug`] (formats in the call) | |
-//! | choose which levels are logged | [`Builder::max_level`], [`Logger::set_max_level`]; when compiling: [features](#features) | all |
+//! | choose which levels are logged | [`Builder::filter`], [`Builder::filter_env`], [`Logger::set_filter`], [`enabled!`]; when compiling: [features](#features) | all |
 //! | spare a thread's first call | [`prepare_thread`] | the first call makes the ring |
 //! | hold longer bursts | [`Builder::ring_capacity`] | 1 MiB a thread |
 //! | choose what a full ring means | [`Builder::overflow`], [`Builder::overflow_at`], [`Overflow`] | wait, at most 1 s |

@@ -4,10 +4,9 @@
 //! crate:
 //!
 //! ```text
-//! if {
-//!     static __SITE: kymo::export::FilterSite = kymo::export::FilterSite::new(kymo::Level::Info, ::core::module_path!());
-//!     kymo::export::passes::<{ kymo::Level::Info as u8 }>(&__SITE)
-//! } {
+//! const __TARGET: &str = module_path!();
+//! static __SITE: kymo::export::FilterSite = kymo::export::FilterSite::new(kymo::Level::Info, __TARGET);
+//! if kymo::export::passes::<{ kymo::Level::Info as u8 }>(&__SITE) {
 //!     match (&px, &id) { (__a0, __a1) => {
 //!         use kymo::export as __kymo;
 //!         struct __Here;
@@ -80,16 +79,18 @@ fn statement(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
     let target = target(input);
     let test = match &input.level {
         Level::Dynamic(_) => {
-            "if {
-                static __SITES: $kymo::export::FilterSites = $kymo::export::filter_sites($target);
-                $kymo::export::passes_at($level, &__SITES)
-            } { $body }"
+            "{
+                const __TARGET: &::core::primitive::str = $target;
+                static __SITES: $kymo::export::FilterSites = $kymo::export::filter_sites(__TARGET);
+                if $kymo::export::passes_at($level, &__SITES) { $body }
+            }"
         }
         _ => {
-            "if {
-                static __SITE: $kymo::export::FilterSite = $kymo::export::FilterSite::new($level, $target);
-                $kymo::export::passes::<{ $level as u8 }>(&__SITE)
-            } { $body }"
+            "{
+                const __TARGET: &::core::primitive::str = $target;
+                static __SITE: $kymo::export::FilterSite = $kymo::export::FilterSite::new($level, __TARGET);
+                if $kymo::export::passes::<{ $level as u8 }>(&__SITE) { $body }
+            }"
         }
     };
     let holes =
@@ -135,7 +136,6 @@ fn target(input: &Input<'_>) -> Vec<TokenTree> {
 
 /// Returns the items that describe the statement.
 fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<TokenTree> {
-    let target = target(input);
     let mut names = Vec::new();
     for argument in captured {
         let name = argument.name.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -148,7 +148,7 @@ fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<To
             type At = __kymo::At<{ $level as u8 }>;
             const LEVEL: $kymo::Level = $level;
             const LOCATION: __kymo::Location = __kymo::Location {
-                target: $target,
+                target: __TARGET,
                 module: ::core::module_path!(),
                 file: ::core::file!(),
                 line: ::core::line!(),
@@ -160,7 +160,6 @@ fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<To
         &[
             ("kymo", slice::from_ref(input.kymo)),
             ("level", level),
-            ("target", &target),
             ("format", &[input.format.clone().into()]),
             ("names", &names),
         ],

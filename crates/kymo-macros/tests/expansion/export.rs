@@ -48,8 +48,39 @@ pub fn logged(most: Level, run: impl FnOnce()) -> Vec<Record> {
     RECORDS.take()
 }
 
-pub fn enabled(level: Level) -> bool {
-    level <= ENABLED.get()
+/// What the statement says of itself before its arguments are evaluated.
+pub struct FilterSite {
+    level: Level,
+    target: &'static str,
+}
+
+pub type FilterSites = [FilterSite; 5];
+
+impl FilterSite {
+    pub const fn new(level: Level, target: &'static str) -> Self {
+        Self { level, target }
+    }
+}
+
+pub const fn filter_sites(target: &'static str) -> FilterSites {
+    [
+        FilterSite::new(Level::Error, target),
+        FilterSite::new(Level::Warn, target),
+        FilterSite::new(Level::Info, target),
+        FilterSite::new(Level::Debug, target),
+        FilterSite::new(Level::Trace, target),
+    ]
+}
+
+pub fn passes<const LEVEL: u8>(site: &'static FilterSite) -> bool {
+    assert_eq!(site.level as u8, LEVEL);
+    assert!(!site.target.is_empty());
+    site.level <= ENABLED.get()
+}
+
+pub fn passes_at(level: Level, sites: &'static FilterSites) -> bool {
+    let site = sites.iter().find(|site| site.level == level);
+    site.is_some_and(|site| site.level <= ENABLED.get())
 }
 
 pub fn capture<T: Display + ?Sized>(value: &T) -> String {
