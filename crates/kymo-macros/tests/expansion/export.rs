@@ -8,6 +8,8 @@ pub enum Level {
     Error,
     Warn,
     Info,
+    Debug,
+    Trace,
 }
 
 pub struct Location {
