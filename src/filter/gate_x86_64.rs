@@ -19,8 +19,11 @@ use crate::sync::atomic::Ordering;
 #[inline(always)]
 pub(super) fn passes_gate<const LEVEL: u8>(site: &'static FilterSite) -> bool {
     let mut gate = &raw const GATE.line;
+    #[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is read through it here")]
     // SAFETY: does nothing. The compiler does not know that, and so keeps the address in its register.
-    unsafe { asm!("/* {0} */", inout(reg) gate, options(pure, nomem, nostack, preserves_flags)) };
+    unsafe {
+        asm!("/* {0} */", inout(reg) gate, options(pure, nomem, nostack, preserves_flags))
+    };
     // SAFETY: reads the first byte of a static, as a relaxed load does.
     unsafe {
         asm!(

@@ -32,11 +32,11 @@ impl FilterOptions {
     /// The filter, and what is wrong in the environment.
     pub(crate) fn setting(&self) -> Result<Setting, StartError> {
         let filter = self.filter.clone().map_err(StartErrorKind::Filter)?;
-        let (found, wrong) = self.from_environment();
+        let (found, wrong) = self.read_environment();
         Ok(Setting::new(self.max_level, found.unwrap_or(filter), wrong))
     }
 
-    fn from_environment(&self) -> (Option<Filter>, Vec<WrongDirective>) {
+    fn read_environment(&self) -> (Option<Filter>, Vec<WrongDirective>) {
         let Some(variable) = &self.variable else { return (None, Vec::new()) };
         for variable in [variable, FALLBACK] {
             // What is not Unicode has no directive that is right.
