@@ -192,9 +192,10 @@ fn a_wrong_directive_is_an_error_in_code_and_a_warning_from_the_environment() {
         (Some("net=loud"), None, "info"),
     ] {
         for (variable, text) in [("KYMO_TEST_LOG", own), ("RUST_LOG", fallback)] {
-            // SAFETY: the tests of this program take turns, and no other thread of it reads the environment.
             match text {
+                // SAFETY: the tests of this program take turns, and no other thread of it reads the environment.
                 Some(text) => unsafe { std::env::set_var(variable, text) },
+                // SAFETY: as above.
                 None => unsafe { std::env::remove_var(variable) },
             }
         }
@@ -219,7 +220,7 @@ fn a_wrong_directive_is_an_error_in_code_and_a_warning_from_the_environment() {
             "{variable}: a directive was left out: `net=loud`: after `=` comes a level: off, error, warn, info, \
              debug or trace"
         );
-        assert_eq!(*told.lock().unwrap(), [text.clone()]);
+        assert_eq!(*told.lock().unwrap(), std::slice::from_ref(&text));
         let in_log = expected != "error";
         assert_eq!(records(&log.path()).contains(&("kymo".to_owned(), text)), in_log, "{expected}");
     }
