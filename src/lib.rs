@@ -34,6 +34,7 @@
 //! | choose what a full ring means | [`Builder::overflow`], [`Builder::overflow_at`], [`Overflow`] | wait, at most 1 s |
 //! | know that everything is in the file | [`flush`], [`flush_timeout`] | |
 //! | know it of each error, even after a power failure | [`Builder::write_through`], [`WriteThrough`] | |
+//! | lose at most a second to a power failure | [`Builder::durability`], [`Durability`], [`Logger::sync`] | the kernel decides |
 //! | lose nothing to `kill -9` | [`Builder::crash_proof`], [`Builder::recover`], [`recover`] | off |
 //! | lose nothing at SIGTERM or a crash | [`Builder::drain_on_termination`], [`Builder::on_hangup`], [`Builder::drain_on_crash`] | off |
 //! | let another program rotate the file | [`Logger::reopen`], [`Builder::on_hangup`] | goes on in the moved file |
@@ -144,6 +145,7 @@ pub use logger::ending::Hangup;
 pub use logger::error::{StartError, StartErrorKind};
 pub use rotation::zone::{Zone, ZoneError};
 pub use rotation::{Rotation, RotationError};
+pub use shared::disk::Durability;
 pub use shared::policy::{Overflow, WriteThrough};
 pub use shared::stats::{Account, Stats, ThreadStats};
 pub use thread::{flush, flush_timeout, prepare_thread, unlogged};

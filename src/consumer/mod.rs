@@ -18,6 +18,8 @@ mod followed;
 mod lane;
 mod losses;
 mod pace;
+#[cfg(all(test, not(kymo_loom)))]
+mod power;
 mod segments;
 mod sweep;
 mod takeover;

@@ -52,6 +52,12 @@ pub enum Notice<'a> {
         /// How many records were lost meanwhile.
         lost: u64,
     },
+    /// The log could not be brought to the disk: records that are in the file may not survive a power failure. See
+    /// [`Builder::durability`](crate::Builder::durability). Told once a second at most.
+    SyncFailed {
+        /// Why.
+        error: &'a io::Error,
+    },
     /// A thread's ring, or a statement, could not be put into a file. Its records do not survive a
     /// `SIGKILL`: see [`Builder::crash_proof`](crate::Builder::crash_proof). Told at most once a
     /// second.
@@ -108,6 +114,9 @@ impl fmt::Display for Notice<'_> {
             Self::OutputRecovered { lost } => {
                 write!(f, "the log can be written again: {lost} records are lost")
             }
+            Self::SyncFailed { error } => {
+                write!(f, "the log could not be brought to the disk: {error}")
+            }
             Self::RingFileFailed { count, error } => {
                 write!(f, "{count} rings or statements are not safe from SIGKILL: {error}")
             }
@@ -156,6 +165,9 @@ pub(crate) struct Watch {
     dropped: u64,
     /// While a failure of the output lasts: how many records such failures had cost before it.
     failing: Option<u64>,
+    next_sync_ns: u64,
+    /// How many failures of syncs were told.
+    sync_errors: u64,
     next_ring_files_ns: u64,
     /// How many failures of ring files have been told.
     ring_file_errors: u64,
@@ -178,6 +190,8 @@ impl Watch {
             next_drops_ns: 0,
             dropped: 0,
             failing: None,
+            next_sync_ns: 0,
+            sync_errors: 0,
             next_ring_files_ns: 0,
             ring_file_errors: 0,
             next_no_memory_ns: 0,
@@ -263,6 +277,15 @@ impl<O: LogOutput> Consumer<O> {
             let directory = &crash_proof.place().directory;
             let notice = Notice::FewRingsFit { threads, bytes_per_thread, directory };
             watch.tell(&notice, &self.shared);
+        }
+        let errors = self.shared.counters.sync_errors.get();
+        if errors > watch.sync_errors
+            && now_ns >= watch.next_sync_ns
+            && let Some(error) = self.shared.disk.take_error()
+        {
+            watch.next_sync_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
+            watch.sync_errors = errors;
+            watch.tell(&Notice::SyncFailed { error: &error }, &self.shared);
         }
         let errors = self.shared.counters.ring_errors.get();
         if errors > watch.ring_errors && now_ns >= watch.next_no_memory_ns {

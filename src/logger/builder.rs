@@ -16,6 +16,7 @@ use crate::logger::filter::FilterOptions;
 use crate::ring::WORD_BYTES;
 use crate::ring::storage::layout::MAX_CAPACITY_WORDS;
 use crate::ring::storage::memory::{capacity_for, ring_bytes};
+use crate::shared::disk::Durability;
 use crate::shared::policy::{DumpAt, FlightRecorder, Overflow, Policies, WriteThrough};
 use crate::sync::Arc;
 
@@ -56,6 +57,7 @@ pub struct Builder {
     pub(crate) ending: EndingOptions,
     pub(crate) crash_proof: Option<PathBuf>,
     pub(crate) recover: bool,
+    pub(crate) durability: Durability,
 }
 
 /// The smallest ring, in bytes.
@@ -94,6 +96,7 @@ impl Builder {
             ending: EndingOptions::default(),
             crash_proof: None,
             recover: false,
+            durability: Durability::default(),
         }
     }
 
@@ -385,6 +388,33 @@ impl Builder {
         self
     }
 
+    /// Sets when the log is brought to the disk, where it survives a power failure. Default: [`Durability::Kernel`].
+    ///
+    /// Whatever this is, a record that is in the file survives the end of the process. Only after a power failure, or a
+    /// crash of the kernel, the file has what the disk had.
+    ///
+    /// *Synced* means: all that was in the log when the sync began is on the disk, and can be decoded, whatever happens
+    /// to later records. The thread `kymo-sync` waits for the disk; the consumer and the threads that log do not. With
+    /// `Every(interval)`, a power failure loses what was logged in the last `interval`, in the time that a sync takes,
+    /// and in the consumer's [`idle_sleep`](Builder::idle_sleep). A sync that comes late is not made up for.
+    ///
+    /// [`Logger::sync`](crate::Logger::sync) waits for a sync, and [`WriteThrough::synced`] for one of each critical
+    /// record. If the disk cannot be written, [`Notice::SyncFailed`] says so,
+    /// [`Stats::sync_errors`](crate::Stats::sync_errors) counts it, and a shutdown reports it.
+    ///
+    /// [`Builder::start`] fails with [`StartErrorKind::Option`] for an interval of less than a millisecond.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use kymo::{Durability, Logger};
+    ///
+    /// let builder = Logger::builder("app.kymo").durability(Durability::Every(Duration::from_secs(1)));
+    /// ```
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
     /// Overwrites a file that is already at the path. Default: the file is renamed, from `app.kymo`
     /// to `app.1.kymo` or the first number that is free.
     pub fn overwrite(mut self, overwrite: bool) -> Self {
@@ -411,6 +441,13 @@ impl Builder {
         if self.map_window > MAX_WINDOW_BYTES {
             let reason = "more than 256 GiB of a file cannot be mapped at a time: choose less";
             return Err(StartErrorKind::Option { name: "map_window", reason }.into());
+        }
+        if let Durability::Every(interval) = self.durability
+            && interval < Duration::from_millis(1)
+        {
+            let reason =
+                "the log cannot be synced more than a thousand times a second: choose more";
+            return Err(StartErrorKind::Option { name: "durability", reason }.into());
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod filter;
 mod fork;
 pub(crate) mod own_warnings;
 mod start;
+mod syncing;
 
 use std::fmt;
 use std::io;
@@ -80,6 +81,39 @@ impl Logger {
     /// [`flush_timeout`](crate::flush_timeout).
     pub fn flush_timeout(&self, timeout: Duration) -> bool {
         crate::flush_timeout(timeout)
+    }
+
+    /// Waits until all that this thread logged is on the disk, where it survives a power failure.
+    ///
+    /// All that other threads logged is there, too, as far as it was in the file. The call takes as long as the disk
+    /// takes; [`Builder::durability`] has the log synced without one. Calls at the same time share a sync.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("kymo-sync-{}.kymo", std::process::id()));
+    /// let logger = kymo::Logger::builder(&path).start()?;
+    /// kymo::info!("the money is on its way");
+    /// logger.sync()?;
+    /// assert!(logger.stats().synced_ns > 0);
+    /// # drop(logger);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - If a record could not be written to the file, or is gone with it: see [`flush`](crate::flush).
+    /// - If the disk cannot be written. Then this fails for as long as the log is in this file, because the system
+    ///   does not say which records are missing.
+    /// - If the logger has ended.
+    pub fn sync(&self) -> io::Result<()> {
+        if self.generation != generation() {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "this is the child of a fork"));
+        }
+        if !self.flush() {
+            return Err(io::Error::other(
+                "not all records of this thread could be written to the log",
+            ));
+        }
+        self.shared.sync()
     }
 
     /// Returns what the logger has done so far.

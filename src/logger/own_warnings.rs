@@ -75,6 +75,10 @@ fn log(own: &mut Producer, notice: &Notice<'_>) {
         Notice::OutputRecovered { lost } => {
             own_warning!(own, "the log can be written again: {lost} records are lost", lost);
         }
+        Notice::SyncFailed { error } => {
+            let error = error.to_string();
+            own_warning!(own, "the log could not be brought to the disk: {error}", error);
+        }
         Notice::RingFileFailed { count, error } => {
             let error = error.to_string();
             own_warning!(

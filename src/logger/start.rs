@@ -20,7 +20,7 @@ use crate::crash::signals::{self, standby};
 use crate::logger::builder::Builder;
 use crate::logger::error::{StartError, StartErrorKind};
 use crate::logger::own_warnings::own_warnings;
-use crate::logger::{Logger, fork};
+use crate::logger::{Logger, fork, syncing};
 use crate::process::fork::generation;
 use crate::process::signal_action;
 use crate::process::statics::RUNNING;
@@ -32,6 +32,7 @@ use crate::segment::mapped::MappedFile;
 use crate::segment::with_infix;
 use crate::segment::{LogOutput, Target};
 use crate::shared::Shared;
+use crate::shared::disk::Durability;
 use crate::shared::mailbox::Request;
 use crate::shared::orphans::{self, Orphan};
 use crate::shared::running::turn;
@@ -80,11 +81,13 @@ impl Builder {
         };
         let clock = TickSource::new(self.clock);
         let crash_proof = self.make_crash_proof(clock)?;
-        let shared = Shared::new(clock, self.policies, ring_words);
-        let shared = Arc::new(shared.with_crash_proof(crash_proof).with_filter(filter));
+        let shared = Shared::new(clock, self.policies, ring_words).with_filter(filter);
+        let shared = shared.with_crash_proof(crash_proof).with_durability(self.durability);
+        let shared = Arc::new(shared);
         let begun = self.begin(&shared, target, discarded);
-        if let (Err(_), Some(crash_proof)) = (&begun, shared.crash_proof()) {
-            crash_proof.end();
+        if begun.is_err() {
+            shared.disk.end();
+            shared.crash_proof().into_iter().for_each(CrashProof::end);
         }
         let (consumer, standby) = begun?;
         exit::end_at_exit(&shared, self.ending.exit_timeout);
@@ -123,6 +126,7 @@ impl Builder {
         target: Target,
         discarded: Discardable,
     ) -> Result<(JoinHandle<Report>, Standby), StartError> {
+        syncing::start(shared).map_err(StartErrorKind::Thread)?;
         // First, before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(shared.clone(), discarded.records())?;
         let segment = self.open_segment(shared, target, discarded)?;
@@ -199,9 +203,15 @@ impl Builder {
             };
             let run =
                 AssertUnwindSafe(|| consumer.run(|swept| pacing.wait(swept, &shared.counters)));
-            let (report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
+            let (mut report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
             shared.emergency.takeover.withdraw();
             rings.into_iter().for_each(orphans::adopt);
+            // The log is complete, and no thread waits for room.
+            if shared.disk.durability() != Durability::Kernel
+                && let Err(error) = shared.sync()
+            {
+                report.error.get_or_insert(error);
+            }
             report
         };
         let thread = std::thread::Builder::new().name("kymo-consumer".to_owned()).spawn(run);

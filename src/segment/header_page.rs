@@ -10,7 +10,7 @@ use crate::format::HEADER_BYTES;
 use crate::format::header::{COMMITTED_OFFSET, COPY_BYTES, ClockSource};
 use crate::segment::crash_proof::place::RingPlace;
 use crate::segment::guard::Mapping;
-use crate::segment::open;
+use crate::segment::{open, tap};
 use crate::sync::statics::{AtomicU64, Ordering};
 
 /// A header page.
@@ -54,7 +54,9 @@ impl HeaderPage {
     /// Writes all of the page, with this committed length.
     pub(super) fn write(&mut self, file: &File, committed: u64) -> io::Result<()> {
         self.put(COMMITTED_OFFSET, committed);
-        file.write_all_at(&self.bytes, 0)
+        file.write_all_at(&self.bytes, 0)?;
+        tap::write(self.id, 0, &self.bytes);
+        Ok(())
     }
 
     /// Writes all of the page, and maps it again, because the file was cut.
@@ -69,6 +71,7 @@ impl HeaderPage {
         // Release: pairs with the acquire of each reader, in this process or another: the frames before it are there
         // (INV-2 of `mapped`).
         self.word(COMMITTED_OFFSET).store(committed.to_le(), Ordering::Release);
+        tap::write(self.id, COMMITTED_OFFSET as u64, &committed.to_le_bytes());
     }
 
     /// Stores a word that says where a dump mark is.
@@ -77,6 +80,7 @@ impl HeaderPage {
         // Release: keeps the program's order with the committed length, for a reader when this process is killed in
         // between. Pairs with nothing else: a reader that follows the hint checks that the mark is there.
         self.word(at).store(offset.to_le(), Ordering::Release);
+        tap::write(self.id, at as u64, &offset.to_le_bytes());
     }
 
     /// Whether the page is as it was written.

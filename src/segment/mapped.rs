@@ -40,7 +40,7 @@ use crate::segment::header_page::HeaderPage;
 use crate::segment::lock::is_at;
 use crate::segment::open::Target;
 use crate::segment::window::Window;
-use crate::segment::{LogFile, LogOutput, Output};
+use crate::segment::{LogFile, LogOutput, Output, tap};
 
 /// A segment file.
 #[derive(Debug)]
@@ -141,6 +141,7 @@ impl MappedFile {
             file.set_len(0)?;
             allocate(&file, 0, allocated)?;
         }
+        tap::length(header.id(), allocated);
         header.write(&file, committed)?;
         Ok(Self {
             header,
@@ -178,9 +179,11 @@ impl MappedFile {
         let (now, later) = frames.split_at(frames.len().min(self.window.room()));
         // Before anything is written. After this only a cut can fail.
         let next = if later.is_empty() { None } else { Some(self.next_window()?) };
+        tap::write(self.header.id(), self.window.len(), now);
         self.window.write(now);
         let mut cut = self.window.is_cut();
         if let Some(mut next) = next {
+            tap::write(self.header.id(), next.len(), later);
             next.write(later);
             cut |= next.is_cut();
             self.window = next;
@@ -194,6 +197,7 @@ impl MappedFile {
         if needed > self.allocated {
             let (from, least) = (self.allocated, needed - self.allocated);
             self.allocated = allocate_up_to(&self.file, from, self.growth, least)?;
+            tap::length(self.header.id(), self.allocated);
             // On a disk that is nearly full, an allocation should not begin each time with what is
             // too much.
             self.growth = (2 * (self.allocated - from)).min(self.place.window_bytes);
@@ -243,6 +247,8 @@ impl MappedFile {
         }
         let wanted = self.place.window_bytes;
         let allocated = allocate_up_to(&self.file, self.committed, wanted, 1)?;
+        tap::length(self.header.id(), self.committed);
+        tap::length(self.header.id(), allocated);
         self.header.renew(&self.file, self.committed)?;
         let offset = self.committed / UNIT_BYTES * UNIT_BYTES;
         let position = (self.committed - offset) as usize;
@@ -284,6 +290,7 @@ impl Output for MappedFile {
         let result = self.check();
         if self.state == State::Sound {
             self.file.set_len(self.len())?;
+            tap::length(self.header.id(), self.len());
         }
         result
     }
@@ -354,11 +361,7 @@ impl LogOutput for MappedFile {
 
     fn log_file(&self) -> Option<LogFile> {
         let file = self.file.try_clone().ok()?;
-        Some(LogFile {
-            path: self.place.path.clone(),
-            id: self.header.id(),
-            file: Private::new(file),
-        })
+        Some(LogFile::new(self.place.path.clone(), self.header.id(), file))
     }
 }
 

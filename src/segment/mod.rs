@@ -9,15 +9,20 @@ pub(crate) mod mapped;
 mod open;
 pub(crate) mod plain;
 pub(crate) mod side;
+pub(crate) mod tap;
 mod window;
 pub(crate) mod writer;
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
+use crate::beside::directory_of;
+use crate::derived::Directory;
 use crate::process::fork::Private;
 use crate::process::lock;
+use crate::sync::statics::{AtomicBool, Ordering};
 pub(crate) use open::{
     Target, boot_id, create_temporary, header, of_segment, remove_left_over, resolve, trim,
     with_infix,
@@ -31,9 +36,45 @@ pub(crate) struct LogFile {
     /// The segment id.
     pub(crate) id: [u8; 16],
     pub(crate) file: Private,
+    /// Whether the disk has the file's name.
+    has_name_on_disk: AtomicBool,
 }
 
 impl LogFile {
+    pub(crate) fn new(path: PathBuf, id: [u8; 16], file: File) -> Self {
+        Self { path, id, file: Private::new(file), has_name_on_disk: AtomicBool::new(false) }
+    }
+
+    /// Waits until the disk has what is in the file, and its name.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()?;
+        tap::sync(self.id);
+        // Relaxed, both: who holds the lock on the turn of syncs is the only one here.
+        if !self.has_name_on_disk.load(Ordering::Relaxed) {
+            Directory::open(directory_of(&self.path_now()))?.sync()?;
+            self.has_name_on_disk.store(true, Ordering::Relaxed);
+            tap::sync_name(self.id);
+        }
+        Ok(())
+    }
+
+    /// Waits until the disk has all that is in any file of its file system.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(crate) fn sync_file_system(&self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        return Ok(rustix::fs::syncfs(&*self.file)?);
+        #[cfg(not(target_os = "linux"))]
+        {
+            rustix::fs::sync();
+            Ok(())
+        }
+    }
+
     /// The path that the file has now: somebody may have renamed it.
     fn path_now(&self) -> PathBuf {
         let name = format!("/proc/self/fd/{}", self.file.as_raw_fd());

@@ -5,6 +5,7 @@
 //! above it.
 
 pub(crate) mod control;
+pub(crate) mod disk;
 pub(crate) mod emergency;
 pub(crate) mod mailbox;
 pub(crate) mod orphans;
@@ -23,12 +24,12 @@ use crate::clock::{Observation, TickSource};
 use crate::filter::Filter;
 use crate::filter::setting::Setting;
 use crate::level::Level;
-use crate::process::inside::Locked;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::LogFile;
 use crate::segment::crash_proof::CrashProof;
 use crate::segment::side::{self, SideFile};
 use crate::shared::control::Control;
+use crate::shared::disk::{Disk, Durability, Which};
 use crate::shared::emergency::Emergency;
 use crate::shared::policy::Policies;
 use crate::shared::registry::Registry;
@@ -36,7 +37,6 @@ use crate::shared::requests::{DumpRequest, ReopenRequest};
 use crate::shared::stats::Counters;
 use crate::statement::call_site::CallSite;
 use crate::sync::Arc;
-use crate::sync::statics::{Mutex, MutexGuard, PoisonError};
 
 /// A logger without its consumer and without the output that the consumer writes to.
 pub(crate) struct Shared {
@@ -58,7 +58,7 @@ pub(crate) struct Shared {
     pub(crate) filter: Setting,
     /// The ring files, if the logger has them.
     crash_proof: Option<CrashProof>,
-    log: Mutex<Option<Arc<LogFile>>>,
+    pub(crate) disk: Disk,
 }
 
 impl Shared {
@@ -78,7 +78,7 @@ impl Shared {
             reopen_request: Arc::default(),
             filter: Setting::new(Level::Trace, Filter::all(), Vec::new()),
             crash_proof: None,
-            log: Mutex::default(),
+            disk: Disk::default(),
         }
     }
 
@@ -90,6 +90,11 @@ impl Shared {
     /// Sets what is logged.
     pub(crate) fn with_filter(self, filter: Setting) -> Self {
         Self { filter, ..self }
+    }
+
+    /// Sets when the log is brought to the disk.
+    pub(crate) fn with_durability(self, durability: Durability) -> Self {
+        Self { disk: Disk::new(durability), ..self }
     }
 
     /// Returns the ring files, if the logger has them.
@@ -115,7 +120,7 @@ impl Shared {
 
     /// Sets the file that the consumer writes, or none.
     pub(crate) fn set_log(&self, log: Option<LogFile>) {
-        *self.log() = log.map(Arc::new);
+        self.disk.set_current(log);
     }
 
     /// Sets the file in which the log goes on, because the last one was removed. The side file is that one's from now
@@ -123,22 +128,27 @@ impl Shared {
     pub(crate) fn replace_log(&self, log: Option<LogFile>) {
         self.side.belong_to(|| {
             self.set_log(log);
-            self.log().clone()
+            self.disk.current()
         });
     }
 
     /// Forgets the files when the logger has ended. The log stays locked as long as it is open.
     pub(crate) fn end_files(&self) {
-        self.set_log(None);
+        self.disk.end();
         self.side.close();
     }
 
-    /// Makes the system write the file to the disk. Counts a failure.
-    pub(crate) fn sync(&self) {
-        let Some(log) = self.log().clone() else { return };
-        if log.file.sync_data().is_err() {
-            self.counters.sync_errors.increment();
-        }
+    /// The segment that the consumer writes, and how long it is.
+    pub(crate) fn written(&self) -> Option<([u8; 16], u64)> {
+        Some((self.disk.current()?.id, self.counters.file_bytes.get()))
+    }
+
+    /// Waits until the disk has all that was in the log before this call. Counts a failure.
+    ///
+    /// # Errors
+    /// See [`Disk::sync`].
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.disk.sync(Which::All, &self.counters)
     }
 
     /// Writes a record into the side file, if it is still needed there; false if that is impossible.
@@ -155,7 +165,7 @@ impl Shared {
         if !is_needed() {
             return true;
         }
-        let Some(file) = self.log().clone() else { return false };
+        let Some(file) = self.disk.current() else { return false };
         let (clock, lines, started) = (self.clock, &self.lines, self.started);
         let log = side::Log { file: &file, clock, lines, started };
         side.write(record, thread, &log, synced, |sync| {
@@ -164,11 +174,6 @@ impl Shared {
                 self.counters.sync_errors.increment();
             }
         })
-    }
-
-    fn log(&self) -> Locked<MutexGuard<'_, Option<Arc<LogFile>>>> {
-        // Nothing under this lock panics.
-        Locked::by(|| self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Asks for a dump of the flight recorder and waits for it. Returns the number of records.

@@ -42,8 +42,11 @@ pub struct Stats {
     /// The number of sweeps that could not be written.
     pub output_errors: u64,
     /// The number of failures to write the file to the disk: see
-    /// [`WriteThrough::synced`](crate::WriteThrough::synced).
+    /// [`Builder::durability`](crate::Builder::durability).
     pub sync_errors: u64,
+    /// The time of the last sync, in nanoseconds since the epoch: all that was in the log then is on the disk. 0 before
+    /// the first. See [`Logger::sync`](crate::Logger::sync).
+    pub synced_ns: i64,
     /// The number of critical records that their threads wrote into the side file: see
     /// [`Builder::write_through`](crate::Builder::write_through).
     pub rescued: u64,
@@ -167,6 +170,7 @@ pub(crate) struct Counters {
     pub(crate) file_bytes: Counter,
     pub(crate) output_errors: Counter,
     pub(crate) sync_errors: Counter,
+    pub(crate) synced_ns: Counter,
     pub(crate) rescued: Counter,
     pub(crate) dumps: Counter,
     pub(crate) dumped: Counter,
@@ -233,6 +237,7 @@ impl Counters {
             file_bytes: self.file_bytes.get(),
             output_errors: self.output_errors.get(),
             sync_errors: self.sync_errors.get(),
+            synced_ns: self.synced_ns.get().cast_signed(),
             rescued: self.rescued.get(),
             dumps: self.dumps.get(),
             dumped: self.dumped.get(),

@@ -217,7 +217,8 @@ impl Producer {
             let at_once = mutant::broken(Mutant::WriteThroughAtOnce);
             if at_once || self.drain(Some(deadline_ns)) && self.failures() == failures {
                 if policy.is_synced() {
-                    self.shared.sync();
+                    // A failure is counted, and told by the consumer.
+                    let _ = self.shared.sync();
                 }
                 return;
             }

@@ -59,6 +59,17 @@ impl Directory {
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.file, name, rustix::fs::AtFlags::empty())?)
     }
+
+    /// Waits until the disk has the names in it. Some file systems cannot do that for a directory, and need not.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sync(&self) -> io::Result<()> {
+        match rustix::fs::fsync(&self.file) {
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::ROFS) => Ok(()),
+            synced => Ok(synced?),
+        }
+    }
 }
 
 #[cfg(not(unix))]
@@ -85,5 +96,13 @@ impl Directory {
     /// What the system says.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         std::fs::remove_file(self.path.join(name))
+    }
+
+    /// Does nothing: such systems have no way to ask for it.
+    ///
+    /// # Errors
+    /// None.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -1,0 +1,221 @@
+//! The consumer, and a disk that loses power at any moment: all that was in the log when a sync began is on the disk,
+//! and decodes, once.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::*;
+use crate::argument::Arguments;
+use crate::call::slow::log_with;
+use crate::clock::{Clock, TickSource};
+use crate::consumer::tests::LOCATION;
+use crate::format::header::ClockSource;
+use crate::level::Level;
+use crate::process::thread_info::ThreadInfo;
+use crate::segment::mapped::MappedFile;
+use crate::segment::tap::disk::{self, Disk, Left, Operation};
+use crate::shared::disk::{Durability, Which};
+use crate::shared::policy::{Overflow, Policies};
+use crate::statement::call_site::{CallSite, Location};
+use crate::thread::producer::Producer;
+use kymo_reader::{Event, Options, Order};
+
+/// A number, and what has to be beside it.
+type Numbers = (u64, (u64, ()));
+
+const fn site(level: Level) -> CallSite {
+    let location = Location { format: "{} {}", names: &["", ""], ..LOCATION };
+    CallSite::new(level, location, <Numbers as Arguments>::TYPES)
+}
+
+static SITES: [CallSite; 5] = [
+    site(Level::Error),
+    site(Level::Warn),
+    site(Level::Info),
+    site(Level::Debug),
+    site(Level::Trace),
+];
+
+const THREADS: usize = 3;
+
+/// Threads that log, a consumer that writes a mapped file, and now and then a sync.
+struct Story {
+    shared: Arc<Shared>,
+    consumer: Consumer<MappedFile>,
+    threads: Vec<Option<Producer>>,
+    path: PathBuf,
+    random: fastrand::Rng,
+    /// How many records there are.
+    logged: u64,
+    /// How many of them are in the file.
+    swept: u64,
+    /// After so many operations, so many records are on the disk.
+    promised: Vec<(usize, u64)>,
+    moved: u32,
+    /// How many threads there were.
+    made: u32,
+}
+
+impl Story {
+    fn new(seed: u64, directory: &std::path::Path) -> Self {
+        let path = directory.join("app.kymo");
+        let clock = TickSource::new(Clock::Counter);
+        let policies = Policies::new(Overflow::Wait { timeout: Some(Duration::ZERO) });
+        let shared = Shared::new(clock, policies, 1).with_durability(Durability::AtClose);
+        let shared = Arc::new(shared);
+        let discipline = Discipline::new(clock, clock.observe(), clock.observe());
+        disk::record();
+        let output = MappedFile::create(&path, false, ClockSource::Counter, 1, None).unwrap();
+        let salt = output.salt();
+        shared.set_log(output.log_file());
+        let consumer = Consumer::new(shared.clone(), discipline, output, salt);
+        let mut story = Self {
+            shared,
+            consumer,
+            threads: Vec::new(),
+            path,
+            random: fastrand::Rng::with_seed(seed),
+            logged: 0,
+            swept: 0,
+            promised: Vec::new(),
+            moved: 0,
+            made: 0,
+        };
+        story.threads = (0..THREADS).map(|_| Some(story.thread())).collect();
+        story
+    }
+
+    fn thread(&mut self) -> Producer {
+        self.made += 1;
+        let name = format!("thread {}", self.made);
+        self.shared.make_producer(1 << 12, ThreadInfo { name, os_id: 1 }).unwrap()
+    }
+
+    fn log(&mut self) {
+        let index = self.random.usize(0..THREADS);
+        let thread = self.threads[index].as_mut().unwrap();
+        let site = &SITES[self.random.usize(0..SITES.len())];
+        log_with(thread, site, (self.logged, (beside(self.logged), ())));
+        self.logged += 1;
+    }
+
+    fn sweep(&mut self) {
+        while self.consumer.sweep() {}
+        self.swept = self.logged;
+    }
+
+    fn sync(&mut self) {
+        let swept = self.swept;
+        self.shared.sync().unwrap();
+        self.promised.push((disk::count(), swept));
+    }
+
+    fn step(&mut self) {
+        match self.random.u32(0..20) {
+            0..10 => (0..self.random.usize(1..40)).for_each(|_| self.log()),
+            10..14 => self.sweep(),
+            14..16 => self.sync(),
+            16 => {
+                let index = self.random.usize(0..THREADS);
+                let thread = self.thread();
+                self.threads[index] = Some(thread);
+            }
+            17 => self.consumer.compare_clocks(0),
+            18 => {
+                // More than what is mapped.
+                (0..400).for_each(|_| self.log());
+                self.sweep();
+            }
+            _ => self.move_log(),
+        }
+    }
+
+    /// Another program moves the log, and asks for a new one.
+    fn move_log(&mut self) {
+        self.moved += 1;
+        std::fs::rename(&self.path, self.path.with_extension(format!("{}.kymo", self.moved)))
+            .unwrap();
+        self.shared.reopen_request.ask();
+        self.consumer.serve();
+        self.swept = self.logged;
+        if self.random.bool() {
+            self.shared.disk.sync(Which::Left, &self.shared.counters).unwrap();
+        }
+    }
+
+    /// Ends the logger. Returns the operations, and what was promised when.
+    fn end(mut self) -> (Vec<Operation>, Vec<(usize, u64)>) {
+        let left = self.threads.drain(..).flatten().collect::<Vec<_>>();
+        drop(left);
+        let (report, _) = self.consumer.close();
+        assert_eq!((report.written, report.dropped), (self.logged, 0));
+        self.swept = self.logged;
+        self.sync();
+        (disk::recorded(), self.promised)
+    }
+}
+
+fn beside(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// How often each record is in a file.
+fn read(bytes: &[u8], found: &mut HashMap<u64, u32>) {
+    let Ok(mut reader) = Options::new().order(Order::Written).from_slice(bytes) else { return };
+    let mut last = HashMap::new();
+    while let Ok(Some(event)) = reader.next_event() {
+        let Event::Record(record) = event else { continue };
+        let mut text = String::new();
+        record.message(&mut text);
+        let (number, rest) = text.split_once(' ').unwrap();
+        let (number, rest): (u64, u64) = (number.parse().unwrap(), rest.parse().unwrap());
+        assert_eq!(rest, beside(number));
+        let before = last.insert(record.thread().number(), number);
+        assert!(before < Some(number), "{number} after {before:?}");
+        *found.entry(number).or_default() += 1;
+    }
+}
+
+/// Loses power after each operation, several times, and looks at what the disk has then.
+fn lose_power(seed: u64) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut story = Story::new(seed, directory.path());
+    (0..40).for_each(|_| story.step());
+    let (operations, promised) = story.end();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut disk = Disk::default();
+    for (done, operation) in (1..).zip(&operations) {
+        disk.apply(operation);
+        let promised = promised.iter().rev().find(|(count, _)| *count <= done);
+        let promised = promised.map_or(0, |(_, records)| *records);
+        for left in [Left::ALL[done % Left::ALL.len()], Left::Random] {
+            let mut found = HashMap::new();
+            for file in disk.files.values() {
+                read(&file.after_power_failure(left, &mut random), &mut found);
+            }
+            let what = format!("seed {seed}, {left:?} after {done} operations");
+            let missing = (0..promised).find(|number| !found.contains_key(number));
+            assert_eq!(missing, None, "{what}: {promised} were promised");
+            let twice = found.iter().find(|(_, count)| **count > 1);
+            assert_eq!(twice, None, "{what}");
+            assert!(promised == 0 || disk.files.values().any(|file| file.has_name), "{what}");
+        }
+    }
+    // The double has seen all that was written.
+    let mut files: Vec<_> = std::fs::read_dir(directory.path())
+        .unwrap()
+        .map(|it| std::fs::read(it.unwrap().path()).unwrap())
+        .collect();
+    let mut seen: Vec<_> = disk.files.into_values().map(|file| file.written).collect();
+    files.sort_unstable();
+    seen.sort_unstable();
+    assert!(files == seen, "seed {seed}: a write went past the double");
+}
+
+/// `KYMO_POWER=100 cargo test --lib power` tells a hundred stories.
+#[test]
+fn a_power_failure_takes_nothing_that_was_synced() {
+    let stories = std::env::var("KYMO_POWER").map_or(3, |stories| stories.parse().unwrap());
+    (0..stories).for_each(lose_power);
+}

@@ -1,0 +1,59 @@
+//! The thread that brings the log to the disk, of a logger with a [`Durability`] other than the kernel's.
+
+use std::io;
+use std::time::Duration;
+
+use crate::clock::{monotonic_ns, nanoseconds};
+use crate::process::signal_action;
+use crate::process::thread_info::be_ordinary;
+use crate::shared::Shared;
+use crate::shared::disk::{Durability, Which};
+use crate::sync::Arc;
+
+/// Starts the thread, unless the kernel decides alone.
+///
+/// # Errors
+/// If there can be no other thread.
+pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
+    let interval = match shared.disk.durability() {
+        Durability::Kernel => return Ok(()),
+        Durability::Every(interval) => Some(interval),
+        Durability::AtClose => None,
+    };
+    let its_shared = shared.clone();
+    let run = move || {
+        signal_action::block_all_but_faults();
+        be_ordinary();
+        sync_until_end(&its_shared, interval);
+    };
+    let thread = std::thread::Builder::new().name("kymo-sync".to_owned()).spawn(run)?;
+    shared.disk.set_thread(thread.thread().clone());
+    Ok(())
+}
+
+/// Syncs the log at intervals, if there are any, and the files that the logger leaves, until it has ended. (The last
+/// sync is not made here, but when the consumer has closed the log.)
+fn sync_until_end(shared: &Shared, interval: Option<Duration>) {
+    let interval_ns = interval.map(nanoseconds);
+    let mut next_ns = interval_ns.map(|interval_ns| monotonic_ns().saturating_add(interval_ns));
+    let mut synced = None;
+    while !shared.disk.has_ended() {
+        let now_ns = monotonic_ns();
+        // A failure is counted, and the consumer tells it.
+        if next_ns.is_some_and(|next_ns| now_ns >= next_ns) {
+            next_ns = interval_ns.map(|interval_ns| now_ns.saturating_add(interval_ns));
+            // Read before the sync, which has at least that much.
+            let written = shared.written();
+            let is_new = shared.disk.has_left() || written != synced;
+            if is_new && written.is_some() {
+                synced = shared.sync().ok().and(written);
+            }
+        } else if shared.disk.has_left() {
+            let _ = shared.disk.sync(Which::Left, &shared.counters);
+        } else if let Some(next_ns) = next_ns {
+            std::thread::park_timeout(Duration::from_nanos(next_ns - now_ns));
+        } else {
+            std::thread::park();
+        }
+    }
+}
