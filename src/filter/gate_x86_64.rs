@@ -1,10 +1,11 @@
 //! What a statement does at the gate, in the fewest instructions of x86-64.
 //!
-//! No compiler makes this of two comparisons, or calls a function in the midst of another without a stack frame around
-//! all of it. So the tests are written by hand, and [`Gate`](crate::filter::gate::Gate) has the reference.
+//! No compiler makes this of two comparisons. Nor does it call a function without a stack frame around
+//! all of the statement. So the tests are written by hand, and
+//! [`Gate`](crate::filter::gate::Gate) has the reference.
 //!
-//! 1. One comparison tells three cases apart: a level that is not in force is above that in the gate, as unsigned bytes.
-//!    If the gate decides by target, the difference is negative as a signed byte.
+//! 1. One comparison tells three cases apart. A level that is not in force is above that in the gate,
+//!    as unsigned bytes. If the gate decides by target, the difference is negative as a signed byte.
 //! 2. By target, the statement's answer is compared with the number in the gate.
 //! 3. A statement without an answer calls a function that keeps all registers. So the statement needs no stack frame.
 
