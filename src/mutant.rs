@@ -100,6 +100,10 @@ pub enum Mutant {
     PendingCloseBlind,
     /// `consumer::takeover`: a request is answered before it is served.
     SignalServedEarly,
+    /// `rotation::rotator`: the housekeeper is woken before it is told what to do.
+    HousekeeperWokenEarly,
+    /// `rotation::housekeeper`: whether the consumer has ended is read after its last task, not before.
+    HousekeeperEndLate,
     /// `shared::state`, a thread's end: the flag is raised with a relaxed operation.
     EndedStore,
     /// `shared::state`, the consumer's look at whether a thread has ended: the load is relaxed.

@@ -20,6 +20,7 @@ mod losses;
 mod pace;
 #[cfg(all(test, not(kymo_loom)))]
 mod power;
+mod rotate;
 mod segments;
 mod sweep;
 mod takeover;
@@ -41,6 +42,7 @@ pub(crate) use watch::{Hook, OwnWarnings, Watch};
 
 use crate::clock::discipline::{Discipline, Observed};
 use crate::clock::{Observation, monotonic_ns};
+use crate::consumer::rotate::Rotating;
 use crate::mutant::{self, Mutant};
 use crate::ring::storage::LogMark;
 use crate::segment::LogOutput;
@@ -84,6 +86,10 @@ pub(crate) struct Consumer<O> {
     /// The error, and how many records such failures had cost before it, until a notice was given.
     untold: Option<(io::Error, u64)>,
     watch: Option<Watch>,
+    /// `Some` if the log is rotated.
+    rotating: Option<Rotating<O>>,
+    /// Another segment is being begun, and the side file is locked for that.
+    is_parting: bool,
     served: u64,
     /// The length of the output when the words of all its records had been released.
     released_bytes: u64,
@@ -117,6 +123,8 @@ impl<O: LogOutput> Consumer<O> {
             failing: false,
             untold: None,
             watch: None,
+            rotating: None,
+            is_parting: false,
             served: 0,
             released_bytes,
             frozen: None,
@@ -168,6 +176,7 @@ impl<O: LogOutput> Consumer<O> {
         let asked = self.shared.policies.flight.is_some() && self.shared.dump_request.take();
         // As for a dump; and so what the asker logged before is in the file that was moved.
         let moved = self.shared.reopen_request.take();
+        self.note_rotate_requests();
         let took = self.sweep();
         self.dump_if_wanted(asked, monotonic_ns);
         if mutant::broken(Mutant::RequestReadLate) {
@@ -176,6 +185,7 @@ impl<O: LogOutput> Consumer<O> {
         if moved {
             self.reopen();
         }
+        self.rotate_if_due();
         let stop = self.drain_for_signal() || stop;
         if request != self.served {
             self.served = request;

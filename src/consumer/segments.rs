@@ -6,7 +6,7 @@
 //! ones, and the new segment has marks for all that was dropped in either. What it says is true of all that was logged
 //! since the start.
 //!
-//! A file that was *moved* is kept by others. It gets the ends of its threads, its index and its
+//! A log that is *rotated*, and a file that was *moved*: the old file is kept. It gets the ends of its threads, its index and its
 //! end, and is cut to its length. What it has is kept apart, for statistics and the report: the
 //! accounts in the new segment begin with nothing.
 //!
@@ -21,7 +21,9 @@ use std::io;
 use crate::clock::monotonic_ns;
 use crate::consumer::Consumer;
 use crate::consumer::lane::Lane;
+use crate::consumer::rotate::Rotating;
 use crate::drop_reason::DropReason;
+use crate::format::rotated::Continued;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::drop_counts::DropCounts;
 use crate::segment::writer::{SegmentWriter, Totals, join};
@@ -37,6 +39,8 @@ pub(super) enum Begin {
     Removed,
     /// The file of the one before has another name now, and is to be ended.
     Moved,
+    /// The log is rotated: the one before is to be ended.
+    Due,
 }
 
 /// The segment, as far as the consumer knows.
@@ -53,11 +57,21 @@ pub(super) enum SegmentState {
 /// What the segments before this one have.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
+    /// How many there are.
+    pub(super) segments: u64,
     pub(super) totals: Totals,
     /// Of kymo's own records, which `totals` includes.
     pub(super) own: Totals,
     /// How many records failures of the output had cost, by the marks in them.
     pub(super) lost: u64,
+}
+
+impl Earlier {
+    /// What the next segment says of them.
+    fn continued(&self) -> Continued {
+        let Totals { written, dropped, cut } = self.totals;
+        Continued { segments: self.segments, written, dropped, cut, own: self.own.written }
+    }
 }
 
 impl<O: LogOutput> Consumer<O> {
@@ -81,37 +95,58 @@ impl<O: LogOutput> Consumer<O> {
             // Then there will be a new one anyway, as soon as that is possible.
             return Ok(());
         }
+        if let Some(rotating) = &mut self.rotating {
+            // The next segment has a name of its own. It may not be ready; then it comes as soon as it is.
+            rotating.is_wanted |= self.writer.output().has_lost_name()?;
+            return Ok(());
+        }
+        self.part(Begin::Moved).map(drop)
+    }
+
+    /// Goes on in a new segment, and parts the side file with the old one, which is still there; says whether it did.
+    pub(super) fn part(&mut self, why: Begin) -> io::Result<bool> {
+        let is_removed = |this: &Self| this.segment == SegmentState::Removed;
         let shared = self.shared.clone();
-        shared.side.part(|| {
-            // So that a record whose call waits to write it to the side file is in the old log.
-            self.drain_until(monotonic_ns().saturating_add(DRAIN_NS), is_removed);
-            if is_removed(self) {
-                // The next sweep replaces it, when the side file can be used again.
-                return (false, Ok(()));
+        self.is_parting = true;
+        let begun = shared.side.part(|is_open| {
+            // So that a record whose call waits to write it to the side file is in the old log. If there is no side
+            // file, it is in the new log, and perhaps in the side file of that.
+            if is_open || why == Begin::Moved {
+                self.drain_until(monotonic_ns().saturating_add(DRAIN_NS), is_removed);
             }
-            let begun = self.begin(Begin::Moved);
-            (matches!(begun, Ok(true)), begun.map(drop))
-        })
+            // The next sweep replaces what was removed, when the side file can be used again.
+            let begun = if is_removed(self) { Ok(false) } else { self.begin(why) };
+            (matches!(begun, Ok(true)), begun)
+        });
+        self.is_parting = false;
+        begun
     }
 
     /// Goes on in a new segment, if there is a reason to; says whether. To be called between sweeps.
     pub(super) fn begin(&mut self, why: Begin) -> io::Result<bool> {
         let crash_proof = self.shared.crash_proof();
         let announce = |id| crash_proof.map_or(Ok(()), |it| it.set_log(id));
-        let next = self.writer.output_mut().make_next(announce)?;
-        let Some((output, salt)) = next else { return Ok(false) };
-        if why == Begin::Moved {
-            self.end_moved();
-        }
-        let mut old = self.writer.begin(output, salt);
-        let lost = self.lost();
-        if why == Begin::Moved {
-            if let Err(error) = old.close() {
-                self.error.get_or_insert(error);
+        let begins_at_ns = self.rotating.is_some().then(|| self.segment_time());
+        let next = match &mut self.rotating {
+            Some(Rotating { rotator, .. }) => match rotator.is_ready(false) {
+                true => rotator.begin(begins_at_ns.unwrap_or_default(), announce)?,
+                false => None,
             }
+            .map(|next| (next.salt(), next)),
+            None => {
+                let next = self.writer.output_mut().make_next(announce)?;
+                next.map(|(next, salt)| (salt, next))
+            }
+        };
+        let Some((salt, output)) = next else { return Ok(false) };
+        let lost = self.lost();
+        if why != Begin::Removed {
+            self.end_moved();
             self.keep_apart();
             self.failing = false;
         }
+        let continued = self.rotating.is_some().then(|| self.earlier.continued());
+        let mut old = self.writer.begin(output, salt, continued);
         if self.ended.has_drops() {
             self.ended.number = self.writer.next_number();
         }
@@ -123,7 +158,15 @@ impl<O: LogOutput> Consumer<O> {
         let log = self.writer.output().log_file();
         match why {
             Begin::Removed => self.shared.replace_log(log),
-            Begin::Moved => self.shared.set_log(log),
+            Begin::Moved | Begin::Due => self.shared.set_log(log),
+        }
+        if let Some(rotating) = &mut self.rotating {
+            rotating.rotator.hand_over(old, why == Begin::Removed);
+            self.note_rotated();
+        } else if why != Begin::Removed
+            && let Err(error) = old.close()
+        {
+            self.error.get_or_insert(error);
         }
         self.ended.put(&mut self.writer);
         Ok(true)
@@ -131,9 +174,12 @@ impl<O: LogOutput> Consumer<O> {
 
     /// Begins a segment in place of one that was removed, if that is possible now.
     pub(super) fn replace_removed(&mut self) {
-        if self.segment == SegmentState::Removed
-            && let Err(error) = self.begin(Begin::Removed)
-        {
+        // The side file goes on with the next segment. Its lock is held while another one is begun.
+        if self.segment != SegmentState::Removed || self.is_parting {
+            return;
+        }
+        self.hear_housekeeper();
+        if let Err(error) = self.begin(Begin::Removed) {
             self.error.get_or_insert(error);
         }
     }
@@ -153,6 +199,7 @@ impl<O: LogOutput> Consumer<O> {
 
     /// What the segment that was moved has is in the log, and in no account from now on.
     fn keep_apart(&mut self) {
+        self.earlier.segments += 1;
         self.earlier.totals.add(self.ended.totals());
         for lane in &self.lanes {
             let totals = lane.in_segment.totals();

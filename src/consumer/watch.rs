@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use crate::consumer::Consumer;
+use crate::consumer::rotate::Rotating;
 use crate::drop_reason::DropReason;
 use crate::filter::ParseFilterError;
 use crate::filter::setting::WrongDirective;
@@ -84,6 +85,12 @@ pub enum Notice<'a> {
         /// How many records since the last notice of this kind.
         records: u64,
     },
+    /// The log cannot be rotated, because the next segment could not be made: the current one goes on, past its limits.
+    /// Told once, until there is another segment.
+    RotationFailed {
+        /// Why.
+        error: &'a io::Error,
+    },
     /// The log was overwritten ([`Builder::overwrite`](crate::Builder::overwrite)) while the rings
     /// of its dead process still held records. They are gone, too. Told once, after the start.
     RecordsDiscarded {
@@ -128,6 +135,9 @@ impl fmt::Display for Notice<'_> {
             ),
             Self::NoMemory { records } => {
                 write!(f, "{records} records were not logged: there was no memory for rings")
+            }
+            Self::RotationFailed { error } => {
+                write!(f, "the log cannot be rotated, and goes on in its segment: {error}")
             }
             Self::RecordsDiscarded { records } => write!(
                 f,
@@ -261,6 +271,9 @@ impl<O: LogOutput> Consumer<O> {
             watch.failing = None;
             let lost = self.lost() - before;
             watch.tell(&Notice::OutputRecovered { lost }, &self.shared);
+        }
+        if let Some(error) = self.rotating.as_mut().and_then(Rotating::take_untold) {
+            watch.tell(&Notice::RotationFailed { error: &error }, &self.shared);
         }
         if watch.discarded > 0 {
             let records = std::mem::take(&mut watch.discarded);

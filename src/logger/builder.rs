@@ -16,6 +16,7 @@ use crate::logger::filter::FilterOptions;
 use crate::ring::WORD_BYTES;
 use crate::ring::storage::layout::MAX_CAPACITY_WORDS;
 use crate::ring::storage::memory::{capacity_for, ring_bytes};
+use crate::rotation::Rotation;
 use crate::shared::disk::Durability;
 use crate::shared::policy::{DumpAt, FlightRecorder, Overflow, Policies, WriteThrough};
 use crate::sync::Arc;
@@ -58,6 +59,9 @@ pub struct Builder {
     pub(crate) crash_proof: Option<PathBuf>,
     pub(crate) recover: bool,
     pub(crate) durability: Durability,
+    pub(crate) rotation: Option<Rotation>,
+    pub(crate) mode: Option<u32>,
+    pub(crate) make_directory: bool,
 }
 
 /// The smallest ring, in bytes.
@@ -97,6 +101,9 @@ impl Builder {
             crash_proof: None,
             recover: false,
             durability: Durability::default(),
+            rotation: None,
+            mode: None,
+            make_directory: false,
         }
     }
 
@@ -422,6 +429,59 @@ impl Builder {
         self
     }
 
+    /// Rotates the log: it is many files, its *segments*. Default: the log is one file.
+    ///
+    /// The path of the log becomes a symbolic link to the current segment. Each segment is complete in itself, and has
+    /// its name for good: `app.20261130T055700Z.000042.kymo`, when it began (UTC) and its number. The next start goes
+    /// on with the next number. Nothing that is there is ever written over.
+    ///
+    /// The next segment is made in advance, by a thread of its own (`kymo-housekeeper`). So going on in it takes some
+    /// microseconds, and no thread that logs waits for it. If it cannot be made, the current one goes on past its
+    /// limits: [`Notice::RotationFailed`], and [`Stats::rotation_errors`](crate::Stats::rotation_errors).
+    ///
+    /// [`Logger::rotate`](crate::Logger::rotate) and [`Hangup::Rotate`](crate::Hangup::Rotate) rotate on request. A
+    /// segment in which nothing is is not rotated.
+    ///
+    /// [`Builder::start`] fails if another logger writes to the log, or if its path is a link that leads elsewhere. A
+    /// file that is there is renamed, as without this option.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// use std::time::Duration;
+    /// use kymo::{Logger, Rotation};
+    ///
+    /// let rotation = Rotation::size(256 << 20).every(Duration::from_secs(3600));
+    /// let logger = Logger::builder(&path).rotate(rotation).start()?;
+    /// kymo::info!("this is in the first segment");
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn rotate(mut self, rotation: Rotation) -> Self {
+        self.rotation = Some(rotation);
+        self
+    }
+
+    /// Sets who may read and write the log's files: permissions as of `chmod`, from which the process's mask is taken.
+    /// Default: 0600 for a rotated log, so that only its user may; 0666 for a log that is one file.
+    ///
+    /// ```
+    /// use kymo::{Logger, Rotation};
+    ///
+    /// // The group may read the log.
+    /// let builder = Logger::builder("app.kymo").rotate(Rotation::size(256 << 20)).mode(0o640);
+    /// ```
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode & 0o777);
+        self
+    }
+
+    /// Makes the log's directory, and those above it, if they are not there. Default: [`Builder::start`] fails then.
+    pub fn make_directory(mut self, wanted: bool) -> Self {
+        self.make_directory = wanted;
+        self
+    }
+
     /// The capacity of a ring in words.
     pub(crate) fn ring_words(&self) -> usize {
         let bytes = self.ring_capacity.clamp(MIN_RING_BYTES, MAX_RING_BYTES);
@@ -448,6 +508,13 @@ impl Builder {
             let reason =
                 "the log cannot be synced more than a thousand times a second: choose more";
             return Err(StartErrorKind::Option { name: "durability", reason }.into());
+        }
+        if let Some(rotation) = &self.rotation {
+            rotation.check().map_err(StartErrorKind::Rotation)?;
+            if self.overwrite {
+                let reason = "a rotated log overwrites nothing: use `rotate` alone";
+                return Err(StartErrorKind::Option { name: "overwrite", reason }.into());
+            }
         }
         Ok(())
     }

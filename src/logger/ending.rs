@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::crash::signals::Handled;
+use crate::crash::signals::hangup::HangupRequest;
 use crate::logger::builder::Builder;
 
 /// The options for the end of the process.
@@ -12,7 +13,8 @@ use crate::logger::builder::Builder;
 pub(crate) struct EndingOptions {
     pub(crate) exit_timeout: Duration,
     pub(crate) signals: Handled,
-    pub(crate) reopens_on_hangup: bool,
+    /// A request that `SIGHUP` is.
+    pub(crate) on_hangup: Option<HangupRequest>,
     pub(crate) pid_in_name: bool,
 }
 
@@ -30,17 +32,17 @@ pub enum Hangup {
     /// the signal (`nohup`) still ignores it. If no new file can be made, the logger continues in
     /// the old one and gives a notice ([`Builder::on_notice`]).
     Reopen,
+    /// The log goes on in its next segment, soon after the signal, as by
+    /// [`Logger::rotate`](crate::Logger::rotate). For a log that is rotated ([`Builder::rotate`]).
+    ///
+    /// The process goes on, as with `Reopen`. If no next segment can be made, the log goes on in it as soon as one can.
+    Rotate,
 }
 
 impl Default for EndingOptions {
     fn default() -> Self {
         let signals = Handled::default();
-        Self {
-            exit_timeout: Duration::from_secs(5),
-            signals,
-            reopens_on_hangup: false,
-            pid_in_name: false,
-        }
+        Self { exit_timeout: Duration::from_secs(5), signals, on_hangup: None, pid_in_name: false }
     }
 }
 
@@ -112,10 +114,10 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_hangup(mut self, hangup: Hangup) -> Self {
-        self.ending.reopens_on_hangup = hangup == Hangup::Reopen;
-        self.ending.signals.hangup = match hangup {
-            Hangup::Drain(limit) => Some(limit),
-            Hangup::Reopen => None,
+        (self.ending.signals.hangup, self.ending.on_hangup) = match hangup {
+            Hangup::Drain(limit) => (Some(limit), None),
+            Hangup::Reopen => (None, Some(HangupRequest::Reopen)),
+            Hangup::Rotate => (None, Some(HangupRequest::Rotate)),
         };
         self
     }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::filter::ParseFilterError;
+use crate::rotation::RotationError;
 use crate::segment::error::OpenSegmentError;
 
 /// The error of [`Builder::start`](crate::Builder::start): why no logger was started.
@@ -36,6 +37,8 @@ pub enum StartErrorKind {
     },
     /// A directive of [`Builder::filter`](crate::Builder::filter) is wrong.
     Filter(ParseFilterError),
+    /// The option `rotate` is wrong.
+    Rotation(RotationError),
     /// The consumer could not be pinned to this core.
     Pin {
         /// The number of the core, as the operating system counts.
@@ -89,6 +92,7 @@ impl fmt::Display for StartError {
             StartErrorKind::File(path, error) => write!(f, "{}: {error}", path.display()),
             StartErrorKind::Option { name, reason } => write!(f, "{name}: {reason}"),
             StartErrorKind::Filter(error) => write!(f, "filter: {error}"),
+            StartErrorKind::Rotation(error) => write!(f, "rotate: {error}"),
             StartErrorKind::Pin { core, reason } => {
                 write!(f, "cannot pin the consumer to core {core}: {reason}")
             }
@@ -104,6 +108,7 @@ impl std::error::Error for StartError {
         match &self.kind {
             StartErrorKind::File(_, error) | StartErrorKind::Thread(error) => Some(error),
             StartErrorKind::Filter(error) => Some(error),
+            StartErrorKind::Rotation(error) => Some(error),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ pub(crate) mod error;
 mod filter;
 mod fork;
 pub(crate) mod own_warnings;
+mod rotated;
 mod start;
 mod syncing;
 
@@ -53,6 +54,7 @@ pub struct Logger {
     /// The fork generation of the process that started the logger.
     generation: u32,
     recovered: Option<Recovery>,
+    is_rotated: bool,
 }
 
 impl Logger {
@@ -192,6 +194,38 @@ impl Logger {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "this is the child of a fork"));
         }
         self.shared.reopen()
+    }
+
+    /// Goes on in the next segment of a rotated log, and waits for that: see [`Builder::rotate`].
+    ///
+    /// What this thread logged before is in the segment before, which has its end then. The file is cut to its length
+    /// a moment later. A segment in which nothing is goes on; then this does nothing.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// use kymo::{Logger, Rotation};
+    ///
+    /// let logger = Logger::builder(&path).rotate(Rotation::on_request()).start()?;
+    /// kymo::info!("this is in the first segment");
+    /// logger.rotate()?;
+    /// kymo::info!("this is in the second one");
+    /// # assert_eq!(logger.stats().segments, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the next segment cannot be made; the logger then continues in the current one. If the log is not rotated, or
+    /// the logger has ended.
+    pub fn rotate(&self) -> io::Result<()> {
+        if self.generation != generation() {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "this is the child of a fork"));
+        }
+        if !self.is_rotated {
+            let text = "the log is one file: use `Builder::rotate`";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
+        self.shared.rotate()
     }
 
     /// Drains all rings, closes the file, and returns what became of all records.

@@ -105,6 +105,14 @@ fn log(own: &mut Producer, notice: &Notice<'_>) {
             let error = error.to_string();
             own_warning!(own, "{variable}: a directive was left out: {error}", variable error);
         }
+        Notice::RotationFailed { error } => {
+            let error = error.to_string();
+            own_warning!(
+                own,
+                "the log cannot be rotated, and goes on in its segment: {error}",
+                error
+            );
+        }
         Notice::RecordsDiscarded { records } => own_warning!(
             own,
             "the log of a killed process was written over, and {records} records in its rings were \

@@ -20,15 +20,18 @@ use crate::crash::signals::{self, standby};
 use crate::logger::builder::Builder;
 use crate::logger::error::{StartError, StartErrorKind};
 use crate::logger::own_warnings::own_warnings;
+use crate::logger::rotated::Rotated;
 use crate::logger::{Logger, fork, syncing};
 use crate::process::fork::generation;
 use crate::process::signal_action;
 use crate::process::statics::RUNNING;
 use crate::process::stay_loaded::stay_loaded;
 use crate::process::thread_info::{be_ordinary, os_thread_id};
+use crate::rotation::Rotation;
+use crate::rotation::log::Log;
 use crate::segment::crash_proof::CrashProof;
 use crate::segment::guard;
-use crate::segment::mapped::MappedFile;
+use crate::segment::mapped::{Making, MappedFile};
 use crate::segment::with_infix;
 use crate::segment::{LogOutput, Target};
 use crate::shared::Shared;
@@ -67,7 +70,7 @@ impl Builder {
         }
         let ring_words = self.ring_words();
         // From now on no other logger writes there, or renames the file that is there.
-        let target = Target::lock(&self.path)?;
+        let target = self.lock_log()?;
         let recovered = self.recover_last(&target)?;
         // A log whose records were recovered is not overwritten. This includes a recovery by an
         // earlier start that was killed before it made its own log.
@@ -75,8 +78,10 @@ impl Builder {
         if recovered.as_ref().is_some_and(|it| it.records() > 0 || was_recovered(it)) {
             self.overwrite = false;
         }
-        let discarded = match target.found() {
-            Some(log) if target.loses_content(self.overwrite) => discardable(target.path(), log),
+        let discarded = match &target {
+            LockedLog::File(target) if target.loses_content(self.overwrite) => {
+                target.found().map(|log| discardable(target.path(), log)).unwrap_or_default()
+            }
             _ => Discardable::default(),
         };
         let clock = TickSource::new(self.clock);
@@ -92,8 +97,8 @@ impl Builder {
         let (consumer, standby) = begun?;
         exit::end_at_exit(&shared, self.ending.exit_timeout);
         let thread = consumer.thread().clone();
-        if self.ending.reopens_on_hangup {
-            signals::hangup::install(&shared.reopen_request, thread.clone());
+        if let Some(request) = self.ending.on_hangup {
+            signals::hangup::install(request, &shared, thread.clone());
         }
         signals::install(self.ending.signals, &shared.emergency, thread, standby);
         // The coarse clock must not show what it showed when the last logger ended.
@@ -101,11 +106,17 @@ impl Builder {
         shared.filter.begin();
         RUNNING.publish(shared.clone());
         let generation = generation();
-        Ok(Logger { shared, consumer: Some(consumer), path: self.path, generation, recovered })
+        let is_rotated = self.rotation.is_some();
+        let (path, consumer) = (self.path, Some(consumer));
+        Ok(Logger { shared, consumer, path, generation, recovered, is_rotated })
     }
 
     /// Recovers the log that is already there, if the program asked for it.
-    fn recover_last(&self, target: &Target) -> Result<Option<Recovery>, StartError> {
+    fn recover_last(&self, target: &LockedLog) -> Result<Option<Recovery>, StartError> {
+        let target = match target {
+            LockedLog::File(target) => target,
+            LockedLog::Segments(_, log) => return self.recover_segments(log),
+        };
         let Some(log) = target.found().filter(|_| self.recover) else { return Ok(None) };
         match recover_locked(target.path(), log) {
             Ok(recovery) => Ok(Some(recovery)),
@@ -123,7 +134,7 @@ impl Builder {
     fn begin(
         &self,
         shared: &Arc<Shared>,
-        target: Target,
+        target: LockedLog,
         discarded: Discardable,
     ) -> Result<(JoinHandle<Report>, Standby), StartError> {
         syncing::start(shared).map_err(StartErrorKind::Thread)?;
@@ -155,15 +166,47 @@ impl Builder {
     fn open_segment(
         &self,
         shared: &Shared,
-        target: Target,
+        target: LockedLog,
         discarded: Discardable,
     ) -> Result<OpenedSegment, StartError> {
-        let window = self.window_bytes();
-        let (source, rings) = (shared.clock.source(), shared.crash_proof());
-        let rings = rings.map(|crash_proof| crash_proof.place().clone());
-        let discard = || discarded.discard();
-        let output = MappedFile::create_at(target, self.overwrite, discard, source, window, rings)?;
-        Ok(OpenedSegment { salt: output.salt(), output })
+        let making = Making {
+            clock: shared.clock.source(),
+            window_bytes: self.window_bytes(),
+            rings: shared.crash_proof().map(|crash_proof| crash_proof.place().clone()),
+            mode: self.file_mode(),
+        };
+        match target {
+            LockedLog::File(target) => {
+                let discard = || discarded.discard();
+                let output = MappedFile::create_at(target, self.overwrite, discard, making)?;
+                Ok(OpenedSegment { salt: output.salt(), output, rotated: None })
+            }
+            LockedLog::Segments(rotation, log) => {
+                let (output, rotated) = self.begin_log(&rotation, *log, making, shared.clock)?;
+                Ok(OpenedSegment { salt: output.salt(), output, rotated: Some(rotated) })
+            }
+        }
+    }
+
+    /// Keeps other loggers away from the log.
+    fn lock_log(&self) -> Result<LockedLog, StartError> {
+        if let Some(rotation) = &self.rotation {
+            let log = Log::open(&self.path, self.make_directory)?;
+            return Ok(LockedLog::Segments(rotation.clone(), Box::new(log)));
+        }
+        if self.make_directory
+            && let Some(directory) = self.path.parent()
+        {
+            let made = std::fs::create_dir_all(directory);
+            made.map_err(|error| StartError::file(directory, error))?;
+        }
+        Ok(LockedLog::File(Target::lock(&self.path, self.file_mode())?))
+    }
+
+    /// The permissions of new files.
+    fn file_mode(&self) -> u32 {
+        let default = if self.rotation.is_some() { 0o600 } else { 0o666 };
+        self.mode.unwrap_or(default)
     }
 
     /// Makes the consumer's thread. If it is to be pinned, waits until it is.
@@ -190,9 +233,13 @@ impl Builder {
             // No segment is given if pinning failed, or opening the segment.
             let Ok(segment) = given.recv() else { return Report::default() };
             let discipline = first_observations(shared.clock);
-            let OpenedSegment { output, salt } = segment;
+            let OpenedSegment { output, salt, rotated } = segment;
             let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
             consumer.set_watch(watch);
+            let housekeeper = rotated.map(|Rotated { rotator, housekeeper }| {
+                consumer.set_rotator(rotator);
+                housekeeper
+            });
             let _ = says_begun.send(());
             // A panic (of a custom clock, for instance) must leave no thread waiting and no record
             // uncounted.
@@ -206,6 +253,11 @@ impl Builder {
             let (mut report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
             shared.emergency.takeover.withdraw();
             rings.into_iter().for_each(orphans::adopt);
+            if let Some(housekeeper) = housekeeper {
+                // It has a segment to close, or more. A panic there is reported by the panic hook.
+                let failed = consumer.end_rotation(|| drop(housekeeper.join()));
+                report.error = report.error.or(failed);
+            }
             // The log is complete, and no thread waits for room.
             if shared.disk.durability() != Durability::Kernel
                 && let Err(error) = shared.sync()
@@ -238,6 +290,16 @@ unsafe fn take_over_shipped(consumer: *mut (), request: Option<Request>, deadlin
 struct OpenedSegment {
     output: MappedFile,
     salt: u32,
+    /// `Some` if the log is rotated.
+    rotated: Option<Rotated>,
+}
+
+/// A log that no other logger writes to.
+enum LockedLog {
+    /// It is one file.
+    File(Target),
+    /// It is rotated.
+    Segments(Rotation, Box<Log>),
 }
 
 /// A consumer that waits for its segment. If this is dropped, the consumer ends.

@@ -61,6 +61,7 @@ impl Boundaries {
     }
 
     /// Returns the boundary that the clock has not passed yet.
+    #[cfg(test)]
     pub(crate) fn next_ns(&self) -> Option<i64> {
         self.next_ns
     }

@@ -2,11 +2,16 @@
 //!
 //! In: the program's options, the clock. Out: whether it is time. It knows nothing of records.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the consumer comes to use it"))]
 pub(crate) mod boundaries;
+pub(crate) mod chores;
 #[cfg(feature = "compress")]
 #[cfg_attr(not(test), expect(dead_code, reason = "the housekeeper comes to use it"))]
 pub(crate) mod compress;
+pub(crate) mod housekeeper;
+pub(crate) mod link;
+pub(crate) mod log;
+pub(crate) mod queue;
+pub(crate) mod rotator;
 pub(crate) mod schedule;
 #[cfg(all(test, not(kymo_loom)))]
 mod tests;

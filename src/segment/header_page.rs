@@ -7,10 +7,10 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use crate::format::HEADER_BYTES;
-use crate::format::header::{COMMITTED_OFFSET, COPY_BYTES, ClockSource};
+use crate::format::header::{COMMITTED_OFFSET, COPY_BYTES, COPY_OFFSETS, ClockSource, Header};
 use crate::segment::crash_proof::place::RingPlace;
 use crate::segment::guard::Mapping;
-use crate::segment::{open, tap};
+use crate::segment::{Identity, open, tap};
 use crate::sync::statics::{AtomicU64, Ordering};
 
 /// A header page.
@@ -39,6 +39,21 @@ impl HeaderPage {
         }
         let map = Mapping::new(file, 0, HEADER_BYTES)?;
         Ok(Self { map, bytes, salt: header.salt, id: header.segment })
+    }
+
+    /// Says which segment of its log this is. The page has to be [written](Self::write) then.
+    pub(super) fn identify(&mut self, identity: &Identity<'_>) {
+        let Identity { log, previous, sequence, opened_ns, .. } = *identity;
+        let header = Header::from_copy(&self.bytes).unwrap_or_default();
+        let page = Header { log, previous, sequence, opened_ns, ..header }.to_page();
+        for at in COPY_OFFSETS {
+            self.bytes[at..at + COPY_BYTES].copy_from_slice(&page[at..at + COPY_BYTES]);
+        }
+    }
+
+    /// Makes the page ready to be written.
+    pub(super) fn populate(&self) {
+        self.map.populate(0, HEADER_BYTES);
     }
 
     /// The segment id.

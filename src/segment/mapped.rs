@@ -38,9 +38,9 @@ use crate::segment::error::OpenSegmentError;
 use crate::segment::guard;
 use crate::segment::header_page::HeaderPage;
 use crate::segment::lock::is_at;
-use crate::segment::open::Target;
+use crate::segment::open::{Target, add_final_name};
 use crate::segment::window::Window;
-use crate::segment::{LogFile, LogOutput, Output, tap};
+use crate::segment::{Identity, LogFile, LogOutput, Output, tap};
 
 /// A segment file.
 #[derive(Debug)]
@@ -56,17 +56,28 @@ pub(crate) struct MappedFile {
     committed: u64,
     state: State,
     backoff: Backoff,
+    /// The name of a segment that has none of its own yet, nor a header.
+    temporary: Option<PathBuf>,
 }
 
 /// The path of the segments, and how they are made.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+struct Place {
     /// Absolute, and not a symbolic link.
     path: PathBuf,
-    clock: ClockSource,
-    window_bytes: u64,
+    making: Making,
+}
+
+/// How segments are made.
+#[derive(Clone, Debug)]
+pub(crate) struct Making {
+    pub(crate) clock: ClockSource,
+    /// How many bytes are allocated and mapped at a time.
+    pub(crate) window_bytes: u64,
     /// Where the rings are, if they are in files.
-    rings: Option<RingPlace>,
+    pub(crate) rings: Option<RingPlace>,
+    /// The permissions of a new file, from which the process's mask is taken.
+    pub(crate) mode: u32,
 }
 
 /// What others did to the file.
@@ -81,8 +92,7 @@ enum State {
 
 impl MappedFile {
     /// Makes a segment at `path`. What is there already is renamed, or overwritten. The file is
-    /// allocated and mapped `window_bytes` at a time, or less if the disk is nearly full. `rings`:
-    /// where the rings are, if they are in files.
+    /// allocated and mapped a window at a time, or less if the disk is nearly full.
     ///
     /// # Errors
     /// Then everything is as it was before. (But on a file system that cannot allocate, what was to
@@ -90,11 +100,9 @@ impl MappedFile {
     pub(crate) fn create(
         path: &Path,
         overwrite: bool,
-        clock: ClockSource,
-        window_bytes: u64,
-        rings: Option<RingPlace>,
+        making: Making,
     ) -> Result<Self, OpenSegmentError> {
-        Self::create_at(Target::lock(path)?, overwrite, || {}, clock, window_bytes, rings)
+        Self::create_at(Target::lock(path, making.mode)?, overwrite, || {}, making)
     }
 
     /// Makes a segment as [`MappedFile::create`] does, at a target that is locked already. If
@@ -103,13 +111,11 @@ impl MappedFile {
         mut target: Target,
         overwrite: bool,
         discard: impl FnOnce(),
-        clock: ClockSource,
-        window_bytes: u64,
-        rings: Option<RingPlace>,
+        making: Making,
     ) -> Result<Self, OpenSegmentError> {
         let path = target.path().to_owned();
         target.decide(overwrite)?;
-        let place = Place { path: path.clone(), clock, window_bytes, rings };
+        let place = Place { path: path.clone(), making };
         let made = target.file().and_then(|(file, is_used)| {
             let discard = || {
                 target.discard_beside()?;
@@ -131,29 +137,54 @@ impl MappedFile {
         discard: impl FnOnce() -> io::Result<()>,
         place: Place,
     ) -> io::Result<Self> {
-        guard::install()?;
-        let committed = HEADER_BYTES as u64;
-        let allocated = allocate_up_to(&file, 0, place.window_bytes, committed)?;
-        let mut header = HeaderPage::map(&file, place.clock, place.rings.as_ref())?;
-        let window = Window::map(&file, 0, allocated, HEADER_BYTES)?;
+        let mut this = Self::map(file, place)?;
         if is_used {
             discard()?;
-            file.set_len(0)?;
-            allocate(&file, 0, allocated)?;
+            this.file.set_len(0)?;
+            allocate(&this.file, 0, this.allocated)?;
         }
-        tap::length(header.id(), allocated);
-        header.write(&file, committed)?;
+        tap::length(this.header.id(), this.allocated);
+        this.header.write(&this.file, this.committed)?;
+        Ok(this)
+    }
+
+    /// Makes a segment that has everything but its name and its header. The file is at `temporary`
+    /// and is locked; a later start removes it if it never gets a name. Its first pages are ready.
+    pub(crate) fn ahead(file: File, temporary: PathBuf, making: Making) -> io::Result<Self> {
+        let mut this = Self::map(file, Place { path: temporary.clone(), making })?;
+        this.window.populate(HEADER_BYTES);
+        this.header.populate();
+        this.temporary = Some(temporary);
+        Ok(this)
+    }
+
+    /// Allocates and maps the header page and the first window of a file.
+    fn map(file: File, place: Place) -> io::Result<Self> {
+        guard::install()?;
+        let committed = HEADER_BYTES as u64;
+        let Making { clock, window_bytes, rings, .. } = &place.making;
+        let allocated = allocate_up_to(&file, 0, *window_bytes, committed)?;
         Ok(Self {
-            header,
-            window,
-            growth: place.window_bytes,
+            header: HeaderPage::map(&file, *clock, rings.as_ref())?,
+            window: Window::map(&file, 0, allocated, HEADER_BYTES)?,
+            growth: *window_bytes,
             place,
             file: Private::new(file),
             allocated,
             committed,
             state: State::Sound,
             backoff: Backoff::default(),
+            temporary: None,
         })
+    }
+
+    /// Removes a segment that is of no use: one that never got its name, or in which nothing is.
+    pub(crate) fn discard(self) {
+        let path = self.temporary.as_ref().unwrap_or(&self.place.path);
+        if is_at(&self.file, path).unwrap_or(false) {
+            // At worst a file without records is left.
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// The segment id.
@@ -200,7 +231,7 @@ impl MappedFile {
             tap::length(self.header.id(), self.allocated);
             // On a disk that is nearly full, an allocation should not begin each time with what is
             // too much.
-            self.growth = (2 * (self.allocated - from)).min(self.place.window_bytes);
+            self.growth = (2 * (self.allocated - from)).min(self.place.making.window_bytes);
         }
         Ok(())
     }
@@ -245,7 +276,7 @@ impl MappedFile {
             // What a failed append has written must never be taken for frames.
             self.file.set_len(self.committed)?;
         }
-        let wanted = self.place.window_bytes;
+        let wanted = self.place.making.window_bytes;
         let allocated = allocate_up_to(&self.file, self.committed, wanted, 1)?;
         tap::length(self.header.id(), self.committed);
         tap::length(self.header.id(), allocated);
@@ -321,16 +352,13 @@ impl LogOutput for MappedFile {
         if self.state == State::Removed {
             self.backoff.ask()?;
         }
-        let Place { path, clock, window_bytes, rings } = self.place.clone();
-        let next = Self::create(&path, false, clock, window_bytes, rings);
+        let Place { path, making } = self.place.clone();
+        let next = Self::create(&path, false, making);
         let next =
             next.map_err(io::Error::other).and_then(|next| match announce(next.segment_id()) {
                 Ok(()) => Ok(next),
                 Err(error) => {
-                    if is_at(&next.file, &path).unwrap_or(false) {
-                        // At worst a log without records is left.
-                        let _ = std::fs::remove_file(&path);
-                    }
+                    next.discard();
                     Err(error)
                 }
             });
@@ -341,6 +369,35 @@ impl LogOutput for MappedFile {
             let salt = next.salt();
             Some((next, salt))
         })
+    }
+
+    fn has_lost_name(&self) -> io::Result<bool> {
+        Ok(self.state == State::Removed || !is_at(&self.file, &self.place.path)?)
+    }
+
+    fn take_name(&mut self, identity: &Identity<'_>) -> io::Result<()> {
+        let Some(temporary) = &self.temporary else {
+            return Err(io::Error::other("the segment has a name"));
+        };
+        // Others find a file that has all of its header.
+        self.header.identify(identity);
+        self.header.write(&self.file, self.committed)?;
+        add_final_name(temporary, identity.path)?;
+        identity.path.clone_into(&mut self.place.path);
+        self.temporary = None;
+        Ok(())
+    }
+
+    fn salt(&self) -> u32 {
+        Self::salt(self)
+    }
+
+    fn segment_id(&self) -> [u8; 16] {
+        Self::segment_id(self)
+    }
+
+    fn discard(self) {
+        Self::discard(self);
     }
 
     fn rewind(&mut self) {
@@ -366,6 +423,14 @@ impl LogOutput for MappedFile {
 }
 
 #[cfg(test)]
+impl Making {
+    /// As unit tests have it.
+    pub(crate) fn of_tests(window_bytes: u64) -> Self {
+        Self { clock: ClockSource::Counter, window_bytes, rings: None, mode: 0o666 }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::header::COMMITTED_OFFSET;
@@ -379,7 +444,7 @@ mod tests {
         }
 
         fn create(&self) -> MappedFile {
-            MappedFile::create(&self.0, true, ClockSource::Counter, 1, None).unwrap()
+            MappedFile::create(&self.0, true, Making::of_tests(1)).unwrap()
         }
 
         fn bytes(&self) -> Vec<u8> {

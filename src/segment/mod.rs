@@ -16,7 +16,7 @@ pub(crate) mod writer;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::beside::directory_of;
 use crate::derived::Directory;
@@ -77,11 +77,29 @@ impl LogFile {
 
     /// The path that the file has now: somebody may have renamed it.
     fn path_now(&self) -> PathBuf {
+        // Asked first: the system goes by the name that the file had when it was opened.
+        if lock::is_at(&self.file, &self.path).unwrap_or(false) {
+            return self.path.clone();
+        }
         let name = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let renamed = std::fs::read_link(name).ok();
         let renamed = renamed.filter(|path| lock::is_at(&self.file, path).unwrap_or(false));
         renamed.unwrap_or_else(|| self.path.clone())
     }
+}
+
+/// The place of a segment in its log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity<'a> {
+    pub(crate) path: &'a Path,
+    /// The log's id.
+    pub(crate) log: [u8; 16],
+    /// The id of the segment before; zeros if there is none.
+    pub(crate) previous: [u8; 16],
+    /// The number of the segment, from 1.
+    pub(crate) sequence: u64,
+    /// When the segment begins.
+    pub(crate) opened_ns: i64,
 }
 
 /// Where the frames of a segment go: bytes, and nothing else.
@@ -129,6 +147,32 @@ pub(crate) trait LogOutput: Output + Sized {
         let _ = announce;
         Ok(None)
     }
+
+    /// Whether this segment is removed, or another file, or none, has its name now.
+    fn has_lost_name(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// Gives a segment that was prepared its header and its name. From then on it is a segment of its log.
+    ///
+    /// If that fails, nothing has the name that had not ([`io::ErrorKind::AlreadyExists`]: something had).
+    fn take_name(&mut self, identity: &Identity<'_>) -> io::Result<()> {
+        let _ = identity;
+        Ok(())
+    }
+
+    /// What the checksums of its frames are exclusive-or'ed with.
+    fn salt(&self) -> u32 {
+        0
+    }
+
+    /// The segment id.
+    fn segment_id(&self) -> [u8; 16] {
+        [0; 16]
+    }
+
+    /// Removes a segment in which nothing is.
+    fn discard(self) {}
 
     /// Takes back what was appended and not committed, if that is possible, also after an `append` that ended in the
     /// middle.

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::beside::{self, Beside, Kind};
@@ -19,6 +19,7 @@ use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
 use crate::format::{ALIGNMENT, HEADER_BYTES};
 use crate::process::lock::{LockOutcome, is_at, lock};
 use crate::segment::error::OpenSegmentError;
+use crate::segments::LogName;
 
 /// Returns the file that `path` means. The path is absolute, so that it stays valid when the
 /// program changes its directory. Symbolic links are resolved, so that they stay when files are
@@ -69,6 +70,8 @@ pub(crate) struct Target {
     path: PathBuf,
     file: File,
     how: How,
+    /// The permissions of a new file.
+    mode: u32,
 }
 
 enum How {
@@ -85,11 +88,13 @@ enum How {
 }
 
 impl Target {
-    /// Opens or makes the file at `path`, and locks it. What is in it stays as it is.
-    pub(crate) fn lock(path: &Path) -> Result<Self, OpenSegmentError> {
+    /// Opens or makes the file at `path`, and locks it. What is in it stays as it is. A new file has
+    /// the permissions `mode`, from which the process's mask is taken.
+    pub(crate) fn lock(path: &Path, mode: u32) -> Result<Self, OpenSegmentError> {
+        refuse_link_of_log(path)?;
         let path = resolve(path)?;
         let fail = |error| OpenSegmentError::file(&path, error);
-        let (file, made) = open_locked(&path)?;
+        let (file, made) = open_locked(&path, mode)?;
         let it = file.metadata().map_err(fail)?;
         if !it.is_file() {
             return Err(fail(not_a_file()));
@@ -98,7 +103,7 @@ impl Target {
         // ended.
         let bytes = it.len();
         let how = if made && bytes == 0 { How::Made } else { How::Found { bytes } };
-        Ok(Self { path, file, how })
+        Ok(Self { path, file, how, mode })
     }
 
     /// The path of the segment.
@@ -118,6 +123,19 @@ impl Target {
         overwrite && self.found().is_some() && has_one_name()
     }
 
+    /// Gives the name to the link `name`. What is there gets another name, unless it is empty.
+    pub(crate) fn give_way_to(mut self, name: PathBuf) -> Result<(), OpenSegmentError> {
+        let fail = |error| OpenSegmentError::file(&self.path, error);
+        if self.found().is_none() {
+            fs::rename(&name, &self.path).map_err(fail)?;
+            self.how = How::Kept;
+            return Ok(());
+        }
+        let old = self.file.try_clone().map_err(fail)?;
+        self.how = How::Beside { name, old };
+        self.keep(false)
+    }
+
     /// Decides what becomes of the file that is there: it is renamed, unless it is empty or
     /// `overwrite` is wanted.
     pub(super) fn decide(&mut self, overwrite: bool) -> Result<(), OpenSegmentError> {
@@ -132,7 +150,7 @@ impl Target {
         let mut name = std::ffi::OsString::from(".");
         name.push(self.path.file_name().unwrap_or_default());
         name.push(format!(".{}.new", std::process::id()));
-        let (new, name) = create_temporary(&self.path.with_file_name(name), 0o666)
+        let (new, name) = create_temporary(&self.path.with_file_name(name), self.mode)
             .map_err(|error| OpenSegmentError::file(&self.path, error))?;
         let old = std::mem::replace(&mut self.file, new);
         self.how = How::Beside { name, old };
@@ -215,12 +233,12 @@ impl Drop for Target {
 }
 
 /// Opens or creates the file, and locks it. The flag is true if it was created.
-fn open_locked(path: &Path) -> Result<(File, bool), OpenSegmentError> {
+fn open_locked(path: &Path, mode: u32) -> Result<(File, bool), OpenSegmentError> {
     let fail = |error| OpenSegmentError::file(path, error);
     for _ in 0..100 {
         let mut options = File::options();
         options.read(true).write(true);
-        let (file, made) = match options.clone().create_new(true).open(path) {
+        let (file, made) = match options.clone().create_new(true).mode(mode).open(path) {
             Ok(file) => (file, true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match options.open(path) {
@@ -240,6 +258,34 @@ fn open_locked(path: &Path) -> Result<(File, bool), OpenSegmentError> {
         }
     }
     Err(fail(io::Error::other("somebody else replaces this file all the time")))
+}
+
+/// Returns an error if a path is the link of a rotated log: the file that it leads to is a segment, which keeps its
+/// name.
+fn refuse_link_of_log(path: &Path) -> Result<(), OpenSegmentError> {
+    let Ok(target) = fs::read_link(path) else { return Ok(()) };
+    match target.file_name().and_then(|name| LogName::new(path).parse(name)) {
+        None => Ok(()),
+        Some(_) => {
+            let text = "this is the link of a rotated log: use `rotate`, or remove the link";
+            let error = io::Error::new(io::ErrorKind::AlreadyExists, text);
+            Err(OpenSegmentError::file(path, error))
+        }
+    }
+}
+
+/// Gives a segment its own name, where nothing has it. The temporary one is left to be removed later, unless the file
+/// system gives a file only one name.
+pub(super) fn add_final_name(temporary: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(temporary, path) {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) =>
+        {
+            Err(error)
+        }
+        Err(_) => rename_new(temporary, path),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Makes a file that is to get its proper name later, and locks it. The lock keeps it from being

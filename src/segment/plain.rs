@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::beside::Kind;
@@ -32,7 +32,9 @@ impl PlainFile {
     /// Makes the side file of a log. A file that has such a name belongs to another log, or to
     /// none, and stays. The new file refuses to become longer than `max_bytes`.
     pub(crate) fn create(log: &LogFile, clock: ClockSource, max_bytes: u64) -> io::Result<Self> {
-        let (file, path) = create_locked(&log.path_now())?;
+        // Who may read the log may read its side file, and nobody else.
+        let mode = log.file.metadata()?.mode() & 0o777;
+        let (file, path) = create_locked(&log.path_now(), mode)?;
         let header = Header { side_of: log.id, ..open::header(clock) };
         let this = Self { file: Private::new(file), header, len: HEADER_BYTES as u64, max_bytes };
         if let Err(error) = this.write_header() {
@@ -94,9 +96,9 @@ impl PlainFile {
 
 /// Makes a side file for the log at `log`, under the first name that is free, and locks it. A start
 /// removes a file without a header that nobody has locked.
-fn create_locked(log: &Path) -> io::Result<(File, PathBuf)> {
+fn create_locked(log: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
     for path in Kind::Rescue.paths(log).take(open::MAX_NAMES) {
-        match derived::create_new(&path, 0o666) {
+        match derived::create_new(&path, mode) {
             // A start has removed it before it was locked. Then the next name will do.
             Ok(file) if lock(&file)? != LockOutcome::Elsewhere && is_at(&file, &path)? => {
                 return Ok((file, path));

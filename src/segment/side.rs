@@ -88,9 +88,9 @@ impl SideFile {
     /// Has `change_log` bring what is in the rings to the log, and go on in another one. It returns
     /// whether it did. The side file, if there is one, ends with the log that it belongs to. Calls
     /// that want to write to it wait, and find the next log, or their record in the old one.
-    pub(crate) fn part<R>(&self, change_log: impl FnOnce() -> (bool, R)) -> R {
+    pub(crate) fn part<R>(&self, change_log: impl FnOnce(bool) -> (bool, R)) -> R {
         let mut state = self.lock();
-        let (changed, result) = change_log();
+        let (changed, result) = change_log(matches!(*state, SideState::Open(_)));
         if changed && let SideState::Open(file) = &mut *state {
             file.close();
             *state = SideState::None;
@@ -202,13 +202,15 @@ mod tests {
     use crate::clock;
     use crate::ring::filler;
     use crate::segment::LogOutput;
-    use crate::segment::mapped::MappedFile;
+    use crate::segment::mapped::{Making, MappedFile};
 
     #[test]
     fn who_comes_when_it_is_closed_does_not_write_over_it() {
         let path = std::env::temp_dir().join(format!("kymo-side-{}.kymo", std::process::id()));
         let clock = TickSource::new(clock::Clock::Monotonic);
-        let output = MappedFile::create(&path, true, clock.source(), 4 << 20, None).unwrap();
+        let making =
+            Making { clock: clock.source(), window_bytes: 4 << 20, rings: None, mode: 0o666 };
+        let output = MappedFile::create(&path, true, Making::of_tests(4 << 20)).unwrap();
         let file = output.log_file().unwrap();
         let (lines, started) = (Lines::default(), clock.observe());
         let log = Log { file: &file, clock, lines: &lines, started };

@@ -97,7 +97,7 @@ impl Window {
     }
 
     /// Populates the pages up to `end`, and some more.
-    fn populate(&mut self, end: usize) {
+    pub(super) fn populate(&mut self, end: usize) {
         let target = (end + POPULATE_BYTES).min(self.map.len());
         let now = Instant::now();
         let last = self.populated_at.replace(now);

@@ -13,11 +13,13 @@ pub(crate) mod pending;
 pub(crate) mod policy;
 pub(crate) mod registry;
 pub(crate) mod requests;
+pub(crate) mod rotate_request;
 pub(crate) mod running;
 pub(crate) mod state;
 pub(crate) mod stats;
 
 use std::io;
+use std::time::Duration;
 
 use crate::clock::lines::Lines;
 use crate::clock::{Observation, TickSource};
@@ -34,9 +36,10 @@ use crate::shared::emergency::Emergency;
 use crate::shared::policy::Policies;
 use crate::shared::registry::Registry;
 use crate::shared::requests::{DumpRequest, ReopenRequest};
+use crate::shared::rotate_request::RotateRequest;
 use crate::shared::stats::Counters;
 use crate::statement::call_site::CallSite;
-use crate::sync::Arc;
+use crate::sync::{Arc, thread};
 
 /// A logger without its consumer and without the output that the consumer writes to.
 pub(crate) struct Shared {
@@ -56,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) reopen_request: Arc<ReopenRequest>,
     /// What is logged.
     pub(crate) filter: Setting,
+    pub(crate) rotate_request: Arc<RotateRequest>,
     /// The ring files, if the logger has them.
     crash_proof: Option<CrashProof>,
     pub(crate) disk: Disk,
@@ -77,6 +81,7 @@ impl Shared {
             dump_request: DumpRequest::default(),
             reopen_request: Arc::default(),
             filter: Setting::new(Level::Trace, Filter::all(), Vec::new()),
+            rotate_request: Arc::default(),
             crash_proof: None,
             disk: Disk::default(),
         }
@@ -182,6 +187,22 @@ impl Shared {
         let _turn = self.dump_request.turn.lock().unwrap_or_else(|it| it.into_inner());
         self.dump_request.ask();
         if self.control.request_sweep(None) { self.dump_request.records() } else { 0 }
+    }
+
+    /// Asks the consumer to go on in the next segment, and waits for that.
+    pub(crate) fn rotate(&self) -> io::Result<()> {
+        /// How long the housekeeper is given before the consumer looks again.
+        const PAUSE: Duration = Duration::from_micros(200);
+        let number = self.rotate_request.ask();
+        loop {
+            if !self.control.request_sweep(None) {
+                return Err(io::Error::new(io::ErrorKind::NotConnected, "the logger has ended"));
+            }
+            if let Some(result) = self.rotate_request.answer(number) {
+                return result;
+            }
+            thread::sleep(PAUSE);
+        }
     }
 
     /// Asks the consumer to continue in a new file if the old one was moved, and waits for that.

@@ -63,6 +63,13 @@ pub struct Stats {
     /// [`unlogged`](crate::unlogged) counts the records of these calls. The thread's next call
     /// tries again.
     pub ring_errors: u64,
+    /// The number of segments that the logger has begun: see [`Builder::rotate`](crate::Builder::rotate). 0 if the log
+    /// is not rotated.
+    pub segments: u64,
+    /// The number of segments that went on past their limits, because the next one was not ready.
+    pub segments_late: u64,
+    /// The number of failures to make the next segment, or to finish one.
+    pub rotation_errors: u64,
 }
 
 impl Stats {
@@ -176,6 +183,9 @@ pub(crate) struct Counters {
     pub(crate) dumped: Counter,
     pub(crate) ring_file_errors: Counter,
     pub(crate) ring_errors: Counter,
+    pub(crate) segments: Counter,
+    pub(crate) segments_late: Counter,
+    pub(crate) rotation_errors: Counter,
 }
 
 #[derive(Default)]
@@ -243,6 +253,9 @@ impl Counters {
             dumped: self.dumped.get(),
             ring_file_errors: self.ring_file_errors.get(),
             ring_errors: self.ring_errors.get(),
+            segments: self.segments.get(),
+            segments_late: self.segments_late.get(),
+            rotation_errors: self.rotation_errors.get(),
         }
     }
 

@@ -132,6 +132,15 @@ impl RingDamage {
 }
 
 impl Recovery {
+    /// Adds what was found for another segment of the log.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.directory = self.directory.take().or(other.directory);
+        self.file = self.file.take().or(other.file);
+        self.threads.extend(other.threads);
+        self.damage.extend(other.damage);
+        self.refused.extend(other.refused);
+    }
+
     /// Returns the number of records that were recovered.
     pub fn records(&self) -> u64 {
         self.threads.iter().map(|thread| thread.records).sum()

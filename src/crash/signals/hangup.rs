@@ -1,4 +1,4 @@
-//! `SIGHUP` as the message that another program has moved the log.
+//! `SIGHUP` as the message that another program has moved the log, or that it is to be rotated.
 //!
 //! The handler leaves a request with the consumer, wakes it, and calls the program's own handler,
 //! if there was one. It never waits, and calls only what is async-signal-safe (see
@@ -14,28 +14,49 @@ use crate::crash::signals::{errno, set_errno};
 use crate::process::fork;
 use crate::process::signal_action::{self, Action};
 use crate::process::statics::HANGUP;
+use crate::shared::Shared;
 use crate::shared::requests::ReopenRequest;
+use crate::shared::rotate_request::RotateRequest;
 use crate::sync::Arc;
 use crate::sync::statics::Ordering;
 
 /// The part of a logger that the handler uses.
 pub(crate) struct HangupTarget {
-    request: Arc<ReopenRequest>,
+    request: Request,
     consumer: std::thread::Thread,
     /// The fork generation of the process that installed the handler.
     generation: u32,
     previous: Action,
 }
 
+/// What the signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HangupRequest {
+    /// Another program has moved the log.
+    Reopen,
+    /// The log is to be rotated.
+    Rotate,
+}
+
+/// Where the request is left.
+enum Request {
+    Reopen(Arc<ReopenRequest>),
+    Rotate(Arc<RotateRequest>),
+}
+
 /// Installs the handler, unless the program ignores the signal. To be called by one thread at a
 /// time.
-pub(crate) fn install(request: &Arc<ReopenRequest>, consumer: std::thread::Thread) {
+pub(crate) fn install(request: HangupRequest, shared: &Shared, consumer: std::thread::Thread) {
     uninstall();
     let Some(previous) = signal_action::current(libc::SIGHUP) else { return };
     if signal_action::is_ignored(&previous) || signal_action::calls(&previous, on_hangup) {
         return;
     }
-    let (request, generation) = (request.clone(), fork::generation());
+    let request = match request {
+        HangupRequest::Reopen => Request::Reopen(shared.reopen_request.clone()),
+        HangupRequest::Rotate => Request::Rotate(shared.rotate_request.clone()),
+    };
+    let generation = fork::generation();
     let target = Box::new(HangupTarget { request, consumer, generation, previous });
     let target: &HangupTarget = Box::leak(target);
     // Release: pairs with the acquire load in `target`.
@@ -63,7 +84,10 @@ extern "C" fn on_hangup(number: c_int, info: *mut libc::siginfo_t, context: *mut
     let saved = errno();
     let Some(target) = target() else { return };
     if target.generation == fork::generation() {
-        target.request.ask();
+        match &target.request {
+            Request::Reopen(request) => request.ask(),
+            Request::Rotate(request) => request.signal(),
+        }
         target.consumer.unpark();
     }
     set_errno(saved);

@@ -30,6 +30,7 @@ pub(crate) use thread::{ThreadInSegment, join};
 
 use crate::drop_reason::DropReason;
 use crate::format::frame::{Clock, ClockSet};
+use crate::format::rotated::Continued;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::record::Record;
 use crate::segment::drop_counts::DropCounts;
@@ -66,6 +67,8 @@ pub(crate) struct SegmentWriter<O> {
     watermark: u64,
     /// The wall clock has jumped, and the mark that says so is not committed yet.
     clock_set: Option<ClockSet>,
+    /// The totals of the segments before, and the mark that says them is not committed yet.
+    continued: Option<Continued>,
     /// What is committed.
     totals: Totals,
     /// How many drops the marks count that are staged.
@@ -88,6 +91,7 @@ impl<O: Output> SegmentWriter<O> {
             next_thread: 0,
             watermark: 0,
             clock_set: None,
+            continued: None,
             totals: Totals::default(),
             staged_drops: 0,
             last_dump: 0,
@@ -97,13 +101,14 @@ impl<O: Output> SegmentWriter<O> {
 
     /// Goes on in another output, with a segment that has nothing but the clock frames that count. Returns the old
     /// output. Each thread needs [another number](Self::next_number).
-    pub(crate) fn begin(&mut self, output: O, salt: u32) -> O {
+    pub(crate) fn begin(&mut self, output: O, salt: u32, continued: Option<Continued>) -> O {
         let old = std::mem::replace(&mut self.output, output);
         self.staging.begin_segment(salt);
         self.dictionary = Dictionary::new();
         self.block = Block::default();
         self.index = Index::new();
         (self.next_thread, self.totals, self.last_dump) = (0, Totals::default(), 0);
+        self.continued = continued;
         self.restage();
         old
     }
@@ -288,7 +293,7 @@ impl<O: Output> SegmentWriter<O> {
         self.output.commit()?;
         self.index.note(self.staging.as_slice(), offset, ticks);
         self.staging.clear();
-        self.clock_set = None;
+        (self.clock_set, self.continued) = (None, None);
         let dropped = std::mem::take(&mut self.staged_drops);
         self.totals.add(Totals { dropped, ..Totals::default() });
         Ok(())
@@ -312,6 +317,9 @@ impl<O: Output> SegmentWriter<O> {
     /// says so.
     fn stage_clocks(&mut self) {
         self.staging.clear();
+        if let Some(continued) = &self.continued {
+            frames::put_continued(&mut self.staging, continued);
+        }
         let last = self.staging.clocks.last();
         frames::put_clocks(&mut self.staging, last);
         if let Some(set) = &self.clock_set {
@@ -329,6 +337,11 @@ impl<O: Output> SegmentWriter<O> {
         debug_assert_eq!(self.staging.len(), 0, "what precedes the end is committed");
         self.index.put(&mut self.staging, self.output.len());
         frames::put_end(&mut self.staging, self.totals, ticks);
+    }
+
+    /// Whether the segment has no record, and no mark of one that is missing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.totals.written == 0 && self.totals.dropped == 0
     }
 
     pub(crate) fn output(&self) -> &O {

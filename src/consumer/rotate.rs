@@ -1,0 +1,168 @@
+//! Rotation: going on in the next segment when it is time, or when somebody asks. See
+//! [`segments`](super::segments) for how that is done.
+//!
+//! In: the requests, the length of the segment, the clock. Out: a segment that is finished, handed to the housekeeper.
+//! It never waits for the next segment. As long as that is not ready, the current one goes on, beyond its limits.
+
+use std::io;
+
+use crate::clock::{monotonic_ns, wall_ns};
+use crate::consumer::Consumer;
+use crate::consumer::segments::{Begin, SegmentState};
+use crate::rotation::rotator::{News, Rotator};
+use crate::segment::LogOutput;
+
+/// What the consumer keeps about rotation.
+pub(super) struct Rotating<O> {
+    pub(super) rotator: Rotator<O>,
+    /// Up to which request of a thread there was one when the sweep began.
+    asked: u64,
+    /// Up to which they are answered.
+    answered: u64,
+    /// A signal has asked for another segment, or the current one has lost its name, and there was none since.
+    pub(super) is_wanted: bool,
+    /// The segment is past its limits, and that is counted.
+    is_late: bool,
+    /// Why there was no next segment the last time, until that is told.
+    untold: Option<io::Error>,
+    /// It was told, and there was no other segment since.
+    is_told: bool,
+}
+
+impl<O: LogOutput> Rotating<O> {
+    pub(super) fn new(rotator: Rotator<O>) -> Self {
+        Self {
+            rotator,
+            asked: 0,
+            answered: 0,
+            is_wanted: false,
+            is_late: false,
+            untold: None,
+            is_told: false,
+        }
+    }
+
+    /// Takes the reason why the log cannot be rotated, once for each time that it cannot.
+    pub(super) fn take_untold(&mut self) -> Option<io::Error> {
+        if self.is_told {
+            self.untold = None;
+        }
+        self.is_told |= self.untold.is_some();
+        self.untold.take()
+    }
+}
+
+impl<O: LogOutput> Consumer<O> {
+    /// The log is rotated by this.
+    pub(crate) fn set_rotator(&mut self, rotator: Rotator<O>) {
+        self.shared.counters.segments.set(1);
+        self.rotating = Some(Rotating::new(rotator));
+    }
+
+    /// The consumer has ended: what rotates its log ends, too. `join` waits for the housekeeper. Returns what failed there.
+    pub(crate) fn end_rotation(&mut self, join: impl FnOnce()) -> Option<io::Error> {
+        let rotating = self.rotating.take()?;
+        rotating.rotator.end(join).failed.into_iter().next()
+    }
+
+    /// Notes what was asked for before a sweep.
+    pub(super) fn note_rotate_requests(&mut self) {
+        if let Some(rotating) = &mut self.rotating {
+            let request = &self.shared.rotate_request;
+            rotating.asked = request.asked();
+            rotating.is_wanted |= request.take_signal();
+        }
+    }
+
+    /// Goes on in the next segment, if it is time or somebody asked, and if that is ready. To be called between sweeps.
+    pub(super) fn rotate_if_due(&mut self) {
+        let Some(rotating) = &mut self.rotating else { return };
+        let len = self.writer.output().len();
+        let is_asked = rotating.asked != rotating.answered;
+        let (clock, frozen) = (self.shared.clock, self.frozen);
+        let show = || match clock.is_custom() {
+            true => frozen.unwrap_or_else(|| clock.now()).cast_signed(),
+            false => wall_ns(),
+        };
+        if rotating.rotator.is_due(len, monotonic_ns(), show) || is_asked || rotating.is_wanted {
+            self.rotate(is_asked);
+        }
+    }
+
+    #[cold]
+    fn rotate(&mut self, is_asked: bool) {
+        self.hear_housekeeper();
+        let is_removed = self.segment == SegmentState::Removed;
+        // One that was moved is ended in any case.
+        let has_lost_name = || self.writer.output().has_lost_name().unwrap_or(false);
+        let is_empty = self.writer.is_empty() && !is_removed && !has_lost_name();
+        let len = self.writer.output().len();
+        let Some(rotating) = &mut self.rotating else { return };
+        if is_empty && !rotating.rotator.is_too_long(len) {
+            rotating.rotator.forget_boundary();
+            rotating.is_wanted = false;
+            return self.answer_rotate_requests(Ok(()));
+        }
+        if !rotating.rotator.is_ready(is_asked) {
+            if !std::mem::replace(&mut rotating.is_late, true) {
+                self.shared.counters.segments_late.increment();
+            }
+            return;
+        }
+        if is_removed {
+            // The side file goes on with the next segment.
+            return self.replace_removed();
+        }
+        match self.part(Begin::Due) {
+            Ok(true) => self.answer_rotate_requests(Ok(())),
+            // It was removed just now.
+            Ok(false) => {}
+            Err(error) => self.note_not_rotated(error),
+        }
+    }
+
+    /// Takes what the housekeeper has answered.
+    pub(super) fn hear_housekeeper(&mut self) {
+        let Some(rotating) = &mut self.rotating else { return };
+        let News { not_made, failed } = rotating.rotator.listen();
+        for error in failed {
+            self.shared.counters.rotation_errors.increment();
+            self.error.get_or_insert(error);
+        }
+        if let Some(error) = not_made {
+            self.note_not_rotated(error);
+        }
+    }
+
+    /// There is no next segment: the current one goes on.
+    fn note_not_rotated(&mut self, error: io::Error) {
+        self.shared.counters.rotation_errors.increment();
+        self.answer_rotate_requests(Err(&error));
+        if let Some(rotating) = &mut self.rotating {
+            rotating.untold = Some(error);
+        }
+    }
+
+    /// There is another segment.
+    pub(super) fn note_rotated(&mut self) {
+        let segments = &self.shared.counters.segments;
+        segments.set(segments.get() + 1);
+        if let Some(rotating) = &mut self.rotating {
+            (rotating.is_wanted, rotating.is_late, rotating.is_told) = (false, false, false);
+            rotating.untold = None;
+        }
+    }
+
+    fn answer_rotate_requests(&mut self, result: Result<(), &io::Error>) {
+        let Some(rotating) = &mut self.rotating else { return };
+        if rotating.answered != rotating.asked {
+            rotating.answered = rotating.asked;
+            self.shared.rotate_request.reply(rotating.asked, result);
+        }
+    }
+
+    /// The time at which a segment begins: that of the clock by which the log is rotated.
+    pub(super) fn segment_time(&self) -> i64 {
+        if self.shared.clock.is_custom() { self.now().cast_signed() } else { wall_ns() }
+    }
+}

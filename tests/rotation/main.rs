@@ -1,0 +1,6 @@
+//! Rotated logs: each record is in one segment, once and in order, whatever rotates the log and whatever fails.
+#![cfg(target_os = "linux")]
+
+mod basics;
+mod full_rate;
+mod log;
