@@ -118,7 +118,7 @@ pub mod internals {
 #[doc(hidden)]
 pub mod loom_export;
 
-use kymo_files::{beside, derived, segments};
+use kymo_files::{beside, derived, keep, retention, segments};
 use kymo_format::{self as format, drop_reason, level};
 
 #[expect(deprecated, reason = "the former name of `as_display`")]

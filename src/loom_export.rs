@@ -474,3 +474,170 @@ pub mod rig {
         }
     }
 }
+
+/// The housekeeper of a rotated log, and the consumer's side of it, without files.
+pub mod housekeeper {
+    use std::io;
+    use std::path::Path;
+
+    use crate::rotation::Rotation;
+    use crate::rotation::housekeeper::{ANSWERS, Answer, Chores, Switched, TASKS, keep_house};
+    use crate::rotation::queue::queue;
+    use crate::rotation::rotator::{Current, Ends, Rotator};
+    use crate::segment::{LogOutput, Output};
+    use crate::segments::LogName;
+    use crate::sync::{Arc, Mutex, statics, thread};
+
+    /// How many segments there are that are neither in use, finished nor discarded, and how many were finished.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Ended {
+        /// How many were handed over and finished.
+        pub finished: u64,
+        /// How many were prepared, and are still there.
+        pub left: i64,
+    }
+
+    type Counts = Arc<statics::Mutex<Ended>>;
+
+    fn count(counts: &Counts, change: impl FnOnce(&mut Ended)) {
+        change(&mut counts.lock().unwrap_or_else(statics::PoisonError::into_inner));
+    }
+
+    /// A segment without a file.
+    struct Segment(Counts);
+
+    impl Output for Segment {
+        fn append(&mut self, _: &[u8]) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn commit(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn len(&self) -> u64 {
+            0
+        }
+
+        fn close(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl LogOutput for Segment {
+        fn discard(self) {
+            count(&self.0, |it| it.left -= 1);
+        }
+    }
+
+    struct Counting {
+        counts: Counts,
+        /// How many attempts fail.
+        failures: u64,
+    }
+
+    impl Chores for Counting {
+        type Segment = Segment;
+
+        fn prepare(&mut self) -> io::Result<Segment> {
+            if self.failures > 0 {
+                self.failures -= 1;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            count(&self.counts, |it| it.left += 1);
+            Ok(Segment(self.counts.clone()))
+        }
+
+        fn finish(&mut self, _: Switched<Segment>) -> Vec<Answer<Segment>> {
+            count(&self.counts, |it| it.finished += 1);
+            Vec::new()
+        }
+
+        fn look_around(&mut self) -> Vec<Answer<Segment>> {
+            Vec::new()
+        }
+
+        fn discard(&mut self, next: Segment) {
+            next.discard();
+        }
+    }
+
+    /// A log that is rotated.
+    pub struct House {
+        rotator: Rotator<Segment>,
+        counts: Counts,
+        housekeeper: thread::JoinHandle<()>,
+        /// The segment that is written.
+        current: Option<Segment>,
+    }
+
+    impl House {
+        /// Starts the housekeeper, which sleeps until it is woken.
+        pub fn new() -> Self {
+            Self::with_failures(0)
+        }
+
+        /// As `new`; the first segment cannot be made at once.
+        pub fn failing_first() -> Self {
+            Self::with_failures(1)
+        }
+
+        fn with_failures(failures: u64) -> Self {
+            let counts = Counts::default();
+            let (tasks, taken) = queue(TASKS);
+            let (answered, answers) = queue(ANSWERS);
+            // Modelled: what is waked before it sleeps for the first time sees all that came before.
+            let sleeper: Arc<Mutex<Option<thread::Thread>>> = Arc::default();
+            let wake = {
+                let sleeper = sleeper.clone();
+                move || {
+                    let sleeper = sleeper.lock().unwrap();
+                    sleeper.iter().for_each(thread::Thread::unpark);
+                }
+            };
+            let mut chores = Counting { counts: counts.clone(), failures };
+            let housekeeper = thread::spawn(move || {
+                *sleeper.lock().unwrap() = Some(thread::current());
+                keep_house(&mut chores, taken, answered, thread::park);
+            });
+            let ends = Ends { tasks, answers, wake: Box::new(wake) };
+            let names = LogName::new(Path::new("log"));
+            let current = Current { log: [1; 16], id: [0; 16], sequence: 1, opened_ns: 0 };
+            let rotator = Rotator::new(&Rotation::on_request(), names, current, 0, ends);
+            Self { rotator, counts, housekeeper, current: None }
+        }
+
+        /// Waits until the next segment is ready.
+        pub fn wait_for_next(&mut self) {
+            loop {
+                self.rotator.listen();
+                if self.rotator.is_ready(true) {
+                    break;
+                }
+                thread::yield_now();
+            }
+        }
+
+        /// Goes on in the next segment.
+        pub fn rotate(&mut self) {
+            let next = self.rotator.begin(0, |_| Ok(())).expect("a name").expect("it is ready");
+            count(&self.counts, |it| it.left -= 1);
+            let closed = self.current.replace(next);
+            let closed = closed.unwrap_or_else(|| Segment(self.counts.clone()));
+            self.rotator.hand_over(closed, false);
+        }
+
+        /// Ends the log. Returns what has become of the segments.
+        pub fn end(self) -> Ended {
+            let Self { rotator, counts, housekeeper, .. } = self;
+            rotator.end(|| housekeeper.join().unwrap());
+            *counts.lock().unwrap_or_else(statics::PoisonError::into_inner)
+        }
+    }
+
+    impl Default for House {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+}

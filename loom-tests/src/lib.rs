@@ -26,6 +26,7 @@ mod drops;
 mod dump;
 mod exit;
 mod filter;
+mod housekeeper;
 mod published;
 mod recorder;
 mod registry;

@@ -9,6 +9,7 @@ use std::io;
 use crate::clock::{monotonic_ns, wall_ns};
 use crate::consumer::Consumer;
 use crate::consumer::segments::{Begin, SegmentState};
+use crate::format::rotated::Deleted;
 use crate::rotation::rotator::{News, Rotator};
 use crate::segment::LogOutput;
 
@@ -27,6 +28,10 @@ pub(super) struct Rotating<O> {
     untold: Option<io::Error>,
     /// It was told, and there was no other segment since.
     is_told: bool,
+    /// How much of the log is kept by default, until that is told.
+    pub(super) default_bytes: Option<u64>,
+    /// What was deleted, until that is told.
+    pub(super) deleted: Vec<Deleted>,
 }
 
 impl<O: LogOutput> Rotating<O> {
@@ -39,6 +44,8 @@ impl<O: LogOutput> Rotating<O> {
             is_late: false,
             untold: None,
             is_told: false,
+            default_bytes: None,
+            deleted: Vec::new(),
         }
     }
 
@@ -54,9 +61,11 @@ impl<O: LogOutput> Rotating<O> {
 
 impl<O: LogOutput> Consumer<O> {
     /// The log is rotated by this.
-    pub(crate) fn set_rotator(&mut self, rotator: Rotator<O>) {
+    ///
+    /// `default_bytes`: how much of it is kept, if nobody has chosen that.
+    pub(crate) fn set_rotator(&mut self, rotator: Rotator<O>, default_bytes: Option<u64>) {
         self.shared.counters.segments.set(1);
-        self.rotating = Some(Rotating::new(rotator));
+        self.rotating = Some(Rotating { default_bytes, ..Rotating::new(rotator) });
     }
 
     /// The consumer has ended: what rotates its log ends, too. `join` waits for the housekeeper. Returns what failed there.
@@ -124,13 +133,31 @@ impl<O: LogOutput> Consumer<O> {
     /// Takes what the housekeeper has answered.
     pub(super) fn hear_housekeeper(&mut self) {
         let Some(rotating) = &mut self.rotating else { return };
-        let News { not_made, failed } = rotating.rotator.listen();
-        for error in failed {
-            self.shared.counters.rotation_errors.increment();
-            self.error.get_or_insert(error);
-        }
+        let News { not_made, failed, deleted } = rotating.rotator.listen();
+        failed.into_iter().for_each(|error| self.note_failed_chore(error));
+        self.note_deleted(deleted);
         if let Some(error) = not_made {
             self.note_not_rotated(error);
+        }
+    }
+
+    /// Something failed that the log can do without.
+    pub(crate) fn note_failed_chore(&mut self, error: io::Error) {
+        self.shared.counters.rotation_errors.increment();
+        self.error.get_or_insert(error);
+    }
+
+    /// Segments were deleted: marks it.
+    pub(crate) fn note_deleted(&mut self, deleted: Vec<Deleted>) {
+        for mut deleted in deleted {
+            deleted.ticks = self.now();
+            let counters = &self.shared.counters;
+            counters.segments_deleted.add(deleted.last.saturating_sub(deleted.first) + 1);
+            counters.bytes_deleted.add(deleted.bytes);
+            self.writer.deleted(deleted);
+            if let Some(rotating) = &mut self.rotating {
+                rotating.deleted.push(deleted);
+            }
         }
     }
 

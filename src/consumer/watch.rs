@@ -13,6 +13,7 @@ use crate::consumer::rotate::Rotating;
 use crate::drop_reason::DropReason;
 use crate::filter::ParseFilterError;
 use crate::filter::setting::WrongDirective;
+use crate::format::rotated::Deleted;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::WORD_BYTES;
 use crate::segment::LogOutput;
@@ -91,6 +92,22 @@ pub enum Notice<'a> {
         /// Why.
         error: &'a io::Error,
     },
+    /// Old segments were deleted, because the log had reached its limits. A mark in the log says so, too; there is no
+    /// warning.
+    SegmentsDeleted {
+        /// The number of the first of them.
+        first: u64,
+        /// The number of the last of them.
+        last: u64,
+        /// How many bytes they took on the disk.
+        bytes: u64,
+    },
+    /// Nobody has chosen how much of a rotated log is kept: see [`Builder::keep`](crate::Builder::keep). Told once,
+    /// after the start.
+    DefaultLimits {
+        /// How many bytes the log may take.
+        bytes: u64,
+    },
     /// The log was overwritten ([`Builder::overwrite`](crate::Builder::overwrite)) while the rings
     /// of its dead process still held records. They are gone, too. Told once, after the start.
     RecordsDiscarded {
@@ -139,6 +156,14 @@ impl fmt::Display for Notice<'_> {
             Self::RotationFailed { error } => {
                 write!(f, "the log cannot be rotated, and goes on in its segment: {error}")
             }
+            Self::SegmentsDeleted { first, last, bytes } => {
+                write!(f, "segments {first} to {last} of the log were deleted, {bytes} bytes")
+            }
+            Self::DefaultLimits { bytes } => write!(
+                f,
+                "the log keeps its last {bytes} bytes, and 5 % of the file system free: choose \
+                 other limits with `keep`"
+            ),
             Self::RecordsDiscarded { records } => write!(
                 f,
                 "the log of a killed process was written over, and {records} records in its rings \
@@ -214,6 +239,11 @@ impl Watch {
     /// Gives a notice to the hook and to the log.
     fn tell(&mut self, notice: &Notice<'_>, shared: &Arc<Shared>) {
         (self.log)(notice, shared);
+        self.tell_hook(notice);
+    }
+
+    /// Gives a notice to the hook alone.
+    fn tell_hook(&mut self, notice: &Notice<'_>) {
         let told = self.hook.as_ref().map(|hook| catch_unwind(AssertUnwindSafe(|| hook(notice))));
         if matches!(told, Some(Err(_))) {
             // The hook is not called again. The panic hook has reported its panic.
@@ -240,6 +270,7 @@ impl<O: LogOutput> Consumer<O> {
     #[cold]
     pub(crate) fn look_now(&mut self, now_ns: u64) {
         self.shared.filter.look(now_ns);
+        self.hear_housekeeper();
         // Taken out, so that it can look at the rest.
         let Some(mut watch) = self.watch.take() else { return };
         watch.next_ns = now_ns.saturating_add(INTERVAL_NS);
@@ -274,6 +305,13 @@ impl<O: LogOutput> Consumer<O> {
         }
         if let Some(error) = self.rotating.as_mut().and_then(Rotating::take_untold) {
             watch.tell(&Notice::RotationFailed { error: &error }, &self.shared);
+        }
+        if let Some(bytes) = self.rotating.as_mut().and_then(|it| it.default_bytes.take()) {
+            watch.tell(&Notice::DefaultLimits { bytes }, &self.shared);
+        }
+        let deleted = self.rotating.as_mut().map(|it| std::mem::take(&mut it.deleted));
+        for Deleted { first, last, bytes, .. } in deleted.unwrap_or_default() {
+            watch.tell_hook(&Notice::SegmentsDeleted { first, last, bytes });
         }
         if watch.discarded > 0 {
             let records = std::mem::take(&mut watch.discarded);

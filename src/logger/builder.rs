@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::consumer::{Hook, Notice};
+use crate::keep::Keep;
 use crate::level::Level;
 use crate::logger::ending::EndingOptions;
 use crate::logger::error::{StartError, StartErrorKind};
@@ -60,6 +61,7 @@ pub struct Builder {
     pub(crate) recover: bool,
     pub(crate) durability: Durability,
     pub(crate) rotation: Option<Rotation>,
+    pub(crate) keep: Option<Keep>,
     pub(crate) mode: Option<u32>,
     pub(crate) make_directory: bool,
 }
@@ -102,6 +104,7 @@ impl Builder {
             recover: false,
             durability: Durability::default(),
             rotation: None,
+            keep: None,
             mode: None,
             make_directory: false,
         }
@@ -462,6 +465,31 @@ impl Builder {
         self
     }
 
+    /// Limits how much of a rotated log is kept: the oldest segments are deleted. Default: the lesser of 8 GiB and
+    /// 10 % of the file system, of which 5 % are kept free. The log says so at its start.
+    ///
+    /// Everything counts that the log has on the disk: the current segment at its full size, and the one that is
+    /// prepared. The limits are kept at the start, before anything is made, at each rotation, and each minute. Only
+    /// files are deleted whose headers name this log. A mark in the log says which ([`Notice::SegmentsDeleted`], and
+    /// [`Stats::segments_deleted`](crate::Stats::segments_deleted)).
+    ///
+    /// [`Builder::start`] fails if the limit is less than two segments take, and says how much they take.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// use kymo::{Keep, Logger, Rotation};
+    ///
+    /// let builder = Logger::builder(&path).rotate(Rotation::size(1 << 20)).keep(Keep::bytes(64 << 20));
+    /// let logger = builder.start()?;
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = Some(keep);
+        self
+    }
+
     /// Sets who may read and write the log's files: permissions as of `chmod`, from which the process's mask is taken.
     /// Default: 0600 for a rotated log, so that only its user may; 0666 for a log that is one file.
     ///
@@ -511,6 +539,7 @@ impl Builder {
         }
         if let Some(rotation) = &self.rotation {
             rotation.check().map_err(StartErrorKind::Rotation)?;
+            self.keep.as_ref().map_or(Ok(()), Keep::check).map_err(StartErrorKind::Keep)?;
             if self.overwrite {
                 let reason = "a rotated log overwrites nothing: use `rotate` alone";
                 return Err(StartErrorKind::Option { name: "overwrite", reason }.into());

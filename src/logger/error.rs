@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::filter::ParseFilterError;
+use crate::keep::KeepError;
 use crate::rotation::RotationError;
 use crate::segment::error::OpenSegmentError;
 
@@ -37,6 +38,8 @@ pub enum StartErrorKind {
     },
     /// A directive of [`Builder::filter`](crate::Builder::filter) is wrong.
     Filter(ParseFilterError),
+    /// The option `keep` is wrong: see [`Builder::keep`](crate::Builder::keep).
+    Keep(KeepError),
     /// The option `rotate` is wrong.
     Rotation(RotationError),
     /// The consumer could not be pinned to this core.
@@ -92,6 +95,7 @@ impl fmt::Display for StartError {
             StartErrorKind::File(path, error) => write!(f, "{}: {error}", path.display()),
             StartErrorKind::Option { name, reason } => write!(f, "{name}: {reason}"),
             StartErrorKind::Filter(error) => write!(f, "filter: {error}"),
+            StartErrorKind::Keep(error) => write!(f, "keep: {error}"),
             StartErrorKind::Rotation(error) => write!(f, "rotate: {error}"),
             StartErrorKind::Pin { core, reason } => {
                 write!(f, "cannot pin the consumer to core {core}: {reason}")
@@ -108,6 +112,7 @@ impl std::error::Error for StartError {
         match &self.kind {
             StartErrorKind::File(_, error) | StartErrorKind::Thread(error) => Some(error),
             StartErrorKind::Filter(error) => Some(error),
+            StartErrorKind::Keep(error) => Some(error),
             StartErrorKind::Rotation(error) => Some(error),
             _ => None,
         }

@@ -113,6 +113,13 @@ fn log(own: &mut Producer, notice: &Notice<'_>) {
                 error
             );
         }
+        // The log has a mark of its own.
+        Notice::SegmentsDeleted { .. } => {}
+        Notice::DefaultLimits { bytes } => own_warning!(
+            own,
+            "the log keeps its last {bytes} bytes, and 5 % of the file system free: choose other limits with `keep`",
+            bytes
+        ),
         Notice::RecordsDiscarded { records } => own_warning!(
             own,
             "the log of a killed process was written over, and {records} records in its rings were \

@@ -8,13 +8,15 @@ use std::thread::JoinHandle;
 
 use crate::clock::{TickSource, wall_ns};
 use crate::crash::recover::{RecoverError, Recovery, recover};
+use crate::format::rotated::Deleted;
+use crate::keep::{Keep, KeepError, Space};
 use crate::logger::builder::Builder;
 use crate::logger::error::{StartError, StartErrorKind};
 use crate::process::signal_action;
 use crate::process::thread_info::be_ordinary;
 use crate::rotation::Rotation;
 use crate::rotation::chores::Files;
-use crate::rotation::housekeeper::{ANSWERS, TASKS, keep_house, nap};
+use crate::rotation::housekeeper::{ANSWERS, Answer, TASKS, keep_house, nap};
 use crate::rotation::link::{self, AtLink};
 use crate::rotation::log::Log;
 use crate::rotation::queue::queue;
@@ -26,13 +28,52 @@ use crate::segment::mapped::{Making, MappedFile};
 /// How much longer than its size a segment may become: by a sweep, its index and its end.
 const SLACK_BYTES: u64 = 1 << 20;
 
+/// The share of the file system that stays free by default.
+const DEFAULT_FREE: f64 = 0.05;
+
 /// What rotates a log that has begun.
 pub(super) struct Rotated {
     pub(super) rotator: Rotator<MappedFile>,
     pub(super) housekeeper: JoinHandle<()>,
+    /// What the start has done that is to be told.
+    pub(super) told: Told,
+}
+
+/// What a start has done that is to be told.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The limit in bytes, if nobody has chosen one.
+    pub(super) default_bytes: Option<u64>,
+    pub(super) deleted: Vec<Deleted>,
+    pub(super) failed: Vec<io::Error>,
 }
 
 impl Builder {
+    /// Keeps the log within its limits, before anything is made.
+    fn limit(&self, files: &mut Files) -> Result<Told, StartError> {
+        let mut told = Told::default();
+        match files.check_limits() {
+            Ok(()) => {}
+            // Nobody has asked for less than a log takes.
+            Err(KeepError::Bytes { needed, .. }) if self.keep.is_none() => {
+                files.keep = Keep::bytes(needed).free(DEFAULT_FREE);
+            }
+            Err(error) => return Err(StartErrorKind::Keep(error).into()),
+        }
+        if self.keep.is_none() {
+            let space = Space::of(files.log.directory()).unwrap_or_default();
+            told.default_bytes = files.keep.most_bytes(space);
+        }
+        for answer in files.retain() {
+            match answer {
+                Answer::Deleted(deleted) => told.deleted.push(deleted),
+                Answer::Failed(error) => told.failed.push(error),
+                Answer::Next(_) | Answer::NotMade(_) => {}
+            }
+        }
+        Ok(told)
+    }
+
     /// Recovers what dead processes left of the log's last segments, if the program asked for it.
     pub(super) fn recover_segments(&self, log: &Log) -> Result<Option<Recovery>, StartError> {
         if !self.recover {
@@ -68,13 +109,25 @@ impl Builder {
     ) -> Result<(MappedFile, Rotated), StartError> {
         let path = log.names.path();
         let fail = |error| StartError::file(&path, error);
-        let size = rotation.size_limit().unwrap_or(u64::MAX);
+        let size = rotation.size_limit().map(|size| size.saturating_add(SLACK_BYTES));
         let making = Making {
-            window_bytes: making.window_bytes.min(size.saturating_add(SLACK_BYTES)),
+            window_bytes: making.window_bytes.min(size.unwrap_or(u64::MAX)),
+            most_bytes: size.unwrap_or(u64::MAX),
             ..making
         };
-        let Log { names, lock, newest, at_link, .. } = log;
-        let mut files = Files { log: names.clone(), making, _lock: lock };
+        let Log { names, lock, owner, newest, at_link, .. } = log;
+        let mut files = Files {
+            log: names.clone(),
+            id: newest.log,
+            owner,
+            full_bytes: size.unwrap_or(making.window_bytes),
+            making,
+            keep: self.keep.clone().unwrap_or_default(),
+            current: newest.sequence.saturating_add(1),
+            look_at_ns: 0,
+            _lock: lock,
+        };
+        let told = self.limit(&mut files)?;
         let mut first = files.prepare_segment().map_err(fail)?;
         let now_ns = match clock.is_custom() {
             true => clock.now().cast_signed(),
@@ -112,7 +165,7 @@ impl Builder {
         let thread = housekeeper.thread().clone();
         let ends = Ends { tasks, answers, wake: Box::new(move || thread.unpark()) };
         let rotator = Rotator::new(rotation, names, current, now_ns, ends);
-        Ok((first, Rotated { rotator, housekeeper }))
+        Ok((first, Rotated { rotator, housekeeper, told }))
     }
 
     /// Has the log's path lead to its first segment. A file that is there gets another name.

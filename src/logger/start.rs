@@ -172,6 +172,7 @@ impl Builder {
         let making = Making {
             clock: shared.clock.source(),
             window_bytes: self.window_bytes(),
+            most_bytes: u64::MAX,
             rings: shared.crash_proof().map(|crash_proof| crash_proof.place().clone()),
             mode: self.file_mode(),
         };
@@ -236,8 +237,10 @@ impl Builder {
             let OpenedSegment { output, salt, rotated } = segment;
             let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
             consumer.set_watch(watch);
-            let housekeeper = rotated.map(|Rotated { rotator, housekeeper }| {
-                consumer.set_rotator(rotator);
+            let housekeeper = rotated.map(|Rotated { rotator, housekeeper, told }| {
+                consumer.set_rotator(rotator, told.default_bytes);
+                consumer.note_deleted(told.deleted);
+                told.failed.into_iter().for_each(|error| consumer.note_failed_chore(error));
                 housekeeper
             });
             let _ = says_begun.send(());

@@ -2,7 +2,12 @@
 
 use std::io;
 
-use crate::rotation::housekeeper::{Chores, Switched};
+use crate::clock::{monotonic_ns, wall_ns};
+use crate::derived::Owner;
+use crate::format::rotated;
+use crate::keep::{Keep, KeepError, Space};
+use crate::retention::{self, Situation};
+use crate::rotation::housekeeper::{Answer, Chores, Switched};
 use crate::rotation::link;
 use crate::rotation::log::LogLock;
 use crate::segment::Output;
@@ -10,15 +15,68 @@ use crate::segment::create_temporary;
 use crate::segment::mapped::{Making, MappedFile};
 use crate::segments::LogName;
 
+/// How often the limits are looked at when nothing happens, in nanoseconds.
+const LOOK_NS: u64 = 60_000_000_000;
+
 /// The files of a log, for the housekeeper.
 pub(crate) struct Files {
     pub(crate) log: LogName,
+    /// The log's id.
+    pub(crate) id: [u8; 16],
+    pub(crate) owner: Owner,
     pub(crate) making: Making,
+    pub(crate) keep: Keep,
+    /// How many bytes a segment takes that is as long as it may be.
+    pub(crate) full_bytes: u64,
+    /// The number of the current segment.
+    pub(crate) current: u64,
+    /// When to look at the limits, on the monotonic clock.
+    pub(crate) look_at_ns: u64,
     /// The lock on the log, which is held as long as anything is done here.
     pub(crate) _lock: LogLock,
 }
 
 impl Files {
+    /// Returns an error if the limits leave no room for the current segment and the one that is prepared.
+    pub(crate) fn check_limits(&self) -> Result<(), KeepError> {
+        let needed = self.full_bytes.saturating_mul(2);
+        // A directory that cannot be asked is an error later.
+        let space = Space::of(self.log.directory()).unwrap_or_default();
+        self.keep.check_room(needed, space)
+    }
+
+    /// Deletes what the limits of the log delete now. Returns what is to be told.
+    pub(crate) fn retain(&mut self) -> Vec<Answer<MappedFile>> {
+        self.look_at_ns = monotonic_ns().saturating_add(LOOK_NS);
+        let deleted = Space::of(self.log.directory()).and_then(|space| {
+            let now = Situation {
+                now_ns: wall_ns(),
+                first_kept: self.current,
+                kept_bytes: self.full_bytes,
+                other_bytes: self.full_bytes,
+                space,
+            };
+            retention::enforce(&self.log, self.id, self.owner, &self.keep, &now)
+        });
+        let deleted = match deleted {
+            Ok(deleted) => deleted,
+            Err(error) => return vec![Answer::Failed(error)],
+        };
+        let mut answers: Vec<_> = deleted
+            .errors
+            .into_iter()
+            .map(|(path, error)| {
+                let text = format!("{}: not deleted: {error}", path.display());
+                Answer::Failed(io::Error::new(error.kind(), text))
+            })
+            .collect();
+        if let Some((first, last)) = deleted.sequences {
+            let (files, bytes) = (deleted.names.len() as u64, deleted.bytes);
+            answers.push(Answer::Deleted(rotated::Deleted { ticks: 0, first, last, files, bytes }));
+        }
+        answers
+    }
+
     /// Makes a segment without a name.
     pub(crate) fn prepare_segment(&self) -> io::Result<MappedFile> {
         let (file, temporary) =
@@ -28,9 +86,7 @@ impl Files {
             let _ = std::fs::remove_file(&temporary);
         })
     }
-}
 
-impl Files {
     /// Removes the temporary name of the segment that got its own.
     pub(crate) fn forget_temporary(&self) {
         // It may be removed already, or never have been there.
@@ -45,12 +101,20 @@ impl Chores for Files {
         self.prepare_segment()
     }
 
-    fn finish(&mut self, switched: Switched<MappedFile>) -> Vec<io::Error> {
-        let Switched { mut closed, is_removed, current } = switched;
+    fn finish(&mut self, switched: Switched<MappedFile>) -> Vec<Answer<MappedFile>> {
+        let Switched { mut closed, is_removed, current, sequence } = switched;
+        self.current = sequence;
         self.forget_temporary();
         let linked = link::point(&self.log, &current);
         let closed = if is_removed { Ok(()) } else { closed.close() };
-        [linked, closed].into_iter().filter_map(Result::err).collect()
+        let failed = [linked, closed].into_iter().filter_map(Result::err);
+        let mut answers: Vec<_> = failed.map(Answer::Failed).collect();
+        answers.extend(self.retain());
+        answers
+    }
+
+    fn look_around(&mut self) -> Vec<Answer<MappedFile>> {
+        if monotonic_ns() < self.look_at_ns { Vec::new() } else { self.retain() }
     }
 
     fn discard(&mut self, next: MappedFile) {

@@ -20,6 +20,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::format::rotated::Deleted;
 use crate::mutant::{self, Mutant};
 use crate::rotation::queue::{Receiver, Sender};
 use crate::sync::thread;
@@ -46,6 +47,8 @@ pub(crate) struct Switched<S> {
     pub(crate) is_removed: bool,
     /// The path of the current one.
     pub(crate) current: PathBuf,
+    /// Its number.
+    pub(crate) sequence: u64,
 }
 
 /// What the consumer gets.
@@ -56,6 +59,8 @@ pub(crate) enum Answer<S> {
     NotMade(io::Error),
     /// Something else failed.
     Failed(io::Error),
+    /// Segments were deleted, at a time that the consumer fills in.
+    Deleted(Deleted),
 }
 
 /// What the housekeeper does with files.
@@ -66,8 +71,11 @@ pub(crate) trait Chores {
     /// Prepares a segment.
     fn prepare(&mut self) -> io::Result<Self::Segment>;
 
-    /// Does what is left to do when the consumer goes on in another segment. Returns what failed.
-    fn finish(&mut self, switched: Switched<Self::Segment>) -> Vec<io::Error>;
+    /// Does what is left to do when the consumer goes on in another segment. Returns what is to be told.
+    fn finish(&mut self, switched: Switched<Self::Segment>) -> Vec<Answer<Self::Segment>>;
+
+    /// Does what is to be done now and then. Returns what is to be told.
+    fn look_around(&mut self) -> Vec<Answer<Self::Segment>>;
 
     /// Removes a segment that nobody needs.
     fn discard(&mut self, next: Self::Segment);
@@ -88,7 +96,7 @@ pub(crate) fn keep_house<C: Chores>(
         let mut has_ended = has_ended;
         while let Some(task) = tasks.pop() {
             if let Task::Switched(switched) = task {
-                waiting.extend(chores.finish(switched).into_iter().map(Answer::Failed));
+                waiting.extend(chores.finish(switched));
             }
             if has_ended {
                 continue;
@@ -100,6 +108,9 @@ pub(crate) fn keep_house<C: Chores>(
         }
         if mutant::broken(Mutant::HousekeeperEndLate) {
             has_ended = tasks.is_abandoned();
+        }
+        if !has_ended {
+            waiting.extend(chores.look_around());
         }
         while let Some(answer) = waiting.pop_front() {
             if let Err(answer) = answers.push(answer) {

@@ -20,6 +20,7 @@ use crate::segments::{LogName, SegmentFile};
 pub(crate) struct Log {
     pub(crate) names: LogName,
     pub(crate) lock: LogLock,
+    pub(crate) owner: Owner,
     /// The newest segment. Where there is none: number 0, and the log's id.
     pub(crate) newest: Current,
     /// The segments that are there, by number.
@@ -63,7 +64,7 @@ impl Log {
         remove_left_over(&names).map_err(fail)?;
         let segments = names.list(owner()).map_err(fail)?;
         let newest = newest(&names, &segments).map_err(fail)?;
-        Ok(Self { names, lock, newest, segments, at_link })
+        Ok(Self { names, lock, owner: owner(), newest, segments, at_link })
     }
 
     /// The segments of the log that may not have been closed, the newest first: those before the first that is

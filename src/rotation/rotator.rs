@@ -6,6 +6,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::format::rotated::Deleted;
 use crate::mutant::{self, Mutant};
 use crate::process::allocate::Backoff;
 use crate::rotation::Rotation;
@@ -41,6 +42,8 @@ pub(crate) struct News {
     pub(crate) not_made: Option<io::Error>,
     /// What else failed.
     pub(crate) failed: Vec<io::Error>,
+    /// What was deleted, without the time.
+    pub(crate) deleted: Vec<Deleted>,
 }
 
 /// The ends of the queues to the housekeeper.
@@ -132,6 +135,7 @@ impl<O: LogOutput> Rotator<O> {
                     news.not_made = error.err();
                 }
                 Answer::Failed(error) => news.failed.push(error),
+                Answer::Deleted(deleted) => news.deleted.push(deleted),
             }
         }
         news
@@ -190,7 +194,7 @@ impl<O: LogOutput> Rotator<O> {
     /// `is_removed`: its file is gone.
     pub(crate) fn hand_over(&mut self, closed: O, is_removed: bool) {
         let current = path_of(&self.names, &self.current);
-        let switched = Switched { closed, is_removed, current };
+        let switched = Switched { closed, is_removed, current, sequence: self.current.sequence };
         if mutant::broken(Mutant::HousekeeperWokenEarly) {
             (self.ends.wake)();
         }
@@ -214,6 +218,8 @@ impl<O: LogOutput> Rotator<O> {
                 Answer::Next(segment) => next = Some(segment),
                 Answer::NotMade(error) => news.not_made = Some(error),
                 Answer::Failed(error) => news.failed.push(error),
+                // There is no segment left in which to say so.
+                Answer::Deleted(_) => {}
             }
         }
         if let Some(next) = next {

@@ -74,6 +74,8 @@ pub(crate) struct Making {
     pub(crate) clock: ClockSource,
     /// How many bytes are allocated and mapped at a time.
     pub(crate) window_bytes: u64,
+    /// How long the file is going to be: no more is allocated in advance.
+    pub(crate) most_bytes: u64,
     /// Where the rings are, if they are in files.
     pub(crate) rings: Option<RingPlace>,
     /// The permissions of a new file, from which the process's mask is taken.
@@ -227,7 +229,9 @@ impl MappedFile {
         let needed = self.len() + bytes;
         if needed > self.allocated {
             let (from, least) = (self.allocated, needed - self.allocated);
-            self.allocated = allocate_up_to(&self.file, from, self.growth, least)?;
+            let most = self.place.making.most_bytes.saturating_sub(from);
+            let wanted = self.growth.min(most).max(least);
+            self.allocated = allocate_up_to(&self.file, from, wanted, least)?;
             tap::length(self.header.id(), self.allocated);
             // On a disk that is nearly full, an allocation should not begin each time with what is
             // too much.
@@ -426,7 +430,8 @@ impl LogOutput for MappedFile {
 impl Making {
     /// As unit tests have it.
     pub(crate) fn of_tests(window_bytes: u64) -> Self {
-        Self { clock: ClockSource::Counter, window_bytes, rings: None, mode: 0o666 }
+        let (clock, most_bytes) = (ClockSource::Counter, u64::MAX);
+        Self { clock, window_bytes, most_bytes, rings: None, mode: 0o666 }
     }
 }
 

@@ -208,9 +208,8 @@ mod tests {
     fn who_comes_when_it_is_closed_does_not_write_over_it() {
         let path = std::env::temp_dir().join(format!("kymo-side-{}.kymo", std::process::id()));
         let clock = TickSource::new(clock::Clock::Monotonic);
-        let making =
-            Making { clock: clock.source(), window_bytes: 4 << 20, rings: None, mode: 0o666 };
-        let output = MappedFile::create(&path, true, Making::of_tests(4 << 20)).unwrap();
+        let making = Making { clock: clock.source(), ..Making::of_tests(4 << 20) };
+        let output = MappedFile::create(&path, true, making).unwrap();
         let file = output.log_file().unwrap();
         let (lines, started) = (Lines::default(), clock.observe());
         let log = Log { file: &file, clock, lines: &lines, started };

@@ -68,7 +68,11 @@ pub struct Stats {
     pub segments: u64,
     /// The number of segments that went on past their limits, because the next one was not ready.
     pub segments_late: u64,
-    /// The number of failures to make the next segment, or to finish one.
+    /// The number of segments that were deleted because of the log's limits: see [`Builder::keep`](crate::Builder::keep).
+    pub segments_deleted: u64,
+    /// The bytes that these took on the disk.
+    pub bytes_deleted: u64,
+    /// The number of failures to make the next segment, or to finish or delete one.
     pub rotation_errors: u64,
 }
 
@@ -185,6 +189,8 @@ pub(crate) struct Counters {
     pub(crate) ring_errors: Counter,
     pub(crate) segments: Counter,
     pub(crate) segments_late: Counter,
+    pub(crate) segments_deleted: Counter,
+    pub(crate) bytes_deleted: Counter,
     pub(crate) rotation_errors: Counter,
 }
 
@@ -255,6 +261,8 @@ impl Counters {
             ring_errors: self.ring_errors.get(),
             segments: self.segments.get(),
             segments_late: self.segments_late.get(),
+            segments_deleted: self.segments_deleted.get(),
+            bytes_deleted: self.bytes_deleted.get(),
             rotation_errors: self.rotation_errors.get(),
         }
     }
@@ -279,6 +287,11 @@ impl Counter {
     pub(crate) fn set(&self, value: u64) {
         // Relaxed: see `get`.
         self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// Adds to the number, for its only writer.
+    pub(crate) fn add(&self, value: u64) {
+        self.set(self.get() + value);
     }
 
     /// Adds one, for one of several writers.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kymo_files::derived::Owner;
 use kymo_files::segments::{LogName, SegmentFile};
 use kymo_format::header::Header;
-use kymo_reader::{Continued, Ending, Event, Options, Order, Report, Totals};
+use kymo_reader::{Continued, Deleted, Ending, Event, Options, Order, Report, Totals};
 
 /// A segment, and what is in it.
 pub struct Segment {
@@ -17,6 +17,9 @@ pub struct Segment {
     pub numbers: BTreeMap<String, Vec<u64>>,
     /// kymo's own records.
     pub warnings: Vec<String>,
+    /// How many of kymo's own records were dropped.
+    pub own_drops: u64,
+    pub deleted: Vec<Deleted>,
     pub continued: Option<Continued>,
     pub totals: Option<Totals>,
     pub report: Report,
@@ -26,6 +29,7 @@ impl Segment {
     pub fn read(path: &Path) -> Self {
         let mut reader = Options::new().order(Order::Written).open(path).unwrap();
         let (mut numbers, mut warnings) = (BTreeMap::<String, Vec<u64>>::new(), Vec::new());
+        let (mut own_drops, mut deleted) = (0, Vec::new());
         let (mut continued, mut totals) = (None, None);
         while let Some(event) = reader.next_event().unwrap() {
             match event {
@@ -38,6 +42,8 @@ impl Segment {
                     let number = record.get::<u64>("number").unwrap();
                     numbers.entry(record.thread().name().to_owned()).or_default().push(number);
                 }
+                Event::Drops(mark) if mark.thread.name() == "kymo" => own_drops += mark.total(),
+                Event::Deleted(it) => deleted.push(it),
                 Event::Continued(it) => {
                     assert!(numbers.is_empty() && continued.is_none(), "first, and once");
                     continued = Some(it);
@@ -49,7 +55,17 @@ impl Segment {
         let report = reader.report().clone();
         let mut file = fs::File::open(path).unwrap();
         let header = kymo_files::beside::header_of(&mut file).unwrap();
-        Self { path: path.to_owned(), header, numbers, warnings, continued, totals, report }
+        Self {
+            path: path.to_owned(),
+            header,
+            numbers,
+            warnings,
+            own_drops,
+            deleted,
+            continued,
+            totals,
+            report,
+        }
     }
 
     pub fn records(&self) -> u64 {

@@ -2,5 +2,7 @@
 #![cfg(target_os = "linux")]
 
 mod basics;
+mod failures;
 mod full_rate;
+mod killed;
 mod log;

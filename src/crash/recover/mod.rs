@@ -40,12 +40,13 @@ use log::DeadLog;
 
 use crate::beside::Kind;
 use crate::crash::recovered::{self, ThreadRecords};
-use crate::derived::{Refused, rename_new};
+use crate::derived::{Owner, Refused, rename_new};
 use crate::format::header::Header;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::crash_proof::place::RingPlace;
 use crate::segment::crash_proof::sites;
 use crate::segment::{create_temporary, resolve};
+use crate::segments::LogName;
 
 /// The signal that the process is assumed to have died of.
 const SIGKILL: u8 = 9;
@@ -174,8 +175,15 @@ impl Recovery {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
-    let path = resolved(log.as_ref())?;
-    recover_from(DeadLog::lock(&path)?)
+    let mut all: Option<Recovery> = None;
+    for path in segments_of(log.as_ref())? {
+        let found = recover_from(DeadLog::lock(&path)?)?;
+        match &mut all {
+            Some(all) => all.add(found),
+            None => all = Some(found),
+        }
+    }
+    Ok(all.unwrap_or_default())
 }
 
 /// Recovers the log at `path`, which this process has locked.
@@ -244,12 +252,14 @@ fn recover_left_over(log: &mut DeadLog, place: &RingPlace) -> Result<Recovery, R
 
 /// Returns what the rings of a log's dead process hold that is not in the log. Changes nothing.
 pub fn recoverable(log: impl AsRef<Path>) -> Recoverable {
-    let look = || {
-        let log = DeadLog::open(&resolved(log.as_ref())?)?;
-        find_discardable(&log, false)
-    };
-    let mut found = look().unwrap_or_default();
-    Recoverable { records: found.records, refused: found.left.take_refused() }
+    let look = |path: &PathBuf| find_discardable(&DeadLog::open(path)?, false);
+    let mut all = Recoverable::default();
+    for path in segments_of(log.as_ref()).unwrap_or_default() {
+        let mut found = look(&path).unwrap_or_default();
+        all.records += found.records;
+        all.refused.append(&mut found.left.take_refused());
+    }
+    all
 }
 
 impl RecoveredThread {
@@ -263,6 +273,26 @@ impl RecoveredThread {
             overwritten: thread.overwritten.0,
         }
     }
+}
+
+/// Returns the paths of the files whose rings are to be recovered: that of the log; or, of a rotated log, those of the
+/// segment to which the link leads and of all later ones. The process may have been killed before it replaced the link.
+fn segments_of(log: &Path) -> Result<Vec<PathBuf>, RecoverError> {
+    let path = resolved(log);
+    let fail = |error| RecoverError::file(log, error);
+    let names = LogName::new(log);
+    let target = fs::read_link(log).ok();
+    let linked = target.and_then(|target| names.parse(target.file_name()?));
+    let Some(linked) = linked else { return Ok(vec![path?]) };
+    let owner = Owner::of(&fs::symlink_metadata(log).map_err(fail)?);
+    let mut files = names.list(owner).map_err(fail)?;
+    let id = files.iter().rev().find_map(|file| file.header.as_ref().map(|header| header.log));
+    files.retain(|file| {
+        let is_of_log = file.header.as_ref().is_some_and(|header| Some(header.log) == id);
+        is_of_log && !file.name.is_compressed && file.name.sequence >= linked.sequence
+    });
+    let files: Vec<_> = files.into_iter().map(|file| file.path).collect();
+    if files.is_empty() { Ok(vec![path?]) } else { Ok(files) }
 }
 
 /// Returns the path of the file that `log` leads to by symbolic links.

@@ -9,7 +9,7 @@ use crate::drop_reason::DropReason;
 use crate::format::dump::Dump;
 use crate::format::frame::{Clock, ClockSet, Kind};
 use crate::format::payload;
-use crate::format::rotated::Continued;
+use crate::format::rotated::{Continued, Deleted};
 use crate::level::Level;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::writer::Totals;
@@ -39,6 +39,10 @@ pub(crate) fn put_clock_set(staging: &mut Staging, set: &ClockSet) {
 
 pub(crate) fn put_continued(staging: &mut Staging, continued: &Continued) {
     staging.frame(Kind::Continued, |payload| continued.put(payload));
+}
+
+pub(crate) fn put_deleted(staging: &mut Staging, deleted: &Deleted) {
+    staging.frame(Kind::Deleted, |payload| deleted.put(payload));
 }
 
 pub(crate) fn put_watermark(staging: &mut Staging, ticks: u64) {

@@ -30,7 +30,7 @@ pub(crate) use thread::{ThreadInSegment, join};
 
 use crate::drop_reason::DropReason;
 use crate::format::frame::{Clock, ClockSet};
-use crate::format::rotated::Continued;
+use crate::format::rotated::{Continued, Deleted};
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::record::Record;
 use crate::segment::drop_counts::DropCounts;
@@ -69,6 +69,8 @@ pub(crate) struct SegmentWriter<O> {
     clock_set: Option<ClockSet>,
     /// The totals of the segments before, and the mark that says them is not committed yet.
     continued: Option<Continued>,
+    /// Segments were deleted, and the marks that say so are not committed yet.
+    deleted: Vec<Deleted>,
     /// What is committed.
     totals: Totals,
     /// How many drops the marks count that are staged.
@@ -92,6 +94,7 @@ impl<O: Output> SegmentWriter<O> {
             watermark: 0,
             clock_set: None,
             continued: None,
+            deleted: Vec::new(),
             totals: Totals::default(),
             staged_drops: 0,
             last_dump: 0,
@@ -245,6 +248,13 @@ impl<O: Output> SegmentWriter<O> {
         self.clock_set = Some(ClockSet { by_ns, ..set });
     }
 
+    /// Stages that segments were deleted.
+    pub(crate) fn deleted(&mut self, deleted: Deleted) {
+        self.end_block();
+        frames::put_deleted(&mut self.staging, &deleted);
+        self.deleted.push(deleted);
+    }
+
     /// Stages the watermark `ticks`, or a later one if there was one, as the end of the open block if there is one.
     pub(crate) fn end_sweep(&mut self, ticks: u64) {
         self.watermark = self.watermark.max(ticks);
@@ -294,6 +304,7 @@ impl<O: Output> SegmentWriter<O> {
         self.index.note(self.staging.as_slice(), offset, ticks);
         self.staging.clear();
         (self.clock_set, self.continued) = (None, None);
+        self.deleted.clear();
         let dropped = std::mem::take(&mut self.staged_drops);
         self.totals.add(Totals { dropped, ..Totals::default() });
         Ok(())
@@ -324,6 +335,9 @@ impl<O: Output> SegmentWriter<O> {
         frames::put_clocks(&mut self.staging, last);
         if let Some(set) = &self.clock_set {
             frames::put_clock_set(&mut self.staging, set);
+        }
+        for deleted in &self.deleted {
+            frames::put_deleted(&mut self.staging, deleted);
         }
     }
 

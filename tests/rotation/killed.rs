@@ -1,0 +1,131 @@
+//! Processes that are killed at random moments while their log is rotated: what was acknowledged is found, once.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use kymo::{Keep, Logger, Overflow, Rotation, info};
+use kymo_reader::{Event, Files, Options, Order};
+
+use crate::log::{entries, files};
+
+const PLACE: &str = "KYMO_KILLED";
+const THREADS: usize = 4;
+const ROUNDS: usize = 30;
+
+/// Numbers that outlive the process.
+struct Numbers(memmap2::MmapRaw);
+
+impl Numbers {
+    fn map(path: &Path) -> Self {
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(false).open(path).unwrap();
+        file.set_len(4096).unwrap();
+        Self(memmap2::MmapOptions::new().map_raw(&file).unwrap())
+    }
+
+    fn of(&self, thread: usize) -> &AtomicU64 {
+        assert!(thread < 512);
+        // SAFETY: within the page.
+        let at = unsafe { self.0.as_mut_ptr().cast::<AtomicU64>().add(thread) };
+        // SAFETY: aligned, mapped as long as `self`, and only used as an atomic.
+        unsafe { &*at }
+    }
+}
+
+/// What is killed.
+#[test]
+#[ignore = "run by the other test, as processes of their own"]
+fn child() {
+    let Some(place) = std::env::var_os(PLACE) else { return };
+    let place = Path::new(&place);
+    let numbers = Numbers::map(&place.join("numbers"));
+    let builder = Logger::builder(place.join("log/app.kymo")).rotate(Rotation::size(64 << 10));
+    let builder = builder.keep(Keep::unlimited()).crash_proof(place.join("rings")).recover(true);
+    let builder = builder.ring_capacity(16 << 10).overflow(Overflow::Wait { timeout: None });
+    let logger = builder.start().unwrap();
+    thread::scope(|scope| {
+        for index in 0..THREADS {
+            let acknowledged = numbers.of(index);
+            let life = move || loop {
+                let number = acknowledged.load(Ordering::Relaxed);
+                info!("record {number}");
+                acknowledged.store(number + 1, Ordering::Release);
+            };
+            let name = format!("thread {index}");
+            thread::Builder::new().name(name).spawn_scoped(scope, life).unwrap();
+        }
+        loop {
+            thread::yield_now();
+            logger.rotate().unwrap();
+        }
+    });
+}
+
+/// Each record, with what was recovered, and how often it is there.
+fn find(log: &Path) -> BTreeMap<(String, u64), u64> {
+    let paths: Vec<_> = files(log).into_iter().map(|file| file.path).collect();
+    let mut found = BTreeMap::new();
+    let mut files = Files::open(&paths, || Options::new().order(Order::Exact)).unwrap();
+    while let Some((_, event)) = files.next_event().unwrap() {
+        match event {
+            Event::Record(record) if record.target() != "kymo" => {
+                let number = record.get::<u64>("number").unwrap();
+                *found.entry((record.thread().name().to_owned(), number)).or_default() += 1;
+            }
+            Event::Damage(damage) => panic!("{damage}"),
+            Event::Gap(gap) => panic!("{} records are missing", gap.records),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn what_was_acknowledged_is_found_once() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let place = tempfile::Builder::new().prefix("kymo-rotated-").tempdir_in("/dev/shm").unwrap();
+    let at = |name: &str| place.path().join(name);
+    std::fs::create_dir(at("log")).unwrap();
+    std::fs::create_dir(at("rings")).unwrap();
+    let numbers = Numbers::map(&at("numbers"));
+    let log = at("log/app.kymo");
+    for round in 0..ROUNDS {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "killed::child", "--ignored", "--nocapture"]);
+        command.env(PLACE, place.path()).stdout(Stdio::null());
+        let mut child: Child = command.spawn().unwrap();
+        let begun = numbers.of(0).load(Ordering::Acquire);
+        while numbers.of(0).load(Ordering::Acquire) == begun {
+            assert!(child.try_wait().unwrap().is_none(), "it has ended");
+            thread::yield_now();
+        }
+        thread::sleep(Duration::from_micros(random.u64(0..30_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // A recovery by hand, or the next start does it.
+        if round % 2 == 1 || round + 1 == ROUNDS {
+            kymo::recover(&log).unwrap();
+        } else {
+            continue;
+        }
+        assert_eq!(entries(&at("rings")), [""; 0], "round {round}");
+        let found = find(&log);
+        for index in 0..THREADS {
+            let acknowledged = numbers.of(index).load(Ordering::Acquire);
+            for number in 0..acknowledged {
+                let of = (format!("thread {index}"), number);
+                // The process may have been killed between a record and its acknowledgement: then the number comes
+                // once more, in the next one.
+                let times = found.get(&of).copied().unwrap_or_default();
+                assert!((1..=1 + round as u64).contains(&times), "round {round}: {of:?}: {times}");
+            }
+        }
+        let twice = found.values().filter(|times| **times > 1).count();
+        assert!(twice <= THREADS * (round + 1), "{twice}");
+    }
+}
