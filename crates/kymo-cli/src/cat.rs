@@ -93,7 +93,7 @@ impl Cat {
             // Records that the reader leaves out cannot be context.
             if has_context { filter.narrow(options) } else { filter.push_down(options) }
         };
-        let mut inputs = Inputs::open(&self.files, options, &mut outcome);
+        let mut inputs = Inputs::open_latest(&self.files, options, &latest, &mut outcome);
         let lines = match self.format.build(inputs.names.len()) {
             Ok(lines) => lines,
             Err(contradiction) => {

@@ -10,9 +10,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kymo_reader::{
-    Directory, Ending, Error, FileError, Files, HeaderState, Log, Options, Reader, Report,
+    Directory, Ending, Error, FileError, Files, HeaderState, LogSegment, Options, Reader, Report,
 };
 
+use crate::latest::Latest;
 use crate::outcome::{Outcome, complain};
 
 /// A file, or a rotated log, that could be opened.
@@ -46,12 +47,29 @@ impl Input {
         Ok(Self { name, reader, is_live, set_aside: Vec::new() })
     }
 
+    /// Opens one file of a log.
+    pub fn open_segment(
+        segment: &LogSegment,
+        options: Options<'static>,
+    ) -> Result<Self, OpenError> {
+        let reader = segment.open(options.snapshot(true));
+        let reader = reader.map_err(|error| OpenError::Reader(error.error))?;
+        let is_live = reader.report().live;
+        let name = segment.path.display().to_string();
+        Ok(Self { name, reader, is_live, set_aside: Vec::new() })
+    }
+
     /// Opens the log at `path`: see [`Log::find`]. Returns the path at fault with an error.
-    pub fn open_log(path: &Path, options: Options<'static>) -> Result<Self, (PathBuf, OpenError)> {
+    pub fn open_log(
+        path: &Path,
+        options: Options<'static>,
+        latest: &Latest,
+    ) -> Result<Self, (PathBuf, OpenError)> {
         if path.as_os_str() == "-" {
             return Self::open(path, options).map_err(|error| (path.to_owned(), error));
         }
-        let log = Log::find(path).map_err(|error| (error.path, OpenError::Reader(error.error)))?;
+        let log =
+            latest.find(path).map_err(|error| (error.path, OpenError::Reader(error.error)))?;
         if !log.is_rotated() {
             return Self::open(log.path(), options).map_err(|error| (path.to_owned(), error));
         }
@@ -85,9 +103,19 @@ impl Inputs {
         options: impl Fn() -> Options<'static>,
         outcome: &mut Outcome,
     ) -> Self {
+        Self::open_latest(paths, options, &Latest::default(), outcome)
+    }
+
+    /// As [`Inputs::open`]; `latest` may have found the logs before.
+    pub fn open_latest(
+        paths: &[PathBuf],
+        options: impl Fn() -> Options<'static>,
+        latest: &Latest,
+        outcome: &mut Outcome,
+    ) -> Self {
         // The logs must not take all descriptors: their side files are looked for next.
         let spare = spare_descriptors();
-        let logs = open_all(paths, &options, |path, error| {
+        let logs = open_all(paths, &options, latest, |path, error| {
             complain(format_args!("{}: {error}", path.display()));
             outcome.add(Outcome::Failed);
         });
@@ -129,25 +157,9 @@ impl Inputs {
         for ((reader, name), is_live) in
             self.files.readers().iter().zip(&self.names).zip(&self.live)
         {
-            let mut complain_about = |name: &dyn fmt::Display, report: &Report, is_live: bool| {
-                if let Some(complaint) = complaint(report, is_live) {
-                    complain(format_args!("{name}: {complaint}"));
-                    outcome.add(Outcome::Failed);
-                }
-            };
-            match (reader.log_report(), reader.path()) {
-                (Some(log), Some(path)) => {
-                    for (path, report) in &log.not_whole {
-                        complain_about(&path.display(), report, false);
-                    }
-                    let report = reader.report();
-                    complain_about(&path.display(), report, report.live);
-                    for missing in &log.missing {
-                        complain(format_args!("{name}: {missing}"));
-                        outcome.add(Outcome::Failed);
-                    }
-                }
-                _ => complain_about(name, reader.report(), *is_live),
+            for complaint in complaints(reader, name, *is_live) {
+                complain(complaint);
+                outcome.add(Outcome::Failed);
             }
             let waiting = reader.path().map(kymo::recoverable).unwrap_or_default();
             complain_about_refused(&waiting.refused);
@@ -175,6 +187,7 @@ pub fn complain_about_refused(refused: &[kymo::RefusedFile]) {
 fn open_all(
     paths: &[PathBuf],
     options: impl Fn() -> Options<'static>,
+    latest: &Latest,
     mut complain: impl FnMut(&Path, OpenError),
 ) -> Vec<Input> {
     let (mut inputs, mut opened) = (Vec::new(), HashSet::new());
@@ -182,7 +195,7 @@ fn open_all(
         if identity(path).is_some_and(|identity| !opened.insert(identity)) {
             return;
         }
-        match Input::open_log(path, options()) {
+        match Input::open_log(path, options(), latest) {
             Ok(input) => inputs.push(input),
             Err((path, error)) => complain(&path, error),
         }
@@ -252,6 +265,21 @@ pub fn identity(path: &Path) -> Option<PathBuf> {
 fn belongs_to(side: &Reader<'_>, log: &Reader<'_>) -> bool {
     let log = log.header().segment;
     log != [0; 16] && side.header().side_of == log
+}
+
+/// The complaints about a file, or a rotated log, once it was read: `name` is that of the file.
+pub fn complaints(reader: &Reader<'_>, name: &str, is_live: bool) -> Vec<String> {
+    let of = |name: &dyn fmt::Display, report: &Report, is_live: bool| {
+        complaint(report, is_live).map(|complaint| format!("{name}: {complaint}"))
+    };
+    let (Some(log), Some(path)) = (reader.log_report(), reader.path()) else {
+        return of(&name, reader.report(), is_live).into_iter().collect();
+    };
+    let segments =
+        log.not_whole.iter().filter_map(|(path, report)| of(&path.display(), report, false));
+    let last = of(&path.display(), reader.report(), reader.report().live);
+    let missing = log.missing.iter().map(|missing| format!("{name}: {missing}"));
+    segments.chain(last).chain(missing).collect()
 }
 
 /// The complaint about a file in one line, by the report after reading; `None` if it is whole.

@@ -1,9 +1,10 @@
 //! `kymo recover`: saves records that a killed process had logged and not yet written.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use kymo_reader::{Log, OpenError};
 
 use crate::input::complain_about_refused;
 use crate::outcome::{Outcome, complain};
@@ -34,13 +35,38 @@ impl Recover {
     pub fn run(self) -> Outcome {
         let mut outcome = Outcome::Nothing;
         for log in &self.logs {
-            outcome.add(recover(log));
+            match rings_of(log) {
+                Ok(segments) => segments.iter().for_each(|path| outcome.add(recover(path))),
+                Err(error) => {
+                    complain(error);
+                    outcome.add(Outcome::Failed);
+                }
+            }
         }
         outcome
     }
 }
 
-fn recover(log: &std::path::Path) -> Outcome {
+/// The files of a log to which rings may belong: of a rotated one, the segments that were not closed, or the
+/// last one.
+fn rings_of(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let log = Log::find(path)?;
+    if !log.is_rotated() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut segments: Vec<PathBuf> = log
+        .segments()
+        .iter()
+        .filter(|segment| !segment.is_compressed && segment.totals().is_none())
+        .map(|segment| segment.path.clone())
+        .collect();
+    if segments.is_empty() {
+        segments.extend(log.segments().last().map(|last| last.path.clone()));
+    }
+    Ok(segments)
+}
+
+fn recover(log: &Path) -> Outcome {
     let recovery = match kymo::recover(log) {
         Ok(recovery) => recovery,
         Err(error) => {

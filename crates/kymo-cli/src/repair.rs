@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use kymo_reader::Options;
+use kymo_reader::{Options, open_file};
 
 use crate::fresh::Fresh;
 use crate::input::Input;
@@ -78,13 +78,14 @@ impl Repair {
         let mut fresh = fresh.map_err(|error| of_output(&error))?;
 
         let bytes = self.input.metadata().map_or(0, |metadata| metadata.len());
-        let clock = copy::first_clock(&self.input, &mut open()?);
+        let file = || open_file(&self.input).map_err(|error| of_input(&error));
+        let clock = copy::first_clock(file()?, &mut open()?);
         let clock = clock.map_err(|error| of_input(&error))?;
         let progress = Progress::new("repair", bytes);
         let header = input.reader.header().clone();
         let copy = Copy::begin(BufWriter::new(fresh.file()), &header, clock);
         let mut copy = copy.map_err(|error| of_output(&error))?;
-        let report = walk(&self.input, &mut input, &progress, &mut copy);
+        let report = walk(file()?, &mut input, &progress, &mut copy);
         let report = report.map_err(|error| of_input(&error))?;
         let made = copy.finish().map_err(|error| of_output(&error))?;
         drop(progress);
@@ -113,7 +114,8 @@ impl Repair {
         let path = fresh.temporary_path();
         let input = Input::open(path, Options::new()).map_err(|error| of_output(&error))?;
         let bytes = path.metadata().map_or(0, |metadata| metadata.len());
-        let verdict = verify::check(path, input, &Progress::new("verify", bytes));
+        let file = open_file(path).map_err(|error| of_output(&error))?;
+        let verdict = verify::check(file, input, &Progress::new("verify", bytes));
         let verdict = verdict.map_err(|error| of_output(&error))?;
         match verdict.problems.first() {
             None => Ok(()),

@@ -6,8 +6,10 @@
 //! except for records that reached the file late.
 
 mod batch;
+mod rotated;
 mod source;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -25,6 +27,7 @@ use crate::output::{Closed, Output};
 use crate::progress::Progress;
 use batch::Batch;
 use kymo_query::Reference;
+use rotated::Followed;
 use source::{Ended, Identity, NotYet, Source};
 
 /// How long the command sleeps when there is nothing new. A writer that has nothing to do sleeps
@@ -50,12 +53,13 @@ Exit codes:
 /// With -f, records are printed as they arrive, until the writer closes the file. If the writer dies,
 /// all that it had written is printed. Drops are shown in their places. With -F, the command waits
 /// for the next file of that name. In a directory, all files named *.kymo are followed, including
-/// those that are made later.
+/// those that are made later. A rotated log is followed as one file: where a segment ends, the next one
+/// begins.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Tail {
-    /// The log files, or directories of files named *.kymo; `-` is standard input, to its end
-    #[arg(required = true, value_name = "FILE|DIR")]
+    /// The log files, rotated logs, or directories of files named *.kymo; `-` is standard input, to its end
+    #[arg(required = true, value_name = "FILE|LOG|DIR")]
     paths: Vec<PathBuf>,
 
     /// Follow: print what is logged from now on
@@ -99,6 +103,8 @@ struct Target {
     is_directory: bool,
     /// The files that were followed. Of a file's own name, only the last.
     known: Vec<Identity>,
+    /// The rotated logs that are followed, by their paths.
+    logs: BTreeMap<PathBuf, Followed>,
     /// It is being made.
     is_awaited: bool,
     /// When the files of a directory were last looked at.
@@ -137,6 +143,7 @@ impl Tail {
             is_directory: path.is_dir(),
             path,
             known: Vec::new(),
+            logs: BTreeMap::new(),
             is_awaited: false,
             looked: None,
         };
@@ -169,6 +176,7 @@ impl Work {
         let mut looked = Instant::now();
         while !interrupt::requested() {
             self.retire();
+            self.go_on_with_logs();
             let is_awaited = self.follow_name || self.targets.iter().any(|it| it.is_awaited);
             if self.sources.is_empty() && !is_awaited {
                 break;
@@ -230,12 +238,19 @@ impl Work {
             if let Some(said) = said {
                 complain(format_args!("{}: {said}", source.name));
             }
-            if let Some(complaint) = source.complaint() {
-                complain(format_args!("{}: {complaint}", source.name));
+            for complaint in source.complaints() {
+                complain(complaint);
                 outcome.add(Outcome::Failed);
             }
             false
         });
+    }
+
+    /// The number of a file that is read from now on.
+    fn take_number(&mut self) -> usize {
+        self.batch.add_file();
+        self.next_number += 1;
+        self.next_number - 1
     }
 
     /// Opens files that are not followed yet.
@@ -270,6 +285,7 @@ impl Work {
                 let there: Vec<_> =
                     directory.logs.iter().filter_map(|log| Identity::of(log)).collect();
                 target.known.retain(|identity| there.contains(identity));
+                target.logs.retain(|path, _| directory.logs.contains(path));
                 if directory.logs.is_empty() && at_first {
                     let waiting = if self.follow { "; waiting for one" } else { "" };
                     complain(format_args!(
@@ -281,7 +297,8 @@ impl Work {
                     }
                 }
                 // Until the first one comes.
-                target.is_awaited = self.follow && target.known.is_empty();
+                target.is_awaited =
+                    self.follow && target.known.is_empty() && target.logs.is_empty();
                 if at_first || self.follow {
                     for log in &directory.logs {
                         self.look_at_file(index, log, at_first);
@@ -298,6 +315,9 @@ impl Work {
     }
 
     fn look_at_file(&mut self, index: usize, path: &Path, at_first: bool) {
+        if self.look_at_log(index, path, at_first) {
+            return;
+        }
         let target = &mut self.targets[index];
         // The next file of a name waits until the last one was read to its end.
         let is_busy = self.sources.iter().any(|source| source.target == index);
@@ -319,8 +339,8 @@ impl Work {
         let latest = if at_first { self.latest.clone() } else { Latest::default() };
         match Source::open(path, index, number, (self.follow, latest), self.batch.filter()) {
             Ok(source) => {
-                self.batch.add_file();
-                self.next_number += 1;
+                self.take_number();
+                let target = &mut self.targets[index];
                 if !target.is_directory {
                     target.known.clear();
                 }

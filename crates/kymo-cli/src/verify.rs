@@ -2,11 +2,13 @@
 
 mod check;
 
+use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use kymo_reader::{Ending, Options, write_escaped};
+use kymo_reader::{Ending, Log, LogSegment, MissingSegments, Options, write_escaped};
 use serde::Serialize;
 
 use crate::input::Input;
@@ -31,13 +33,15 @@ Exit codes:
 /// must add up to the totals of the file. Prints a line with the place for each problem, and a line
 /// for each file.
 ///
+/// Of a rotated log, all segments are checked, and that none is missing between them.
+///
 /// Records that the program dropped are no damage: their marks are in the file. A file that is
 /// being written is checked as far as it was written when the command began.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Verify {
-    /// The log files
-    #[arg(required = true, value_name = "FILE")]
+    /// The log files, or rotated logs: their link, or its name
+    #[arg(required = true, value_name = "FILE|LOG")]
     files: Vec<PathBuf>,
 
     /// Print a JSON object for each file
@@ -86,14 +90,14 @@ pub struct Problem {
     pub message: String,
 }
 
-/// Checks the file at `path`, opened as `input`.
+/// Checks `file`, which was opened a second time as `input`.
 pub fn check(
-    path: &Path,
+    file: File,
     mut input: Input,
     progress: &Progress,
 ) -> Result<Verdict, walk::WalkError> {
     let mut check = Check::default();
-    let report = walk(path, &mut input, progress, &mut check)?;
+    let report = walk(file, &mut input, progress, &mut check)?;
     let state = match report.ending {
         Ending::Closed => FileState::Closed,
         Ending::Truncated => FileState::Truncated,
@@ -121,43 +125,148 @@ impl Verify {
     /// Runs the command.
     pub fn run(self) -> ExitCode {
         interrupt::watch();
-        let mut code = 0;
-        let mut output = Output::new();
+        let mut work = Work { json: self.json, quiet: self.quiet, code: 0, output: Output::new() };
         for path in &self.files {
-            let verdict = match self.check(path) {
-                Ok(verdict) => verdict,
-                Err(_) if interrupt::requested() => break,
-                Err(message) => {
-                    complain(format_args!("{}: {message}", path.display()));
-                    code = 2;
-                    continue;
-                }
-            };
-            code = code.max(u8::from(!verdict.whole));
-            if self.json {
-                write_json(&verdict, output.buffer());
-                output.buffer().push('\n');
-            } else if !self.quiet {
-                write_verdict(&verdict, output.buffer());
-            }
-            if let Err(Closed(outcome)) = output.line_done() {
+            if let Err(Closed(outcome)) = work.path(path) {
                 return outcome.into();
             }
+            if interrupt::requested() {
+                break;
+            }
         }
-        if let Err(Closed(outcome)) = output.finish() {
+        if let Err(Closed(outcome)) = work.output.finish() {
             return outcome.into();
         }
-        if interrupt::requested() { interrupt::exit_code() } else { ExitCode::from(code) }
+        if interrupt::requested() { interrupt::exit_code() } else { ExitCode::from(work.code) }
+    }
+}
+
+/// The work of the command.
+struct Work {
+    json: bool,
+    quiet: bool,
+    code: u8,
+    output: Output,
+}
+
+/// The result of checking a rotated log.
+#[derive(Debug, Serialize)]
+struct LogVerdict {
+    log: String,
+    whole: bool,
+    segments: u64,
+    records: u64,
+    dropped: u64,
+    lost: u64,
+    bytes: u64,
+    /// Segments that are missing between others.
+    missing: u64,
+    problems: Vec<Problem>,
+}
+
+impl Work {
+    fn path(&mut self, path: &Path) -> Result<(), Closed> {
+        if path.as_os_str() == "-" {
+            self.fail(path, "standard input can be read only once; give a file");
+            return Ok(());
+        }
+        let log = match Log::find(path) {
+            Ok(log) => log,
+            Err(error) => {
+                self.fail(path, error.error);
+                return Ok(());
+            }
+        };
+        match (log.is_rotated(), log.segments()) {
+            (false, [segment]) => self.segment(segment).map(drop),
+            _ => self.log(&log),
+        }
     }
 
-    fn check(&self, path: &Path) -> Result<Verdict, String> {
-        if path.as_os_str() == "-" {
-            return Err("standard input can be read only once; give a file".to_owned());
+    /// Checks all segments of a log, and that none is missing between them.
+    fn log(&mut self, log: &Log) -> Result<(), Closed> {
+        let name = log.path().display().to_string();
+        log.set_aside().iter().for_each(complain);
+        let problem =
+            |missing: MissingSegments| Problem { offset: None, message: missing.to_string() };
+        let mut sums = LogVerdict {
+            log: name.clone(),
+            whole: true,
+            segments: 0,
+            records: 0,
+            dropped: 0,
+            lost: 0,
+            bytes: 0,
+            missing: log.missing().fold(0, |sum, missing| missing.count().saturating_add(sum)),
+            problems: log.missing().map(problem).collect(),
+        };
+        sums.whole = sums.problems.is_empty();
+        for segment in log.segments() {
+            let Some(verdict) = self.segment(segment)? else {
+                sums.whole = false;
+                continue;
+            };
+            sums.whole &= verdict.whole;
+            sums.segments += 1;
+            sums.records = sums.records.saturating_add(verdict.records);
+            sums.dropped = sums.dropped.saturating_add(verdict.dropped);
+            sums.lost = sums.lost.saturating_add(verdict.lost);
+            sums.bytes = sums.bytes.saturating_add(verdict.bytes);
         }
-        let input = Input::open(path, Options::new()).map_err(|error| error.to_string())?;
-        let bytes = path.metadata().map_or(0, |metadata| metadata.len());
-        check(path, input, &Progress::new("verify", bytes)).map_err(|error| error.to_string())
+        if interrupt::requested() {
+            return Ok(());
+        }
+        self.code = self.code.max(u8::from(!sums.whole));
+        if self.json {
+            write_json(&sums, self.output.buffer());
+            self.output.buffer().push('\n');
+        } else if !self.quiet {
+            let LogVerdict { segments, records, dropped, lost, bytes, .. } = sums;
+            let mut lines: Vec<String> = sums.problems.into_iter().map(|it| it.message).collect();
+            let state = if sums.whole { "whole" } else { "NOT WHOLE" };
+            lines.push(format!(
+                "{state}: {segments} segments, {records} records, {dropped} dropped, {lost} lost; {bytes} bytes"
+            ));
+            for line in lines {
+                write_escaped(&format!("{name}: {line}"), self.output.buffer());
+                self.output.buffer().push('\n');
+            }
+        }
+        self.output.line_done()
     }
+
+    /// Checks a file, and says what came of it; `None` if it cannot be read.
+    fn segment(&mut self, segment: &LogSegment) -> Result<Option<Verdict>, Closed> {
+        let verdict = match check_segment(segment) {
+            Ok(verdict) => verdict,
+            Err(_) if interrupt::requested() => return Ok(None),
+            Err(message) => {
+                self.fail(&segment.path, message);
+                return Ok(None);
+            }
+        };
+        self.code = self.code.max(u8::from(!verdict.whole));
+        if self.json {
+            write_json(&verdict, self.output.buffer());
+            self.output.buffer().push('\n');
+        } else if !self.quiet {
+            write_verdict(&verdict, self.output.buffer());
+        }
+        self.output.line_done()?;
+        Ok(Some(verdict))
+    }
+
+    fn fail(&mut self, path: &Path, message: impl fmt::Display) {
+        complain(format_args!("{}: {message}", path.display()));
+        self.code = 2;
+    }
+}
+
+fn check_segment(segment: &LogSegment) -> Result<Verdict, String> {
+    let input = Input::open_segment(segment, Options::new()).map_err(|error| error.to_string())?;
+    let file = segment.open_file().map_err(|error| error.error.to_string())?;
+    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+    check(file, input, &Progress::new("verify", bytes)).map_err(|error| error.to_string())
 }
 
 /// Appends a line for each problem and one for the file.

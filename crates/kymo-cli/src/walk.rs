@@ -10,7 +10,7 @@
 mod block;
 mod frames;
 
-use std::path::Path;
+use std::fs::File;
 use std::{fmt, io};
 
 use kymo_format::frame::Kind;
@@ -87,15 +87,15 @@ pub enum WalkError {
     Interrupted,
 }
 
-/// Goes through the file at `path`, which was opened as `input`, in the order of the file.
+/// Goes through `file`, which was opened a second time as `input`, in the order of the file.
 pub fn walk(
-    path: &Path,
+    file: File,
     input: &mut Input,
     progress: &Progress,
     visit: &mut impl Visit,
 ) -> Result<Report, WalkError> {
     let salt = input.reader.header().salt;
-    let file = Bytes::open(path).map_err(WalkError::Read)?;
+    let file = Bytes::of(file).map_err(WalkError::Read)?;
     let frames = Frames::new(file, salt).map_err(|error| WalkError::Frames(0, error))?;
     let mut walk = Walk { frames, visit, block: None };
     let mut events = 0_u64;

@@ -167,3 +167,39 @@ fn links_that_lead_nowhere_are_passed() {
     set_link(&link, 9);
     assert_eq!(run(&[&"cat", &"--no-marks", &link]).fine(), lines([1, 2, 3]));
 }
+
+#[test]
+fn verify_checks_all_segments() {
+    let turn = Turn::take();
+    let segments: Vec<_> = (1..=4).map(|it| segment(it, true)).collect();
+    let link = write_log(turn.path("x").parent().unwrap(), &segments);
+    let out = run(&[&"verify", &link]).fine();
+    assert_eq!(out.lines().count(), 5, "{out}");
+    let last = out.lines().last().unwrap();
+    assert!(last.contains("app.kymo: whole: 4 segments, 4 records, 7 dropped, 0 lost"), "{out}");
+    // One is missing, and one is damaged.
+    fs::remove_file(turn.path(&segment_name(2))).unwrap();
+    let path = turn.path(&segment_name(3));
+    let mut bytes = fs::read(&path).unwrap();
+    let end = segments[2].frames[3].1;
+    bytes[end - 1] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let ran = run(&[&"verify", &link]);
+    assert_eq!((ran.err.as_str(), ran.code), ("", Some(1)), "{ran:?}");
+    assert!(ran.out.contains("app.kymo: segment 2 is missing\n"), "{}", ran.out);
+    assert!(ran.out.contains("app.kymo: NOT WHOLE: 3 segments"), "{}", ran.out);
+    let ran = run(&[&"verify", &"--json", &link]);
+    let json: serde_json::Value = serde_json::from_str(ran.out.lines().last().unwrap()).unwrap();
+    assert_eq!((&json["whole"], &json["segments"]), (&false.into(), &3.into()));
+    assert_eq!((&json["missing"], &json["records"]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn export_takes_a_log() {
+    let turn = Turn::take();
+    let link = log(&turn, 5);
+    let out = run(&[&"export", &"--to=csv", &"-", &link, &"--no-marks"]).fine();
+    assert_eq!(out.lines().count(), 6, "{out}");
+    let json = run(&[&"export", &"--to=json", &"-", &turn.path("app"), &"--no-marks"]).fine();
+    assert_eq!(json.lines().count(), 5, "{json}");
+}

@@ -1,5 +1,6 @@
 //! The bytes of a segment, for those who look at them without a reader.
 
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -19,7 +20,15 @@ impl Bytes {
     /// # Errors
     /// If it cannot be opened, or be read at any place.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let input = input_of(open(path)?)?;
+        Self::of(open(path)?)
+    }
+
+    /// The bytes in an open file.
+    ///
+    /// # Errors
+    /// If they cannot be read at any place.
+    pub fn of(file: File) -> Result<Self, Error> {
+        let input = input_of(file)?;
         if input.can_jump() { Ok(Self { input, at: 0 }) } else { Err(Error::NoSeekTable) }
     }
 }

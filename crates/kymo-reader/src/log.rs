@@ -234,6 +234,11 @@ impl Log {
         &self.set_aside
     }
 
+    /// Leaves out the segments for which this returns false.
+    pub fn retain(&mut self, is_kept: impl FnMut(&LogSegment) -> bool) {
+        self.segments.retain(is_kept);
+    }
+
     /// As [`Log::set_aside`], when nothing else is wanted of it any more.
     pub fn into_set_aside(self) -> Vec<OpenError> {
         self.set_aside

@@ -75,6 +75,13 @@ pub struct Stretch {
     pub newest_ns: i64,
 }
 
+impl Stretch {
+    /// A stretch of this length, with nothing older or newer than these times.
+    pub fn new(bytes: u64, oldest_ns: i64, newest_ns: i64) -> Self {
+        Self { bytes, oldest_ns, newest_ns }
+    }
+}
+
 /// The [stretches](super::Reader::stretches) of a file, from its beginning to its end, and how to
 /// begin at each: for [`Options::stretches`](super::Options::stretches). Empty if that is not known.
 #[derive(Clone, Debug, Default)]

@@ -17,9 +17,9 @@
 //! whole frames go out; what both share (frames and their payloads) is in `kymo-format`.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::Path;
 
 use kymo_format::dump::Dump;
 use kymo_format::frame::{self, Clock, Kind};
@@ -332,11 +332,11 @@ impl<W: Write + Seek> Visit for Copy<W> {
     }
 }
 
-/// The first clock frame of the file at `path`, opened as `input`.
-pub fn first_clock(path: &Path, input: &mut Input) -> Result<Option<Clock>, walk::WalkError> {
+/// The first clock frame of `file`, which was opened a second time as `input`.
+pub fn first_clock(file: File, input: &mut Input) -> Result<Option<Clock>, walk::WalkError> {
     let mut first = FirstClock(None);
     // In a whole file it is the first frame; no bar is worth it.
-    match walk(path, input, &Progress::new("look for a clock", u64::MAX), &mut first) {
+    match walk(file, input, &Progress::new("look for a clock", u64::MAX), &mut first) {
         Ok(_) | Err(walk::WalkError::Visit(_)) => Ok(first.0),
         Err(error) => Err(error),
     }

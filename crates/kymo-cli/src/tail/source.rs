@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use kymo_reader::{Ending, Error, Options, Reader, is_locked, open_file};
+use kymo_reader::{Ending, Error, Log, LogSegment, Options, Reader, is_locked, open_file};
 
 use super::batch::Batch;
 use crate::input;
@@ -27,8 +27,8 @@ pub struct Source {
     pub target: usize,
     number: usize,
     reader: Reader<'static>,
-    /// A second handle of the file, to look at its state.
-    file: File,
+    /// A second handle of the file, to look at its state. `None` if it is not followed.
+    file: Option<File>,
     identity: Option<Identity>,
     /// Where it was begun.
     latest: Latest,
@@ -81,6 +81,12 @@ pub struct Identity {
     segment: [u8; 16],
 }
 
+fn not_yet(error: Error) -> NotYet {
+    let is_missing =
+        matches!(&error, Error::Open(error) if error.kind() == io::ErrorKind::NotFound);
+    NotYet { error, is_missing, is_to_come: false }
+}
+
 impl Source {
     /// Opens the file at `path`, as file number `number`, to be followed or read to its end, from where
     /// `latest` says.
@@ -91,15 +97,57 @@ impl Source {
         (follow, latest): (bool, Latest),
         filter: &Filter,
     ) -> Result<Self, NotYet> {
-        let not_yet = |error| {
-            let is_missing =
-                matches!(&error, Error::Open(error) if error.kind() == io::ErrorKind::NotFound);
-            NotYet { error, is_missing, is_to_come: false }
-        };
         if path.as_os_str() == "-" {
             return Self::standard_input(target, number, filter).map_err(not_yet);
         }
         let file = open_file(path).map_err(not_yet)?;
+        let name = path.display().to_string();
+        Self::begin(file, name, target, number, (follow, latest), filter)
+    }
+
+    /// Opens a segment of a rotated log.
+    pub fn open_segment(
+        segment: &LogSegment,
+        target: usize,
+        number: usize,
+        (follow, latest): (bool, Latest),
+        filter: &Filter,
+    ) -> Result<Self, NotYet> {
+        let file = segment.open_file().map_err(|error| not_yet(error.error))?;
+        let name = segment.path.display().to_string();
+        Self::begin(file, name, target, number, (follow, latest), filter)
+    }
+
+    /// Reads segments of a rotated log that are complete.
+    pub fn of_log(
+        log: &Log,
+        target: usize,
+        number: usize,
+        latest: &Latest,
+        filter: &Filter,
+    ) -> Result<Self, kymo_reader::OpenError> {
+        let options = latest.narrow(filter.push_down(Options::new())).snapshot(true);
+        Ok(Self {
+            name: log.path().display().to_string(),
+            target,
+            number,
+            reader: log.open(options)?,
+            file: None,
+            identity: None,
+            latest: Latest::default(),
+            taken: 0,
+            state: SourceState::Reading(Ended::Read),
+        })
+    }
+
+    fn begin(
+        file: File,
+        name: String,
+        target: usize,
+        number: usize,
+        (follow, latest): (bool, Latest),
+        filter: &Filter,
+    ) -> Result<Self, NotYet> {
         let copy = file.try_clone().map_err(|error| not_yet(Error::Open(error)))?;
         let options = latest.narrow(filter.push_down(Options::new()));
         let options = options.follow(follow).snapshot(!follow);
@@ -108,12 +156,12 @@ impl Source {
             NotYet { is_to_come: is_unwritten && has_writer(&copy), ..not_yet(error) }
         })?;
         Ok(Self {
-            name: path.display().to_string(),
+            name,
             target,
             number,
             reader,
             identity: Identity::of_file(&copy).ok(),
-            file: copy,
+            file: Some(copy),
             latest,
             taken: 0,
             state: if follow { SourceState::Following } else { SourceState::Reading(Ended::Read) },
@@ -129,12 +177,17 @@ impl Source {
             target,
             number,
             reader: filter.push_down(Options::new()).from_file(copy)?,
-            file,
+            file: Some(file),
             latest: Latest::default(),
             identity: None,
             taken: 0,
             state: SourceState::Reading(Ended::Read),
         })
+    }
+
+    /// Its number among all that were read.
+    pub fn number(&self) -> usize {
+        self.number
     }
 
     pub fn reader(&self) -> &Reader<'static> {
@@ -170,7 +223,8 @@ impl Source {
             SourceState::Reading(ended) => SourceState::Ended(ended),
             _ if is_closed => SourceState::Ended(Ended::Read),
             _ => {
-                let ended = if is_removed(&self.file) { Ended::Removed } else { Ended::WriterGone };
+                let is_removed = self.file.as_ref().is_some_and(is_removed);
+                let ended = if is_removed { Ended::Removed } else { Ended::WriterGone };
                 match self.is_something_uncommitted() {
                     true => return self.read_uncommitted(ended, filter),
                     false => SourceState::Ended(ended),
@@ -184,15 +238,13 @@ impl Source {
     /// within the microsecond in which this holds the lock would be turned away. So it is asked
     /// only where nothing has said that it is gone, and then no more.
     pub fn look_for_writer(&mut self) {
-        if self.state != SourceState::Following {
-            return;
-        }
-        let now = Identity::of_file(&self.file).ok();
+        let (SourceState::Following, Some(file)) = (self.state, &self.file) else { return };
+        let now = Identity::of_file(file).ok();
         let is_cut = now.as_ref().is_some_and(Identity::is_cut);
         let is_replaced = self.identity.is_some() && now != self.identity && !is_cut;
         if is_replaced {
             self.state = SourceState::Ended(Ended::Replaced);
-        } else if !has_writer(&self.file) {
+        } else if !has_writer(file) {
             // What it wrote at last is still to be read.
             self.state = SourceState::WriterGone;
         }
@@ -202,7 +254,8 @@ impl Source {
     /// Begins to read what the writer wrote and did not come to commit: once more from where it was
     /// begun, without what was taken before.
     fn read_uncommitted(&mut self, ended: Ended, filter: &Filter) -> Result<bool, Error> {
-        let file = self.file.try_clone().map_err(Error::Open)?;
+        let Some(file) = &self.file else { return Ok(false) };
+        let file = file.try_clone().map_err(Error::Open)?;
         let options = self.latest.narrow(filter.push_down(Options::new()));
         self.reader = options.from_file(file)?;
         for _ in 0..self.taken {
@@ -216,8 +269,9 @@ impl Source {
 
     /// Whether any bytes past the committed length are not zero.
     fn is_something_uncommitted(&self) -> bool {
+        let Some(file) = &self.file else { return false };
         let mut word = [0; 8];
-        let read = read_at(&self.file, &mut word, self.reader.report().committed_bytes);
+        let read = read_at(file, &mut word, self.reader.report().committed_bytes);
         read.is_ok() && word != [0; 8]
     }
 
@@ -239,10 +293,9 @@ impl Source {
         }
     }
 
-    /// The complaint about it, if it is not whole.
-    pub fn complaint(&self) -> Option<String> {
-        let report = self.reader.report();
-        input::complaint(report, report.live)
+    /// The complaints about what is not whole.
+    pub fn complaints(&self) -> Vec<String> {
+        input::complaints(&self.reader, &self.name, self.reader.report().live)
     }
 }
 
