@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use kymo_reader::{Event, Options, Reader};
+use kymo_reader::{Event, Options};
 
 use crate::filter;
 use crate::format;
@@ -140,7 +140,7 @@ fn print(
     mut selection: Selection,
 ) -> Result<Outcome, Closed> {
     let mut outcome = Outcome::Nothing;
-    let progress = Output::is_file().then(|| Progress::of("cat", inputs.files.readers()));
+    let progress = Output::is_file().then(|| Progress::new("cat", inputs.bytes));
     let mut events = 0_u64;
     while !selection.is_complete() {
         match inputs.files.next_event() {
@@ -161,7 +161,7 @@ fn print(
         if events.is_multiple_of(4096)
             && let Some(progress) = &progress
         {
-            progress.at(inputs.files.readers().iter().map(Reader::offset).sum());
+            progress.at(inputs.position());
             if interrupt::requested() {
                 break;
             }

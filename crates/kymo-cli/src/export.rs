@@ -98,7 +98,7 @@ impl Export {
         if let Writer::Lines(lines) = &writer {
             lines.begin(destination.buffer());
         }
-        let progress = Progress::of("export", inputs.files.readers());
+        let progress = Progress::new("export", inputs.bytes);
         let mut events = 0_u64;
         loop {
             match inputs.files.next_event() {
@@ -120,7 +120,7 @@ impl Export {
             }
             events += 1;
             if events.is_multiple_of(4096) {
-                progress.at(inputs.files.readers().iter().map(Reader::offset).sum());
+                progress.at(inputs.position());
                 if interrupt::requested() {
                     return Ok(outcome);
                 }

@@ -23,6 +23,8 @@ pub struct Input {
     pub reader: Reader<'static>,
     /// Somebody was writing to it when it was opened.
     pub is_live: bool,
+    /// Its length in bytes: of a rotated log, that of all segments.
+    bytes: u64,
     /// Files that are called as segments of the log, and are not part of it.
     set_aside: Vec<kymo_reader::OpenError>,
 }
@@ -44,7 +46,8 @@ impl Input {
         };
         let reader = reader.map_err(OpenError::Reader)?;
         let is_live = reader.report().live;
-        Ok(Self { name, reader, is_live, set_aside: Vec::new() })
+        let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+        Ok(Self { name, reader, is_live, bytes, set_aside: Vec::new() })
     }
 
     /// Opens one file of a log.
@@ -56,7 +59,7 @@ impl Input {
         let reader = reader.map_err(|error| OpenError::Reader(error.error))?;
         let is_live = reader.report().live;
         let name = segment.path.display().to_string();
-        Ok(Self { name, reader, is_live, set_aside: Vec::new() })
+        Ok(Self { name, reader, is_live, bytes: segment.bytes, set_aside: Vec::new() })
     }
 
     /// Opens the log at `path`: see [`Log::find`]. Returns the path at fault with an error.
@@ -78,6 +81,7 @@ impl Input {
         Ok(Self {
             name: log.path().display().to_string(),
             is_live: reader.report().live,
+            bytes: log.segments().iter().map(|segment| segment.bytes).sum(),
             reader,
             set_aside: log.into_set_aside(),
         })
@@ -91,6 +95,8 @@ pub struct Inputs {
     pub names: Vec<String>,
     /// Somebody was writing to them when they were opened.
     live: Vec<bool>,
+    /// Their length in bytes, without that of side files.
+    pub bytes: u64,
     /// Files that are called as segments of the logs, and are not part of them.
     set_aside: Vec<kymo_reader::OpenError>,
 }
@@ -122,6 +128,7 @@ impl Inputs {
         drop(spare);
         let (mut readers, mut names, mut live) = (Vec::new(), Vec::new(), Vec::new());
         let mut set_aside = Vec::new();
+        let bytes = logs.iter().map(|log| log.bytes).sum();
         for mut log in logs {
             set_aside.append(&mut log.set_aside);
             readers.push(log.reader);
@@ -137,7 +144,15 @@ impl Inputs {
             let is_live = its_logs.any(|(log, &is_live)| is_live && belongs_to(side, log));
             live.push(is_live);
         }
-        Self { files, names, live, set_aside }
+        Self { files, names, live, bytes, set_aside }
+    }
+
+    /// How many bytes of the files were read or passed over, to show progress.
+    pub fn position(&self) -> u64 {
+        let of = |reader: &Reader<'_>| {
+            reader.offset() + reader.log_report().map_or(0, |log| log.sums.length_bytes)
+        };
+        self.files.readers().iter().map(of).sum()
     }
 
     /// Complains about a file that could not be read on, or a side file that could not be opened.

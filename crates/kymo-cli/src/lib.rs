@@ -2,6 +2,7 @@
 //!
 //! Each command is a file or a folder. They share:
 //!
+//! - `segment` writes a log file frame by frame;
 //! - `input` opens log files and judges them after reading; `walk` reads one frame by frame;
 //! - `filter` has the options for which records are wanted, `selection` those for how many;
 //! - `format` turns records into lines; `output` is standard output, `machine` JSON for it;
@@ -17,6 +18,7 @@
 mod cat;
 #[cfg(all(unix, feature = "zstd"))]
 mod compress;
+mod cut;
 mod examples;
 mod export;
 mod fields;
@@ -37,6 +39,7 @@ mod progress;
 mod prune;
 mod recover;
 mod repair;
+mod segment;
 mod selection;
 mod stats;
 mod tail;
@@ -63,6 +66,7 @@ enum Command {
     Cat(cat::Cat),
     #[cfg(all(unix, feature = "zstd"))]
     Compress(compress::Compress),
+    Cut(cut::Cut),
     Export(export::Export),
     Fields(fields::Fields),
     Ls(ls::Ls),
@@ -88,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Cat(command) => command.run(),
         #[cfg(all(unix, feature = "zstd"))]
         Command::Compress(command) => command.run(),
+        Command::Cut(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Fields(command) => command.run(),
         Command::Ls(command) => command.run(),

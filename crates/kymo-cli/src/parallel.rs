@@ -32,11 +32,14 @@ pub struct Parallel<'a> {
     filter: Mutex<Filter>,
     format: &'a FormatArguments,
     names: Vec<String>,
+    /// The length of all files in bytes.
+    bytes: u64,
 }
 
 impl<'a> Parallel<'a> {
     pub fn new(filter: &Filter, format: &'a FormatArguments, inputs: &Inputs) -> Self {
-        Self { filter: Mutex::new(filter.fork()), format, names: inputs.names.clone() }
+        let (names, bytes) = (inputs.names.clone(), inputs.bytes);
+        Self { filter: Mutex::new(filter.fork()), format, names, bytes }
     }
 
     /// How many threads are worth their start for these files.
@@ -45,11 +48,9 @@ impl<'a> Parallel<'a> {
         if paths.iter().any(|path| path.as_os_str() == "-") {
             return 0;
         }
-        let lengths = paths.iter().filter_map(|path| path.metadata().ok());
-        let is_directory = paths.iter().any(|path| path.is_dir());
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        match lengths.map(|metadata| metadata.len()).sum::<u64>() {
-            0..SHORT_BYTES if !is_directory => 0,
+        match self.bytes {
+            0..SHORT_BYTES => 0,
             _ if cores == 1 => 0,
             _ => cores,
         }
@@ -63,7 +64,7 @@ impl<'a> Parallel<'a> {
         threads: usize,
     ) -> Result<Outcome, Closed> {
         let mut outcome = Outcome::Nothing;
-        let progress = Output::is_file().then(|| Progress::of("cat", inputs.files.readers()));
+        let progress = Output::is_file().then(|| Progress::new("cat", inputs.bytes));
         let mut output = Output::new();
         lines.begin(output.buffer());
         // Relaxed, all: nothing else is read because of them, and the threads are joined before the end.

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use kymo_reader::Reader;
 
 /// Work that is done sooner shows no bar.
 const SILENT: Duration = Duration::from_millis(500);
@@ -26,12 +25,6 @@ impl Progress {
         }
         bar.set_message(what);
         Self { bar, begun: Instant::now(), is_shown: Cell::new(false) }
-    }
-
-    /// For the bytes of these files.
-    pub fn of(what: &'static str, readers: &[Reader<'_>]) -> Self {
-        let metadata = readers.iter().filter_map(|reader| reader.path()?.metadata().ok());
-        Self::new(what, metadata.map(|it| it.len()).sum())
     }
 
     /// Says that so many bytes are done.

@@ -89,7 +89,7 @@ impl Repair {
         let report = report.map_err(|error| of_input(&error))?;
         let made = copy.finish().map_err(|error| of_output(&error))?;
         drop(progress);
-        self.check(&fresh)?;
+        verify::check_fresh(&fresh).map_err(|error| of_output(&error))?;
         fresh.file().sync_all().map_err(|error| of_output(&error))?;
         fresh.complete().map_err(|error| of_output(&error))?;
         let mut summary = format!("{} records copied", made.records);
@@ -106,23 +106,5 @@ impl Repair {
             summary += "; the file was not closed, and may have had more records";
         }
         Ok(summary)
-    }
-
-    /// Reads the copy before it gets its name.
-    fn check(&self, fresh: &Fresh) -> Result<(), (&Path, String)> {
-        let of_output = |error: &dyn ToString| (&*self.output, error.to_string());
-        let path = fresh.temporary_path();
-        let input = Input::open(path, Options::new()).map_err(|error| of_output(&error))?;
-        let bytes = path.metadata().map_or(0, |metadata| metadata.len());
-        let file = open_file(path).map_err(|error| of_output(&error))?;
-        let verdict = verify::check(file, input, &Progress::new("verify", bytes));
-        let verdict = verdict.map_err(|error| of_output(&error))?;
-        match verdict.problems.first() {
-            None => Ok(()),
-            Some(problem) => Err(of_output(&format!(
-                "not written: the copy would not be whole ({}). This is a bug in kymo",
-                problem.message
-            ))),
-        }
     }
 }

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use kymo_reader::{Ending, Log, LogSegment, MissingSegments, Options, write_escaped};
+use kymo_reader::{Ending, Log, LogSegment, MissingSegments, Options, open_file, write_escaped};
 use serde::Serialize;
 
+use crate::fresh::Fresh;
 use crate::input::Input;
 use crate::interrupt;
 use crate::machine::write_json;
@@ -119,6 +120,23 @@ pub fn check(
         problem_count: check.problem_count,
         problems: check.problems,
     })
+}
+
+/// Checks a file that a command has made, before it gets its name.
+pub fn check_fresh(fresh: &Fresh) -> Result<(), String> {
+    let path = fresh.temporary_path();
+    let input = Input::open(path, Options::new()).map_err(|error| error.to_string())?;
+    let file = open_file(path).map_err(|error| error.to_string())?;
+    let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+    let verdict = check(file, input, &Progress::new("verify", bytes));
+    let verdict = verdict.map_err(|error| error.to_string())?;
+    match verdict.problems.first() {
+        None => Ok(()),
+        Some(problem) => Err(format!(
+            "not written: the file would not be whole ({}). This is a bug in kymo",
+            problem.message
+        )),
+    }
 }
 
 impl Verify {

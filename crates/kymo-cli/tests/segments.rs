@@ -203,3 +203,168 @@ fn export_takes_a_log() {
     let json = run(&[&"export", &"--to=json", &"-", &turn.path("app"), &"--no-marks"]).fine();
     assert_eq!(json.lines().count(), 5, "{json}");
 }
+
+/// Programs in four segments, with threads of one name, and one without; the fourth is of another process.
+fn varied(turn: &Turn) -> PathBuf {
+    let mut segments = Vec::new();
+    for sequence in 1..=4 {
+        let header = kymo_format::header::Header {
+            process: if sequence < 4 { 4711 } else { 1 },
+            ..Segment::log_header(9, sequence)
+        };
+        let mut segment = Segment::with_header(header);
+        segment.clock(1_796_018_220_000_000_000);
+        let args = [("n", Type::U64), ("who", Type::Str)];
+        segment.site(0, 3, "{n} of {who}", &args).site(1, 1, "error {n}", &[("n", Type::U64)]);
+        // Names in another order in each segment, and a site that is not used.
+        let names = [("worker", 1_001), ("", 1_002), ("worker", 1_003), ("main", 1_000)];
+        let number = |thread: u64| (thread + sequence) % 4;
+        for thread in 0..4 {
+            let (name, os_id) = names[thread as usize];
+            segment.thread_of(number(thread), os_id, name);
+        }
+        for round in 0..5 {
+            let at = sequence * 1_000_000_000 + round * 100_000_000;
+            for thread in 0..4 {
+                let args = [Arg::Unsigned(10 * round + thread), Arg::Str(b"x\ny")];
+                // Two threads log at one time.
+                let ticks = at + thread / 2;
+                segment
+                    .block(number(thread), &[Rec(0, ticks, &args), Rec(1, ticks + 1, &args[..1])]);
+            }
+            segment.watermark(at + 10);
+            match round {
+                1 => drop(segment.drops(number(1), at + 11, at + 12, 4)),
+                2 => {
+                    drop(segment.clock_set(at + 13, 1_796_018_220_000_000_000 + at as i64 + 13, -5))
+                }
+                3 => drop(segment.dump(number(2), &[&[Rec(1, at - 50, &[Arg::Unsigned(77)])]])),
+                4 => drop(segment.signal(1_000, 15, at + 14)),
+                _ => {}
+            }
+        }
+        segment.close_with_index(7);
+        segments.push(segment);
+    }
+    write_log(turn.path("x").parent().unwrap(), &segments)
+}
+
+/// Of a part is printed what is printed of the log with the filters by which it was made.
+#[test]
+fn cut_parts_say_what_the_log_says() {
+    let turn = Turn::take();
+    let link = varied(&turn);
+    let whole = run(&[&"cat", &link]).fine();
+    assert_eq!(whole.lines().count(), 4 * 41 + 4 * 5, "{whole}");
+    for (number, filters) in [
+        &[][..],
+        &["--level=error"],
+        &["--since=2026-11-30T05:57:01.2Z", "--until=2026-11-30T05:57:03.3Z"],
+        &["--thread=worker#2", "--no-marks"],
+        &["--thread=worker", "--since=2026-11-30T05:57:02Z"],
+        &["--where=n > 20", "--no-marks"],
+        &["--grep=7"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let part = turn.path(&format!("part{number}.kymo"));
+        let filters: Vec<&dyn AsRef<std::ffi::OsStr>> =
+            filters.iter().map(|it| it as &dyn AsRef<std::ffi::OsStr>).collect();
+        let with = |args: &[&dyn AsRef<std::ffi::OsStr>]| run(&[args, &filters[..]].concat());
+        let ran = with(&[&"cut", &link, &"-o", &part]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(ran.err.lines().count(), 1, "{ran:?}");
+        run(&[&"verify", &part]).fine();
+        let expected = with(&[&"cat", &link]).fine();
+        assert!(!expected.is_empty());
+        assert_eq!(run(&[&"cat", &part]).fine(), expected);
+        assert_eq!(run(&[&"cat", &"--threads=2", &part]).fine(), expected);
+        // A part of the part, by its index.
+        let of = |path: &PathBuf| {
+            let since = "--since=2026-11-30T05:57:02Z";
+            with(&[&"cat", path, &since, &"--no-marks", &"--format={time} {message}"]).out
+        };
+        if !filters.iter().any(|it| {
+            let text = it.as_ref().to_string_lossy();
+            text.starts_with("--since") || text == "--no-marks"
+        }) {
+            assert_eq!(of(&part), of(&link));
+        }
+    }
+}
+
+#[test]
+fn cut_writes_over_nothing() {
+    let turn = Turn::take();
+    let link = log(&turn, 3);
+    let part = turn.file("part.kymo", b"mine");
+    run(&[&"cut", &link, &"-o", &part]).complains(2, &["part.kymo", "exists already"]);
+    assert_eq!(fs::read(&part).unwrap(), b"mine");
+    run(&[&"cut", &link, &"-o", &link]).complains(2, &["app.kymo", "is the file that is read"]);
+    // Nothing matches.
+    let none = turn.path("none.kymo");
+    let ran = run(&[&"cut", &link, &"-o", &none, &"--no-marks", &"--since=2027-01-01"]);
+    assert_eq!((ran.err.as_str(), ran.code), ("", Some(1)));
+    assert!(!none.exists());
+    // Nothing is left over.
+    let names = fs::read_dir(link.parent().unwrap()).unwrap();
+    assert_eq!(
+        names
+            .filter(|it| it.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'))
+            .count(),
+        0
+    );
+}
+
+/// What is damaged or missing is told, and lost records have a mark.
+#[test]
+fn cut_tells_what_is_not_in_the_part() {
+    let turn = Turn::take();
+    let link = varied(&turn);
+    fs::remove_file(turn.path(&segment_name(2))).unwrap();
+    let path = turn.path(&segment_name(1));
+    let mut bytes = fs::read(&path).unwrap();
+    // The first block.
+    let at = bytes.windows(3).position(|it| it == b"x\ny").unwrap();
+    bytes[at] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let part = turn.path("part.kymo");
+    let ran = run(&[&"cut", &link, &"-o", &part]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    for said in ["segment 2 is missing", "are damaged", "2 records were lost", "have no mark in it"]
+    {
+        assert!(ran.err.contains(said), "no {said:?} in {}", ran.err);
+    }
+    let out = run(&[&"verify", &part]).fine();
+    assert!(out.contains("whole: 121 records"), "{out}");
+    let out = run(&[&"cat", &part]).fine();
+    assert!(
+        out.contains("were dropped here: was damaged in the file") || out.contains("damaged"),
+        "{out}"
+    );
+}
+
+/// A year of a log with a signal and a clock that was set: none of it is passed over with records that are not
+/// wanted.
+#[test]
+fn filters_skip_segments_and_keep_marks() {
+    let turn = Turn::take();
+    let segments: Vec<_> = (1..=9)
+        .map(|sequence| {
+            let mut segment = Segment::of_log(9, sequence);
+            fill(&mut segment, sequence);
+            if sequence == 7 {
+                segment.signal(1_000, 15, 7_000_000_005);
+            }
+            segment.close_with_index(100);
+            segment
+        })
+        .collect();
+    let link = write_log(turn.path("x").parent().unwrap(), &segments);
+    let out = run(&[&"cat", &"--level=error", &link]).fine();
+    assert_eq!(out.lines().count(), 2, "{out}");
+    assert!(out.starts_with(&lines([4])) && out.contains("SIGTERM"), "{out}");
+    let out = run(&[&"fields", &"--json", &link]).fine();
+    assert!(out.contains("src/main.rs:10\"") && out.contains("src/main.rs:11\""), "{out}");
+}

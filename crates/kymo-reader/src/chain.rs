@@ -47,7 +47,10 @@ pub(super) struct Chain<'a> {
 pub struct LogReport {
     /// Segments that were read, at least in part.
     pub segments: u64,
-    /// Segments that were not read: by their indexes, none of their records is in the range of time.
+    /// Segments of the log when it was opened.
+    pub total: u64,
+    /// Segments that were not read: by their indexes, none of their records is in the range of time, or of a
+    /// call site that the [filter](Options::filter) lets through.
     pub skipped: u64,
     /// The sums of the segments that were read to their ends. The one that is being read is missing:
     /// [`Reader::report`] has it.
@@ -94,9 +97,21 @@ impl<'a> Chain<'a> {
             let error = std::io::Error::new(std::io::ErrorKind::NotFound, "it has no segments");
             OpenError { path: log.path().to_owned(), error: Error::Open(error) }
         };
-        let Some(next) = chain.next_wanted(true) else { return Err(none()) };
-        let (mut segment, path) = chain.open_segment(&next)?;
-        segment.dictionary = Dictionary::of_log();
+        chain.report.total = log.segments().len() as u64;
+        let mut dictionary = Dictionary::of_log();
+        let (next, mut segment, path) = loop {
+            let Some(next) = chain.next_wanted(true) else { return Err(none()) };
+            let (mut segment, path) = chain.open_segment(&next)?;
+            segment.dictionary = std::mem::take(&mut dictionary);
+            if chain.rest.is_empty() || chain.is_wanted(&mut segment, &next) {
+                break (next, segment, path);
+            }
+            dictionary = segment.dictionary;
+            dictionary.begin_segment(
+                chain.rest.front().is_some_and(|it| it.is_of_process(&segment.header)),
+            );
+            chain.leave_out(next);
+        };
         chain.report.segments = 1;
         let sought = chain.template.options.seek(&mut segment);
         sought.map_err(|error| OpenError { path: path.clone(), error })?;
@@ -118,10 +133,29 @@ impl<'a> Chain<'a> {
             if is_wanted {
                 return Some(next);
             }
-            self.report.skipped += 1;
-            self.last = Some(next);
+            self.leave_out(next);
         }
         None
+    }
+
+    fn leave_out(&mut self, next: LogSegment) {
+        self.report.skipped += 1;
+        self.last = Some(next);
+    }
+
+    /// Whether a segment may have something to hand out: a record of a call site that the filter lets
+    /// through, or a mark. Takes its call sites into the dictionary.
+    fn is_wanted(&self, segment: &mut Segment<'a>, next: &LogSegment) -> bool {
+        let is_filtered = self.template.options.is_filtered();
+        let has_drops = next.totals().is_none_or(|(_, dropped)| dropped > 0);
+        if !is_filtered || has_drops || segment.last_dumps != [0; 2] {
+            return true;
+        }
+        // An error here shows again when it is read.
+        let selected = segment.selects_any();
+        let is_known = matches!(selected, Ok(Some(false)));
+        segment.rewind();
+        !is_known
     }
 
     fn open_segment(&self, next: &LogSegment) -> Result<(Segment<'a>, PathBuf), OpenError> {
@@ -188,22 +222,45 @@ impl<'a> Reader<'a> {
         if !self.is_at_end() {
             return Ok(Went::Nowhere);
         }
-        let Some(chain) = &mut self.chain else { return Ok(Went::Nowhere) };
+        loop {
+            if let Some(went) = self.try_next_segment()? {
+                return Ok(went);
+            }
+        }
+    }
+
+    /// As [`Reader::next_segment`]. `None` if the segment was left out.
+    fn try_next_segment(&mut self) -> Result<Option<Went>, OpenError> {
+        let Some(chain) = &mut self.chain else { return Ok(Some(Went::Nowhere)) };
         let before = chain.last.as_ref().and_then(|last| last.header.clone());
         let goes_on = self.segment.goes_on;
         let Some(next) = chain.next_wanted(false) else {
             // What is held back need not wait any more.
             self.segment.goes_on = false;
-            return Ok(if goes_on { Went::HandOut } else { Went::Nowhere });
+            return Ok(Some(if goes_on { Went::HandOut } else { Went::Nowhere }));
         };
         if goes_on && !next.is_of_process(&self.segment.header) {
             chain.rest.push_front(next);
             self.segment.goes_on = false;
-            return Ok(Went::HandOut);
+            return Ok(Some(Went::HandOut));
         }
         let missing = chain.last.as_ref().and_then(|last| missing_between(last, &next));
         let opened = chain.open_segment(&next);
         let is_same = before.is_some_and(|before| next.is_of_process(&before));
+        let opened = match opened {
+            Ok((mut segment, path)) => {
+                segment.dictionary = std::mem::take(&mut self.segment.dictionary);
+                segment.dictionary.begin_segment(is_same);
+                if missing.is_none() && !chain.is_wanted(&mut segment, &next) {
+                    self.segment.dictionary = segment.dictionary;
+                    chain.process += u32::from(!is_same);
+                    chain.leave_out(next);
+                    return Ok(None);
+                }
+                Ok((segment, path))
+            }
+            Err(error) => Err(error),
+        };
         chain.last = Some(next);
         let (mut segment, path) = match opened {
             Ok(opened) => opened,
@@ -214,8 +271,6 @@ impl<'a> Reader<'a> {
         };
         chain.process += u32::from(!is_same);
         chain.finish(self.path.take(), &self.segment.report);
-        segment.dictionary = std::mem::take(&mut self.segment.dictionary);
-        segment.dictionary.begin_segment(is_same);
         segment.number = self.segment.number.wrapping_add(1);
         segment.watermark = if goes_on { self.segment.watermark } else { 0 };
         self.segment = segment;
@@ -228,13 +283,13 @@ impl<'a> Reader<'a> {
         let sought = chain.template.options.seek(&mut self.segment);
         chain.look_ahead(&mut self.segment);
         sought.map_err(|error| OpenError { path, error })?;
-        let Some(missing) = missing else { return Ok(Went::On { goes_on }) };
+        let Some(missing) = missing else { return Ok(Some(Went::On { goes_on })) };
         chain.report.gaps += 1;
         if chain.report.missing.len() < MAX_LISTED {
             chain.report.missing.push(missing);
         }
         self.hand_out(Mark::Missing(missing));
-        Ok(Went::ToMark)
+        Ok(Some(Went::ToMark))
     }
 
     /// Puts a mark at hand that is in no file.

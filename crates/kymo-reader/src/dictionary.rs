@@ -22,7 +22,7 @@ use super::text::line::Literal;
 use super::types::Type;
 use super::value::Malformed;
 use crate::Level;
-use kymo_format::MAX_ARGUMENTS;
+use kymo_format::{MAX_ARGUMENTS, frame, varint};
 
 /// Numbers below this are looked up in a table.
 const MAX_DIRECT: u64 = 1 << 16;
@@ -353,6 +353,19 @@ impl Dictionary {
         added.map(drop)
     }
 
+    /// Takes the payload of a call site frame. Returns whether records of the call site are wanted; `None`
+    /// if it breaks the format.
+    pub(super) fn select(
+        &mut self,
+        payload: &[u8],
+        filter: &mut dyn FnMut(&CallSite) -> bool,
+    ) -> Option<bool> {
+        let mut numbers = std::mem::take(&mut self.numbers);
+        let added = self.add_site_to(&mut numbers, payload, filter);
+        self.numbers = numbers;
+        added.map(|(_, index)| self.site(index).selected)
+    }
+
     /// Takes the payload of a call site frame in a part that is read ahead, whose numbers are
     /// `numbers`.
     pub(super) fn add_site_aside(
@@ -462,6 +475,26 @@ impl CallSite {
         let place = (&self.file, self.line, self.column);
         let topic = (self.level as u8, &self.target, &self.module);
         (place, topic, &self.format, &self.names, &self.types)
+    }
+
+    /// Appends its entry in a dictionary, under this number.
+    #[doc(hidden)]
+    pub fn put_entry(&self, number: u64, out: &mut Vec<u8>) {
+        varint::put(out, number);
+        out.push(self.level as u8);
+        varint::put(out, self.line);
+        varint::put(out, self.column);
+        for text in [&self.target, &self.module, &self.file, &self.format] {
+            frame::put_str(out, text);
+        }
+        varint::put(out, self.types.len() as u64);
+        for (name, ty) in self.names.iter().zip(&self.types) {
+            frame::put_str(out, name);
+            let mut code = Vec::new();
+            ty.put(&mut code);
+            varint::put(out, code.len() as u64);
+            out.append(&mut code);
+        }
     }
 
     /// Checks the arguments of a record, and advances `bytes` past them.

@@ -58,6 +58,8 @@ pub struct Options<'a> {
     end: Option<u64>,
     /// Nothing is decompressed.
     is_plain: bool,
+    /// The filter may leave something out.
+    is_filtered: bool,
     filter: Filter<'a>,
 }
 
@@ -114,6 +116,7 @@ impl<'a> Options<'a> {
             stretches: Arc::default(),
             end: None,
             is_plain: false,
+            is_filtered: false,
             filter: Box::new(|_| true),
         }
     }
@@ -127,7 +130,7 @@ impl<'a> Options<'a> {
     /// Reads only records of call sites for which `filter` returns true. It is called once for each
     /// call site. A record that it excludes costs a few nanoseconds. Default: all.
     pub fn filter(mut self, filter: impl FnMut(&CallSite) -> bool + Send + 'a) -> Self {
-        self.filter = Box::new(filter);
+        (self.is_filtered, self.filter) = (true, Box::new(filter));
         self
     }
 
@@ -408,8 +411,15 @@ impl<'a> Options<'a> {
         !window.overlaps(oldest_ns, newest_ns) || newest_ns < self.skipped_until_ns
     }
 
-    /// Whether any time is left out.
+    /// Whether any time is left out, so that segments may be. (Who wants nothing in time wants the
+    /// dictionary.)
     pub(super) fn is_limited(&self) -> bool {
-        !self.window.is_all() || self.skipped_until_ns > i64::MIN
+        let is_time_wanted = self.window.first_ns < i64::MAX;
+        is_time_wanted && (!self.window.is_all() || self.skipped_until_ns > i64::MIN)
+    }
+
+    /// Whether records of some call sites may be left out.
+    pub(super) fn is_filtered(&self) -> bool {
+        self.is_filtered
     }
 }

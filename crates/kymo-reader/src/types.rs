@@ -83,6 +83,32 @@ impl Type {
         rest.is_empty().then_some(ty)
     }
 
+    /// Appends it in the dictionary's notation.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        let (code, inside): (u8, &[Self]) = match self {
+            Self::Option(inner) => (code::OPTION, std::slice::from_ref(inner)),
+            Self::Sequence(inner) => (code::SEQUENCE, std::slice::from_ref(inner)),
+            Self::Set(inner) => (code::SET, std::slice::from_ref(inner)),
+            Self::Range(inner) => (code::RANGE, std::slice::from_ref(inner)),
+            Self::RangeInclusive(inner) => (code::RANGE_INCLUSIVE, std::slice::from_ref(inner)),
+            Self::Map(both) => (code::MAP, &**both),
+            Self::Result(both) => (code::RESULT, &**both),
+            Self::Tuple(members) => (code::TUPLE, members),
+            Self::Formatted(texts) => return out.extend([code::FORMATTED, *texts]),
+            scalar => (scalar.scalar_code(), &[]),
+        };
+        out.push(code);
+        if let Self::Tuple(members) = self {
+            out.push(members.len() as u8);
+        }
+        inside.iter().for_each(|inner| inner.put(out));
+    }
+
+    /// The code of a type without types inside.
+    fn scalar_code(&self) -> u8 {
+        (1..=u8::MAX).find(|code| Self::scalar(*code).as_ref() == Some(self)).unwrap_or(0)
+    }
+
     /// `left` is of how many types it may yet be made.
     fn parse_prefix(bytes: &mut &[u8], depth: usize, left: &mut usize) -> Option<Self> {
         let depth = depth.checked_sub(1)?;

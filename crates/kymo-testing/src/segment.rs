@@ -407,7 +407,15 @@ impl Segment {
         }
         steps.push(&self.noted[from..]);
         let steps = steps.into_iter().map(step).collect();
-        let known = [Kind::CallSite, Kind::Thread, Kind::Clock].map(|kind| kind as u8);
+        let known = [
+            Kind::CallSite,
+            Kind::Thread,
+            Kind::Clock,
+            Kind::Signal,
+            Kind::ClockSet,
+            Kind::Deleted,
+        ];
+        let known = known.map(|kind| kind as u8);
         let frames = self.noted.iter().filter(|noted| known.contains(&noted.kind));
         Index { steps, frames: frames.map(|noted| noted.offset).collect() }
     }

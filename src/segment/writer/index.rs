@@ -141,8 +141,14 @@ impl Index {
                 ticks.add(word(at));
                 ticks.add(word(at + 8));
             }
-            Some(Kind::Signal) => ticks.add(word(behind_first() + 1)),
-            Some(Kind::ClockSet | Kind::Deleted) => ticks.add(word(0)),
+            Some(Kind::Signal) => {
+                self.note_mark(offset);
+                ticks.add(word(behind_first() + 1));
+            }
+            Some(Kind::ClockSet | Kind::Deleted) => {
+                self.note_mark(offset);
+                ticks.add(word(0));
+            }
             Some(Kind::Dump) => {
                 if let Some(dump) = Dump::from_payload(payload) {
                     ticks.add(dump.oldest);
@@ -150,6 +156,13 @@ impl Index {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Lists a mark, so that a reader who skips all records knows of it.
+    fn note_mark(&mut self, offset: u64) {
+        if self.frames.len() <= MAX_FRAMES {
+            self.frames.push(offset);
         }
     }
 
@@ -208,10 +221,10 @@ impl Index {
         }
     }
 
-    /// Writes the index as a frame that will be at `offset`, if it is of use: if there is a step
-    /// besides the first, and not everything is dictionary.
+    /// Writes the index as a frame at `offset`, if there is anything to index, and if not everything is
+    /// dictionary.
     pub(crate) fn put(&mut self, staging: &mut Staging, offset: u64) {
-        if self.steps.len() < 2 || self.frames.len() > MAX_FRAMES {
+        if self.steps.is_empty() || self.frames.len() > MAX_FRAMES {
             return;
         }
         let mut frames = std::mem::take(&mut self.frames);

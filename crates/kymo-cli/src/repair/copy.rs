@@ -18,18 +18,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Seek, Write};
 
 use kymo_format::dump::Dump;
-use kymo_format::frame::{self, Clock, Kind};
-use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET};
-use kymo_format::{HEADER_BYTES, VERSION, payload, varint};
+use kymo_format::frame::{Clock, Kind};
+use kymo_format::header::{ClockSource, Header};
+use kymo_format::{payload, varint};
 use kymo_reader::DropReason;
 use kymo_reader::{Gap, ThreadEnd, Totals};
 
 use crate::input::Input;
 use crate::progress::Progress;
+use crate::segment::SegmentFile;
 use crate::walk::{self, BlockHead, Frame, Readable, Visit, walk};
 
 /// Nanoseconds in a tick, times 2^32, of a clock that nobody knows.
@@ -37,11 +37,7 @@ const NANOSECONDS: u64 = 1 << 32;
 
 /// A segment that is being written.
 pub struct Copy<W> {
-    out: W,
-    salt: u32,
-    /// How many bytes were written.
-    bytes: u64,
-    frame: Vec<u8>,
+    file: SegmentFile<W>,
     header: Header,
     /// The clock frame to write before the first record if none was met by then.
     clock: Option<Clock>,
@@ -86,21 +82,10 @@ struct Thread {
 
 impl<W: Write + Seek> Copy<W> {
     /// Begins a copy of the segment with this header.
-    pub fn begin(mut out: W, of: &Header, clock: Option<Clock>) -> io::Result<Self> {
-        // As the writer does: no secrets, but different each time.
-        let random = || RandomState::new().build_hasher().finish();
-        let mut segment = [0; 16];
-        segment[..8].copy_from_slice(&random().to_le_bytes());
-        segment[8..].copy_from_slice(&random().to_le_bytes());
-        let salt = random() as u32;
-        let header = Header { version: VERSION, salt, segment, ..of.clone() };
-        out.write_all(&header.to_page())?;
+    pub fn begin(out: W, of: &Header, clock: Option<Clock>) -> io::Result<Self> {
         Ok(Self {
-            out,
-            salt,
-            bytes: HEADER_BYTES as u64,
-            frame: Vec::new(),
-            header,
+            file: SegmentFile::begin(out, of)?,
+            header: of.clone(),
             clock,
             clocked: false,
             threads: BTreeMap::new(),
@@ -131,22 +116,13 @@ impl<W: Write + Seek> Copy<W> {
         let (records, cut, ticks) =
             (self.made.records, self.cut, self.closed.unwrap_or(self.latest));
         self.put(Kind::End as u8, |out| payload::put_end(out, records, dropped, cut, ticks))?;
-        self.out.seek(SeekFrom::Start(COMMITTED_OFFSET as u64))?;
-        self.out.write_all(&self.bytes.to_le_bytes())?;
-        self.out.seek(SeekFrom::Start(LAST_DUMP_OFFSET as u64))?;
-        self.out.write_all(&self.last_dump.to_le_bytes())?;
-        self.out.flush()?;
+        self.file.commit(self.last_dump)?;
         Ok(self.made)
     }
 
     fn put(&mut self, kind: u8, payload: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
-        self.frame.clear();
-        let start = frame::begin(&mut self.frame);
-        payload(&mut self.frame);
         let kind = Kind::from_code(kind).ok_or(io::ErrorKind::InvalidInput)?;
-        frame::finish(&mut self.frame, start, kind, self.salt);
-        self.bytes += self.frame.len() as u64;
-        self.out.write_all(&self.frame)
+        self.file.put(kind, payload)
     }
 
     fn put_as_it_is(&mut self, frame: Frame<'_>) -> io::Result<()> {
@@ -227,7 +203,7 @@ impl<W: Write + Seek> Visit for Copy<W> {
                 let Some(dump) = Dump::from_payload(frame.payload) else { return Ok(()) };
                 self.prepare(dump.thread, dump.oldest)?;
                 let dump = Dump { previous: self.last_dump, ..dump };
-                self.last_dump = self.bytes;
+                self.last_dump = self.file.bytes();
                 return self.put(frame.kind, |payload| dump.put(payload));
             }
             Some(Kind::Clock) => self.clocked = true,

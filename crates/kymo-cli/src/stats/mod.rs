@@ -101,7 +101,7 @@ impl Stats {
         }
         let between = self.between.map(|places| Between::new(places, self.by));
         let mut tally = Tally::new(inputs.names.iter().cloned(), between);
-        let progress = Progress::of("stats", inputs.files.readers());
+        let progress = Progress::new("stats", inputs.bytes);
         let mut events = 0_u64;
         loop {
             match inputs.files.next_event() {
@@ -118,7 +118,7 @@ impl Stats {
             }
             events += 1;
             if events.is_multiple_of(4096) {
-                progress.at(inputs.files.readers().iter().map(|reader| reader.offset()).sum());
+                progress.at(inputs.position());
                 if interrupt::requested() {
                     return interrupt::exit_code();
                 }
