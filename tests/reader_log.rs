@@ -571,3 +571,144 @@ fn dumps_are_in_their_segments() {
     sorted.sort();
     assert_eq!(parted, sorted);
 }
+
+/// How many call sites and threads a segment has in the next test; more by `KYMO_NAMES=1000000`.
+fn names() -> u64 {
+    let asked = std::env::var("KYMO_NAMES").ok().and_then(|names| names.parse().ok());
+    asked.unwrap_or(20_000)
+}
+
+/// Each segment names all of them again, under other numbers.
+#[test]
+fn many_call_sites_and_threads_keep_their_indexes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let names = names();
+    let segments: Vec<_> = (1..=3)
+        .map(|sequence| {
+            let mut segment = Segment::of_log(9, sequence);
+            segment.clock(1_000);
+            for name in 0..names {
+                // They are numbered from another one on.
+                let number = (name + sequence) % names;
+                segment.site_at(number, name + 1, 3, "site {n}", &[("n", Type::U64)]);
+                segment.thread_of(number, 1_000_000 + name, &format!("thread {name}"));
+                let at = sequence * 10_000_000 + name;
+                segment.block(number, &[Rec(number, at, &[Arg::Unsigned(name)])]);
+            }
+            segment.close();
+            segment
+        })
+        .collect();
+    let link = write_log(dir.path(), &segments);
+    drop(segments);
+    let mut reader = Log::find(&link).and_then(|it| it.open(Options::new())).expect("a log");
+    let mut records = 0;
+    while let Some(record) = reader.next_record().expect("no failure") {
+        let name = records % names;
+        assert_eq!(record.get::<u64>("n"), Ok(name));
+        assert_eq!(record.line(), name + 1);
+        assert_eq!(record.call_site().index() as u64, name);
+        assert_eq!(record.thread().index() as u64, name);
+        assert_eq!(record.thread().os_id(), Some(1_000_000 + name));
+        records += 1;
+    }
+    assert_eq!(records, 3 * names);
+    assert_eq!(reader.call_sites().len() as u64, names);
+    assert_eq!(reader.threads().len() as u64, names);
+    assert!(reader.sums().is_whole());
+}
+
+/// What is past the first 4 GiB of a segment is found by its index. The file is sparse.
+#[test]
+fn segments_over_4_gib_are_read_by_their_index() {
+    use kymo_format::index::{Index, Step};
+    use std::io::{Seek, SeekFrom, Write};
+    const FAR: u64 = 5 << 30;
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut segment = Segment::of_log(9, 1);
+    segment.clock(1_000).site(0, 3, "far {n}", &[("n", Type::U64)]).thread(0, "main");
+    let known: Vec<u64> = segment.frames.iter().map(|frame| frame.0 as u64).collect();
+    let near = segment.bytes.len();
+    segment.last_block(0, &[Rec(0, 7_000, &[Arg::Unsigned(7)])], 7_001);
+    let block = segment.bytes.len() as u64 - near as u64;
+    let at = FAR + block;
+    let step = |offset, oldest_ns, newest_ns| Step { offset, oldest_ns, newest_ns, watermark: 0 };
+    let steps = vec![step(4_096, 1_000, 2_000), step(FAR, 8_000, 8_000)];
+    let mut payload = Vec::new();
+    Index { steps, frames: known }.put(at, &mut payload);
+    segment.frame(kymo_format::frame::Kind::Index as u8, &payload);
+    segment.close_end();
+    let far = segment.bytes.split_off(near);
+    segment.set_committed(FAR + far.len() as u64);
+    let link = write_log(dir.path(), &[segment, small(2)]);
+    let path = dir.path().join(segment_name(1));
+    let mut file = fs::File::options().write(true).open(&path).expect("it is there");
+    file.seek(SeekFrom::Start(FAR)).and_then(|_| file.write_all(&far)).expect("a sparse file");
+    let options = || Options::new().order(Order::Time).since(5_000);
+    let mut files = Files::open([&link], options).expect("a log");
+    assert_eq!(messages(&mut files), ["far 7"]);
+    let reader = &files.readers()[0];
+    assert!(reader.sums().skipped_bytes > FAR / 2, "{:?}", reader.sums());
+    // The other way around: it is not even opened.
+    let options = || Options::new().order(Order::Time).until(1_000);
+    let mut files = Files::open([&link], options).expect("a log");
+    assert_eq!(messages(&mut files), [""; 0]);
+}
+
+/// The side file of each segment is read with it: each record once, in its place.
+#[test]
+fn side_files_of_all_segments_are_read() {
+    use kymo_format::header::{ClockSource, Header};
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut segments = Vec::new();
+    for sequence in 1..=40 {
+        let mut segment = Segment::of_log(9, sequence);
+        let at = 1_000 * sequence;
+        segment.clock(1_000).site(0, 3, "{n}", &[("n", Type::U64)]).thread_of(0, 50, "main");
+        // The third and the sixth record are in side files, and one is in both.
+        let n = |n: u64| [Arg::Unsigned(10 * sequence + n)];
+        segment.block(0, &[Rec(0, at + 1, &n(1)), Rec(0, at + 2, &n(2))]);
+        segment.last_block(0, &[Rec(0, at + 4, &n(4)), Rec(0, at + 5, &n(5))], at + 6).close();
+        if sequence % 2 == 0 {
+            let header = |id: u8| Header {
+                salt: 5,
+                segment: [id; 16],
+                side_of: Segment::log_header(9, sequence).segment,
+                ..Header::new(ClockSource::Counter)
+            };
+            let mut side = Segment::with_header(header(100 + sequence as u8));
+            side.clock(1_000)
+                .site_at(3, 10, 3, "{n}", &[("n", Type::U64)])
+                .thread_of(7, 50, "main");
+            side.last_block(7, &[Rec(3, at + 2, &n(2))], at + 2);
+            side.last_block(7, &[Rec(3, at + 3, &n(3))], at + 3).commit();
+            let path = dir.path().join(format!("{}.rescue", segment_name(sequence)));
+            fs::write(path, &side.bytes).expect("room");
+            if sequence % 4 == 0 {
+                let mut recovered = Segment::with_header(header(200 + sequence as u8));
+                recovered.clock(1_000).site(1, 3, "{n}", &[("n", Type::U64)]);
+                recovered.thread_of(0, 50, "main").block(0, &[Rec(1, at + 6, &n(6))]).close();
+                let path = dir.path().join(format!("{}.recovered", segment_name(sequence)));
+                fs::write(path, &recovered.bytes).expect("room");
+            }
+        }
+        segments.push(segment);
+    }
+    let link = write_log(dir.path(), &segments);
+    for order in [Order::Time, Order::Written] {
+        let mut files = Files::open([&link], || Options::new().order(order)).expect("a log");
+        let numbers: Vec<u64> =
+            messages(&mut files).iter().map(|it| it.parse().expect("a number")).collect();
+        let expected = (1..=40_u64).flat_map(|sequence| {
+            let of = |n: &u64| match n {
+                3 => sequence % 2 == 0,
+                6 => sequence % 4 == 0,
+                _ => true,
+            };
+            (1..=6).filter(of).map(move |n| 10 * sequence + n).collect::<Vec<_>>()
+        });
+        assert_eq!(numbers, expected.collect::<Vec<_>>(), "{order:?}");
+        assert_eq!(files.left_out(), 20);
+        assert_eq!(files.readers().len(), 1 + 20 + 10);
+    }
+}

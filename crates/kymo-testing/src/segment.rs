@@ -166,10 +166,22 @@ impl Segment {
         format: &str,
         args: &[(&str, Type)],
     ) -> &mut Self {
+        self.site_at(number, number.wrapping_add(10), level, format, args)
+    }
+
+    /// A call site at this line.
+    pub fn site_at(
+        &mut self,
+        number: u64,
+        line: u64,
+        level: u8,
+        format: &str,
+        args: &[(&str, Type)],
+    ) -> &mut Self {
         let mut out = Vec::new();
         varint::put(&mut out, number);
         out.push(level);
-        varint::put(&mut out, number.wrapping_add(10));
+        varint::put(&mut out, line);
         varint::put(&mut out, 5);
         frame::put_str(&mut out, "target");
         frame::put_str(&mut out, "krate::module");
@@ -428,6 +440,11 @@ impl Segment {
             varint::put(&mut out, self.dropped.get(&thread).copied().unwrap_or(0));
             self.frame(Kind::ThreadEnd as u8, &out);
         }
+    }
+
+    /// Closes the file without the ends of the threads.
+    pub fn close_end(&mut self) -> &mut Self {
+        self.end()
     }
 
     fn end(&mut self) -> &mut Self {
