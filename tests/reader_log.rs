@@ -156,7 +156,9 @@ impl Writer {
                 self.segment.watermark(self.watermark);
             }
             Step::Clock => self.clock(),
-            Step::Signal => drop(self.segment.signal(1_000, 11, self.now)),
+            Step::Signal => {
+                self.segment.signal(1_000, 11, self.now);
+            }
             Step::Dump { thread, ago } => {
                 let (site, thread) = (self.site(0), self.thread(*thread));
                 let n = [Arg::Unsigned(self.logged)];

@@ -28,7 +28,8 @@ use kymo_query::Reference;
 #[derive(Args)]
 #[command(after_help = outcome::HELP)]
 pub struct Cat {
-    /// The log files, or directories of files named *.kymo; `-` is standard input
+    /// The log files, rotated logs (their link, or its name), or directories of files named *.kymo; `-` is
+    /// standard input
     #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
 

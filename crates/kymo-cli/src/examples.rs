@@ -42,6 +42,13 @@ const COMMANDS: &[(&str, Examples)] = &[
         ],
     ),
     (
+        "cut",
+        &[(
+            "Five minutes of a rotated log, for a bug report",
+            "kymo cut app.kymo --since 10:30 --until 10:35 -o part.kymo",
+        )],
+    ),
+    (
         "export",
         &[
             ("A trace for ui.perfetto.dev", "kymo export --to perfetto trace.json app.kymo"),
@@ -52,6 +59,13 @@ const COMMANDS: &[(&str, Examples)] = &[
         ],
     ),
     ("fields", &[("What --where and patterns can ask for", "kymo fields app.kymo")]),
+    (
+        "ls",
+        &[
+            ("The segments of a rotated log", "kymo ls app.kymo"),
+            ("All logs of a directory, for a script", "kymo ls --json logs/"),
+        ],
+    ),
     (
         "prune",
         &[

@@ -36,7 +36,8 @@ pub struct Export {
     #[arg(value_name = "OUT")]
     out: PathBuf,
 
-    /// The log files, or directories of files named *.kymo; `-` is standard input
+    /// The log files, rotated logs (their link, or its name), or directories of files named *.kymo; `-` is
+    /// standard input
     #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
 

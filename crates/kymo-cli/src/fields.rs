@@ -20,7 +20,8 @@ use crate::output::{Closed, Output};
 #[derive(Args)]
 #[command(after_help = outcome::HELP)]
 pub struct Fields {
-    /// The log files, or directories of files named *.kymo; `-` is standard input
+    /// The log files, rotated logs (their link, or its name), or directories of files named *.kymo; `-` is
+    /// standard input
     #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
 

@@ -11,6 +11,7 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use kymo_query::Filter;
@@ -32,7 +33,7 @@ pub struct Latest {
     pub since: Option<i64>,
     stretches: Arc<[Stretches]>,
     /// The logs that were found, with what their last frames say. Each is taken out once.
-    found: Arc<RefCell<HashMap<PathBuf, Log>>>,
+    found: Rc<RefCell<HashMap<PathBuf, Log>>>,
 }
 
 /// A part of a log, and the times in it.
@@ -78,7 +79,7 @@ impl Latest {
             wanted_bytes = wanted_bytes.saturating_mul(FACTOR);
         }
         latest.stretches = stretches.into();
-        latest.found = Arc::new(RefCell::new(logs.into_iter().collect()));
+        latest.found = Rc::new(RefCell::new(logs.into_iter().collect()));
         latest
     }
 
@@ -150,7 +151,7 @@ fn since_of(
             }
         }
         let part = parts.swap_remove(whole?);
-        let Some((log, segment)) = part.whole else { return None };
+        let (log, segment) = part.whole?;
         let before = parts.len();
         look_into(&logs[log].1, segment, parts, stretches);
         if parts.len() == before {

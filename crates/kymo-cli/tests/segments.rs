@@ -233,15 +233,14 @@ fn varied(turn: &Turn) -> PathBuf {
                     .block(number(thread), &[Rec(0, ticks, &args), Rec(1, ticks + 1, &args[..1])]);
             }
             segment.watermark(at + 10);
-            match round {
-                1 => drop(segment.drops(number(1), at + 11, at + 12, 4)),
-                2 => {
-                    drop(segment.clock_set(at + 13, 1_796_018_220_000_000_000 + at as i64 + 13, -5))
-                }
-                3 => drop(segment.dump(number(2), &[&[Rec(1, at - 50, &[Arg::Unsigned(77)])]])),
-                4 => drop(segment.signal(1_000, 15, at + 14)),
-                _ => {}
-            }
+            let time_ns = 1_796_018_220_000_000_013 + at as i64;
+            let _ = match round {
+                1 => segment.drops(number(1), at + 11, at + 12, 4),
+                2 => segment.clock_set(at + 13, time_ns, -5),
+                3 => segment.dump(number(2), &[&[Rec(1, at - 50, &[Arg::Unsigned(77)])]]),
+                4 => segment.signal(1_000, 15, at + 14),
+                _ => &mut segment,
+            };
         }
         segment.close_with_index(7);
         segments.push(segment);

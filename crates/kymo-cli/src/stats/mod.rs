@@ -38,7 +38,8 @@ use tally::Tally;
 #[derive(Args)]
 #[command(after_help = outcome::HELP)]
 pub struct Stats {
-    /// The log files, or directories of files named *.kymo; `-` is standard input
+    /// The log files, rotated logs (their link, or its name), or directories of files named *.kymo; `-` is
+    /// standard input
     #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
 
