@@ -122,7 +122,9 @@ fn bash_completes_logs() {
         std::fs::write(turn.path(name), "").unwrap();
     }
     std::fs::create_dir(turn.path("app-logs")).unwrap();
-    for command in ["cat", "tail", "stats", "fields", "verify", "repair", "recover", "prune"] {
+    for command in
+        ["cat", "tail", "stats", "fields", "verify", "repair", "recover", "prune", "ls", "cut"]
+    {
         let offered = completed(&turn, &format!("kymo {command} "));
         assert_eq!(offered, ["app-logs", "app.kymo", "two words.kymo"], "{command}");
         let offered = completed(&turn, &format!("kymo {command} app"));
@@ -144,8 +146,8 @@ fn zsh_and_fish_complete_logs() {
     // All but `completions` and `man`.
     let commands = commands().len() - 2;
     assert_eq!(script.matches(":_files -g \"*.kymo\"' \\\n").count(), commands, "{script}");
-    // What `export`, `repair` and `man` make.
-    assert_eq!(script.matches(":_files' \\\n").count(), 3, "{script}");
+    // What `export`, `repair` and `man` make, and `cut`, by `-o` and `--output`.
+    assert_eq!(script.matches(":_files' \\\n").count(), 5, "{script}");
     let script = run(&[&"completions", &"fish"]).fine();
     assert_eq!(script.matches("(__fish_complete_suffix .kymo)").count(), commands, "{script}");
 }
