@@ -122,9 +122,10 @@ fn bash_completes_logs() {
         std::fs::write(turn.path(name), "").unwrap();
     }
     std::fs::create_dir(turn.path("app-logs")).unwrap();
-    for command in
-        ["cat", "tail", "stats", "fields", "verify", "repair", "recover", "prune", "ls", "cut"]
-    {
+    for command in [
+        "cat", "tail", "stats", "fields", "verify", "repair", "recover", "prune", "ls", "cut",
+        "compress",
+    ] {
         let offered = completed(&turn, &format!("kymo {command} "));
         assert_eq!(offered, ["app-logs", "app.kymo", "two words.kymo"], "{command}");
         let offered = completed(&turn, &format!("kymo {command} app"));

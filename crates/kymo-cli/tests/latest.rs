@@ -128,6 +128,8 @@ fn the_last_records_of_a_log_without_an_index() {
                         kymo::flush();
                     }
                 }
+                // So that all of it is in the file before the last record, and in the copy of it.
+                kymo::flush();
             };
             std::thread::Builder::new()
                 .name(format!("w{thread}"))

@@ -9,7 +9,8 @@ use clap::{Arg, Command};
 use clap_complete::Shell;
 
 /// What the help calls an argument that is a log.
-const NAMES: [&str; 7] = ["FILE|DIR", "FILE|LOG|DIR", "FILE|LOG", "LOG|DIR", "FILE", "LOG", "IN"];
+const NAMES: [&str; 8] =
+    ["FILE|DIR", "FILE|LOG|DIR", "FILE|LOG", "LOG|FILE", "LOG|DIR", "FILE", "LOG", "IN"];
 
 /// Completes the script of a shell.
 pub fn complete(shell: Shell, kymo: &Command, script: &mut String) {
