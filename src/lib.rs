@@ -72,6 +72,7 @@
 //! # Features
 //!
 //! - `reader`: the module `reader`.
+//! - `compress`: `Builder::compress`, which compresses closed segments with zstd.
 //! - `zones`: `Zone::local` and `Zone::named`, for rotation at a time of day in any time zone.
 //! - `max_level_off`, `max_level_error`, …, `max_level_debug`: less urgent statements are compiled
 //!   out. `release_max_level_…`: only in builds without debug assertions.

@@ -133,7 +133,16 @@ impl<O: LogOutput> Consumer<O> {
     /// Takes what the housekeeper has answered.
     pub(super) fn hear_housekeeper(&mut self) {
         let Some(rotating) = &mut self.rotating else { return };
-        let News { not_made, failed, deleted } = rotating.rotator.listen();
+        let News { not_made, failed, deleted, .. } = {
+            let news = rotating.rotator.listen();
+            #[cfg(feature = "compress")]
+            if let Some(totals) = news.compressed {
+                self.shared.counters.segments_compressed.set(totals.segments);
+                let saved = totals.bytes_before.saturating_sub(totals.bytes_after);
+                self.shared.counters.bytes_saved.set(saved);
+            }
+            news
+        };
         failed.into_iter().for_each(|error| self.note_failed_chore(error));
         self.note_deleted(deleted);
         if let Some(error) = not_made {

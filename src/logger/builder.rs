@@ -61,6 +61,8 @@ pub struct Builder {
     pub(crate) recover: bool,
     pub(crate) durability: Durability,
     pub(crate) rotation: Option<Rotation>,
+    #[cfg(feature = "compress")]
+    pub(crate) compress: bool,
     pub(crate) keep: Option<Keep>,
     pub(crate) mode: Option<u32>,
     pub(crate) make_directory: bool,
@@ -104,6 +106,8 @@ impl Builder {
             recover: false,
             durability: Durability::default(),
             rotation: None,
+            #[cfg(feature = "compress")]
+            compress: false,
             keep: None,
             mode: None,
             make_directory: false,
@@ -490,6 +494,34 @@ impl Builder {
         self
     }
 
+    /// Compresses the segments of a rotated log that were closed, with zstd. Default: no. Needs the feature `compress`.
+    ///
+    /// `app.….kymo` becomes `app.….kymo.zst`. The reader reads and seeks in it as in the original, and `zstd -d` gives
+    /// that back. It takes the place of the original when it is on the disk and was read back. A segment that cannot be
+    /// compressed stays, is counted ([`Stats::rotation_errors`](crate::Stats::rotation_errors)), and is tried again.
+    ///
+    /// A thread of the lowest priority does this, for the processor and for the disk. It is there as long as there is
+    /// something to compress, and takes some 4 MiB. `shutdown` stops it, for a second at most; the next start goes on.
+    /// A limit ([`Builder::keep`]) must have room for a third segment, the one that is being compressed.
+    ///
+    /// [`Builder::start`] fails if the log is not rotated.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// use kymo::{Logger, Rotation};
+    ///
+    /// let builder = Logger::builder(&path).rotate(Rotation::size(256 << 20)).compress(true);
+    /// let logger = builder.start()?;
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "compress")]
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.compress = compress;
+        self
+    }
+
     /// Sets who may read and write the log's files: permissions as of `chmod`, from which the process's mask is taken.
     /// Default: 0600 for a rotated log, so that only its user may; 0666 for a log that is one file.
     ///
@@ -536,6 +568,11 @@ impl Builder {
             let reason =
                 "the log cannot be synced more than a thousand times a second: choose more";
             return Err(StartErrorKind::Option { name: "durability", reason }.into());
+        }
+        #[cfg(feature = "compress")]
+        if self.compress && self.rotation.is_none() {
+            let reason = "only closed segments are compressed: use `rotate`, too";
+            return Err(StartErrorKind::Option { name: "compress", reason }.into());
         }
         if let Some(rotation) = &self.rotation {
             rotation.check().map_err(StartErrorKind::Rotation)?;

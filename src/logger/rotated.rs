@@ -6,6 +6,9 @@
 use std::io;
 use std::thread::JoinHandle;
 
+#[cfg(feature = "compress")]
+use kymo_zstd::DEFAULT_LEVEL;
+
 use crate::clock::{TickSource, wall_ns};
 use crate::crash::recover::{RecoverError, Recovery, recover};
 use crate::format::rotated::Deleted;
@@ -16,6 +19,8 @@ use crate::process::signal_action;
 use crate::process::thread_info::be_ordinary;
 use crate::rotation::Rotation;
 use crate::rotation::chores::Files;
+#[cfg(feature = "compress")]
+use crate::rotation::compress::Compressor;
 use crate::rotation::housekeeper::{ANSWERS, Answer, TASKS, keep_house, nap};
 use crate::rotation::link::{self, AtLink};
 use crate::rotation::log::Log;
@@ -69,6 +74,9 @@ impl Builder {
                 Answer::Deleted(deleted) => told.deleted.push(deleted),
                 Answer::Failed(error) => told.failed.push(error),
                 Answer::Next(_) | Answer::NotMade(_) => {}
+                // It has just begun.
+                #[cfg(feature = "compress")]
+                Answer::Compressed(_) => {}
             }
         }
         Ok(told)
@@ -125,6 +133,8 @@ impl Builder {
             keep: self.keep.clone().unwrap_or_default(),
             current: newest.sequence.saturating_add(1),
             look_at_ns: 0,
+            #[cfg(feature = "compress")]
+            compressor: self.compress.then(|| Compressor::new(newest.log, owner, DEFAULT_LEVEL)),
             _lock: lock,
         };
         let told = self.limit(&mut files)?;
@@ -153,6 +163,8 @@ impl Builder {
             be_ordinary();
             guard::unblock_in_this_thread();
             keep_house(&mut files, taken, answered, nap);
+            #[cfg(feature = "compress")]
+            files.stop_compressing();
         };
         let housekeeper = std::thread::Builder::new().name("kymo-housekeeper".to_owned());
         let housekeeper = match housekeeper.spawn(keep) {

@@ -7,6 +7,8 @@ use crate::derived::Owner;
 use crate::format::rotated;
 use crate::keep::{Keep, KeepError, Space};
 use crate::retention::{self, Situation};
+#[cfg(feature = "compress")]
+use crate::rotation::compress::Compressor;
 use crate::rotation::housekeeper::{Answer, Chores, Switched};
 use crate::rotation::link;
 use crate::rotation::log::LogLock;
@@ -32,6 +34,9 @@ pub(crate) struct Files {
     pub(crate) current: u64,
     /// When to look at the limits, on the monotonic clock.
     pub(crate) look_at_ns: u64,
+    /// Compresses the segments before the current one, if the program wants that.
+    #[cfg(feature = "compress")]
+    pub(crate) compressor: Option<Compressor>,
     /// The lock on the log, which is held as long as anything is done here.
     pub(crate) _lock: LogLock,
 }
@@ -39,10 +44,38 @@ pub(crate) struct Files {
 impl Files {
     /// Returns an error if the limits leave no room for the current segment and the one that is prepared.
     pub(crate) fn check_limits(&self) -> Result<(), KeepError> {
-        let needed = self.full_bytes.saturating_mul(2);
+        let needed = self.full_bytes.saturating_add(self.other_bytes());
         // A directory that cannot be asked is an error later.
         let space = Space::of(self.log.directory()).unwrap_or_default();
         self.keep.check_room(needed, space)
+    }
+
+    /// How many bytes hidden files may take: the segment that is prepared, and the one that is being compressed. That may
+    /// become a little longer than it was.
+    fn other_bytes(&self) -> u64 {
+        #[cfg(feature = "compress")]
+        if self.compressor.is_some() {
+            return self.full_bytes.saturating_mul(2).saturating_add(self.full_bytes / 64);
+        }
+        self.full_bytes
+    }
+
+    /// Has all segments before the current one compressed, unless they are. Adds what is to be told.
+    #[cfg(feature = "compress")]
+    fn compress(&mut self, answers: &mut Vec<Answer<MappedFile>>) {
+        let Some(compressor) = &self.compressor else { return };
+        let looked = compressor.look_through(&self.log, self.current);
+        answers.extend(looked.err().map(Answer::Failed));
+        let failed = compressor.take_errors().into_iter().map(io::Error::other);
+        answers.extend(failed.map(Answer::Failed));
+        answers.push(Answer::Compressed(compressor.totals()));
+    }
+
+    /// Stops what is being compressed, and waits for that, but not for long: if need be it ends later.
+    #[cfg(feature = "compress")]
+    pub(crate) fn stop_compressing(&self) {
+        const LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
+        self.compressor.as_ref().map(|compressor| compressor.stop(LIMIT));
     }
 
     /// Deletes what the limits of the log delete now. Returns what is to be told.
@@ -53,7 +86,7 @@ impl Files {
                 now_ns: wall_ns(),
                 first_kept: self.current,
                 kept_bytes: self.full_bytes,
-                other_bytes: self.full_bytes,
+                other_bytes: self.other_bytes(),
                 space,
             };
             retention::enforce(&self.log, self.id, self.owner, &self.keep, &now)
@@ -74,6 +107,8 @@ impl Files {
             let (files, bytes) = (deleted.names.len() as u64, deleted.bytes);
             answers.push(Answer::Deleted(rotated::Deleted { ticks: 0, first, last, files, bytes }));
         }
+        #[cfg(feature = "compress")]
+        self.compress(&mut answers);
         answers
     }
 

@@ -61,6 +61,9 @@ pub(crate) enum Answer<S> {
     Failed(io::Error),
     /// Segments were deleted, at a time that the consumer fills in.
     Deleted(Deleted),
+    /// Segments were compressed.
+    #[cfg(feature = "compress")]
+    Compressed(crate::rotation::compress::Totals),
 }
 
 /// What the housekeeper does with files.

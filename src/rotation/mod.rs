@@ -5,7 +5,6 @@
 pub(crate) mod boundaries;
 pub(crate) mod chores;
 #[cfg(feature = "compress")]
-#[cfg_attr(not(test), expect(dead_code, reason = "the housekeeper comes to use it"))]
 pub(crate) mod compress;
 pub(crate) mod housekeeper;
 pub(crate) mod link;

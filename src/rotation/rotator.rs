@@ -44,6 +44,9 @@ pub(crate) struct News {
     pub(crate) failed: Vec<io::Error>,
     /// What was deleted, without the time.
     pub(crate) deleted: Vec<Deleted>,
+    /// What was compressed so far.
+    #[cfg(feature = "compress")]
+    pub(crate) compressed: Option<crate::rotation::compress::Totals>,
 }
 
 /// The ends of the queues to the housekeeper.
@@ -136,6 +139,8 @@ impl<O: LogOutput> Rotator<O> {
                 }
                 Answer::Failed(error) => news.failed.push(error),
                 Answer::Deleted(deleted) => news.deleted.push(deleted),
+                #[cfg(feature = "compress")]
+                Answer::Compressed(totals) => news.compressed = Some(totals),
             }
         }
         news
@@ -220,6 +225,8 @@ impl<O: LogOutput> Rotator<O> {
                 Answer::Failed(error) => news.failed.push(error),
                 // There is no segment left in which to say so.
                 Answer::Deleted(_) => {}
+                #[cfg(feature = "compress")]
+                Answer::Compressed(_) => {}
             }
         }
         if let Some(next) = next {

@@ -72,7 +72,12 @@ pub struct Stats {
     pub segments_deleted: u64,
     /// The bytes that these took on the disk.
     pub bytes_deleted: u64,
-    /// The number of failures to make the next segment, or to finish or delete one.
+    /// The number of segments that were compressed: see `Builder::compress`. Counted at the next rotation, or within a
+    /// minute.
+    pub segments_compressed: u64,
+    /// By how many bytes these became shorter.
+    pub bytes_saved: u64,
+    /// The number of failures to make the next segment, or to finish, compress or delete one.
     pub rotation_errors: u64,
 }
 
@@ -191,6 +196,8 @@ pub(crate) struct Counters {
     pub(crate) segments_late: Counter,
     pub(crate) segments_deleted: Counter,
     pub(crate) bytes_deleted: Counter,
+    pub(crate) segments_compressed: Counter,
+    pub(crate) bytes_saved: Counter,
     pub(crate) rotation_errors: Counter,
 }
 
@@ -263,6 +270,8 @@ impl Counters {
             segments_late: self.segments_late.get(),
             segments_deleted: self.segments_deleted.get(),
             bytes_deleted: self.bytes_deleted.get(),
+            segments_compressed: self.segments_compressed.get(),
+            bytes_saved: self.bytes_saved.get(),
             rotation_errors: self.rotation_errors.get(),
         }
     }
