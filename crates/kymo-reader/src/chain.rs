@@ -99,19 +99,19 @@ impl<'a> Chain<'a> {
         };
         chain.report.total = log.segments().len() as u64;
         let mut dictionary = Dictionary::of_log();
-        let (next, mut segment, path) = loop {
+        let next = loop {
             let Some(next) = chain.next_wanted(true) else { return Err(none()) };
-            let (mut segment, path) = chain.open_segment(&next)?;
-            segment.dictionary = std::mem::take(&mut dictionary);
-            if chain.rest.is_empty() || chain.is_wanted(&mut segment, &next) {
-                break (next, segment, path);
+            if chain.rest.is_empty() || chain.is_wanted(&next, &mut dictionary) {
+                break next;
             }
-            dictionary = segment.dictionary;
-            dictionary.begin_segment(
-                chain.rest.front().is_some_and(|it| it.is_of_process(&segment.header)),
-            );
+            let header = next.header.as_ref();
+            let following = chain.rest.front();
+            dictionary
+                .begin_segment(following.zip(header).is_some_and(|(it, of)| it.is_of_process(of)));
             chain.leave_out(next);
         };
+        let (mut segment, path) = chain.open_segment(&next)?;
+        segment.dictionary = dictionary;
         chain.report.segments = 1;
         let sought = chain.template.options.seek(&mut segment);
         sought.map_err(|error| OpenError { path: path.clone(), error })?;
@@ -145,17 +145,13 @@ impl<'a> Chain<'a> {
 
     /// Whether a segment may have something to hand out: a record of a call site that the filter lets
     /// through, or a mark. Takes its call sites into the dictionary.
-    fn is_wanted(&self, segment: &mut Segment<'a>, next: &LogSegment) -> bool {
-        let is_filtered = self.template.options.is_filtered();
+    fn is_wanted(&self, next: &LogSegment, dictionary: &mut Dictionary) -> bool {
         let has_drops = next.totals().is_none_or(|(_, dropped)| dropped > 0);
-        if !is_filtered || has_drops || segment.last_dumps != [0; 2] {
+        if !self.template.options.is_filtered() || has_drops {
             return true;
         }
-        // An error here shows again when it is read.
-        let selected = segment.selects_any();
-        let is_known = matches!(selected, Ok(Some(false)));
-        segment.rewind();
-        !is_known
+        let mut filter = self.template.filter();
+        next.selects_any(|entry| dictionary.select(entry, &mut *filter)).unwrap_or(true)
     }
 
     fn open_segment(&self, next: &LogSegment) -> Result<(Segment<'a>, PathBuf), OpenError> {
@@ -245,22 +241,15 @@ impl<'a> Reader<'a> {
             return Ok(Some(Went::HandOut));
         }
         let missing = chain.last.as_ref().and_then(|last| missing_between(last, &next));
-        let opened = chain.open_segment(&next);
         let is_same = before.is_some_and(|before| next.is_of_process(&before));
-        let opened = match opened {
-            Ok((mut segment, path)) => {
-                segment.dictionary = std::mem::take(&mut self.segment.dictionary);
-                segment.dictionary.begin_segment(is_same);
-                if missing.is_none() && !chain.is_wanted(&mut segment, &next) {
-                    self.segment.dictionary = segment.dictionary;
-                    chain.process += u32::from(!is_same);
-                    chain.leave_out(next);
-                    return Ok(None);
-                }
-                Ok((segment, path))
-            }
-            Err(error) => Err(error),
-        };
+        let dictionary = &mut self.segment.dictionary;
+        dictionary.begin_segment(is_same);
+        chain.process += u32::from(!is_same);
+        if missing.is_none() && !chain.is_wanted(&next, dictionary) {
+            chain.leave_out(next);
+            return Ok(None);
+        }
+        let opened = chain.open_segment(&next);
         chain.last = Some(next);
         let (mut segment, path) = match opened {
             Ok(opened) => opened,
@@ -269,7 +258,7 @@ impl<'a> Reader<'a> {
                 return Err(error);
             }
         };
-        chain.process += u32::from(!is_same);
+        segment.dictionary = std::mem::take(&mut self.segment.dictionary);
         chain.finish(self.path.take(), &self.segment.report);
         segment.number = self.segment.number.wrapping_add(1);
         segment.watermark = if goes_on { self.segment.watermark } else { 0 };

@@ -6,19 +6,28 @@ use std::fs::File;
 use super::fields::Fields;
 use super::source::{Input, input_of};
 use kymo_format::frame::{self, FrameHeader, Kind};
+use kymo_format::header::LAST_DUMP_OFFSET;
 use kymo_format::index::Index;
-use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES};
+use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES};
 
 /// The longest end frame, in bytes.
 const TAIL_BYTES: u64 = 64;
 
+/// How many frames of an index are kept in mind.
+const MAX_KEPT: usize = 1 << 10;
+
+/// How much is read at a time, at least, where frames of the dictionary are.
+const CHUNK_BYTES: usize = 16 << 10;
+
 /// What the index and the end frame of a closed segment say.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Closing {
     /// The times between which everything in it is, both included; if it has an index.
     pub(super) range: Option<(i64, i64)>,
     /// Records written and dropped.
     pub(super) totals: (u64, u64),
+    /// Where the frames begin that the index lists, if these are not too many, and where it begins itself.
+    frames: Option<(Box<[u64]>, u64)>,
 }
 
 /// What the last frames of a file say. `None` if it was not closed, or if its end is damaged.
@@ -38,12 +47,62 @@ pub(super) fn of(file: File, salt: u32) -> Option<Closing> {
     let (at, payload) = found?;
     let mut fields = Fields(payload);
     let totals = (fields.varint()?, fields.varint()?);
-    let range = index_before(&mut *input, &tail[..at], from + at as u64, salt);
-    Some(Closing { range: range.and_then(|index| range_of(&index)), totals })
+    let index = index_before(&mut *input, &tail[..at], from + at as u64, salt);
+    let range = index.as_ref().and_then(|(index, _)| range_of(index));
+    let frames = index.filter(|(index, _)| index.frames.len() <= MAX_KEPT);
+    let frames = frames.map(|(index, offset)| (index.frames.into(), offset));
+    Some(Closing { range, totals, frames })
 }
 
-/// The index that ends where `tail` does, at this offset.
-fn index_before(input: &mut dyn Input, tail: &[u8], end: u64, salt: u32) -> Option<Index> {
+/// Looks at the frames that the index lists. Whether any of them is one of a call site that `select` selects, or
+/// is a mark, or there is a dump. `None` if that is not known.
+pub(super) fn selects_any(
+    file: File,
+    salt: u32,
+    closing: &Closing,
+    mut select: impl FnMut(&[u8]) -> Option<bool>,
+) -> Option<bool> {
+    let (frames, end) = closing.frames.as_ref()?;
+    let mut input = input_of(file).ok()?;
+    let mut dumps = [0; 2 * ALIGNMENT];
+    read(&mut *input, LAST_DUMP_OFFSET as u64, &mut dumps)?;
+    if dumps != [0; 2 * ALIGNMENT] {
+        return Some(true);
+    }
+    let (mut bytes, mut from) = (Vec::new(), 0);
+    for &offset in frames {
+        let frame = loop {
+            let at = offset.checked_sub(from).and_then(|at| usize::try_from(at).ok());
+            let here = at.and_then(|at| bytes.get(at..)).unwrap_or_default();
+            let header = here.first_chunk().map(FrameHeader::from_bytes);
+            let wanted =
+                header.map_or(FRAME_HEADER_BYTES, |it| FRAME_HEADER_BYTES + it.payload_bytes);
+            if header.is_some() && here.len() >= wanted {
+                break &here[..wanted];
+            }
+            let left = usize::try_from(end.checked_sub(offset)?).ok()?;
+            if wanted > left || wanted > FRAME_HEADER_BYTES + MAX_PAYLOAD_BYTES {
+                return None;
+            }
+            bytes.resize(wanted.max(CHUNK_BYTES).min(left), 0);
+            read(&mut *input, offset, &mut bytes)?;
+            from = offset;
+        };
+        let header = FrameHeader::from_bytes(frame.first_chunk()?);
+        if frame::checksum_of(frame, salt) != header.checksum {
+            return None;
+        }
+        match Kind::from_code(header.kind)? {
+            Kind::CallSite if select(&frame[FRAME_HEADER_BYTES..])? => return Some(true),
+            Kind::CallSite | Kind::Thread | Kind::Clock => {}
+            _ => return Some(true),
+        }
+    }
+    Some(false)
+}
+
+/// The index that ends where `tail` does, at this offset, and where it begins.
+fn index_before(input: &mut dyn Input, tail: &[u8], end: u64, salt: u32) -> Option<(Index, u64)> {
     let mut word = [0; ALIGNMENT];
     let tail = match tail.last_chunk::<ALIGNMENT>() {
         Some(_) => tail,
@@ -55,7 +114,7 @@ fn index_before(input: &mut dyn Input, tail: &[u8], end: u64, salt: u32) -> Opti
     let offset = Index::offset_before(tail, end)?;
     let mut bytes = vec![0; usize::try_from(end - offset).ok()?];
     read(input, offset, &mut bytes)?;
-    Index::from_payload(frame_in(&bytes, Kind::Index, salt)?, offset)
+    Some((Index::from_payload(frame_in(&bytes, Kind::Index, salt)?, offset)?, offset))
 }
 
 fn range_of(index: &Index) -> Option<(i64, i64)> {

@@ -315,15 +315,22 @@ impl LogSegment {
         self.closing()?.range
     }
 
+    /// Whether any call site of the segment is selected, or it has a mark; by its index. `select` is told the
+    /// entry of each, and returns `None` if that breaks the format. `None` if it is not known.
+    pub(super) fn selects_any(&self, select: impl FnMut(&[u8]) -> Option<bool>) -> Option<bool> {
+        let salt = self.header.as_ref()?.salt;
+        closing::selects_any(self.open_file().ok()?, salt, self.closing()?, select)
+    }
+
     /// How many records were written to it, and how many were dropped, by its last frame, which is read once.
     /// `None` if it was not closed, or if that is damaged.
     pub fn totals(&self) -> Option<(u64, u64)> {
         Some(self.closing()?.totals)
     }
 
-    fn closing(&self) -> Option<Closing> {
+    fn closing(&self) -> Option<&Closing> {
         let salt = self.header.as_ref()?.salt;
-        *self.closing.get_or_init(|| closing::of(self.open_file().ok()?, salt))
+        self.closing.get_or_init(|| closing::of(self.open_file().ok()?, salt)).as_ref()
     }
 
     /// Opens it alone.

@@ -179,37 +179,6 @@ impl Segment<'_> {
         Ok(())
     }
 
-    /// Whether the filter lets any call site of the segment through, or it has a mark that the index names;
-    /// `None` if that is not known. Takes the call sites into the dictionary.
-    pub(super) fn selects_any(&mut self) -> Result<Option<bool>, Error> {
-        if !self.frames.can_jump() {
-            return Ok(None);
-        }
-        let Some((index, end)) = self.find_index()? else { return Ok(None) };
-        for (n, &frame) in index.frames.iter().enumerate() {
-            let next = index.frames.get(n + 1).copied().unwrap_or(end);
-            let kind = self.frames.frame_at(frame, next)?.and_then(Kind::from_code);
-            let payload = self.frames.payload();
-            match kind {
-                Some(Kind::CallSite) => match self.dictionary.select(payload, &mut *self.filter) {
-                    Some(false) => {}
-                    selected => return Ok(selected),
-                },
-                Some(Kind::Thread | Kind::Clock) => {}
-                None => return Ok(None),
-                Some(_) => return Ok(Some(true)),
-            }
-        }
-        Ok(Some(false))
-    }
-
-    /// Goes to the beginning.
-    pub(super) fn rewind(&mut self) {
-        if self.frames.can_jump() {
-            self.frames.jump(HEADER_BYTES as u64);
-        }
-    }
-
     /// The index, and where its frame begins.
     fn find_index(&mut self) -> Result<Option<(Index, u64)>, Error> {
         let end = self.frames.committed();

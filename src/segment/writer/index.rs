@@ -296,13 +296,12 @@ mod tests {
     }
 
     #[test]
-    fn a_short_segment_has_no_index_nor_one_that_is_all_dictionary() {
+    fn an_empty_segment_has_no_index_nor_one_that_is_all_dictionary() {
         let mut made = Index::new();
-        made.note(&clock(0, 0), 4096, range(1, 10));
         let mut staging = Staging::new(0);
         made.put(&mut staging, 5000);
         assert_eq!(staging.len(), 0);
-        made.add_step(1 << 20);
+        made.note(&clock(0, 0), 4096, range(1, 10));
         made.frames = (0..=MAX_FRAMES as u64).map(|n| 4096 + 8 * n).collect();
         made.put(&mut staging, 2 << 20);
         assert_eq!(staging.len(), 0);
