@@ -50,8 +50,8 @@ impl Files {
         self.keep.check_room(needed, space)
     }
 
-    /// How many bytes hidden files may take: the segment that is prepared, and the one that is being compressed. That may
-    /// become a little longer than it was.
+    /// How many bytes hidden files may take: the segment that is prepared, and the one that is being compressed, which
+    /// may become a little longer than it was.
     fn other_bytes(&self) -> u64 {
         #[cfg(feature = "compress")]
         if self.compressor.is_some() {
