@@ -12,8 +12,8 @@ use kymo_bench::place;
 pub const HELP: &str = "\
 Usage: cargo bench --bench latency -- [options] [measure ...]
 
-Measures: hot, latency, first, cold, saturation, end-to-end, idle, memory. Without any: all of
-them.
+Measures: hot, latency, rotation, first, cold, saturation, end-to-end, idle, memory. Without any:
+all of them.
 
   --quick                  a smoke test: few calls, one round
   --long                   50,000,000 messages end to end instead of 4,000,000

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use kymo_zstd::DEFAULT_LEVEL;
 
 use crate::clock::{TickSource, wall_ns};
-use crate::crash::recover::{RecoverError, Recovery, recover};
+use crate::crash::recover::{RecoverError, Recovery, clean, recover};
 use crate::format::rotated::Deleted;
 use crate::keep::{Keep, KeepError, Space};
 use crate::logger::builder::Builder;
@@ -85,6 +85,9 @@ impl Builder {
     /// Recovers what dead processes left of the log's last segments, if the program asked for it.
     pub(super) fn recover_segments(&self, log: &Log) -> Result<Option<Recovery>, StartError> {
         if !self.recover {
+            // What was allocated and never written is cut off: that of the last one, and of the one before if a process
+            // was killed between the two.
+            log.last_segments().take(2).for_each(|segment| clean(&segment.path));
             return Ok(None);
         }
         let mut all: Option<Recovery> = None;

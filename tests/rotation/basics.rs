@@ -66,6 +66,13 @@ fn a_start_goes_on_with_the_next_number() {
     assert!(segments.iter().all(|it| it.path.metadata().unwrap().mode() & 0o777 == 0o640));
     let numbers: Vec<u64> = numbers(&segments).into_values().flatten().collect();
     assert_eq!(numbers, (0..40).collect::<Vec<_>>());
+    // A killed process leaves what it had allocated: the next start cuts it off.
+    let last = segments[7].path.metadata().unwrap().len();
+    let file = fs::File::options().write(true).open(&segments[7].path).unwrap();
+    file.set_len(last + (1 << 20)).unwrap();
+    drop(builder.clone().start().unwrap());
+    assert_eq!(segments[7].path.metadata().unwrap().len(), last);
+    fs::remove_file(linked(&path)).unwrap();
     // The number goes on, even if the last segments are gone or nobody can read them.
     fs::remove_file(&segments[7].path).unwrap();
     fs::write(&segments[6].path, "garbage").unwrap();

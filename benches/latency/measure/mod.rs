@@ -7,6 +7,7 @@ mod hot;
 mod idle;
 mod latency;
 pub mod memory;
+mod rotation;
 mod saturation;
 
 use crate::Result;
@@ -21,9 +22,10 @@ pub struct Measure {
 }
 
 /// All measures, in the order in which they run.
-pub const ALL: [Measure; 8] = [
+pub const ALL: [Measure; 9] = [
     Measure { name: "hot", run: hot::run },
     Measure { name: "latency", run: latency::run },
+    Measure { name: "rotation", run: rotation::run },
     Measure { name: "first", run: first::run },
     Measure { name: "cold", run: cold::run },
     Measure { name: "saturation", run: saturation::run },

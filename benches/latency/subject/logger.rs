@@ -1,8 +1,9 @@
 //! kymo, with the one and the other clock.
 
 use std::marker::PhantomData;
+use std::path::PathBuf;
 
-use kymo::{Clock, Level, Logger};
+use kymo::{Clock, Keep, Level, Logger, Rotation};
 
 use super::{Outcome, Producer, Setup, Subject};
 use crate::Result;
@@ -10,13 +11,22 @@ use crate::Result;
 /// Which clock.
 pub trait Clocked: Sync {
     const CLOCK: Clock;
+    /// Whether the log is rotated, as often as possible.
+    const IS_ROTATED: bool = false;
 }
 
 pub struct Counter;
 pub struct Coarse;
+/// The counter, and a log of many small segments.
+pub struct Rotated;
 
 impl Clocked for Counter {
     const CLOCK: Clock = Clock::Counter;
+}
+
+impl Clocked for Rotated {
+    const CLOCK: Clock = Clock::Counter;
+    const IS_ROTATED: bool = true;
 }
 
 impl Clocked for Coarse {
@@ -26,11 +36,19 @@ impl Clocked for Coarse {
 /// kymo.
 pub struct Kymo<C> {
     logger: Logger,
+    /// The directory of a log that is rotated.
+    directory: Option<PathBuf>,
     clock: PhantomData<C>,
 }
 
 /// A prepared thread.
 pub struct Prepared<'s>(&'s Logger);
+
+impl<C> AsRef<Logger> for Kymo<C> {
+    fn as_ref(&self) -> &Logger {
+        &self.logger
+    }
+}
 
 impl<C: Clocked> Subject for Kymo<C> {
     type Producer<'s>
@@ -40,8 +58,15 @@ impl<C: Clocked> Subject for Kymo<C> {
     const CONSUMER: Option<&'static str> = Some("kymo-consumer");
 
     fn start(setup: &Setup) -> Result<Self> {
-        let mut builder = Logger::builder(setup.file.path())
-            .overwrite(true)
+        let directory = C::IS_ROTATED.then(|| setup.file.path().with_extension("rotated"));
+        let mut builder = match &directory {
+            Some(directory) => Logger::builder(directory.join("log.kymo"))
+                .make_directory(true)
+                .rotate(Rotation::size(64 << 10))
+                .keep(Keep::unlimited().files(4)),
+            None => Logger::builder(setup.file.path()).overwrite(true),
+        };
+        builder = builder
             .clock(C::CLOCK)
             .overflow(setup.overflow)
             .poll_interval(setup.poll_interval)
@@ -55,7 +80,7 @@ impl<C: Clocked> Subject for Kymo<C> {
         if let Some(longest) = setup.idle_sleep {
             builder = builder.idle_sleep(longest);
         }
-        Ok(Self { logger: builder.start()?, clock: PhantomData })
+        Ok(Self { logger: builder.start()?, directory, clock: PhantomData })
     }
 
     fn producer(&self) -> Prepared<'_> {
@@ -65,6 +90,9 @@ impl<C: Clocked> Subject for Kymo<C> {
 
     fn stop(self) -> Result<Outcome> {
         let report = self.logger.shutdown();
+        if let Some(directory) = self.directory {
+            std::fs::remove_dir_all(directory)?;
+        }
         match report.error {
             Some(error) => Err(error.into()),
             None => Ok(Outcome {

@@ -186,6 +186,14 @@ pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
     Ok(all.unwrap_or_default())
 }
 
+/// Cuts a log to its contents, if no logger writes to it.
+pub(crate) fn clean(path: &Path) {
+    // It is longer than it need be, no more.
+    if let Ok(log) = DeadLog::lock(path) {
+        log.clean();
+    }
+}
+
 /// Recovers the log at `path`, which this process has locked.
 pub(crate) fn recover_locked(path: &Path, log: &File) -> Result<Recovery, RecoverError> {
     recover_from(DeadLog::of_locked(path, log)?)
