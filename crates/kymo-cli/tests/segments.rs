@@ -367,3 +367,33 @@ fn filters_skip_segments_and_keep_marks() {
     let out = run(&[&"fields", &"--json", &link]).fine();
     assert!(out.contains("src/main.rs:10\"") && out.contains("src/main.rs:11\""), "{out}");
 }
+
+/// A log that kymo itself has rotated, also while its process was started anew.
+#[test]
+fn a_log_that_was_rotated_is_one() {
+    let turn = Turn::take();
+    let link = turn.path("real.kymo");
+    for start in 0..2_u64 {
+        let rotation = kymo::Rotation::on_request();
+        let logger = kymo::Logger::builder(&link).rotate(rotation).start().unwrap();
+        for round in 0..5 {
+            for n in 0..100 {
+                kymo::info!("record {}", start * 500 + round * 100 + n);
+            }
+            kymo::flush();
+            if round < 4 {
+                logger.rotate().unwrap();
+            }
+        }
+        logger.shutdown();
+    }
+    let out = run(&[&"cat", &"--format={message}", &"--target=segments", &link]).fine();
+    let expected: String = (0..1_000).map(|n| format!("record {n}\n")).collect();
+    assert_eq!(out, expected);
+    let out = run(&[&"verify", &link]).fine();
+    assert!(out.lines().last().unwrap().contains(": whole: "), "{out}");
+    let out = run(&[&"tail", &"--format={message}", &"--target=segments", &"-n2", &link]).fine();
+    assert_eq!(out, "record 998\nrecord 999\n");
+    let out = run(&[&"ls", &"--json", &link]).fine();
+    assert!(out.lines().count() > 4, "{out}");
+}
