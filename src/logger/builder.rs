@@ -498,7 +498,8 @@ impl Builder {
     ///
     /// `app.….kymo` becomes `app.….kymo.zst`. The reader reads and seeks in it as in the original, and `zstd -d` gives
     /// that back. It takes the place of the original when it is on the disk and was read back. A segment that cannot be
-    /// compressed stays, is counted ([`Stats::rotation_errors`](crate::Stats::rotation_errors)), and is tried again.
+    /// compressed stays, is counted ([`Stats::rotation_errors`](crate::Stats::rotation_errors)), and is tried again. One
+    /// whose process was killed was not closed, and stays as it is.
     ///
     /// A thread of the lowest priority does this, for the processor and for the disk. It is there as long as there is
     /// something to compress, and takes some 4 MiB. `shutdown` stops it, for a second at most; the next start goes on.
