@@ -239,7 +239,8 @@ fn a_logger_writes_an_index_that_helps() {
         let part = drain(&mut reader);
         assert_eq!(part.records, filtered(&whole, range));
         assert!(part.report.is_whole());
-        assert!(part.report.skipped_bytes > bytes.len() as u64 / 3, "{:?}", part.report);
+        // How much depends on how the system let the threads run.
+        assert!(part.report.skipped_bytes > bytes.len() as u64 / 8, "{:?}", part.report);
     }
     assert!(Reader::open(&path).expect("the file").header().side_of == [0; 16]);
 }
