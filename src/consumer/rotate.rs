@@ -68,7 +68,8 @@ impl<O: LogOutput> Consumer<O> {
         self.rotating = Some(Rotating { default_bytes, ..Rotating::new(rotator) });
     }
 
-    /// The consumer has ended: what rotates its log ends, too. `join` waits for the housekeeper. Returns what failed there.
+    /// The consumer has ended: what rotates its log ends, too. `join` waits for the housekeeper. Returns what failed
+    /// there.
     pub(crate) fn end_rotation(&mut self, join: impl FnOnce()) -> Option<io::Error> {
         let rotating = self.rotating.take()?;
         rotating.rotator.end(join).failed.into_iter().next()

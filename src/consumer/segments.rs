@@ -6,9 +6,9 @@
 //! ones, and the new segment has marks for all that was dropped in either. What it says is true of all that was logged
 //! since the start.
 //!
-//! A log that is *rotated*, and a file that was *moved*: the old file is kept. It gets the ends of its threads, its index and its
-//! end, and is cut to its length. What it has is kept apart, for statistics and the report: the
-//! accounts in the new segment begin with nothing.
+//! A log that is *rotated*, and a file that was *moved*: the old file is kept. It gets the ends of its threads, its
+//! index and its end, and is cut to its length. What it has is kept apart, for statistics and the report: the accounts
+//! in the new segment begin with nothing.
 //!
 //! 1. The new file is made at the path. If that fails, the old one goes on.
 //! 2. If rings are in files, the file of call sites says that they belong to the new log now. All that was taken from

@@ -12,7 +12,7 @@
 //! - INV-1: there is at most one segment that is prepared and has no name.
 //! - INV-2: each segment that the consumer hands over is finished, also when the logger ends.
 //!
-//! The consumer never waits for it. It is woken by the consumer alone, and by time. What it does with files is behind
+//! The consumer never waits for it. It is woken by the consumer alone, and by time. Files are the business of
 //! [`Chores`], so that a model can run it without files.
 
 use std::collections::VecDeque;
