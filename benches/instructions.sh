@@ -8,7 +8,7 @@
 #
 # Usage: benches/instructions.sh            the table
 #        benches/instructions.sh NAME ...   a number for each, a line for each: mixed, "mixed coarse", "mixed overwriting",
-#                                           "mixed filtered", "mixed flight", consumer, decode_text
+#                                           "mixed filtered", "mixed flight", log_kv, consumer, decode_text
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -62,6 +62,12 @@ echo "| a call | instructions | with the coarse clock | with a filter by target 
 echo "| --- | --- | --- | --- | --- | --- |"
 for message in disabled static ints mixed str64; do
     echo "| $message | $(each $message) | $(each $message coarse) | $(each $message filtered) | $(each $message overwriting) | $(each $message flight) |"
+done
+echo
+echo "| a statement of the crate log | instructions | with a filter by target |"
+echo "| --- | --- | --- |"
+for message in log_disabled log_kv log_text; do
+    echo "| $message | $(each $message) | $(each $message filtered) |"
 done
 echo
 echo "| a record of the message mixed | instructions |"

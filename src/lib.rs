@@ -44,6 +44,7 @@
 //! | make a call cheaper than a counter read | [`Builder::clock`] with [`Clock::Coarse`] | [`Clock::Counter`] |
 //! | log from several processes, or anew | [`Builder::pid_in_name`], [`Builder::overwrite`] | the old file is renamed |
 //! | see what was lost, and how full rings are | [`Report`], [`Logger::stats`], [`Builder::on_notice`], [`unlogged`] | |
+//! | log what libraries log through the crate `log` | `Builder::bridge_log` (feature `log`) | off |
 //! | read a log | the command `kymo`; the module `reader` | |
 //!
 //! # Guarantees
@@ -73,6 +74,7 @@
 //!
 //! - `reader`: the module `reader`.
 //! - `compress`: `Builder::compress`, which compresses closed segments with zstd.
+//! - `log`: the module `bridge::log` and `Builder::bridge_log`, which take what libraries log through the crate `log`.
 //! - `zones`: `Zone::local` and `Zone::named`, for rotation at a time of day in any time zone.
 //! - `max_level_off`, `max_level_error`, …, `max_level_debug`: less urgent statements are compiled
 //!   out. `release_max_level_…`: only in builds without debug assertions.
@@ -84,6 +86,8 @@ compile_error!("kymo logs on little-endian processors of 64 bits only");
 compile_error!("kymo logs on Linux only: to read logs elsewhere, use the crate `kymo-reader`");
 
 mod argument;
+#[cfg(feature = "log")]
+pub mod bridge;
 mod call;
 mod clock;
 mod consumer;

@@ -7,6 +7,9 @@ use std::cell::Cell;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
+/// One logger at a time.
+static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 struct Counting;
 
 thread_local! {
@@ -58,6 +61,12 @@ fn log_everything(round: u64) {
     kymo::info!("{} {} {} {} {} {} {} {}", 1, 2, 3, 4, 5, 6, 7, round);
 }
 
+/// What a library logs, with a target that is made up.
+fn log_through_log(round: u64, targets: &[String]) {
+    log::info!(round, px = 101.25, user = "ann", order:? = Order { id: round }; "order {round}");
+    log::warn!(target: &targets[round as usize % targets.len()], round; "constant");
+}
+
 /// How many allocations there are with the options that `choose` adds: in the first round, in all, and
 /// for a record that is too long. Also what became of the records.
 fn allocations(name: &str, choose: fn(kymo::Builder) -> kymo::Builder) -> ([u64; 3], kymo::Report) {
@@ -88,6 +97,7 @@ fn allocations(name: &str, choose: fn(kymo::Builder) -> kymo::Builder) -> ([u64;
 /// A log call in a prepared thread allocates nothing.
 #[test]
 fn log_calls_do_not_allocate() {
+    let _turn = TURN.lock().unwrap();
     let (allocations_of, report) = allocations("plain", |builder| builder);
     assert_eq!(allocations_of, [0, 0, 0]);
     assert_eq!((report.written, report.dropped, report.cut), (140_001, 0, 1));
@@ -99,4 +109,21 @@ fn log_calls_do_not_allocate() {
     let (allocations_of, report) = allocations("flight", recorder);
     assert_eq!(allocations_of, [0, 0, 0]);
     assert_eq!((report.written, report.dropped), (0, 0));
+}
+
+/// Nor does a record of the crate `log`, when its statement has its call site.
+#[test]
+fn records_of_log_do_not_allocate() {
+    let path =
+        std::env::temp_dir().join(format!("kymo-allocations-log-{}.kymo", std::process::id()));
+    let _turn = TURN.lock().unwrap();
+    let logger = kymo::Logger::builder(&path).bridge_log(true).start().unwrap();
+    assert!(kymo::prepare_thread());
+    let targets: Vec<_> = (0..10).map(|n| format!("target-{n}")).collect();
+    (0..10).for_each(|round| log_through_log(round, &targets));
+    let before = ALLOCATIONS.get();
+    (0..10_000).for_each(|round| log_through_log(round, &targets));
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    logger.shutdown();
+    std::fs::remove_file(&path).unwrap();
 }

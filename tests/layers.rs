@@ -21,6 +21,7 @@ const LAYERS: &[&str] = &[
     "crash",
     "thread",
     "call",
+    "bridge",
     "logger",
 ];
 

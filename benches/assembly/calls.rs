@@ -42,6 +42,26 @@ fn kymo_call_str64(text: &str) {
     kymo::info!("{}", text);
 }
 
+/// Through the crate `log`, with three key-values.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_log_kv(id: u64, px: f64, who: &str) {
+    log::info!(id, px, who; "order filled");
+}
+
+/// Through the crate `log`, formatted.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_log_text(id: u64, px: f64, who: &str) {
+    log::info!("order {} filled at {} for {}", id, px, who);
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_log_disabled(id: u64, px: f64, who: &str) {
+    log::trace!(id, px, who; "order filled");
+}
+
 #[inline(never)]
 #[unsafe(no_mangle)]
 fn kymo_decode_count(bytes: &[u8]) -> u64 {
@@ -72,6 +92,7 @@ fn main() {
     let count = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(0);
     let file = Scratch::temporary("calls");
     let builder = Logger::builder(file.path()).max_level(Level::Debug);
+    let builder = builder.bridge_log(message.starts_with("log_"));
     let builder = match arguments.next().as_deref() {
         Some("coarse") => builder.clock(Clock::Coarse),
         Some("overwriting") => builder.overflow(Overflow::OverwriteOldest),
@@ -83,6 +104,11 @@ fn main() {
     assert!(kymo::prepare_thread());
     // The first record asks how much room there is. As many as fit into the ring do not ask again.
     kymo_call_static();
+    if message.starts_with("log_") {
+        // The first record of a statement makes its call site.
+        kymo_call_log_kv(0, price(0), name(0));
+        kymo_call_log_text(0, price(0), name(0));
+    }
 
     for i in 0..count {
         match message.as_str() {
@@ -93,6 +119,9 @@ fn main() {
                 kymo_call_mixed(i, price(i), name(i));
             }
             "str64" => kymo_call_str64(text(i)),
+            "log_kv" => kymo_call_log_kv(i, price(i), name(i)),
+            "log_text" => kymo_call_log_text(i, price(i), name(i)),
+            "log_disabled" => kymo_call_log_disabled(i, price(i), name(i)),
             other => panic!("there is no message {other:?}"),
         }
     }

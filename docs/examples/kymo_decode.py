@@ -8,12 +8,12 @@ Not covered: order by time; following a file that grows; a header page of which 
 what is missing behind it, are not objects of the output; going through damage takes quadratic time.
 It is not hardened: a file made to exhaust the memory will.
 """
-import ipaddress, re, struct, sys
+import ipaddress, struct, sys
 from collections import namedtuple
 from datetime import datetime, timedelta
 from math import isinf, isnan
 
-from rust_format import WIDTHS, exponential, plain, render, shortest
+from rust_format import WIDTHS, exponential, plain, quoted, render, shortest
 
 LEVELS = (None, "error", "warn", "info", "debug", "trace")
 REASONS = (None, "full", "too_large", "timed_out", "output_failed", "after_shutdown", "in_signal_handler",
@@ -21,8 +21,6 @@ REASONS = (None, "full", "too_large", "timed_out", "output_failed", "after_shutd
 DUMPS = (None, "record", "call", "signal", "recovery")
 SIGNALS = dict(enumerate("HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT".split(), 1))
 SIGNALS.update({24: "XCPU", 25: "XFSZ", 26: "VTALRM", 27: "PROF", 29: "IO", 30: "PWR", 31: "SYS"})
-ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}  # the other characters: \\u....
-UNSAFE = re.compile('["\\\\\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]')
 
 CallSite = namedtuple("CallSite", "level line target file format names types")
 
@@ -169,10 +167,6 @@ def read_address(data, code):
 
 
 # The output.
-
-def quoted(text):
-    return '"' + UNSAFE.sub(lambda match: ESCAPES.get(match[0]) or f"\\u{ord(match[0]):04x}", text) + '"'
-
 
 def to_json(value):
     code, inner = value

@@ -16,15 +16,25 @@ Spec = namedtuple("Spec", "fill align plus alternate zero width precision type")
 PIECE = re.compile(r"""\{\{ | \}\} | \{ \s* (?P<arg>\w*) \s* (?: : (?:(?P<fill>.)(?=[<^>]))? (?P<align>[<^>])?
     (?P<sign>[+-])? (?P<alternate>\#)? (?P<zero>0(?!\$))? (?P<width>\w+\$|\d+)? (?:\.(?P<precision>\w+\$|\d+|\*))?
     (?P<type>[xX]?\?|[xXobeEp]|) \s* )? \}""", re.VERBOSE | re.DOTALL)
+ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}  # the other characters: \\u....
+UNSAFE = re.compile('["\\\\\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]')
+NOT_BARE = re.compile('[^!#-<>-\\[\\]-~]')  # needs quotes after `name=`
+
+
+def quoted(text):
+    return '"' + UNSAFE.sub(lambda match: ESCAPES.get(match[0]) or f"\\u{ord(match[0]):04x}", text) + '"'
 
 
 def render(format, names, values):
     """The message of a format string and its arguments."""
     following = iter(range(len(values)))
     places = [0] * len(values)
+    used = set()
 
     def index(name):
-        return next(following) if not name else int(name) if name.isdigit() else names.index(name)
+        at = next(following) if not name else int(name) if name.isdigit() else names.index(name)
+        used.add(at)
+        return at
 
     def argument(name):
         return values[index(name)]
@@ -47,12 +57,22 @@ def render(format, names, values):
             return text + "…" * cut
         return format_value((code, inner), spec)
 
-    return PIECE.sub(piece, format)
+    text = PIECE.sub(piece, format)
+    return text + "".join(field(names[at] or str(at), value) for at, value in enumerate(values) if at not in used)
 
 
-def plain(value):
+def field(name, value):
+    """An argument that the format string does not print."""
+    code, inner = value
+    text = inner[0][0] + "…" * inner[0][1] if code == 0x32 else plain(value, "?" if code >= 0x80 else "")
+    if not text or NOT_BARE.search(text):
+        text = quoted(text)
+    return f" {NOT_BARE.sub('_', name)}={text}"
+
+
+def plain(value, type=""):
     """What `{}` prints."""
-    return format_value(value, Spec(" ", None, False, None, None, None, None, ""))
+    return format_value(value, Spec(" ", None, False, None, None, None, None, type))
 
 
 def format_value(value, spec):

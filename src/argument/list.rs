@@ -19,9 +19,6 @@ pub unsafe trait Arguments: Copy {
     /// Whether all records with these types have the same length.
     const FIXED: bool;
 
-    /// The fewest bytes that the record must have for them, however much is cut.
-    const BASE_BYTES: usize;
-
     /// Whether writing them takes neither a loop nor a call.
     fn are_short(self) -> bool;
 
@@ -37,7 +34,10 @@ pub unsafe trait Arguments: Copy {
     /// `to` is valid for writes of `bytes()` bytes.
     unsafe fn write(self, to: *mut u8);
 
-    /// Their length in bytes, if at most `spare` bytes more than `BASE_BYTES` may be used.
+    /// The fewest bytes that the record must have for them, however much is cut.
+    fn base_bytes(self) -> usize;
+
+    /// Their length in bytes, if at most `spare` bytes more than `base_bytes()` may be used.
     fn cut_bytes(self, spare: &mut usize) -> usize;
 
     /// Writes what [`Arguments::cut_bytes`] measured. Returns the bits that the length in the
@@ -53,7 +53,6 @@ unsafe impl Arguments for () {
     const TYPES: Option<&'static TypeList> = None;
     const EMPTY: bool = true;
     const FIXED: bool = true;
-    const BASE_BYTES: usize = 0;
 
     #[inline(always)]
     fn are_short(self) -> bool {
@@ -71,6 +70,10 @@ unsafe impl Arguments for () {
     #[inline(always)]
     unsafe fn write(self, _to: *mut u8) {}
 
+    fn base_bytes(self) -> usize {
+        0
+    }
+
     fn cut_bytes(self, _spare: &mut usize) -> usize {
         0
     }
@@ -85,7 +88,6 @@ unsafe impl Arguments for () {
 unsafe impl<A: Encode, R: Arguments> Arguments for (A, R) {
     const TYPES: Option<&'static TypeList> = Some(&TypeList { first: A::TYPE, rest: R::TYPES });
     const FIXED: bool = A::FIXED && R::FIXED;
-    const BASE_BYTES: usize = A::BASE_BYTES + R::BASE_BYTES;
 
     #[inline(always)]
     fn are_short(self) -> bool {
@@ -114,6 +116,10 @@ unsafe impl<A: Encode, R: Arguments> Arguments for (A, R) {
             // SAFETY: what the first one left of the caller's promise.
             unsafe { self.1.write(to) };
         }
+    }
+
+    fn base_bytes(self) -> usize {
+        A::BASE_BYTES + self.1.base_bytes()
     }
 
     fn cut_bytes(self, spare: &mut usize) -> usize {

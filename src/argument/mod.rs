@@ -15,6 +15,8 @@ mod collection;
 mod compound;
 mod eager;
 mod encode;
+#[cfg(feature = "log")]
+pub(crate) mod gathered;
 mod list;
 mod net;
 mod os;

@@ -205,6 +205,13 @@ pub mod log_many {
         arguments.release();
     }
 
+    /// Logs a record of a call site that was made at run time.
+    #[cfg(feature = "log")]
+    pub(crate) fn log_to<L: Arguments>(site: &'static CallSite, arguments: L) {
+        fast::<AtAny, L>(site, arguments);
+        arguments.release();
+    }
+
     #[inline(never)]
     fn fast<V: AtLevel, L: Arguments>(site: &'static CallSite, arguments: L) {
         let logged = loop {

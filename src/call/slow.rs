@@ -106,7 +106,7 @@ impl RecordFit {
         if bytes <= max_bytes {
             return Some(Self { bytes, spare: None });
         }
-        let spare = max_bytes.checked_sub(HEADER_BYTES + L::BASE_BYTES)?;
+        let spare = max_bytes.checked_sub(HEADER_BYTES + arguments.base_bytes())?;
         let bytes = HEADER_BYTES + arguments.cut_bytes(&mut { spare });
         Some(Self { bytes, spare: Some(spare) })
     }

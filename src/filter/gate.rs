@@ -155,6 +155,16 @@ impl Gate {
         }
     }
 
+    /// Returns whether a record of this level and target is logged, for callers that have no word to keep the answer.
+    #[cfg(feature = "log")]
+    pub fn allows(&self, level: Level, target: &str) -> bool {
+        // Relaxed: as in `open`.
+        match self.line.level.load(Ordering::Relaxed) {
+            BY_TARGET => self.filter.get().is_none_or(|filter| filter.allows(level, target)),
+            most => level as u8 <= most,
+        }
+    }
+
     #[inline(always)]
     fn passes_by_target(&self, site: &FilterSite) -> bool {
         // Relaxed, both: the words say all that is read on their account.

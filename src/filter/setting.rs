@@ -20,29 +20,51 @@ pub(crate) struct Filters {
     /// Filters that were replaced. A call may have the last handle of one, and is not to free it: it may be a signal
     /// handler.
     replaced: Vec<Arc<Filter>>,
+    /// The least urgent level that any target is logged of.
+    max: Option<Level>,
+    /// Is told of each change of `max`.
+    follower: Option<fn(Option<Level>)>,
 }
 
 impl Filters {
     /// There is no logger.
     pub(crate) const fn new() -> Self {
-        Self { owner: 0, replaced: Vec::new() }
+        Self { owner: 0, replaced: Vec::new(), max: Some(Level::Trace), follower: None }
     }
 
     fn set(&mut self, filter: Filter) {
+        let max = filter.max_level();
         self.replaced.retain(|it| Arc::strong_count(it) > 1);
         self.replaced.extend(GATE.set(filter));
+        self.tell(max);
+    }
+
+    /// Has `follower` told of the least urgent level that any target is logged of: now, and when it changes.
+    #[cfg(feature = "log")]
+    pub(crate) fn follow(&mut self, follower: fn(Option<Level>)) {
+        self.follower = Some(follower);
+        self.tell(self.max);
+    }
+
+    fn tell(&mut self, max: Option<Level>) {
+        self.max = max;
+        if let Some(follower) = self.follower {
+            follower(max);
+        }
     }
 
     /// Forgets the parent's logger, in the child of a fork: threads that do not exist there may use its filters.
     pub(crate) fn forget(&mut self) {
         self.owner = 0;
         std::mem::forget(std::mem::take(&mut self.replaced));
+        self.tell(Some(Level::Trace));
     }
 
     /// Lets everything pass, in order to be counted.
     pub(crate) fn open(&mut self) {
         self.owner = 0;
         GATE.open();
+        self.tell(Some(Level::Trace));
     }
 }
 

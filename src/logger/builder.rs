@@ -66,6 +66,8 @@ pub struct Builder {
     pub(crate) keep: Option<Keep>,
     pub(crate) mode: Option<u32>,
     pub(crate) make_directory: bool,
+    #[cfg(feature = "log")]
+    pub(crate) bridges_log: bool,
 }
 
 /// The smallest ring, in bytes.
@@ -111,7 +113,31 @@ impl Builder {
             keep: None,
             mode: None,
             make_directory: false,
+            #[cfg(feature = "log")]
+            bridges_log: false,
         }
+    }
+
+    /// Takes what is logged through the crate `log`, too. Default: off.
+    ///
+    /// See [`bridge::log`](crate::bridge::log). It needs the feature `log`. A process that did it once goes on: what is
+    /// logged after the end of this logger is for the next one.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// let logger = kymo::Logger::builder(&path).bridge_log(true).start()?;
+    /// log::info!(user = "ann"; "a library logs");
+    /// assert_eq!(logger.shutdown().written, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Builder::start`] fails with [`StartErrorKind::BridgeLog`] if the crate `log` has another logger.
+    #[cfg(feature = "log")]
+    pub fn bridge_log(mut self, bridges: bool) -> Self {
+        self.bridges_log = bridges;
+        self
     }
 
     /// Pins the consumer thread to a core, by the operating system's number. Default: not pinned.
@@ -582,6 +608,10 @@ impl Builder {
                 let reason = "a rotated log overwrites nothing: use `rotate` alone";
                 return Err(StartErrorKind::Option { name: "overwrite", reason }.into());
             }
+        }
+        #[cfg(feature = "log")]
+        if self.bridges_log {
+            crate::bridge::log::init().map_err(StartErrorKind::BridgeLog)?;
         }
         Ok(())
     }

@@ -42,6 +42,10 @@ pub enum StartErrorKind {
     Keep(KeepError),
     /// The option `rotate` is wrong.
     Rotation(RotationError),
+    /// Another logger takes the records of the crate `log`, so that [`Builder::bridge_log`](crate::Builder::bridge_log)
+    /// cannot.
+    #[cfg(feature = "log")]
+    BridgeLog(crate::bridge::log::InitError),
     /// The consumer could not be pinned to this core.
     Pin {
         /// The number of the core, as the operating system counts.
@@ -97,6 +101,8 @@ impl fmt::Display for StartError {
             StartErrorKind::Filter(error) => write!(f, "filter: {error}"),
             StartErrorKind::Keep(error) => write!(f, "keep: {error}"),
             StartErrorKind::Rotation(error) => write!(f, "rotate: {error}"),
+            #[cfg(feature = "log")]
+            StartErrorKind::BridgeLog(error) => write!(f, "bridge_log: {error}"),
             StartErrorKind::Pin { core, reason } => {
                 write!(f, "cannot pin the consumer to core {core}: {reason}")
             }
@@ -114,6 +120,8 @@ impl std::error::Error for StartError {
             StartErrorKind::Filter(error) => Some(error),
             StartErrorKind::Keep(error) => Some(error),
             StartErrorKind::Rotation(error) => Some(error),
+            #[cfg(feature = "log")]
+            StartErrorKind::BridgeLog(error) => Some(error),
             _ => None,
         }
     }

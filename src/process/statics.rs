@@ -17,8 +17,10 @@
 //! | [`OWNED`], [`STATE`] | the thread's producer, and what it shares | the thread | its calls |
 //! | [`INSIDE`] | how deep the thread is inside the logger | the thread | its calls |
 //!
-//! Three more are private to one file, and no lock is ever held on them: `clock::COARSE`, the table
-//! of mappings of `segment::guard`, and the scratch buffer of `argument::eager`.
+//! Some more are private to one file, and no lock is ever held on them: `clock::COARSE`, the table
+//! of mappings of `segment::guard`, and the scratch buffer of `argument::eager`. With the feature `log`, these are the
+//! tables of `statement::made` (4,096 call sites, found without a lock; what a thread has found lately) and the logger
+//! and the counter of `bridge::log`.
 //!
 //! # Order of locks
 //!

@@ -140,15 +140,15 @@ const fn members(ty: &Type) -> usize {
 
 /// FNV-1a, 64 bits (Fowler, Noll and Vo), taken eight bytes at a time: constant evaluation pays for
 /// each step.
-const FNV_OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
+pub(super) const FNV_OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01B3;
 
-const fn hash_word(hash: u64, word: u64) -> u64 {
+pub(super) const fn hash_word(hash: u64, word: u64) -> u64 {
     let hash = (hash ^ word).wrapping_mul(FNV_PRIME);
     hash ^ (hash >> 29)
 }
 
-const fn hash_bytes(mut hash: u64, mut bytes: &[u8]) -> u64 {
+pub(super) const fn hash_bytes(mut hash: u64, mut bytes: &[u8]) -> u64 {
     hash = hash_word(hash, bytes.len() as u64);
     while let Some((chunk, rest)) = bytes.split_first_chunk::<8>() {
         hash = hash_word(hash, u64::from_le_bytes(*chunk));

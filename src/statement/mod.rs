@@ -1,7 +1,9 @@
 //! Log statements: the macros, and the constant that describes each.
 //!
-//! In comes a statement of the program; out goes its [`call_site`]. Nothing here knows of threads,
-//! rings or files.
+//! In comes a statement of the program; out goes its [`call_site`]. Call sites of statements that are not kymo's own
+//! are `made` at run time. Nothing here knows of rings or files.
 
 pub(crate) mod call_site;
 mod macros;
+#[cfg(feature = "log")]
+pub(crate) mod made;

@@ -2,7 +2,7 @@
 //! JSON that the command prints. So the specification says what a second reader needs.
 
 mod common;
-use kymo_testing::segment;
+use kymo_testing::segment::{self, Arg, Rec, Segment};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -13,6 +13,7 @@ use std::time::Duration;
 use common::Turn;
 use kymo_format::header::COMMITTED_OFFSET;
 use kymo_format::rotated::{Continued, Deleted};
+use kymo_format::types::Type;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -90,10 +91,42 @@ fn marks_decode_alike() {
         mark.extend_from_slice(&[3, reason, 1, 0xB2, 0x04]);
         file.frame(6, &mark);
     }
-    file.dump(1, &[&[segment::Rec(0, 7, &[])], &[segment::Rec(0, 9, &[])]]);
+    file.dump(1, &[&[Rec(0, 7, &[])], &[Rec(0, 9, &[])]]);
     file.commit();
     let path = turn.file("marks.kymo", &file.bytes);
     compare(&path).unwrap();
+}
+
+/// Arguments that the format string does not print follow the message.
+#[test]
+fn fields_decode_alike() {
+    const NESTED: Type = Type::Option(&Type::Str);
+    let turn = Turn::take();
+    let mut file = Segment::new(0xF1E1D);
+    let types = [
+        ("", Type::U64),
+        ("user name", Type::Str),
+        ("w", Type::U64),
+        ("", NESTED),
+        ("é", Type::F64),
+    ];
+    file.clock(1_000).thread(0, "main");
+    let formats = ["plain", "{}", "{1} {{", "{0:2$}", "{:.*}", "{3:?}{4}{w}{1}{}"];
+    for (number, format) in (0..).zip(formats) {
+        file.site(number, 3, format, &types);
+        for text in ["ann", "", "a b", "a=b", "back\\slash", "\"quoted\"", "ä\n", "~!#"] {
+            let text = Arg::Str(text.as_bytes());
+            let some = [Arg::Byte(1), text];
+            let arguments =
+                [Arg::Unsigned(7), text, Arg::Unsigned(3), some[0], some[1], Arg::Float(1.5)];
+            file.block(0, &[Rec(number, 1, &arguments)]);
+        }
+    }
+    file.close();
+    let path = turn.file("fields.kymo", &file.bytes);
+    compare(&path).unwrap();
+    let text = decoded_by_the_command(&path).out;
+    assert!(text.contains(r#""message":"plain 0=7 user_name=ann w=3 3="#), "{text}");
 }
 
 /// Past the committed length both end at the first frame that is not whole, and call nothing damage.

@@ -6,6 +6,7 @@
 
 mod parse;
 
+use super::json::write_string;
 use super::text::line::{Line, Literal};
 use super::text::{
     MAX_TEXT_BYTES, Spec, Style, write_encoded_plain, write_plain, write_text_plain, write_value,
@@ -16,12 +17,19 @@ pub use parse::TemplateError;
 
 /// A parsed format string.
 ///
+/// An argument that the format string does not print is a field: its name and its value follow the text.
+///
 /// ```
 /// use kymo_reader::{Template, Text, Value};
 /// let template = Template::parse("order {} filled at {price:>8.2}", &["", "price"])?;
 /// let mut out = String::new();
 /// template.render(&[Value::U64(17), Value::F64(3.14159)], &mut out);
 /// assert_eq!(out, "order 17 filled at     3.14");
+///
+/// let template = Template::parse("filled", &["order", "user"])?;
+/// out.clear();
+/// template.render(&[Value::U64(17), Value::Str(Text::new("ann b"))], &mut out);
+/// assert_eq!(out, "filled order=17 user=\"ann b\"");
 /// # Ok::<(), kymo_reader::TemplateError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +51,8 @@ struct Piece {
     place: u16,
     /// The index of the spec; `None` for a plain `{}`.
     spec: Option<u16>,
+    /// Whether the format string does not print the argument: `literal` has its name, and the value may need quotes.
+    is_field: bool,
 }
 
 /// A spec whose width and precision may come from arguments.
@@ -100,7 +110,20 @@ impl Template {
             && spec.width_from.is_none()
             && spec.precision_from.is_none();
         let spec = (spec != Dynamic::PLAIN).then(|| self.index_of(spec));
-        self.pieces.push(Piece { literal: Literal::new(literal), argument, place, spec });
+        let literal = Literal::new(literal);
+        self.pieces.push(Piece { literal, argument, place, spec, is_field: false });
+    }
+
+    /// Appends an argument that the format string does not print, after this text.
+    fn push_field(&mut self, literal: &str, argument: u16, name: &str) {
+        let mut literal = format!("{literal} ");
+        match name {
+            "" => literal.push_str(itoa::Buffer::new().format(argument)),
+            name => literal.extend(name.chars().map(|c| if is_bare(c) { c } else { '_' })),
+        }
+        literal.push('=');
+        self.push(&literal, (argument, 0), Dynamic::PLAIN);
+        self.pieces.iter_mut().rev().take(1).for_each(|piece| piece.is_field = true);
     }
 
     fn index_of(&mut self, spec: Dynamic) -> u16 {
@@ -111,8 +134,8 @@ impl Template {
         index as u16
     }
 
-    /// Appends the text of a record with these arguments. It does not allocate, but where `out` has
-    /// to grow.
+    /// Appends the text of a record with these arguments. It allocates only if `out` has to grow, or a field
+    /// needs quotes.
     ///
     /// An argument that is missing is rendered as `{?}`. Text ends with `…` once it is longer than
     /// 16 MiB.
@@ -190,8 +213,8 @@ impl Template {
                 return pieces.try_for_each(|(_, ty)| ty.skip(bytes));
             }
             match piece.spec {
-                None => write_encoded_plain(ty, bytes, &mut line)?,
-                Some(_) => self.render_piece(piece, &ty.decode(bytes)?, &[], line.out()),
+                None if !piece.is_field => write_encoded_plain(ty, bytes, &mut line)?,
+                _ => self.render_piece(piece, &ty.decode(bytes)?, &[], line.out()),
             }
         }
         line.literal(&self.tail);
@@ -207,6 +230,9 @@ impl Template {
         arguments: &[Value<'_>],
         out: &mut String,
     ) {
+        if piece.is_field {
+            return write_field(value, out);
+        }
         if let Value::Formatted(texts) = value {
             return write_text_plain(&texts.get(piece.place.into()), out);
         }
@@ -215,6 +241,27 @@ impl Template {
             Some(spec) => write_value(value, &spec.resolve(arguments), out),
         }
     }
+}
+
+/// Appends the value of an argument that the format string does not print: what `{}` prints, in quotes with the escapes
+/// of JSON if it is empty or has characters that are not bare.
+fn write_field(value: &Value<'_>, out: &mut String) {
+    let start = out.len();
+    match value {
+        Value::Formatted(texts) => write_text_plain(&texts.get(0), out),
+        value => write_plain(value, out),
+    }
+    let text = &out[start..];
+    if text.is_empty() || !text.chars().all(is_bare) {
+        let text = text.to_owned();
+        out.truncate(start);
+        write_string(&text, out);
+    }
+}
+
+/// Whether a character needs no quotes in `key=value`.
+fn is_bare(c: char) -> bool {
+    c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\')
 }
 
 impl Dynamic {

@@ -56,7 +56,13 @@ impl std::error::Error for TemplateError {}
 
 /// Parses `format`, whose arguments have these names.
 pub(super) fn parse(format: &str, names: &[&str]) -> Result<Template, TemplateError> {
-    let mut parser = Parser { rest: format, names, implicit: 0, places: vec![0; names.len()] };
+    let mut parser = Parser {
+        rest: format,
+        names,
+        implicit: 0,
+        places: vec![0; names.len()],
+        used: vec![false; names.len()],
+    };
     parser
         .template()
         .map_err(|problem| TemplateError { offset: format.len() - parser.rest.len(), problem })
@@ -69,6 +75,8 @@ struct Parser<'f> {
     implicit: u16,
     /// How many placeholders printed each argument.
     places: Vec<u16>,
+    /// Which arguments it names, also as a width or a precision.
+    used: Vec<bool>,
 }
 
 impl<'f> Parser<'f> {
@@ -86,6 +94,11 @@ impl<'f> Parser<'f> {
                 return Err(Problem::TooManyPlaceholders);
             } else if self.take("{") {
                 let (argument, spec) = self.placeholder()?;
+                for used in
+                    [Some(argument), spec.width_from, spec.precision_from].into_iter().flatten()
+                {
+                    self.used[usize::from(used)] = true;
+                }
                 let place = &mut self.places[usize::from(argument)];
                 template.push(&literal, (argument, *place), spec);
                 *place += 1;
@@ -95,6 +108,12 @@ impl<'f> Parser<'f> {
             }
         }
         literal.push_str(self.rest);
+        for argument in (0..u16::MAX).take(self.names.len()) {
+            if !self.used[usize::from(argument)] {
+                template.push_field(&literal, argument, self.names[usize::from(argument)]);
+                literal.clear();
+            }
+        }
         template.tail = Literal::new(&literal);
         Ok(template)
     }

@@ -1,0 +1,346 @@
+//! Takes what is logged through the crate [`log`](https://docs.rs/log).
+//!
+//! [`Builder::bridge_log`](crate::Builder::bridge_log) does it when a logger starts, [`init`] without a builder. From
+//! then on each record of `log` that the logger's filter lets through is in its file:
+//!
+//! - Level, target, module, file and line are those of the statement.
+//! - Key-values are arguments with names: integers, floats, `bool`, `char`, strings and `None` with their types.
+//!   Others are formatted, as the statement asks (`key:?`, `key:%`).
+//! - The message is formatted in the calling thread, before anything is reserved in the ring. A message without
+//!   arguments is not copied: it is part of the call site, as in a statement of kymo's own.
+//! - Text is the message and then ` name=value` for each key-value; JSON has them in `fields`.
+//!
+//! ```
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("app.kymo");
+//! let logger = kymo::Logger::builder(&path).filter("info,noisy=off").bridge_log(true).start()?;
+//!
+//! log::info!(target: "shop", order = 7, px = 101.25; "filled for {}", "ACME");
+//! log::error!(target: "noisy", "left out");
+//!
+//! logger.shutdown();
+//! let mut reader = kymo_reader::Reader::open(&path)?;
+//! let record = reader.next_record()?.expect("a record");
+//! let mut text = String::new();
+//! record.message(&mut text);
+//! assert_eq!(text, "filled for ACME order=7 px=101.25");
+//! assert_eq!((record.target(), record.get::<f64>("px")?), ("shop", 101.25));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What to know
+//!
+//! - `log::max_level` follows the logger's filter: a statement that no target lets through costs what `log` takes for
+//!   it. With directives by target, each other record is compared with them.
+//! - Without a logger, records are counted by [`unlogged`](crate::unlogged).
+//! - `log::logger().flush()` is [`flush`](crate::flush): it waits for what the calling thread has logged.
+//! - A record that is too long for the ring is cut and marked. Its message is cut before its values are.
+//! - Nothing is allocated for a record. The first record of a statement makes its call site, some hundred bytes. There
+//!   are at most 4,096 of them, so that targets that a program makes up do not use up its memory. A record beyond that
+//!   has the target `log`, and its own target, place and key-values as arguments; [`crowded`] counts them.
+//! - A record has at most 62 key-values with their types; those after them are in one text, `more`.
+//! - The feature `log` of `tracing` sends the events of `tracing` through `log`, too. If a bridge takes both, each is
+//!   in the log twice: leave that feature out.
+
+use std::error::Error;
+use std::fmt::{self, Write};
+use std::ptr;
+
+use ::log::kv::{self, Key, VisitSource, VisitValue};
+use ::log::{LevelFilter, Log, Metadata, Record};
+
+use crate::argument::gathered::{Gathered, GatheredValue};
+use crate::argument::{Arguments, Capture, as_display};
+use crate::call::log_many;
+use crate::filter::compiled::COMPILED;
+use crate::format::MAX_ARGUMENTS;
+use crate::level::Level;
+use crate::process::inside::Inside;
+use crate::process::statics::{FILTERS, GATE};
+use crate::shared::running;
+use crate::statement::call_site::{CallSite, Location};
+use crate::statement::made::{self, SiteKey};
+use crate::sync::statics::{AtomicU64, Ordering, PoisonError};
+use crate::thread;
+
+/// The longest message that is part of a call site, in bytes.
+const MAX_CONSTANT_BYTES: usize = 1 << 10;
+
+/// How many key-values keep their types: there is room for the message, too, and for one text of all others.
+const MAX_PAIRS: usize = MAX_ARGUMENTS - 2;
+
+static BRIDGE: Bridge = Bridge { _address: 0 };
+
+/// How many records had no call site of their own.
+static CROWDED: AtomicU64 = AtomicU64::new(0);
+
+/// Sends the records of the crate `log` to the logger that runs, now and later. More calls do nothing.
+///
+/// [`Builder::bridge_log`](crate::Builder::bridge_log) calls it. It also sets `log::max_level`, which from then on
+/// follows the filter of the logger that runs.
+///
+/// ```
+/// kymo::bridge::log::init()?;
+/// let before = kymo::unlogged();
+/// log::info!("nobody listens yet");
+/// assert_eq!(kymo::unlogged(), before + 1);
+/// # Ok::<(), kymo::bridge::log::InitError>(())
+/// ```
+///
+/// # Errors
+/// If `log` already has another logger (of env_logger, for instance). A process has one for ever.
+pub fn init() -> Result<(), InitError> {
+    let is_taken = ::log::set_logger(&BRIDGE).is_err()
+        && !ptr::addr_eq(::log::logger(), ptr::from_ref(&BRIDGE));
+    if is_taken {
+        return Err(InitError(()));
+    }
+    FILTERS.lock().unwrap_or_else(PoisonError::into_inner).follow(set_max_level);
+    Ok(())
+}
+
+/// Returns how many records had no call site of their own, because there are 4,096 already, or because their texts are
+/// too long. They are in the log, with the target `log`.
+pub fn crowded() -> u64 {
+    // Relaxed: a number to look at; nothing is read on its account.
+    CROWDED.load(Ordering::Relaxed)
+}
+
+/// The error of [`init`]: another logger already takes the records of the crate `log`.
+#[derive(Debug)]
+pub struct InitError(());
+
+impl fmt::Display for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the crate log already has a logger: leave out its `init` (env_logger::init, for instance), or the bridge",
+        )
+    }
+}
+
+impl Error for InitError {}
+
+fn set_max_level(max: Option<Level>) {
+    let max = max.filter(|_| COMPILED > 0).map_or(0, |level| (level as u8).min(COMPILED));
+    ::log::set_max_level(match max {
+        0 => LevelFilter::Off,
+        1 => LevelFilter::Error,
+        2 => LevelFilter::Warn,
+        3 => LevelFilter::Info,
+        4 => LevelFilter::Debug,
+        _ => LevelFilter::Trace,
+    });
+}
+
+const fn level_of(level: ::log::Level) -> Level {
+    match level {
+        ::log::Level::Error => Level::Error,
+        ::log::Level::Warn => Level::Warn,
+        ::log::Level::Info => Level::Info,
+        ::log::Level::Debug => Level::Debug,
+        ::log::Level::Trace => Level::Trace,
+    }
+}
+
+fn is_logged(metadata: &Metadata<'_>) -> bool {
+    let level = level_of(metadata.level());
+    level as u8 <= COMPILED && GATE.allows(level, metadata.target())
+}
+
+/// The logger of the crate `log`. Not of size 0, so that its address is its own.
+struct Bridge {
+    _address: u8,
+}
+
+impl Log for Bridge {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        is_logged(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !is_logged(record.metadata()) {
+            return;
+        }
+        let mut gathered = Gathered::new();
+        let arguments = record.args();
+        let message = arguments.as_str().filter(|text| text.len() <= MAX_CONSTANT_BYTES);
+        if message.is_none() {
+            gathered.push("", GatheredValue::formatted(|out| out.write_fmt(*arguments)));
+        }
+        let mut pairs = Pairs { gathered: &mut gathered, met: 0 };
+        // What a source refuses to show is not there.
+        let _ = record.key_values().visit(&mut pairs);
+        if pairs.met > MAX_PAIRS {
+            let more = |out: &mut dyn Write| write_pairs(record, MAX_PAIRS, out);
+            gathered.push("more", GatheredValue::formatted(more));
+        }
+        let key = SiteKey {
+            level: level_of(record.level()),
+            line: record.line().unwrap_or(0),
+            target: record.target(),
+            module: record.module_path().unwrap_or_default(),
+            file: record.file().unwrap_or_default(),
+            message,
+            names: gathered.names(),
+            codes: gathered.codes(),
+            mixed_codes: gathered.mixed_codes(),
+        };
+        match made::find(&key) {
+            Some(site) => log_many::log_to(site, gathered.values()),
+            None => {
+                // Its texts are made anew.
+                gathered.values().release();
+                if Inside::is_here() {
+                    // An allocator that logs, for instance: see `process::inside`.
+                    running::count_unlogged(1);
+                } else {
+                    log_crowded(record);
+                }
+            }
+        }
+    }
+
+    fn flush(&self) {
+        thread::flush();
+    }
+}
+
+/// Gathers key-values.
+struct Pairs<'g, 'a> {
+    gathered: &'g mut Gathered<'a>,
+    /// How many there were.
+    met: usize,
+}
+
+impl<'a> VisitSource<'a> for Pairs<'_, 'a> {
+    #[inline]
+    fn visit_pair(&mut self, key: Key<'a>, value: kv::Value<'a>) -> Result<(), kv::Error> {
+        self.met += 1;
+        if self.met > MAX_PAIRS {
+            return Ok(());
+        }
+        // `log` has no keys that it cannot show.
+        let name = key.to_borrowed_str().unwrap_or("?");
+        value.visit(Pair { gathered: self.gathered, name })
+    }
+}
+
+/// Gathers one value.
+struct Pair<'g, 'a> {
+    gathered: &'g mut Gathered<'a>,
+    name: &'a str,
+}
+
+macro_rules! visit {
+    ($($visit:ident: $ty:ty => |$value:ident| $gathered:expr;)*) => {$(
+        #[inline]
+        fn $visit(&mut self, $value: $ty) -> Result<(), kv::Error> {
+            self.gathered.push(self.name, $gathered);
+            Ok(())
+        }
+    )*};
+}
+
+impl<'a> VisitValue<'a> for Pair<'_, 'a> {
+    visit! {
+        visit_any: kv::Value<'_> => |value| GatheredValue::formatted(|out| write!(out, "{value}"));
+        visit_bool: bool => |value| GatheredValue::Bool(value);
+        visit_char: char => |value| GatheredValue::Char(value);
+        visit_u64: u64 => |value| GatheredValue::U64(value);
+        visit_i64: i64 => |value| GatheredValue::I64(value);
+        visit_f64: f64 => |value| GatheredValue::F64(value);
+        visit_u128: u128 => |value| GatheredValue::U128(words(value));
+        visit_i128: i128 => |value| GatheredValue::I128(words(value as u128));
+        visit_str: &str => |value| GatheredValue::formatted(|out| out.write_str(value));
+        visit_borrowed_str: &'a str => |value| GatheredValue::Str(value);
+    }
+
+    #[inline]
+    fn visit_null(&mut self) -> Result<(), kv::Error> {
+        self.gathered.push(self.name, GatheredValue::None);
+        Ok(())
+    }
+}
+
+/// The words of a number in memory: kymo logs on little-endian processors.
+fn words(value: u128) -> [u64; 2] {
+    [value as u64, (value >> 64) as u64]
+}
+
+/// Writes key-values as text, without those that come first.
+fn write_pairs(record: &Record<'_>, skipped: usize, out: &mut dyn Write) -> fmt::Result {
+    struct Writer<'o> {
+        out: &'o mut dyn Write,
+        skipped: usize,
+        separator: &'static str,
+    }
+
+    impl<'a> VisitSource<'a> for Writer<'_> {
+        fn visit_pair(&mut self, key: Key<'a>, value: kv::Value<'a>) -> Result<(), kv::Error> {
+            if self.skipped > 0 {
+                self.skipped -= 1;
+                return Ok(());
+            }
+            let separator = std::mem::replace(&mut self.separator, " ");
+            match value.to_borrowed_str() {
+                Some(text) => write!(self.out, "{separator}{key}={text:?}")?,
+                None => write!(self.out, "{separator}{key}={value}")?,
+            }
+            Ok(())
+        }
+    }
+
+    let mut writer = Writer { out, skipped, separator: "" };
+    record.key_values().visit(&mut writer).map_err(|_| fmt::Error)
+}
+
+/// The key-values of a record as text.
+struct Fields<'r>(&'r Record<'r>);
+
+impl fmt::Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_pairs(self.0, 0, f)
+    }
+}
+
+/// Logs a record that has no call site of its own, with all that it says as arguments.
+#[cold]
+fn log_crowded(record: &Record<'_>) {
+    // Relaxed: a number to look at; nothing is read on its account.
+    CROWDED.fetch_add(1, Ordering::Relaxed);
+    let file = record.file().unwrap_or_default();
+    let (target, module) = (record.target(), record.module_path().unwrap_or_default());
+    let line = u64::from(record.line().unwrap_or(0));
+    let message = as_display(record.args()).capture();
+    let fields = as_display(Fields(record)).capture();
+    let arguments = (message, (target, (module, (file, (line, (fields, ()))))));
+    let site = &crowded_sites(arguments)[level_of(record.level()).index()];
+    log_many::log_to(site, arguments);
+}
+
+/// The call sites of such records, by level.
+fn crowded_sites<L: Arguments>(_: L) -> &'static [CallSite; 5] {
+    struct Sites<L>(L);
+
+    impl<L: Arguments> Sites<L> {
+        const SITES: &'static [CallSite; 5] = &[
+            CallSite::new(Level::Error, CROWDED_LOCATION, L::TYPES),
+            CallSite::new(Level::Warn, CROWDED_LOCATION, L::TYPES),
+            CallSite::new(Level::Info, CROWDED_LOCATION, L::TYPES),
+            CallSite::new(Level::Debug, CROWDED_LOCATION, L::TYPES),
+            CallSite::new(Level::Trace, CROWDED_LOCATION, L::TYPES),
+        ];
+    }
+
+    Sites::<L>::SITES
+}
+
+const CROWDED_LOCATION: Location = Location {
+    target: "log",
+    module: module_path!(),
+    file: file!(),
+    line: line!(),
+    column: 0,
+    format: "{}",
+    names: &["", "target", "module", "file", "line", "fields"],
+};

@@ -1,0 +1,396 @@
+//! Call sites that are made at run time, for statements that are not kymo's own.
+//!
+//! In comes what one record says of its statement; out goes a call site that lives as long as the process. The basic
+//! idea: a call site is found by its content, in a small table of the thread and then in the table of the process.
+//! Only the first record of a statement makes anything.
+//!
+//! ```text
+//!  the thread's table:   one place for a statement     found ──> the call site
+//!      │ not there
+//!  the process's table:  open addressing               found ──> the call site, which takes that place
+//!      │ not there
+//!  room for one more?  ── no ──> `None`: the caller has a call site for such records
+//!      │ yes
+//!  made, and published by one compare-and-swap
+//! ```
+//!
+//! - INV-1: entries are never removed. So a null entry ends a search, and a reference lives for ever.
+//! - INV-2: memory is bounded: at most `SITES` call sites, with at most [`MAX_BYTES`] bytes of text each.
+//! - INV-3: texts are copied and compared by content. Addresses say nothing: a library may have been unloaded, and
+//!   another one loaded there.
+
+use std::cell::Cell;
+use std::ptr;
+
+use crate::format::types::{Type, code};
+use crate::level::Level;
+use crate::process::inside::Inside;
+use crate::statement::call_site::{
+    CallSite, FNV_OFFSET, Location, TypeList, hash_bytes, hash_word,
+};
+use crate::sync::statics::{AtomicPtr, AtomicU64, Ordering};
+
+/// How many call sites can be made.
+const SITES: usize = 4096;
+
+/// The places of the table: twice as many, so that searches are short.
+const PLACES: usize = 2 * SITES;
+
+/// The most bytes of text that a call site may have.
+const MAX_BYTES: usize = 4 << 10;
+
+/// How many call sites a thread remembers.
+const REMEMBERED: usize = 128;
+
+static TABLE: Table<PLACES> = Table::new();
+
+thread_local! {
+    /// Without a destructor, so that it can be used by what other destructors log.
+    static RECENT: [Cell<Option<&'static Made>>; REMEMBERED] =
+        const { [const { Cell::new(None) }; REMEMBERED] };
+}
+
+/// What one record says of its statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SiteKey<'a> {
+    pub(crate) level: Level,
+    pub(crate) line: u32,
+    pub(crate) target: &'a str,
+    pub(crate) module: &'a str,
+    pub(crate) file: &'a str,
+    /// The message, if the statement has no other. `None`: the first argument is the message.
+    pub(crate) message: Option<&'a str>,
+    /// The names of the arguments.
+    pub(crate) names: &'a [&'a str],
+    /// The codes of the arguments' types; [`code::OPTION`] for no value.
+    pub(crate) codes: &'a [u8],
+    /// A number that differs if the codes do, mostly.
+    pub(crate) mixed_codes: u64,
+}
+
+/// A call site, and what finds it.
+#[derive(Debug)]
+struct Made {
+    site: CallSite,
+    hash: u64,
+    message: Option<Box<str>>,
+    codes: Box<[u8]>,
+    /// Whether the target is the module, as it mostly is.
+    target_is_module: bool,
+}
+
+/// Returns the call site of such records, and makes it if necessary. `None` if there is no room for another one, or if
+/// the calling thread is inside the logger.
+#[inline]
+pub(crate) fn find(key: &SiteKey<'_>) -> Option<&'static CallSite> {
+    let recent = RECENT.with(|recent| recent[key.place()].get());
+    match recent {
+        Some(made) if made.is(key) => Some(&made.site),
+        _ => find_slow(key),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn find_slow(key: &SiteKey<'_>) -> Option<&'static CallSite> {
+    if Inside::is_here() {
+        return None;
+    }
+    let _inside = Inside::enter();
+    let made = TABLE.find(key)?;
+    RECENT.with(|recent| recent[key.place()].set(Some(made)));
+    Some(&made.site)
+}
+
+impl SiteKey<'_> {
+    /// The place in a thread's table. Addresses do: what is found there is compared.
+    #[inline(always)]
+    fn place(&self) -> usize {
+        let line = u64::from(self.line) << 8 | self.level as u64;
+        let word = self.file.as_ptr().addr() as u64 ^ line ^ self.mixed_codes;
+        (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % REMEMBERED
+    }
+
+    fn hash(&self) -> u64 {
+        let mut hash = hash_word(FNV_OFFSET, u64::from(self.line) << 8 | self.level as u64);
+        let message = self.message.unwrap_or_default();
+        for text in [self.target, self.module, self.file, message] {
+            hash = hash_bytes(hash, text.as_bytes());
+        }
+        for name in self.names {
+            hash = hash_bytes(hash, name.as_bytes());
+        }
+        hash_bytes(hash, self.codes)
+    }
+
+    fn bytes(&self) -> usize {
+        let names: usize = self.names.iter().map(|name| name.len()).sum();
+        let message = self.message.map_or(0, str::len);
+        self.target.len() + self.module.len() + self.file.len() + message + names
+    }
+}
+
+impl Made {
+    /// Makes a call site. Its texts are never freed.
+    fn new(key: &SiteKey<'_>, hash: u64) -> Self {
+        let names = key.names.iter().map(|name| leaked(name)).collect::<Vec<_>>();
+        let module = leaked(key.module);
+        let target_is_module = key.target == key.module;
+        let location = Location {
+            target: if target_is_module { module } else { leaked(key.target) },
+            module,
+            file: leaked(key.file),
+            line: key.line,
+            column: 0,
+            format: key.message.map_or("{}", |message| leaked(&as_format(message))),
+            names: names.leak(),
+        };
+        let types = key.codes.iter().rev().fold(None, |rest, code| {
+            Some(&*Box::leak(Box::new(TypeList { first: type_of(*code), rest })))
+        });
+        let site = CallSite::new(key.level, location, types);
+        let message = key.message.map(Into::into);
+        Self { site, hash, message, codes: key.codes.into(), target_is_module }
+    }
+
+    /// Whether it is the call site of such records.
+    #[inline]
+    fn is(&self, key: &SiteKey<'_>) -> bool {
+        let location = &self.site.location;
+        let is_target = if self.target_is_module && ptr::eq(key.target, key.module) {
+            true
+        } else {
+            is_same(location.target, key.target)
+        };
+        location.line == key.line
+            && self.site.level == key.level
+            && is_same_bytes(&self.codes, key.codes)
+            && is_same(location.file, key.file)
+            && is_same(location.module, key.module)
+            && is_target
+            && match (&self.message, key.message) {
+                (None, None) => true,
+                (Some(own), Some(message)) => is_same(own, message),
+                _ => false,
+            }
+            && location.names.iter().zip(key.names).all(|(own, name)| is_same(own, name))
+    }
+}
+
+fn leaked(text: &str) -> &'static str {
+    String::from(text).leak()
+}
+
+/// The format string that prints this text.
+fn as_format(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}")
+}
+
+fn type_of(code: u8) -> Type {
+    match code {
+        code::BOOL => Type::Bool,
+        code::CHAR => Type::Char,
+        code::U64 => Type::U64,
+        code::I64 => Type::I64,
+        code::U128 => Type::U128,
+        code::I128 => Type::I128,
+        code::F64 => Type::F64,
+        code::STR => Type::Str,
+        code::TEXT => Type::Text,
+        // No value, of whatever type.
+        _ => Type::Option(&Type::Bool),
+    }
+}
+
+#[inline(always)]
+fn is_same(one: &str, other: &str) -> bool {
+    is_same_bytes(one.as_bytes(), other.as_bytes())
+}
+
+/// Compares texts, short ones without a call.
+#[inline(always)]
+fn is_same_bytes(one: &[u8], other: &[u8]) -> bool {
+    /// Compares the first and the last `N` bytes, which overlap.
+    #[inline(always)]
+    fn ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+        one.first_chunk::<N>() == other.first_chunk() && one.last_chunk::<N>() == other.last_chunk()
+    }
+    one.len() == other.len()
+        && match one.len() {
+            16..=32 => ends::<16>(one, other),
+            8..16 => ends::<8>(one, other),
+            4..8 => ends::<4>(one, other),
+            2..4 => ends::<2>(one, other),
+            1 => one[0] == other[0],
+            0 => true,
+            _ => one == other,
+        }
+}
+
+/// The call sites that were made, found by content.
+#[derive(Debug)]
+struct Table<const N: usize> {
+    places: [AtomicPtr<Made>; N],
+    /// How many places are taken, or about to be.
+    taken: AtomicU64,
+}
+
+impl<const N: usize> Table<N> {
+    const fn new() -> Self {
+        let places = [const { AtomicPtr::new(ptr::null_mut()) }; N];
+        Self { places, taken: AtomicU64::new(0) }
+    }
+
+    fn find(&self, key: &SiteKey<'_>) -> Option<&'static Made> {
+        let hash = key.hash();
+        let mut place = hash as usize % N;
+        let mut own: *mut Made = ptr::null_mut();
+        // Half of the places stay empty, so that this ends.
+        loop {
+            // Acquire: pairs with the release below. Who finds the address finds what is there.
+            let mut found = self.places[place].load(Ordering::Acquire);
+            if found.is_null() {
+                if own.is_null() {
+                    own = self.make(key, hash)?;
+                }
+                // Release: pairs with the acquire above. Acquire: what another thread has put there is compared.
+                let put = self.places[place].compare_exchange(
+                    ptr::null_mut(),
+                    own,
+                    Ordering::Release,
+                    Ordering::Acquire,
+                );
+                found = put.err().unwrap_or(own);
+            }
+            // SAFETY: made by `Box::into_raw` below, and never freed (INV-1).
+            let made = unsafe { &*found };
+            if made.hash == hash && made.is(key) {
+                if !own.is_null() && found != own {
+                    self.give_back(own);
+                }
+                return Some(made);
+            }
+            place = (place + 1) % N;
+        }
+    }
+
+    /// Makes a call site, if there is room for it.
+    fn make(&self, key: &SiteKey<'_>, hash: u64) -> Option<*mut Made> {
+        if key.bytes() > MAX_BYTES {
+            return None;
+        }
+        // Relaxed, both: a number that bounds itself, and orders nothing.
+        if self.taken.fetch_add(1, Ordering::Relaxed) >= N as u64 / 2 {
+            self.taken.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Box::into_raw(Box::new(Made::new(key, hash))))
+    }
+
+    /// Another thread has made this call site, too, and was faster. The texts of this one stay: that happens once for a
+    /// thread and a call site.
+    fn give_back(&self, own: *mut Made) {
+        // SAFETY: made by `Box::into_raw` in `make`, and published nowhere.
+        drop(unsafe { Box::from_raw(own) });
+        // Relaxed: as in `make`.
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(all(test, not(kymo_loom)))]
+mod tests {
+    use super::*;
+
+    const KEY: SiteKey<'static> = SiteKey {
+        level: Level::Info,
+        line: 7,
+        target: "net::http",
+        module: "net",
+        file: "src/net.rs",
+        message: None,
+        names: &["", "id", "px"],
+        codes: &[code::TEXT, code::U64, code::F64],
+        mixed_codes: 0,
+    };
+
+    /// Keys each of which differs from `KEY` in one thing.
+    fn others() -> Vec<SiteKey<'static>> {
+        vec![
+            SiteKey { level: Level::Warn, ..KEY },
+            SiteKey { line: 8, ..KEY },
+            SiteKey { target: "net", ..KEY },
+            SiteKey { module: "nets", ..KEY },
+            SiteKey { file: "src/nut.rs", ..KEY },
+            SiteKey { message: Some(""), ..KEY },
+            SiteKey { message: Some("{x}"), ..KEY },
+            SiteKey { names: &["", "id", "py"], ..KEY },
+            SiteKey { codes: &[code::TEXT, code::U64, code::I64], ..KEY },
+            SiteKey { names: &["", "id"], codes: &[code::TEXT, code::U64], ..KEY },
+        ]
+    }
+
+    #[test]
+    fn a_call_site_is_found_by_all_of_its_content() {
+        let table: Table<64> = Table::new();
+        let made = table.find(&KEY).unwrap();
+        assert_eq!(made.site.types().collect::<Vec<_>>(), [&Type::Text, &Type::U64, &Type::F64]);
+        for other in others() {
+            let found = table.find(&other).unwrap();
+            assert!(!ptr::eq(found, made), "{other:?}");
+            // Found again by a copy of its texts, which is elsewhere.
+            let target = other.target.to_owned();
+            let again = table.find(&SiteKey { target: &target, ..other }).unwrap();
+            assert!(ptr::eq(found, again), "{other:?}");
+        }
+        assert!(ptr::eq(table.find(&KEY).unwrap(), made));
+        assert_eq!(table.taken.load(Ordering::Relaxed), 1 + others().len() as u64);
+    }
+
+    #[test]
+    fn a_message_prints_as_it_is() {
+        let table: Table<4> = Table::new();
+        let made = table.find(&SiteKey { message: Some("a {b} }"), ..KEY }).unwrap();
+        assert_eq!(made.site.location.format, "a {{b}} }}");
+    }
+
+    #[test]
+    fn a_full_table_finds_what_it_has() {
+        let table: Table<8> = Table::new();
+        let targets = ["a", "b", "c", "d", "e", "f"];
+        let keys = targets.map(|target| SiteKey { target, ..KEY });
+        let made = keys.map(|key| table.find(&key).map(ptr::from_ref));
+        assert_eq!(made.map(|made| made.is_some()), [true, true, true, true, false, false]);
+        assert_eq!(keys.map(|key| table.find(&key).map(ptr::from_ref)), made);
+        let long = "x".repeat(MAX_BYTES);
+        let table: Table<8> = Table::new();
+        assert!(table.find(&SiteKey { target: &long, ..KEY }).is_none());
+    }
+
+    /// All threads find one call site for a key, and no place is lost to a race.
+    #[test]
+    fn threads_make_one_call_site() {
+        static TABLE: Table<64> = Table::new();
+        let keys = others();
+        let find = || keys.iter().map(|key| TABLE.find(key).unwrap() as *const Made as usize);
+        let found = std::thread::scope(|scope| {
+            let threads = [(); 4].map(|()| scope.spawn(|| find().collect::<Vec<_>>()));
+            threads.map(|thread| thread.join().unwrap())
+        });
+        assert!(found.iter().all(|it| *it == found[0]));
+        assert_eq!(TABLE.taken.load(Ordering::Relaxed), keys.len() as u64);
+    }
+
+    #[test]
+    fn texts_of_all_lengths_are_compared() {
+        for len in 0..70 {
+            let one = "abcdefghij".repeat(7)[..len].to_owned();
+            assert!(is_same(&one, &one.clone()));
+            assert!(!is_same(&one, &(one.clone() + "x")));
+            for at in 0..len {
+                let mut other = one.clone().into_bytes();
+                other[at] = b'-';
+                assert!(!is_same_bytes(one.as_bytes(), &other), "{len} {at}");
+            }
+        }
+    }
+}
