@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use kymo::{Builder, Level, Logger, Overflow, WriteThrough, error, info};
+use kymo::{Builder, Durability, Level, Logger, Overflow, WriteThrough, error, info};
 
 use kymo_bench::place::{PRODUCER_CORE, Scratch, consumer_core, pin};
 
@@ -56,6 +56,22 @@ const CRITICAL: [Choice; 2] = [
     }),
 ];
 
+/// How often calls come while durabilities are measured, in nanoseconds.
+const PACE_NS: u64 = 1_000;
+
+/// For how long.
+const PACED: Duration = Duration::from_secs(4);
+
+const DURABILITIES: [Choice; 5] = [
+    ("`Kernel` (the default)", |builder| builder),
+    ("`Every(1 s)`", |builder| builder.durability(Durability::Every(Duration::from_secs(1)))),
+    ("`Every(100 ms)`", |builder| {
+        builder.durability(Durability::Every(Duration::from_millis(100)))
+    }),
+    ("`Every(10 ms)`", |builder| builder.durability(Durability::Every(Duration::from_millis(10)))),
+    ("`AtClose`", |builder| builder.durability(Durability::AtClose)),
+];
+
 fn main() -> Result<()> {
     pin(PRODUCER_CORE)?;
     println!("| a call that does not wait | ns, median of {ROUNDS} rounds |\n| --- | --- |");
@@ -71,17 +87,61 @@ fn main() -> Result<()> {
     }
     println!("\n| a call that waits | µs: p50 / p99 / max |\n| --- | --- |");
     for (name, choose) in CRITICAL {
-        waiting(name, choose, || error!("tick {} {} {}", black_box(1_u64), 2_u64, 3_u64))?;
+        waiting(name, choose, |_| error!("tick {} {} {}", black_box(1_u64), 2_u64, 3_u64))?;
     }
     waiting(
         "info, then flush",
         |builder| builder,
-        || {
+        |_| {
             info!("tick {} {} {}", black_box(1_u64), 2_u64, 3_u64);
             kymo::flush();
         },
     )?;
-    dumps()
+    waiting(
+        "info, then sync",
+        |builder| builder,
+        |logger| {
+            info!("tick {} {} {}", black_box(1_u64), 2_u64, 3_u64);
+            // What it takes is measured, also if it fails.
+            let _ = logger.sync();
+        },
+    )?;
+    dumps()?;
+    println!(
+        "\n| a million records a second | ns a call: p50 / p99.9 | late at most, ms | ring at most, KiB | \
+         shutdown, ms |\n| --- | --- | --- | --- | --- |"
+    );
+    DURABILITIES.iter().try_for_each(|(name, choose)| paced(name, *choose))
+}
+
+/// Prints what records that come at a steady pace see of syncs.
+fn paced(name: &str, choose: fn(Builder) -> Builder) -> Result<()> {
+    let scratch = Scratch::temporary("guarantees");
+    let logger = start(choose, &scratch)?;
+    let mut times = Histogram::<u64>::new(3)?;
+    let begin = Instant::now();
+    let mut next_ns = 0;
+    while begin.elapsed() < PACED {
+        while (begin.elapsed().as_nanos() as u64) < next_ns {
+            std::hint::spin_loop();
+        }
+        next_ns += PACE_NS;
+        let call = Instant::now();
+        info!("tick {} {} {}", black_box(next_ns), 2_u64, 3_u64);
+        times.record(call.elapsed().as_nanos() as u64)?;
+    }
+    let stats = logger.stats();
+    let used = stats.threads.iter().map(|thread| thread.ring_high_water).max().unwrap_or(0);
+    let ending = Instant::now();
+    let report = logger.shutdown();
+    let ending = ending.elapsed().as_secs_f64() * 1e3;
+    assert_eq!((report.dropped, stats.sync_errors), (0, 0));
+    let [p50, p999] = [0.5, 0.999].map(|share| times.value_at_quantile(share));
+    let lag = stats.max_lag.as_secs_f64() * 1e3;
+    println!("| {name} | {p50} / {p999} | {lag:.1} | {} | {ending:.1} |", used >> 10);
+    let bytes = report.file_bytes as f64 / report.written as f64;
+    eprintln!("{} records of {bytes:.1} bytes in the file", report.written);
+    Ok(())
 }
 
 /// Prints what a dump of a full recorder takes.
@@ -131,14 +191,14 @@ fn batches(choose: &fn(Builder) -> Builder) -> Result<f64> {
 }
 
 /// Prints how long calls take that come a tenth of a millisecond after each other.
-fn waiting(name: &str, choose: fn(Builder) -> Builder, call: impl Fn()) -> Result<()> {
+fn waiting(name: &str, choose: fn(Builder) -> Builder, call: impl Fn(&Logger)) -> Result<()> {
     let scratch = Scratch::temporary("guarantees");
     let logger = start(choose, &scratch)?;
     let mut times = Histogram::<u64>::new(3)?;
     for _ in 0..WAITING {
         thread::sleep(Duration::from_micros(100));
         let begin = Instant::now();
-        call();
+        call(&logger);
         times.record(begin.elapsed().as_nanos() as u64)?;
     }
     drop(logger);
