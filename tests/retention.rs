@@ -1,0 +1,133 @@
+//! Retention: what a rotated log takes of the disk, looked at from outside, is never more than its limit. The exception
+//! is what a segment grows past its size because the next one is late (`kymo::Stats::segments_late`).
+#![cfg(target_os = "linux")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use kymo::{Keep, KeepError, Logger, Rotation, StartErrorKind};
+
+/// The size of a segment.
+const SIZE: u64 = 256 << 10;
+
+/// What the log may take.
+const LIMIT: u64 = 6 << 20;
+
+/// A process has one logger at a time.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The regular files in a directory, and how many bytes each takes. A file is the same under another name, and another
+/// if it has the number of one that is gone.
+fn files(directory: &Path) -> HashMap<(u64, SystemTime), u64> {
+    let mut found = HashMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        // It may be gone by now.
+        let Ok(it) = fs::symlink_metadata(entry.unwrap().path()) else { continue };
+        if it.is_file() {
+            let bytes = it.len().max(it.blocks() * 512);
+            found.insert((it.ino(), it.created().unwrap()), bytes);
+        }
+    }
+    found
+}
+
+/// The bytes of the files that are in both lists, so that all of them were there at one moment; of each at most `full`,
+/// as many as a segment takes that is not late.
+fn together(
+    one: &HashMap<(u64, SystemTime), u64>,
+    other: &HashMap<(u64, SystemTime), u64>,
+    full: u64,
+) -> u64 {
+    one.iter().filter_map(|(file, bytes)| Some(*bytes.min(other.get(file)?).min(&full))).sum()
+}
+
+/// How many bytes the log takes without any closed segment.
+fn least(builder: &kymo::Builder) -> u64 {
+    let error = builder.clone().keep(Keep::bytes(1)).start().unwrap_err();
+    match *error.kind() {
+        StartErrorKind::Keep(KeepError::Bytes { limit: 1, needed }) => needed,
+        _ => panic!("{error}"),
+    }
+}
+
+/// Logs at full rate until there have been so many segments.
+fn log_until(logger: &Logger, segments: u64) {
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            scope.spawn(move || {
+                while logger.stats().segments < segments {
+                    for number in 0..1_000_u64 {
+                        kymo::info!("thread {thread}: number {number}, {}", "and some text");
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Also if the directory exceeded the limit before. From the end of `start` on.
+#[test]
+fn the_sum_of_all_files_never_exceeds_the_limit() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.kymo");
+    let builder = Logger::builder(&path).rotate(Rotation::size(SIZE));
+    let logger = builder.clone().keep(Keep::unlimited()).start().unwrap();
+    log_until(&logger, 60);
+    logger.shutdown();
+    // The current segment, and the next.
+    let full = least(&builder) / 2;
+    let before: u64 = files(dir.path()).values().sum();
+    assert!(before > 2 * LIMIT, "{before}");
+
+    let logger = builder.keep(Keep::bytes(LIMIT)).start().unwrap();
+    let mut last = files(dir.path());
+    let done = AtomicBool::new(false);
+    let (looks, most) = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let (mut looks, mut most) = (0, 0);
+            while !done.load(Ordering::Acquire) {
+                let now = files(dir.path());
+                most = together(&last, &now, full).max(most);
+                (last, looks) = (now, looks + 1);
+            }
+            (looks, most)
+        });
+        log_until(&logger, 400);
+        done.store(true, Ordering::Release);
+        watch.join().unwrap()
+    });
+    let stats = logger.stats();
+    assert!(most <= LIMIT, "{most} bytes at once, in {looks} looks: {stats:?}");
+    assert!(most > LIMIT / 2 && looks > 10, "{most} bytes, {looks} looks");
+    assert!(stats.segments_deleted > 300, "{stats:?}");
+    let report = logger.shutdown();
+    assert!(report.error.is_none(), "{report:?}");
+    // What is left are the last ones, without a gap.
+    let name = kymo_files::segments::LogName::new(&path);
+    let owner = kymo_files::derived::Owner::of(&fs::metadata(dir.path()).unwrap());
+    let left: Vec<u64> = name.list(owner).unwrap().iter().map(|file| file.name.sequence).collect();
+    assert!(left.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{left:?}");
+}
+
+#[test]
+fn a_limit_that_cannot_hold_is_an_error_that_says_what_is_needed() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let builder = Logger::builder(dir.path().join("app.kymo")).rotate(Rotation::size(SIZE));
+    let needed = least(&builder);
+    assert!(needed >= 2 * SIZE, "{needed}");
+    let error = builder.clone().keep(Keep::bytes(needed - 1)).start().unwrap_err();
+    assert!(error.to_string().contains(&needed.to_string()), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was made");
+    // What it says is enough.
+    drop(builder.keep(Keep::bytes(needed)).start().unwrap());
+}
