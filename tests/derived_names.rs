@@ -37,7 +37,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("kymo-cli/src/input.rs", "/dev/null", "the system's: takes a descriptor"),
     ("src/segment/open.rs", "/proc/sys/kernel/random/boot_id", "/proc: the kernel's"),
     ("src/crash/recover/log.rs", "File::options()", "the log that the user named"),
-    ("src/crash/recover/log.rs", "File::open(path)", "the log that the user named"),
     ("src/segment/open.rs", "parent.try_exists()", "the directory that the user named"),
     ("src/segment/open.rs", "File::options()", "the log that the user named"),
     ("kymo-files/src/lock.rs", "fs::metadata(path)", "compared with an open file, and not opened"),

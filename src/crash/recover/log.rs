@@ -3,8 +3,10 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use crate::beside::Kind as BesideKind;
 use crate::crash::recover::RecoverError;
@@ -31,13 +33,20 @@ pub(crate) struct DeadLog {
     pub(crate) committed: u64,
 }
 
+/// Opens a log by a path on which all links were followed already, or by the name of a segment, which others can know.
+/// So it follows none, and waits for nothing.
+fn open_here(path: &Path, write: bool) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = flags.bits().cast_signed();
+    File::options().read(true).write(write).custom_flags(flags).open(path)
+}
+
 impl DeadLog {
     /// Opens and locks the log, which keeps loggers and other recoveries away from it.
     pub(crate) fn lock(path: &Path) -> Result<Self, RecoverError> {
         let fail = |error| RecoverError::file(path, error);
         for _ in 0..100 {
-            let options = |write| File::options().read(true).write(write).open(path);
-            let file = options(true).or_else(|_| options(false)).map_err(fail)?;
+            let file = open_here(path, true).or_else(|_| open_here(path, false)).map_err(fail)?;
             // An error: a file system without locks. Then the process's number has to do.
             if lock(&file).is_ok_and(|locked| locked == LockOutcome::Elsewhere) {
                 return Err(RecoverError::InUse(path.to_owned()));
@@ -59,7 +68,7 @@ impl DeadLog {
 
     /// Opens the log for reading, without a lock that might keep a logger from starting.
     pub(crate) fn open(path: &Path) -> Result<Self, RecoverError> {
-        let file = File::open(path).map_err(|error| RecoverError::file(path, error))?;
+        let file = open_here(path, false).map_err(|error| RecoverError::file(path, error))?;
         Self::read(path, file)
     }
 
