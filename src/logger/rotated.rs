@@ -4,6 +4,7 @@
 //! the next. After an error nothing is left that was not there.
 
 use std::io;
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 #[cfg(feature = "compress")]
@@ -135,6 +136,8 @@ impl Builder {
             making,
             keep: self.keep.clone().unwrap_or_default(),
             current: newest.sequence.saturating_add(1),
+            current_path: PathBuf::new(),
+            looked_bytes: 0,
             look_at_ns: 0,
             #[cfg(feature = "compress")]
             compressor: self.compress.then(|| Compressor::new(newest.log, owner, DEFAULT_LEVEL)),
@@ -155,6 +158,7 @@ impl Builder {
             }
         };
         files.forget_temporary();
+        files.current_path = path_of(&names, &current);
         if let Err(error) = self.lead_to(&files, &current, at_link) {
             first.discard();
             return Err(error);

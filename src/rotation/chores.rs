@@ -1,6 +1,7 @@
 //! What the housekeeper does with the files of a log.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::clock::{monotonic_ns, wall_ns};
 use crate::derived::Owner;
@@ -15,7 +16,7 @@ use crate::rotation::log::LogLock;
 use crate::segment::Output;
 use crate::segment::create_temporary;
 use crate::segment::mapped::{Making, MappedFile};
-use crate::segments::LogName;
+use crate::segments::{LogName, disk_bytes};
 
 /// How often the limits are looked at when nothing happens, in nanoseconds.
 const LOOK_NS: u64 = 60_000_000_000;
@@ -32,6 +33,10 @@ pub(crate) struct Files {
     pub(crate) full_bytes: u64,
     /// The number of the current segment.
     pub(crate) current: u64,
+    /// Its path, as soon as there is one.
+    pub(crate) current_path: PathBuf,
+    /// How many bytes it took when the limits were looked at the last time.
+    pub(crate) looked_bytes: u64,
     /// When to look at the limits, on the monotonic clock.
     pub(crate) look_at_ns: u64,
     /// Compresses the segments before the current one, if the program wants that.
@@ -78,9 +83,21 @@ impl Files {
         self.compressor.as_ref().map(|compressor| compressor.stop(LIMIT));
     }
 
+    /// How many bytes the current segment takes.
+    fn current_bytes(&self) -> u64 {
+        std::fs::symlink_metadata(&self.current_path).map_or(0, |metadata| disk_bytes(&metadata))
+    }
+
+    /// Whether the current segment takes more than a full one, and more than when the limits were looked at: the next
+    /// could not be made, or not in time.
+    fn is_past_its_size(&self) -> bool {
+        self.current_bytes() > self.full_bytes.max(self.looked_bytes + self.full_bytes / 16)
+    }
+
     /// Deletes what the limits of the log delete now. Returns what is to be told.
     pub(crate) fn retain(&mut self) -> Vec<Answer<MappedFile>> {
         self.look_at_ns = monotonic_ns().saturating_add(LOOK_NS);
+        self.looked_bytes = self.current_bytes();
         let deleted = Space::of(self.log.directory()).and_then(|space| {
             let now = Situation {
                 now_ns: wall_ns(),
@@ -138,9 +155,9 @@ impl Chores for Files {
 
     fn finish(&mut self, switched: Switched<MappedFile>) -> Vec<Answer<MappedFile>> {
         let Switched { mut closed, is_removed, current, sequence } = switched;
-        self.current = sequence;
+        (self.current, self.current_path) = (sequence, current);
         self.forget_temporary();
-        let linked = link::point(&self.log, &current);
+        let linked = link::point(&self.log, &self.current_path);
         let closed = if is_removed { Ok(()) } else { closed.close() };
         let failed = [linked, closed].into_iter().filter_map(Result::err);
         let mut answers: Vec<_> = failed.map(Answer::Failed).collect();
@@ -149,7 +166,8 @@ impl Chores for Files {
     }
 
     fn look_around(&mut self) -> Vec<Answer<MappedFile>> {
-        if monotonic_ns() < self.look_at_ns { Vec::new() } else { self.retain() }
+        let is_due = monotonic_ns() >= self.look_at_ns || self.is_past_its_size();
+        if is_due { self.retain() } else { Vec::new() }
     }
 
     fn discard(&mut self, next: MappedFile) {

@@ -48,6 +48,7 @@ stories! {
     two_processes_in_one_directory;
     a_clock_that_is_set_back;
     limits_hold_from_the_start_on;
+    a_segment_past_its_size_counts_as_it_is;
     a_hangup_rotates;
 }
 
@@ -100,7 +101,7 @@ mod story {
         log(10, 15);
         assert!(kymo::flush());
         // Not by the link, which follows a moment later.
-        let gone = &files(&path).last().unwrap().path;
+        let gone = files(&path).pop().unwrap().path;
         fs::remove_file(gone).unwrap();
         within_a_minute(|| {
             kymo::flush();
@@ -346,6 +347,29 @@ mod story {
         assert_finished(&segments);
         let found: Vec<u64> = numbers(&segments).into_values().flatten().collect();
         assert_eq!(found, (0..number).collect::<Vec<_>>());
+    }
+
+    /// The limits were looked at once a minute while a segment went on past its size.
+    pub fn a_segment_past_its_size_counts_as_it_is(place: &Path) {
+        const MIB: u64 = 1 << 20;
+        let path = place.join("app.kymo");
+        let fill = |bytes: u64| (0..bytes / 1_024).for_each(|_| info!("{}", "x".repeat(1_024)));
+        let builder = builder(&path, Rotation::on_request()).map_window(4 << 20);
+        let logger = builder.keep(Keep::bytes(24 * MIB)).start().unwrap();
+        for _ in 0..4 {
+            fill(2 * MIB);
+            logger.rotate().unwrap();
+        }
+        assert_eq!(files(&path).len(), 5);
+        // Nobody asks for another segment.
+        fill(14 * MIB);
+        within_a_minute(|| {
+            fill(1);
+            let files = files(&path);
+            let taken: u64 = files.iter().map(|file| file.disk_bytes).sum();
+            taken <= 24 * MIB && files[0].name.sequence > 1
+        });
+        assert_eq!(logger.stats().segments, 5);
     }
 
     pub fn limits_hold_from_the_start_on(place: &Path) {
