@@ -19,7 +19,7 @@ fn long(turn: &Turn, name: &str, thread: &str, from: u64) -> PathBuf {
     let pad = "x".repeat(200);
     let types = [("n", Type::U64), ("pad", Type::Str)];
     file.clock(START_NS).thread(0, thread);
-    file.site(0, 3, "{n}", &types).site(1, 2, "{n}", &types);
+    file.site(0, 3, "{pad} {n}", &types).site(1, 2, "{pad} {n}", &types);
     for block in 0..200_u64 {
         let numbers: Vec<u64> = (0..100).map(|at| block * 100 + at).collect();
         let args: Vec<[Arg<'_>; 2]> =
