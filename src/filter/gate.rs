@@ -198,6 +198,12 @@ impl Gate {
     }
 }
 
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Returns whether a statement of this level is logged.
 #[inline(always)]
 pub fn passes<const LEVEL: u8>(site: &'static FilterSite) -> bool {
