@@ -16,7 +16,7 @@
 //! | to | take |
 //! | --- | --- |
 //! | replace a closed segment by a compressed one | `compress_segment` (Unix) |
-//! | write a compressed segment anywhere | [`write`] |
+//! | write a compressed segment anywhere | [`write()`] |
 //! | read one at any place | [`Seekable`] |
 //! | read any zstd file from front to back | [`Decoder`] |
 //!
