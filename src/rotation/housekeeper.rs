@@ -95,8 +95,7 @@ pub(crate) fn keep_house<C: Chores>(
     let mut waiting = VecDeque::new();
     loop {
         // Before the last look: what was pushed before the end is there.
-        let has_ended = tasks.is_abandoned();
-        let mut has_ended = has_ended;
+        let mut has_ended = tasks.is_abandoned();
         while let Some(task) = tasks.pop() {
             if let Task::Switched(switched) = task {
                 waiting.extend(chores.finish(switched));

@@ -17,7 +17,6 @@ use crate::fresh::Fresh;
 use crate::input::Inputs;
 use crate::interrupt;
 use crate::outcome::{Outcome, complain};
-use crate::progress::Progress;
 use crate::verify;
 use part::{Made, Part};
 
@@ -78,32 +77,17 @@ impl Cut {
         let of_file = |error: std::io::Error| format!("cannot write it: {error}");
         let part = Part::begin(BufWriter::new(fresh.file()), first.header());
         let mut part = part.map_err(of_file)?;
-        let progress = Progress::new("cut", inputs.bytes);
-        let mut events = 0_u64;
-        loop {
-            match inputs.files.next_event() {
-                Ok(Some((file, event))) => {
-                    let is_wanted = match &event {
-                        Event::Record(record) => filter.admits(file, record),
-                        mark => filter.admits_mark(mark),
-                    };
-                    if is_wanted {
-                        part.event(file, &event).map_err(of_file)?;
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => inputs.complain_about(&error, &mut outcome),
-            }
-            events += 1;
-            if events.is_multiple_of(4096) {
-                progress.at(inputs.position());
-                if interrupt::requested() {
-                    return Ok(outcome);
-                }
-            }
+        let is_whole = inputs.each_event("cut", &mut outcome, |file, _, event| {
+            let is_wanted = match event {
+                Event::Record(record) => filter.admits(file, record),
+                mark => filter.admits_mark(mark),
+            };
+            if is_wanted { part.event(file, event).map_err(of_file) } else { Ok(()) }
+        })?;
+        if !is_whole {
+            return Ok(outcome);
         }
         let made = part.finish().map_err(of_file)?;
-        drop(progress);
         filter::complain_about_names(&filter, inputs.files.readers(), |_| Vec::new());
         inputs.complain(&mut outcome);
         if made.is_nothing() {

@@ -17,7 +17,6 @@ use crate::input::Inputs;
 use crate::interrupt;
 use crate::outcome::{self, Outcome};
 use crate::output::Closed;
-use crate::progress::Progress;
 use destination::Destination;
 use kymo_query::Reference;
 use perfetto::Perfetto;
@@ -99,35 +98,25 @@ impl Export {
         if let Writer::Lines(lines) = &writer {
             lines.begin(destination.buffer());
         }
-        let progress = Progress::new("export", inputs.bytes);
-        let mut events = 0_u64;
-        loop {
-            match inputs.files.next_event() {
-                Ok(Some((file, event))) => {
-                    let wanted = match &event {
-                        Event::Record(record) => filter.admits(file, record),
-                        mark => filter.admits_mark(mark),
-                    };
-                    if wanted {
-                        if matches!(event, Event::Record(_)) {
-                            outcome.add(Outcome::Found);
-                        }
-                        writer.write(file, &inputs.names[file], &event, destination.buffer());
-                        destination.line_done()?;
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => inputs.complain_about(&error, &mut outcome),
+        let mut is_found = false;
+        let is_whole = inputs.each_event("export", &mut outcome, |file, name, event| {
+            let is_wanted = match event {
+                Event::Record(record) => filter.admits(file, record),
+                mark => filter.admits_mark(mark),
+            };
+            if !is_wanted {
+                return Ok(());
             }
-            events += 1;
-            if events.is_multiple_of(4096) {
-                progress.at(inputs.position());
-                if interrupt::requested() {
-                    return Ok(outcome);
-                }
-            }
+            is_found |= matches!(event, Event::Record(_));
+            writer.write(file, name, event, destination.buffer());
+            destination.line_done()
+        })?;
+        if is_found {
+            outcome.add(Outcome::Found);
         }
-        drop(progress);
+        if !is_whole {
+            return Ok(outcome);
+        }
         filter::complain_about_names(&filter, inputs.files.readers(), |_| Vec::new());
         inputs.complain(&mut outcome);
         if let Writer::Perfetto(perfetto) = writer {

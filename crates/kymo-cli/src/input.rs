@@ -10,11 +10,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kymo_reader::{
-    Directory, Ending, Error, FileError, Files, HeaderState, LogSegment, Options, Reader, Report,
+    Directory, Ending, Error, Event, FileError, Files, HeaderState, LogSegment, Options, Reader,
+    Report,
 };
 
+use crate::interrupt;
 use crate::latest::Latest;
 use crate::outcome::{Outcome, complain};
+use crate::progress::Progress;
 
 /// A file, or a rotated log, that could be opened.
 pub struct Input {
@@ -145,6 +148,35 @@ impl Inputs {
             live.push(is_live);
         }
         Self { files, names, live, bytes, set_aside }
+    }
+
+    /// Hands over all events, with the number of their file and its name, and shows the progress of the command `name`.
+    /// Returns false if it was interrupted. Files that cannot be read on are complained about.
+    ///
+    /// # Errors
+    /// Those of `take`.
+    pub fn each_event<E>(
+        &mut self,
+        name: &'static str,
+        outcome: &mut Outcome,
+        mut take: impl FnMut(usize, &str, &Event<'_>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let progress = Progress::new(name, self.bytes);
+        let mut events = 0_u64;
+        loop {
+            match self.files.next_event() {
+                Ok(Some((file, event))) => take(file, &self.names[file], &event)?,
+                Ok(None) => return Ok(true),
+                Err(error) => self.complain_about(&error, outcome),
+            }
+            events += 1;
+            if events.is_multiple_of(4096) {
+                progress.at(self.position());
+                if interrupt::requested() {
+                    return Ok(false);
+                }
+            }
+        }
     }
 
     /// How many bytes of the files were read or passed over, to show progress.

@@ -30,6 +30,18 @@ pub struct Step {
     pub watermark: u64,
 }
 
+impl Step {
+    /// Returns every other step, which speaks for the one after it too.
+    pub fn thinned(steps: &[Self]) -> Vec<Self> {
+        let join = |pair: &[Self]| Self {
+            oldest_ns: pair.iter().map(|step| step.oldest_ns).min().unwrap_or_default(),
+            newest_ns: pair.iter().map(|step| step.newest_ns).max().unwrap_or_default(),
+            ..pair[0]
+        };
+        steps.chunks(2).map(join).collect()
+    }
+}
+
 impl Index {
     /// Appends the payload of a frame that begins at `offset`.
     pub fn put(&self, offset: u64, out: &mut Vec<u8>) {

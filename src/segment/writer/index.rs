@@ -179,12 +179,7 @@ impl Index {
     /// Removes every other step, and the clock frames that no remaining step needs.
     fn thin_out(&mut self) {
         self.step_bytes *= 2;
-        let join = |pair: &[Step]| Step {
-            oldest_ns: pair.iter().map(|step| step.oldest_ns).min().unwrap_or_default(),
-            newest_ns: pair.iter().map(|step| step.newest_ns).max().unwrap_or_default(),
-            ..pair[0]
-        };
-        self.steps = self.steps.chunks(2).map(join).collect();
+        self.steps = Step::thinned(&self.steps);
         self.clocks = self.needed_clocks();
     }
 

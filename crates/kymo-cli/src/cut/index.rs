@@ -50,12 +50,7 @@ impl PartIndex {
     /// Leaves every other step out.
     fn thin_out(&mut self) {
         self.step_bytes *= 2;
-        let join = |pair: &[Step]| Step {
-            oldest_ns: pair.iter().map(|step| step.oldest_ns).min().unwrap_or_default(),
-            newest_ns: pair.iter().map(|step| step.newest_ns).max().unwrap_or_default(),
-            ..pair[0]
-        };
-        self.index.steps = self.index.steps.chunks(2).map(join).collect();
+        self.index.steps = Step::thinned(&self.index.steps);
     }
 
     /// The payload of the frame that begins at `offset`; `None` if it would be too long.

@@ -9,6 +9,7 @@ mod summary;
 mod tables;
 mod tally;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,7 +24,6 @@ use crate::interrupt;
 use crate::machine::write_json;
 use crate::outcome::{self, Outcome, complain};
 use crate::output::{Closed, Output};
-use crate::progress::Progress;
 use between::{Between, Places};
 use kymo_query::Reference;
 use kymo_query::time;
@@ -102,30 +102,18 @@ impl Stats {
         }
         let between = self.between.map(|places| Between::new(places, self.by));
         let mut tally = Tally::new(inputs.names.iter().cloned(), between);
-        let progress = Progress::new("stats", inputs.bytes);
-        let mut events = 0_u64;
-        loop {
-            match inputs.files.next_event() {
-                Ok(Some((file, event))) => match &event {
-                    Event::Record(record) if filter.admits(file, record) => {
-                        tally.record(file, record);
-                    }
-                    Event::Record(_) => {}
-                    mark if filter.admits_mark(mark) => tally.mark(file, mark, &filter),
-                    _ => {}
-                },
-                Ok(None) => break,
-                Err(error) => inputs.complain_about(&error, &mut outcome),
+        let Ok(is_whole) = inputs.each_event("stats", &mut outcome, |file, _, event| {
+            match event {
+                Event::Record(record) if filter.admits(file, record) => tally.record(file, record),
+                Event::Record(_) => {}
+                mark if filter.admits_mark(mark) => tally.mark(file, mark, &filter),
+                _ => {}
             }
-            events += 1;
-            if events.is_multiple_of(4096) {
-                progress.at(inputs.position());
-                if interrupt::requested() {
-                    return interrupt::exit_code();
-                }
-            }
+            Ok::<(), Infallible>(())
+        });
+        if !is_whole {
+            return interrupt::exit_code();
         }
-        drop(progress);
         let is_all = filter.admits_all_marks();
         for reader in inputs.files.readers() {
             tally.file(&reader.sums(), is_all);
