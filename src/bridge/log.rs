@@ -323,13 +323,7 @@ fn crowded_sites<L: Arguments>(_: L) -> &'static [CallSite; 5] {
     struct Sites<L>(L);
 
     impl<L: Arguments> Sites<L> {
-        const SITES: &'static [CallSite; 5] = &[
-            CallSite::new(Level::Error, CROWDED_LOCATION, L::TYPES),
-            CallSite::new(Level::Warn, CROWDED_LOCATION, L::TYPES),
-            CallSite::new(Level::Info, CROWDED_LOCATION, L::TYPES),
-            CallSite::new(Level::Debug, CROWDED_LOCATION, L::TYPES),
-            CallSite::new(Level::Trace, CROWDED_LOCATION, L::TYPES),
-        ];
+        const SITES: &'static [CallSite; 5] = &CallSite::at_each_level(CROWDED_LOCATION, L::TYPES);
     }
 
     Sites::<L>::SITES

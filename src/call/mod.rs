@@ -55,13 +55,7 @@ impl<S: Statement, L: Arguments> SiteOf<S, L> {
     const SITE: &'static CallSite = &CallSite::new(S::LEVEL, S::LOCATION, L::TYPES);
 
     /// For statements whose level is known when they run.
-    const BY_LEVEL: &'static [CallSite; 5] = &[
-        CallSite::new(Level::Error, S::LOCATION, L::TYPES),
-        CallSite::new(Level::Warn, S::LOCATION, L::TYPES),
-        CallSite::new(Level::Info, S::LOCATION, L::TYPES),
-        CallSite::new(Level::Debug, S::LOCATION, L::TYPES),
-        CallSite::new(Level::Trace, S::LOCATION, L::TYPES),
-    ];
+    const BY_LEVEL: &'static [CallSite; 5] = &CallSite::at_each_level(S::LOCATION, L::TYPES);
 }
 
 /// The call site of a statement of kymo's own.

@@ -18,18 +18,8 @@ use kymo_reader::{DropReason, Ending, Event, Options, Order};
 
 type Number = (u64, ());
 
-const fn site(level: Level) -> CallSite {
-    CallSite::new(level, LOCATION, <Number as Arguments>::TYPES)
-}
-
 /// A statement of each level.
-static SITES: [CallSite; 5] = [
-    site(Level::Error),
-    site(Level::Warn),
-    site(Level::Info),
-    site(Level::Debug),
-    site(Level::Trace),
-];
+static SITES: [CallSite; 5] = CallSite::at_each_level(LOCATION, <Number as Arguments>::TYPES);
 
 /// How many threads log at a time.
 const THREADS: usize = 3;

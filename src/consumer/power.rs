@@ -10,7 +10,6 @@ use crate::argument::Arguments;
 use crate::call::slow::log_with;
 use crate::clock::{Clock, TickSource};
 use crate::consumer::tests::LOCATION;
-use crate::level::Level;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::mapped::{Making, MappedFile};
 use crate::segment::tap::disk::{self, Disk, Left, Operation};
@@ -23,18 +22,11 @@ use kymo_reader::{Event, Options, Order};
 /// A number, and what has to be beside it.
 type Numbers = (u64, (u64, ()));
 
-const fn site(level: Level) -> CallSite {
-    let location = Location { format: "{} {}", names: &["", ""], ..LOCATION };
-    CallSite::new(level, location, <Numbers as Arguments>::TYPES)
-}
-
-static SITES: [CallSite; 5] = [
-    site(Level::Error),
-    site(Level::Warn),
-    site(Level::Info),
-    site(Level::Debug),
-    site(Level::Trace),
-];
+/// A statement of each level.
+static SITES: [CallSite; 5] = CallSite::at_each_level(
+    Location { format: "{} {}", names: &["", ""], ..LOCATION },
+    <Numbers as Arguments>::TYPES,
+);
 
 const THREADS: usize = 3;
 

@@ -111,6 +111,21 @@ impl CallSite {
         Self { fingerprint: hash, level, location, types }
     }
 
+    /// The call sites of a statement whose level is known only when it runs: one for each level.
+    pub(crate) const fn at_each_level(
+        location: Location,
+        types: Option<&'static TypeList>,
+    ) -> [Self; 5] {
+        let [error, warn, info, debug, trace] = Level::ALL;
+        [
+            Self::new(error, location, types),
+            Self::new(warn, location, types),
+            Self::new(info, location, types),
+            Self::new(debug, location, types),
+            Self::new(trace, location, types),
+        ]
+    }
+
     /// The types of the arguments, in order.
     pub(crate) fn types(&self) -> impl Iterator<Item = &'static Type> + use<> {
         std::iter::successors(self.types, |list| list.rest).map(|list| &list.first)
