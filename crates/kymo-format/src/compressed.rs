@@ -1,6 +1,6 @@
 //! The layout of a compressed segment: a zstd file in the *seekable* format, which begins with the segment's header.
 //!
-//! 1. A skippable frame with a copy of the segment's header, so that whoever lists files need not decompress them.
+//! 1. A skippable frame with a copy of the segment's header. So files can be listed without decompressing them.
 //! 2. Independent zstd frames, which together are the segment, byte for byte.
 //! 3. A skippable frame with the seek table of the
 //!    [seekable format](https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md).

@@ -1,6 +1,6 @@
 //! Cuts a segment into blocks, where its frames end.
 //!
-//! The header page is a block of its own, and so are the index and the end frame: whoever lists a log reads no more.
+//! The header page is a block of its own, and so are the index and the end frame. A list of segments needs no more.
 //! A block is a mebibyte, less what of its last frame does not fit in; one frame that is longer is a block. Bytes that
 //! are no frames are cut anywhere.
 
