@@ -12,12 +12,12 @@ use jiff::tz::TimeZone;
 use kymo_reader::{Event, Options, Order, Reader};
 
 use crate::filter;
-use crate::format::Lines;
 use crate::input::Inputs;
 use crate::interrupt;
 use crate::outcome::{self, Outcome};
 use crate::output::Closed;
 use destination::Destination;
+use kymo_lines::Lines;
 use kymo_query::Reference;
 use perfetto::Perfetto;
 

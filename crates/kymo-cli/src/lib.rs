@@ -5,7 +5,7 @@
 //! - `segment` writes a log file frame by frame;
 //! - `input` opens log files and judges them after reading; `walk` reads one frame by frame;
 //! - `filter` has the options for which records are wanted, `selection` those for how many;
-//! - `format` turns records into lines; `output` is standard output, `machine` JSON for it;
+//! - `format` has the options for how records are printed; `output` is standard output, `machine` JSON for it;
 //! - `fresh` is a file that appears when it is complete;
 //! - `outcome` is the exit code and the lines on standard error; `interrupt` is Ctrl-C; `progress` is a
 //!   progress bar;

@@ -14,12 +14,13 @@ use std::thread;
 use kymo_query::Filter;
 use kymo_reader::Event;
 
-use crate::format::{FormatArguments, Lines};
+use crate::format::FormatArguments;
 use crate::input::Inputs;
 use crate::interrupt;
 use crate::outcome::Outcome;
 use crate::output::{Closed, Output};
 use crate::progress::Progress;
+use kymo_lines::Lines;
 
 /// Files of fewer bytes are printed by one thread: to start others takes longer than that.
 const SHORT_BYTES: u64 = 1 << 20;

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use clap::Args;
 use kymo_reader::Event;
 
-use crate::format::{Line, Lines};
 use crate::output::{Closed, Output};
+use kymo_lines::{Line, Lines};
 
 /// The most marks that are held back while it is unknown whether the records before them are printed.
 const MAX_HELD_MARKS: usize = 1_000;

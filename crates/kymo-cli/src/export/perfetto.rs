@@ -13,7 +13,7 @@ use kymo_reader::json::{write_string, write_value};
 use kymo_reader::{CallSite, Drops, Event, Header, Record, Thread};
 
 use super::tracks::Tracks;
-use crate::format::sites::Sites;
+use kymo_lines::Sites;
 use kymo_query::time::Times;
 
 /// Writes events.

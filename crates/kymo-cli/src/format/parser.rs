@@ -4,7 +4,9 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use clap::{Arg, Command};
 
-use super::{FormatChoice, NAMED};
+use kymo_lines::NAMED;
+
+use super::FormatChoice;
 
 /// Parses the value of `--format`. clap's own parser of enumerations, which help and completions
 /// list, would take no pattern.

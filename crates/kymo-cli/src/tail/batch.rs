@@ -4,8 +4,9 @@
 use kymo_reader::{Event, Reader, Thread};
 
 use crate::filter;
-use crate::format::{self, Line, Lines};
+use crate::format;
 use crate::output::{Closed, Output};
+use kymo_lines::{Line, Lines};
 use kymo_query::{Argument, Filter};
 
 /// How many lines more than wanted are held before those that are not wanted are let go.

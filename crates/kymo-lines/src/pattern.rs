@@ -18,7 +18,7 @@ use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;
 use super::mark::Mark;
 use super::text::{Text, shown};
-use super::{Format, FormatOptions};
+use super::{Format, Options};
 use kymo_query::Argument;
 use kymo_query::CaretError;
 use kymo_query::time::Times;
@@ -113,7 +113,7 @@ pub struct Patterned {
 }
 
 impl Patterned {
-    pub(super) fn new(pattern: Pattern, options: &FormatOptions) -> Self {
+    pub(crate) fn new(pattern: Pattern, options: &Options) -> Self {
         let (zone, is_coloured) = (&options.zone, options.is_coloured);
         let times = |piece: &Piece| match piece {
             Piece::Time(format) => {

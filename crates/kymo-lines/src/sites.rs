@@ -5,8 +5,14 @@ use kymo_reader::CallSite;
 /// One value for each call site met so far, by [`CallSite::index`].
 pub struct Sites<S>(Vec<Option<S>>);
 
+impl<S> Default for Sites<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<S> Sites<S> {
-    /// An empty table.
+    /// Returns an empty table.
     pub fn new() -> Self {
         Self(Vec::new())
     }

@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 use kymo_reader::Template;
 
 use super::{Fit, Operand, Pattern, Piece, RecordField};
-use crate::format::elapsed::Since;
-use crate::format::layout::{Align, Layout};
+use crate::elapsed::Since;
+use crate::layout::{Align, Layout};
 use kymo_query::Argument;
 use kymo_query::CaretError;
 use kymo_query::time::Times;

@@ -11,11 +11,14 @@ use kymo_reader::{Record, write_escaped};
 use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;
 use super::mark::Mark;
-use super::{Format, FormatOptions};
+use super::{Format, Options};
 use kymo_query::time::Times;
 
 /// The width of a span of time, at which spans of less than a day are aligned.
 const ELAPSED_WIDTH: usize = 15;
+
+/// The notation of a short time.
+const SHORT: &str = "%H:%M:%S%.6f";
 
 /// Writes events as text.
 pub struct Text {
@@ -27,9 +30,11 @@ pub struct Text {
 }
 
 impl Text {
-    pub(super) fn new(options: &FormatOptions) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
+        let whole = || Times::new(options.zone.clone());
+        let short = options.is_short.then(|| Times::with_format(options.zone.clone(), SHORT).ok());
         Self {
-            times: Times::new(options.zone.clone()),
+            times: short.flatten().unwrap_or_else(whole),
             since: options.since,
             message: String::new(),
             is_coloured: options.is_coloured,

@@ -15,7 +15,7 @@ use kymo_reader::{CallSite, Record, Thread, Value};
 use super::elapsed::{Blank, Form, Since};
 use super::mark::Mark;
 use super::sites::Sites;
-use super::{Format, FormatOptions};
+use super::{Format, Options};
 use kymo_query::time::Times;
 
 /// The keys that are not arguments.
@@ -42,7 +42,7 @@ struct SitePairs {
 }
 
 impl Logfmt {
-    pub(super) fn new(options: &FormatOptions) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         let sites = (0..options.files).map(|_| Sites::new()).collect();
         let since = options.since;
         Self { times: Times::new(TimeZone::UTC), since, text: String::new(), sites }

@@ -12,7 +12,7 @@ use kymo_reader::{Event, Record, Thread, write_escaped};
 use super::elapsed::{Blank, Form, Since};
 use super::json::Json;
 use super::mark::Mark;
-use super::{Format, FormatOptions};
+use super::{Format, Options};
 use kymo_query::time::Times;
 
 /// Writes events as CSV.
@@ -26,8 +26,8 @@ pub struct Csv {
 }
 
 impl Csv {
-    pub(super) fn new(options: &FormatOptions) -> Self {
-        let json = Json::new(&FormatOptions::plain(options.files));
+    pub(crate) fn new(options: &Options) -> Self {
+        let json = Json::new(&Options::new().files(options.files));
         let (raw, field, since) = (String::new(), String::new(), options.since);
         Self { times: Times::new(TimeZone::UTC), since, json, raw, field }
     }

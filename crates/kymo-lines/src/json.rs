@@ -14,7 +14,7 @@ use kymo_reader::{
 
 use super::elapsed::{Blank, Form, Since};
 use super::sites::Sites;
-use super::{Format, FormatOptions};
+use super::{Format, Options};
 use kymo_query::time::Times;
 
 /// Writes events as JSON.
@@ -34,7 +34,7 @@ struct SiteKeys {
 }
 
 impl Json {
-    pub(super) fn new(options: &FormatOptions) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         let sites = (0..options.files).map(|_| Sites::new()).collect();
         let since = options.since;
         Self { times: Times::new(TimeZone::UTC), since, message: String::new(), sites }
