@@ -37,6 +37,7 @@
 //! | lose at most a second to a power failure | [`Builder::durability`], [`Durability`], [`Logger::sync`] | the kernel decides |
 //! | lose nothing to `kill -9` | [`Builder::crash_proof`], [`Builder::recover`], [`recover`] | off |
 //! | lose nothing at SIGTERM or a crash | [`Builder::drain_on_termination`], [`Builder::on_hangup`], [`Builder::drain_on_crash`] | off |
+//! | log panics | [`Builder::panic_hook`] | off |
 //! | let another program rotate the file | [`Logger::reopen`], [`Builder::on_hangup`] | goes on in the moved file |
 //! | limit how long the end may take | [`Logger::shutdown_timeout`], [`Builder::exit_timeout`] | none; 5 s at `exit` |
 //! | keep debug records in memory until an error | [`Builder::flight_recorder`], [`Builder::dump_at`], [`Logger::dump_flight_recorder`] | off |

@@ -200,7 +200,6 @@ pub mod log_many {
     }
 
     /// Logs a record of a call site that was made at run time.
-    #[cfg(feature = "log")]
     pub(crate) fn log_to<L: Arguments>(site: &'static CallSite, arguments: L) {
         fast::<AtAny, L>(site, arguments);
         arguments.release();

@@ -12,6 +12,7 @@ pub(crate) mod lines;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::format::header::ClockSource;
+use crate::process::inside::Inside;
 use crate::sync::statics::{AtomicU64, OnceLock, Ordering};
 
 /// The source of the time stamps of records: see [`Builder::clock`](crate::Builder::clock).
@@ -237,7 +238,11 @@ impl TickSource {
             // The coarse clock is the counter if that can be trusted, or else the monotonic clock.
             Clock::Coarse if counter_is_even_cached() => counter(),
             Clock::Coarse | Clock::Monotonic => monotonic_ns(),
-            Clock::Custom(now) => now(),
+            Clock::Custom(now) => {
+                // What it logs, or its panic does, would ask for the time again.
+                let _inside = Inside::enter();
+                now()
+            }
         }
     }
 

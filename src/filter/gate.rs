@@ -156,7 +156,6 @@ impl Gate {
     }
 
     /// Returns whether a record of this level and target is logged, for callers that have no word to keep the answer.
-    #[cfg(feature = "log")]
     pub fn allows(&self, level: Level, target: &str) -> bool {
         // Relaxed: as in `open`.
         match self.line.level.load(Ordering::Relaxed) {

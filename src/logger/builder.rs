@@ -14,6 +14,7 @@ use crate::level::Level;
 use crate::logger::ending::EndingOptions;
 use crate::logger::error::{StartError, StartErrorKind};
 use crate::logger::filter::FilterOptions;
+use crate::logger::panics;
 use crate::ring::WORD_BYTES;
 use crate::ring::storage::layout::MAX_CAPACITY_WORDS;
 use crate::ring::storage::memory::{capacity_for, ring_bytes};
@@ -595,6 +596,11 @@ impl Builder {
             let reason =
                 "the log cannot be synced more than a thousand times a second: choose more";
             return Err(StartErrorKind::Option { name: "durability", reason }.into());
+        }
+        if self.ending.panic_hook.is_some() && !panics::can_install() {
+            let reason =
+                "a thread that unwinds cannot set a panic hook: start the logger in another thread";
+            return Err(StartErrorKind::Option { name: "panic_hook", reason }.into());
         }
         #[cfg(feature = "compress")]
         if self.compress && self.rotation.is_none() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::crash::signals::Handled;
 use crate::crash::signals::hangup::HangupRequest;
 use crate::logger::builder::Builder;
+use crate::logger::panics;
 
 /// The options for the end of the process.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct EndingOptions {
     /// A request that `SIGHUP` is.
     pub(crate) on_hangup: Option<HangupRequest>,
     pub(crate) pid_in_name: bool,
+    /// Sets the hook that logs panics. A pointer, so that a program that does not want it does not contain it.
+    pub(crate) panic_hook: Option<fn()>,
 }
 
 /// What `SIGHUP` does: see [`Builder::on_hangup`].
@@ -41,8 +44,13 @@ pub enum Hangup {
 
 impl Default for EndingOptions {
     fn default() -> Self {
-        let signals = Handled::default();
-        Self { exit_timeout: Duration::from_secs(5), signals, on_hangup: None, pid_in_name: false }
+        Self {
+            exit_timeout: Duration::from_secs(5),
+            signals: Handled::default(),
+            on_hangup: None,
+            pid_in_name: false,
+            panic_hook: None,
+        }
     }
 }
 
@@ -154,6 +162,39 @@ impl Builder {
     /// ```
     pub fn drain_on_crash(mut self, limit: Duration) -> Self {
         self.ending.signals.crash = Some(limit);
+        self
+    }
+
+    /// Logs panics, in all threads. Default: no.
+    ///
+    /// The record has the level error, the target `panic`, and file and line of the panic. Its text is `panicked at
+    /// src/main.rs:7:5: ` and the message. The field `backtrace` is there if `RUST_LIB_BACKTRACE` or `RUST_BACKTRACE`
+    /// asks for it, as [`Backtrace::capture`](std::backtrace::Backtrace::capture) has it. The thread is the record's.
+    ///
+    /// The thread that panics waits until the record is in the file, for a second at most. Then the hook is called that
+    /// was there before. So the record is also there with `panic = "abort"`, and when a panic meets another one.
+    ///
+    /// The hook is set by the first such start, and stays. It asks the logger that runs at the time of a panic, and does
+    /// nothing if that one does not want it. A hook that the program sets later takes its place, unless that calls the
+    /// one that [`take_hook`](std::panic::take_hook) returned.
+    ///
+    /// A panic is not logged, but counted by [`unlogged`](crate::unlogged), if no logger runs, or if it comes from a
+    /// custom clock or an allocator that was called inside the logger.
+    ///
+    /// [`Builder::start`] fails with [`StartErrorKind::Option`](crate::StartErrorKind::Option) in a thread that unwinds,
+    /// because such a thread cannot set a hook.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("kymo-panic-{}.kymo", std::process::id()));
+    /// let logger = kymo::Logger::builder(&path).panic_hook(true).start()?;
+    /// let result = std::thread::spawn(|| panic!("no such order")).join();
+    /// assert!(result.is_err());
+    /// assert_eq!(logger.shutdown().written, 1);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn panic_hook(mut self, wanted: bool) -> Self {
+        self.ending.panic_hook = wanted.then_some(panics::install as fn());
         self
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod error;
 mod filter;
 mod fork;
 pub(crate) mod own_warnings;
+mod panics;
 mod rotated;
 mod start;
 mod syncing;

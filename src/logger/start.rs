@@ -88,6 +88,7 @@ impl Builder {
         let crash_proof = self.make_crash_proof(clock)?;
         let shared = Shared::new(clock, self.policies, ring_words).with_filter(filter);
         let shared = shared.with_crash_proof(crash_proof).with_durability(self.durability);
+        let shared = shared.with_panics(self.ending.panic_hook.is_some());
         let shared = Arc::new(shared);
         let begun = self.begin(&shared, target, discarded);
         if begun.is_err() {
@@ -101,6 +102,9 @@ impl Builder {
             signals::hangup::install(request, &shared, thread.clone());
         }
         signals::install(self.ending.signals, &shared.emergency, thread, standby);
+        if let Some(install) = self.ending.panic_hook {
+            install();
+        }
         // The coarse clock must not show what it showed when the last logger ended.
         shared.clock.begin_sweep();
         shared.filter.begin();

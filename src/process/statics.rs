@@ -18,9 +18,10 @@
 //! | [`INSIDE`] | how deep the thread is inside the logger | the thread | its calls |
 //!
 //! Some more are private to one file, and no lock is ever held on them: `clock::COARSE`, the table
-//! of mappings of `segment::guard`, and the scratch buffer of `argument::eager`. With the feature `log`, these are the
-//! tables of `statement::made` (4,096 call sites, found without a lock; what a thread has found lately) and the logger
-//! and the counter of `bridge::log`.
+//! of mappings of `segment::guard`, the scratch buffer of `argument::eager`, the tables of
+//! `statement::made` (4,096 call sites, found without a lock; what a thread has found lately), and the word of
+//! `logger::panics` that says whether the hook is set. With the feature `log`, these are the logger and the counter of
+//! `bridge::log`, too.
 //!
 //! # Order of locks
 //!

@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     /// What is logged.
     pub(crate) filter: Setting,
     pub(crate) rotate_request: Arc<RotateRequest>,
+    /// Whether panics are logged.
+    pub(crate) logs_panics: bool,
     /// The ring files, if the logger has them.
     crash_proof: Option<CrashProof>,
     pub(crate) disk: Disk,
@@ -82,6 +84,7 @@ impl Shared {
             reopen_request: Arc::default(),
             filter: Setting::new(Level::Trace, Filter::all(), Vec::new()),
             rotate_request: Arc::default(),
+            logs_panics: false,
             crash_proof: None,
             disk: Disk::default(),
         }
@@ -95,6 +98,11 @@ impl Shared {
     /// Sets what is logged.
     pub(crate) fn with_filter(self, filter: Setting) -> Self {
         Self { filter, ..self }
+    }
+
+    /// Sets whether panics are logged.
+    pub(crate) fn with_panics(self, logs_panics: bool) -> Self {
+        Self { logs_panics, ..self }
     }
 
     /// Sets when the log is brought to the disk.

@@ -5,5 +5,4 @@
 
 pub(crate) mod call_site;
 mod macros;
-#[cfg(feature = "log")]
 pub(crate) mod made;

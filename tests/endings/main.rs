@@ -8,6 +8,7 @@ mod children;
 mod crash;
 mod exit;
 mod fork;
+mod panics;
 mod paths;
 mod process;
 mod recorded;
@@ -19,7 +20,8 @@ type Named = (&'static str, fn());
 
 fn main() {
     if let Ok(name) = std::env::var(process::CHILD) {
-        let (_, child) = *children::ALL.iter().find(|(known, _)| *known == name).expect("a child");
+        let mut all = children::ALL.iter().chain(panics::CHILDREN);
+        let (_, child) = *all.find(|(known, _)| *known == name).expect("a child");
         return child();
     }
     let tests = [
@@ -30,6 +32,7 @@ fn main() {
         fork::TESTS,
         paths::TESTS,
         threads::TESTS,
+        panics::TESTS,
     ];
     let chosen = Chosen::from_command_line();
     let mut failed = Vec::new();

@@ -52,6 +52,7 @@ pub fn spawn(dir: &Dir, name: &str, plain: bool) -> Child {
 pub fn spawn_at(dir: &Dir, name: &str, plain: bool, at: u64) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.env(CHILD, name).env(PATH, dir.log()).env(AT, at.to_string()).current_dir(&dir.0);
+    command.env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if plain {
         command.env(PLAIN, "1");
