@@ -28,6 +28,7 @@
 //! | start a logger, end it | [`Logger::builder`], [`Builder::start`], [`Logger::shutdown`] | ends when dropped |
 //! | log | [`error!`], [`warn!`], [`info!`], [`debug!`], [`trace!`]; [`log!`] takes the level as a value | target: the module |
 //! | log a value of your own type | [`as_display`], [`as_debug`] (formats in the call) | |
+//! | log an error and what caused it | [`as_error`] (formats in the call) | |
 //! | choose which levels are logged | [`Builder::filter`], [`Builder::filter_env`], [`Logger::set_filter`], [`enabled!`]; when compiling: [features](#features) | all |
 //! | spare a thread's first call | [`prepare_thread`] | the first call makes the ring |
 //! | hold longer bursts | [`Builder::ring_capacity`] | 1 MiB a thread |
@@ -76,6 +77,7 @@
 //! - `reader`: the module `reader`.
 //! - `compress`: `Builder::compress`, which compresses closed segments with zstd.
 //! - `log`: the module `bridge::log` and `Builder::bridge_log`, which take what libraries log through the crate `log`.
+//! - `log_errors`: `log`, and errors among its key-values with their causes. It brings the crate `value-bag`.
 //! - `zones`: `Zone::local` and `Zone::named`, for rotation at a time of day in any time zone.
 //! - `max_level_off`, `max_level_error`, …, `max_level_debug`: less urgent statements are compiled
 //!   out. `release_max_level_…`: only in builds without debug assertions.
@@ -129,6 +131,7 @@ use kymo_format::{self as format, drop_reason, level};
 
 #[expect(deprecated, reason = "the former name of `as_display`")]
 pub use argument::display;
+pub use argument::error::{ErrorChain, as_error};
 pub use argument::{Argument, Debugged, Displayed, PointerArgument, as_debug, as_display};
 #[doc(hidden)]
 pub use call::export;

@@ -148,6 +148,46 @@ fn each_kind_of_value_is_logged() {
     assert_eq!(found[2].message, "no value");
 }
 
+/// An error that was caused by another one, or by itself.
+#[derive(Debug)]
+struct Caused(Option<std::io::Error>);
+
+impl fmt::Display for Caused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no order")
+    }
+}
+
+impl std::error::Error for Caused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.0.as_ref().map_or(self, |error| error as _))
+    }
+}
+
+/// An error is logged with its causes, by any path that a key-value takes.
+#[test]
+fn an_error_has_its_causes() {
+    let log = Log::new();
+    let logger = log.builder().start().unwrap();
+    let error = Caused(Some(std::io::Error::other("no room")));
+    let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(Caused(None));
+    log::warn!(err:err = error; "failed");
+    log::warn!(err:err = *boxed; "failed");
+    let many = (0..70).map(|key| (format!("k{key}"), &error as &(dyn std::error::Error + 'static)));
+    let many: Vec<_> = many.collect();
+    let pairs: Vec<(&str, kv::Value<'_>)> =
+        many.iter().map(|(key, error)| (&**key, kv::Value::from_dyn_error(*error))).collect();
+    let record = RecordBuilder::new().args(format_args!("many")).key_values(&pairs).build();
+    log::logger().log(&record);
+    logger.shutdown();
+    let found = log.records();
+    assert_eq!(found[0].field("err"), "no order: no room");
+    assert_eq!(found[0].message, "failed err=\"no order: no room\"");
+    assert_eq!(found[1].field("err"), format!("{}: …", ["no order"; 33].join(": ")));
+    assert_eq!(found[2].field("k5"), "no order: no room");
+    assert!(found[2].field("more").contains("k69=no order: no room"), "{:?}", found[2]);
+}
+
 /// Level, target and place are those of the statement.
 #[test]
 fn a_statement_has_its_place() {

@@ -15,6 +15,7 @@ mod collection;
 mod compound;
 mod eager;
 mod encode;
+pub(crate) mod error;
 #[cfg(feature = "log")]
 pub(crate) mod gathered;
 mod list;

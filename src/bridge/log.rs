@@ -5,7 +5,8 @@
 //!
 //! - Level, target, module, file and line are those of the statement.
 //! - Key-values are arguments with names: integers, floats, `bool`, `char`, strings and `None` with their types.
-//!   Others are formatted, as the statement asks (`key:?`, `key:%`).
+//!   An error (`err:err = e`) is formatted; with the feature `log_errors` it has its causes: `a: b: c`. Others are
+//!   formatted, as the statement asks (`key:?`, `key:%`).
 //! - The message is formatted in the calling thread, before anything is reserved in the ring. A message without
 //!   arguments is not copied: it is part of the call site, as in a statement of kymo's own.
 //! - Text is the message and then ` name=value` for each key-value; JSON has them in `fields`.
@@ -49,6 +50,8 @@ use std::ptr;
 use ::log::kv::{self, Key, VisitSource, VisitValue};
 use ::log::{LevelFilter, Log, Metadata, Record};
 
+#[cfg(feature = "log_errors")]
+use crate::argument::error::ErrorChain;
 use crate::argument::gathered::{Gathered, GatheredValue};
 use crate::argument::{Arguments, Capture, as_display};
 use crate::call::log_many;
@@ -255,6 +258,18 @@ impl<'a> VisitValue<'a> for Pair<'_, 'a> {
         visit_borrowed_str: &'a str => |value| GatheredValue::Str(value);
     }
 
+    #[cfg(feature = "log_errors")]
+    fn visit_error(&mut self, error: &(dyn Error + 'static)) -> Result<(), kv::Error> {
+        let text = GatheredValue::formatted(|out| write!(out, "{}", ErrorChain(error)));
+        self.gathered.push(self.name, text);
+        Ok(())
+    }
+
+    #[cfg(feature = "log_errors")]
+    fn visit_borrowed_error(&mut self, error: &'a (dyn Error + 'static)) -> Result<(), kv::Error> {
+        self.visit_error(error)
+    }
+
     #[inline]
     fn visit_null(&mut self) -> Result<(), kv::Error> {
         self.gathered.push(self.name, GatheredValue::None);
@@ -282,6 +297,11 @@ fn write_pairs(record: &Record<'_>, skipped: usize, out: &mut dyn Write) -> fmt:
                 return Ok(());
             }
             let separator = std::mem::replace(&mut self.separator, " ");
+            #[cfg(feature = "log_errors")]
+            if let Some(error) = value.to_borrowed_error() {
+                write!(self.out, "{separator}{key}={}", ErrorChain(error))?;
+                return Ok(());
+            }
             match value.to_borrowed_str() {
                 Some(text) => write!(self.out, "{separator}{key}={text:?}")?,
                 None => write!(self.out, "{separator}{key}={value}")?,

@@ -174,9 +174,9 @@ impl Builder {
     /// The thread that panics waits until the record is in the file, for a second at most. Then the hook is called that
     /// was there before. So the record is also there with `panic = "abort"`, and when a panic meets another one.
     ///
-    /// The hook is set by the first such start, and stays. It asks the logger that runs at the time of a panic, and does
-    /// nothing if that one does not want it. A hook that the program sets later takes its place, unless that calls the
-    /// one that [`take_hook`](std::panic::take_hook) returned.
+    /// The hook is set by the first such start, and stays. It asks the logger that runs at the time of a panic, and
+    /// does nothing if that one does not want it. A hook that the program sets later takes its place, unless that
+    /// calls the one that [`take_hook`](std::panic::take_hook) returned.
     ///
     /// A panic is not logged, but counted by [`unlogged`](crate::unlogged), if no logger runs, or if it comes from a
     /// custom clock or an allocator that was called inside the logger.
