@@ -54,6 +54,7 @@ ring::storage::stepped: steps through instructions by ptrace, which the emulator
 a_dump_before_a_kill a_flight_recorder_is_read_after_a_kill overwriting_levels_are_recovered: equal time stamps
 a_recorder_at_abort a_recorder_at_a_null_pointer a_recorder_at_termination a_recorder_while_others: equal time stamps
 dumps_on_request_are_in_order overwriting_and_recording_go_together: equal time stamps
+a_repaired_file_has_its_dumps_in_place dumps_are_shown_counted_and_checked: equal time stamps
 ten_thousand_threads_one_after_another: measures memory, of which the emulator takes its share
 the_first_process_of_a_container: the emulator itself waits for a signal that this process does not get
 a_forged_log_takes_no_live_rings: the emulator makes up /proc/self/stat, which says when a process began
