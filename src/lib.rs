@@ -138,8 +138,8 @@ pub use call::export;
 pub use clock::Clock;
 pub use consumer::{Notice, Report};
 pub use crash::recover::{
-    RecoverError, Recoverable, RecoveredThread, Recovery, RefusedFile, RingDamage, recover,
-    recoverable,
+    RecoverError, Recoverable, RecoveredThread, Recovery, RefusedFile, RingDamage, UnclosedSegment,
+    recover, recoverable,
 };
 pub use filter::{Filter, ParseFilterError};
 pub use kymo_files::derived::Refused;

@@ -600,7 +600,7 @@ pub mod housekeeper {
                 *sleeper.lock().unwrap() = Some(thread::current());
                 keep_house(&mut chores, taken, answered, thread::park);
             });
-            let ends = Ends { tasks, answers, wake: Box::new(wake) };
+            let ends = Ends { tasks, answers, wake: Box::new(wake), limits: None };
             let names = LogName::new(Path::new("log"));
             let current = Current { log: [1; 16], id: [0; 16], sequence: 1, opened_ns: 0 };
             let rotator = Rotator::new(&Rotation::on_request(), names, current, 0, ends);

@@ -10,6 +10,7 @@ use crate::clock::{monotonic_ns, wall_ns};
 use crate::consumer::Consumer;
 use crate::consumer::segments::{Begin, SegmentState};
 use crate::format::rotated::Deleted;
+use crate::rotation::predecessors::Unclosed;
 use crate::rotation::rotator::{News, Rotator};
 use crate::segment::LogOutput;
 
@@ -32,6 +33,12 @@ pub(super) struct Rotating<O> {
     pub(super) default_bytes: Option<u64>,
     /// What was deleted, until that is told.
     pub(super) deleted: Vec<Deleted>,
+    /// By how many bytes the log may exceed its limit, until that is told.
+    pub(super) excess_bytes: Option<u64>,
+    /// It was told, and there was no other segment since.
+    is_excess_told: bool,
+    /// Segments of dead processes that could not be closed, until that is told.
+    pub(super) unclosed: Vec<Unclosed>,
 }
 
 impl<O: LogOutput> Rotating<O> {
@@ -46,6 +53,9 @@ impl<O: LogOutput> Rotating<O> {
             is_told: false,
             default_bytes: None,
             deleted: Vec::new(),
+            excess_bytes: None,
+            is_excess_told: false,
+            unclosed: Vec::new(),
         }
     }
 
@@ -134,8 +144,9 @@ impl<O: LogOutput> Consumer<O> {
     /// Takes what the housekeeper has answered.
     pub(super) fn hear_housekeeper(&mut self) {
         let Some(rotating) = &mut self.rotating else { return };
-        let News { not_made, failed, deleted, .. } = {
-            let news = rotating.rotator.listen();
+        let News { not_made, failed, deleted, excess_bytes, .. } = {
+            let mut news = rotating.rotator.listen();
+            rotating.unclosed.append(&mut news.unclosed);
             #[cfg(feature = "compress")]
             if let Some(totals) = news.compressed {
                 self.shared.counters.segments_compressed.set(totals.segments);
@@ -144,6 +155,12 @@ impl<O: LogOutput> Consumer<O> {
             }
             news
         };
+        if excess_bytes.is_some() {
+            self.shared.counters.limit_exceeded.increment();
+            if !std::mem::replace(&mut rotating.is_excess_told, true) {
+                rotating.excess_bytes = excess_bytes;
+            }
+        }
         failed.into_iter().for_each(|error| self.note_failed_chore(error));
         self.note_deleted(deleted);
         if let Some(error) = not_made {
@@ -186,7 +203,7 @@ impl<O: LogOutput> Consumer<O> {
         segments.set(segments.get() + 1);
         if let Some(rotating) = &mut self.rotating {
             (rotating.is_wanted, rotating.is_late, rotating.is_told) = (false, false, false);
-            rotating.untold = None;
+            (rotating.untold, rotating.is_excess_told) = (None, false);
         }
     }
 

@@ -16,6 +16,7 @@ use crate::filter::setting::WrongDirective;
 use crate::format::rotated::Deleted;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::WORD_BYTES;
+use crate::rotation::predecessors::Unclosed;
 use crate::segment::LogOutput;
 use crate::segment::crash_proof::{CrashProof, RingRoom};
 use crate::segment::drop_counts::DropCounts;
@@ -102,6 +103,21 @@ pub enum Notice<'a> {
         /// How many bytes they took on the disk.
         bytes: u64,
     },
+    /// The log may take more bytes than its limit ([`Builder::keep`](crate::Builder::keep)), because nothing more can be
+    /// deleted: the next segment is late, and the current one grows, or files could not be deleted. No record is lost
+    /// by that. Told once, until there is another segment.
+    LimitExceeded {
+        /// By how many bytes.
+        bytes: u64,
+    },
+    /// A segment of a dead process was not closed, and stays as it is: it has no index and no end. Told once for each
+    /// such segment, after the start.
+    SegmentUnclosed {
+        /// The segment.
+        segment: &'a Path,
+        /// Why. If its process has left rings ([`io::ErrorKind::ResourceBusy`]), a recovery closes it.
+        error: &'a io::Error,
+    },
     /// Nobody has chosen how much of a rotated log is kept: see [`Builder::keep`](crate::Builder::keep). Told once,
     /// after the start.
     DefaultLimits {
@@ -158,6 +174,19 @@ impl fmt::Display for Notice<'_> {
             }
             Self::SegmentsDeleted { first, last, bytes } => {
                 write!(f, "segments {first} to {last} of the log were deleted, {bytes} bytes")
+            }
+            Self::LimitExceeded { bytes } => {
+                write!(
+                    f,
+                    "the log may exceed its limit by {bytes} bytes: nothing more can be deleted"
+                )
+            }
+            Self::SegmentUnclosed { segment, error } => {
+                write!(
+                    f,
+                    "{}: the segment of a dead process was not closed: {error}",
+                    segment.display()
+                )
             }
             Self::DefaultLimits { bytes } => write!(
                 f,
@@ -312,6 +341,13 @@ impl<O: LogOutput> Consumer<O> {
         let deleted = self.rotating.as_mut().map(|it| std::mem::take(&mut it.deleted));
         for Deleted { first, last, bytes, .. } in deleted.unwrap_or_default() {
             watch.tell_hook(&Notice::SegmentsDeleted { first, last, bytes });
+        }
+        if let Some(bytes) = self.rotating.as_mut().and_then(|it| it.excess_bytes.take()) {
+            watch.tell(&Notice::LimitExceeded { bytes }, &self.shared);
+        }
+        let unclosed = self.rotating.as_mut().map(|it| std::mem::take(&mut it.unclosed));
+        for Unclosed { path, error } in unclosed.unwrap_or_default() {
+            watch.tell(&Notice::SegmentUnclosed { segment: &path, error: &error }, &self.shared);
         }
         if watch.discarded > 0 {
             let records = std::mem::take(&mut watch.discarded);

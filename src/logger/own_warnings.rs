@@ -113,6 +113,19 @@ fn log(own: &mut Producer, notice: &Notice<'_>) {
                 error
             );
         }
+        Notice::LimitExceeded { bytes } => own_warning!(
+            own,
+            "the log may exceed its limit by {bytes} bytes: nothing more can be deleted",
+            bytes
+        ),
+        Notice::SegmentUnclosed { segment, error } => {
+            let (segment, error) = (segment.display().to_string(), error.to_string());
+            own_warning!(
+                own,
+                "{segment}: the segment of a dead process was not closed: {error}",
+                segment error
+            );
+        }
         // The log has a mark of its own.
         Notice::SegmentsDeleted { .. } => {}
         Notice::DefaultLimits { bytes } => own_warning!(

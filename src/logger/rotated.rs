@@ -4,32 +4,36 @@
 //! the next. After an error nothing is left that was not there.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::thread::JoinHandle;
 
 #[cfg(feature = "compress")]
 use kymo_zstd::DEFAULT_LEVEL;
 
 use crate::clock::{TickSource, wall_ns};
-use crate::crash::recover::{RecoverError, Recovery, clean, recover};
+use crate::crash::recover::{RecoverError, Recovery, clean, close, is_closed, recover_segment};
 use crate::format::rotated::Deleted;
 use crate::keep::{Keep, KeepError, Space};
 use crate::logger::builder::Builder;
 use crate::logger::error::{StartError, StartErrorKind};
+use crate::process::allocate::UNIT_BYTES;
 use crate::process::signal_action;
 use crate::process::thread_info::be_ordinary;
 use crate::rotation::Rotation;
 use crate::rotation::chores::Files;
 #[cfg(feature = "compress")]
 use crate::rotation::compress::Compressor;
-use crate::rotation::housekeeper::{ANSWERS, Answer, TASKS, keep_house, nap};
+use crate::rotation::housekeeper::{ANSWERS, TASKS, keep_house, nap};
+use crate::rotation::limits::{Limits, Retained};
 use crate::rotation::link::{self, AtLink};
 use crate::rotation::log::Log;
+use crate::rotation::predecessors::Predecessors;
 use crate::rotation::queue::queue;
 use crate::rotation::rotator::{Current, Ends, Rotator, give_name, path_of};
 use crate::segment::Target;
 use crate::segment::guard;
-use crate::segment::mapped::{Making, MappedFile};
+use crate::segment::mapped::{MakesRoom, Making, MappedFile};
+use crate::sync::Arc;
 
 /// How much longer than its size a segment may become: by a sweep, its index and its end.
 const SLACK_BYTES: u64 = 1 << 20;
@@ -55,32 +59,30 @@ pub(super) struct Told {
 }
 
 impl Builder {
-    /// Keeps the log within its limits, before anything is made.
-    fn limit(&self, files: &mut Files) -> Result<Told, StartError> {
+    /// Keeps the log within its limits, before anything is made. `unclosed`: how many segments are going to be closed.
+    fn limit(
+        &self,
+        mut limits: Limits,
+        first: u64,
+        unclosed: u64,
+    ) -> Result<(Limits, Told), StartError> {
         let mut told = Told::default();
-        match files.check_limits() {
+        match limits.check() {
             Ok(()) => {}
             // Nobody has asked for less than a log takes.
             Err(KeepError::Bytes { needed, .. }) if self.keep.is_none() => {
-                files.keep = Keep::bytes(needed).free(DEFAULT_FREE);
+                limits.keep = Keep::bytes(needed).free(DEFAULT_FREE);
             }
             Err(error) => return Err(StartErrorKind::Keep(error).into()),
         }
         if self.keep.is_none() {
-            let space = Space::of(files.log.directory()).unwrap_or_default();
-            told.default_bytes = files.keep.most_bytes(space);
+            let space = Space::of(limits.log.directory()).unwrap_or_default();
+            told.default_bytes = limits.keep.most_bytes(space);
         }
-        for answer in files.retain() {
-            match answer {
-                Answer::Deleted(deleted) => told.deleted.push(deleted),
-                Answer::Failed(error) => told.failed.push(error),
-                Answer::Next(_) | Answer::NotMade(_) => {}
-                // It has just begun.
-                #[cfg(feature = "compress")]
-                Answer::Compressed(_) => {}
-            }
-        }
-        Ok(told)
+        limits.set_unclosed(unclosed);
+        let Retained { deleted, failed, .. } = limits.retain(first, limits.full_bytes);
+        (told.deleted, told.failed) = (deleted, failed);
+        Ok((limits, told))
     }
 
     /// Recovers what dead processes left of the log's last segments, if the program asked for it.
@@ -92,20 +94,20 @@ impl Builder {
             return Ok(None);
         }
         let mut all: Option<Recovery> = None;
-        for segment in log.last_segments() {
-            let found = match recover(&segment.path) {
+        // Rings belong to one segment. Others of dead processes may precede it, whose starts did not ask for recovery.
+        let is_unclosed = |path: &Path| is_closed(path, log.owner).is_ok_and(|closed| !closed);
+        // Of the last one they may be left although it has its end.
+        let may_have_rings = log.last_segments().enumerate();
+        let may_have_rings = may_have_rings.filter(|(age, it)| *age == 0 || is_unclosed(&it.path));
+        for (_, segment) in may_have_rings {
+            let found = match recover_segment(&segment.path) {
                 Ok(found) => found,
                 Err(RecoverError::NotALog(_) | RecoverError::InUse(_)) => continue,
                 Err(RecoverError::File(path, error)) => return Err(StartError::file(&path, error)),
             };
-            let has_rings = found.directory.is_some();
             match &mut all {
                 Some(all) => all.add(found),
                 None => all = Some(found),
-            }
-            // Rings belong to one segment, and to none before one that never had any.
-            if !has_rings {
-                break;
             }
         }
         Ok(all)
@@ -127,23 +129,29 @@ impl Builder {
             most_bytes: size.unwrap_or(u64::MAX),
             ..making
         };
+        let is_unclosed = |path: &Path| is_closed(path, log.owner).is_ok_and(|closed| !closed);
+        let plain = log.own_segments().filter(|file| !file.name.is_compressed);
+        let unclosed = plain.map(|file| file.path.clone()).filter(|path| is_unclosed(path));
+        let unclosed: Vec<_> = unclosed.collect();
         let Log { names, lock, owner, newest, at_link, .. } = log;
+        let full_bytes = size.unwrap_or(making.window_bytes).next_multiple_of(UNIT_BYTES);
+        let keep = self.keep.clone().unwrap_or_default();
+        let limits =
+            Limits::new(names.clone(), newest.log, owner, keep, full_bytes, self.compresses());
+        let current = newest.sequence.saturating_add(1);
+        let (limits, mut told) = self.limit(limits, current, unclosed.len() as u64)?;
+        let limits = Arc::new(limits);
+        let room: Arc<dyn MakesRoom> = limits.clone();
         let mut files = Files {
-            log: names.clone(),
-            id: newest.log,
-            owner,
-            full_bytes: size.unwrap_or(making.window_bytes),
-            making,
-            keep: self.keep.clone().unwrap_or_default(),
-            current: newest.sequence.saturating_add(1),
-            current_path: PathBuf::new(),
-            looked_bytes: 0,
+            limits: limits.clone(),
+            making: Making { room: Some(room), ..making },
+            current,
             look_at_ns: 0,
+            predecessors: None,
             #[cfg(feature = "compress")]
             compressor: self.compress.then(|| Compressor::new(newest.log, owner, DEFAULT_LEVEL)),
             _lock: lock,
         };
-        let told = self.limit(&mut files)?;
         let mut first = files.prepare_segment().map_err(fail)?;
         let now_ns = match clock.is_custom() {
             true => clock.now().cast_signed(),
@@ -158,10 +166,17 @@ impl Builder {
             }
         };
         files.forget_temporary();
-        files.current_path = path_of(&names, &current);
+        files.current = current.sequence;
         if let Err(error) = self.lead_to(&files, &current, at_link) {
             first.discard();
             return Err(error);
+        }
+        let close = move |path: &Path, go_on: &dyn Fn() -> bool| close(path, owner, go_on);
+        if !unclosed.is_empty() {
+            match Predecessors::close(unclosed, Box::new(close)) {
+                Ok(predecessors) => files.predecessors = Some(predecessors),
+                Err(error) => told.failed.push(error),
+            }
         }
         let (tasks, taken) = queue(TASKS);
         let (answered, answers) = queue(ANSWERS);
@@ -182,21 +197,31 @@ impl Builder {
             }
         };
         let thread = housekeeper.thread().clone();
-        let ends = Ends { tasks, answers, wake: Box::new(move || thread.unpark()) };
+        let wake = Box::new(move || thread.unpark());
+        let ends = Ends { tasks, answers, wake, limits: Some(limits) };
         let rotator = Rotator::new(rotation, names, current, now_ns, ends);
         Ok((first, Rotated { rotator, housekeeper, told }))
     }
 
+    /// Whether closed segments are compressed.
+    fn compresses(&self) -> bool {
+        #[cfg(feature = "compress")]
+        return self.compress;
+        #[cfg(not(feature = "compress"))]
+        false
+    }
+
     /// Has the log's path lead to its first segment. A file that is there gets another name.
     fn lead_to(&self, files: &Files, current: &Current, at_link: AtLink) -> Result<(), StartError> {
-        let path = files.log.path();
+        let log = &files.limits.log;
+        let path = log.path();
         let fail = |error: io::Error| StartError::file(&path, error);
-        let segment = path_of(&files.log, current);
+        let segment = path_of(log, current);
         if at_link != AtLink::File {
-            return link::point(&files.log, &segment).map_err(fail);
+            return link::point(log, &segment).map_err(fail);
         }
         let target = Target::lock(&path, files.making.mode)?;
-        let new = link::make(&files.log, &segment).map_err(fail)?;
+        let new = link::make(log, &segment).map_err(fail)?;
         target.give_way_to(new.clone()).inspect_err(|_| {
             let _ = std::fs::remove_file(&new);
         })?;

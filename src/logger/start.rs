@@ -179,6 +179,7 @@ impl Builder {
             most_bytes: u64::MAX,
             rings: shared.crash_proof().map(|crash_proof| crash_proof.place().clone()),
             mode: self.file_mode(),
+            room: None,
         };
         match target {
             LockedLog::File(target) => {

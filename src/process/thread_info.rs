@@ -43,7 +43,6 @@ pub(crate) fn be_ordinary() {
 ///
 /// Not by `SCHED_IDLE`: on a busy machine a thread with that policy may not run for minutes, and others may wait for a
 /// lock that it holds.
-#[cfg(feature = "compress")]
 pub(crate) fn be_idle() {
     /// `IOPRIO_WHO_PROCESS`: here a thread, the calling one.
     const WHO: libc::c_int = 1;

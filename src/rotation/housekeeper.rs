@@ -20,8 +20,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::format::rotated::Deleted;
 use crate::mutant::{self, Mutant};
+use crate::rotation::limits::Retained;
+use crate::rotation::predecessors::Unclosed;
 use crate::rotation::queue::{Receiver, Sender};
 use crate::sync::thread;
 
@@ -59,8 +60,10 @@ pub(crate) enum Answer<S> {
     NotMade(io::Error),
     /// Something else failed.
     Failed(io::Error),
-    /// Segments were deleted, at a time that the consumer fills in.
-    Deleted(Deleted),
+    /// The segment of a dead process could not be closed.
+    Unclosed(Unclosed),
+    /// The log was kept within its limits.
+    Retained(Retained),
     /// Segments were compressed.
     #[cfg(feature = "compress")]
     Compressed(crate::rotation::compress::Totals),

@@ -67,13 +67,17 @@ impl Log {
         Ok(Self { names, lock, owner: owner(), newest, segments, at_link })
     }
 
-    /// The segments of the log that may not have been closed, the newest first: those before the first that is
-    /// compressed.
-    pub(crate) fn last_segments(&self) -> impl Iterator<Item = &SegmentFile> {
+    /// The segments whose headers name the log, the newest first.
+    pub(crate) fn own_segments(&self) -> impl Iterator<Item = &SegmentFile> {
         let is_of_log = |file: &&SegmentFile| {
             file.header.as_ref().is_some_and(|header| header.log == self.newest.log)
         };
-        self.segments.iter().rev().filter(is_of_log).take_while(|file| !file.name.is_compressed)
+        self.segments.iter().rev().filter(is_of_log)
+    }
+
+    /// The segments of the log whose rings may be left, the newest first: those before the first that is compressed.
+    pub(crate) fn last_segments(&self) -> impl Iterator<Item = &SegmentFile> {
+        self.own_segments().take_while(|file| !file.name.is_compressed)
     }
 }
 

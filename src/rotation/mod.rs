@@ -7,8 +7,10 @@ pub(crate) mod chores;
 #[cfg(feature = "compress")]
 pub(crate) mod compress;
 pub(crate) mod housekeeper;
+pub(crate) mod limits;
 pub(crate) mod link;
 pub(crate) mod log;
+pub(crate) mod predecessors;
 pub(crate) mod queue;
 pub(crate) mod rotator;
 pub(crate) mod schedule;

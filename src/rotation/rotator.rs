@@ -12,9 +12,12 @@ use crate::process::allocate::Backoff;
 use crate::rotation::Rotation;
 use crate::rotation::boundaries::Boundaries;
 use crate::rotation::housekeeper::{Answer, Switched, Task};
+use crate::rotation::limits::{Limits, Retained};
+use crate::rotation::predecessors::Unclosed;
 use crate::rotation::queue::{Receiver, Sender};
 use crate::segment::{Identity, LogOutput};
 use crate::segments::LogName;
+use crate::sync::Arc;
 
 /// How often the clock is looked at, in nanoseconds.
 const LOOK_NS: u64 = 1_000_000;
@@ -44,9 +47,22 @@ pub(crate) struct News {
     pub(crate) failed: Vec<io::Error>,
     /// What was deleted, without the time.
     pub(crate) deleted: Vec<Deleted>,
+    /// By how many bytes the log may exceed its limit, if it does.
+    pub(crate) excess_bytes: Option<u64>,
+    /// Segments of dead processes that could not be closed.
+    pub(crate) unclosed: Vec<Unclosed>,
     /// What was compressed so far.
     #[cfg(feature = "compress")]
     pub(crate) compressed: Option<crate::rotation::compress::Totals>,
+}
+
+impl News {
+    fn add(&mut self, retained: Retained) {
+        let Retained { mut deleted, mut failed, excess_bytes } = retained;
+        self.deleted.append(&mut deleted);
+        self.failed.append(&mut failed);
+        self.excess_bytes = Some(excess_bytes).filter(|bytes| *bytes > 0).or(self.excess_bytes);
+    }
 }
 
 /// The ends of the queues to the housekeeper.
@@ -55,6 +71,8 @@ pub(crate) struct Ends<O> {
     pub(crate) answers: Receiver<Answer<O>>,
     /// Wakes the housekeeper.
     pub(crate) wake: Box<dyn Fn() + Send>,
+    /// What the segments keep within the limits of the log before they grow.
+    pub(crate) limits: Option<Arc<Limits>>,
 }
 
 /// Rotates a log.
@@ -125,6 +143,9 @@ impl<O: LogOutput> Rotator<O> {
     /// Takes what the housekeeper has answered.
     pub(crate) fn listen(&mut self) -> News {
         let mut news = News::default();
+        if let Some(limits) = &self.ends.limits {
+            news.add(limits.take_untold());
+        }
         while let Some(answer) = self.ends.answers.pop() {
             match answer {
                 Answer::Next(next) => {
@@ -138,7 +159,8 @@ impl<O: LogOutput> Rotator<O> {
                     news.not_made = error.err();
                 }
                 Answer::Failed(error) => news.failed.push(error),
-                Answer::Deleted(deleted) => news.deleted.push(deleted),
+                Answer::Retained(retained) => news.add(retained),
+                Answer::Unclosed(unclosed) => news.unclosed.push(unclosed),
                 #[cfg(feature = "compress")]
                 Answer::Compressed(totals) => news.compressed = Some(totals),
             }
@@ -212,7 +234,7 @@ impl<O: LogOutput> Rotator<O> {
 
     /// The log has ended. `join` waits for the housekeeper. Returns what still has to be told.
     pub(crate) fn end(self, join: impl FnOnce()) -> News {
-        let Self { ends: Ends { tasks, mut answers, wake }, mut next, .. } = self;
+        let Self { ends: Ends { tasks, mut answers, wake, .. }, mut next, .. } = self;
         drop(tasks);
         wake();
         join();
@@ -224,7 +246,7 @@ impl<O: LogOutput> Rotator<O> {
                 Answer::NotMade(error) => news.not_made = Some(error),
                 Answer::Failed(error) => news.failed.push(error),
                 // There is no segment left in which to say so.
-                Answer::Deleted(_) => {}
+                Answer::Retained(_) | Answer::Unclosed(_) => {}
                 #[cfg(feature = "compress")]
                 Answer::Compressed(_) => {}
             }

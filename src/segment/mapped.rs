@@ -24,6 +24,7 @@
 //! raises a signal. But it costs a system call for each sweep and has the kernel copy each byte
 //! again. That would slow down the usual case for the sake of an accident.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -41,6 +42,7 @@ use crate::segment::lock::is_at;
 use crate::segment::open::{Target, add_final_name};
 use crate::segment::window::Window;
 use crate::segment::{Identity, LogFile, LogOutput, Output, tap};
+use crate::sync::Arc;
 
 /// A segment file.
 #[derive(Debug)]
@@ -56,6 +58,8 @@ pub(crate) struct MappedFile {
     committed: u64,
     state: State,
     backoff: Backoff,
+    /// Its number in a rotated log.
+    sequence: u64,
     /// The name of a segment that has none of its own yet, nor a header.
     temporary: Option<PathBuf>,
 }
@@ -80,6 +84,14 @@ pub(crate) struct Making {
     pub(crate) rings: Option<RingPlace>,
     /// The permissions of a new file, from which the process's mask is taken.
     pub(crate) mode: u32,
+    /// Makes room before a segment grows.
+    pub(crate) room: Option<Arc<dyn MakesRoom>>,
+}
+
+/// Makes room on the disk for a segment that grows.
+pub(crate) trait MakesRoom: fmt::Debug + Send + Sync {
+    /// To be called before the segment with this number takes so many bytes.
+    fn make_room(&self, sequence: u64, bytes: u64);
 }
 
 /// What others did to the file.
@@ -176,6 +188,7 @@ impl MappedFile {
             committed,
             state: State::Sound,
             backoff: Backoff::default(),
+            sequence: 0,
             temporary: None,
         })
     }
@@ -229,15 +242,29 @@ impl MappedFile {
         let needed = self.len() + bytes;
         if needed > self.allocated {
             let (from, least) = (self.allocated, needed - self.allocated);
-            let most = self.place.making.most_bytes.saturating_sub(from);
-            let wanted = self.growth.min(most).max(least);
-            self.allocated = allocate_up_to(&self.file, from, wanted, least)?;
+            self.allocated = self.allocate(from, self.growth, least)?;
             tap::length(self.header.id(), self.allocated);
             // On a disk that is nearly full, an allocation should not begin each time with what is
             // too much.
             self.growth = (2 * (self.allocated - from)).min(self.place.making.window_bytes);
         }
         Ok(())
+    }
+
+    /// Allocates up to `wanted` bytes from `from` on, and at least `least`. Before that, makes room for them. Returns
+    /// the end.
+    fn allocate(&self, from: u64, wanted: u64, least: u64) -> io::Result<u64> {
+        let Making { most_bytes, room, .. } = &self.place.making;
+        let planned = match most_bytes.saturating_sub(from) {
+            // Past its size it grows in steps, because making room for one takes a while.
+            0 => most_bytes / 16,
+            left => left,
+        };
+        let wanted = wanted.min(planned).max(least);
+        if let Some(room) = room {
+            room.make_room(self.sequence, (from + wanted).next_multiple_of(UNIT_BYTES));
+        }
+        allocate_up_to(&self.file, from, wanted, least)
     }
 
     /// Maps all of the file that is allocated past the window.
@@ -281,7 +308,7 @@ impl MappedFile {
             self.file.set_len(self.committed)?;
         }
         let wanted = self.place.making.window_bytes;
-        let allocated = allocate_up_to(&self.file, self.committed, wanted, 1)?;
+        let allocated = self.allocate(self.committed, wanted, 1)?;
         tap::length(self.header.id(), self.committed);
         tap::length(self.header.id(), allocated);
         self.header.renew(&self.file, self.committed)?;
@@ -388,6 +415,7 @@ impl LogOutput for MappedFile {
         self.header.write(&self.file, self.committed)?;
         add_final_name(temporary, identity.path)?;
         identity.path.clone_into(&mut self.place.path);
+        self.sequence = identity.sequence;
         self.temporary = None;
         Ok(())
     }
@@ -431,7 +459,7 @@ impl Making {
     /// As unit tests have it.
     pub(crate) fn of_tests(window_bytes: u64) -> Self {
         let (clock, most_bytes) = (ClockSource::Counter, u64::MAX);
-        Self { clock, window_bytes, most_bytes, rings: None, mode: 0o666 }
+        Self { clock, window_bytes, most_bytes, rings: None, mode: 0o666, room: None }
     }
 }
 

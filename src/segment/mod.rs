@@ -1,5 +1,6 @@
 //! Segments: where frames go.
 
+pub(crate) mod closing;
 pub(crate) mod crash_proof;
 pub(crate) mod drop_counts;
 pub(crate) mod error;

@@ -68,6 +68,9 @@ pub struct Stats {
     pub segments: u64,
     /// The number of segments that went on past their limits, because the next one was not ready.
     pub segments_late: u64,
+    /// The number of times that the log may have exceeded its limit in bytes, because nothing more could be deleted: see
+    /// [`Notice::LimitExceeded`](crate::Notice::LimitExceeded).
+    pub limit_exceeded: u64,
     /// The number of segments that were deleted because of the log's limits: see [`Builder::keep`](crate::Builder::keep).
     pub segments_deleted: u64,
     /// The bytes that these took on the disk.
@@ -194,6 +197,7 @@ pub(crate) struct Counters {
     pub(crate) ring_errors: Counter,
     pub(crate) segments: Counter,
     pub(crate) segments_late: Counter,
+    pub(crate) limit_exceeded: Counter,
     pub(crate) segments_deleted: Counter,
     pub(crate) bytes_deleted: Counter,
     pub(crate) segments_compressed: Counter,
@@ -268,6 +272,7 @@ impl Counters {
             ring_errors: self.ring_errors.get(),
             segments: self.segments.get(),
             segments_late: self.segments_late.get(),
+            limit_exceeded: self.limit_exceeded.get(),
             segments_deleted: self.segments_deleted.get(),
             bytes_deleted: self.bytes_deleted.get(),
             segments_compressed: self.segments_compressed.get(),

@@ -9,9 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use kymo::{Keep, Logger, Overflow, Rotation, info};
-use kymo_reader::{Event, Files, Options, Order};
+use kymo_reader::{Ending, Event, Files, Options, Order};
 
-use crate::log::{entries, files};
+use crate::log::{Segment, entries, files};
 
 const PLACE: &str = "KYMO_KILLED";
 const THREADS: usize = 4;
@@ -114,6 +114,10 @@ fn what_was_acknowledged_is_found_once() {
             continue;
         }
         assert_eq!(entries(&at("rings")), [""; 0], "round {round}");
+        for file in files(&log) {
+            let ending = Segment::read(&file.path).report.ending;
+            assert_eq!(ending, Ending::Closed, "round {round}: {}", file.path.display());
+        }
         let found = find(&log);
         for index in 0..THREADS {
             let acknowledged = numbers.of(index).load(Ordering::Acquire);

@@ -7,3 +7,4 @@ mod failures;
 mod full_rate;
 mod killed;
 mod log;
+mod predecessors;

@@ -21,7 +21,7 @@ Exit codes:
 /// are written to a file beside the log: the log's name with `.recovered` appended, and a number if
 /// another log's file has that name. `kymo cat` of the log shows them in their places. Then the rings
 /// are removed, so that a second run does nothing. Space that was allocated for the log and not
-/// written is freed.
+/// written is freed. A segment of a rotated log is closed: it gets its index and its end.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Recover {
@@ -75,6 +75,9 @@ fn recover(log: &Path) -> Outcome {
         }
     };
     complain_about_refused(&recovery.refused);
+    for unclosed in &recovery.unclosed {
+        complain(format_args!("{}: was not closed: {}", unclosed.path.display(), unclosed.problem));
+    }
     let Some(file) = &recovery.file else {
         let nothing = format!("{}: there is nothing to recover", log.display());
         match recovery.of_another_log {

@@ -90,6 +90,8 @@ pub struct Deleted {
     pub bytes: u64,
     /// What could not be deleted, and why. It stays, and counts.
     pub errors: Vec<(PathBuf, io::Error)>,
+    /// By how many bytes the log may exceed its limit in bytes, since nothing more can be deleted.
+    pub excess_bytes: u64,
 }
 
 impl Stored {
@@ -166,12 +168,7 @@ fn is_of_log(header: &Header, log: [u8; 16]) -> bool {
 pub fn plan(segments: &[Stored], keep: &Keep, now: &Situation) -> Vec<usize> {
     let closed = segments.partition_point(|stored| stored.sequence < now.first_kept);
     let kept = &segments[closed..];
-    let beside: u64 = kept.iter().map(Stored::bytes_beside).sum();
-    let taken = kept.iter().map(Stored::bytes).sum::<u64>() - beside;
-    let mut bytes = segments[..closed].iter().map(Stored::bytes).sum::<u64>()
-        + beside
-        + now.kept_bytes.max(taken)
-        + now.other_bytes;
+    let mut bytes = counted_bytes(segments, now);
     // The current segment counts before it is there.
     let mut files = (closed + kept.len().max(1)) as u64;
     let mut missing = keep.missing_bytes(now.space);
@@ -198,6 +195,16 @@ pub fn plan(segments: &[Stored], keep: &Keep, now: &Situation) -> Vec<usize> {
     deleted
 }
 
+/// Returns the bytes that count for the limit of a log.
+fn counted_bytes(segments: &[Stored], now: &Situation) -> u64 {
+    let closed = segments.partition_point(|stored| stored.sequence < now.first_kept);
+    let kept = &segments[closed..];
+    let beside: u64 = kept.iter().map(Stored::bytes_beside).sum();
+    let taken = kept.iter().map(Stored::bytes).sum::<u64>() - beside;
+    let closed: u64 = segments[..closed].iter().map(Stored::bytes).sum();
+    closed + beside + now.kept_bytes.max(taken) + now.other_bytes
+}
+
 /// Deletes what the limits of a log delete now.
 ///
 /// What cannot be deleted stays, is told, and counts: others go in its place.
@@ -218,6 +225,8 @@ pub fn enforce(
     loop {
         let planned = plan(&segments, keep, &now);
         if planned.is_empty() {
+            let most = keep.most_bytes(now.space).unwrap_or(u64::MAX);
+            deleted.excess_bytes = counted_bytes(&segments, &now).saturating_sub(most);
             return Ok(deleted);
         }
         for index in planned {

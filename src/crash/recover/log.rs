@@ -26,7 +26,7 @@ const END_BYTES: u64 = 64 << 10;
 /// A log that no logger writes to.
 pub(crate) struct DeadLog {
     pub(crate) path: PathBuf,
-    file: File,
+    pub(super) file: File,
     pub(crate) header: Header,
     /// The place of its rings, if they are in files.
     pub(crate) place: Option<RingPlace>,

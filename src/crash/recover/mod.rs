@@ -10,6 +10,8 @@
 //!    name.
 //! 5. Remove the rings.
 //!
+//! A segment of a rotated log is closed after that ([`close`](mod@close)).
+//!
 //! If step 4 is done, only step 5 is left to do. A dead process makes no more rings: the file has
 //! all of them, or does not exist. The segment in its header identifies the file, not its name, so
 //! both the file and the log may be renamed.
@@ -20,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod close;
 mod dictionary;
 mod error;
 #[doc(hidden)]
@@ -34,6 +37,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+pub(crate) use close::{close, is_closed};
 pub use error::RecoverError;
 use left_over::LeftOver;
 use log::DeadLog;
@@ -72,6 +76,18 @@ pub struct Recovery {
     ///
     /// The rings belong to that log. If it was deleted, nothing recovers what they hold.
     pub of_another_log: Option<PathBuf>,
+    /// The segments of a rotated log that could not be closed, and why. They can be read as they are.
+    pub unclosed: Vec<UnclosedSegment>,
+}
+
+/// A segment of a rotated log that has no end, because its process died.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UnclosedSegment {
+    /// The path of the segment.
+    pub path: PathBuf,
+    /// The reason why it was not closed.
+    pub problem: String,
 }
 
 /// What a dead process left that is not in its log: see [`recoverable`].
@@ -140,6 +156,7 @@ impl Recovery {
         self.threads.extend(other.threads);
         self.damage.extend(other.damage);
         self.refused.extend(other.refused);
+        self.unclosed.extend(other.unclosed);
     }
 
     /// Returns the number of records that were recovered.
@@ -157,6 +174,9 @@ impl Recovery {
 /// [`Builder::crash_proof`](crate::Builder::crash_proof), went on in another log (see
 /// [`Logger::reopen`](crate::Logger::reopen)), or was recovered before. In each case the
 /// log is cut to its contents.
+///
+/// Of a rotated log, all segments are recovered that have no end. Then each of them is closed: it gets the index and the
+/// end that its process had not written, and a mark that the process was killed.
 ///
 /// The call leaks some hundred bytes for each call site of the dead process.
 ///
@@ -177,7 +197,11 @@ impl Recovery {
 pub fn recover(log: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
     let mut all: Option<Recovery> = None;
     for path in segments_of(log.as_ref())? {
-        let found = recover_from(DeadLog::lock(&path)?)?;
+        let mut log = DeadLog::lock(&path)?;
+        let mut found = recover_from(&mut log)?;
+        if let Err(error) = log.close(&|| true) {
+            found.unclosed.push(UnclosedSegment { path, problem: error.to_string() });
+        }
         match &mut all {
             Some(all) => all.add(found),
             None => all = Some(found),
@@ -196,15 +220,20 @@ pub(crate) fn clean(path: &Path) {
 
 /// Recovers the log at `path`, which this process has locked.
 pub(crate) fn recover_locked(path: &Path, log: &File) -> Result<Recovery, RecoverError> {
-    recover_from(DeadLog::of_locked(path, log)?)
+    recover_from(&mut DeadLog::of_locked(path, log)?)
 }
 
-fn recover_from(mut log: DeadLog) -> Result<Recovery, RecoverError> {
+/// Recovers the segment at `path`, and leaves it unclosed.
+pub(crate) fn recover_segment(path: &Path) -> Result<Recovery, RecoverError> {
+    recover_from(&mut DeadLog::lock(path)?)
+}
+
+fn recover_from(log: &mut DeadLog) -> Result<Recovery, RecoverError> {
     let Some(place) = log.place.clone() else {
         log.clean();
         return Ok(Recovery::default());
     };
-    let recovery = recover_left_over(&mut log, &place);
+    let recovery = recover_left_over(log, &place);
     sites::remove_unused(&place.directory, log.owner()?);
     recovery
 }
@@ -284,7 +313,8 @@ impl RecoveredThread {
 }
 
 /// Returns the paths of the files whose rings are to be recovered: that of the log; or, of a rotated log, those of the
-/// segment to which the link leads and of all later ones. The process may have been killed before it replaced the link.
+/// segment to which the link leads, of all later ones, and of earlier ones that have no end. The process may have been
+/// killed before it replaced the link.
 fn segments_of(log: &Path) -> Result<Vec<PathBuf>, RecoverError> {
     let path = resolved(log);
     let fail = |error| RecoverError::file(log, error);
@@ -297,7 +327,10 @@ fn segments_of(log: &Path) -> Result<Vec<PathBuf>, RecoverError> {
     let id = files.iter().rev().find_map(|file| file.header.as_ref().map(|header| header.log));
     files.retain(|file| {
         let is_of_log = file.header.as_ref().is_some_and(|header| Some(header.log) == id);
-        is_of_log && !file.name.is_compressed && file.name.sequence >= linked.sequence
+        let is_unclosed = || is_closed(&file.path, owner).is_ok_and(|is_closed| !is_closed);
+        is_of_log
+            && !file.name.is_compressed
+            && (file.name.sequence >= linked.sequence || is_unclosed())
     });
     let files: Vec<_> = files.into_iter().map(|file| file.path).collect();
     if files.is_empty() { Ok(vec![path?]) } else { Ok(files) }

@@ -91,11 +91,7 @@ impl Index {
 
     /// Takes note of frames at `offset`. `ticks` are those of the records in them.
     pub(crate) fn note(&mut self, frames: &[u8], offset: u64, mut ticks: TickRange) {
-        let behind = self.steps.last().map_or(u64::MAX, |last| offset - last.offset);
-        if behind >= self.step_bytes && !self.within_dump {
-            self.add_step(offset);
-        }
-        self.lines.drain(..self.lines.len().saturating_sub(LINES));
+        self.begin_note(offset);
         let mut at = 0;
         while let Some(header) = frames.get(at..).and_then(|rest| rest.first_chunk()) {
             let header = FrameHeader::from_bytes(header);
@@ -103,9 +99,22 @@ impl Index {
             self.note_frame(header.kind, payload, offset + at as u64, &mut ticks);
             at += header.frame_bytes();
         }
-        if !ticks.is_empty() {
-            self.widen(ticks);
+        self.widen(ticks);
+    }
+
+    /// Takes note of one frame at `offset`. `ticks` are those of the records in it.
+    pub(crate) fn note_one(&mut self, kind: u8, payload: &[u8], offset: u64, mut ticks: TickRange) {
+        self.begin_note(offset);
+        self.note_frame(kind, payload, offset, &mut ticks);
+        self.widen(ticks);
+    }
+
+    fn begin_note(&mut self, offset: u64) {
+        let behind = self.steps.last().map_or(u64::MAX, |last| offset - last.offset);
+        if behind >= self.step_bytes && !self.within_dump {
+            self.add_step(offset);
         }
+        self.lines.drain(..self.lines.len().saturating_sub(LINES));
     }
 
     fn note_frame(&mut self, kind: u8, payload: &[u8], offset: u64, ticks: &mut TickRange) {
@@ -198,7 +207,7 @@ impl Index {
 
     /// Widens the bounds of the last step to these ticks.
     fn widen(&mut self, ticks: TickRange) {
-        let Some(step) = self.steps.last_mut() else { return };
+        let Some(step) = self.steps.last_mut().filter(|_| !ticks.is_empty()) else { return };
         if !std::mem::replace(&mut self.timed, true) {
             (step.oldest_ns, step.newest_ns) = (i64::MAX, i64::MIN);
         }

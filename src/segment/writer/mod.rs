@@ -15,9 +15,9 @@ mod clocks;
 mod compact;
 pub(crate) mod dictionary;
 mod dump;
-mod frames;
-mod index;
-mod staging;
+pub(in crate::segment) mod frames;
+pub(in crate::segment) mod index;
+pub(in crate::segment) mod staging;
 mod thread;
 
 use std::io;
