@@ -12,6 +12,7 @@ use crate::clock::{Clock, TickSource};
 use crate::consumer::tests::LOCATION;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::mapped::{Making, MappedFile};
+use crate::segment::tap::Ability;
 use crate::segment::tap::disk::{self, Disk, Left, Operation};
 use crate::shared::disk::{Durability, Which};
 use crate::shared::policy::{Overflow, Policies};
@@ -209,4 +210,7 @@ fn lose_power(seed: u64) {
 fn a_power_failure_takes_nothing_that_was_synced() {
     let stories = std::env::var("KYMO_POWER").map_or(3, |stories| stories.parse().unwrap());
     (0..stories).for_each(lose_power);
+    // On a file system that cannot map files.
+    disk::refuse(&[(Ability::Map, libc::ENODEV)]);
+    (0..stories.min(10)).for_each(lose_power);
 }

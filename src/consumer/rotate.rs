@@ -33,6 +33,8 @@ pub(super) struct Rotating<O> {
     pub(super) default_bytes: Option<u64>,
     /// What was deleted, until that is told.
     pub(super) deleted: Vec<Deleted>,
+    /// Why there is no link to the current segment, until that is told.
+    pub(super) no_link: Option<io::Error>,
     /// By how many bytes the log may exceed its limit, until that is told.
     pub(super) excess_bytes: Option<u64>,
     /// It was told, and there was no other segment since.
@@ -53,6 +55,7 @@ impl<O: LogOutput> Rotating<O> {
             is_told: false,
             default_bytes: None,
             deleted: Vec::new(),
+            no_link: None,
             excess_bytes: None,
             is_excess_told: false,
             unclosed: Vec::new(),
@@ -72,10 +75,15 @@ impl<O: LogOutput> Rotating<O> {
 impl<O: LogOutput> Consumer<O> {
     /// The log is rotated by this.
     ///
-    /// `default_bytes`: how much of it is kept, if nobody has chosen that.
-    pub(crate) fn set_rotator(&mut self, rotator: Rotator<O>, default_bytes: Option<u64>) {
+    /// `default_bytes`: how much of it is kept, if nobody has chosen that. `no_link`: why there is no link.
+    pub(crate) fn set_rotator(
+        &mut self,
+        rotator: Rotator<O>,
+        default_bytes: Option<u64>,
+        no_link: Option<io::Error>,
+    ) {
         self.shared.counters.segments.set(1);
-        self.rotating = Some(Rotating { default_bytes, ..Rotating::new(rotator) });
+        self.rotating = Some(Rotating { default_bytes, no_link, ..Rotating::new(rotator) });
     }
 
     /// The consumer has ended: what rotates its log ends, too. `join` waits for the housekeeper. Returns what failed

@@ -103,9 +103,9 @@ pub enum Notice<'a> {
         /// How many bytes they took on the disk.
         bytes: u64,
     },
-    /// The log may take more bytes than its limit ([`Builder::keep`](crate::Builder::keep)), because nothing more can be
-    /// deleted: the next segment is late, and the current one grows, or files could not be deleted. No record is lost
-    /// by that. Told once, until there is another segment.
+    /// The log may take more bytes than its limit ([`Builder::keep`](crate::Builder::keep)), because nothing more can
+    /// be deleted: the next segment is late, and the current one grows, or files could not be deleted. No record is
+    /// lost by that. Told once, until there is another segment.
     LimitExceeded {
         /// By how many bytes.
         bytes: u64,
@@ -123,6 +123,19 @@ pub enum Notice<'a> {
     DefaultLimits {
         /// How many bytes the log may take.
         bytes: u64,
+    },
+    /// The file system of the log cannot map files, or cannot allocate blocks for them (some FUSE file systems, NFS).
+    /// The log is written by system calls, which takes the consumer more time. Nothing else is different. Told once,
+    /// after the start.
+    NotMapped {
+        /// What the file system said.
+        error: &'a io::Error,
+    },
+    /// The file system of a rotated log has no symbolic links, so that no link leads to the current segment. Commands
+    /// find the segments by the path of the log nevertheless. Told once, after the start.
+    NoLink {
+        /// What the file system said.
+        error: &'a io::Error,
     },
     /// The log was overwritten ([`Builder::overwrite`](crate::Builder::overwrite)) while the rings
     /// of its dead process still held records. They are gone, too. Told once, after the start.
@@ -193,6 +206,13 @@ impl fmt::Display for Notice<'_> {
                 "the log keeps its last {bytes} bytes, and 5 % of the file system free: choose \
                  other limits with `keep`"
             ),
+            Self::NotMapped { error } => write!(
+                f,
+                "the file system cannot map or allocate files, so that the log is written by system calls: {error}"
+            ),
+            Self::NoLink { error } => {
+                write!(f, "no link leads to the current segment: the file system has none: {error}")
+            }
             Self::RecordsDiscarded { records } => write!(
                 f,
                 "the log of a killed process was written over, and {records} records in its rings \
@@ -236,6 +256,8 @@ pub(crate) struct Watch {
     /// How many failures of ring files have been told.
     ring_file_errors: u64,
     next_no_memory_ns: u64,
+    /// Whether the notice about files that cannot be mapped has been given, or is not needed.
+    told_unmapped: bool,
     /// Whether the notice about few rings has been given, or is not needed.
     told_room: bool,
     /// How many rings without memory have been told.
@@ -260,6 +282,7 @@ impl Watch {
             ring_file_errors: 0,
             next_no_memory_ns: 0,
             ring_errors: 0,
+            told_unmapped: false,
             told_room: false,
             discarded,
         }
@@ -348,6 +371,14 @@ impl<O: LogOutput> Consumer<O> {
         let unclosed = self.rotating.as_mut().map(|it| std::mem::take(&mut it.unclosed));
         for Unclosed { path, error } in unclosed.unwrap_or_default() {
             watch.tell(&Notice::SegmentUnclosed { segment: &path, error: &error }, &self.shared);
+        }
+        if !std::mem::replace(&mut watch.told_unmapped, true)
+            && let Some(error) = self.writer.output().unmapped()
+        {
+            watch.tell(&Notice::NotMapped { error }, &self.shared);
+        }
+        if let Some(error) = self.rotating.as_mut().and_then(|it| it.no_link.take()) {
+            watch.tell(&Notice::NoLink { error: &error }, &self.shared);
         }
         if watch.discarded > 0 {
             let records = std::mem::take(&mut watch.discarded);

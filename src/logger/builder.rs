@@ -469,8 +469,8 @@ impl Builder {
     /// its name for good: `app.20261130T055700Z.000042.kymo`, when it began (UTC) and its number. The next start goes
     /// on with the next number. Nothing that is there is ever written over.
     ///
-    /// The segment of a killed process is closed by the next start, in the background: it gets its index, its end, and a
-    /// mark that the process was killed. One that stays unclosed is told: [`Notice::SegmentUnclosed`].
+    /// The segment of a killed process is closed by the next start, in the background: it gets its index, its end, and
+    /// a mark that the process was killed. One that stays unclosed is told: [`Notice::SegmentUnclosed`].
     ///
     /// The next segment is made in advance, by a thread of its own (`kymo-housekeeper`). So going on in it takes some
     /// microseconds, and no thread that logs waits for it. If it cannot be made, the current one goes on past its
@@ -505,8 +505,8 @@ impl Builder {
     /// Everything counts that the log has on the disk: the current segment at its full size, and the one that is
     /// prepared. The limits are kept at the start, before anything is made, at each rotation, each minute, and before a
     /// segment grows beyond its size. If nothing is left to delete then, the log exceeds its limit:
-    /// [`Notice::LimitExceeded`]. Only files are deleted whose headers name this log. A mark in the log says which ([`Notice::SegmentsDeleted`], and
-    /// [`Stats::segments_deleted`](crate::Stats::segments_deleted)).
+    /// [`Notice::LimitExceeded`]. Only files are deleted whose headers name this log. A mark in the log says which
+    /// ([`Notice::SegmentsDeleted`], and [`Stats::segments_deleted`](crate::Stats::segments_deleted)).
     ///
     /// [`Builder::start`] fails if the limit is less than two segments take, and says how much they take.
     ///
@@ -529,8 +529,8 @@ impl Builder {
     ///
     /// `app.….kymo` becomes `app.….kymo.zst`. The reader reads and seeks in it as in the original, and `zstd -d` gives
     /// that back. It takes the place of the original when it is on the disk and was read back. A segment that cannot be
-    /// compressed stays, is counted ([`Stats::rotation_errors`](crate::Stats::rotation_errors)), and is tried again. One
-    /// whose process was killed is compressed when it was closed.
+    /// compressed stays, is counted ([`Stats::rotation_errors`](crate::Stats::rotation_errors)), and is tried again.
+    /// One whose process was killed is compressed when it was closed.
     ///
     /// A thread of the lowest priority does this, for the processor and for the disk. It is there as long as there is
     /// something to compress, and takes some 4 MiB. `shutdown` stops it, for a second at most; the next start goes on.

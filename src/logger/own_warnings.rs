@@ -113,6 +113,22 @@ fn log(own: &mut Producer, notice: &Notice<'_>) {
                 error
             );
         }
+        Notice::NotMapped { error } => {
+            let error = error.to_string();
+            own_warning!(
+                own,
+                "the file system cannot map or allocate files, so that the log is written by system calls: {error}",
+                error
+            );
+        }
+        Notice::NoLink { error } => {
+            let error = error.to_string();
+            own_warning!(
+                own,
+                "no link leads to the current segment: the file system has none: {error}",
+                error
+            );
+        }
         Notice::LimitExceeded { bytes } => own_warning!(
             own,
             "the log may exceed its limit by {bytes} bytes: nothing more can be deleted",

@@ -56,6 +56,8 @@ pub(super) struct Told {
     pub(super) default_bytes: Option<u64>,
     pub(super) deleted: Vec<Deleted>,
     pub(super) failed: Vec<io::Error>,
+    /// Why there is no link to the current segment.
+    pub(super) no_link: Option<io::Error>,
 }
 
 impl Builder {
@@ -146,6 +148,7 @@ impl Builder {
             limits: limits.clone(),
             making: Making { room: Some(room), ..making },
             current,
+            has_links: true,
             look_at_ns: 0,
             predecessors: None,
             #[cfg(feature = "compress")]
@@ -167,9 +170,12 @@ impl Builder {
         };
         files.forget_temporary();
         files.current = current.sequence;
-        if let Err(error) = self.lead_to(&files, &current, at_link) {
-            first.discard();
-            return Err(error);
+        match self.lead_to(&files, &current, at_link) {
+            Ok(no_link) => (files.has_links, told.no_link) = (no_link.is_none(), no_link),
+            Err(error) => {
+                first.discard();
+                return Err(error);
+            }
         }
         let close = move |path: &Path, go_on: &dyn Fn() -> bool| close(path, owner, go_on);
         if !unclosed.is_empty() {
@@ -211,20 +217,35 @@ impl Builder {
         false
     }
 
-    /// Has the log's path lead to its first segment. A file that is there gets another name.
-    fn lead_to(&self, files: &Files, current: &Current, at_link: AtLink) -> Result<(), StartError> {
+    /// Has the log's path lead to its first segment. A file that is there gets another name. Returns the reason if the
+    /// file system has no symbolic links.
+    fn lead_to(
+        &self,
+        files: &Files,
+        current: &Current,
+        at_link: AtLink,
+    ) -> Result<Option<io::Error>, StartError> {
         let log = &files.limits.log;
         let path = log.path();
         let fail = |error: io::Error| StartError::file(&path, error);
         let segment = path_of(log, current);
         if at_link != AtLink::File {
-            return link::point(log, &segment).map_err(fail);
+            return match link::point(log, &segment) {
+                Ok(()) => Ok(None),
+                Err(error) if link::is_without_links(&error) => Ok(Some(error)),
+                Err(error) => Err(fail(error)),
+            };
         }
         let target = Target::lock(&path, files.making.mode)?;
-        let new = link::make(log, &segment).map_err(fail)?;
+        let new = match link::make(log, &segment) {
+            Ok(new) => new,
+            // The file stays where it is.
+            Err(error) if link::is_without_links(&error) => return Ok(Some(error)),
+            Err(error) => return Err(fail(error)),
+        };
         target.give_way_to(new.clone()).inspect_err(|_| {
             let _ = std::fs::remove_file(&new);
         })?;
-        Ok(())
+        Ok(None)
     }
 }

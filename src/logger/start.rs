@@ -243,7 +243,7 @@ impl Builder {
             let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
             consumer.set_watch(watch);
             let housekeeper = rotated.map(|Rotated { rotator, housekeeper, told }| {
-                consumer.set_rotator(rotator, told.default_bytes);
+                consumer.set_rotator(rotator, told.default_bytes, told.no_link);
                 consumer.note_deleted(told.deleted);
                 told.failed.into_iter().for_each(|error| consumer.note_failed_chore(error));
                 housekeeper

@@ -16,23 +16,54 @@ use crate::clock::monotonic_ns;
 /// The unit of allocating and mapping, in bytes: larger than any page.
 pub(crate) const UNIT_BYTES: u64 = 64 << 10;
 
-/// Allocates blocks for a part of the file, which grows if necessary.
+/// Allocates blocks for a part of the file, which grows if necessary. Where the file system cannot allocate, zeros are
+/// written: for files that have to be mapped.
 ///
 /// # Errors
 /// Those of the system. A file longer than `RLIMIT_FSIZE` would make the kernel send
 /// SIGXFSZ, which ends the process. So the limit is checked first.
 pub(crate) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
-    if let Some(limit) = getrlimit(Resource::Fsize).current
-        && offset + bytes > limit
-    {
-        let text = format!("the file would exceed this process's limit of {limit} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    match allocate_blocks(file, offset, bytes) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            write_zeros(file, offset, bytes)
+        }
+        allocated => allocated,
     }
+}
+
+/// Allocates blocks for a part of a file that is written by system calls. Where the file system cannot allocate, a
+/// write fails if the disk is full.
+///
+/// # Errors
+/// As [`allocate`].
+pub(crate) fn reserve(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
+    match allocate_blocks(file, offset, bytes) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        allocated => allocated,
+    }
+}
+
+/// Returns an error if a file of this length would end the process.
+///
+/// # Errors
+/// [`io::ErrorKind::FileTooLarge`].
+pub(crate) fn check_length(end: u64) -> io::Result<()> {
+    match getrlimit(Resource::Fsize).current.filter(|limit| end > *limit) {
+        None => Ok(()),
+        Some(limit) => {
+            let text = format!("the file would exceed this process's limit of {limit} bytes");
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, text))
+        }
+    }
+}
+
+/// [`io::ErrorKind::Unsupported`]: the file system cannot allocate.
+fn allocate_blocks(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
+    check_length(offset + bytes)?;
     loop {
         return match fallocate(file.as_fd(), FallocateFlags::empty(), offset, bytes) {
             Ok(()) => Ok(()),
-            // The file system cannot allocate: writing zeros does it, too.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, offset, bytes),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Err(io::ErrorKind::Unsupported.into()),
             Err(Errno::INTR) => continue,
             Err(error) => Err(error.into()),
         };
@@ -43,11 +74,14 @@ pub(crate) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
 /// down to `least`.
 ///
 /// Returns the end of the part, a multiple of [`UNIT_BYTES`].
+///
+/// # Errors
+/// Those of the system; [`io::ErrorKind::Unsupported`] if the file system cannot allocate.
 pub(crate) fn allocate_up_to(file: &File, offset: u64, wanted: u64, least: u64) -> io::Result<u64> {
     let least_end = (offset + least).next_multiple_of(UNIT_BYTES);
     let mut end = (offset + wanted).next_multiple_of(UNIT_BYTES).max(least_end);
     loop {
-        match allocate(file, offset, end - offset) {
+        match allocate_blocks(file, offset, end - offset) {
             Ok(()) => return Ok(end),
             Err(error) if end > least_end && is_too_much(&error) => {
                 let half = offset + (end - offset) / 2;

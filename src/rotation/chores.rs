@@ -25,6 +25,8 @@ pub(crate) struct Files {
     pub(crate) making: Making,
     /// The number of the current segment.
     pub(crate) current: u64,
+    /// The file system has symbolic links.
+    pub(crate) has_links: bool,
     /// When to look at the limits, on the monotonic clock.
     pub(crate) look_at_ns: u64,
     /// Closes the segments of dead processes.
@@ -43,13 +45,14 @@ impl Files {
 
     /// Has all segments before the current one compressed, unless they are. Adds what is to be told.
     #[cfg(feature = "compress")]
-    fn compress(&mut self, answers: &mut Vec<Answer<MappedFile>>) {
-        let Some(compressor) = &self.compressor else { return };
+    fn compress(&mut self, mut answers: Vec<Answer<MappedFile>>) -> Vec<Answer<MappedFile>> {
+        let Some(compressor) = &self.compressor else { return answers };
         let looked = compressor.look_through(self.log(), self.current);
         answers.extend(looked.err().map(Answer::Failed));
         let failed = compressor.take_errors().into_iter().map(io::Error::other);
         answers.extend(failed.map(Answer::Failed));
         answers.push(Answer::Compressed(compressor.totals()));
+        answers
     }
 
     /// Stops what is being compressed, and waits for that, but not for long: if need be it ends later.
@@ -63,9 +66,9 @@ impl Files {
     pub(crate) fn retain(&mut self) -> Vec<Answer<MappedFile>> {
         self.look_at_ns = monotonic_ns().saturating_add(LOOK_NS);
         let retained = self.limits.retain(self.current, self.limits.full_bytes);
-        let mut answers = vec![Answer::Retained(retained)];
+        let answers = vec![Answer::Retained(retained)];
         #[cfg(feature = "compress")]
-        self.compress(&mut answers);
+        let answers = self.compress(answers);
         answers
     }
 
@@ -97,7 +100,7 @@ impl Chores for Files {
         let Switched { mut closed, is_removed, current, sequence } = switched;
         self.current = sequence;
         self.forget_temporary();
-        let linked = link::point(self.log(), &current);
+        let linked = if self.has_links { link::point(self.log(), &current) } else { Ok(()) };
         let closed = if is_removed { Ok(()) } else { closed.close() };
         let failed = [linked, closed].into_iter().filter_map(Result::err);
         let mut answers: Vec<_> = failed.map(Answer::Failed).collect();

@@ -35,9 +35,17 @@ pub(crate) struct Limits {
     /// How many segments of dead processes may be closed yet.
     unclosed: AtomicU64,
     /// Held by the thread that deletes.
-    turn: Mutex<()>,
+    turn: Mutex<Spare>,
     /// What the consumer has done before segments grew, until it tells that.
     untold: Mutex<Retained>,
+}
+
+/// What is left of the limit since somebody deleted the last time.
+#[derive(Debug, Default)]
+struct Spare {
+    bytes: u64,
+    /// The segment that grew last, and up to how many bytes.
+    grown: (u64, u64),
 }
 
 /// What was deleted.
@@ -90,7 +98,12 @@ impl Limits {
     /// Deletes what the limits delete now. `first_kept`: the number of the current segment. `bytes`: how many it may
     /// take before anybody looks again.
     pub(crate) fn retain(&self, first_kept: u64, bytes: u64) -> Retained {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.retain_in_turn(&mut spare, first_kept, bytes)
+    }
+
+    fn retain_in_turn(&self, spare: &mut Spare, first_kept: u64, bytes: u64) -> Retained {
+        spare.bytes = 0;
         // Relaxed: as above.
         let closing = self.unclosed.load(Ordering::Relaxed).saturating_mul(CLOSING_BYTES);
         let found = Space::of(self.log.directory()).and_then(|space| {
@@ -107,6 +120,7 @@ impl Limits {
             Ok(found) => found,
             Err(error) => return Retained { failed: vec![error], ..Retained::default() },
         };
+        (spare.bytes, spare.grown) = (found.spare_bytes, (first_kept, bytes));
         let failed = found.errors.into_iter().map(|(path, error)| {
             let text = format!("{}: not deleted: {error}", path.display());
             io::Error::new(error.kind(), text)
@@ -134,7 +148,17 @@ impl MakesRoom for Limits {
             // It counts as full from the beginning.
             return;
         }
-        let mut made = self.retain(sequence, bytes);
+        let mut spare = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (grown, before) = spare.grown;
+        let before = if grown == sequence { before.max(self.full_bytes) } else { self.full_bytes };
+        let more = bytes.saturating_sub(before);
+        if more <= spare.bytes {
+            spare.bytes -= more;
+            spare.grown = (sequence, bytes.max(before));
+            return;
+        }
+        let mut made = self.retain_in_turn(&mut spare, sequence, bytes);
+        drop(spare);
         let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
         untold.deleted.append(&mut made.deleted);
         untold.failed.append(&mut made.failed);

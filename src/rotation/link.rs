@@ -6,12 +6,14 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::derived::rename_new;
+use crate::segment::tap::{self, Ability};
 use crate::segments::LogName;
 
 /// What has the name of a log's link.
@@ -69,15 +71,21 @@ pub(crate) fn point(log: &LogName, segment: &Path) -> io::Result<()> {
     placed
 }
 
+/// Whether an error of [`point`] or [`make`] says that the file system has no symbolic links.
+pub(crate) fn is_without_links(error: &io::Error) -> bool {
+    let unable = [libc::EPERM, libc::EOPNOTSUPP, libc::ENOSYS];
+    error.raw_os_error().is_some_and(|error| unable.contains(&error))
+}
+
 /// Makes the link under a name of its own.
 pub(crate) fn make(log: &LogName, segment: &Path) -> io::Result<PathBuf> {
     let new = temporary(log, "link");
     let target = segment.file_name().unwrap_or_default();
-    match std::os::unix::fs::symlink(target, &new) {
+    match tap::ask(Ability::SymbolicLink).and_then(|()| symlink(target, &new)) {
         // A process of this number was killed.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs::remove_file(&new)?;
-            std::os::unix::fs::symlink(target, &new)?;
+            symlink(target, &new)?;
         }
         made => made?,
     }
@@ -124,6 +132,21 @@ pub(crate) fn temporary(log: &LogName, kind: &str) -> PathBuf {
 #[cfg(all(test, not(kymo_loom)))]
 mod tests {
     use super::*;
+    use crate::segment::tap::disk;
+
+    #[test]
+    fn a_file_system_without_links_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = LogName::new(&dir.path().join("app.kymo"));
+        for (error, is_without) in
+            [(libc::EPERM, true), (libc::ENOSYS, true), (libc::EACCES, false)]
+        {
+            disk::refuse(&[(Ability::SymbolicLink, error)]);
+            let error = point(&log, &log.segment(0, 1)).unwrap_err();
+            assert_eq!(is_without_links(&error), is_without, "{error}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn the_link_is_replaced_and_nothing_else() {

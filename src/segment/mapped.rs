@@ -20,19 +20,22 @@
 //! - They remove it, or write another over its name. Nobody could find what is written to it from
 //!   then on. So a new segment is begun at its path.
 //!
-//! *Not taken:* `pwrite` instead of the mapping. If the file was cut, it leaves a hole and never
+//! Some file systems cannot map or allocate (some FUSE, NFS, 9p). There the frames are written by system calls
+//! ([`Pages::Plain`]). Then a write may fail itself, and what it has written is cut off before the next one.
+//!
+//! *Not taken:* `pwrite` instead of the mapping, everywhere. If the file was cut, it leaves a hole and never
 //! raises a signal. But it costs a system call for each sweep and has the kernel copy each byte
 //! again. That would slow down the usual case for the sake of an accident.
 
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::format::HEADER_BYTES;
 use crate::format::header::{ClockSource, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET};
-use crate::process::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to};
+use crate::process::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to, check_length};
 use crate::process::fork::Private;
 use crate::segment::crash_proof::place::RingPlace;
 use crate::segment::error::OpenSegmentError;
@@ -40,6 +43,7 @@ use crate::segment::guard;
 use crate::segment::header_page::HeaderPage;
 use crate::segment::lock::is_at;
 use crate::segment::open::{Target, add_final_name};
+use crate::segment::tap::Ability;
 use crate::segment::window::Window;
 use crate::segment::{Identity, LogFile, LogOutput, Output, tap};
 use crate::sync::Arc;
@@ -50,7 +54,7 @@ pub(crate) struct MappedFile {
     place: Place,
     file: Private,
     header: HeaderPage,
-    window: Window,
+    pages: Pages,
     /// Up to where the file is allocated.
     allocated: u64,
     /// How many bytes to ask for next.
@@ -62,6 +66,17 @@ pub(crate) struct MappedFile {
     sequence: u64,
     /// The name of a segment that has none of its own yet, nor a header.
     temporary: Option<PathBuf>,
+}
+
+/// How frames get into the file.
+#[derive(Debug)]
+enum Pages {
+    Mapped(Window),
+    /// By system calls, because the file cannot be mapped or allocated: `why`. The next frame goes to `len`.
+    Plain {
+        len: u64,
+        why: io::Error,
+    },
 }
 
 /// The path of the segments, and how they are made.
@@ -155,7 +170,11 @@ impl MappedFile {
         if is_used {
             discard()?;
             this.file.set_len(0)?;
-            allocate(&this.file, 0, this.allocated)?;
+            if let Pages::Mapped(_) = this.pages {
+                allocate(&this.file, 0, this.allocated)?;
+            }
+        } else {
+            this.trim_plain()?;
         }
         tap::length(this.header.id(), this.allocated);
         this.header.write(&this.file, this.committed)?;
@@ -166,21 +185,31 @@ impl MappedFile {
     /// and is locked; a later start removes it if it never gets a name. Its first pages are ready.
     pub(crate) fn ahead(file: File, temporary: PathBuf, making: Making) -> io::Result<Self> {
         let mut this = Self::map(file, Place { path: temporary.clone(), making })?;
-        this.window.populate(HEADER_BYTES);
+        this.trim_plain()?;
+        if let Pages::Mapped(window) = &mut this.pages {
+            window.populate(HEADER_BYTES);
+        }
         this.header.populate();
         this.temporary = Some(temporary);
         Ok(this)
     }
 
-    /// Allocates and maps the header page and the first window of a file.
+    /// Allocates and maps the header page and the first window of a file, if that is possible.
     fn map(file: File, place: Place) -> io::Result<Self> {
         guard::install()?;
         let committed = HEADER_BYTES as u64;
         let Making { clock, window_bytes, rings, .. } = &place.making;
-        let allocated = allocate_up_to(&file, 0, *window_bytes, committed)?;
+        let mut header = HeaderPage::new(*clock, rings.as_ref());
+        let (pages, allocated) = match map_first(&file, &mut header, *window_bytes) {
+            Ok((window, allocated)) => (Pages::Mapped(window), allocated),
+            Err(error) if is_unable(&error) => {
+                (Pages::Plain { len: committed, why: error }, committed)
+            }
+            Err(error) => return Err(error),
+        };
         Ok(Self {
-            header: HeaderPage::map(&file, *clock, rings.as_ref())?,
-            window: Window::map(&file, 0, allocated, HEADER_BYTES)?,
+            header,
+            pages,
             growth: *window_bytes,
             place,
             file: Private::new(file),
@@ -191,6 +220,14 @@ impl MappedFile {
             sequence: 0,
             temporary: None,
         })
+    }
+
+    /// Cuts off what was allocated before it was known that the file cannot be mapped.
+    fn trim_plain(&self) -> io::Result<()> {
+        match self.pages {
+            Pages::Mapped(_) => Ok(()),
+            Pages::Plain { .. } => self.file.set_len(self.committed),
+        }
     }
 
     /// Removes a segment that is of no use: one that never got its name, or in which nothing is.
@@ -217,22 +254,47 @@ impl MappedFile {
         if self.state == State::Cut {
             self.mend()?;
         }
-        self.reserve(bytes)
+        match self.pages {
+            Pages::Mapped(_) => self.reserve(bytes),
+            Pages::Plain { len, .. } => {
+                check_length(len + bytes)?;
+                if let Some(room) = &self.place.making.room {
+                    room.make_room(self.sequence, len + bytes);
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Writes bytes for which `prepare` has made room.
     fn write(&mut self, frames: &[u8]) -> io::Result<()> {
-        let (now, later) = frames.split_at(frames.len().min(self.window.room()));
+        let id = self.header.id();
+        let window = match &mut self.pages {
+            Pages::Mapped(window) => window,
+            Pages::Plain { len, .. } => {
+                // A part of it may have been written.
+                self.state = State::Cut;
+                self.file.write_all_at(frames, *len)?;
+                tap::length(id, *len + frames.len() as u64);
+                tap::write(id, *len, frames);
+                *len += frames.len() as u64;
+                (self.state, self.allocated) = (State::Sound, *len);
+                return Ok(());
+            }
+        };
+        let (now, later) = frames.split_at(frames.len().min(window.room()));
+        let end = window.end();
         // Before anything is written. After this only a cut can fail.
-        let next = if later.is_empty() { None } else { Some(self.next_window()?) };
-        tap::write(self.header.id(), self.window.len(), now);
-        self.window.write(now);
-        let mut cut = self.window.is_cut();
+        let next = if later.is_empty() { None } else { Some(self.next_window(end)?) };
+        let Pages::Mapped(window) = &mut self.pages else { return Ok(()) };
+        tap::write(id, window.len(), now);
+        window.write(now);
+        let mut cut = window.is_cut();
         if let Some(mut next) = next {
-            tap::write(self.header.id(), next.len(), later);
+            tap::write(id, next.len(), later);
             next.write(later);
             cut |= next.is_cut();
-            self.window = next;
+            *window = next;
         }
         if cut { Err(self.cut()) } else { Ok(()) }
     }
@@ -267,10 +329,10 @@ impl MappedFile {
         allocate_up_to(&self.file, from, wanted, least)
     }
 
-    /// Maps all of the file that is allocated past the window.
-    fn next_window(&mut self) -> io::Result<Window> {
+    /// Maps all of the file that is allocated past `end`, the end of the window.
+    fn next_window(&mut self, end: u64) -> io::Result<Window> {
         self.look()?;
-        Window::map(&self.file, self.window.end(), self.allocated, 0)
+        Window::map(&self.file, end, self.allocated, 0)
     }
 
     /// Checks that the file is there, and long enough.
@@ -307,6 +369,14 @@ impl MappedFile {
             // What a failed append has written must never be taken for frames.
             self.file.set_len(self.committed)?;
         }
+        if let Pages::Plain { len, .. } = &mut self.pages {
+            *len = self.committed;
+            self.file.set_len(self.committed)?;
+            tap::length(self.header.id(), self.committed);
+            self.header.renew(&self.file, self.committed)?;
+            (self.allocated, self.state) = (self.committed, State::Sound);
+            return Ok(());
+        }
         let wanted = self.place.making.window_bytes;
         let allocated = self.allocate(self.committed, wanted, 1)?;
         tap::length(self.header.id(), self.committed);
@@ -314,7 +384,7 @@ impl MappedFile {
         self.header.renew(&self.file, self.committed)?;
         let offset = self.committed / UNIT_BYTES * UNIT_BYTES;
         let position = (self.committed - offset) as usize;
-        self.window = Window::map(&self.file, offset, allocated, position)?;
+        self.pages = Pages::Mapped(Window::map(&self.file, offset, allocated, position)?);
         self.allocated = allocated;
         self.state = State::Sound;
         Ok(())
@@ -333,7 +403,11 @@ impl Output for MappedFile {
     }
 
     fn commit(&mut self) -> io::Result<()> {
-        self.header.commit(self.len());
+        let committed = self.header.commit(&self.file, self.len());
+        if committed.is_err() {
+            self.state = State::Cut;
+            return committed;
+        }
         if self.header.is_cut() {
             return Err(self.cut());
         }
@@ -343,7 +417,10 @@ impl Output for MappedFile {
 
     fn len(&self) -> u64 {
         match self.state {
-            State::Sound => self.window.len(),
+            State::Sound => match &self.pages {
+                Pages::Mapped(window) => window.len(),
+                Pages::Plain { len, .. } => *len,
+            },
             State::Cut | State::Removed => self.committed,
         }
     }
@@ -366,11 +443,18 @@ impl LogOutput for MappedFile {
             State::Cut => return self.mend(),
             State::Sound => self.look()?,
         }
-        if self.header.is_intact() { Ok(()) } else { Err(self.cut()) }
+        if self.header.is_intact(&self.file) { Ok(()) } else { Err(self.cut()) }
     }
 
     fn is_removed(&self) -> bool {
         self.state == State::Removed
+    }
+
+    fn unmapped(&self) -> Option<&io::Error> {
+        match &self.pages {
+            Pages::Mapped(_) => None,
+            Pages::Plain { why, .. } => Some(why),
+        }
     }
 
     fn make_next(
@@ -433,15 +517,19 @@ impl LogOutput for MappedFile {
     }
 
     fn rewind(&mut self) {
-        self.window.rewind(self.committed);
+        match &mut self.pages {
+            Pages::Mapped(window) => window.rewind(self.committed),
+            // What was appended is cut off before the next write.
+            Pages::Plain { .. } => self.state = State::Cut,
+        }
     }
 
     fn set_next_dump(&mut self, offset: u64) {
-        self.header.set_hint(NEXT_DUMP_OFFSET, offset);
+        self.header.set_hint(&self.file, NEXT_DUMP_OFFSET, offset);
     }
 
     fn set_last_dump(&mut self, offset: u64) {
-        self.header.set_hint(LAST_DUMP_OFFSET, offset);
+        self.header.set_hint(&self.file, LAST_DUMP_OFFSET, offset);
     }
 
     fn segment_number(&self) -> u64 {
@@ -452,6 +540,23 @@ impl LogOutput for MappedFile {
         let file = self.file.try_clone().ok()?;
         Some(LogFile::new(self.place.path.clone(), self.header.id(), file))
     }
+}
+
+/// Allocates and maps the first window of a file, and its header page. Returns how much is allocated.
+fn map_first(file: &File, header: &mut HeaderPage, bytes: u64) -> io::Result<(Window, u64)> {
+    tap::ask(Ability::Allocate)?;
+    let allocated = allocate_up_to(file, 0, bytes, HEADER_BYTES as u64)?;
+    tap::ask(Ability::Map)?;
+    header.map(file)?;
+    Ok((Window::map(file, 0, allocated, HEADER_BYTES)?, allocated))
+}
+
+/// Whether the file system can allocate no blocks, or map no files that are written.
+fn is_unable(error: &io::Error) -> bool {
+    // The system says `EINVAL` of a mapping on 9p, for instance.
+    let unable = [libc::ENODEV, libc::EOPNOTSUPP, libc::ENOSYS, libc::EINVAL];
+    error.kind() == io::ErrorKind::Unsupported
+        || error.raw_os_error().is_some_and(|error| unable.contains(&error))
 }
 
 #[cfg(test)]
@@ -467,6 +572,11 @@ impl Making {
 mod tests {
     use super::*;
     use crate::format::header::COMMITTED_OFFSET;
+    use crate::segment::tap::disk;
+
+    /// File systems: one that can do everything, and those that lack something.
+    const REFUSED: [&[(Ability, i32)]; 3] =
+        [&[], &[(Ability::Map, libc::ENODEV)], &[(Ability::Allocate, libc::EOPNOTSUPP)]];
 
     struct Scratch(PathBuf);
 
@@ -502,8 +612,18 @@ mod tests {
 
     #[test]
     fn what_is_appended_across_windows_is_what_the_file_holds_when_closed() {
+        for refused in REFUSED {
+            disk::refuse(refused);
+            append_across_windows(refused.is_empty());
+        }
+    }
+
+    fn append_across_windows(is_mapped: bool) {
         let scratch = Scratch::new("windows");
+        // Overwritten.
+        std::fs::write(&scratch.0, [1; 200_000]).unwrap();
         let mut mapped = scratch.create();
+        assert_eq!(mapped.unmapped().is_none(), is_mapped);
         let mut frames = Vec::new();
         for step in 0..100_u64 {
             let part = vec![step as u8; if step == 70 { 300_001 } else { 3_001 }];
@@ -540,6 +660,13 @@ mod tests {
 
     #[test]
     fn a_file_that_was_cut_goes_on_where_it_was() {
+        for refused in REFUSED {
+            disk::refuse(refused);
+            cut_everywhere();
+        }
+    }
+
+    fn cut_everywhere() {
         for (name, length) in [("empty", 0), ("header", 100), ("middle", 10_000), ("page", 45_000)]
         {
             for more in [8, 9_000, 100_000] {
@@ -558,6 +685,30 @@ mod tests {
 
     #[test]
     fn a_file_that_was_removed_is_begun_anew_and_only_that() {
+        for refused in REFUSED {
+            disk::refuse(refused);
+            remove_and_begin_anew();
+        }
+    }
+
+    /// A write that fails leaves nothing that a reader could find.
+    #[test]
+    fn what_a_failed_write_has_left_is_cut_off() {
+        disk::refuse(&[(Ability::Map, libc::ENODEV)]);
+        let scratch = Scratch::new("failed");
+        let mut plain = scratch.create();
+        plain.append(&[1; 800]).unwrap();
+        plain.commit().unwrap();
+        plain.append(&[2; 8_000]).unwrap();
+        // The thread that wrote has crashed; another one goes on.
+        plain.rewind();
+        plain.append(&[3; 80]).unwrap();
+        plain.commit().unwrap();
+        let frames = [&[1; 800][..], &[3; 80]].concat();
+        assert!(scratch.bytes() == expected(&plain, &frames));
+    }
+
+    fn remove_and_begin_anew() {
         let scratch = Scratch::new("removed");
         let mut mapped = scratch.create();
         mapped.append(&[1; 4_000]).unwrap();

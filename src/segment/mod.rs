@@ -138,6 +138,11 @@ pub(crate) trait LogOutput: Output + Sized {
         false
     }
 
+    /// Why frames are written by system calls, if they are: the file cannot be mapped.
+    fn unmapped(&self) -> Option<&io::Error> {
+        None
+    }
+
     /// Makes the next segment if this one is removed, or if another file, or none, has its name now. Returns it with
     /// its salt; `None` if this one still has its name. `announce` is told the new segment's id; if that fails, the
     /// new file is removed.

@@ -19,6 +19,7 @@ use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
 use crate::format::{ALIGNMENT, HEADER_BYTES};
 use crate::process::lock::{LockOutcome, is_at, lock};
 use crate::segment::error::OpenSegmentError;
+use crate::segment::tap;
 use crate::segments::LogName;
 
 /// Returns the file that `path` means. The path is absolute, so that it stays valid when the
@@ -277,7 +278,8 @@ fn refuse_link_of_log(path: &Path) -> Result<(), OpenSegmentError> {
 /// Gives a segment its own name, where nothing has it. The temporary one is left to be removed later, unless the file
 /// system gives a file only one name.
 pub(super) fn add_final_name(temporary: &Path, path: &Path) -> io::Result<()> {
-    match fs::hard_link(temporary, path) {
+    let linked = tap::ask(tap::Ability::HardLink).and_then(|()| fs::hard_link(temporary, path));
+    match linked {
         Err(error)
             if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) =>
         {

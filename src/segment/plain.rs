@@ -12,7 +12,7 @@ use crate::beside::Kind;
 use crate::derived;
 use crate::format::HEADER_BYTES;
 use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
-use crate::process::allocate::allocate;
+use crate::process::allocate::{allocate, reserve};
 use crate::process::fork::Private;
 use crate::process::lock::{LockOutcome, is_at, lock};
 use crate::segment::LogFile;
@@ -87,7 +87,7 @@ impl PlainFile {
     }
 
     fn write_header(&self) -> io::Result<()> {
-        allocate(&self.file, 0, HEADER_BYTES as u64)?;
+        reserve(&self.file, 0, HEADER_BYTES as u64)?;
         let mut page = self.header.to_page();
         page[COMMITTED_OFFSET..COMMITTED_OFFSET + 8].copy_from_slice(&self.len.to_le_bytes());
         self.file.write_all_at(&page, 0)
@@ -118,8 +118,8 @@ impl Output for PlainFile {
             let text = format!("the side file may have {} bytes at most", self.max_bytes);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
         }
-        // Reserves the bytes, and obeys the process's limit.
-        allocate(&self.file, self.len, bytes)?;
+        // And obeys the process's limit.
+        reserve(&self.file, self.len, bytes)?;
         self.file.write_all_at(frames, self.len)?;
         self.len += bytes;
         Ok(())

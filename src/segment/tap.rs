@@ -5,6 +5,27 @@
 #[cfg(all(test, not(kymo_loom)))]
 pub(crate) mod disk;
 
+/// What a file system may not be able to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ability {
+    /// Blocks for a part of a file.
+    Allocate,
+    /// Files that are mapped and written.
+    Map,
+    /// Several names for one file.
+    HardLink,
+    SymbolicLink,
+}
+
+/// To be asked before the system is: tests have a file system without this ability.
+#[inline]
+pub(crate) fn ask(ability: Ability) -> std::io::Result<()> {
+    #[cfg(all(test, not(kymo_loom)))]
+    disk::refusal(ability).map_or(Ok(()), Err)?;
+    let _ = ability;
+    Ok(())
+}
+
 /// Bytes were written.
 #[inline]
 pub(super) fn write(segment: [u8; 16], offset: u64, bytes: &[u8]) {

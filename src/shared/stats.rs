@@ -68,10 +68,11 @@ pub struct Stats {
     pub segments: u64,
     /// The number of segments that went on past their limits, because the next one was not ready.
     pub segments_late: u64,
-    /// The number of times that the log may have exceeded its limit in bytes, because nothing more could be deleted: see
-    /// [`Notice::LimitExceeded`](crate::Notice::LimitExceeded).
+    /// The number of times that the log may have exceeded its limit in bytes, because nothing more could be deleted:
+    /// see [`Notice::LimitExceeded`](crate::Notice::LimitExceeded).
     pub limit_exceeded: u64,
-    /// The number of segments that were deleted because of the log's limits: see [`Builder::keep`](crate::Builder::keep).
+    /// The number of segments that were deleted because of the log's limits: see
+    /// [`Builder::keep`](crate::Builder::keep).
     pub segments_deleted: u64,
     /// The bytes that these took on the disk.
     pub bytes_deleted: u64,

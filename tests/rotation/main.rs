@@ -5,6 +5,7 @@ mod basics;
 mod compressed;
 mod failures;
 mod full_rate;
+mod fuse;
 mod killed;
 mod log;
 mod predecessors;

@@ -138,8 +138,8 @@ fn what_was_killed_is_closed_and_compressed() {
     assert_closed(&place);
 }
 
-/// Rings of a dead process say by the committed length of its segment what is in it: nothing is written there until they
-/// are recovered.
+/// Rings of a dead process say by the committed length of its segment what is in it: nothing is written there until
+/// they are recovered.
 #[test]
 fn a_segment_whose_rings_are_left_stays_and_is_told() {
     let _turn = Turn::take();

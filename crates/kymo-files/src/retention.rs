@@ -92,6 +92,8 @@ pub struct Deleted {
     pub errors: Vec<(PathBuf, io::Error)>,
     /// By how many bytes the log may exceed its limit in bytes, since nothing more can be deleted.
     pub excess_bytes: u64,
+    /// How many bytes more the log may take until it reaches this limit.
+    pub spare_bytes: u64,
 }
 
 impl Stored {
@@ -226,7 +228,9 @@ pub fn enforce(
         let planned = plan(&segments, keep, &now);
         if planned.is_empty() {
             let most = keep.most_bytes(now.space).unwrap_or(u64::MAX);
-            deleted.excess_bytes = counted_bytes(&segments, &now).saturating_sub(most);
+            let counted = counted_bytes(&segments, &now);
+            deleted.excess_bytes = counted.saturating_sub(most);
+            deleted.spare_bytes = most.saturating_sub(counted);
             return Ok(deleted);
         }
         for index in planned {

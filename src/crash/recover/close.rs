@@ -55,7 +55,8 @@ impl DeadLog {
         closing::is_closed(&self.file, &self.header).unwrap_or(true)
     }
 
-    /// Closes it, if it is a segment of a rotated log. Returns whether there was anything to do. The lock is given back.
+    /// Closes it, if it is a segment of a rotated log. Returns whether there was anything to do. The lock is given
+    /// back.
     pub(crate) fn close(&self, go_on: &dyn Fn() -> bool) -> io::Result<bool> {
         let closed = self.try_close(go_on);
         // A child of a fork may have the file, too.

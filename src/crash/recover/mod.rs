@@ -175,8 +175,8 @@ impl Recovery {
 /// [`Logger::reopen`](crate::Logger::reopen)), or was recovered before. In each case the
 /// log is cut to its contents.
 ///
-/// Of a rotated log, all segments are recovered that have no end. Then each of them is closed: it gets the index and the
-/// end that its process had not written, and a mark that the process was killed.
+/// Of a rotated log, all segments are recovered that have no end. Then each of them is closed: it gets the index and
+/// the end that its process had not written, and a mark that the process was killed.
 ///
 /// The call leaks some hundred bytes for each call site of the dead process.
 ///

@@ -27,7 +27,7 @@ use std::os::unix::fs::FileExt;
 use crate::format::frame::Kind;
 use crate::format::header::{COMMITTED_OFFSET, Header};
 use crate::format::{FRAME_HEADER_BYTES, VERSION};
-use crate::process::allocate::allocate;
+use crate::process::allocate::reserve;
 use crate::segment::closing::scan::{Scan, Thread};
 use crate::segment::tap;
 use crate::segment::writer::frames;
@@ -105,7 +105,7 @@ pub(crate) fn close(
     if scan.last_kind() != Some(Kind::End) {
         last = last_frames(scan, is_told);
         // Obeys the limits of the process, and finds out whether the disk is full.
-        allocate(file, end, last.len() as u64)?;
+        reserve(file, end, last.len() as u64)?;
         tap::length(id, end + last.len() as u64);
         file.write_all_at(&last, end)?;
         tap::write(id, end, &last);

@@ -267,7 +267,7 @@ impl Scan {
         let mut dropped = 0_u64;
         for _ in 0..fields.varint()? {
             // Reason and level.
-            (fields.byte()?, fields.byte()?);
+            (0..2).try_for_each(|_| fields.byte().map(drop))?;
             dropped = dropped.saturating_add(fields.varint()?);
         }
         self.see(u64::from_le_bytes(*range.last_chunk()?));

@@ -7,6 +7,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use crate::segment::tap::Ability;
+
 /// What a disk writes at once: all of it, or nothing. Real ones write at least that.
 const SECTOR_BYTES: usize = 512;
 
@@ -21,6 +23,23 @@ pub(crate) enum Operation {
 
 thread_local! {
     static OPERATIONS: RefCell<Option<Vec<Operation>>> = const { RefCell::new(None) };
+}
+
+thread_local! {
+    static REFUSED: RefCell<Vec<(Ability, i32)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Has this thread's file systems refuse these, with these errors.
+pub(crate) fn refuse(abilities: &[(Ability, i32)]) {
+    REFUSED.set(abilities.to_vec());
+}
+
+/// The error of an ability that is refused.
+pub(super) fn refusal(ability: Ability) -> Option<std::io::Error> {
+    REFUSED.with_borrow(|refused| {
+        let found = refused.iter().find(|(it, _)| *it == ability);
+        found.map(|(_, error)| std::io::Error::from_raw_os_error(*error))
+    })
 }
 
 /// Notes an operation of this thread, if it records them.
