@@ -1,5 +1,5 @@
 //! A file system that can map no files, allocate no blocks, and has no links: `no_mapping.py`, by FUSE. It needs
-//! `/dev/fuse`, the right to mount, and Python's module `fuse` (Debian: python3-fusepy).
+//! `/dev/fuse`, the right to mount, and Python's module fusepy (Debian: python3-fusepy).
 
 use std::fs;
 use std::path::Path;
@@ -23,11 +23,12 @@ impl Mounted {
     fn new() -> Result<Self, String> {
         let has_fuse = |python: &&str| {
             let mut command = Command::new(python);
-            command.args(["-c", "import fuse; fuse.FUSE"]).stderr(Stdio::null());
+            let imports = "try: import fusepy\nexcept ImportError: import fuse; fuse.FUSE";
+            command.args(["-c", imports]).stderr(Stdio::null());
             command.status().is_ok_and(|status| status.success())
         };
         let Some(python) = ["/usr/bin/python3", "python3"].into_iter().find(has_fuse) else {
-            return Err("there is no Python with the module fuse".to_owned());
+            return Err("there is no Python with the module fusepy".to_owned());
         };
         let place = tempfile::tempdir().unwrap();
         for name in ["below", "mount"] {

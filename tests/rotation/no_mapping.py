@@ -5,7 +5,10 @@ import errno
 import os
 import sys
 
-import fuse
+try:
+    import fusepy as fuse  # Debian's name for it.
+except ImportError:
+    import fuse
 
 
 class Passing(fuse.Operations):
