@@ -47,6 +47,7 @@
 //! | log from several processes, or anew | [`Builder::pid_in_name`], [`Builder::overwrite`] | the old file is renamed |
 //! | see what was lost, and how full rings are | [`Report`], [`Logger::stats`], [`Builder::on_notice`], [`unlogged`] | |
 //! | log what libraries log through the crate `log` | `Builder::bridge_log` (feature `log`) | off |
+//! | look in a test at what it logs | `testing::capture` (feature `testing`) | |
 //! | read a log | the command `kymo`; the module `reader` | |
 //!
 //! # Guarantees
@@ -78,6 +79,7 @@
 //! - `compress`: `Builder::compress`, which compresses closed segments with zstd.
 //! - `log`: the module `bridge::log` and `Builder::bridge_log`, which take what libraries log through the crate `log`.
 //! - `log_errors`: `log`, and errors among its key-values with their causes. It brings the crate `value-bag`.
+//! - `testing`: the module `testing`, for tests that look at what they log. It brings `reader`.
 //! - `zones`: `Zone::local` and `Zone::named`, for rotation at a time of day in any time zone.
 //! - `max_level_off`, `max_level_error`, …, `max_level_debug`: less urgent statements are compiled
 //!   out. `release_max_level_…`: only in builds without debug assertions.
@@ -106,6 +108,8 @@ mod segment;
 mod shared;
 mod statement;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod thread;
 
 /// Parts that the benches, fuzz targets and tests of kymo's own repository need to see. Not an

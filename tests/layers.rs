@@ -23,6 +23,7 @@ const LAYERS: &[&str] = &[
     "call",
     "bridge",
     "logger",
+    "testing",
 ];
 
 /// Arrows that run up all the same: from, to, and why.

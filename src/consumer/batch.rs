@@ -15,7 +15,7 @@ use crate::segment::writer::{SegmentWriter, ThreadInSegment};
 /// How many words of one ring a sweep takes, or a single record if that has more. So a thread that
 /// floods its ring does not starve the others. (The models have one record in each batch, and the
 /// unit tests a few, so that something is left in the rings.)
-const BATCH_WORDS: usize = match () {
+pub(crate) const BATCH_WORDS: usize = match () {
     () if cfg!(kymo_loom) => 1,
     () if cfg!(test) => 16,
     () => 8 << 10,

@@ -31,6 +31,8 @@ mod watch;
 use std::io;
 use std::ops::Range;
 
+#[cfg(feature = "testing")]
+pub(crate) use batch::BATCH_WORDS;
 use batch::Leftover;
 use dump::Dumps;
 pub use end::Report;

@@ -67,6 +67,8 @@ pub struct Builder {
     pub(crate) keep: Option<Keep>,
     pub(crate) mode: Option<u32>,
     pub(crate) make_directory: bool,
+    /// Whether this is the logger of tests that capture. Its file loses its name.
+    pub(crate) is_of_tests: bool,
     #[cfg(feature = "log")]
     pub(crate) bridges_log: bool,
 }
@@ -114,6 +116,7 @@ impl Builder {
             keep: None,
             mode: None,
             make_directory: false,
+            is_of_tests: false,
             #[cfg(feature = "log")]
             bridges_log: false,
         }
@@ -571,6 +574,14 @@ impl Builder {
     /// Makes the log's directory, and those above it, if they are not there. Default: [`Builder::start`] fails then.
     pub fn make_directory(mut self, wanted: bool) -> Self {
         self.make_directory = wanted;
+        self
+    }
+
+    /// Makes it the logger of tests that capture: its file loses its name, and other loggers that are started do
+    /// nothing.
+    #[cfg(feature = "testing")]
+    pub(crate) fn of_tests(mut self) -> Self {
+        self.is_of_tests = true;
         self
     }
 

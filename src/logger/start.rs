@@ -61,7 +61,10 @@ impl Builder {
         stay_loaded();
         fork::register();
         let _turn = turn();
-        if RUNNING.is_some() {
+        if let Some(running) = RUNNING.get() {
+            if running.is_of_tests && !self.is_of_tests {
+                return Ok(self.stand_in());
+            }
             return Err(StartErrorKind::AlreadyRunning.into());
         }
         signals::wait_for_end();
@@ -88,7 +91,11 @@ impl Builder {
         let crash_proof = self.make_crash_proof(clock)?;
         let shared = Shared::new(clock, self.policies, ring_words).with_filter(filter);
         let shared = shared.with_crash_proof(crash_proof).with_durability(self.durability);
-        let shared = shared.with_panics(self.ending.panic_hook.is_some());
+        let shared = if self.is_of_tests {
+            shared.of_tests()
+        } else {
+            shared.with_panics(self.ending.panic_hook.is_some())
+        };
         let shared = Arc::new(shared);
         let begun = self.begin(&shared, target, discarded);
         if begun.is_err() {
@@ -113,6 +120,24 @@ impl Builder {
         let is_rotated = self.rotation.is_some();
         let (path, consumer) = (self.path, Some(consumer));
         Ok(Logger { shared, consumer, path, generation, recovered, is_rotated })
+    }
+
+    /// A logger that does nothing, because what is logged goes to tests.
+    fn stand_in(self) -> Logger {
+        if let Some(install) = self.ending.panic_hook {
+            install();
+        }
+        let shared = Shared::new(TickSource::new(self.clock), self.policies, self.ring_words());
+        // Nobody waits for a consumer.
+        shared.control.end();
+        Logger {
+            shared: Arc::new(shared),
+            consumer: None,
+            path: self.path,
+            generation: generation(),
+            recovered: None,
+            is_rotated: self.rotation.is_some(),
+        }
     }
 
     /// Recovers the log that is already there, if the program asked for it.
@@ -180,6 +205,7 @@ impl Builder {
             rings: shared.crash_proof().map(|crash_proof| crash_proof.place().clone()),
             mode: self.file_mode(),
             room: None,
+            has_name: !self.is_of_tests,
         };
         match target {
             LockedLog::File(target) => {

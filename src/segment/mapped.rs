@@ -101,6 +101,8 @@ pub(crate) struct Making {
     pub(crate) mode: u32,
     /// Makes room before a segment grows.
     pub(crate) room: Option<Arc<dyn MakesRoom>>,
+    /// Whether the file keeps its name. One that does not is not looked for.
+    pub(crate) has_name: bool,
 }
 
 /// Makes room on the disk for a segment that grows.
@@ -338,7 +340,7 @@ impl MappedFile {
     /// Checks that the file is there, and long enough.
     fn look(&mut self) -> io::Result<()> {
         let metadata = self.file.metadata()?;
-        if metadata.nlink() == 0 {
+        if metadata.nlink() == 0 && self.place.making.has_name {
             return Err(self.removed());
         }
         if metadata.len() < self.allocated { Err(self.cut()) } else { Ok(()) }
@@ -362,7 +364,7 @@ impl MappedFile {
     /// Repairs the file up to what was committed. What was cut off is lost.
     fn mend(&mut self) -> io::Result<()> {
         let metadata = self.file.metadata()?;
-        if metadata.nlink() == 0 {
+        if metadata.nlink() == 0 && self.place.making.has_name {
             return Err(self.removed());
         }
         if metadata.len() > self.committed {
@@ -564,7 +566,15 @@ impl Making {
     /// As unit tests have it.
     pub(crate) fn of_tests(window_bytes: u64) -> Self {
         let (clock, most_bytes) = (ClockSource::Counter, u64::MAX);
-        Self { clock, window_bytes, most_bytes, rings: None, mode: 0o666, room: None }
+        Self {
+            clock,
+            window_bytes,
+            most_bytes,
+            rings: None,
+            mode: 0o666,
+            room: None,
+            has_name: true,
+        }
     }
 }
 

@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) rotate_request: Arc<RotateRequest>,
     /// Whether panics are logged.
     pub(crate) logs_panics: bool,
+    /// Whether this is the logger of tests that capture.
+    pub(crate) is_of_tests: bool,
     /// The ring files, if the logger has them.
     crash_proof: Option<CrashProof>,
     pub(crate) disk: Disk,
@@ -85,6 +87,7 @@ impl Shared {
             filter: Setting::new(Level::Trace, Filter::all(), Vec::new()),
             rotate_request: Arc::default(),
             logs_panics: false,
+            is_of_tests: false,
             crash_proof: None,
             disk: Disk::default(),
         }
@@ -103,6 +106,11 @@ impl Shared {
     /// Sets whether panics are logged.
     pub(crate) fn with_panics(self, logs_panics: bool) -> Self {
         Self { logs_panics, ..self }
+    }
+
+    /// Makes it the logger of tests that capture. It logs panics if anything in the process asks for that.
+    pub(crate) fn of_tests(self) -> Self {
+        Self { logs_panics: true, is_of_tests: true, ..self }
     }
 
     /// Sets when the log is brought to the disk.
