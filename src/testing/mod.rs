@@ -90,7 +90,12 @@ const SHOWN: usize = 3;
 /// How often [`Capture::wait_for`] looks.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What a test logs: made by [`capture`]. It belongs to its thread, and may be used by others.
+/// What a test logs: made by [`capture`]. Other threads may use it, and only its own may drop it:
+///
+/// ```compile_fail,E0277
+/// let log = kymo::testing::capture();
+/// std::thread::spawn(move || drop(log));
+/// ```
 #[must_use = "what is logged is captured until this is dropped"]
 pub struct Capture {
     scope: Scope,
