@@ -481,7 +481,9 @@ pub mod housekeeper {
     use std::path::Path;
 
     use crate::rotation::Rotation;
-    use crate::rotation::housekeeper::{ANSWERS, Answer, Chores, Switched, TASKS, keep_house};
+    use crate::rotation::housekeeper::{
+        ANSWERS, Answer, Chores, House as Housekeeper, Switched, TASKS,
+    };
     use crate::rotation::queue::queue;
     use crate::rotation::rotator::{Current, Ends, Rotator};
     use crate::segment::{LogOutput, Output};
@@ -598,7 +600,7 @@ pub mod housekeeper {
             let mut chores = Counting { counts: counts.clone(), failures };
             let housekeeper = thread::spawn(move || {
                 *sleeper.lock().unwrap() = Some(thread::current());
-                keep_house(&mut chores, taken, answered, thread::park);
+                Housekeeper::new(taken, answered).keep(&mut chores, thread::park);
             });
             let ends = Ends { tasks, answers, wake: Box::new(wake), limits: None };
             let names = LogName::new(Path::new("log"));

@@ -4,6 +4,7 @@
 //! the next. After an error nothing is left that was not there.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::thread::JoinHandle;
 
@@ -23,7 +24,7 @@ use crate::rotation::Rotation;
 use crate::rotation::chores::Files;
 #[cfg(feature = "compress")]
 use crate::rotation::compress::Compressor;
-use crate::rotation::housekeeper::{ANSWERS, TASKS, keep_house, nap};
+use crate::rotation::housekeeper::{ANSWERS, House, TASKS, nap};
 use crate::rotation::limits::{Limits, Retained};
 use crate::rotation::link::{self, AtLink};
 use crate::rotation::log::Log;
@@ -190,7 +191,12 @@ impl Builder {
             signal_action::block_all_but_faults();
             be_ordinary();
             guard::unblock_in_this_thread();
-            keep_house(&mut files, taken, answered, nap);
+            let mut house = House::new(taken, answered);
+            // A panic must not end rotation. The panic hook has reported it.
+            while catch_unwind(AssertUnwindSafe(|| house.keep(&mut files, nap))).is_err() {
+                house.note_panic();
+                nap();
+            }
             #[cfg(feature = "compress")]
             files.stop_compressing();
         };

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -165,7 +166,12 @@ impl Shared {
             .level(self.level)
             .owner(self.owner)
             .go_on(|_, _| !self.stop.load(Ordering::Relaxed));
-        let result = compress_segment(path, compression);
+        let compressed = catch_unwind(AssertUnwindSafe(|| compress_segment(path, compression)));
+        // The panic hook has reported it.
+        let result = compressed.unwrap_or_else(|_| {
+            let problem = Problem::Io(io::Error::other("the thread that compresses panicked"));
+            Err(CompressError { path: path.to_owned(), problem })
+        });
         let mut state = self.state();
         match result {
             Ok(done) => {

@@ -4,6 +4,7 @@
 //! thread: it can be cut short anywhere, and the next start goes on.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,7 +44,10 @@ impl Predecessors {
             // Ordering: the flag is set once, and is asked again. Nothing else depends on it.
             let go_on = || !stopped.load(Ordering::Relaxed);
             let close = |path: PathBuf| {
-                let error = close(&path, &go_on).err().filter(|_| go_on())?;
+                let closed = catch_unwind(AssertUnwindSafe(|| close(&path, &go_on)));
+                // The panic hook has reported it.
+                let closed = closed.unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+                let error = closed.err().filter(|_| go_on())?;
                 Some(Unclosed { path, error })
             };
             paths.into_iter().take_while(|_| go_on()).filter_map(close).collect()
@@ -55,7 +59,6 @@ impl Predecessors {
     /// Returns those that stay unclosed, once, when all are done.
     pub(crate) fn take_done(&mut self) -> Option<Vec<Unclosed>> {
         let thread = self.thread.take_if(|thread| thread.is_finished())?;
-        // The panic hook has reported a panic.
         Some(thread.join().unwrap_or_default())
     }
 }

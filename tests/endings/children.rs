@@ -10,11 +10,11 @@ use std::sync::{Barrier, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use kymo::{Builder, Clock, Level, Logger, debug, info, trace};
+use kymo::{Builder, Clock, Keep, Level, Logger, Rotation, debug, info, trace};
 
 use super::Named;
 use super::allocator::at_call;
-use super::process::{AT, CHILD, PATH, PLAIN, say_ready};
+use super::process::{AT, CHILD, PATH, PLAIN, ROTATES, say_ready};
 
 pub const ALL: &[Named] = &[
     ("exit", || {
@@ -242,7 +242,15 @@ pub const ALL: &[Named] = &[
 ];
 
 fn builder() -> Builder {
-    Logger::builder(PathBuf::from(std::env::var_os(PATH).expect("a path")))
+    let builder = Logger::builder(PathBuf::from(std::env::var_os(PATH).expect("a path")));
+    match std::env::var_os(ROTATES) {
+        None => builder,
+        // As often as possible.
+        Some(_) => {
+            let rotation = Rotation::size(64 << 10).every(Duration::from_millis(1));
+            builder.rotate(rotation).keep(Keep::unlimited())
+        }
+    }
 }
 
 fn on_all_signals(builder: Builder) -> Builder {

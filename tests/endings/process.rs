@@ -5,10 +5,10 @@ use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use kymo_reader::{Ending, Event, Options, Order, Report};
+use kymo_reader::{Ending, Event, Options, Order, Reader, Report};
 
 /// Set for the processes that end: which one it is to be.
 pub const CHILD: &str = "KYMO_ENDINGS_CHILD";
@@ -18,6 +18,16 @@ pub const PATH: &str = "KYMO_ENDINGS_PATH";
 pub const AT: &str = "KYMO_ENDINGS_AT";
 /// Set for a process that is to do the same without a logger.
 pub const PLAIN: &str = "KYMO_ENDINGS_PLAIN";
+
+/// Set for a process whose log is rotated all the time.
+pub const ROTATES: &str = "KYMO_ENDINGS_ROTATES";
+
+/// Whether processes are to rotate their logs.
+pub static ROTATED: AtomicBool = AtomicBool::new(false);
+
+/// How many rotated logs were read, and how many segments they had.
+pub static LOGS: AtomicU64 = AtomicU64::new(0);
+pub static SEGMENTS: AtomicU64 = AtomicU64::new(0);
 
 /// A directory of its own for a test, which goes when this is dropped.
 pub struct Dir(pub PathBuf);
@@ -56,6 +66,9 @@ pub fn spawn_at(dir: &Dir, name: &str, plain: bool, at: u64) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if plain {
         command.env(PLAIN, "1");
+    }
+    if ROTATED.load(Ordering::Relaxed) {
+        command.env(ROTATES, "1");
     }
     let allow_core = || {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -136,9 +149,22 @@ pub fn read(path: &Path) -> Log {
     read_by(path, Order::Written)
 }
 
+/// Opens a log: all of its segments, if it is rotated.
+pub fn open(path: &Path, options: Options<'static>) -> Reader<'static> {
+    match ROTATED.load(Ordering::Relaxed) {
+        true => {
+            let log = kymo_reader::Log::find(path).unwrap();
+            SEGMENTS.fetch_add(log.segments().len() as u64, Ordering::Relaxed);
+            LOGS.fetch_add(1, Ordering::Relaxed);
+            log.open(options).unwrap()
+        }
+        false => options.open(path).unwrap(),
+    }
+}
+
 /// Reads such a file in any order.
 pub fn read_by(path: &Path, order: Order) -> Log {
-    let mut reader = Options::new().order(order).open(path).unwrap();
+    let mut reader = open(path, Options::new().order(order));
     let (mut threads, mut signals) = (BTreeMap::<_, Vec<u64>>::new(), Vec::new());
     while let Some(event) = reader.next_event().unwrap() {
         match event {
@@ -158,7 +184,7 @@ pub fn read_by(path: &Path, order: Order) -> Log {
             _ => {}
         }
     }
-    let report = reader.report().clone();
+    let report = reader.sums();
     assert!(report.is_whole(), "{report:?}");
     Log { threads, signals, report }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use kymo_reader::{DumpReason, Event, Options, Order};
 
 use super::Named;
-use super::process::{Dir, Log, read_by, send, spawn, until_ready, wait};
+use super::process::{Dir, Log, open, read_by, send, spawn, until_ready, wait};
 
 pub const TESTS: &[Named] = &[
     ("a_recorder_at_abort", || crashes("recorded_abort", libc::SIGABRT)),
@@ -51,7 +51,7 @@ fn complete(path: &Path, signal: i32) -> Log {
 }
 
 fn reasons(path: &Path) -> Vec<DumpReason> {
-    let mut reader = Options::new().open(path).unwrap();
+    let mut reader = open(path, Options::new());
     let mut reasons = Vec::new();
     while let Some(event) = reader.next_event().unwrap() {
         if let Event::Dump(dump) = event {
