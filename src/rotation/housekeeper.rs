@@ -11,8 +11,8 @@
 //!
 //! - INV-1: there is at most one segment that is prepared and has no name.
 //! - INV-2: each segment that the consumer hands over is finished, also when the logger ends.
-//! - INV-3: each `Prepare`, and each `Switched` before the end, is answered by `Next` or `NotMade`, once. So the consumer
-//!   knows whether a segment is coming, and asks again if none is, also after a panic here.
+//! - INV-3: each `Prepare`, and each `Switched` before the end, is answered by `Next` or `NotMade`, once. So the
+//!   consumer knows whether a segment is coming, and asks again if none is, also after a panic here.
 //!
 //! The consumer never waits for it. It is woken by the consumer alone, and by time. Files are the business of
 //! [`Chores`], so that a model can run it without files.

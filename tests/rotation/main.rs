@@ -9,3 +9,4 @@ mod fuse;
 mod killed;
 mod log;
 mod predecessors;
+mod write_through;

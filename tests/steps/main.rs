@@ -6,6 +6,7 @@
 //! process come at each step; without it they take turns.
 
 mod place;
+mod rotated;
 mod tracer;
 
 use std::io::{self, Write};
@@ -77,6 +78,9 @@ fn child(act: &str, dir: &Path) {
     }
     let (act, slot) = act.rsplit_once(' ').unwrap();
     let slot: usize = slot.parse().unwrap();
+    if act == rotated::LIVES || act == rotated::DIES {
+        return rotated::child(dir, &numbers, act == rotated::DIES, slot);
+    }
     let acts = [PLAIN, RECOVERING, OVERWRITING, KEEPING, Act::Recover, Act::RecoverEarlier];
     let act = acts.into_iter().find(|it| format!("{it:?}") == act).unwrap();
     tracer::begin();

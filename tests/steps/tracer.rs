@@ -148,6 +148,7 @@ fn name_of(number: i64, args: &[u64; 6]) -> Option<String> {
         libc::SYS_renameat2 => "renameat2",
         libc::SYS_linkat => "linkat",
         libc::SYS_unlinkat => "unlinkat",
+        libc::SYS_symlinkat => "symlinkat",
         libc::SYS_openat if args[2] as i32 & CHANGES != 0 => "openat",
         libc::SYS_ftruncate => "ftruncate",
         libc::SYS_fallocate => "fallocate",
@@ -160,6 +161,8 @@ fn name_of(number: i64, args: &[u64; 6]) -> Option<String> {
         libc::SYS_link => "link",
         #[cfg(target_arch = "x86_64")]
         libc::SYS_unlink => "unlink",
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_symlink => "symlink",
         #[cfg(target_arch = "x86_64")]
         libc::SYS_open if args[1] as i32 & CHANGES != 0 => "open",
         _ => return None,
