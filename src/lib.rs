@@ -48,6 +48,7 @@
 //! | see what was lost, and how full rings are | [`Report`], [`Logger::stats`], [`Builder::on_notice`], [`unlogged`] | |
 //! | log what libraries log through the crate `log` | `Builder::bridge_log` (feature `log`) | off |
 //! | look in a test at what it logs | `testing::capture` (feature `testing`) | |
+//! | see records on the terminal, or as JSON on standard output | `Builder::console` (feature `console`) | off |
 //! | read a log | the command `kymo`; the module `reader` | |
 //!
 //! # Guarantees
@@ -80,6 +81,7 @@
 //! - `log`: the module `bridge::log` and `Builder::bridge_log`, which take what libraries log through the crate `log`.
 //! - `log_errors`: `log`, and errors among its key-values with their causes. It brings the crate `value-bag`.
 //! - `testing`: the module `testing`, for tests that look at what they log. It brings `reader`.
+//! - `console`: the module `console` and `Builder::console`, which show records on the terminal.
 //! - `zones`: `Zone::local` and `Zone::named`, for rotation at a time of day in any time zone.
 //! - `max_level_off`, `max_level_error`, …, `max_level_debug`: less urgent statements are compiled
 //!   out. `release_max_level_…`: only in builds without debug assertions.
@@ -95,6 +97,8 @@ mod argument;
 pub mod bridge;
 mod call;
 mod clock;
+#[cfg(feature = "console")]
+pub mod console;
 mod consumer;
 mod crash;
 mod filter;
@@ -140,6 +144,8 @@ pub use argument::{Argument, Debugged, Displayed, PointerArgument, as_debug, as_
 #[doc(hidden)]
 pub use call::export;
 pub use clock::Clock;
+#[cfg(feature = "console")]
+pub use console::Console;
 pub use consumer::{Notice, Report};
 pub use crash::recover::{
     RecoverError, Recoverable, RecoveredThread, Recovery, RefusedFile, RingDamage, UnclosedSegment,

@@ -643,3 +643,123 @@ pub mod housekeeper {
         }
     }
 }
+
+/// A console and the consumer's side of it, without files, reader and terminal.
+pub mod console {
+    use crate::consumer::feed::{Feed, Next, View, ends, follow};
+    use crate::sync::{Arc, Mutex, UnsafeCell, statics, thread};
+
+    /// A segment of one record.
+    struct Segment(UnsafeCell<u64>);
+
+    // SAFETY: the consumer writes the record before it commits it; the console reads it when it knows of that.
+    unsafe impl Send for Segment {}
+    // SAFETY: as above.
+    unsafe impl Sync for Segment {}
+
+    /// The sum of the records that were shown, and their number.
+    type Shown = Arc<statics::Mutex<(u64, u64)>>;
+
+    struct Screen {
+        current: Option<Next<Arc<Segment>>>,
+        shown: Shown,
+    }
+
+    impl View for Screen {
+        type Segment = Arc<Segment>;
+
+        fn begin(&mut self, next: Next<Arc<Segment>>) {
+            self.current = Some(next);
+        }
+
+        fn show(&mut self, committed: u64) -> Option<bool> {
+            if let Some(Next { segment, .. }) =
+                self.current.take_if(|current| current.begins_at < committed)
+            {
+                // SAFETY: the consumer does not write it any more.
+                let record = segment.0.with(|record| unsafe { *record });
+                let mut shown = self.shown.lock().unwrap_or_else(statics::PoisonError::into_inner);
+                *shown = (shown.0 + record, shown.1 + 1);
+            }
+            Some(false)
+        }
+    }
+
+    /// A log with a console.
+    pub struct Log {
+        feed: Feed<Arc<Segment>>,
+        current: Arc<Segment>,
+        shown: Shown,
+        console: thread::JoinHandle<()>,
+        /// How many records were skipped.
+        skipped: u64,
+    }
+
+    impl Log {
+        /// Starts the console, which sleeps until it is woken, and begins a segment.
+        pub fn new() -> Self {
+            let shown = Shown::default();
+            let (feed, source) = ends();
+            let mut screen = Screen { current: None, shown: shown.clone() };
+            let sleeper: Arc<Mutex<Option<thread::Thread>>> = Arc::default();
+            let its_sleeper = sleeper.clone();
+            let console = thread::spawn(move || {
+                *its_sleeper.lock().unwrap() = Some(thread::current());
+                follow(&mut screen, source, thread::park);
+            });
+            let sleeper = loop {
+                if let Some(sleeper) = sleeper.lock().unwrap().take() {
+                    break sleeper;
+                }
+                thread::yield_now();
+            };
+            let current = Arc::new(Segment(UnsafeCell::new(0)));
+            let mut this = Self { feed: feed(sleeper), current, shown, console, skipped: 0 };
+            this.feed.begin(Some(this.current.clone()));
+            this
+        }
+
+        /// Goes on in another segment.
+        pub fn rotate(&mut self) {
+            self.skipped += u64::from(!self.feed.is_followed());
+            self.current = Arc::new(Segment(UnsafeCell::new(0)));
+            self.feed.begin(Some(self.current.clone()));
+        }
+
+        /// Writes the only record of the segment, and commits it.
+        pub fn log(&mut self, record: u64) {
+            // SAFETY: the console does not read it before it is committed.
+            self.current.0.with_mut(|place| unsafe { *place = record });
+            self.feed.committed(1);
+        }
+
+        /// Waits until the console has caught up. Returns the sum and the number of the records that it has shown.
+        pub fn catch_up(&mut self) -> (u64, u64) {
+            while !self.feed.has_caught_up() {
+                thread::yield_now();
+            }
+            self.shown()
+        }
+
+        /// Ends the log and the console. Returns the sum and the number of the records that were shown, and how many
+        /// were skipped.
+        pub fn end(mut self) -> (u64, u64, u64) {
+            while !self.feed.end() {
+                thread::yield_now();
+            }
+            let (sum, count) = self.shown();
+            self.console.join().unwrap();
+            (sum, count, self.skipped)
+        }
+
+        fn shown(&self) -> (u64, u64) {
+            *self.shown.lock().unwrap_or_else(statics::PoisonError::into_inner)
+        }
+    }
+
+    impl Default for Log {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+}

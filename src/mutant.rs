@@ -104,6 +104,16 @@ pub enum Mutant {
     HousekeeperWokenEarly,
     /// `rotation::housekeeper`: whether the consumer has ended is read after its last task, not before.
     HousekeeperEndLate,
+    /// `consumer::feed`: the console is woken before it is told what is committed.
+    ConsoleWokenEarly,
+    /// `consumer::feed`, the consumer: the store of what is committed is relaxed.
+    ConsoleCommittedStore,
+    /// `consumer::feed`, the console: the load of what is committed is relaxed.
+    ConsoleCommittedLoad,
+    /// `consumer::feed`: whether the consumer has ended is read after the last look, not before.
+    ConsoleEndLate,
+    /// `consumer::feed`: all counts as shown that is committed after the last look.
+    ConsoleShownEarly,
     /// `shared::state`, a thread's end: the flag is raised with a relaxed operation.
     EndedStore,
     /// `shared::state`, the consumer's look at whether a thread has ended: the load is relaxed.

@@ -18,6 +18,7 @@ const LAYERS: &[&str] = &[
     "rotation",
     "shared",
     "consumer",
+    "console",
     "crash",
     "thread",
     "call",

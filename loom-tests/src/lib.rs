@@ -21,6 +21,7 @@
 #![cfg(kymo_loom)]
 #![cfg(test)]
 
+mod console;
 mod control;
 mod drops;
 mod dump;

@@ -40,6 +40,9 @@ pub struct Report {
     pub dumped: u64,
     /// How many of the written records were cut to fit.
     pub cut: u64,
+    /// How many records of the levels of the console it did not show, because its terminal was blocked, slow or closed:
+    /// see `Builder::console`. They are in the file. 0 without a console.
+    pub unshown: u64,
     /// The length of the file in bytes.
     pub file_bytes: u64,
     /// The first error of the output, if there was one. Later attempts may have succeeded.
@@ -176,6 +179,7 @@ impl<O: LogOutput> Consumer<O> {
             // All that was written may be gone.
             self.note_failure(error);
         }
+        self.written_at_end = self.written_in_segment();
         let (mut totals, mut own) = (self.totals(), self.own_totals());
         totals.add(self.earlier.totals);
         own.add(self.earlier.own);
@@ -188,6 +192,7 @@ impl<O: LogOutput> Consumer<O> {
             warnings_dropped: own.dropped,
             dumped: self.shared.counters.dumped.get(),
             cut: totals.cut - own.cut,
+            unshown: 0,
             file_bytes: self.writer.output().len(),
             error: self.error.take(),
         };

@@ -13,8 +13,11 @@ mod end;
 mod failure;
 #[cfg(all(test, not(kymo_loom)))]
 mod faults;
+#[cfg(any(feature = "console", kymo_loom))]
+pub(crate) mod feed;
 mod flight;
 mod followed;
+mod follower;
 mod lane;
 mod losses;
 mod pace;
@@ -36,6 +39,10 @@ pub(crate) use batch::BATCH_WORDS;
 use batch::Leftover;
 use dump::Dumps;
 pub use end::Report;
+#[cfg(feature = "console")]
+pub(crate) use follower::Follower;
+#[cfg(not(feature = "console"))]
+use follower::Follower;
 use lane::Lane;
 pub(crate) use pace::{Pacing, Swept};
 use segments::{Earlier, EndedThreads, SegmentState};
@@ -92,6 +99,10 @@ pub(crate) struct Consumer<O> {
     rotating: Option<Rotating<O>>,
     /// Another segment is being begun, and the side file is locked for that.
     is_parting: bool,
+    /// Follows what is committed.
+    follower: Option<Box<dyn Follower>>,
+    /// How many records of each level the last segment has, once it is complete.
+    written_at_end: [u64; 5],
     served: u64,
     /// The length of the output when the words of all its records had been released.
     released_bytes: u64,
@@ -127,6 +138,8 @@ impl<O: LogOutput> Consumer<O> {
             watch: None,
             rotating: None,
             is_parting: false,
+            follower: None,
+            written_at_end: [0; 5],
             served: 0,
             released_bytes,
             frozen: None,
@@ -317,6 +330,7 @@ impl<O: LogOutput> Consumer<O> {
                 self.segment = SegmentState::Begun;
                 self.failing = false;
                 self.shared.counters.file_bytes.set(self.writer.output().len());
+                self.tell_follower();
                 true
             }
             Err(error) => {

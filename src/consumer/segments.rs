@@ -140,8 +140,11 @@ impl<O: LogOutput> Consumer<O> {
         };
         let Some((salt, output)) = next else { return Ok(false) };
         let lost = self.lost();
+        // (Removed: none.)
+        let mut written = [0; 5];
         if why != Begin::Removed {
             self.end_moved();
+            written = self.written_in_segment();
             self.keep_apart();
             self.failing = false;
         }
@@ -156,6 +159,7 @@ impl<O: LogOutput> Consumer<O> {
         self.earlier.lost += lost - self.lost();
         (self.segment, self.released_bytes) = (SegmentState::Renewed, self.writer.output().len());
         let log = self.writer.output().log_file();
+        self.follow_on(log.as_ref(), &written);
         match why {
             Begin::Removed => self.shared.replace_log(log),
             Begin::Moved | Begin::Due => self.shared.set_log(log),

@@ -32,6 +32,7 @@ impl<O: LogOutput> Consumer<O> {
                 this.dump(Reason::Signal(request.signal()));
             });
             self.insist(|this| this.append_last_marks(Some(request)));
+            self.catch_up(deadline_ns);
         }
         self.shared.emergency.mailbox.acknowledge(request);
         false

@@ -69,6 +69,8 @@ pub struct Builder {
     pub(crate) make_directory: bool,
     /// Whether this is the logger of tests that capture. Its file loses its name.
     pub(crate) is_of_tests: bool,
+    #[cfg(feature = "console")]
+    pub(crate) console: Option<crate::console::Console>,
     #[cfg(feature = "log")]
     pub(crate) bridges_log: bool,
 }
@@ -117,6 +119,8 @@ impl Builder {
             mode: None,
             make_directory: false,
             is_of_tests: false,
+            #[cfg(feature = "console")]
+            console: None,
             #[cfg(feature = "log")]
             bridges_log: false,
         }
@@ -554,6 +558,48 @@ impl Builder {
     #[cfg(feature = "compress")]
     pub fn compress(mut self, compress: bool) -> Self {
         self.compress = compress;
+        self
+    }
+
+    /// Shows records on standard error, or on standard output, soon after they are logged. Default: no. Needs the
+    /// feature `console`.
+    ///
+    /// It takes a level, or a [`Console`](crate::Console) with more options: JSON or logfmt, colours, the stream. The
+    /// file has all records, whatever the console shows. kymo's own warnings and marks of drops appear, too.
+    ///
+    /// The thread `kymo-console` reads what the consumer has committed, formats it, and prints it, within 10 ms. For
+    /// that [`Builder::idle_sleep`] and [`Builder::poll_interval`] are at most 5 ms. Calls cost what they cost without
+    /// a console; the consumer takes some 50 ns more for each sweep, and 5 µs if the thread sleeps.
+    ///
+    /// A terminal that is slow, or blocked (Ctrl-S, a pager, a full pipe), stops nothing. If the console is late by
+    /// more than [`Console::backlog`](crate::Console::backlog), it skips records and says how many.
+    /// [`Stats::console_skipped`](crate::Stats::console_skipped) counts them. If nobody reads any more, it ends without
+    /// a signal; [`Stats::console_errors`](crate::Stats::console_errors) counts that.
+    ///
+    /// The end of the logger, and a signal that is handled, wait until everything is shown, a second at most
+    /// ([`Console::end_timeout`](crate::Console::end_timeout));
+    /// [`Report::unshown`](crate::Report::unshown) counts the rest.
+    ///
+    /// Control characters of what is logged never reach the terminal: they are escaped.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// use kymo::{Console, Level, Logger};
+    /// use kymo::console::Format;
+    ///
+    /// let logger = Logger::builder(&path).console(Level::Info).start()?;
+    /// kymo::info!("this is in the file, and on standard error");
+    /// kymo::debug!("this is in the file");
+    /// assert_eq!(logger.shutdown().unshown, 0);
+    ///
+    /// let console = Console::at(Level::Debug).format(Format::Json);
+    /// let builder = Logger::builder(&path).console(console);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "console")]
+    pub fn console(mut self, console: impl Into<crate::Console>) -> Self {
+        self.console = Some(console.into());
         self
     }
 

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use crate::clock::TickSource;
 use crate::clock::discipline::Discipline;
+#[cfg(feature = "console")]
+use crate::console;
 use crate::consumer::{Consumer, Pacing, Report, Watch};
 use crate::crash::exit;
 use crate::crash::recover::{Discardable, RecoverError, Recovery, discardable, recover_locked};
@@ -40,6 +42,10 @@ use crate::shared::mailbox::Request;
 use crate::shared::orphans::{self, Orphan};
 use crate::shared::running::turn;
 use crate::sync::{Arc, thread};
+
+/// How long a consumer with a console pauses between two sweeps, at most.
+#[cfg(feature = "console")]
+const CONSOLE_SLEEP: Duration = Duration::from_millis(5);
 
 impl Builder {
     /// Makes the file, starts the consumer, and lets log statements through.
@@ -241,9 +247,24 @@ impl Builder {
         self.mode.unwrap_or(default)
     }
 
+    /// How the consumer waits between sweeps.
+    fn pacing(&self) -> Pacing {
+        #[cfg(feature = "console")]
+        if self.console.is_some() {
+            let limit = |interval: Duration| interval.min(CONSOLE_SLEEP);
+            return Pacing::new(limit(self.poll_interval), limit(self.idle_sleep));
+        }
+        Pacing::new(self.poll_interval, self.idle_sleep)
+    }
+
     /// Makes the consumer's thread. If it is to be pinned, waits until it is.
     fn spawn_consumer(&self, shared: Arc<Shared>, discarded: u64) -> Result<Waiting, StartError> {
-        let mut pacing = Pacing::new(self.poll_interval, self.idle_sleep);
+        let mut pacing = self.pacing();
+        #[cfg(feature = "console")]
+        let follower = match &self.console {
+            Some(console) => console::start(console, &shared).map_err(StartErrorKind::Thread)?,
+            None => None,
+        };
         let pin = self.consumer_core;
         let watch = Watch::new(self.hook.clone(), own_warnings(), self.high_water, discarded);
         let (ready, pinned) = mpsc::sync_channel(1);
@@ -268,6 +289,8 @@ impl Builder {
             let OpenedSegment { output, salt, rotated } = segment;
             let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
             consumer.set_watch(watch);
+            #[cfg(feature = "console")]
+            follower.into_iter().for_each(|follower| consumer.set_follower(follower));
             let housekeeper = rotated.map(|Rotated { rotator, housekeeper, told }| {
                 consumer.set_rotator(rotator, told.default_bytes, told.no_link);
                 consumer.note_deleted(told.deleted);
@@ -293,6 +316,7 @@ impl Builder {
                 report.error = report.error.or(failed);
             }
             // The log is complete, and no thread waits for room.
+            report.unshown = consumer.end_following();
             if shared.disk.durability() != Durability::Kernel
                 && let Err(error) = shared.sync()
             {

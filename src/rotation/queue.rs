@@ -1,4 +1,4 @@
-//! A bounded queue from one thread to one other, between the consumer and the housekeeper.
+//! A bounded queue from one thread to one other, between the consumer and the housekeeper, or the console.
 //!
 //! It is rtrb's. The models have one of `sync`'s types in its place, with the same promises: what is pushed is seen
 //! whole, in order, and an end that is gone is seen after all that it had pushed.

@@ -143,6 +143,12 @@ impl Control {
         deadline != u64::MAX && monotonic_ns() >= deadline
     }
 
+    /// The consumer's side: returns the time limit of the stop, on the monotonic clock.
+    pub(crate) fn deadline_ns(&self) -> u64 {
+        // Relaxed: see `stop`.
+        self.deadline_ns.load(Ordering::Relaxed)
+    }
+
     /// The consumer's side: notes its thread when it begins.
     pub(crate) fn attach(&self, consumer: thread::Thread) {
         self.served().consumer = Some(consumer);

@@ -83,6 +83,14 @@ pub struct Stats {
     pub bytes_saved: u64,
     /// The number of failures to make the next segment, or to finish, compress or delete one.
     pub rotation_errors: u64,
+    /// The number of records that the console has shown, kymo's own included: see `Builder::console`.
+    pub console_shown: u64,
+    /// The number of records that the console has skipped, because its terminal was blocked or slow. They are in the
+    /// file.
+    pub console_skipped: u64,
+    /// The number of failures of the console: to write, after which it has ended or skipped what it had to write, or to
+    /// read a segment.
+    pub console_errors: u64,
 }
 
 impl Stats {
@@ -204,6 +212,9 @@ pub(crate) struct Counters {
     pub(crate) segments_compressed: Counter,
     pub(crate) bytes_saved: Counter,
     pub(crate) rotation_errors: Counter,
+    pub(crate) console_shown: Counter,
+    pub(crate) console_skipped: Counter,
+    pub(crate) console_errors: Counter,
 }
 
 #[derive(Default)]
@@ -279,6 +290,9 @@ impl Counters {
             segments_compressed: self.segments_compressed.get(),
             bytes_saved: self.bytes_saved.get(),
             rotation_errors: self.rotation_errors.get(),
+            console_shown: self.console_shown.get(),
+            console_skipped: self.console_skipped.get(),
+            console_errors: self.console_errors.get(),
         }
     }
 
@@ -311,7 +325,12 @@ impl Counter {
 
     /// Adds one, for one of several writers.
     pub(crate) fn increment(&self) {
+        self.increase(1);
+    }
+
+    /// Adds to the number, for one of several writers.
+    pub(crate) fn increase(&self, by: u64) {
         // Relaxed: see `get`.
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.fetch_add(by, Ordering::Relaxed);
     }
 }

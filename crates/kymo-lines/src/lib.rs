@@ -35,6 +35,7 @@ mod mark;
 mod pattern;
 mod sites;
 mod text;
+mod times;
 
 use jiff::tz::TimeZone;
 use kymo_reader::{Event, Record};
@@ -50,6 +51,7 @@ pub use pattern::Pattern;
 use pattern::Patterned;
 pub use sites::Sites;
 use text::Text;
+pub use times::FileTimes;
 
 /// The formats that have names. To add a format: write its file, declare it, and add its line here.
 /// The options of programs, their help, completions and errors follow this table.
@@ -230,6 +232,16 @@ impl Lines {
     pub fn pattern(pattern: &Pattern, options: &Options) -> Self {
         let is_timed = pattern.is_timed();
         Self::new(Box::new(Patterned::new(pattern.clone(), options)), is_timed)
+    }
+
+    /// Text, for people.
+    pub fn text(options: &Options) -> Self {
+        Self::new(Box::new(Text::new(options)), options.since.is_some())
+    }
+
+    /// Pairs of `key=value`.
+    pub fn logfmt(options: &Options) -> Self {
+        Self::new(Box::new(Logfmt::new(options)), options.since.is_some())
     }
 
     /// JSON, an object a line, of so many files.

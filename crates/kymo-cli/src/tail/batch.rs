@@ -1,12 +1,12 @@
 //! Lines that arrived together, sorted by time before they are printed. The order of each thread is
 //! kept.
 
-use kymo_reader::{Event, Reader, Thread};
+use kymo_reader::{Event, Reader};
 
 use crate::filter;
 use crate::format;
 use crate::output::{Closed, Output};
-use kymo_lines::{Line, Lines};
+use kymo_lines::{FileTimes, Line, Lines};
 use kymo_query::{Argument, Filter};
 
 /// How many lines more than wanted are held before those that are not wanted are let go.
@@ -31,14 +31,6 @@ struct Held {
     line: Line,
 }
 
-/// The latest time that was met in a file.
-struct FileTimes {
-    /// In any thread.
-    latest: i64,
-    /// In each, by [`Thread::index`].
-    threads: Vec<i64>,
-}
-
 impl Batch {
     /// Prints only the `last` lines of the first batch.
     pub fn new(filter: Filter, lines: Lines, last: usize) -> Self {
@@ -61,7 +53,7 @@ impl Batch {
     /// There is one more file, with the next number from 0 on.
     pub fn add_file(&mut self) {
         self.lines.add_file();
-        self.files.push(FileTimes { latest: i64::MIN, threads: Vec::new() });
+        self.files.push(FileTimes::default());
     }
 
     pub fn filter(&self) -> &Filter {
@@ -124,33 +116,5 @@ impl Batch {
             let surplus = self.held.len().saturating_sub(last);
             self.spare.extend(self.held.drain(..surplus).map(|held| held.line));
         }
-    }
-}
-
-impl FileTimes {
-    /// What a line for this event is sorted by.
-    fn key(&mut self, event: &Event<'_>) -> i64 {
-        let (thread, time_ns) = match event {
-            Event::Record(record) => (Some(record.thread()), Some(record.time_ns())),
-            Event::Drops(drops) => (Some(drops.thread), Some(drops.first_ns)),
-            Event::Signal(signal) => (signal.thread, Some(signal.time_ns)),
-            Event::ClockSet(set) => (None, Some(set.time_ns)),
-            Event::Deleted(deleted) => (None, Some(deleted.time_ns)),
-            Event::Gap(gap) => (gap.thread, None),
-            // The records of a dump are older than those that the thread had logged before.
-            Event::Dump(dump) => (None, Some(dump.first_ns)),
-            _ => (None, None),
-        };
-        let Some(index) = thread.map(Thread::index) else {
-            return time_ns.unwrap_or(self.latest);
-        };
-        if self.threads.len() <= index {
-            self.threads.resize(index + 1, i64::MIN);
-        }
-        let latest = &mut self.threads[index];
-        // An event without a time comes after the event before it.
-        *latest = time_ns.map_or(self.latest, |time_ns| time_ns.max(*latest));
-        self.latest = self.latest.max(*latest);
-        *latest
     }
 }
