@@ -52,6 +52,9 @@ impl Builder {
     ///
     /// The call takes some milliseconds, in which the hardware counter is compared with the clock.
     ///
+    /// While tests capture what they log (`kymo::testing`, feature `testing`), nothing is made or started: what is
+    /// logged goes to the tests, and the [`Logger`] does nothing.
+    ///
     /// # Errors
     /// - A logger already runs in this process.
     /// - Another process writes to the file.
