@@ -113,6 +113,24 @@ fn filters() {
 }
 
 #[test]
+fn console() {
+    use kymo::console::Format;
+    use kymo::{Console, Level, Logger};
+
+    in_directory(|| {
+        let logger = Logger::builder("app.kymo").console(Level::Info).start()?;
+
+        drop(logger);
+
+        let json = Console::at(Level::Debug).format(Format::Json);
+        let builder = Logger::builder("app.kymo").console(json);
+
+        drop(builder.start()?);
+        Ok(())
+    });
+}
+
+#[test]
 fn errors() {
     use kymo::{Logger, error};
 
