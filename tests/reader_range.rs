@@ -20,6 +20,10 @@ enum Part {
     Watermark(u64),
     Drops(u64, u64),
     Signal(u64),
+    /// A part of the index.
+    Index(usize),
+    /// A dump of a flight recorder, with records that are so much older.
+    Dump(u64, u64),
 }
 
 fn part() -> impl Strategy<Value = Part> {
@@ -33,11 +37,12 @@ fn part() -> impl Strategy<Value = Part> {
         1 => near().prop_map(Part::Watermark),
         1 => (near(), near()).prop_map(|(first, last)| Part::Drops(first.min(last), last)),
         1 => near().prop_map(Part::Signal),
+        1 => (1usize..9).prop_map(Part::Index),
     ]
 }
 
 /// A log whose time goes on by 10 with each part, give or take 100: many records are late.
-fn log(parts: &[Part], index: Option<usize>) -> Segment {
+fn unclosed(parts: &[Part]) -> Segment {
     let mut file = Segment::new(9);
     file.clock(1_000).site(0, 3, "a {n}", &[("n", Type::U64)]);
     for (n, part) in (0..).zip(parts) {
@@ -60,8 +65,18 @@ fn log(parts: &[Part], index: Option<usize>) -> Segment {
             Part::Watermark(at) => file.watermark(now + at),
             Part::Drops(first, last) => file.drops(1, now + first, now + last, 1),
             Part::Signal(at) => file.signal(1_000, 11, now + at),
+            Part::Index(every) => file.index_part(*every),
+            Part::Dump(thread, ago) => {
+                file.dump(*thread, &[&[Rec(0, now.saturating_sub(*ago), &[Arg::Unsigned(*ago)])]])
+            }
         };
     }
+    file
+}
+
+/// That log, closed, with an index or without one.
+fn log(parts: &[Part], index: Option<usize>) -> Segment {
+    let mut file = unclosed(parts);
     match index {
         Some(every) => file.close_with_index(every),
         None => file.close(),
@@ -109,7 +124,8 @@ proptest! {
         prop_assert_eq!(part.report.ending, Ending::Closed);
         prop_assert_eq!(part.report.totals, whole.report.totals);
         prop_assert!(part.marks.iter().all(|mark| !mark.contains("misses")));
-        prop_assert!(every.is_some() || part.report.skipped_bytes == 0);
+        let is_indexed = every.is_some() || parts.iter().any(|it| matches!(it, Part::Index(_)));
+        prop_assert!(is_indexed || part.report.skipped_bytes == 0);
 
         // Without the index the same, and the same events.
         let forward = drain(&mut within(range).from_read(&file.bytes[..]).expect("a kymo file"));
@@ -144,6 +160,8 @@ proptest! {
         let mut file = log(&parts, Some(every));
         let range = (since, since + 100);
         let whole = read(&file.bytes);
+        // Without the parts, nothing else helps.
+        file.set_last_index(0);
         let (start, end) = file.frames[file.frames.len() - 2];
         let at = start + 8 + at.index(end - start - 8);
         file.bytes[at] ^= value;
@@ -159,6 +177,113 @@ proptest! {
         let disk = from_disk(&file.bytes, within(range));
         prop_assert_eq!(&disk, &lied_to);
     }
+}
+
+/// What the program did, and how its log came to an end that is none: with damage there, cut here.
+#[derive(Clone, Debug)]
+struct Killed {
+    parts: Vec<Part>,
+    /// Where a byte is changed, if it is, and by what.
+    damage: Option<(prop::sample::Index, u8)>,
+    /// How many bytes are cut off.
+    cut: usize,
+    /// How many frames at the end are not committed.
+    uncommitted: usize,
+}
+
+fn killed() -> impl Strategy<Value = Killed> {
+    let part = prop_oneof![
+        20 => part(),
+        1 => (0u64..4, 0u64..400).prop_map(|(thread, ago)| Part::Dump(thread, ago)),
+    ];
+    let cut = prop_oneof![2 => Just(0), 1 => 0usize..200, 1 => 0usize..4_000];
+    let damage = prop::option::of((any::<prop::sample::Index>(), 1u8..));
+    let parts = prop::collection::vec(part, 1..80);
+    (parts, damage, cut, 0usize..3).prop_map(|(parts, damage, cut, uncommitted)| Killed {
+        parts,
+        damage,
+        cut,
+        uncommitted,
+    })
+}
+
+impl Killed {
+    fn bytes(&self) -> Vec<u8> {
+        let mut file = unclosed(&self.parts);
+        let last = file.frames.len().saturating_sub(self.uncommitted);
+        let committed = file.frames.get(last).map_or(file.bytes.len(), |frame| frame.0);
+        file.set_committed(committed as u64);
+        if let Some((at, value)) = &self.damage {
+            // Whoever reads everything knows less well what time it is without a clock frame.
+            let is_clock = |frame: &&(usize, usize)| file.bytes[frame.0 + 4] == 5;
+            let clocks: Vec<_> = file.frames.iter().filter(is_clock).copied().collect();
+            let at = at.index(file.bytes.len() - 192) + 192;
+            if clocks.iter().all(|&(start, end)| !(start..end.next_multiple_of(8)).contains(&at)) {
+                file.bytes[at] ^= value;
+            }
+        }
+        let length = file.bytes.len().saturating_sub(self.cut).max(4_096);
+        file.bytes.truncate(length);
+        file.bytes
+    }
+}
+
+proptest! {
+    /// A log that was not closed has its index in parts. Wherever it is cut or damaged, they find what reading
+    /// everything finds. (A stream can only be read from its beginning to its end.)
+    #[test]
+    fn parts_of_an_index_find_what_reading_everything_finds(
+        killed in killed(),
+        since in 900i64..2_000,
+        length in prop_oneof![0i64..400, Just(10_000)],
+    ) {
+        let (bytes, range) = (killed.bytes(), (since, since + length));
+        for order in [Order::Written, Order::Time] {
+            let options = || within(range).order(order);
+            let whole = drain(&mut options().from_read(&bytes[..]).expect("a kymo file"));
+            let part = read_with(options(), &bytes);
+            prop_assert_eq!(by_thread(&part), by_thread(&whole));
+            prop_assert_eq!(marks(&part), marks(&whole));
+            let disk = from_disk(&bytes, options());
+            prop_assert_eq!(by_thread(&disk), by_thread(&part));
+        }
+    }
+
+    /// Nor is anything left out of the end of such a log, of which the rest is skipped, whether it is followed or
+    /// not.
+    #[test]
+    fn the_end_of_a_log_is_found_by_parts_of_its_index(killed in killed(), since in 900i64..2_000) {
+        let bytes = killed.bytes();
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(&bytes).expect("room for it");
+        let stretches = Reader::open(file.path()).and_then(|mut it| it.stretches());
+        let stretches = [stretches.expect("a kymo file")];
+        for follow in [false, true] {
+            let options = || Options::new().follow(follow);
+            let end = options().skip_older(since).stretches(stretches.clone().into());
+            let end = drain(&mut end.open(file.path()).expect("a kymo file"));
+            let whole = drain(&mut options().open(file.path()).expect("a kymo file"));
+            let range = (since, i64::MAX);
+            prop_assert_eq!(filtered(&end, range), filtered(&whole, range));
+            prop_assert!(end.ids().iter().all(|id| whole.ids().contains(id)));
+        }
+    }
+}
+
+/// The records, by thread. (How those of several threads are merged depends on where reading begins. And of a stream
+/// no dump is read ahead.)
+fn by_thread(outcome: &Outcome) -> Vec<Read> {
+    let mut records = outcome.records.clone();
+    records.sort_by_key(|record| (record.thread, record.sequence, record.block_offset));
+    records
+}
+
+/// The marks that have a time, without the names of threads: a dump that is read ahead may name one before.
+fn marks(outcome: &Outcome) -> Vec<String> {
+    let nameless = |mark: &String| mark.split(" in ").next().map(|it| it.replace("name", ""));
+    let mut marks: Vec<_> = timed(outcome).into_iter().filter_map(nameless).collect();
+    marks.sort_unstable();
+    marks
 }
 
 /// Records outside the range are skipped, and do not count as missing.
@@ -216,8 +341,52 @@ fn hostile_indexes_take_linear_time() {
     assert_eq!((part.report.skipped_bytes, part.report.unknown_frames), (0, 1));
 }
 
+/// Parts that name themselves or a later one, or stretches that do not fit, are not believed: everything is read.
+#[test]
+fn hostile_parts_are_not_believed() {
+    use kymo_format::index::{Index, IndexPart, Step};
+    let mut start = Segment::new(9);
+    start.clock(1_000).site(0, 3, "a {n}", &[("n", Type::U64)]);
+    start.block(0, &[Rec(0, 10, &[Arg::Unsigned(1)])]);
+    let (one, two) = (start.bytes.len() as u64, start.bytes.len() as u64 + 72);
+    let read = |first: u64, previous: u64, end: u64, next: u64| {
+        let mut file = Segment::new(9);
+        file.clock(1_000).site(0, 3, "a {n}", &[("n", Type::U64)]);
+        file.block(0, &[Rec(0, 10, &[Arg::Unsigned(1)])]);
+        let mut put = |first: u64, previous: u64, end: u64, frames: Vec<u64>, clocks: Vec<u64>| {
+            let step = Step { offset: first, oldest_ns: 1_005, newest_ns: 1_020, watermark: 0 };
+            let (offset, mut payload) = (file.bytes.len() as u64, Vec::new());
+            let index = Index { steps: vec![step], frames };
+            IndexPart { index, clocks, previous, end, watermark: 0 }.put(offset, &mut payload);
+            // Both have one length.
+            let own = payload.split_off(payload.len() - 8);
+            payload.resize(56, 0);
+            payload.extend(own);
+            file.frame(17, &payload);
+        };
+        put(first, previous, end, vec![4_096 + 56], vec![4_096]);
+        put(next, one, two, Vec::new(), Vec::new());
+        assert_eq!(file.frames.last().map(|frame| frame.0 as u64), Some(two));
+        file.block(0, &[Rec(0, 500, &[Arg::Unsigned(2)])]).set_last_index(two).commit();
+        let part = read_with(within((1_400, 1_600)), &file.bytes);
+        assert_eq!((part.records.len(), part.report.damages), (1, 0));
+        part.report.skipped_bytes
+    };
+    assert!(read(4_096, 0, one, one) > 0, "what is right is believed");
+    assert_eq!(read(4_096, one, one, one), 0);
+    assert_eq!(read(4_096, two, one, one), 0);
+    assert_eq!(read(4_096, 4_104, one, one), 0);
+    assert_eq!(read(4_104, 0, one, one), 0);
+    assert_eq!(read(4_096, 0, one - 8, one), 0);
+    assert_eq!(read(4_096, 0, one, one + 8), 0);
+}
+
+/// A process has one logger at a time.
+static LOGGER: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 #[test]
 fn a_logger_writes_an_index_that_helps() {
+    let _turn = LOGGER.lock();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("long.kymo");
     let logger = kymo::Logger::builder(&path)
@@ -243,4 +412,44 @@ fn a_logger_writes_an_index_that_helps() {
         assert!(part.report.skipped_bytes > bytes.len() as u64 / 8, "{:?}", part.report);
     }
     assert!(Reader::open(&path).expect("the file").header().side_of == [0; 16]);
+}
+
+/// A log that is being written, and one whose process was killed, have the parts of an index. So most of them is not
+/// read.
+#[test]
+fn a_logger_writes_parts_of_an_index() {
+    const LONG: u64 = 24 << 20;
+    let _turn = LOGGER.lock();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("long.kymo");
+    let wait = kymo::Overflow::Wait { timeout: None };
+    let logger = kymo::Logger::builder(&path).overflow(wait).start().expect("a logger");
+    let pad = "x".repeat(1_000);
+    for n in 0..LONG / 1_000 {
+        kymo::info!("{n} {pad}");
+        if n == 20_000 {
+            kymo::warn!("a call site that is new");
+        }
+    }
+    kymo::flush();
+    let bytes = std::fs::read(&path).expect("the file");
+    let killed = dir.path().join("killed.kymo");
+    std::fs::write(&killed, &bytes).expect("room for it");
+    let whole = read(&bytes);
+    let times: Vec<_> = whole.records.iter().map(|record| record.time_ns).collect();
+    for path in [&path, &killed] {
+        for (from, to) in [(100, 110), (10_000, 12_000), (times.len() - 10, times.len() - 1)] {
+            let range = (times[from], times[to]);
+            let options = within(range).snapshot(true);
+            let part = drain(&mut options.open(path).expect("the file"));
+            assert_eq!(part.records, filtered(&whole, range));
+            assert!(part.report.is_whole(), "{:?}", part.report);
+            assert!(part.report.skipped_bytes > LONG / 2, "{:?}", part.report);
+        }
+        let stretches = Reader::open(path).and_then(|mut it| it.stretches()).expect("the file");
+        assert!(stretches.iter().count() > 50, "{stretches:?}");
+        assert!(stretches.iter().last().is_some_and(|last| last.bytes < LONG / 2));
+    }
+    logger.shutdown();
+    assert!(std::fs::metadata(&path).expect("the file").len() > LONG);
 }

@@ -239,6 +239,7 @@ impl<O: LogOutput> Consumer<O> {
         self.complete = complete;
         if took {
             self.writer.end_sweep(complete);
+            self.writer.put_index_part();
         }
         self.commit(open..self.lanes.len());
         self.forget_finished();
@@ -329,6 +330,7 @@ impl<O: LogOutput> Consumer<O> {
             Ok(()) => {
                 self.segment = SegmentState::Begun;
                 self.failing = false;
+                self.writer.tell_index_part();
                 self.shared.counters.file_bytes.set(self.writer.output().len());
                 self.tell_follower();
                 true

@@ -13,7 +13,7 @@ use crate::call::slow::log_with;
 use crate::clock::Observation;
 use crate::clock::{Clock, TickSource};
 use crate::format::header::{
-    COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET,
+    COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET, LAST_INDEX_OFFSET, NEXT_DUMP_OFFSET,
 };
 use crate::level::Level;
 use crate::logger::own_warnings::own_warnings;
@@ -183,6 +183,12 @@ impl LogOutput for Memory {
         let mut file = self.0.borrow_mut();
         assert!(offset < file.committed as u64, "it is not committed");
         file.set_hint(LAST_DUMP_OFFSET, offset);
+    }
+
+    fn set_last_index(&mut self, offset: u64) {
+        let mut file = self.0.borrow_mut();
+        assert!(offset < file.committed as u64, "it is not committed");
+        file.set_hint(LAST_INDEX_OFFSET, offset);
     }
 }
 

@@ -96,14 +96,14 @@ impl HeaderPage {
         Ok(())
     }
 
-    /// Stores a word that says where a dump mark is.
+    /// Stores a word that says where a dump mark or a part of the index is.
     pub(super) fn set_hint(&mut self, file: &File, at: usize, offset: u64) {
         self.put(at, offset);
         // Release: keeps the program's order with the committed length, for a reader when this process is killed in
-        // between. Pairs with nothing else: a reader that follows the hint checks that the mark is there.
+        // between. Pairs with nothing else: a reader that follows the hint checks that the frame is there.
         match self.word(at) {
             Some(word) => word.store(offset.to_le(), Ordering::Release),
-            // Without a hint, dumps are found later.
+            // Without a hint, dumps are found later, and more is read.
             None => drop(file.write_all_at(&offset.to_le_bytes(), at as u64)),
         }
         tap::write(self.id, at as u64, &offset.to_le_bytes());

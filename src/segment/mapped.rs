@@ -34,7 +34,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::format::HEADER_BYTES;
-use crate::format::header::{ClockSource, LAST_DUMP_OFFSET, NEXT_DUMP_OFFSET};
+use crate::format::header::{ClockSource, LAST_DUMP_OFFSET, LAST_INDEX_OFFSET, NEXT_DUMP_OFFSET};
 use crate::process::allocate::{Backoff, UNIT_BYTES, allocate, allocate_up_to, check_length};
 use crate::process::fork::Private;
 use crate::segment::crash_proof::place::RingPlace;
@@ -532,6 +532,10 @@ impl LogOutput for MappedFile {
 
     fn set_last_dump(&mut self, offset: u64) {
         self.header.set_hint(&self.file, LAST_DUMP_OFFSET, offset);
+    }
+
+    fn set_last_index(&mut self, offset: u64) {
+        self.header.set_hint(&self.file, LAST_INDEX_OFFSET, offset);
     }
 
     fn segment_number(&self) -> u64 {

@@ -195,6 +195,11 @@ pub(crate) trait LogOutput: Output + Sized {
         let _ = offset;
     }
 
+    /// Says in the header where the last part of the index is: to be called when it has been committed.
+    fn set_last_index(&mut self, offset: u64) {
+        let _ = offset;
+    }
+
     /// The number by which rings name the segment: see `ring::storage::LogMark`.
     fn segment_number(&self) -> u64 {
         0

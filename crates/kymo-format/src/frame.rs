@@ -45,6 +45,8 @@ pub enum Kind {
     Continued = 15,
     /// Older segments of the log were deleted.
     Deleted = 16,
+    /// A part of the index, while the segment is written.
+    IndexPart = 17,
 }
 
 impl Kind {
@@ -67,6 +69,7 @@ impl Kind {
             14 => Self::ClockSet,
             15 => Self::Continued,
             16 => Self::Deleted,
+            17 => Self::IndexPart,
             _ => return None,
         })
     }

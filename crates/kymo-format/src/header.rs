@@ -24,6 +24,10 @@ pub const LAST_DUMP_OFFSET: usize = 1088;
 /// if there is none. It is stored before the mark is committed, the other one after that.
 pub const NEXT_DUMP_OFFSET: usize = LAST_DUMP_OFFSET + 8;
 
+/// Where in the header the offset is of the last [part of an index](crate::index::IndexPart) that is committed;
+/// 0 if there is none.
+pub const LAST_INDEX_OFFSET: usize = NEXT_DUMP_OFFSET + 8;
+
 /// The longest host name that is kept, in bytes.
 pub const MAX_HOST_BYTES: usize = 64;
 

@@ -6,7 +6,7 @@ use super::source::Source;
 use kymo_format::frame::{self, FrameHeader, Kind};
 use kymo_format::header::{
     COMMITTED_OFFSET, COPY_BYTES, COPY_OFFSETS, ClockSource, Header, LAST_DUMP_OFFSET,
-    NEXT_DUMP_OFFSET,
+    LAST_INDEX_OFFSET, NEXT_DUMP_OFFSET,
 };
 use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAGIC, MAX_PAYLOAD_BYTES, VERSION};
 
@@ -24,6 +24,8 @@ pub(super) struct Head {
     /// Candidates for the offset of the last dump mark, by the page: the first at which there is one
     /// counts. 0 if there is none.
     pub(super) last_dumps: [u64; 2],
+    /// Where the last part of an index begins, by the page; 0 if there is none.
+    pub(super) last_index: u64,
 }
 
 /// Reads the header page and moves the source past it. If `live`, nothing else is read, because
@@ -55,12 +57,14 @@ pub(super) fn read(source: &mut Source<'_>, live: bool) -> Result<Head, Error> {
     let window = source.window();
     let committed = committed_length(window);
     // The first may not have been committed, the second be older than one that was.
-    let last_dumps = [NEXT_DUMP_OFFSET, LAST_DUMP_OFFSET].map(|at| {
+    let word = |at: usize| {
         let word = window.get(at..).and_then(|bytes| bytes.first_chunk());
         word.map_or(0, |word| u64::from_le_bytes(*word))
-    });
+    };
+    let last_dumps = [NEXT_DUMP_OFFSET, LAST_DUMP_OFFSET].map(word);
+    let last_index = word(LAST_INDEX_OFFSET);
     source.advance(window.len().min(HEADER_BYTES));
-    Ok(Head { header, state, committed, last_dumps })
+    Ok(Head { header, state, committed, last_dumps, last_index })
 }
 
 /// The committed length, where the file is long enough to say.

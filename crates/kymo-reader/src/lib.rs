@@ -129,6 +129,7 @@ mod mark;
 mod merge;
 mod open;
 mod options;
+mod parts;
 mod record;
 mod render;
 mod report;

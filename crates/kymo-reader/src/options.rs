@@ -379,6 +379,7 @@ impl<'a> Options<'a> {
         if !self.follow {
             segment.last_dumps = head.last_dumps;
         }
+        segment.last_index = head.last_index;
         Ok(segment)
     }
 

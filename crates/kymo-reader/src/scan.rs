@@ -1,5 +1,5 @@
-//! Finds out where a reader can begin in a file that has no index, because it is being written or its
-//! writer died: for those who want only its end.
+//! Finds out where a reader can begin in a file that was not closed and has no parts of an index: for
+//! those who want only its end. It may be short, or an earlier version has written it.
 //!
 //! The headers of all frames are looked at, and payloads passed over. So the call sites, threads and
 //! clock frames are found, and, at 256 KiB, 512 KiB, 1 MiB and so on before the end, a frame to begin
@@ -81,7 +81,8 @@ impl Segment<'_> {
         }
         let Some(scan) = self.scan_headers(end)? else { return Ok(None) };
         let index = self.bound(scan)?;
-        Ok(index.map(|index| Places { index, end, is_made: true }))
+        let places = |index| Places { index, end, is_made: true, clocks: Vec::new(), tail: None };
+        Ok(index.map(places))
     }
 
     fn scan_headers(&mut self, end: u64) -> Result<Option<Scan>, Error> {

@@ -2,9 +2,10 @@
 //!
 //! Nothing depends on the index. Where there is none, or it is damaged, or one of the frames that
 //! it names is not there, everything is read; and what is read is compared with the range, record
-//! by record. A file that was not closed has none: there `scan` finds out where a reader can begin,
-//! for those who want only its end. (An index with the right checksum that says what is not true can keep records from
-//! being found. Whoever can write it can leave the records out as well.)
+//! by record. A file that was not closed has its index in [parts](super::parts), and an end that is in none of
+//! them. If it has no parts either, `scan` finds out where a reader can begin, for those who want only its end.
+//! (An index with the right checksum that says what is not true can keep records from being found. Whoever can
+//! write it can leave the records out as well.)
 //!
 //! INV-1: the frames that an index names are looked at in time that is linear in the length of the
 //! file: they may not overlap.
@@ -54,6 +55,17 @@ pub(super) struct Skip {
     to: u64,
     /// The clock frames among them that apply to later records.
     clocks: Vec<Clock>,
+    /// What has to be known of them, because records follow.
+    known: Option<Known>,
+}
+
+/// What has to be known of bytes that are skipped.
+#[derive(Debug)]
+struct Known {
+    /// Where the frames of call sites, threads and clocks begin.
+    frames: Vec<u64>,
+    /// The watermark that holds after them.
+    watermark: u64,
 }
 
 impl Skip {
@@ -99,7 +111,33 @@ pub(super) struct Places {
     pub(super) end: u64,
     /// The segment has no index frame: this was made from its frames.
     pub(super) is_made: bool,
+    /// The clock frames, if the index does not list them with the others.
+    pub(super) clocks: Vec<u64>,
+    /// Records follow the end that the index says nothing of: the watermark that holds there.
+    pub(super) tail: Option<u64>,
 }
+
+impl Places {
+    fn of(index: Index, end: u64) -> Self {
+        Self { index, end, is_made: false, clocks: Vec::new(), tail: None }
+    }
+
+    /// The last clock frames before `offset`, as many as count.
+    fn clocks_before(&self, offset: u64) -> &[u64] {
+        let before = &self.clocks[..self.clocks.partition_point(|&clock| clock < offset)];
+        &before[before.len().saturating_sub(timeline::KEPT)..]
+    }
+
+    /// Frames of the index, and these clock frames, in their order.
+    fn with_clocks(frames: &[u64], clocks: &[u64]) -> Vec<u64> {
+        let mut all = [frames, clocks].concat();
+        all.sort_unstable();
+        all
+    }
+}
+
+/// How much may follow the last part of an index, so that it is of use for those who want only the end.
+const MAX_TAIL_BYTES: u64 = 64 << 20;
 
 impl Stretches {
     /// The stretches, in the order of the file.
@@ -120,6 +158,9 @@ impl Stretches {
     }
 }
 
+/// The kind, the offset and the payload of a frame.
+type FoundFrame = (u8, u64, Vec<u8>);
+
 impl<'s> IntoIterator for &'s Stretches {
     type Item = &'s Stretch;
     type IntoIter = std::slice::Iter<'s, Stretch>;
@@ -136,9 +177,14 @@ impl Segment<'_> {
             return Ok(Stretches::default());
         }
         let here = self.frames.offset();
+        let committed = self.frames.committed();
+        let is_near = |places: &Places| committed.saturating_sub(places.end) <= MAX_TAIL_BYTES;
         let places = match self.find_index()? {
-            Some((index, end)) => Some(Places { index, end, is_made: false }),
-            None => self.scan()?,
+            Some((index, end)) => Some(Places::of(index, end)),
+            None => match self.places_of_parts()?.filter(is_near) {
+                Some(places) => Some(places),
+                None => self.scan()?,
+            },
         };
         self.frames.jump(here);
         let Some(places) = places else { return Ok(Stretches::default()) };
@@ -149,11 +195,14 @@ impl Segment<'_> {
             oldest_ns: step.oldest_ns,
             newest_ns: step.newest_ns,
         };
-        Ok(Stretches {
-            list: steps.iter().zip(ends).map(stretch).collect(),
-            segment: self.header.segment,
-            places: Some(Arc::new(places)),
-        })
+        let mut list: Vec<Stretch> = steps.iter().zip(ends).map(stretch).collect();
+        let newest_ns = steps.iter().map(|step| step.newest_ns).max();
+        if let Some(newest_ns) = newest_ns.filter(|_| places.tail.is_some()) {
+            // But for late records.
+            let oldest_ns = newest_ns.saturating_add(1);
+            list.push(Stretch::new(committed.saturating_sub(places.end), oldest_ns, i64::MAX));
+        }
+        Ok(Stretches { list, segment: self.header.segment, places: Some(Arc::new(places)) })
     }
 
     /// Goes to where the range of time begins, if there is an index that tells.
@@ -161,8 +210,12 @@ impl Segment<'_> {
         if !self.frames.can_jump() {
             return Ok(());
         }
-        if let Some((index, end)) = self.find_index()?
-            && self.begin_by(&Places { index, end, is_made: false }, self.window)?
+        let places = match self.find_index()? {
+            Some((index, end)) => Some(Places::of(index, end)),
+            None => self.places_of_parts()?,
+        };
+        if let Some(places) = places
+            && self.begin_by(&places, self.window)?
         {
             return Ok(());
         }
@@ -221,15 +274,16 @@ impl Segment<'_> {
         let rest_from = offset_of(end).max(from);
         let (before, others) =
             index.frames.split_at(index.frames.partition_point(|&frame| frame < from));
-        let mut known = Vec::new();
-        for (n, &frame) in before.iter().enumerate() {
-            let next = before.get(n + 1).copied().unwrap_or(from);
-            let Some(kind) = self.frames.frame_at(frame, next)? else { return Ok(false) };
-            known.push((kind, frame, self.frames.payload().to_vec()));
-        }
+        let before = Places::with_clocks(before, places.clocks_before(from));
+        let Some(before) = self.frames_at(&before, from)? else { return Ok(false) };
         let mut clocks = Vec::new();
         let mut next = at;
-        for &frame in others.iter().rev().take_while(|&&frame| frame >= rest_from) {
+        let others_after = &others[others.partition_point(|&frame| frame < rest_from)..];
+        let known = places.tail.map(|watermark| Known {
+            frames: Places::with_clocks(others_after, places.clocks_before(at)),
+            watermark,
+        });
+        for &frame in others_after.iter().rev().take_while(|_| known.is_none()) {
             if clocks.len() == timeline::KEPT {
                 break;
             }
@@ -240,27 +294,58 @@ impl Segment<'_> {
             next = frame;
         }
         self.frames.jump(from);
-        for (kind, offset, payload) in known {
-            self.remember(kind, offset, &payload);
-        }
+        self.remember_all(before);
         if from > HEADER_BYTES as u64 {
             self.dictionary.forget_counts();
-            self.watermark = steps.get(begin).map_or(0, |step| step.watermark);
+            let watermark = if from == at { places.tail } else { None };
+            let step = steps.get(begin).map_or(0, |step| step.watermark);
+            self.watermark = watermark.unwrap_or(step);
         }
         self.report.skipped_bytes = from - HEADER_BYTES as u64;
-        self.skip = Some(Skip { from: rest_from, to: at, clocks });
+        self.skip = Some(Skip { from: rest_from, to: at, clocks, known });
         Ok(true)
+    }
+
+    /// The kinds, offsets and payloads of the frames at these offsets, in their order, all of them before `end`. `None`
+    /// if one of them is not there. [`Frames::jump`] must follow.
+    ///
+    /// [`Frames::jump`]: super::frames::Frames::jump
+    fn frames_at(&mut self, offsets: &[u64], end: u64) -> Result<Option<Vec<FoundFrame>>, Error> {
+        let mut found = Vec::new();
+        for (n, &offset) in offsets.iter().enumerate() {
+            let next = offsets.get(n + 1).copied().unwrap_or(end);
+            let Some(kind) = self.frames.frame_at(offset, next)? else { return Ok(None) };
+            found.push((kind, offset, self.frames.payload().to_vec()));
+        }
+        Ok(Some(found))
+    }
+
+    fn remember_all(&mut self, frames: Vec<FoundFrame>) {
+        for (kind, offset, payload) in frames {
+            self.remember(kind, offset, &payload);
+        }
     }
 
     /// Skips the frames between the range of time and the index, if they begin here.
     pub(super) fn skip_rest(&mut self) -> Result<(), Error> {
         let at = self.frames.offset();
         let Some(skip) = self.skip.take_if(|skip| at >= skip.from) else { return Ok(()) };
-        if at < skip.to {
-            self.frames.jump(skip.to);
-            self.report.skipped_bytes += skip.to - at;
-            skip.clocks.into_iter().rev().for_each(|clock| self.timeline.push(clock));
+        if at >= skip.to {
+            return Ok(());
         }
+        if let Some(known) = skip.known {
+            let Some(frames) = self.frames_at(&known.frames, skip.to)? else {
+                // Something there is damaged: it is read.
+                self.frames.jump(at);
+                return Ok(());
+            };
+            self.remember_all(frames);
+            self.dictionary.forget_counts();
+            self.watermark = self.watermark.max(known.watermark);
+        }
+        self.frames.jump(skip.to);
+        self.report.skipped_bytes += skip.to - at;
+        skip.clocks.into_iter().rev().for_each(|clock| self.timeline.push(clock));
         Ok(())
     }
 }

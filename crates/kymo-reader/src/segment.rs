@@ -36,6 +36,8 @@ pub(super) struct Segment<'a> {
     pub(super) skip: Option<Skip>,
     /// Candidates for the offset of the last dump mark, by the header; zeros if it is not looked for.
     pub(super) last_dumps: [u64; 2],
+    /// Where the last part of an index begins, by the header; 0 if there is none.
+    pub(super) last_index: u64,
     /// The part of a dump that is being read.
     dump: Option<Dumping>,
     pub(super) filter: Filter<'a>,
@@ -92,6 +94,7 @@ impl<'a> Segment<'a> {
             window,
             skip: None,
             last_dumps: [0; 2],
+            last_index: 0,
             dump: None,
             filter,
             timeline: Timeline::default(),
@@ -185,7 +188,7 @@ impl<'a> Segment<'a> {
             Kind::Watermark => self.watermark(),
             Kind::ThreadEnd => self.thread_end(offset),
             // A reader that comes here without it does not need it.
-            Kind::Index => Some(()),
+            Kind::Index | Kind::IndexPart => Some(()),
             Kind::Signal => self.signal(offset),
             Kind::ClockSet => self.clock_set(offset),
             Kind::Continued => self.continued(offset),

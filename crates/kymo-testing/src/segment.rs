@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use kymo_format::dump::{self, Dump};
 use kymo_format::frame::{self, Clock, ClockSet, Kind};
-use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET};
-use kymo_format::index::{Index, Step};
+use kymo_format::header::{
+    COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET, LAST_INDEX_OFFSET,
+};
+use kymo_format::index::{Index, IndexPart, Step};
 use kymo_format::rotated::{Continued, Deleted};
 use kymo_format::types::Type;
 use kymo_format::varint;
@@ -28,6 +30,9 @@ pub struct Segment {
     names: BTreeMap<u64, Vec<u8>>,
     lines: Vec<Vec<u8>>,
     last_dump: u64,
+    last_part: u64,
+    /// How many frames the parts of the index are about.
+    parted: usize,
 }
 
 /// What the index is made of, for each frame.
@@ -141,6 +146,8 @@ impl Segment {
             names: BTreeMap::new(),
             lines: Vec::new(),
             last_dump: 0,
+            last_part: 0,
+            parted: 0,
         }
     }
 
@@ -396,6 +403,37 @@ impl Segment {
     }
 
     pub fn index(&self, every: usize) -> Index {
+        self.index_of(&self.noted, every)
+    }
+
+    /// Writes a part of the index about what was not in one, with a step at every so many frames. Nothing, if
+    /// there is no frame.
+    pub fn index_part(&mut self, every: usize) -> &mut Self {
+        let noted = &self.noted[self.parted..];
+        if noted.is_empty() {
+            return self;
+        }
+        let mut index = self.index_of(noted, every);
+        let is_clock = |offset: &u64| {
+            noted.iter().any(|it| it.offset == *offset && it.kind == Kind::Clock as u8)
+        };
+        let (clocks, frames) = index.frames.iter().partition(|offset| is_clock(offset));
+        index.frames = frames;
+        let end = self.bytes.len() as u64;
+        let (previous, watermark) = (self.last_part, self.watermark);
+        let mut payload = Vec::new();
+        IndexPart { index, clocks, previous, end, watermark }.put(end, &mut payload);
+        (self.parted, self.last_part) = (self.noted.len(), end);
+        self.frame(Kind::IndexPart as u8, &payload);
+        self.set_last_index(end)
+    }
+
+    pub fn set_last_index(&mut self, offset: u64) -> &mut Self {
+        self.bytes[LAST_INDEX_OFFSET..LAST_INDEX_OFFSET + 8].copy_from_slice(&offset.to_le_bytes());
+        self
+    }
+
+    fn index_of(&self, noted: &[Noted], every: usize) -> Index {
         let mut last_ns = 0;
         let step = |stretch: &[Noted]| {
             let times =
@@ -410,14 +448,14 @@ impl Segment {
         };
         // None of them begins within a dump.
         let (mut from, mut within, mut steps) = (0, false, Vec::new());
-        for (index, noted) in self.noted.iter().enumerate() {
+        for (index, frame) in noted.iter().enumerate() {
             if index - from >= every && !within {
-                steps.push(&self.noted[from..index]);
+                steps.push(&noted[from..index]);
                 from = index;
             }
-            within = noted.kind == Kind::Dump as u8 || within && noted.kind != Kind::DumpEnd as u8;
+            within = frame.kind == Kind::Dump as u8 || within && frame.kind != Kind::DumpEnd as u8;
         }
-        steps.push(&self.noted[from..]);
+        steps.push(&noted[from..]);
         let steps = steps.into_iter().map(step).collect();
         let known = [
             Kind::CallSite,
@@ -428,7 +466,7 @@ impl Segment {
             Kind::Deleted,
         ];
         let known = known.map(|kind| kind as u8);
-        let frames = self.noted.iter().filter(|noted| known.contains(&noted.kind));
+        let frames = noted.iter().filter(|noted| known.contains(&noted.kind));
         Index { steps, frames: frames.map(|noted| noted.offset).collect() }
     }
 

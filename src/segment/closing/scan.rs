@@ -182,7 +182,8 @@ impl Scan {
             }
             Some(Kind::Dump) => Dump::from_payload(payload).map(|it| self.see(it.newest)),
             // These say nothing that is needed.
-            Some(Kind::DumpEnd | Kind::End | Kind::Index | Kind::Continued) | None => Some(()),
+            Some(Kind::DumpEnd | Kind::End | Kind::Index | Kind::IndexPart | Kind::Continued)
+            | None => Some(()),
         };
         let payload_bytes = payload.len();
         if understood.is_none() {

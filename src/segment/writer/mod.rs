@@ -77,6 +77,8 @@ pub(crate) struct SegmentWriter<O> {
     staged_drops: u64,
     /// Where the last part of a dump begins; 0 if there is none.
     last_dump: u64,
+    /// Where the last part of the index begins, by the header; 0 if there is none.
+    told_part: u64,
     /// In a part of a dump, the place of the next clock frame to come into force.
     next_line: usize,
 }
@@ -98,6 +100,7 @@ impl<O: Output> SegmentWriter<O> {
             totals: Totals::default(),
             staged_drops: 0,
             last_dump: 0,
+            told_part: 0,
             next_line: 0,
         }
     }
@@ -110,7 +113,8 @@ impl<O: Output> SegmentWriter<O> {
         self.dictionary = Dictionary::new();
         self.block = Block::default();
         self.index = Index::new();
-        (self.next_thread, self.totals, self.last_dump) = (0, Totals::default(), 0);
+        (self.next_thread, self.totals) = (0, Totals::default());
+        (self.last_dump, self.told_part) = (0, 0);
         self.continued = continued;
         self.restage();
         old
@@ -261,6 +265,12 @@ impl<O: Output> SegmentWriter<O> {
         self.block.close_with_watermark(self.watermark, &mut self.staging);
     }
 
+    /// Stages a part of the index, if enough was committed since the one before. To be called after
+    /// [`end_sweep`](Self::end_sweep).
+    pub(crate) fn put_index_part(&mut self) {
+        self.index.put_part(&mut self.staging, self.output.len());
+    }
+
     /// Stages the watermark `ticks` if it is later than the last one.
     pub(crate) fn raise_watermark(&mut self, ticks: u64) {
         if ticks > self.watermark {
@@ -328,6 +338,7 @@ impl<O: Output> SegmentWriter<O> {
     /// says so.
     fn stage_clocks(&mut self) {
         self.staging.clear();
+        self.index.forget_staged();
         if let Some(continued) = &self.continued {
             frames::put_continued(&mut self.staging, continued);
         }
@@ -372,6 +383,14 @@ impl<O: Output> SegmentWriter<O> {
 }
 
 impl<O: LogOutput> SegmentWriter<O> {
+    /// Says in the header where the last part of the index is, if there is a new one since this was called.
+    pub(crate) fn tell_index_part(&mut self) {
+        let last = self.index.last_part();
+        if std::mem::replace(&mut self.told_part, last) != last {
+            self.output.set_last_index(last);
+        }
+    }
+
     /// Goes on after a crash of the thread that wrote, wherever that was. What was staged is thrown away, unless the
     /// output has all of it, and is longer than `released_bytes`: returns whether.
     pub(crate) fn resume(&mut self, released_bytes: u64) -> bool {

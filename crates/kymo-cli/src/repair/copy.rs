@@ -216,7 +216,7 @@ impl<W: Write + Seek> Visit for Copy<W> {
                 let Some(ticks) = frame.payload.first_chunk() else { return Ok(()) };
                 return self.put_watermark(u64::from_le_bytes(*ticks));
             }
-            Some(Kind::Index) => return Ok(()),
+            Some(Kind::Index | Kind::IndexPart) => return Ok(()),
             _ => {
                 self.made.left_out += 1;
                 return Ok(());

@@ -48,7 +48,7 @@ pub fn split(file: &[u8]) -> Vec<(u8, Vec<u8>)> {
 pub fn append(file: &mut Vec<u8>, kind: u8, payload: &[u8], salt: u32) {
     let start = frame::begin(file);
     file.extend_from_slice(payload);
-    if kind == Kind::Index as u8
+    if matches!(Kind::from_code(kind), Some(Kind::Index | Kind::IndexPart))
         && let Some(offset) = file[start + FRAME_HEADER_BYTES..].last_chunk_mut()
     {
         *offset = (start as u64).to_le_bytes();
