@@ -714,3 +714,60 @@ fn side_files_of_all_segments_are_read() {
         assert_eq!(files.readers().len(), 1 + 20 + 10);
     }
 }
+
+/// Segments of killed processes have no events of their own: what they had is in the files beside them. Wherever such
+/// segments are in the log, all of that is read.
+#[test]
+fn files_beside_empty_segments_are_read() {
+    use kymo_format::header::{ClockSource, Header};
+    for order in [Order::Time, Order::Written] {
+        // Which of the segments have a record.
+        for filled in 0..1_u64 << 5 {
+            let dir = tempfile::tempdir().expect("a directory");
+            let (mut segments, mut expected) = (Vec::new(), Vec::new());
+            for sequence in 1..=5_u64 {
+                let at = 1_000 * sequence;
+                let n = |n: u64| [Arg::Unsigned(10 * sequence + n)];
+                let with_records = |header: Header, numbers: &[u64]| {
+                    let mut segment = Segment::with_header(header);
+                    segment.clock(1_000).site(0, 3, "{n}", &[("n", Type::U64)]);
+                    segment.thread_of(0, 50, "main");
+                    for number in numbers {
+                        segment.last_block(0, &[Rec(0, at + number, &n(*number))], at + number);
+                    }
+                    segment
+                };
+                // Another process wrote each of them.
+                let process = 4_000 + sequence as u32;
+                let header = Header { process, ..Segment::log_header(9, sequence) };
+                let beside = |id: u8| Header {
+                    salt: 5,
+                    segment: [id; 16],
+                    side_of: header.segment,
+                    ..Header::new(ClockSource::Counter)
+                };
+                let write = |mut file: Segment, kind: &str| {
+                    let path = dir.path().join(format!("{}.{kind}", segment_name(sequence)));
+                    fs::write(path, &file.close().bytes).expect("room");
+                };
+                let own: &[u64] = if filled >> (sequence - 1) & 1 == 1 { &[1] } else { &[] };
+                write(with_records(beside(200 + sequence as u8), &[3, 4]), "recovered");
+                if sequence % 2 == 0 {
+                    write(with_records(beside(100 + sequence as u8), &[2]), "rescue");
+                }
+                let rescued: &[u64] = if sequence % 2 == 0 { &[2] } else { &[] };
+                let all = own.iter().chain(rescued).chain(&[3, 4]);
+                expected.extend(all.map(|n| 10 * sequence + n));
+                let mut segment = with_records(header, own);
+                segment.commit();
+                segments.push(segment);
+            }
+            let link = write_log(dir.path(), &segments);
+            let mut files = Files::open([&link], || Options::new().order(order)).expect("a log");
+            let numbers: Vec<u64> =
+                messages(&mut files).iter().map(|it| it.parse().expect("a number")).collect();
+            assert_eq!(numbers, expected, "{order:?} {filled:05b}");
+            assert!(files.readers().iter().all(|reader| reader.report().damages == 0));
+        }
+    }
+}

@@ -48,6 +48,8 @@ pub struct Files<'a> {
     heap: BinaryHeap<Reverse<(i64, usize)>>,
     /// Readers that have no event at hand.
     idle: Vec<usize>,
+    /// Readers that have one at hand and are not in the heap yet.
+    asked: Vec<usize>,
     /// The reader on top of the heap has handed its event out.
     handed_out: bool,
     /// Every reader was asked.
@@ -98,6 +100,7 @@ impl<'a> Files<'a> {
             readers,
             heap: BinaryHeap::new(),
             idle,
+            asked: Vec::new(),
             handed_out: false,
             primed: false,
             copies: Vec::new(),
@@ -256,6 +259,7 @@ impl<'a> Files<'a> {
         for side in self.sides.iter_mut().filter(|side| side.log == log && side.is_open) {
             let rescued = self.rescued.as_ref();
             if rescued.is_none_or(|rescued| !rescued.has_items_of(side.reader))
+                && !self.asked.contains(&side.reader)
                 && !self.heap.iter().any(|&Reverse((_, reader))| reader == side.reader)
             {
                 self.readers[side.reader].close();
@@ -482,10 +486,33 @@ impl<'a> Files<'a> {
             if !self.readers[file].is_log() {
                 return Ok(false);
             }
+            self.ask_sides(file);
             match self.next_segment(file) {
                 Went::Nowhere => return Ok(false),
                 Went::ToMark => return Ok(true),
                 Went::On { .. } | Went::HandOut => {}
+            }
+        }
+    }
+
+    /// The segment of a log has no more events: asks the files beside it, before the log goes on and lets go of
+    /// them. One that has an event enters the heap later: the caller relies on the top of that.
+    #[cold]
+    fn ask_sides(&mut self, log: usize) {
+        let open = self.sides.iter().filter(|side| side.log == log && side.is_open);
+        for reader in open.map(|side| side.reader).collect::<Vec<_>>() {
+            let Some(place) = self.idle.iter().position(|&idle| idle == reader) else { continue };
+            self.idle.remove(place);
+            match self.advance_in_segment(reader) {
+                Ok(true) => {
+                    self.asked.push(reader);
+                    self.primed = false;
+                }
+                Ok(false) => self.idle.push(reader),
+                Err(error) => {
+                    let path = self.readers[reader].path.clone().unwrap_or_default();
+                    self.failed.push((reader, OpenError { path, error }));
+                }
             }
         }
     }
@@ -564,6 +591,9 @@ impl<'a> Files<'a> {
         }
         still_idle.append(&mut self.idle);
         self.idle = still_idle;
+        for reader in self.asked.drain(..) {
+            self.heap.push(Reverse((self.readers[reader].time_ns(), reader)));
+        }
         result
     }
 }
