@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Decodes log files of kymo, versions 1 and 2: python3 kymo_decode.py FILE…
 
-A second reader, written from docs/format.md. It prints what `kymo cat --order written --format json` prints of files
-that are whole, byte for byte, and says on standard error what is damaged (exit code 1). It needs Python 3.8.
+A second reader, written from docs/format.md. It prints what `kymo cat --order written --format json --spans` prints of
+files that are whole, byte for byte, and says on standard error what is damaged (exit code 1). It needs Python 3.8.
 
 Not covered: order by time; following a file that grows; a header page of which both copies are damaged. Damage, and
 what is missing behind it, are not objects of the output; going through damage takes quadratic time.
@@ -22,7 +22,20 @@ DUMPS = (None, "record", "call", "signal", "recovery")
 SIGNALS = dict(enumerate("HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT".split(), 1))
 SIGNALS.update({24: "XCPU", 25: "XFSZ", 26: "VTALRM", 27: "PROF", 29: "IO", 30: "PWR", 31: "SYS"})
 
-CallSite = namedtuple("CallSite", "level line target file format names types")
+ROLES = ("in", "new", "record", "enter", "exit", "close", "follows")
+
+CallSite = namedtuple("CallSite", "level line target file format names types roles")
+
+
+class Span:
+    """A span, as the records so far have told of it."""
+
+    def __init__(self, id, name, parent):
+        self.id, self.name, self.parent, self.fields, self.closed, self.children = id, name, parent, {}, False, 0
+
+    def json(self):
+        fields = ",".join(f"{quoted(name)}:{to_json(value)}" for name, value in self.fields.items())
+        return f'{{"id":{self.id},"name":{quoted(self.name)}' + (f',"fields":{{{fields}}}}}' if fields else "}")
 
 
 class Damage(Exception):
@@ -90,6 +103,8 @@ def read_type(data, depth=1):
     code = data.number("B")
     if depth > 16:
         raise Damage("a type is nested too deep")
+    if depth > 1 and 0x50 <= code <= 0x56:
+        raise Damage("the id of a span is no part of a value")
     if code == 0x32:
         return code, data.number("B")
     members = data.number("B") if code == 0x82 else INSIDE.get(code, 0)
@@ -112,7 +127,7 @@ def read_value(data, type):
         return code, data.varint(WIDTHS[code])
     if code - 8 in WIDTHS:
         return code, data.zigzag(WIDTHS[code - 8])
-    if code == 0x38:
+    if code == 0x38 or 0x50 <= code <= 0x56:
         return code, data.varint()
     if code in (0x20, 0x21):
         return code, data.number("f" if code == 0x20 else "d")
@@ -240,6 +255,7 @@ class Segment:
 
     def __init__(self, path):
         self.path, self.sites, self.threads, self.clocks, self.damaged = path, {}, {}, [], False
+        self.spans = {}  # that are open, by id
         self.numbers = {}  # of the threads, by the operating system's id
         with open(path, "rb") as file:
             self.data = file.read()
@@ -313,7 +329,14 @@ class Segment:
         for _ in range(data.varint()):
             names.append(data.text())
             types.append(read_type(Bytes(data.take(data.varint()))))
-        self.sites[number] = CallSite(LEVELS[level], line, target, file, format, names, types)
+        # The ids of spans follow the arguments.
+        is_id = [0x50 <= code <= 0x56 for code, _ in types]
+        count = is_id.index(True) if True in is_id else len(types)
+        if not all(is_id[count:]):
+            self.sites.pop(number, None)
+            raise Damage("an argument follows the id of a span")
+        roles = [ROLES[code - 0x50] for code, _ in types[count:]]
+        self.sites[number] = CallSite(LEVELS[level], line, target, file, format, names[:count], types, roles)
 
     def thread(self, data):
         number, system = data.varint(), data.varint()
@@ -338,12 +361,52 @@ class Segment:
             site = self.sites[number]
             ticks = (ticks + data.varint()) % (1 << 64)
             values = [read_value(data, type) for type in site.types]
+            ids = dict(zip(site.roles, (id for _, id in values[len(site.names):])))
+            values = values[:len(site.names)]
+            spans = self.spans_of(site, values, ids)
             fields = ((name or str(at), value) for at, (name, value) in enumerate(zip(site.names, values)))
             yield (f'{{"time":"{self.time(ticks)}","level":"{site.level}","target":{quoted(site.target)}'
                    f',"file":{quoted(site.file)},"line":{site.line},"thread":{self.thread_json(thread)}'
                    f',"message":{quoted(render(site.format, site.names, values))},"fields":{{'
                    + ",".join(f"{quoted(name)}:{to_json(value)}" for name, value in fields)
-                   + ('},"cut":true}' if any(map(is_cut, values)) else "}}"))
+                   + "}" + spans + (',"cut":true}' if any(map(is_cut, values)) else "}"))
+
+    def spans_of(self, site, values, ids):
+        """Takes what a record tells of spans; returns what its line says of them."""
+        within = ids.pop("in", 0)
+        role, id = next(iter(ids.items()), (None, within))
+        if role == "new" and id:
+            self.forget(id)
+            span = self.spans[id] = Span(id, site.format.replace("{{", "{").replace("}}", "}"), within)
+            span.fields.update(zip(site.names, values))
+            if within in self.spans:
+                self.spans[within].children += 1
+        if role == "record" and id in self.spans:
+            self.spans[id].fields.update(zip(site.names, values))
+        chain, at = [], within if role == "new" else id
+        while at in self.spans and len(chain) < 64:
+            chain.insert(0, self.spans[at].json())
+            at = self.spans[at].parent
+        if role == "close" and id in self.spans:
+            self.spans[id].closed = True
+            while id in self.spans and self.spans[id].closed and not self.spans[id].children:
+                id = self.forget(id)
+            id = ids["close"]
+        if not id:
+            return ""
+        told = f',"span_event":"{role}","span_id":{id}' if role else ""
+        if chain:
+            return told + ',"spans":[' + ",".join(chain) + "]"
+        return told or f',"spans":[{{"id":{id}}}]'
+
+    def forget(self, id):
+        """Forgets a span; returns the id of its parent."""
+        if id not in self.spans:
+            return 0
+        parent = self.spans.pop(id).parent
+        if parent in self.spans:
+            self.spans[parent].children = max(0, self.spans[parent].children - 1)
+        return parent
 
     def thread_json(self, thread):
         name = self.threads.get(thread, thread)

@@ -58,7 +58,8 @@ def render(format, names, values):
         return format_value((code, inner), spec)
 
     text = PIECE.sub(piece, format)
-    return text + "".join(field(names[at] or str(at), value) for at, value in enumerate(values) if at not in used)
+    fields = "".join(field(names[at] or str(at), value) for at, value in enumerate(values) if at not in used)
+    return text + fields if format else fields[1:]
 
 
 def field(name, value):

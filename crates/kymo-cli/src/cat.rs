@@ -77,7 +77,9 @@ impl Cat {
 
     fn cat(self) -> Outcome {
         let mut outcome = Outcome::Nothing;
-        let mut filter = self.filter.build(&Reference::now(self.format.zone().clone()));
+        let mut filter = self
+            .filter
+            .build_shown(&Reference::now(self.format.zone().clone()), self.format.shows_spans());
         let mut latest = Latest::default();
         // Context of the last records may be older than any of them.
         if let Some(last) = self.selection.last()

@@ -94,6 +94,15 @@ impl LevelChoice {
 impl FilterArguments {
     /// The filter that these options describe.
     pub fn build(self, reference: &Reference) -> Filter {
+        self.criteria().build(reference)
+    }
+
+    /// The filter of a command that prints records: without those that tell of spans, unless they are asked for.
+    pub fn build_shown(self, reference: &Reference, shows_spans: bool) -> Filter {
+        Criteria { hides_spans: !shows_spans, ..self.criteria() }.build(reference)
+    }
+
+    fn criteria(self) -> Criteria {
         Criteria {
             level: self.level.and_then(LevelChoice::level),
             is_off: self.level.is_some_and(|level| level.level().is_none()),
@@ -105,8 +114,8 @@ impl FilterArguments {
             places: self.at,
             expression: self.expression,
             no_marks: self.no_marks,
+            hides_spans: false,
         }
-        .build(reference)
     }
 }
 

@@ -39,6 +39,10 @@ pub struct FormatArguments {
     #[arg(long)]
     delta: bool,
 
+    /// Also print the records that say where spans begin, change and end
+    #[arg(long)]
+    spans: bool,
+
     /// When to use colours; NO_COLOR is heeded
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     color: Color,
@@ -61,6 +65,11 @@ enum Color {
 }
 
 impl FormatArguments {
+    /// Whether records that tell of spans are printed.
+    pub fn shows_spans(&self) -> bool {
+        self.spans
+    }
+
     /// The time zone of what is printed, and of what the user writes without an offset.
     pub fn zone(&self) -> &TimeZone {
         &self.tz

@@ -127,7 +127,9 @@ impl Tail {
     /// Runs the command.
     pub fn run(self) -> ExitCode {
         interrupt::watch();
-        let mut filter = self.filter.build(&Reference::now(self.format.zone().clone()));
+        let mut filter = self
+            .filter
+            .build_shown(&Reference::now(self.format.zone().clone()), self.format.shows_spans());
         let follow = self.follow || self.follow_name;
         let latest = Latest::of(&self.paths, &mut filter, self.lines as u64);
         let lines = match self.format.build(0) {

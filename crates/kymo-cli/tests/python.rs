@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::Turn;
 use kymo_format::header::COMMITTED_OFFSET;
 use kymo_format::rotated::{Continued, Deleted};
-use kymo_format::types::Type;
+use kymo_format::types::{SpanRole, Type};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -33,8 +33,8 @@ fn decoded_by_python(file: &Path) -> Option<Output> {
 
 fn decoded_by_the_command(file: &Path) -> common::Ran {
     let name = file.file_name().unwrap();
-    let args: [&dyn AsRef<std::ffi::OsStr>; 6] =
-        [&"cat", &"--order", &"written", &"--format", &"json", &name];
+    let args: [&dyn AsRef<std::ffi::OsStr>; 7] =
+        [&"cat", &"--order", &"written", &"--format", &"json", &"--spans", &name];
     let output = common::kymo(&args).current_dir(file.parent().unwrap()).output().unwrap();
     common::finished(output)
 }
@@ -127,6 +127,61 @@ fn fields_decode_alike() {
     compare(&path).unwrap();
     let text = decoded_by_the_command(&path).out;
     assert!(text.contains(r#""message":"plain 0=7 user_name=ann w=3 3="#), "{text}");
+}
+
+/// Spans, also those of which something is missing.
+#[test]
+fn spans_decode_alike() {
+    use SpanRole::{Close, Enter, Exit, Follows, In, New, Record};
+    let turn = Turn::take();
+    let mut file = Segment::new(0x59A2);
+    file.clock(1_000).thread(0, "main").thread(1, "other");
+    let span = Type::Span;
+    file.site(0, 3, "outer {{}}", &[("a", Type::U64), ("", span(New))]);
+    file.site(1, 3, "inner", &[("", span(New)), ("", span(In))]);
+    file.site(2, 3, "outer {{}}", &[("a", Type::Str), ("b c", Type::F64), ("", span(Record))]);
+    file.site(3, 3, "inner", &[("", span(Enter))]).site(4, 3, "inner", &[("", span(Exit))]);
+    file.site(5, 3, "any", &[("", span(Close))]);
+    file.site(6, 2, "{1}", &[("n", Type::U64), ("", Type::Str), ("", span(In))]);
+    file.site(7, 3, "inner", &[("", span(Follows)), ("", span(In))]);
+    file.site(8, 3, "", &[("n", Type::U64), ("m", Type::U64)]);
+    // Not allowed: an argument follows.
+    file.site(9, 3, "{}", &[("", span(In)), ("n", Type::U64)]);
+    let id = Arg::Unsigned;
+    let event = |id: u64| [Arg::Unsigned(7), Arg::Str(b"text"), Arg::Unsigned(id)];
+    let record = [Arg::Str(b"x"), Arg::Float(1.5), id(5)];
+    file.block(
+        0,
+        &[
+            Rec(6, 1, &event(5)),
+            Rec(0, 1, &[id(1), id(5)]),
+            Rec(1, 1, &[id(6), id(5)]),
+            Rec(3, 1, &[id(6)]),
+            Rec(6, 1, &event(6)),
+            Rec(2, 1, &record),
+            Rec(6, 1, &event(6)),
+            Rec(7, 1, &[id(6), id(99)]),
+        ],
+    );
+    file.block(1, &[Rec(5, 1, &[id(5)]), Rec(6, 1, &event(6)), Rec(6, 1, &event(5))]);
+    file.block(0, &[Rec(4, 1, &[id(6)]), Rec(5, 1, &[id(6)]), Rec(6, 1, &event(6))]);
+    file.block(0, &[Rec(6, 1, &event(5)), Rec(6, 1, &event(0)), Rec(8, 1, &[id(1), id(2)])]);
+    // A span in itself, and two in each other.
+    file.block(1, &[Rec(1, 1, &[id(8), id(8)]), Rec(6, 1, &event(8)), Rec(1, 1, &[id(9), id(10)])]);
+    file.block(1, &[Rec(1, 1, &[id(10), id(9)]), Rec(6, 1, &event(9)), Rec(5, 1, &[id(9)])]);
+    file.block(1, &[Rec(1, 1, &[id(0), id(9)]), Rec(5, 1, &[id(8)]), Rec(6, 1, &event(8))]);
+    file.close();
+    let path = turn.file("spans.kymo", &file.bytes);
+    let Some(python) = decoded_by_python(&path) else { return };
+    // The last entry is damaged, which the decoder says elsewhere.
+    let command = decoded_by_the_command(&path).out;
+    let (damage, command) = command.split_once('\n').unwrap();
+    assert!(damage.starts_with(r#"{"event":"damage""#), "{damage}");
+    assert_eq!(common::finished(python).out, command);
+    assert_eq!(command.lines().count(), 26, "{command}");
+    let outer = r#""spans":[{"id":5,"name":"outer {}","fields":{"a":"x","b c":1.5}},"#;
+    assert!(command.contains(outer), "{command}");
+    assert!(command.contains(r#""message":"n=1 m=2""#), "{command}");
 }
 
 /// Past the committed length both end at the first frame that is not whole, and call nothing damage.

@@ -60,6 +60,61 @@ pub enum Type {
     Range(&'static Type),
     /// `start..=end`
     RangeInclusive(&'static Type),
+    /// The id of a span: not a value, but what the record has to do with the span. Of a call site's
+    /// arguments, these are the last.
+    Span(SpanRole),
+}
+
+/// What a record has to do with a span whose id it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum SpanRole {
+    /// It was logged in the span, or the span that it begins was.
+    In = 0,
+    /// The span begins. The other arguments are its fields, the text is its name.
+    New = 1,
+    /// The span has further fields, or other values of them.
+    Record = 2,
+    /// The record's thread enters the span.
+    Enter = 3,
+    /// The record's thread leaves the span.
+    Exit = 4,
+    /// The span ends.
+    Close = 5,
+    /// The span follows from another one: that of the role `In`.
+    Follows = 6,
+}
+
+impl SpanRole {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 7] =
+        [Self::In, Self::New, Self::Record, Self::Enter, Self::Exit, Self::Close, Self::Follows];
+
+    /// Its name, in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::New => "new",
+            Self::Record => "record",
+            Self::Enter => "enter",
+            Self::Exit => "exit",
+            Self::Close => "close",
+            Self::Follows => "follows",
+        }
+    }
+
+    /// The code of its type.
+    pub const fn code(self) -> u8 {
+        code::SPAN + self as u8
+    }
+
+    /// The role with this code.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code.checked_sub(code::SPAN) {
+            Some(role) if (role as usize) < Self::ALL.len() => Some(Self::ALL[role as usize]),
+            _ => None,
+        }
+    }
 }
 
 /// The codes of the types in the dictionary. They never change meaning; new types get new codes.
@@ -94,6 +149,8 @@ pub mod code {
     pub const SOCKET_ADDR_V4: u8 = 0x4B;
     pub const SOCKET_ADDR_V6: u8 = 0x4C;
     pub const SOCKET_ADDR: u8 = 0x4D;
+    /// The first of the codes of spans' ids.
+    pub const SPAN: u8 = 0x50;
     pub const OPTION: u8 = 0x80;
     pub const SEQUENCE: u8 = 0x81;
     pub const TUPLE: u8 = 0x82;
@@ -145,6 +202,7 @@ impl Type {
             Self::Result(_) => code::RESULT,
             Self::Range(_) => code::RANGE,
             Self::RangeInclusive(_) => code::RANGE_INCLUSIVE,
+            Self::Span(role) => role.code(),
         }
     }
 

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
-use kymo_reader::json::{write_fields, write_string};
+use kymo_reader::json::{write_fields, write_string, write_value};
 use kymo_reader::{
     CallSite, ClockSet, Damage, DamageKind, Deleted, DropReason, Drops, Dump, DumpEnd, DumpReason,
     Event, Gap, MissingSegments, Record, Signal, Thread,
@@ -166,6 +166,7 @@ impl Format for Json {
         write_string(&self.message, out);
         out.push_str(",\"fields\":");
         write_fields(record, out);
+        write_spans(record, out);
         out.push_str(if record.is_cut() { ",\"cut\":true}\n" } else { "}\n" });
     }
 
@@ -195,6 +196,36 @@ impl Format for Json {
     fn add_file(&mut self) {
         self.sites.push(Sites::new());
     }
+}
+
+/// Appends the spans of a record, and what it tells of one.
+fn write_spans(record: &Record<'_>, out: &mut String) {
+    let Some(id) = record.span_id() else { return };
+    if let Some(role) = record.span_role() {
+        let _ = write!(out, ",\"span_event\":\"{}\",\"span_id\":{id}", role.name());
+    }
+    if record.spans().is_empty() {
+        if record.span_role().is_none() {
+            let _ = write!(out, ",\"spans\":[{{\"id\":{id}}}]");
+        }
+        return;
+    }
+    let mut separator = ",\"spans\":[";
+    for span in record.spans() {
+        let _ = write!(out, "{separator}{{\"id\":{},\"name\":", span.id());
+        write_string(span.name(), out);
+        let mut before = ",\"fields\":{";
+        for (name, value) in span.fields() {
+            out.push_str(before);
+            write_string(name, out);
+            out.push(':');
+            write_value(&value, out);
+            before = ",";
+        }
+        out.push_str(if span.fields().len() > 0 { "}}" } else { "}" });
+        separator = ",";
+    }
+    out.push(']');
 }
 
 impl SiteKeys {

@@ -88,6 +88,7 @@ impl Format for Text {
         write_escaped(record.target(), out);
         out.push_str(": ");
         self.message.clear();
+        record.write_spans(&mut self.message);
         record.message(&mut self.message);
         write_escaped(&self.message, out);
         out.push('\n');

@@ -58,12 +58,16 @@ pub(super) struct Raw {
     /// How many records of the block precede it.
     pub(super) index: u32,
     /// From the lowest bit on: whether the record is late; in five bits, how many bytes its call
-    /// site's number and its ticks take; how many its arguments take.
+    /// site's number and its ticks take; whether it is read for what it says of spans only; how many its
+    /// arguments take.
     lengths: u32,
 }
 
 /// How many bits of [`Raw::lengths`] are below the length of the arguments.
-const ARGUMENTS_SHIFT: u32 = 6;
+const ARGUMENTS_SHIFT: u32 = 7;
+
+/// The bit of [`Raw::lengths`] of a record that is read for what it says of spans only.
+const SPANS_ONLY: u32 = 1 << 6;
 
 impl Raw {
     /// The range of the arguments in the payload.
@@ -77,6 +81,12 @@ impl Raw {
     #[inline]
     pub(super) fn head_bytes(&self) -> u8 {
         (self.lengths >> 1 & 31) as u8
+    }
+
+    /// Whether it is read for what it says of spans only, and not to be handed out.
+    #[inline]
+    pub(super) fn is_for_spans(&self) -> bool {
+        self.lengths & SPANS_ONLY != 0
     }
 
     /// Whether it is older than a watermark that precedes it.
@@ -150,7 +160,7 @@ impl Block {
         full: usize,
     ) -> Result<(), DamageKind> {
         let (mut at, mut ticks, mut index) = (self.at, self.ticks, self.read);
-        let (mut late, before) = (0, found.len());
+        let (mut late, mut wanted) = (0, 0);
         let mut fields = Fields(&payload[at..self.end]);
         let result = loop {
             if fields.0.is_empty() || found.len() >= full {
@@ -172,9 +182,12 @@ impl Block {
             index += 1;
             let is_late = ticks < self.late_before;
             late += u64::from(is_late);
-            if site.selected && self.is_wanted(ticks) {
+            let is_wanted = site.selected && self.is_wanted(ticks);
+            if is_wanted || site.tells_of_spans {
+                wanted += u64::from(is_wanted);
                 let length = at as u32 - arguments;
-                let lengths = length << ARGUMENTS_SHIFT | head << 1 | u32::from(is_late);
+                let unwanted = if is_wanted { 0 } else { SPANS_ONLY };
+                let lengths = length << ARGUMENTS_SHIFT | unwanted | head << 1 | u32::from(is_late);
                 let (site, index) = (site.index, index - 1);
                 found.push(Raw { ticks, site, arguments, index, lengths });
             }
@@ -182,7 +195,7 @@ impl Block {
         let read = u64::from(index - self.read);
         report.records += read;
         report.late += late;
-        report.filtered += read - (found.len() - before) as u64;
+        report.filtered += read - wanted;
         report.untimed += if self.untimed { read } else { 0 };
         (self.at, self.ticks, self.read) = (at, ticks, index);
         result

@@ -245,6 +245,9 @@ impl<'a> Reader<'a> {
         let dictionary = &mut self.segment.dictionary;
         dictionary.begin_segment(is_same);
         chain.process += u32::from(!is_same);
+        if !is_same {
+            self.spans.clear();
+        }
         if missing.is_none() && !chain.is_wanted(&next, dictionary) {
             chain.leave_out(next);
             return Ok(None);

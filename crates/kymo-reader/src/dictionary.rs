@@ -22,6 +22,7 @@ use super::text::line::Literal;
 use super::types::Type;
 use super::value::Malformed;
 use crate::Level;
+use kymo_format::types::SpanRole;
 use kymo_format::{MAX_ARGUMENTS, frame, varint};
 
 /// Numbers below this are looked up in a table.
@@ -45,13 +46,17 @@ pub struct CallSite {
     /// The names as keys of JSON, each with the separator before it.
     pub(super) keys: Box<[Literal]>,
     types: Box<[Type]>,
-    /// The types of the arguments that take bytes, where some take none: a record of those alone
-    /// takes two bytes, and may not take the time of a thousand.
+    /// What the ids of spans say that follow the arguments.
+    pub(super) roles: Box<[SpanRole]>,
+    /// The types of the arguments that take bytes, and of what follows them. Where some take none, a record of those
+    /// alone takes two bytes, and may not take the time of a thousand.
     measured: Option<Box<[Type]>>,
     template: Template,
     template_error: Option<TemplateError>,
     /// Whether the filter lets its records through.
     pub(super) selected: bool,
+    /// Whether its records are read, even if they are not wanted: they say what spans there are.
+    pub(super) tells_of_spans: bool,
 }
 
 /// A thread that logged.
@@ -94,6 +99,10 @@ pub(super) struct Dictionary {
     uncounted: bool,
     /// Of a log of several segments: how an entry of another segment is found.
     earlier: Option<Box<Earlier>>,
+    /// Whether a call site has ids of spans.
+    pub(super) has_spans: bool,
+    /// Whether nothing is to be known of spans.
+    pub(super) ignores_spans: bool,
 }
 
 /// The entries of all segments of a log, to find one again.
@@ -363,7 +372,8 @@ impl Dictionary {
         let mut numbers = std::mem::take(&mut self.numbers);
         let added = self.add_site_to(&mut numbers, payload, filter);
         self.numbers = numbers;
-        added.map(|(_, index)| self.site(index).selected)
+        let is_wanted = |site: &CallSite| site.selected || site.tells_of_spans;
+        added.map(|(_, index)| is_wanted(self.site(index)))
     }
 
     /// Takes the payload of a call site frame in a part that is read ahead, whose numbers are
@@ -413,6 +423,10 @@ impl Dictionary {
         }
         site.index = u32::try_from(known).ok()?;
         site.selected = filter(&site);
+        // What is logged in a span says only its id.
+        let tells = |role: &SpanRole| !matches!(role, SpanRole::In | SpanRole::Follows);
+        self.has_spans |= !site.roles.is_empty();
+        site.tells_of_spans = !self.ignores_spans && site.roles.iter().any(tells);
         let index = site.index;
         numbers.set_slot(number, index + 1, known);
         if let (Some(earlier), Some(key)) = (&mut self.earlier, key) {
@@ -420,6 +434,13 @@ impl Dictionary {
         }
         self.sites.push(site);
         Some((number, index))
+    }
+}
+
+fn span_role(ty: &Type) -> Option<SpanRole> {
+    match ty {
+        Type::Span(role) => Some(*role),
+        _ => None,
     }
 }
 
@@ -440,14 +461,21 @@ impl CallSite {
             names.push(fields.string()?.into());
             types.push(Type::parse(fields.bytes()?)?);
         }
+        let spans = types.iter().rev().take_while(|ty| matches!(ty, Type::Span(_))).count();
+        let spans = types.split_off(types.len() - spans);
+        let roles: Box<[SpanRole]> = spans.iter().filter_map(span_role).collect();
+        if types.iter().any(|ty| matches!(ty, Type::Span(_))) {
+            return None;
+        }
+        names.truncate(types.len());
         let (template, template_error) = match Template::parse(&format, &names) {
             Ok(template) => (template, None),
             Err(error) => (Template::unparsed(&format, &names), Some(error)),
         };
         let sized = |ty: &&Type| !ty.is_zero_sized();
-        let measured = match types.iter().all(|ty| sized(&ty)) {
+        let measured = match types.iter().all(|ty| sized(&ty)) && spans.is_empty() {
             true => None,
-            false => Some(types.iter().filter(sized).cloned().collect()),
+            false => Some(types.iter().chain(&spans).filter(sized).cloned().collect()),
         };
         Some(Self {
             index: 0,
@@ -463,10 +491,12 @@ impl CallSite {
             keys: json::keys(&names),
             names: names.into(),
             types: types.into(),
+            roles,
             measured,
             template,
             template_error,
             selected: true,
+            tells_of_spans: false,
         })
     }
 
@@ -474,7 +504,7 @@ impl CallSite {
     pub(super) fn identity(&self) -> impl Hash + PartialEq + Copy {
         let place = (&self.file, self.line, self.column);
         let topic = (self.level as u8, &self.target, &self.module);
-        (place, topic, &self.format, &self.names, &self.types)
+        (place, topic, &self.format, &self.names, (&self.types, &self.roles))
     }
 
     /// Appends its entry in a dictionary, under this number.
@@ -487,14 +517,30 @@ impl CallSite {
         for text in [&self.target, &self.module, &self.file, &self.format] {
             frame::put_str(out, text);
         }
-        varint::put(out, self.types.len() as u64);
-        for (name, ty) in self.names.iter().zip(&self.types) {
+        varint::put(out, (self.types.len() + self.roles.len()) as u64);
+        let mut put = |name: &str, ty: &Type| {
             frame::put_str(out, name);
             let mut code = Vec::new();
             ty.put(&mut code);
             varint::put(out, code.len() as u64);
             out.append(&mut code);
+        };
+        self.names.iter().zip(&self.types).for_each(|(name, ty)| put(name, ty));
+        self.roles.iter().for_each(|role| put("", &Type::Span(*role)));
+    }
+
+    /// The ids of spans in a record with these arguments, and what each says.
+    pub(super) fn span_ids(&self, arguments: &[u8]) -> impl Iterator<Item = (SpanRole, u64)> {
+        let mut rest = arguments;
+        if !self.roles.is_empty() {
+            // The record was checked when it was found, so that this does not fail.
+            let _ = self.types.iter().try_for_each(|ty| ty.skip(&mut rest));
         }
+        self.roles.iter().map_while(move |role| {
+            let (id, bytes) = varint::get(rest)?;
+            rest = rest.get(bytes..)?;
+            Some((*role, id))
+        })
     }
 
     /// Checks the arguments of a record, and advances `bytes` past them.
@@ -558,6 +604,11 @@ impl CallSite {
     /// The types of its arguments, in order.
     pub fn types(&self) -> &[Type] {
         &self.types
+    }
+
+    /// What its records tell of a span: its beginning, a change, its end. `None` for other records.
+    pub fn span_role(&self) -> Option<SpanRole> {
+        self.roles.iter().copied().find(|role| *role != SpanRole::In)
     }
 
     /// Its format string, parsed. If that fails, a template that shows the string and the arguments.

@@ -139,6 +139,7 @@ mod seek;
 mod segment;
 mod side;
 mod source;
+mod spans;
 mod template;
 mod text;
 mod timeline;
@@ -170,6 +171,7 @@ pub use options::{Options, Order};
 pub use record::{Arguments, PassedOver, Record};
 pub use report::{Ending, HeaderState, Report};
 pub use seek::{Stretch, Stretches};
+pub use spans::Span;
 pub use template::{Template, TemplateError};
 pub use types::Type;
 pub use value::{
@@ -178,6 +180,7 @@ pub use value::{
 };
 
 pub use kymo_format::header::{ClockSource, Header};
+pub use kymo_format::types::SpanRole;
 pub use kymo_format::{DropReason, Level};
 
 use chain::Chain;
@@ -186,6 +189,7 @@ use merge::{Current, Merger};
 use record::Time;
 use rescued::Position;
 use segment::Segment;
+use spans::Spans;
 use whole_file::WholeFile;
 use written::Written;
 
@@ -217,6 +221,7 @@ pub struct Reader<'a> {
     passed_over: PassedOver,
     /// The last thing that [`Reader::next_record`] returned is a record.
     is_record_at_hand: bool,
+    spans: Spans,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -270,6 +275,7 @@ impl<'a> Reader<'a> {
             last_ns: i64::MIN,
             passed_over: PassedOver::default(),
             is_record_at_hand: false,
+            spans: Spans::default(),
         }
     }
 
@@ -420,22 +426,42 @@ impl<'a> Reader<'a> {
     /// Goes on to the next event; `false` if there is none.
     #[inline]
     fn advance(&mut self) -> Result<bool, Error> {
-        self.state = State::Nothing;
-        let more = match &mut self.mode {
-            Mode::Written(written) => written.advance(&mut self.segment)?,
-            Mode::Merged(merger) => merger.advance(&mut self.segment)?,
-            Mode::Whole(_) => false,
-        };
-        if more {
-            self.state = State::Event;
-        } else if self.chain.is_some() {
-            return self.advance_in_log();
+        loop {
+            self.state = State::Nothing;
+            let more = match &mut self.mode {
+                Mode::Written(written) => written.advance(&mut self.segment)?,
+                Mode::Merged(merger) => merger.advance(&mut self.segment)?,
+                Mode::Whole(_) => false,
+            };
+            if more {
+                self.state = State::Event;
+                if self.segment.dictionary.has_spans && !self.note_spans() {
+                    continue;
+                }
+            } else if self.chain.is_some() {
+                return self.advance_in_log();
+            }
+            return Ok(more);
         }
-        Ok(more)
+    }
+
+    /// Takes what the record at hand says of spans. Returns whether it is to be handed out.
+    fn note_spans(&mut self) -> bool {
+        let mut spans = std::mem::take(&mut self.spans);
+        spans.at_hand = None;
+        let is_wanted = self.record().is_none_or(|record| {
+            if !record.site.roles.is_empty() {
+                spans.note(&record);
+            }
+            !record.for_spans
+        });
+        self.spans = spans;
+        is_wanted
     }
 
     /// Reads all that is left, to be handed out in any order.
     fn hold(&mut self) -> Result<(), Error> {
+        self.segment.dictionary.ignores_spans = true;
         self.mode = Mode::Whole(Box::new(WholeFile::read(&mut self.segment)?));
         Ok(())
     }
@@ -464,6 +490,7 @@ impl<'a> Reader<'a> {
         let Mode::Whole(held) = &mut self.mode else { return 0 };
         held.current = Some(index);
         self.state = State::Event;
+        self.spans.at_hand = None;
         held.items.get(index).map_or(0, |item| item.until)
     }
 
@@ -533,7 +560,9 @@ impl<'a> Reader<'a> {
             block_offset: block.offset,
             head_bytes: raw.head_bytes(),
             late: raw.is_late(),
+            for_spans: raw.is_for_spans(),
             passed_over: None,
+            spans: self.spans.at_hand.as_ref(),
         })
     }
 

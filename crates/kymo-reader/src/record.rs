@@ -1,9 +1,13 @@
 //! A record: its call site, time, thread and arguments.
 
-use std::fmt;
+use std::fmt::{self, Write};
+use std::sync::Arc;
+
+use kymo_format::types::SpanRole;
 
 use super::column::ArgumentError;
 use super::dictionary::{CallSite, Thread};
+use super::spans::{Span, SpanChain};
 use super::timeline::Timeline;
 use super::types::Type;
 use super::value::decode::take_bytes;
@@ -24,6 +28,9 @@ pub struct Record<'r> {
     pub(super) block_offset: u64,
     pub(super) head_bytes: u8,
     pub(super) late: bool,
+    /// Whether it is read for what it says of spans only.
+    pub(super) for_spans: bool,
+    pub(super) spans: Option<&'r SpanChain>,
     /// `None` if nothing was passed over.
     pub(super) passed_over: Option<&'r PassedOver>,
 }
@@ -197,6 +204,67 @@ impl<'r> Record<'r> {
         rest.first()?.decode(&mut bytes).ok()
     }
 
+    /// The spans that it was logged in, the outermost first; empty if there is none, or nothing is known of them. A
+    /// record that says that a span changes, is entered, left or closed counts as logged in that span.
+    ///
+    /// ```
+    /// use kymo_reader::Reader;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// let logger = kymo::Logger::builder(&path).bridge_tracing(true).start()?;
+    /// tracing::info_span!("request", id = 7).in_scope(|| tracing::info!("answered"));
+    /// logger.shutdown();
+    ///
+    /// let mut reader = Reader::open(&path)?;
+    /// while let Some(record) = reader.next_record()? {
+    ///     if record.span_role().is_none() {
+    ///         assert_eq!(record.spans()[0].name(), "request");
+    ///         assert_eq!(record.spans()[0].fields().next().unwrap().1.as_u64(), Some(7));
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn spans(&self) -> &'r [Arc<Span>] {
+        self.spans.map_or(&[], |chain| chain)
+    }
+
+    /// The id of the span that it was logged in, or that it tells of. `None` if there is none, or the span has no id,
+    /// because the program had too many. What else is known of that span is the last of [`Record::spans`], unless this
+    /// record begins it.
+    pub fn span_id(&self) -> Option<u64> {
+        let ids = || self.site.span_ids(self.arguments);
+        let of = ids().find(|(role, _)| *role != SpanRole::In);
+        of.or_else(|| ids().next()).map(|(_, id)| id).filter(|id| *id != 0)
+    }
+
+    /// What it tells of a span: its beginning, a change, its end. `None` if it is a record of another kind.
+    pub fn span_role(&self) -> Option<SpanRole> {
+        self.site.span_role()
+    }
+
+    /// Appends the text of the spans that it was logged in, which precedes its message: `request{id=7}: query: `, or
+    /// `#12: ` if only the id is known. For a record that tells of a span, that follows: `request{id=7}: enter `.
+    pub fn write_spans(&self, out: &mut String) {
+        if self.site.roles.is_empty() {
+            return;
+        }
+        for span in self.spans() {
+            span.write_text(out);
+            out.push_str(": ");
+        }
+        let role = self.span_role();
+        if let Some(id) =
+            self.span_id().filter(|_| self.spans.is_none() && role != Some(SpanRole::New))
+        {
+            let _ = write!(out, "#{id}: ");
+        }
+        if let Some(role) = role {
+            out.push_str(role.name());
+            out.push(' ');
+        }
+    }
+
     /// The encoded bytes of its arguments.
     pub fn argument_bytes(&self) -> &'r [u8] {
         let mut rest = self.arguments;
@@ -273,7 +341,7 @@ impl<'r> Iterator for Arguments<'r> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.types.len(), Some(self.types.len()))
+        (self.names.len(), Some(self.names.len()))
     }
 }
 

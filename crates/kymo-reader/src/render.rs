@@ -22,6 +22,7 @@ use super::event::Event;
 use super::files::{FileError, Files};
 use super::mark::Mark;
 use super::record::{Record, Time};
+use super::spans::SpanChain;
 
 /// A batch with this many records, or bytes of arguments, is full.
 const BATCH_RECORDS: usize = 4096;
@@ -200,6 +201,7 @@ enum BatchEvent {
         block_offset: u64,
         head_bytes: u8,
         late: bool,
+        spans: Option<SpanChain>,
     },
     /// Its thread is an index of the batch's own list.
     Mark(Mark),
@@ -254,6 +256,7 @@ impl Batch {
             block_offset: record.block_offset,
             head_bytes: record.head_bytes,
             late: record.late,
+            spans: record.spans.cloned(),
         };
         self.entries.push(BatchEntry { file, what });
     }
@@ -321,6 +324,7 @@ impl Batch {
                 block_offset,
                 head_bytes,
                 late,
+                spans,
             } => Event::Record(Record {
                 site: &self.sites[*site as usize],
                 thread: &self.threads[*thread as usize],
@@ -331,6 +335,8 @@ impl Batch {
                 block_offset: *block_offset,
                 head_bytes: *head_bytes,
                 late: *late,
+                for_spans: false,
+                spans: spans.as_ref(),
                 passed_over: None,
             }),
         }

@@ -116,7 +116,8 @@ impl Template {
 
     /// Appends an argument that the format string does not print, after this text.
     fn push_field(&mut self, literal: &str, argument: u16, name: &str) {
-        let mut literal = format!("{literal} ");
+        let is_first = literal.is_empty() && self.pieces.is_empty();
+        let mut literal = format!("{literal}{}", if is_first { "" } else { " " });
         match name {
             "" => literal.push_str(itoa::Buffer::new().format(argument)),
             name => literal.extend(name.chars().map(|c| if is_bare(c) { c } else { '_' })),
@@ -245,7 +246,7 @@ impl Template {
 
 /// Appends the value of an argument that the format string does not print: what `{}` prints, in quotes with the escapes
 /// of JSON if it is empty or has characters that are not bare.
-fn write_field(value: &Value<'_>, out: &mut String) {
+pub(super) fn write_field(value: &Value<'_>, out: &mut String) {
     let start = out.len();
     match value {
         Value::Formatted(texts) => write_text_plain(&texts.get(0), out),

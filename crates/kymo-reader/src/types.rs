@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use kymo_format::types::code;
+use kymo_format::types::{SpanRole, code};
 use kymo_format::{MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS};
 
 /// The type of an argument.
@@ -72,6 +72,8 @@ pub enum Type {
     Range(Box<Type>),
     /// `start..=end`
     RangeInclusive(Box<Type>),
+    /// The id of a span, and what the record has to do with the span.
+    Span(SpanRole),
 }
 
 impl Type {
@@ -111,6 +113,7 @@ impl Type {
 
     /// `left` is of how many types it may yet be made.
     fn parse_prefix(bytes: &mut &[u8], depth: usize, left: &mut usize) -> Option<Self> {
+        let is_whole = depth == MAX_TYPE_DEPTH;
         let depth = depth.checked_sub(1)?;
         *left = left.checked_sub(1)?;
         let code = next(bytes)?;
@@ -129,7 +132,8 @@ impl Type {
                 Self::Tuple((0..members).map(inner).collect::<Option<_>>()?)
             }
             code::FORMATTED => Self::Formatted(next(bytes).filter(|&texts| texts > 0)?),
-            code => Self::scalar(code)?,
+            // The id of a span is no part of a value.
+            code => Self::scalar(code).filter(|ty| is_whole || !matches!(ty, Self::Span(_)))?,
         })
     }
 
@@ -164,7 +168,7 @@ impl Type {
             code::SOCKET_ADDR_V4 => Self::SocketAddrV4,
             code::SOCKET_ADDR_V6 => Self::SocketAddrV6,
             code::SOCKET_ADDR => Self::SocketAddr,
-            _ => return None,
+            code => Self::Span(SpanRole::from_code(code)?),
         })
     }
 }
@@ -215,6 +219,7 @@ impl fmt::Display for Type {
             Self::Result(both) => return write!(f, "Result<{}, {}>", both[0], both[1]),
             Self::Range(bound) => return write!(f, "Range<{bound}>"),
             Self::RangeInclusive(bound) => return write!(f, "RangeInclusive<{bound}>"),
+            Self::Span(_) => "span",
         })
     }
 }
@@ -269,7 +274,14 @@ mod tests {
         for code in 0..=u8::MAX {
             assert_eq!(Type::scalar(code), Type::parse(&[code]), "{code:#x}");
         }
-        assert_eq!((0..=u8::MAX).filter(|&code| Type::scalar(code).is_some()).count(), 28);
+        assert_eq!((0..=u8::MAX).filter(|&code| Type::scalar(code).is_some()).count(), 35);
+    }
+
+    #[test]
+    fn a_span_is_no_part_of_a_value() {
+        assert_eq!(Type::parse(&[code::SPAN]), Some(Type::Span(SpanRole::In)));
+        assert_eq!(Type::parse(&[code::OPTION, code::SPAN]), None);
+        assert_eq!(Type::parse(&[code::SPAN + 7]), None);
     }
 
     #[test]

@@ -42,7 +42,8 @@ fn skip(ty: &Type, rest: &mut &[u8]) -> Option<()> {
         Type::U16 | Type::I16 => 2,
         Type::U32 | Type::I32 | Type::F32 | Type::Ipv4Addr => 4,
         Type::SocketAddrV4 => 6,
-        Type::U64 | Type::I64 | Type::Usize | Type::Isize | Type::F64 | Type::Pointer => 8,
+        Type::U64 | Type::I64 | Type::Usize | Type::Isize | Type::F64 => 8,
+        Type::Pointer | Type::Span(_) => 8,
         Type::U128 | Type::I128 | Type::Ipv6Addr => 16,
         Type::SocketAddrV6 => 26,
         Type::Str | Type::Text => {

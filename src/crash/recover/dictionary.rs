@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::format::frame::{Clock, FrameHeader, Kind, checksum_of};
 use crate::format::header::{COMMITTED_OFFSET, COPY_OFFSETS, Header};
-use crate::format::types::{Type, code};
+use crate::format::types::{SpanRole, Type, code};
 use crate::format::{
     ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAX_ARGUMENTS, MAX_PAYLOAD_BYTES, MAX_TEXT_BYTES,
     MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS, varint,
@@ -181,7 +181,10 @@ fn parse(rest: &mut &[u8], depth: usize, left: &mut usize) -> Option<Type> {
             let members = (0..members).map(|_| inner(rest));
             Type::Tuple(Box::leak(members.collect::<Option<Box<[_]>>>()?))
         }
-        code => *SCALARS.iter().find(|ty| ty.code() == code)?,
+        code => match SpanRole::from_code(code) {
+            Some(role) => Type::Span(role),
+            None => *SCALARS.iter().find(|ty| ty.code() == code)?,
+        },
     })
 }
 

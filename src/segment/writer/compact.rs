@@ -91,7 +91,7 @@ fn step(ty: &'static Type) -> Step {
         Type::SocketAddrV6 => Step::Copy(26),
         Type::U16 => Step::U16,
         Type::U32 | Type::Char => Step::U32,
-        Type::U64 | Type::Usize | Type::Pointer => Step::U64,
+        Type::U64 | Type::Usize | Type::Pointer | Type::Span(_) => Step::U64,
         Type::I16 => Step::I16,
         Type::I32 => Step::I32,
         Type::I64 | Type::Isize => Step::I64,

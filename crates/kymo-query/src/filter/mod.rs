@@ -60,6 +60,8 @@ pub struct Criteria {
     pub expression: Option<Expression>,
     /// Leaves out marks of drops, gaps and damage.
     pub no_marks: bool,
+    /// Leaves out records that say where spans begin, change and end.
+    pub hides_spans: bool,
 }
 
 /// Decides which records and marks are wanted.
@@ -102,7 +104,13 @@ impl Criteria {
         let all = (i128::MIN, i128::MAX);
         Filter {
             window: expression.as_ref().map_or(all, Expression::window),
-            sites: Arc::new(Sites::new(self.level, self.targets, self.places, expression)),
+            sites: Arc::new(Sites::new(
+                self.level,
+                self.targets,
+                self.places,
+                expression,
+                self.hides_spans,
+            )),
             verdicts: Vec::new(),
             is_pushed_down: Cell::new(false),
             threads: self.threads,

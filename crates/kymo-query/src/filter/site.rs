@@ -16,6 +16,8 @@ pub struct Sites {
     targets: Vec<String>,
     places: Vec<Place>,
     expression: Option<Expression>,
+    /// Records that tell of spans are not wanted.
+    hides_spans: bool,
 }
 
 impl Sites {
@@ -24,8 +26,9 @@ impl Sites {
         targets: Vec<String>,
         places: Vec<Place>,
         expression: Option<Expression>,
+        hides_spans: bool,
     ) -> Self {
-        Self { level, targets, places, expression }
+        Self { level, targets, places, expression, hides_spans }
     }
 
     /// Adds the hints about names in it that do not exist.
@@ -53,6 +56,7 @@ impl Sites {
     /// Whether every call site is wanted.
     pub fn is_everything(&self) -> bool {
         self.level.is_none()
+            && !self.hides_spans
             && self.targets.is_empty()
             && self.places.is_empty()
             && self.expression.is_none()
@@ -77,7 +81,8 @@ impl Sites {
 
     fn admits_place(&self, site: &CallSite) -> bool {
         let Self { level, targets, places, .. } = self;
-        level.is_none_or(|level| site.level() <= level)
+        !(self.hides_spans && site.span_role().is_some())
+            && level.is_none_or(|level| site.level() <= level)
             && (targets.is_empty()
                 || targets.iter().any(|target| site.target().starts_with(target)))
             && (places.is_empty() || {

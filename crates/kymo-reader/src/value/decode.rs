@@ -88,6 +88,7 @@ impl Type {
             }
             Self::OsStr => Value::OsStr(take_text(bytes)?),
             Self::Pointer => Value::Pointer(take_varint(bytes)?),
+            Self::Span(_) => Value::U64(take_varint(bytes)?),
             Self::Duration => Value::Duration(take_duration(bytes)?),
             Self::Ipv4Addr => Value::Ipv4Addr(take_v4(bytes)?),
             Self::Ipv6Addr => Value::Ipv6Addr(take_v6(bytes)?),
@@ -152,7 +153,9 @@ impl Type {
     #[inline]
     pub fn skip(&self, bytes: &mut &[u8]) -> Result<(), Malformed> {
         match self {
-            Self::U64 | Self::Usize | Self::I64 | Self::Isize => take_varint(bytes).map(drop),
+            Self::U64 | Self::Usize | Self::I64 | Self::Isize | Self::Span(_) => {
+                take_varint(bytes).map(drop)
+            }
             Self::F64 => take::<8>(bytes).map(drop),
             Self::Str | Self::Text | Self::OsStr => take_bytes(bytes).map(drop),
             _ => self.skip_within(bytes, &mut { MAX_ZERO_SIZED }),
@@ -234,7 +237,7 @@ impl Type {
 
 /// Decodes a value that was skipped before, and so is known to be one.
 #[inline]
-pub(super) fn validated<'a>(ty: &'a Type, bytes: &mut &'a [u8]) -> Value<'a> {
+pub(crate) fn validated<'a>(ty: &'a Type, bytes: &mut &'a [u8]) -> Value<'a> {
     let value = ty.decode(bytes);
     debug_assert!(value.is_ok(), "what was skipped decodes");
     value.unwrap_or(Value::Option(None))
