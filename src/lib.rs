@@ -47,6 +47,7 @@
 //! | log from several processes, or anew | [`Builder::pid_in_name`], [`Builder::overwrite`] | the old file is renamed |
 //! | see what was lost, and how full rings are | [`Report`], [`Logger::stats`], [`Builder::on_notice`], [`unlogged`] | |
 //! | log what libraries log through the crate `log` | `Builder::bridge_log` (feature `log`) | off |
+//! | log what is traced through `tracing`, with its spans | `Builder::bridge_tracing` (feature `tracing`) | off |
 //! | look in a test at what it logs | `testing::capture` (feature `testing`) | |
 //! | see records on the terminal, or as JSON on standard output | `Builder::console` (feature `console`) | off |
 //! | read a log | the command `kymo`; the module `reader` | |
@@ -82,6 +83,7 @@
 //! - `log_errors`: `log`, and errors among its key-values with their causes. It brings the crate `value-bag`.
 //! - `testing`: the module `testing`, for tests that look at what they log. It brings `reader`.
 //! - `console`: the module `console` and `Builder::console`, which show records on the terminal.
+//! - `tracing`: the module `bridge::tracing` and `Builder::bridge_tracing`, which take events and spans of `tracing`.
 //! - `zones`: `Zone::local` and `Zone::named`, for rotation at a time of day in any time zone.
 //! - `max_level_off`, `max_level_error`, …, `max_level_debug`: less urgent statements are compiled
 //!   out. `release_max_level_…`: only in builds without debug assertions.
@@ -93,7 +95,7 @@ compile_error!("kymo logs on little-endian processors of 64 bits only");
 compile_error!("kymo logs on Linux only: to read logs elsewhere, use the crate `kymo-reader`");
 
 mod argument;
-#[cfg(feature = "log")]
+#[cfg(any(feature = "log", feature = "tracing"))]
 pub mod bridge;
 mod call;
 mod clock;

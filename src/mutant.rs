@@ -9,6 +9,10 @@ use crate::sync::atomic::Ordering;
 /// The line that a mutant breaks, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
+    /// `statement::table`, the search: the load of the pointer is relaxed.
+    TableLoad,
+    /// `statement::table`: a thing is published with a relaxed operation.
+    TablePut,
     /// `ring::producer`: the rest of the ring is skipped by a commit of its own, before the filler
     /// says so.
     FillerLate,

@@ -281,16 +281,14 @@ pub(super) struct ScratchWriter {
 /// Makes a text.
 pub(super) fn make(format: impl FnOnce(&mut ScratchWriter) -> fmt::Result) -> MadeText {
     let Some(mut writer) = ScratchWriter::new() else { return MadeText::new(0, 0, true) };
-    if format(&mut writer).is_err() {
-        // The `Display` failed. What it wrote until then is logged, and marked as cut.
-        writer.cut = true;
-    }
-    writer.finish()
+    // If the `Display` failed, what it wrote until then is logged, and marked as cut.
+    let cut = format(&mut writer).is_err();
+    writer.finish(cut)
 }
 
 impl ScratchWriter {
     /// Begins a text. `None` in a signal handler that interrupted the writing of another text.
-    fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         SCRATCH.with(|scratch| {
             scratch.allocate();
             let start = scratch.texts.try_borrow().ok()?.len();
@@ -298,7 +296,9 @@ impl ScratchWriter {
         })
     }
 
-    fn finish(self) -> MadeText {
+    /// Ends the text. `cut`: its end is missing.
+    pub(super) fn finish(mut self, cut: bool) -> MadeText {
+        self.cut |= cut;
         SCRATCH.with(|scratch| scratch.base.set(self.base));
         let text = MadeText::new(self.start, self.len, self.cut);
         mem::forget(self);

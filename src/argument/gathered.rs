@@ -1,182 +1,224 @@
 //! Arguments whose number and types are known only at run time.
 //!
 //! In come names and values, one by one, as a statement of another crate has them. Out go [`Values`], a list that a log
-//! call takes, and the codes of their types for the call site. All of it is on the stack.
+//! call takes, and the codes of their types for the call site.
+//!
+//! The values are encoded at once, on the stack, as the record is to have them. So writing the record is one copy. A
+//! text that is too long for the stack is in the thread's scratch buffer, and the record is put together:
+//!
+//! ```text
+//! buffer   │ u64 │ f64 │ short text │ u64 │ …           long   │ before which byte of the buffer, text │ …
+//! ```
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::mem::MaybeUninit;
 use std::slice;
 
-use crate::argument::eager::{MadeText, ScratchWriter, make};
-use crate::argument::encode::{CUT, put};
+use crate::argument::eager::{MadeText, ScratchWriter};
+use crate::argument::encode::{CUT, copy};
 use crate::argument::{Arguments, Encode};
-use crate::format::MAX_ARGUMENTS;
+#[cfg(feature = "tracing")]
+use crate::format::types::SpanRole;
 use crate::format::types::code;
+use crate::format::{MAX_ARGUMENTS, boundary};
 use crate::statement::call_site::TypeList;
 
-/// A value of a record.
+/// How many bytes of texts are kept on the stack.
+const TEXT_BYTES: usize = 1 << 10;
+
+/// The longest value of fixed length.
+const MAX_FIXED_BYTES: usize = 16;
+
+/// The length of a text, which precedes it.
+const LEN_BYTES: usize = 2;
+
+/// The texts, and then room for values of fixed length only.
+const BUFFER_BYTES: usize = TEXT_BYTES + MAX_ARGUMENTS * MAX_FIXED_BYTES;
+
+/// A text that is not in the buffer.
 #[derive(Clone, Copy)]
-pub(crate) enum GatheredValue<'a> {
-    /// No value: an `Option` that is none.
-    None,
-    Bool(bool),
-    Char(char),
-    U64(u64),
-    I64(i64),
-    F64(f64),
-    // As words, which are aligned to 8: the list is shorter so.
-    U128([u64; 2]),
-    I128([u64; 2]),
-    Str(&'a str),
-    Text(MadeText),
-}
-
-impl GatheredValue<'_> {
-    /// A value that `format` writes, now.
-    pub(crate) fn formatted(format: impl FnOnce(&mut dyn Write) -> std::fmt::Result) -> Self {
-        Self::Text(make(|out: &mut ScratchWriter| format(out)))
-    }
-
-    /// The code of its type.
-    #[inline(always)]
-    fn code(self) -> u8 {
-        match self {
-            Self::None => code::OPTION,
-            Self::Bool(_) => code::BOOL,
-            Self::Char(_) => code::CHAR,
-            Self::U64(_) => code::U64,
-            Self::I64(_) => code::I64,
-            Self::F64(_) => code::F64,
-            Self::U128(_) => code::U128,
-            Self::I128(_) => code::I128,
-            Self::Str(_) => code::STR,
-            Self::Text(_) => code::TEXT,
-        }
-    }
-
-    #[inline(always)]
-    fn bytes(self) -> usize {
-        match self {
-            Self::None | Self::Bool(_) => 1,
-            Self::Char(_) => 4,
-            Self::U64(_) | Self::I64(_) | Self::F64(_) => 8,
-            Self::U128(_) | Self::I128(_) => 16,
-            Self::Str(text) => Encode::bytes(text),
-            Self::Text(text) => text.bytes(),
-        }
-    }
-
-    /// The fewest bytes that a record must have for it.
-    fn base_bytes(self) -> usize {
-        match self {
-            Self::Str(_) | Self::Text(_) => 2,
-            other => other.bytes(),
-        }
-    }
-
-    fn cut_bytes(self, spare: &mut usize, last: bool) -> usize {
-        match self {
-            Self::Str(text) if last => text.last_cut_bytes(spare),
-            Self::Str(text) => text.cut_bytes(spare),
-            Self::Text(text) => text.cut_bytes(spare),
-            other => other.bytes(),
-        }
-    }
-
-    /// # Safety
-    /// `to` is valid for writes of `bytes()` bytes.
-    #[inline(always)]
-    unsafe fn write(self, to: *mut u8) -> *mut u8 {
-        // SAFETY (of each `put` and `write`): the caller's promise, and `bytes` is what it writes.
-        match self {
-            // SAFETY: see above.
-            Self::None => unsafe { put(to, 0_u8) },
-            // SAFETY: see above.
-            Self::Bool(value) => unsafe { value.write(to) },
-            // SAFETY: see above.
-            Self::Char(value) => unsafe { value.write(to) },
-            // SAFETY: see above.
-            Self::U64(value) => unsafe { value.write(to) },
-            // SAFETY: see above.
-            Self::I64(value) => unsafe { value.write(to) },
-            // SAFETY: see above.
-            Self::F64(value) => unsafe { value.write(to) },
-            // SAFETY: see above.
-            Self::U128(value) | Self::I128(value) => unsafe { put(to, value) },
-            // SAFETY: see above.
-            Self::Str(text) => unsafe { text.write(to) },
-            // SAFETY: see above.
-            Self::Text(text) => unsafe { text.write(to) },
-        }
-    }
-
-    /// Writes what [`Self::cut_bytes`] measured. Returns the address past it.
-    ///
-    /// # Safety
-    /// `to` is valid for writes of `cut_bytes(spare, false)` bytes.
-    unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
-        match self {
-            // SAFETY: the caller's promise.
-            Self::Str(text) => unsafe { text.write_cut(spare, to) },
-            // SAFETY: the caller's promise.
-            Self::Text(text) => unsafe { text.write_cut(spare, to) },
-            // SAFETY: the caller's promise: such a value is not cut.
-            other => unsafe { other.write(to) },
-        }
-    }
+struct Long {
+    /// It precedes this byte of the buffer.
+    at: usize,
+    text: MadeText,
 }
 
 /// Names and values of one record.
 pub(crate) struct Gathered<'a> {
+    /// How many values there are.
+    count: usize,
+    /// How many bytes of the buffer are used.
     len: usize,
-    bytes: usize,
     mixed_codes: u64,
-    /// The first text in the thread's scratch buffer.
-    first_text: Option<MadeText>,
+    long_count: usize,
     names: [MaybeUninit<&'a str>; MAX_ARGUMENTS],
     codes: [MaybeUninit<u8>; MAX_ARGUMENTS],
-    values: [MaybeUninit<GatheredValue<'a>>; MAX_ARGUMENTS],
+    long: [MaybeUninit<Long>; MAX_ARGUMENTS],
+    buffer: [MaybeUninit<u8>; BUFFER_BYTES],
 }
 
 impl<'a> Gathered<'a> {
     #[inline(always)]
     pub(crate) fn new() -> Self {
         Self {
+            count: 0,
             len: 0,
-            bytes: 0,
             mixed_codes: 0,
-            first_text: None,
+            long_count: 0,
             names: [MaybeUninit::uninit(); MAX_ARGUMENTS],
             codes: [MaybeUninit::uninit(); MAX_ARGUMENTS],
-            values: [MaybeUninit::uninit(); MAX_ARGUMENTS],
+            long: [MaybeUninit::uninit(); MAX_ARGUMENTS],
+            buffer: [MaybeUninit::uninit(); BUFFER_BYTES],
         }
     }
 
-    /// Adds a value. There must be fewer than [`MAX_ARGUMENTS`].
     #[inline(always)]
-    pub(crate) fn push(&mut self, name: &'a str, value: GatheredValue<'a>) {
-        let code = value.code();
-        if let GatheredValue::Text(text) = value {
-            self.first_text.get_or_insert(text);
-        }
-        self.names[self.len].write(name);
-        self.codes[self.len].write(code);
-        self.values[self.len].write(value);
-        self.len += 1;
-        self.bytes += value.bytes();
+    fn name(&mut self, name: &'a str, code: u8) {
+        self.names[self.count].write(name);
+        self.codes[self.count].write(code);
+        self.count += 1;
         self.mixed_codes = self.mixed_codes.rotate_left(5) ^ u64::from(code);
     }
 
     #[inline(always)]
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        const { assert!(N <= MAX_FIXED_BYTES) };
+        self.buffer[self.len..][..N].copy_from_slice(&bytes.map(MaybeUninit::new));
+        self.len += N;
+    }
+
+    /// Adds a value of fixed length, as it is in memory. There must be fewer than [`MAX_ARGUMENTS`].
+    #[inline(always)]
+    fn push_fixed<const N: usize>(&mut self, name: &'a str, code: u8, bytes: [u8; N]) {
+        self.put(bytes);
+        self.name(name, code);
+    }
+
+    /// Adds no value: an `Option` that is none.
+    pub(crate) fn push_none(&mut self, name: &'a str) {
+        self.push_fixed(name, code::OPTION, [0]);
+    }
+
+    #[inline(always)]
+    pub(crate) fn push_bool(&mut self, name: &'a str, value: bool) {
+        self.push_fixed(name, code::BOOL, [value.into()]);
+    }
+
+    #[inline(always)]
+    pub(crate) fn push_char(&mut self, name: &'a str, value: char) {
+        self.push_fixed(name, code::CHAR, u32::from(value).to_ne_bytes());
+    }
+
+    #[inline(always)]
+    pub(crate) fn push_u64(&mut self, name: &'a str, value: u64) {
+        self.push_fixed(name, code::U64, value.to_ne_bytes());
+    }
+
+    #[inline(always)]
+    pub(crate) fn push_i64(&mut self, name: &'a str, value: i64) {
+        self.push_fixed(name, code::I64, value.to_ne_bytes());
+    }
+
+    #[inline(always)]
+    pub(crate) fn push_f64(&mut self, name: &'a str, value: f64) {
+        self.push_fixed(name, code::F64, value.to_ne_bytes());
+    }
+
+    #[inline(always)]
+    pub(crate) fn push_u128(&mut self, name: &'a str, value: u128) {
+        self.push_fixed(name, code::U128, value.to_ne_bytes());
+    }
+
+    #[inline(always)]
+    pub(crate) fn push_i128(&mut self, name: &'a str, value: i128) {
+        self.push_fixed(name, code::I128, value.to_ne_bytes());
+    }
+
+    /// Adds the id of a span. It follows all values.
+    #[cfg(feature = "tracing")]
+    #[inline(always)]
+    pub(crate) fn push_span(&mut self, role: SpanRole, id: u64) {
+        static NAMELESS: &str = "";
+        self.push_fixed(NAMELESS, role.code(), id.to_ne_bytes());
+    }
+
+    /// Adds a text, which is copied.
+    #[inline(always)]
+    pub(crate) fn push_str(&mut self, name: &'a str, value: &str) {
+        if !self.put_piece(LEN_BYTES, value) {
+            return self.push_text(name, |out| out.write_str(value));
+        }
+        self.end_text(name, value.len(), false);
+    }
+
+    /// Adds a text that `format` writes, now.
+    #[inline(always)]
+    pub(crate) fn push_text(
+        &mut self,
+        name: &'a str,
+        format: impl FnOnce(&mut dyn Write) -> fmt::Result,
+    ) {
+        let mut writer = TextWriter { gathered: self, len: 0, cut: false, moved: None };
+        let failed = format(&mut writer).is_err();
+        let TextWriter { len, cut, moved, .. } = writer;
+        match moved {
+            None => self.end_text(name, len, cut || failed),
+            Some(text) => self.end_long(name, text, failed),
+        }
+    }
+
+    /// Adds bytes: a sequence of `u8`, or its text if it is long.
+    pub(crate) fn push_bytes(&mut self, name: &'a str, value: &[u8]) {
+        if self.len + LEN_BYTES + value.len() > TEXT_BYTES {
+            return self.push_text(name, |out| write!(out, "{value:?}"));
+        }
+        self.put((value.len() as u16).to_ne_bytes());
+        let to = &mut self.buffer[self.len..][..value.len()];
+        to.iter_mut().zip(value).for_each(|(to, byte)| _ = to.write(*byte));
+        self.len += value.len();
+        self.name(name, code::SEQUENCE);
+    }
+
+    /// Writes a piece of a text `offset` bytes past what is there, if it fits.
+    #[inline(always)]
+    fn put_piece(&mut self, offset: usize, piece: &str) -> bool {
+        let start = self.len + offset;
+        if start + piece.len() > TEXT_BYTES {
+            return false;
+        }
+        let to = &mut self.buffer[start..][..piece.len()];
+        // SAFETY: so many bytes fit, and nobody else has them.
+        unsafe { copy(piece.as_ptr(), to.as_mut_ptr().cast(), piece.len()) };
+        true
+    }
+
+    /// A text of so many bytes has been written past the place of its length.
+    #[inline(always)]
+    fn end_text(&mut self, name: &'a str, len: usize, cut: bool) {
+        self.put((len as u16 | if cut { CUT } else { 0 }).to_ne_bytes());
+        self.len += len;
+        self.name(name, code::TEXT);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_long(&mut self, name: &'a str, text: ScratchWriter, cut: bool) {
+        let text = text.finish(cut);
+        self.long[self.long_count].write(Long { at: self.len, text });
+        self.long_count += 1;
+        self.name(name, code::TEXT);
+    }
+
+    #[inline(always)]
     pub(crate) fn names(&self) -> &[&'a str] {
-        // SAFETY: `push` has written so many.
-        unsafe { slice::from_raw_parts(self.names.as_ptr().cast(), self.len) }
+        // SAFETY: `name` has written so many.
+        unsafe { slice::from_raw_parts(self.names.as_ptr().cast(), self.count) }
     }
 
     #[inline(always)]
     pub(crate) fn codes(&self) -> &[u8] {
-        // SAFETY: `push` has written so many.
-        unsafe { slice::from_raw_parts(self.codes.as_ptr().cast(), self.len) }
+        // SAFETY: `name` has written so many.
+        unsafe { slice::from_raw_parts(self.codes.as_ptr().cast(), self.count) }
     }
 
     /// A number that differs if the codes do, mostly.
@@ -186,43 +228,187 @@ impl<'a> Gathered<'a> {
     }
 
     #[inline(always)]
-    pub(crate) fn values(&self) -> Values<'_, 'a> {
-        // SAFETY: `push` has written so many.
-        let list: &[GatheredValue<'a>] =
-            unsafe { slice::from_raw_parts(self.values.as_ptr().cast(), self.len) };
-        // A string that is the last has no length.
-        let saved = if let Some(GatheredValue::Str(_)) = list.last() { 2 } else { 0 };
-        Values { list, bytes: self.bytes - saved, first_text: self.first_text }
+    fn buffer(&self) -> &[u8] {
+        // SAFETY: each value has been written where the one before ended.
+        unsafe { slice::from_raw_parts(self.buffer.as_ptr().cast(), self.len) }
+    }
+
+    #[inline(always)]
+    fn long(&self) -> &[Long] {
+        // SAFETY: `end_long` has written so many.
+        unsafe { slice::from_raw_parts(self.long.as_ptr().cast(), self.long_count) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn values(&self) -> Values<'_> {
+        Values { codes: self.codes(), buffer: self.buffer(), long: self.long() }
+    }
+}
+
+/// Writes a text to the buffer, or to the thread's scratch buffer if it is too long.
+struct TextWriter<'g, 'a> {
+    gathered: &'g mut Gathered<'a>,
+    /// How many bytes of it are in the buffer.
+    len: usize,
+    /// Whether there is more, for which there is no room.
+    cut: bool,
+    moved: Option<ScratchWriter>,
+}
+
+impl TextWriter<'_, '_> {
+    #[cold]
+    #[inline(never)]
+    fn write_long(&mut self, piece: &str) -> fmt::Result {
+        if self.moved.is_none() && !self.cut {
+            self.moved = self.moved_text();
+            // There is none in a signal handler that interrupted the writing of another text.
+            self.cut = self.moved.is_none();
+        }
+        self.moved.as_mut().map_or(Ok(()), |text| text.write_str(piece))
+    }
+
+    /// Moves what has been written to the scratch buffer.
+    fn moved_text(&self) -> Option<ScratchWriter> {
+        let mut text = ScratchWriter::new()?;
+        let written = &self.gathered.buffer[self.gathered.len + LEN_BYTES..][..self.len];
+        // SAFETY: `put_piece` has written these.
+        let bytes = unsafe { slice::from_raw_parts(written.as_ptr().cast(), written.len()) };
+        // SAFETY: they are the pieces, whole ones.
+        text.write_str(unsafe { std::str::from_utf8_unchecked(bytes) }).ok()?;
+        Some(text)
+    }
+}
+
+impl Write for TextWriter<'_, '_> {
+    #[inline]
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        if self.moved.is_some() || self.cut || !self.gathered.put_piece(LEN_BYTES + self.len, piece)
+        {
+            return self.write_long(piece);
+        }
+        self.len += piece.len();
+        Ok(())
     }
 }
 
 /// The values of one record.
 #[derive(Clone, Copy)]
-pub(crate) struct Values<'g, 'a> {
-    list: &'g [GatheredValue<'a>],
-    bytes: usize,
-    first_text: Option<MadeText>,
+pub(crate) struct Values<'g> {
+    codes: &'g [u8],
+    buffer: &'g [u8],
+    long: &'g [Long],
 }
 
-impl Values<'_, '_> {
+/// A value, as it is encoded.
+#[derive(Clone, Copy)]
+enum Value<'g> {
+    /// It is not cut.
+    Whole(&'g [u8]),
+    Short {
+        text: &'g str,
+        cut: bool,
+    },
+    Long(MadeText),
+}
+
+impl Value<'_> {
+    /// The fewest bytes that a record must have for it.
+    fn base_bytes(self) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::Short { .. } | Self::Long(_) => LEN_BYTES,
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::Short { text, .. } => LEN_BYTES + text.len(),
+            Self::Long(text) => text.bytes(),
+        }
+    }
+
+    fn cut_bytes(self, spare: &mut usize) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::Short { text, .. } => {
+                let len = boundary(text, *spare);
+                *spare -= len;
+                LEN_BYTES + len
+            }
+            Self::Long(text) => text.cut_bytes(spare),
+        }
+    }
+
+    /// Writes what [`Self::cut_bytes`] measured. Returns the address past it.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `cut_bytes(spare)` bytes.
+    unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
+        let put = |bytes: &[u8], to: *mut u8| {
+            // SAFETY: the caller's promise, for each of the pieces below.
+            unsafe { copy(bytes.as_ptr(), to, bytes.len()) };
+            // SAFETY: just past it.
+            unsafe { to.add(bytes.len()) }
+        };
+        match self {
+            Self::Whole(bytes) => put(bytes, to),
+            Self::Short { text, cut } => {
+                let len = self.cut_bytes(spare) - LEN_BYTES;
+                let cut = if cut || len < text.len() { CUT } else { 0 };
+                let to = put(&(len as u16 | cut).to_ne_bytes(), to);
+                put(&text.as_bytes()[..len], to)
+            }
+            // SAFETY: the caller's promise.
+            Self::Long(text) => unsafe { text.write_cut(spare, to) },
+        }
+    }
+}
+
+impl<'g> Values<'g> {
+    /// The values one by one, for records in which something has to be cut.
+    fn each(self) -> impl Iterator<Item = Value<'g>> {
+        let (mut long, mut at) = (self.long.iter().peekable(), 0);
+        self.codes.iter().map(move |code| {
+            if *code == code::TEXT && long.peek().is_some_and(|it| it.at == at) {
+                let long = long.next().expect("there is one");
+                return Value::Long(long.text);
+            }
+            let rest = &self.buffer[at..];
+            let word = || u16::from_ne_bytes([rest[0], rest[1]]);
+            let len = match *code {
+                code::OPTION | code::BOOL => 1,
+                code::CHAR => 4,
+                code::U128 | code::I128 => 16,
+                code::TEXT | code::SEQUENCE => LEN_BYTES + usize::from(word() & !CUT),
+                _ => 8,
+            };
+            at += len;
+            if *code != code::TEXT {
+                return Value::Whole(&rest[..len]);
+            }
+            // SAFETY: copied from texts.
+            let text = unsafe { std::str::from_utf8_unchecked(&rest[LEN_BYTES..len]) };
+            Value::Short { text, cut: word() & CUT != 0 }
+        })
+    }
+
     /// Divides `spare` bytes: how many the first value, which may be the message, may use. It gets half of them if it
     /// needs so many, and what the others leave.
     fn spare_of_first(self, spare: usize) -> (usize, usize) {
-        let Some((first, others)) = self.list.split_first() else { return (0, spare) };
+        let mut values = self.each();
+        let Some(first) = values.next() else { return (0, spare) };
         let first_least = (first.bytes() - first.base_bytes()).min(spare / 2);
         let others_spare = spare - first_least;
         let mut left = others_spare;
-        let last = others.len().wrapping_sub(1);
-        for (at, value) in others.iter().enumerate() {
-            value.cut_bytes(&mut left, at == last);
-        }
+        values.for_each(|value| _ = value.cut_bytes(&mut left));
         (first_least + left, others_spare)
     }
 }
 
-// SAFETY: `bytes` is the sum of what the values write, and the last one is written as a last one. When they are cut,
+// SAFETY: `bytes` is the length of the buffer and of the long texts, all of which are written. When they are cut,
 // `spare_of_first` divides alike for both functions.
-unsafe impl Arguments for Values<'_, '_> {
+unsafe impl Arguments for Values<'_> {
     const TYPES: Option<&'static TypeList> = None;
     const FIXED: bool = false;
 
@@ -234,63 +420,58 @@ unsafe impl Arguments for Values<'_, '_> {
     #[inline(always)]
     fn release(self) {
         // It takes those that follow with it.
-        if let Some(text) = self.first_text {
-            text.release();
+        if let Some(first) = self.long.first() {
+            first.text.release();
         }
     }
 
     #[inline(always)]
     fn bytes(self) -> usize {
-        self.bytes
+        let mut bytes = self.buffer.len();
+        for long in self.long {
+            bytes += long.text.bytes();
+        }
+        bytes
     }
 
     #[inline(always)]
     unsafe fn write(self, mut to: *mut u8) {
-        let Some((last, others)) = self.list.split_last() else { return };
-        for value in others {
+        let mut written = 0;
+        for long in self.long {
+            let piece = &self.buffer[written..long.at];
             // SAFETY: the caller's promise, counted likewise.
-            to = unsafe { value.write(to) };
+            unsafe { copy(piece.as_ptr(), to, piece.len()) };
+            // SAFETY: just past it.
+            to = unsafe { to.add(piece.len()) };
+            // SAFETY: the caller's promise, counted likewise.
+            to = unsafe { long.text.write(to) };
+            written = long.at;
         }
-        match last {
-            // SAFETY: the caller's promise, counted likewise.
-            GatheredValue::Str(text) => unsafe { text.write_last(to) },
-            // SAFETY: the caller's promise, counted likewise.
-            last => _ = unsafe { last.write(to) },
-        }
+        let rest = &self.buffer[written..];
+        // SAFETY: the caller's promise, counted likewise.
+        unsafe { copy(rest.as_ptr(), to, rest.len()) };
     }
 
     fn base_bytes(self) -> usize {
-        self.list.iter().map(|value| value.base_bytes()).sum()
+        self.each().map(Value::base_bytes).sum()
     }
 
     fn cut_bytes(self, spare: &mut usize) -> usize {
         let (mut of_first, mut of_others) = self.spare_of_first(*spare);
-        let Some((first, others)) = self.list.split_first() else { return 0 };
-        let last = others.len().wrapping_sub(1);
-        let rest = others.iter().enumerate();
-        let rest =
-            rest.map(|(at, value)| value.cut_bytes(&mut of_others, at == last)).sum::<usize>();
-        first.cut_bytes(&mut of_first, others.is_empty()) + rest
+        let each = self.each().enumerate();
+        each.map(|(at, value)| {
+            value.cut_bytes(if at == 0 { &mut of_first } else { &mut of_others })
+        })
+        .sum()
     }
 
     unsafe fn write_cut(self, spare: &mut usize, mut to: *mut u8) -> u16 {
         let (mut of_first, mut of_others) = self.spare_of_first(*spare);
-        let Some((last, others)) = self.list.split_last() else { return 0 };
-        for (at, value) in others.iter().enumerate() {
+        for (at, value) in self.each().enumerate() {
             let spare = if at == 0 { &mut of_first } else { &mut of_others };
             // SAFETY: the caller's promise, counted likewise.
             to = unsafe { value.write_cut(spare, to) };
         }
-        let spare = if others.is_empty() { &mut of_first } else { &mut of_others };
-        let is_cut = match last {
-            // SAFETY: the caller's promise, counted likewise.
-            GatheredValue::Str(text) => unsafe { text.write_last_cut(spare, to) },
-            last => {
-                // SAFETY: the caller's promise, counted likewise.
-                unsafe { last.write_cut(spare, to) };
-                false
-            }
-        };
-        if is_cut { CUT } else { 0 }
+        0
     }
 }

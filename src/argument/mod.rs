@@ -16,7 +16,7 @@ mod compound;
 mod eager;
 mod encode;
 pub(crate) mod error;
-#[cfg(feature = "log")]
+#[cfg(any(feature = "log", feature = "tracing"))]
 pub(crate) mod gathered;
 mod list;
 mod net;

@@ -40,8 +40,9 @@
 //!   are at most 4,096 of them, so that targets that a program makes up do not use up its memory. A record beyond that
 //!   has the target `log`, and its own target, place and key-values as arguments; [`crowded`] counts them.
 //! - A record has at most 62 key-values with their types; those after them are in one text, `more`.
-//! - The feature `log` of `tracing` sends the events of `tracing` through `log`, too. If a bridge takes both, each is
-//!   in the log twice: leave that feature out.
+//! - `tracing` can send its events through `log`, too (its features `log` and `log-always`). An event that the bridge
+//!   of `tracing` has taken is not logged again; [`doubled`] counts them. A statement of `log` in the line of one of
+//!   `tracing`, with its level and target, counts as that: a macro may make such.
 
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -52,7 +53,7 @@ use ::log::{LevelFilter, Log, Metadata, Record};
 
 #[cfg(feature = "log_errors")]
 use crate::argument::error::ErrorChain;
-use crate::argument::gathered::{Gathered, GatheredValue};
+use crate::argument::gathered::Gathered;
 use crate::argument::{Arguments, Capture, as_display};
 use crate::call::log_many;
 use crate::filter::compiled::COMPILED;
@@ -76,6 +77,9 @@ static BRIDGE: Bridge = Bridge { _address: 0 };
 
 /// How many records had no call site of their own.
 static CROWDED: AtomicU64 = AtomicU64::new(0);
+
+/// How many records were left out because `tracing` has logged them already.
+static DOUBLED: AtomicU64 = AtomicU64::new(0);
 
 /// Sends the records of the crate `log` to the logger that runs, now and later. More calls do nothing.
 ///
@@ -107,6 +111,13 @@ pub fn init() -> Result<(), InitError> {
 pub fn crowded() -> u64 {
     // Relaxed: a number to look at; nothing is read on its account.
     CROWDED.load(Ordering::Relaxed)
+}
+
+/// Returns how many records were left out because they say what `tracing` has logged already. 0 without the feature
+/// `tracing`.
+pub fn doubled() -> u64 {
+    // Relaxed: a number to look at; nothing is read on its account.
+    DOUBLED.load(Ordering::Relaxed)
 }
 
 /// The error of [`init`]: another logger already takes the records of the crate `log`.
@@ -164,18 +175,23 @@ impl Log for Bridge {
         if !is_logged(record.metadata()) {
             return;
         }
+        #[cfg(feature = "tracing")]
+        if crate::bridge::tracing::has_logged(record) {
+            // Relaxed: a number to look at; nothing is read on its account.
+            DOUBLED.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let mut gathered = Gathered::new();
         let arguments = record.args();
         let message = arguments.as_str().filter(|text| text.len() <= MAX_CONSTANT_BYTES);
         if message.is_none() {
-            gathered.push("", GatheredValue::formatted(|out| out.write_fmt(*arguments)));
+            gathered.push_text("", |out| out.write_fmt(*arguments));
         }
         let mut pairs = Pairs { gathered: &mut gathered, met: 0 };
         // What a source refuses to show is not there.
         let _ = record.key_values().visit(&mut pairs);
         if pairs.met > MAX_PAIRS {
-            let more = |out: &mut dyn Write| write_pairs(record, MAX_PAIRS, out);
-            gathered.push("more", GatheredValue::formatted(more));
+            gathered.push_text("more", |out| write_pairs(record, MAX_PAIRS, out));
         }
         let key = SiteKey {
             level: level_of(record.level()),
@@ -235,10 +251,10 @@ struct Pair<'g, 'a> {
 }
 
 macro_rules! visit {
-    ($($visit:ident: $ty:ty => |$value:ident| $gathered:expr;)*) => {$(
+    ($($visit:ident: $ty:ty => $push:ident;)*) => {$(
         #[inline]
-        fn $visit(&mut self, $value: $ty) -> Result<(), kv::Error> {
-            self.gathered.push(self.name, $gathered);
+        fn $visit(&mut self, value: $ty) -> Result<(), kv::Error> {
+            self.gathered.$push(self.name, value);
             Ok(())
         }
     )*};
@@ -246,22 +262,25 @@ macro_rules! visit {
 
 impl<'a> VisitValue<'a> for Pair<'_, 'a> {
     visit! {
-        visit_any: kv::Value<'_> => |value| GatheredValue::formatted(|out| write!(out, "{value}"));
-        visit_bool: bool => |value| GatheredValue::Bool(value);
-        visit_char: char => |value| GatheredValue::Char(value);
-        visit_u64: u64 => |value| GatheredValue::U64(value);
-        visit_i64: i64 => |value| GatheredValue::I64(value);
-        visit_f64: f64 => |value| GatheredValue::F64(value);
-        visit_u128: u128 => |value| GatheredValue::U128(words(value));
-        visit_i128: i128 => |value| GatheredValue::I128(words(value as u128));
-        visit_str: &str => |value| GatheredValue::formatted(|out| out.write_str(value));
-        visit_borrowed_str: &'a str => |value| GatheredValue::Str(value);
+        visit_bool: bool => push_bool;
+        visit_char: char => push_char;
+        visit_u64: u64 => push_u64;
+        visit_i64: i64 => push_i64;
+        visit_f64: f64 => push_f64;
+        visit_u128: u128 => push_u128;
+        visit_i128: i128 => push_i128;
+        visit_str: &str => push_str;
+    }
+
+    #[inline]
+    fn visit_any(&mut self, value: kv::Value<'_>) -> Result<(), kv::Error> {
+        self.gathered.push_text(self.name, |out| write!(out, "{value}"));
+        Ok(())
     }
 
     #[cfg(feature = "log_errors")]
     fn visit_error(&mut self, error: &(dyn Error + 'static)) -> Result<(), kv::Error> {
-        let text = GatheredValue::formatted(|out| write!(out, "{}", ErrorChain(error)));
-        self.gathered.push(self.name, text);
+        self.gathered.push_text(self.name, |out| write!(out, "{}", ErrorChain(error)));
         Ok(())
     }
 
@@ -272,14 +291,9 @@ impl<'a> VisitValue<'a> for Pair<'_, 'a> {
 
     #[inline]
     fn visit_null(&mut self) -> Result<(), kv::Error> {
-        self.gathered.push(self.name, GatheredValue::None);
+        self.gathered.push_none(self.name);
         Ok(())
     }
-}
-
-/// The words of a number in memory: kymo logs on little-endian processors.
-fn words(value: u128) -> [u64; 2] {
-    [value as u64, (value >> 64) as u64]
 }
 
 /// Writes key-values as text, without those that come first.

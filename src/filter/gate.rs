@@ -164,6 +164,16 @@ impl Gate {
         }
     }
 
+    /// Returns the least urgent level that any target is logged of.
+    #[cfg(feature = "tracing")]
+    pub fn max_level(&self) -> Option<Level> {
+        // Relaxed: as in `open`.
+        match self.line.level.load(Ordering::Relaxed) {
+            BY_TARGET => self.filter.get().map_or(Some(Level::Trace), |it| it.max_level()),
+            level => Level::ALL.get(usize::from(level).wrapping_sub(1)).copied(),
+        }
+    }
+
     #[inline(always)]
     fn passes_by_target(&self, site: &FilterSite) -> bool {
         // Relaxed, both: the words say all that is read on their account.

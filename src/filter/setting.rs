@@ -10,7 +10,7 @@ use crate::level::Level;
 use crate::process::inside::Locked;
 use crate::process::statics::{FILTERS, GATE};
 use crate::sync::Arc;
-use crate::sync::statics::{AtomicU64, Mutex, Ordering, PoisonError};
+use crate::sync::statics::{AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
 
 /// Whose filter is in the gate of the process.
 #[derive(Debug)]
@@ -65,6 +65,31 @@ impl Filters {
         self.owner = 0;
         GATE.open();
         self.tell(Some(Level::Trace));
+    }
+}
+
+/// What has to be told of each change, when no lock is held any more.
+static FOLLOWER: OnceLock<fn()> = OnceLock::new();
+
+/// Has `follower` called after each change of the filter, without a lock of kymo's.
+#[cfg(feature = "tracing")]
+pub(crate) fn set_follower(follower: fn()) {
+    // There is one.
+    let _ = FOLLOWER.set(follower);
+}
+
+/// To be called after a change of the filter, without a lock.
+pub(crate) fn tell_follower() {
+    if let Some(follower) = FOLLOWER.get() {
+        follower();
+    }
+}
+
+/// As [`tell_follower`], for the consumer: the follower may run code of others, which may wait for the consumer.
+pub(crate) fn tell_follower_elsewhere() {
+    if let Some(follower) = FOLLOWER.get() {
+        // If there is no thread to be had, the next change tells.
+        let _ = std::thread::Builder::new().name("kymo-filter".into()).spawn(*follower);
     }
 }
 
@@ -151,6 +176,8 @@ impl Setting {
         let mut state = self.state();
         state.max_level = level;
         self.apply(&state);
+        drop(state);
+        tell_follower();
     }
 
     /// Takes the temporary filter back, if its time is over.
@@ -171,6 +198,8 @@ impl Setting {
             self.until_ns.store(u64::MAX, Ordering::Relaxed);
             state.temporary = None;
             self.apply(&state);
+            drop(state);
+            tell_follower_elsewhere();
         }
     }
 
@@ -180,6 +209,8 @@ impl Setting {
         // Relaxed: changed under the lock only, and looked at again there.
         self.until_ns.store(until_ns, Ordering::Relaxed);
         self.apply(&state);
+        drop(state);
+        tell_follower();
     }
 
     /// Has statements ask for this filter, if this logger is the one that runs.

@@ -73,6 +73,8 @@ pub struct Builder {
     pub(crate) console: Option<crate::console::Console>,
     #[cfg(feature = "log")]
     pub(crate) bridges_log: bool,
+    #[cfg(feature = "tracing")]
+    bridges_tracing: bool,
 }
 
 /// The smallest ring, in bytes.
@@ -123,6 +125,8 @@ impl Builder {
             console: None,
             #[cfg(feature = "log")]
             bridges_log: false,
+            #[cfg(feature = "tracing")]
+            bridges_tracing: false,
         }
     }
 
@@ -145,6 +149,28 @@ impl Builder {
     #[cfg(feature = "log")]
     pub fn bridge_log(mut self, bridges: bool) -> Self {
         self.bridges_log = bridges;
+        self
+    }
+
+    /// Takes what is traced through `tracing`, too. Default: off.
+    ///
+    /// See [`bridge::tracing`](crate::bridge::tracing). It needs the feature `tracing`. A process that did it once goes
+    /// on: what is traced after the end of this logger is for the next one.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// let logger = kymo::Logger::builder(&path).bridge_tracing(true).start()?;
+    /// tracing::info!(user = "ann", "a library traces");
+    /// assert_eq!(logger.shutdown().written, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Builder::start`] fails with [`StartErrorKind::BridgeTracing`] if the process has another subscriber.
+    #[cfg(feature = "tracing")]
+    pub fn bridge_tracing(mut self, bridges: bool) -> Self {
+        self.bridges_tracing = bridges;
         self
     }
 
@@ -679,6 +705,10 @@ impl Builder {
         #[cfg(feature = "log")]
         if self.bridges_log {
             crate::bridge::log::init().map_err(StartErrorKind::BridgeLog)?;
+        }
+        #[cfg(feature = "tracing")]
+        if self.bridges_tracing {
+            crate::bridge::tracing::init().map_err(StartErrorKind::BridgeTracing)?;
         }
         Ok(())
     }

@@ -46,6 +46,10 @@ pub enum StartErrorKind {
     /// cannot.
     #[cfg(feature = "log")]
     BridgeLog(crate::bridge::log::InitError),
+    /// Another subscriber takes what is traced, so that
+    /// [`Builder::bridge_tracing`](crate::Builder::bridge_tracing) cannot.
+    #[cfg(feature = "tracing")]
+    BridgeTracing(crate::bridge::tracing::InitError),
     /// The consumer could not be pinned to this core.
     Pin {
         /// The number of the core, as the operating system counts.
@@ -103,6 +107,8 @@ impl fmt::Display for StartError {
             StartErrorKind::Rotation(error) => write!(f, "rotate: {error}"),
             #[cfg(feature = "log")]
             StartErrorKind::BridgeLog(error) => write!(f, "bridge_log: {error}"),
+            #[cfg(feature = "tracing")]
+            StartErrorKind::BridgeTracing(error) => write!(f, "bridge_tracing: {error}"),
             StartErrorKind::Pin { core, reason } => {
                 write!(f, "cannot pin the consumer to core {core}: {reason}")
             }
@@ -122,6 +128,8 @@ impl std::error::Error for StartError {
             StartErrorKind::Rotation(error) => Some(error),
             #[cfg(feature = "log")]
             StartErrorKind::BridgeLog(error) => Some(error),
+            #[cfg(feature = "tracing")]
+            StartErrorKind::BridgeTracing(error) => Some(error),
             _ => None,
         }
     }

@@ -25,6 +25,7 @@ use crate::clock::{monotonic_ns, nanoseconds};
 use crate::consumer::Report;
 use crate::crash::recover::Recovery;
 use crate::crash::signals;
+use crate::filter::setting::{tell_follower, tell_follower_elsewhere};
 use crate::logger::builder::Builder;
 use crate::process::fork::generation;
 use crate::process::statics::RUNNING;
@@ -267,11 +268,13 @@ impl Logger {
         self.shared.control.stop(deadline);
         if consumer.thread().id() == std::thread::current().id() {
             // The consumer would wait for itself. It ends when its hook has returned.
+            tell_follower_elsewhere();
             self.shared.end_files();
             let text = "the logger was ended by its own hook: it ends after that";
             let error = Some(io::Error::new(io::ErrorKind::WouldBlock, text));
             return Report { error, ..Report::default() };
         }
+        tell_follower();
         if deadline.is_some_and(|deadline| !ends_until(&consumer, deadline)) {
             self.shared.end_files();
             let stats = self.shared.counters.stats();

@@ -19,6 +19,7 @@ use crate::consumer::{Consumer, Pacing, Report, Watch};
 use crate::crash::exit;
 use crate::crash::recover::{Discardable, RecoverError, Recovery, discardable, recover_locked};
 use crate::crash::signals::{self, standby};
+use crate::filter::setting::tell_follower;
 use crate::logger::builder::Builder;
 use crate::logger::error::{StartError, StartErrorKind};
 use crate::logger::own_warnings::own_warnings;
@@ -64,7 +65,14 @@ impl Builder {
     ///   ([`Builder::recover`]) fails.
     ///
     /// After an error nothing was made, renamed or overwritten. A recovery that succeeded remains.
-    pub fn start(mut self) -> Result<Logger, StartError> {
+    pub fn start(self) -> Result<Logger, StartError> {
+        let logger = self.start_alone()?;
+        tell_follower();
+        Ok(logger)
+    }
+
+    /// Starts while no other logger starts or ends.
+    fn start_alone(mut self) -> Result<Logger, StartError> {
         self.check()?;
         let filter = self.filter.setting()?;
         stay_loaded();

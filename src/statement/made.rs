@@ -7,28 +7,25 @@
 //! ```text
 //!  the thread's table:   one place for a statement     found ──> the call site
 //!      │ not there
-//!  the process's table:  open addressing               found ──> the call site, which takes that place
+//!  the process's table:  see `table`                   found ──> the call site, which takes that place
 //!      │ not there
 //!  room for one more?  ── no ──> `None`: the caller has a call site for such records
 //!      │ yes
 //!  made, and published by one compare-and-swap
 //! ```
 //!
-//! - INV-1: entries are never removed. So a null entry ends a search, and a reference lives for ever.
-//! - INV-2: memory is bounded: at most `SITES` call sites, with at most [`MAX_BYTES`] bytes of text each.
-//! - INV-3: texts are copied and compared by content. Addresses say nothing: a library may have been unloaded, and
+//! - INV-1: memory is bounded: at most `SITES` call sites, with at most [`MAX_BYTES`] bytes of text each.
+//! - INV-2: texts are copied and compared by content. Addresses say nothing: a library may have been unloaded, and
 //!   another one loaded there.
 
 use std::cell::Cell;
 use std::ptr;
 
-use crate::format::types::{Type, code};
 use crate::level::Level;
 use crate::process::inside::Inside;
-use crate::statement::call_site::{
-    CallSite, FNV_OFFSET, Location, TypeList, hash_bytes, hash_word,
-};
-use crate::sync::statics::{AtomicPtr, AtomicU64, Ordering};
+use crate::statement::call_site::{CallSite, FNV_OFFSET, Location, hash_bytes, hash_word};
+use crate::statement::run_time::{as_format, list_of};
+use crate::statement::table::Table;
 
 /// How many call sites can be made.
 const SITES: usize = 4096;
@@ -42,7 +39,11 @@ const MAX_BYTES: usize = 4 << 10;
 /// How many call sites a thread remembers.
 const REMEMBERED: usize = 128;
 
-static TABLE: Table<PLACES> = Table::new();
+#[cfg(not(kymo_loom))]
+static TABLE: Table<Made, PLACES> = Table::new();
+/// In which models have no part.
+#[cfg(kymo_loom)]
+static TABLE: std::sync::LazyLock<Table<Made, PLACES>> = std::sync::LazyLock::new(Table::new);
 
 thread_local! {
     /// Without a destructor, so that it can be used by what other destructors log.
@@ -97,7 +98,7 @@ fn find_slow(key: &SiteKey<'_>) -> Option<&'static CallSite> {
         return None;
     }
     let _inside = Inside::enter();
-    let made = TABLE.find(key)?;
+    let made = find_in(&TABLE, key)?;
     RECENT.with(|recent| recent[key.place()].set(Some(made)));
     Some(&made.site)
 }
@@ -145,10 +146,7 @@ impl Made {
             format: key.message.map_or("{}", |message| leaked(&as_format(message))),
             names: names.leak(),
         };
-        let types = key.codes.iter().rev().fold(None, |rest, code| {
-            Some(&*Box::leak(Box::new(TypeList { first: type_of(*code), rest })))
-        });
-        let site = CallSite::new(key.level, location, types);
+        let site = CallSite::new(key.level, location, list_of(key.codes));
         let message = key.message.map(Into::into);
         Self { site, hash, message, codes: key.codes.into(), target_is_module }
     }
@@ -181,27 +179,6 @@ fn leaked(text: &str) -> &'static str {
     String::from(text).leak()
 }
 
-/// The format string that prints this text.
-fn as_format(text: &str) -> String {
-    text.replace('{', "{{").replace('}', "}}")
-}
-
-fn type_of(code: u8) -> Type {
-    match code {
-        code::BOOL => Type::Bool,
-        code::CHAR => Type::Char,
-        code::U64 => Type::U64,
-        code::I64 => Type::I64,
-        code::U128 => Type::U128,
-        code::I128 => Type::I128,
-        code::F64 => Type::F64,
-        code::STR => Type::Str,
-        code::TEXT => Type::Text,
-        // No value, of whatever type.
-        _ => Type::Option(&Type::Bool),
-    }
-}
-
 #[inline(always)]
 fn is_same(one: &str, other: &str) -> bool {
     is_same_bytes(one.as_bytes(), other.as_bytes())
@@ -227,79 +204,20 @@ fn is_same_bytes(one: &[u8], other: &[u8]) -> bool {
         }
 }
 
-/// The call sites that were made, found by content.
-#[derive(Debug)]
-struct Table<const N: usize> {
-    places: [AtomicPtr<Made>; N],
-    /// How many places are taken, or about to be.
-    taken: AtomicU64,
-}
-
-impl<const N: usize> Table<N> {
-    const fn new() -> Self {
-        let places = [const { AtomicPtr::new(ptr::null_mut()) }; N];
-        Self { places, taken: AtomicU64::new(0) }
+/// Finds a call site by its content, or makes it.
+fn find_in<const N: usize>(table: &Table<Made, N>, key: &SiteKey<'_>) -> Option<&'static Made> {
+    if key.bytes() > MAX_BYTES {
+        return None;
     }
-
-    fn find(&self, key: &SiteKey<'_>) -> Option<&'static Made> {
-        let hash = key.hash();
-        let mut place = hash as usize % N;
-        let mut own: *mut Made = ptr::null_mut();
-        // Half of the places stay empty, so that this ends.
-        loop {
-            // Acquire: pairs with the release below. Who finds the address finds what is there.
-            let mut found = self.places[place].load(Ordering::Acquire);
-            if found.is_null() {
-                if own.is_null() {
-                    own = self.make(key, hash)?;
-                }
-                // Release: pairs with the acquire above. Acquire: what another thread has put there is compared.
-                let put = self.places[place].compare_exchange(
-                    ptr::null_mut(),
-                    own,
-                    Ordering::Release,
-                    Ordering::Acquire,
-                );
-                found = put.err().unwrap_or(own);
-            }
-            // SAFETY: made by `Box::into_raw` below, and never freed (INV-1).
-            let made = unsafe { &*found };
-            if made.hash == hash && made.is(key) {
-                if !own.is_null() && found != own {
-                    self.give_back(own);
-                }
-                return Some(made);
-            }
-            place = (place + 1) % N;
-        }
-    }
-
-    /// Makes a call site, if there is room for it.
-    fn make(&self, key: &SiteKey<'_>, hash: u64) -> Option<*mut Made> {
-        if key.bytes() > MAX_BYTES {
-            return None;
-        }
-        // Relaxed, both: a number that bounds itself, and orders nothing.
-        if self.taken.fetch_add(1, Ordering::Relaxed) >= N as u64 / 2 {
-            self.taken.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(Box::into_raw(Box::new(Made::new(key, hash))))
-    }
-
-    /// Another thread has made this call site, too, and was faster. The texts of this one stay: that happens once for a
-    /// thread and a call site.
-    fn give_back(&self, own: *mut Made) {
-        // SAFETY: made by `Box::into_raw` in `make`, and published nowhere.
-        drop(unsafe { Box::from_raw(own) });
-        // Relaxed: as in `make`.
-        self.taken.fetch_sub(1, Ordering::Relaxed);
-    }
+    let hash = key.hash();
+    let is = |made: &Made| made.hash == hash && made.is(key);
+    table.find(hash, is).or_else(|| table.find_or_make(hash, is, || Made::new(key, hash)))
 }
 
 #[cfg(all(test, not(kymo_loom)))]
 mod tests {
     use super::*;
+    use crate::format::types::{Type, code};
 
     const KEY: SiteKey<'static> = SiteKey {
         level: Level::Info,
@@ -331,53 +249,53 @@ mod tests {
 
     #[test]
     fn a_call_site_is_found_by_all_of_its_content() {
-        let table: Table<64> = Table::new();
-        let made = table.find(&KEY).unwrap();
+        let table: Table<Made, 64> = Table::new();
+        let made = find_in(&table, &KEY).unwrap();
         assert_eq!(made.site.types().collect::<Vec<_>>(), [&Type::Text, &Type::U64, &Type::F64]);
         for other in others() {
-            let found = table.find(&other).unwrap();
+            let found = find_in(&table, &other).unwrap();
             assert!(!ptr::eq(found, made), "{other:?}");
             // Found again by a copy of its texts, which is elsewhere.
             let target = other.target.to_owned();
-            let again = table.find(&SiteKey { target: &target, ..other }).unwrap();
+            let again = find_in(&table, &SiteKey { target: &target, ..other }).unwrap();
             assert!(ptr::eq(found, again), "{other:?}");
         }
-        assert!(ptr::eq(table.find(&KEY).unwrap(), made));
-        assert_eq!(table.taken.load(Ordering::Relaxed), 1 + others().len() as u64);
+        assert!(ptr::eq(find_in(&table, &KEY).unwrap(), made));
+        assert_eq!(table.taken(), 1 + others().len() as u64);
     }
 
     #[test]
     fn a_message_prints_as_it_is() {
-        let table: Table<4> = Table::new();
-        let made = table.find(&SiteKey { message: Some("a {b} }"), ..KEY }).unwrap();
+        let table: Table<Made, 4> = Table::new();
+        let made = find_in(&table, &SiteKey { message: Some("a {b} }"), ..KEY }).unwrap();
         assert_eq!(made.site.location.format, "a {{b}} }}");
     }
 
     #[test]
     fn a_full_table_finds_what_it_has() {
-        let table: Table<8> = Table::new();
+        let table: Table<Made, 8> = Table::new();
         let targets = ["a", "b", "c", "d", "e", "f"];
         let keys = targets.map(|target| SiteKey { target, ..KEY });
-        let made = keys.map(|key| table.find(&key).map(ptr::from_ref));
+        let made = keys.map(|key| find_in(&table, &key).map(ptr::from_ref));
         assert_eq!(made.map(|made| made.is_some()), [true, true, true, true, false, false]);
-        assert_eq!(keys.map(|key| table.find(&key).map(ptr::from_ref)), made);
+        assert_eq!(keys.map(|key| find_in(&table, &key).map(ptr::from_ref)), made);
         let long = "x".repeat(MAX_BYTES);
-        let table: Table<8> = Table::new();
-        assert!(table.find(&SiteKey { target: &long, ..KEY }).is_none());
+        let table: Table<Made, 8> = Table::new();
+        assert!(find_in(&table, &SiteKey { target: &long, ..KEY }).is_none());
     }
 
     /// All threads find one call site for a key, and no place is lost to a race.
     #[test]
     fn threads_make_one_call_site() {
-        static TABLE: Table<64> = Table::new();
+        static TABLE: Table<Made, 64> = Table::new();
         let keys = others();
-        let find = || keys.iter().map(|key| TABLE.find(key).unwrap() as *const Made as usize);
+        let find = || keys.iter().map(|key| find_in(&TABLE, key).unwrap() as *const Made as usize);
         let found = std::thread::scope(|scope| {
             let threads = [(); 4].map(|()| scope.spawn(|| find().collect::<Vec<_>>()));
             threads.map(|thread| thread.join().unwrap())
         });
         assert!(found.iter().all(|it| *it == found[0]));
-        assert_eq!(TABLE.taken.load(Ordering::Relaxed), keys.len() as u64);
+        assert_eq!(TABLE.taken(), keys.len() as u64);
     }
 
     #[test]

@@ -1,0 +1,162 @@
+//! Logs what happens to spans of `tracing`: they begin, get fields, are entered, left and closed.
+//!
+//! A span's id is in each record of it, and in those of the events in it. So a reader nests them, whatever is missing.
+//!
+//! - INV-1: the id of an event is that of the last span that its thread has entered and not left. No allocation is made
+//!   for that unless a thread is deeper in spans than ever.
+
+use std::cell::RefCell;
+
+use ::tracing_core::Metadata;
+use ::tracing_core::span::{Attributes, Record};
+
+use crate::argument::Arguments;
+use crate::argument::gathered::Gathered;
+use crate::bridge::tracing::event::log_crowded;
+use crate::bridge::tracing::fields::Fields;
+use crate::bridge::tracing::sites::{self, Moment};
+use crate::bridge::tracing::slab::SPANS;
+use crate::call::log_many;
+use crate::format::types::SpanRole;
+use crate::sync::statics::{AtomicU64, Ordering};
+
+/// The id of a span that has no slot. No slot has it.
+pub(super) const UNTRACKED: u64 = u64::MAX;
+
+/// How many spans had no id of their own.
+static COUNT_UNTRACKED: AtomicU64 = AtomicU64::new(0);
+
+/// A span that a thread has entered.
+#[derive(Clone, Copy)]
+pub(super) struct Entered {
+    pub(super) id: u64,
+    pub(super) metadata: Option<&'static Metadata<'static>>,
+}
+
+thread_local! {
+    static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Returns how many spans had no id of their own. See [`untracked`](super::untracked).
+pub(super) fn untracked() -> u64 {
+    // Relaxed: a number to look at; nothing is read on its account.
+    COUNT_UNTRACKED.load(Ordering::Relaxed)
+}
+
+/// The span that the calling thread has entered last.
+#[inline(always)]
+pub(super) fn current() -> Option<Entered> {
+    // A thread whose locals have been destroyed is in no span; nor is what interrupts a change of the list.
+    ENTERED.try_with(|entered| entered.try_borrow().ok()?.last().copied()).ok().flatten()
+}
+
+/// What records call a span: 0 if it has no id of its own.
+#[inline(always)]
+pub(super) fn in_file(id: u64) -> u64 {
+    if id == UNTRACKED { 0 } else { id }
+}
+
+/// A span begins, in the span `parent`. Returns its id; it has one handle.
+pub(super) fn begin(attributes: &Attributes<'_>, parent: Option<u64>) -> u64 {
+    let metadata = attributes.metadata();
+    let Some(known) = sites::known(metadata) else {
+        log_crowded(metadata, parent, &|visit| attributes.record(visit));
+        // Relaxed: as in `untracked`.
+        COUNT_UNTRACKED.fetch_add(1, Ordering::Relaxed);
+        return UNTRACKED;
+    };
+    let id = SPANS.open(known).unwrap_or_else(|| {
+        // Relaxed: as in `untracked`.
+        COUNT_UNTRACKED.fetch_add(1, Ordering::Relaxed);
+        UNTRACKED
+    });
+    let mut gathered = Gathered::new();
+    let mut fields = Fields::new(&mut gathered);
+    attributes.record(&mut fields);
+    fields.finish(|visit| attributes.record(visit));
+    gathered.push_span(SpanRole::New, in_file(id));
+    if let Some(parent) = parent {
+        gathered.push_span(SpanRole::In, in_file(parent));
+    }
+    match known.site(gathered.names(), gathered.codes(), gathered.mixed_codes()) {
+        Some(site) => log_many::log_to(site, gathered.values()),
+        None => {
+            gathered.values().release();
+            log_many::log_to(known.moment(Moment::Begun), (in_file(id), ()));
+            log_crowded(metadata, Some(id), &|visit| attributes.record(visit));
+        }
+    }
+    id
+}
+
+/// A span has further fields.
+pub(super) fn record(id: u64, values: &Record<'_>) {
+    let Some(known) = SPANS.slot(id).and_then(|slot| slot.known()) else { return };
+    let mut gathered = Gathered::new();
+    let mut fields = Fields::new(&mut gathered);
+    values.record(&mut fields);
+    fields.finish(|visit| values.record(visit));
+    gathered.push_span(SpanRole::Record, id);
+    match known.site(gathered.names(), gathered.codes(), gathered.mixed_codes()) {
+        Some(site) => log_many::log_to(site, gathered.values()),
+        None => {
+            gathered.values().release();
+            log_crowded(known.metadata, Some(id), &|visit| values.record(visit));
+        }
+    }
+}
+
+/// A span follows from another one.
+pub(super) fn follow(id: u64, from: u64) {
+    if let Some(known) = SPANS.slot(id).and_then(|slot| slot.known()) {
+        log_many::log_to(known.moment(Moment::Follows), (id, (in_file(from), ())));
+    }
+}
+
+/// The calling thread enters a span.
+#[inline]
+pub(super) fn enter(id: u64) {
+    let known = SPANS.slot(id).and_then(|slot| slot.known());
+    let metadata = known.map(|known| known.metadata);
+    let _ = ENTERED.try_with(|entered| {
+        entered.try_borrow_mut().map(|mut entered| entered.push(Entered { id, metadata }))
+    });
+    if let Some(known) = known {
+        log_many::log_to(known.moment(Moment::Entered), (id, ()));
+    }
+}
+
+/// The calling thread leaves a span, which need not be the one that it entered last.
+#[inline]
+pub(super) fn exit(id: u64) {
+    if let Some(known) = SPANS.slot(id).and_then(|slot| slot.known()) {
+        log_many::log_to(known.moment(Moment::Left), (id, ()));
+    }
+    let _ = ENTERED.try_with(|entered| {
+        let Ok(mut entered) = entered.try_borrow_mut() else { return };
+        if let Some(at) = entered.iter().rposition(|entered| entered.id == id) {
+            entered.remove(at);
+        }
+    });
+}
+
+/// A span has one handle more.
+pub(super) fn add_handle(id: u64) {
+    if let Some(slot) = SPANS.slot(id) {
+        slot.add_handle();
+    }
+}
+
+/// A span has one handle less. Returns whether it was the last: then the span is closed.
+#[inline]
+pub(super) fn remove_handle(id: u64) -> bool {
+    let Some(slot) = SPANS.slot(id) else { return false };
+    if !slot.remove_handle() {
+        return false;
+    }
+    if let Some(known) = slot.known() {
+        log_many::log_to(known.moment(Moment::Closed), (id, ()));
+    }
+    SPANS.close(slot);
+    true
+}
