@@ -377,10 +377,11 @@ class Segment:
         role, id = next(iter(ids.items()), (None, within))
         if role == "new" and id:
             self.forget(id)
-            span = self.spans[id] = Span(id, site.format.replace("{{", "{").replace("}}", "}"), within)
+            name, parent = site.format.replace("{{", "{").replace("}}", "}"), within if within != id else 0
+            span = self.spans[id] = Span(id, name, parent)
             span.fields.update(zip(site.names, values))
-            if within in self.spans:
-                self.spans[within].children += 1
+            if span.parent in self.spans:
+                self.spans[span.parent].children += 1
         if role == "record" and id in self.spans:
             self.spans[id].fields.update(zip(site.names, values))
         chain, at = [], within if role == "new" else id

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use common::{Turn, cat, run};
 use kymo::{info, warn};
-use segment::{Rec, Segment, sample};
+use kymo_format::types::{SpanRole, Type};
+use segment::{Arg, Rec, Segment, sample};
 use serde_json::Value;
 
 /// Checks a trace against the Trace Event Format, and returns its events.
@@ -35,6 +36,7 @@ fn events(text: &str) -> Vec<Value> {
                 let args = event["args"].as_object().unwrap();
                 assert!(!args.is_empty() && args.values().all(Value::is_number), "{event}");
             }
+            "B" | "E" => assert!(is("tid"), "{event}"),
             "M" => {
                 let key = match event["name"].as_str().unwrap() {
                     "process_name" | "thread_name" => "name",
@@ -219,4 +221,100 @@ fn without_a_record_it_is_a_trace_still() {
     let ran = run(&[&"export", &"--to", &"perfetto", &"-", &log]);
     assert_eq!((ran.code, ran.err.as_str()), (Some(1), ""));
     assert!(of(&events(&ran.out), "i").is_empty());
+}
+
+/// A file in which threads enter and leave spans: in any order, twice, with records missing.
+fn spans(turn: &Turn) -> std::path::PathBuf {
+    let mut file = Segment::new(0x59A2);
+    file.clock(1_000_000_000).thread(0, "main").thread(1, "other");
+    let role = Type::Span;
+    file.site(0, 3, "outer {{}}", &[("a", Type::U64), ("", role(SpanRole::New))]);
+    file.site(1, 3, "inner", &[("", role(SpanRole::New)), ("", role(SpanRole::In))]);
+    for (number, role) in [(2, SpanRole::Enter), (3, SpanRole::Exit), (4, SpanRole::Close)] {
+        file.site(number, 3, "outer {{}}", &[("", Type::Span(role))]);
+        file.site(number + 3, 3, "inner", &[("", Type::Span(role))]);
+    }
+    let id = Arg::Unsigned;
+    file.block(
+        0,
+        &[
+            Rec(0, 0, &[id(7), id(5)]),
+            Rec(1, 0, &[id(6), id(5)]),
+            Rec(2, 100, &[id(5)]),
+            Rec(5, 200, &[id(6)]),
+            // Not the one that was entered last.
+            Rec(3, 300, &[id(5)]),
+            Rec(6, 400, &[id(6)]),
+            // Never entered.
+            Rec(3, 500, &[id(5)]),
+            Rec(5, 600, &[id(6)]),
+            Rec(5, 700, &[id(6)]),
+            Rec(6, 800, &[id(6)]),
+            Rec(6, 900, &[id(6)]),
+        ],
+    );
+    file.block(1, &[Rec(2, 1_000, &[id(5)])]);
+    file.drops(1, 1_100, 1_200, 3);
+    file.block(1, &[Rec(3, 1_300, &[id(5)]), Rec(7, 1_400, &[id(6)]), Rec(4, 1_500, &[id(5)])]);
+    file.block(1, &[Rec(4, 1_600, &[id(99)])]);
+    file.close();
+    turn.file("spans.kymo", &file.bytes)
+}
+
+/// Slices of a thread nest, whatever is missing, and end where the thread left the span.
+#[test]
+fn spans_are_slices() {
+    let turn = Turn::take();
+    let out = turn.path("trace.json");
+    run(&[&"export", &"--to", &"perfetto", &out, &spans(&turn)]).fine();
+    let events = events(&std::fs::read_to_string(&out).unwrap());
+    let slices = events.iter().filter(|event| ["B", "E"].contains(&event["ph"].as_str().unwrap()));
+    let slices = slices.map(|event| {
+        let name = event["name"].as_str().unwrap().to_owned();
+        let at = (event["ts"].as_f64().unwrap() * 1_000.0).round() as u64;
+        (event["ph"].as_str().unwrap().to_owned(), name, at)
+    });
+    let expected = [
+        ("B", "outer {}", 100),
+        ("B", "inner", 200),
+        ("E", "", 300),
+        ("E", "", 300),
+        ("B", "inner", 300),
+        ("E", "", 400),
+        ("B", "inner", 600),
+        ("B", "inner", 700),
+        ("E", "", 800),
+        ("E", "", 900),
+        ("B", "outer {}", 1_000),
+        // Records are missing.
+        ("E", "", 1_100),
+    ];
+    let expected = expected.map(|(phase, name, at)| (phase.to_owned(), name.to_owned(), at));
+    assert_eq!(slices.collect::<Vec<_>>(), expected);
+    assert!(events.iter().any(|event| event["args"]["a"] == 7 && event["args"]["id"] == 5));
+}
+
+/// Busy and idle times, by name.
+#[test]
+fn stats_measure_spans() {
+    let turn = Turn::take();
+    let path = spans(&turn);
+    let json: Value =
+        serde_json::from_str(&run(&[&"stats", &"--spans", &"--json", &path]).out).unwrap();
+    let spans = &json["spans"];
+    let row = |name: &str| {
+        let rows = spans["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["name"] == name).unwrap().clone()
+    };
+    // In the main thread from 100 to 300, in the other from 1,000 to 1,300; it was there from 0 to 1,500.
+    let outer = row("outer {}");
+    assert_eq!((&outer["spans"], &outer["entered"]), (&1.into(), &2.into()));
+    let near = |value: &Value, ns: u64| (ns..=ns + ns / 100).contains(&value[0].as_u64().unwrap());
+    assert!(near(&outer["busy_ns"], 500) && near(&outer["idle_ns"], 1_000), "{outer}");
+    // From 200 to 400, and from 600 to 900; until 1,400.
+    let inner = row("inner");
+    assert!(near(&inner["busy_ns"], 500) && near(&inner["idle_ns"], 900), "{inner}");
+    assert_eq!((&spans["open"], &spans["unknown"]), (&0.into(), &1.into()));
+    let text = run(&[&"stats", &"--spans", &path]).out;
+    assert!(text.contains("  target: outer {}\n") && text.contains("busy p50"), "{text}");
 }

@@ -171,7 +171,7 @@ impl Spans {
         self.at_hand = match of {
             None => within.and_then(|id| self.chain(id)),
             Some((SpanRole::New, id)) => {
-                self.begin(id, within.filter(|it| *it != 0), record);
+                self.begin(id, within.filter(|it| ![0, id].contains(it)), record);
                 within.and_then(|id| self.chain(id))
             }
             Some((role, id)) => {

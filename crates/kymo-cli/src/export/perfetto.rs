@@ -2,15 +2,16 @@
 //!
 //! A record is an instant event of its thread, named by its statement's format string, so that the
 //! events of a statement can be counted and found as one. The message, the call site and the fields
-//! are its arguments. Drops are such events, too, and a counter of their process. Times are
+//! are its arguments. From where a thread enters a span to where it leaves it, there is a slice of the thread. Drops are such events, too, and a counter of their process. Times are
 //! microseconds since the second in which the first record was logged, with three decimals: since
 //! 1970 they would have more digits than a double has. Which second that is, is in `otherData`.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
 use kymo_reader::json::{write_string, write_value};
-use kymo_reader::{CallSite, Drops, Event, Header, Record, Thread};
+use kymo_reader::{CallSite, Drops, Event, Header, Record, SpanRole, Thread};
 
 use super::tracks::Tracks;
 use kymo_lines::Sites;
@@ -35,9 +36,21 @@ struct TraceFile {
     dropped: u64,
     /// By [`Thread::index`]; 0 if it is not known yet.
     threads: Vec<u32>,
+    /// By [`Thread::index`]: the slices that are open, the outermost first.
+    slices: HashMap<usize, Vec<Slice>>,
     /// By [`CallSite::index`].
     sites: Sites<SiteEvent>,
 }
+
+/// A span that a thread is in.
+struct Slice {
+    id: u64,
+    /// The event that begins it, without its time.
+    beginning: String,
+}
+
+/// How many slices a thread may have open.
+const MAX_SLICES: usize = 1_000;
 
 /// The parts of an event that the records of a call site share.
 struct SiteEvent {
@@ -62,7 +75,8 @@ impl Perfetto {
                 let host = &header.host;
                 write_metadata("process_labels", "labels", process, None, host, &mut processes);
             }
-            all.push(TraceFile { process, dropped: 0, threads: Vec::new(), sites: Sites::new() });
+            let (threads, slices) = (Vec::new(), HashMap::new());
+            all.push(TraceFile { process, dropped: 0, threads, slices, sites: Sites::new() });
         }
         Self {
             start_ns: 0,
@@ -145,6 +159,9 @@ impl Perfetto {
     fn record(&mut self, file: usize, record: &Record<'_>, out: &mut String) {
         let thread = self.thread(file, record.thread(), out);
         self.last_ns = record.time_ns();
+        if let Some(role) = record.span_role() {
+            return self.span(file, thread, role, record, out);
+        }
         self.message.clear();
         record.message(&mut self.message);
         let TraceFile { process, sites, .. } = &mut self.files[file];
@@ -162,12 +179,75 @@ impl Perfetto {
         out.push_str("}}},\n");
     }
 
+    /// Begins or ends a slice.
+    fn span(
+        &mut self,
+        file: usize,
+        thread: u32,
+        role: SpanRole,
+        record: &Record<'_>,
+        out: &mut String,
+    ) {
+        let (Some(id), time) = (record.span_id(), record.time_ns()) else { return };
+        let TraceFile { process, slices, .. } = &mut self.files[file];
+        let slices = slices.entry(record.thread().index()).or_default();
+        let write = |slice: &str, out: &mut String| {
+            out.push_str(slice);
+            write_time(time, self.start_ns, out);
+            out.push_str("},\n");
+        };
+        let end = format!(
+            "{{\"name\":\"\",\"ph\":\"E\",\"pid\":{process},\"tid\":{thread},\"args\":{{}},\"ts\":"
+        );
+        match role {
+            SpanRole::Enter if slices.len() < MAX_SLICES => {
+                let mut beginning = String::from("{\"name\":");
+                let name = record.call_site().format().replace("{{", "{").replace("}}", "}");
+                write_string(&name, &mut beginning);
+                beginning.push_str(",\"cat\":\"span\",\"ph\":\"B\"");
+                let _ =
+                    write!(beginning, ",\"pid\":{process},\"tid\":{thread},\"args\":{{\"id\":{id}");
+                for (name, value) in record.spans().last().iter().flat_map(|span| span.fields()) {
+                    beginning.push(',');
+                    write_string(name, &mut beginning);
+                    beginning.push(':');
+                    write_value(&value, &mut beginning);
+                }
+                beginning.push_str("},\"ts\":");
+                write(&beginning, out);
+                slices.push(Slice { id, beginning });
+            }
+            SpanRole::Exit => {
+                // The last one that was entered mostly. Otherwise those within it end, and begin anew.
+                let Some(at) = slices.iter().rposition(|slice| slice.id == id) else { return };
+                (at..slices.len()).for_each(|_| write(&end, out));
+                slices.remove(at);
+                slices[at..].iter().for_each(|slice| write(&slice.beginning, out));
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the slices of a thread of which records are missing: what it left is not known.
+    fn end_slices(&mut self, file: usize, thread: &Thread, number: u32, out: &mut String) {
+        let TraceFile { process, slices, .. } = &mut self.files[file];
+        for _ in slices.remove(&thread.index()).unwrap_or_default() {
+            let _ = write!(
+                out,
+                "{{\"name\":\"\",\"ph\":\"E\",\"pid\":{process},\"tid\":{number},\"args\":{{}},\"ts\":"
+            );
+            write_time(self.last_ns, self.start_ns, out);
+            out.push_str("},\n");
+        }
+    }
+
     fn drops(&mut self, file: usize, drops: &Drops<'_>, out: &mut String) {
         let thread = self.thread(file, drops.thread, out);
         let (start_ns, total) = (self.start_ns, drops.total());
+        self.last_ns = drops.first_ns;
+        self.end_slices(file, drops.thread, thread, out);
         let TraceFile { process, dropped, .. } = &mut self.files[file];
         let process = *process;
-        self.last_ns = drops.first_ns;
         let _ = write!(out, "{{\"name\":\"{total} records dropped\",\"cat\":\"drops\"");
         out.push_str(",\"ph\":\"i\",\"s\":\"t\",\"ts\":");
         write_time(drops.first_ns, start_ns, out);

@@ -5,6 +5,7 @@
 
 mod between;
 mod histogram;
+mod spans;
 mod summary;
 mod tables;
 mod tally;
@@ -27,6 +28,7 @@ use crate::output::{Closed, Output};
 use between::{Between, Places};
 use kymo_query::Reference;
 use kymo_query::time;
+use spans::Spans;
 use tables::Extent;
 use tally::Tally;
 
@@ -55,6 +57,10 @@ pub struct Stats {
     /// at this position, has the same value
     #[arg(long, value_name = "FIELD", requires = "between")]
     by: Option<String>,
+
+    /// How long spans were busy and idle, by name, as percentiles
+    #[arg(long)]
+    spans: bool,
 
     /// By what the tables are sorted
     #[arg(long, value_enum, default_value_t)]
@@ -93,7 +99,8 @@ impl Stats {
         let mut outcome = Outcome::Nothing;
         // Records are compared only where it is asked for. A thread's are in order as written too, but
         // for those of a dump, which are older than the records before them.
-        let order = if self.between.is_some() { Order::Time } else { Order::Written };
+        let in_order = self.between.is_some() || self.spans;
+        let order = if in_order { Order::Time } else { Order::Written };
         let mut filter = self.filter.build(&Reference::now(self.tz.clone()));
         let options = || filter.push_down(Options::new().order(order));
         let mut inputs = Inputs::open(&self.files, options, &mut outcome);
@@ -102,9 +109,15 @@ impl Stats {
         }
         let between = self.between.map(|places| Between::new(places, self.by));
         let mut tally = Tally::new(inputs.names.iter().cloned(), between);
+        let mut spans = self.spans.then(Spans::default);
         let Ok(is_whole) = inputs.each_event("stats", &mut outcome, |file, _, event| {
             match event {
-                Event::Record(record) if filter.admits(file, record) => tally.record(file, record),
+                Event::Record(record) if filter.admits(file, record) => {
+                    tally.record(file, record);
+                    if let Some(spans) = &mut spans {
+                        spans.record(file, record);
+                    }
+                }
                 Event::Record(_) => {}
                 mark if filter.admits_mark(mark) => tally.mark(file, mark, &filter),
                 _ => {}
@@ -120,7 +133,8 @@ impl Stats {
         }
         filter::complain_about_names(&filter, inputs.files.readers(), |_| Vec::new());
         inputs.complain(&mut outcome);
-        let summary = tally.summary(self.sort);
+        let mut summary = tally.summary(self.sort);
+        summary.spans = spans.map(Spans::times);
         for place in summary.unmet_places() {
             complain(format_args!("no record was logged at {place}"));
             outcome.add(Outcome::Failed);

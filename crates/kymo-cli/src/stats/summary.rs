@@ -6,6 +6,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use super::Sort;
 use super::between::Latency;
 use super::histogram::Histogram;
+use super::spans::SpanTimes;
 
 /// How many columns the histogram of `--json` has, at most.
 const MAX_COLUMNS: usize = 1_024;
@@ -42,6 +43,8 @@ pub struct Summary {
     pub drops: Vec<Dropped>,
     pub histogram: Histogram,
     pub between: Option<Latency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spans: Option<SpanTimes>,
 }
 
 /// Records and their bytes in the file.

@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthChar;
 
 use super::between::Latency;
 use super::histogram::Histogram;
+use super::spans::SpanTimes;
 use super::summary::{Count, Summary};
 use kymo_query::time::Times;
 
@@ -70,6 +71,9 @@ pub fn write(summary: &Summary, extent: Extent, zone: TimeZone, out: &mut String
     }
     if let Some(latency) = &summary.between {
         write_latency(latency, out);
+    }
+    if let Some(spans) = &summary.spans {
+        write_spans(spans, extent.top, out);
     }
 }
 
@@ -205,6 +209,39 @@ fn write_latency(latency: &Latency, out: &mut String) {
             percent => format!("p{percent}"),
         };
         let _ = writeln!(out, "{:>12}  {what}", duration(percentile.ns));
+    }
+}
+
+fn write_spans(times: &SpanTimes, top: usize, out: &mut String) {
+    let SpanTimes { rows, open, unknown, unwatched } = times;
+    let _ = write!(out, "\n{:>12}", "spans");
+    for what in ["busy", "idle"] {
+        for percent in ["p50", "p90", "p99", "most"] {
+            let _ = write!(out, "  {:>11}", format!("{what} {percent}"));
+        }
+    }
+    out.push_str("  span\n");
+    let shown = if top == 0 { rows.len() } else { top.min(rows.len()) };
+    for row in &rows[..shown] {
+        let _ = write!(out, "{:>12}", row.spans);
+        for ns in row.busy_ns.iter().chain(&row.idle_ns) {
+            let _ = write!(out, "  {:>11}", duration(*ns));
+        }
+        out.push_str("  ");
+        write_escaped(&format!("{}: {}", row.target, row.name), out);
+        out.push('\n');
+    }
+    if shown < rows.len() {
+        let _ = writeln!(out, "{:>12}  more names", rows.len() - shown);
+    }
+    for (spans, why) in [
+        (open, "had not ended"),
+        (unknown, "ended whose beginning is not there"),
+        (unwatched, "were too many to measure"),
+    ] {
+        if *spans > 0 {
+            let _ = writeln!(out, "{spans:>12}  {why}");
+        }
     }
 }
 
