@@ -21,6 +21,11 @@ pub mod published {
     pub use crate::process::published::*;
 }
 
+/// What is found for ever, without a lock.
+pub mod table {
+    pub use crate::statement::table::*;
+}
+
 /// The places that mutants break.
 pub mod mutant {
     pub use crate::mutant::*;

@@ -44,7 +44,6 @@ impl Scene {
 struct Found {
     role: Option<SpanRole>,
     id: Option<u64>,
-    thread: u64,
     chain: Vec<u64>,
     /// The chain and the message, or the name of the span.
     text: String,
@@ -69,7 +68,6 @@ fn collect(mut reader: Reader<'_>) -> Vec<Found> {
         found.push(Found {
             role: record.span_role(),
             id: record.span_id(),
-            thread: record.thread().number(),
             chain: record.spans().iter().map(|span| span.id()).collect(),
             text,
         });

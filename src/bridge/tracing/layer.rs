@@ -44,7 +44,7 @@ where
     Filtered::new(Layer(()), LoggerFilter(()))
 }
 
-/// The layer that [`layer`] makes.
+/// The layer that [`layer()`] makes.
 #[derive(Debug)]
 pub struct Layer(());
 
