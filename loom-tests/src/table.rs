@@ -26,7 +26,8 @@ impl Thing {
     }
 }
 
-type Things = Table<Thing, 4>;
+/// With room for one thing more than there are: two threads may each take a place for one thing, until one gives it back.
+type Things = Table<Thing, 8>;
 
 fn find_or_make(table: &Things, key: u64) -> Option<&'static Thing> {
     let is = |thing: &Thing| thing.key() == key;
@@ -40,7 +41,9 @@ fn race() {
     let table = Arc::new(Things::new());
     let other = thread::spawn({
         let table = table.clone();
-        move || [1, 2].map(|key| find_or_make(&table, key).map(std::ptr::from_ref).map(|it| it.addr()))
+        move || {
+            [1, 2].map(|key| find_or_make(&table, key).map(std::ptr::from_ref).map(|it| it.addr()))
+        }
     });
     let own = find_or_make(&table, 2).map(std::ptr::from_ref).map(|it| it.addr());
     let [one, two] = other.join().unwrap();
@@ -50,7 +53,6 @@ fn race() {
     for key in [1, 2] {
         assert_eq!(find_or_make(&table, key).map(Thing::key), Some(key));
     }
-    assert!(find_or_make(&table, 3).is_none(), "the table is full");
 }
 
 #[test]

@@ -17,13 +17,13 @@
 //! | [`OWNED`], [`STATE`] | the thread's producer, and what it shares | the thread | its calls |
 //! | [`INSIDE`] | how deep the thread is inside the logger | the thread | its calls |
 //!
-//! Some more are private to one file, and no lock is ever held on them: `clock::COARSE`, the table
-//! of mappings of `segment::guard`, the scratch buffer of `argument::eager`, the tables of
-//! `statement::made` (4,096 call sites, found without a lock; what a thread has found lately), and the word of
-//! `logger::panics` that says whether the hook is set. With the feature `log`, these are the logger and the counter of
-//! `bridge::log`, too. With the feature `tracing`, these are the table of `bridge::tracing::sites`, the slots of `slab`,
-//! the spans that a thread has entered (`span`), and what `interest` has to remember. `filter::setting` has the function
-//! that follows changes of the filter, which is called without a lock.
+//! Some more are private to one file, and no lock is ever held on them: `clock::COARSE`, the table of mappings of
+//! `segment::guard`, the scratch buffer of `argument::eager`, the tables of `statement::made` (4,096 call sites, found
+//! without a lock; what a thread has found lately), and the word of `logger::panics` that says whether the hook is set.
+//! With the feature `log`, these are the logger and the counter of `bridge::log`, too. With the feature `tracing`,
+//! these are the table of `bridge::tracing::sites`, the slots of `slab`, the spans that a thread has entered (`span`),
+//! and what `interest` has to remember. `filter::setting` has the function that follows changes of the filter, which is
+//! called without a lock.
 //!
 //! # Order of locks
 //!

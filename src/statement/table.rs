@@ -55,7 +55,8 @@ impl<T, const N: usize> Table<T, N> {
         }
     }
 
-    /// As [`Self::find`]; makes the thing if it is not there. `None` if there is no room for it.
+    /// As [`Self::find`]; makes the thing if it is not there. `None` if there is no room for it. That may be so for a
+    /// moment only, in which another thread makes it, too.
     #[cold]
     pub fn find_or_make(
         &self,

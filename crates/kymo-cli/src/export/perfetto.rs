@@ -1,10 +1,10 @@
 //! Writes the Trace Event Format, as JSON, which ui.perfetto.dev opens.
 //!
-//! A record is an instant event of its thread, named by its statement's format string, so that the
-//! events of a statement can be counted and found as one. The message, the call site and the fields
-//! are its arguments. From where a thread enters a span to where it leaves it, there is a slice of the thread. Drops are such events, too, and a counter of their process. Times are
-//! microseconds since the second in which the first record was logged, with three decimals: since
-//! 1970 they would have more digits than a double has. Which second that is, is in `otherData`.
+//! A record is an instant event of its thread, named by its statement's format string, so that the events of a
+//! statement can be counted and found as one. The message, the call site and the fields are its arguments. From where a
+//! thread enters a span to where it leaves it, there is a slice of the thread. Drops are such events, too, and a
+//! counter of their process. Times are microseconds since the second in which the first record was logged, with three
+//! decimals: since 1970 they would have more digits than a double has. Which second that is, is in `otherData`.
 
 use std::collections::HashMap;
 use std::fmt::Write;
