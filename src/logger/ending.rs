@@ -171,7 +171,7 @@ impl Builder {
     /// src/main.rs:7:5: ` and the message. The field `backtrace` is there if `RUST_LIB_BACKTRACE` or `RUST_BACKTRACE`
     /// asks for it, as [`Backtrace::capture`](std::backtrace::Backtrace::capture) has it. The thread is the record's.
     ///
-    /// The thread that panics waits until the record is in the file, for a second at most. Then the hook is called that
+    /// The thread that panics waits until the record is in the file, for 5 s at most. Then the hook is called that
     /// was there before. So the record is also there with `panic = "abort"`, and when a panic meets another one.
     ///
     /// The hook is set by the first such start, and stays. It asks the logger that runs at the time of a panic, and

@@ -27,7 +27,7 @@ use crate::thread;
 const TARGET: &str = "panic";
 
 /// How long a thread that panics waits until its record is in the file.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The name of the field with the backtrace.
 const BACKTRACE: &str = "backtrace";

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use kymo::{Builder, Clock, Logger, StartErrorKind, debug, info};
@@ -66,12 +66,15 @@ pub const CHILDREN: &[Named] = &[
     }),
     ("panic_thread_local", thread_local),
     ("panic_notice", || {
-        // The ring is full at once: that is a notice.
+        // Called when the panic has been logged: a shutdown before that would come first.
         static CALLED: AtomicBool = AtomicBool::new(false);
-        let hook = |_: &kymo::Notice<'_>| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            usual(info);
             CALLED.store(true, Ordering::Relaxed);
-            panic!("in the hook");
-        };
+        }));
+        let hook = |_: &kymo::Notice<'_>| panic!("in the hook");
+        // The ring is full at once: that is a notice.
         let logger = builder().panic_hook(true).on_notice(hook).high_water(0.0).start().unwrap();
         while !CALLED.load(Ordering::Relaxed) {
             debug!("{}", 7);
@@ -294,16 +297,23 @@ fn notice_hook() {
 
 /// A clock that panics, in a call and in the consumer: both are counted, and the process goes on.
 fn clock() {
-    static FAILS: AtomicBool = AtomicBool::new(false);
+    /// In how many of its threads it fails: in none, in `main`, in the consumer, too.
+    static FAILS: AtomicU32 = AtomicU32::new(0);
     fn now() -> u64 {
-        assert!(!FAILS.load(Ordering::Relaxed), "a clock");
-        1
+        let is_main = thread::current().name() == Some("main");
+        match FAILS.load(Ordering::Relaxed) {
+            1 if is_main => panic!("the clock of a call"),
+            2 => panic!("the clock of the consumer"),
+            _ => 1,
+        }
     }
     let logger = builder().panic_hook(true).clock(Clock::Custom(now)).start().unwrap();
     info!("before");
     assert!(kymo::flush());
-    FAILS.store(true, Ordering::Relaxed);
+    FAILS.store(1, Ordering::Relaxed);
     assert!(catch_unwind(|| info!("the clock fails")).is_err());
+    assert_eq!(kymo::unlogged(), 1);
+    FAILS.store(2, Ordering::Relaxed);
     let report = logger.shutdown();
     assert_eq!(report.written, 1);
     assert!(kymo::unlogged() >= 2, "{}", kymo::unlogged());
