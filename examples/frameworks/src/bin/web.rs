@@ -12,7 +12,7 @@ use axum::response::Response;
 use axum::{Router, routing};
 use kymo::{Logger, info, warn};
 use tokio::net::TcpListener;
-use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 tokio::task_local! {
     /// The id of the request that the task serves.
@@ -56,7 +56,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let _logger = Logger::builder(path).panic_hook(true).start()?;
     let app = Router::new().route("/orders/{id}", routing::get(order)).layer(from_fn(access_log));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    // Before anybody is told of the address: from here on Ctrl-C ends the service, and not the process.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     println!("{}", listener.local_addr()?);
-    let end = async { drop(ctrl_c().await) };
+    let end = async move { _ = interrupt.recv().await };
     Ok(axum::serve(listener, app).with_graceful_shutdown(end).await?)
 }
