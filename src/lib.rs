@@ -25,6 +25,7 @@
 //!
 //! | to | take | default |
 //! | --- | --- | --- |
+//! | start with one line and without options | `kymo::init` (feature `init`) | |
 //! | start a logger, end it | [`Logger::builder`], [`Builder::start`], [`Logger::shutdown`] | ends when dropped |
 //! | log | [`error!`], [`warn!`], [`info!`], [`debug!`], [`trace!`]; [`log!`] takes the level as a value | target: the module |
 //! | log a value of your own type | [`as_display`], [`as_debug`] (formats in the call) | |
@@ -49,6 +50,7 @@
 //! | log what libraries log through the crate `log` | `Builder::bridge_log` (feature `log`) | off |
 //! | log what is traced through `tracing`, with its spans | `Builder::bridge_tracing` (feature `tracing`) | off |
 //! | look in a test at what it logs | `testing::capture` (feature `testing`) | |
+//! | let an operator choose, by environment or file | `Config`, `Builder::configure` (feature `config`) | |
 //! | see records on the terminal, or as JSON on standard output | `Builder::console` (feature `console`) | off |
 //! | read a log | the command `kymo`; the module `reader` | |
 //!
@@ -84,6 +86,9 @@
 //! - `testing`: the module `testing`, for tests that look at what they log. It brings `reader`.
 //! - `console`: the module `console` and `Builder::console`, which show records on the terminal.
 //! - `tracing`: the module `bridge::tracing` and `Builder::bridge_tracing`, which take events and spans of `tracing`.
+//! - `init`: `kymo::init`, one line for `main`. It brings `console` and `config`.
+//! - `config`: `Config` and `Builder::configure`, options from the environment and from files. It brings `serde` and
+//!   `toml`.
 //! - `zones`: `Zone::local` and `Zone::named`, for rotation at a time of day in any time zone.
 //! - `max_level_off`, `max_level_error`, …, `max_level_debug`: less urgent statements are compiled
 //!   out. `release_max_level_…`: only in builds without debug assertions.
@@ -99,11 +104,15 @@ mod argument;
 pub mod bridge;
 mod call;
 mod clock;
+#[cfg(feature = "config")]
+mod config;
 #[cfg(feature = "console")]
 pub mod console;
 mod consumer;
 mod crash;
 mod filter;
+#[cfg(feature = "init")]
+mod init;
 mod logger;
 #[cfg_attr(not(kymo_loom), allow(dead_code, reason = "the places in the models of this crate"))]
 mod mutant;
@@ -146,6 +155,8 @@ pub use argument::{Argument, Debugged, Displayed, PointerArgument, as_debug, as_
 #[doc(hidden)]
 pub use call::export;
 pub use clock::Clock;
+#[cfg(feature = "config")]
+pub use config::{Config, ConfigError, ConfigErrorKind, Key};
 #[cfg(feature = "console")]
 pub use console::Console;
 pub use consumer::{Notice, Report};
@@ -154,6 +165,8 @@ pub use crash::recover::{
     recover, recoverable,
 };
 pub use filter::{Filter, ParseFilterError};
+#[cfg(feature = "init")]
+pub use init::{InitError, InitErrorKind, init};
 pub use kymo_files::derived::Refused;
 pub use kymo_files::keep::{Keep, KeepError};
 pub use kymo_format::{DropReason, Level, ParseLevelError};

@@ -25,6 +25,8 @@ const LAYERS: &[&str] = &[
     "bridge",
     "logger",
     "testing",
+    "config",
+    "init",
 ];
 
 /// Arrows that run up all the same: from, to, and why.

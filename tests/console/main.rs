@@ -2,18 +2,14 @@
 //! again.
 
 mod children;
+#[path = "../terminal/mod.rs"]
+mod terminal;
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::Path;
 
-use kymo_reader::{Event, Files, Options};
-
-const NAME: &str = "KYMO_TEST_CHILD";
-const LOG: &str = "KYMO_TEST_LOG";
+use terminal::{LOG, NAME, Program, done, messages};
 
 /// Not a test: the program that tests run.
 #[test]
@@ -22,116 +18,6 @@ fn child() {
     if let Ok(name) = std::env::var(NAME) {
         children::run(&name, Path::new(&std::env::var(LOG).unwrap()));
     }
-}
-
-/// A program that is about to be run, and its log.
-struct Program {
-    command: Command,
-    dir: tempfile::TempDir,
-}
-
-/// What became of it.
-struct Done {
-    status: ExitStatus,
-    stdout: String,
-    stderr: String,
-    path: PathBuf,
-    _dir: tempfile::TempDir,
-}
-
-impl Program {
-    fn new(name: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--ignored", "--exact", "child", "--nocapture", "-q", "--test-threads=2"]);
-        command.env(NAME, name).env(LOG, dir.path().join("app.kymo"));
-        for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG"] {
-            command.env_remove(variable);
-        }
-        command.env("TERM", "xterm");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { command, dir }
-    }
-
-    fn env(mut self, name: &str, value: &str) -> Self {
-        self.command.env(name, value);
-        self
-    }
-
-    fn start(mut self) -> (Child, tempfile::TempDir) {
-        (self.command.spawn().unwrap(), self.dir)
-    }
-
-    /// Runs it to its end.
-    fn run(self) -> Done {
-        let (child, dir) = self.start();
-        done(child, dir)
-    }
-
-    /// Runs it with a terminal as its standard error. Returns what that showed.
-    fn run_on_terminal(mut self) -> (ExitStatus, String) {
-        let (ours, theirs) = terminal();
-        self.command.stderr(theirs);
-        let mut child = self.command.spawn().unwrap();
-        // Ours would keep the terminal open.
-        drop(self.command);
-        let mut seen = Vec::new();
-        // It ends with an error when nobody has the other side any more.
-        let _ = File::from(ours).read_to_end(&mut seen);
-        let status = child.wait().unwrap();
-        (status, String::from_utf8(seen).unwrap().replace("\r\n", "\n"))
-    }
-}
-
-/// Both sides of a terminal.
-fn terminal() -> (OwnedFd, OwnedFd) {
-    use rustix::fs::{Mode, OFlags};
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let ours = openpt(flags).unwrap();
-    grantpt(&ours).unwrap();
-    unlockpt(&ours).unwrap();
-    let name = ptsname(&ours, Vec::new()).unwrap();
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let theirs = rustix::fs::open(name, flags, Mode::empty()).unwrap();
-    (ours, theirs)
-}
-
-fn done(child: Child, dir: tempfile::TempDir) -> Done {
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-    Done { status: output.status, stdout, stderr, path: dir.path().join("app.kymo"), _dir: dir }
-}
-
-impl Done {
-    #[track_caller]
-    fn check(&self) -> &Self {
-        assert!(self.status.success(), "{}\n{}\n{}", self.status, self.stdout, self.stderr);
-        self
-    }
-
-    /// What it wrote of its own to standard output, and not the test harness.
-    fn said(&self) -> Vec<&str> {
-        self.stdout.lines().filter(|line| line.starts_with(['{', 's'])).collect()
-    }
-
-    fn messages(&self) -> Vec<String> {
-        messages(&self.path)
-    }
-}
-
-/// The messages that are in a log.
-fn messages(path: &Path) -> Vec<String> {
-    let mut files = Files::open([path], Options::new).unwrap();
-    let mut messages = Vec::new();
-    while let Some((_, event)) = files.next_event().unwrap() {
-        let Event::Record(record) = event else { continue };
-        let mut message = String::new();
-        record.message(&mut message);
-        messages.push(message);
-    }
-    messages
 }
 
 /// Lines without the time at their beginning.
