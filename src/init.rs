@@ -56,7 +56,8 @@ const PROCESSES: u32 = 100;
 ///   `KYMO_CONSOLE=json` writes JSON to standard output, for containers; `off` shows nothing.
 /// - *A panic* is logged ([`Builder::panic_hook`]).
 /// - `SIGTERM` and `SIGINT` wait until everything is in the file, 5 s at most ([`Builder::drain_on_termination`]).
-/// - What libraries log through the crate `log` is logged, if kymo has the feature `log` (`Builder::bridge_log`).
+/// - What libraries log through the crates `log` and `tracing` is logged, if kymo has these features
+///   (`Builder::bridge_log`, `Builder::bridge_tracing`).
 ///
 /// An operator changes all of this, and more, by variables or by a file: see [`Config::from_env`]. A program that wants
 /// to choose takes [`Logger::builder`].
@@ -65,6 +66,7 @@ const PROCESSES: u32 = 100;
 /// - If a logger runs in this process, which a second call of this finds.
 /// - If there is no directory for the log, or it cannot be written: the error says what to set.
 /// - If a variable has a wrong value, or its name is misspelt.
+/// - If the process has another logger of `log`, or another subscriber of `tracing`.
 pub fn init() -> Result<Logger, InitError> {
     let config = Config::from_env().map_err(InitErrorKind::Config)?;
     let name = program_name();
@@ -92,6 +94,8 @@ fn builder(path: PathBuf) -> Builder {
         .drain_on_termination(TERMINATION);
     #[cfg(feature = "log")]
     let builder = builder.bridge_log(true);
+    #[cfg(feature = "tracing")]
+    let builder = builder.bridge_tracing(true);
     builder
 }
 

@@ -51,6 +51,7 @@ fn child() {
             kymo::info!(target: "shop", "order {}", 7);
             kymo::debug!(target: "shop", "details");
             log::info!(target: "library", "a library logs");
+            tracing::info!(target: "library", "a library traces");
             println!("said {}", logger.path().display());
         }
     }
@@ -77,7 +78,7 @@ fn logged(done: &Done) -> Vec<String> {
 #[test]
 fn one_line_logs_to_a_file() {
     let done = program("plain").run();
-    assert_eq!(logged(done.check()), ["order 7", "a library logs"]);
+    assert_eq!(logged(done.check()), ["order 7", "a library logs", "a library traces"]);
     let path = done.path.with_file_name(log_name());
     assert_eq!(done.said(), [format!("said {}", path.display())]);
     // Not on a terminal: it is silent.
@@ -102,7 +103,7 @@ fn json_for_containers() {
     let lines = done.check().said();
     let json: Vec<serde_json::Value> =
         lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    assert_eq!(json.len(), 2, "{}", done.stdout);
+    assert_eq!(json.len(), 3, "{}", done.stdout);
     assert_eq!(json[0]["message"], "order 7");
 }
 
@@ -130,7 +131,7 @@ fn the_directory_is_that_of_the_system() {
         let done = program.env(variable, dir.to_str().unwrap()).run();
         let path = dir.join(inside).join(log_name());
         assert_eq!(done.check().said(), [format!("said {}", path.display())]);
-        assert_eq!(messages(&path).len(), 2);
+        assert_eq!(messages(&path).len(), 3);
     };
     let name = log_name();
     let name = name.strip_suffix(".kymo").unwrap();
