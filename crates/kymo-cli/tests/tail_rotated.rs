@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use common::{Turn, kymo, run};
-use kymo_format::header::COMMITTED_OFFSET;
+use kymo_format::header::{COMMITTED_OFFSET, LAST_INDEX_OFFSET};
 use kymo_format::types::Type;
 use kymo_testing::rotated::{segment_name, set_link};
 use kymo_testing::segment::{Arg, Rec, Segment};
@@ -240,4 +240,102 @@ fn tail_waits_for_a_log_and_tells_what_is_gone() {
     let said = tail.end();
     assert!(said.contains("app.kymo: the segments 2 to 3 are missing"), "{said}");
     logger.shut_down();
+}
+
+impl Tail {
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
+            .unwrap();
+    }
+}
+
+/// No record is printed twice or not at all, while the segment that is followed is compressed or removed, the next ones
+/// are compressed before anybody has opened them, and the link leads to one that is gone.
+#[test]
+fn tail_goes_on_while_segments_are_compressed() {
+    use rustix::process::Signal;
+    let turn = Turn::take();
+    let directory = turn.path("log");
+    fs::create_dir(&directory).unwrap();
+    let mut logger = Logger::start(&directory);
+    let link = directory.join("app.kymo");
+    let options = [&"tail" as &dyn AsRef<std::ffi::OsStr>, &"-F", &"--format={message}", &"-n3"];
+    logger.log(3);
+    let tails = [
+        Tail::start(&[&options[..], &[&link]].concat()),
+        Tail::start(&[&options[..], &[&directory]].concat()),
+    ];
+    tails.iter().for_each(|tail| tail.expect(1..=3));
+    for round in 0..24 {
+        // They have the current segment open. What is done next, they may see at any point, or all at once.
+        let (from, followed) = (logger.records + 1, logger.sequence);
+        if round % 2 == 0 {
+            tails.iter().for_each(|tail| tail.signal(Signal::STOP));
+        }
+        logger.log(round % 3);
+        for _ in 0..round % 5 {
+            logger.rotate();
+            logger.log(2);
+        }
+        if round % 3 > 0 {
+            assert_eq!(run(&[&"compress", &link]).code, Some(0));
+            assert!(logger.path().exists());
+        }
+        if round % 4 == 1 {
+            // The link was not replaced yet, or is late.
+            set_link(&link, followed);
+        }
+        for sequence in 1..followed + u64::from(followed < logger.sequence) {
+            let path = directory.join(segment_name(sequence));
+            let _ = fs::remove_file(path.with_extension("kymo.zst"));
+            let _ = fs::remove_file(path);
+        }
+        tails.iter().for_each(|tail| tail.signal(Signal::CONT));
+        set_link(&link, logger.sequence);
+        logger.log(1);
+        tails.iter().for_each(|tail| tail.expect(from..=logger.records));
+    }
+    logger.shut_down();
+    for tail in tails {
+        assert_eq!(tail.end(), "");
+    }
+}
+
+/// What a writer had written when it died, and not committed, is printed once: also with a range of time, by which a
+/// reader that does not follow skips what is older. Then the next process has a segment.
+#[test]
+fn tail_prints_what_a_dead_writer_left() {
+    use std::os::unix::fs::FileExt;
+    let turn = Turn::take();
+    let directory = turn.path("log");
+    fs::create_dir(&directory).unwrap();
+    let mut logger = Logger::start(&directory);
+    for _ in 0..10 {
+        logger.log(10);
+        logger.segment.drops(0, logger.records * 10, logger.records * 10, 1).index_part(1);
+    }
+    logger.write();
+    let index = logger.segment.bytes[LAST_INDEX_OFFSET..LAST_INDEX_OFFSET + 8].to_owned();
+    logger.file.write_all_at(&index, LAST_INDEX_OFFSET as u64).unwrap();
+    let link = directory.join("app.kymo");
+    let since = "--since=1970-01-01T00:00:00.000001951Z";
+    let options = [&"tail" as &dyn AsRef<std::ffi::OsStr>, &"-F", &"--no-marks", &"-n100"];
+    let tail = Tail::start(&[&options[..], &[&"--format={message}", &since, &link]].concat());
+    tail.expect(96..=100);
+    let committed = logger.segment.bytes.len();
+    for n in 101..=102 {
+        logger.segment.last_block(0, &[Rec(0, 10 * n, &[Arg::Unsigned(n)])], 10 * n);
+    }
+    logger.file.write_all_at(&logger.segment.bytes[committed..], committed as u64).unwrap();
+    logger.records = 102;
+    // The lock goes with the file.
+    logger.file = File::open("/dev/null").unwrap();
+    tail.expect(101..=102);
+    let (old, _) = logger.begin_next(2);
+    drop(old);
+    logger.log(2);
+    tail.expect(103..=104);
+    logger.shut_down();
+    let said = tail.end();
+    assert!(said.ends_with("the writer has gone\n"), "{said}");
 }

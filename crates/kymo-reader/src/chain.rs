@@ -181,6 +181,36 @@ impl<'a> Reader<'a> {
         self.chain.as_ref().map(|chain| &chain.report)
     }
 
+    /// Ends [following](Options::follow): reads on past the committed length, to the last valid frame, as a reader
+    /// does that never followed. For a file whose writer has died. Nothing is handed out twice, and `None` is final
+    /// from now on.
+    ///
+    /// ```
+    /// use std::fs;
+    /// use kymo_reader::{Ending, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// # let logger = kymo::Logger::builder(&path).start()?;
+    /// kymo::info!("before the process dies");
+    /// kymo::flush();
+    /// let died = path.with_extension("died");
+    /// fs::copy(&path, &died)?;
+    /// let mut reader = Options::new().follow(true).open(&died)?;
+    /// assert!(reader.next_record()?.is_some());
+    /// assert!(reader.next_record()?.is_none());
+    /// reader.stop_following();
+    /// assert!(reader.next_record()?.is_none());
+    /// assert_eq!(reader.report().ending, Ending::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stop_following(&mut self) {
+        self.segment.frames.stop_following();
+        if let Some(chain) = &mut self.chain {
+            chain.template.stop_following();
+        }
+    }
+
     /// Counts what was read so far of all segments of a log. The state of the header and of the end are
     /// those of the segment that is being read.
     pub fn sums(&self) -> Report {

@@ -86,6 +86,12 @@ impl<'a> Frames<'a> {
         self.limit
     }
 
+    /// Nobody writes the file any more: it is read to its last valid frame.
+    pub(super) fn stop_following(&mut self) {
+        (self.follow, self.limit) = (false, u64::MAX);
+        self.source.set_limit(self.limit);
+    }
+
     /// Reads on in another source, from where this one is.
     pub(super) fn close(&mut self, empty: Source<'a>) {
         (self.source, self.current_bytes, self.payload_bytes) = (empty, 0, 0);

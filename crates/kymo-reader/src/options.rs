@@ -82,6 +82,11 @@ impl<'a> Template<'a> {
         Options { stretches, filter: self.filter(), ..self.options }
     }
 
+    /// Files that are opened later are not followed.
+    pub(super) fn stop_following(&mut self) {
+        self.options.follow = false;
+    }
+
     /// A second template, with this filter.
     pub(super) fn share(&self) -> Self {
         let options = Options { filter: Box::new(|_| true), ..self.options() };

@@ -30,10 +30,6 @@ pub struct Source {
     /// A second handle of the file, to look at its state. `None` if it is not followed.
     file: Option<File>,
     identity: Option<Identity>,
-    /// Where it was begun.
-    latest: Latest,
-    /// How many events were taken from the reader.
-    taken: u64,
     state: SourceState,
 }
 
@@ -134,8 +130,6 @@ impl Source {
             reader: log.open(options)?,
             file: None,
             identity: None,
-            latest: Latest::default(),
-            taken: 0,
             state: SourceState::Reading(Ended::Read),
         })
     }
@@ -162,8 +156,6 @@ impl Source {
             reader,
             identity: Identity::of_file(&copy).ok(),
             file: Some(copy),
-            latest,
-            taken: 0,
             state: if follow { SourceState::Following } else { SourceState::Reading(Ended::Read) },
         })
     }
@@ -178,9 +170,7 @@ impl Source {
             number,
             reader: filter.push_down(Options::new()).from_file(copy)?,
             file: Some(file),
-            latest: Latest::default(),
             identity: None,
-            taken: 0,
             state: SourceState::Reading(Ended::Read),
         })
     }
@@ -199,14 +189,10 @@ impl Source {
         if let SourceState::Ended(_) = self.state {
             return Ok(false);
         }
-        let until = self.taken + TURN;
-        while self.taken < until {
+        for _ in 0..TURN {
             match self.reader.next_event()? {
-                Some(event) => {
-                    self.taken += 1;
-                    batch.push(self.number, &self.name, &event);
-                }
-                None => return self.at_end(batch.filter()),
+                Some(event) => batch.push(self.number, &self.name, &event),
+                None => return Ok(self.at_end()),
             }
         }
         if let Some(progress) = progress {
@@ -216,7 +202,7 @@ impl Source {
     }
 
     /// Nothing more is there, for now or for good. `true` if there is more nevertheless.
-    fn at_end(&mut self, filter: &Filter) -> Result<bool, Error> {
+    fn at_end(&mut self) -> bool {
         let is_closed = self.reader.report().ending == Ending::Closed;
         self.state = match self.state {
             SourceState::Following if !is_closed => SourceState::Following,
@@ -225,13 +211,12 @@ impl Source {
             _ => {
                 let is_removed = self.file.as_ref().is_some_and(is_removed);
                 let ended = if is_removed { Ended::Removed } else { Ended::WriterGone };
-                match self.is_something_uncommitted() {
-                    true => return self.read_uncommitted(ended, filter),
-                    false => SourceState::Ended(ended),
-                }
+                // What the writer wrote and did not come to commit.
+                self.reader.stop_following();
+                SourceState::Reading(ended)
             }
         };
-        Ok(false)
+        matches!(self.state, SourceState::Reading(_))
     }
 
     /// Looks whether the writer is still there. To be asked now and then: a writer that starts
@@ -249,30 +234,6 @@ impl Source {
             self.state = SourceState::WriterGone;
         }
         // A file that somebody has cut is mended by its writer, and goes on.
-    }
-
-    /// Begins to read what the writer wrote and did not come to commit: once more from where it was
-    /// begun, without what was taken before.
-    fn read_uncommitted(&mut self, ended: Ended, filter: &Filter) -> Result<bool, Error> {
-        let Some(file) = &self.file else { return Ok(false) };
-        let file = file.try_clone().map_err(Error::Open)?;
-        let options = self.latest.narrow(filter.push_down(Options::new()));
-        self.reader = options.from_file(file)?;
-        for _ in 0..self.taken {
-            if self.reader.next_event()?.is_none() || interrupt::requested() {
-                break;
-            }
-        }
-        self.state = SourceState::Reading(ended);
-        Ok(true)
-    }
-
-    /// Whether any bytes past the committed length are not zero.
-    fn is_something_uncommitted(&self) -> bool {
-        let Some(file) = &self.file else { return false };
-        let mut word = [0; 8];
-        let read = read_at(file, &mut word, self.reader.report().committed_bytes);
-        read.is_ok() && word != [0; 8]
     }
 
     /// Reads no further.
