@@ -219,6 +219,21 @@ fn the_crate_log_is_captured() {
     log.assert_contains(r#"level == warn and target == "lib" and order == 7"#);
 }
 
+/// Events, without the records of spans; each has its spans in its text.
+#[test]
+fn what_is_traced_is_captured() {
+    let log = capture();
+    let span = tracing::info_span!("request", id = 7);
+    span.in_scope(|| tracing::warn!(target: "lib", order = 8_u64, "late"));
+    let work = log.wrap(move || span.in_scope(|| tracing::info!("in a thread")));
+    thread::spawn(work).join().unwrap();
+    log.assert_contains(r#"level == warn and target == "lib" and order == 8"#);
+    let records = log.records();
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert!(records[0].to_string().contains("request{id=7}: late"), "{}", records[0]);
+    assert!(records[1].to_string().contains("request{id=7}: in a thread"), "{}", records[1]);
+}
+
 /// More than a ring holds, from threads that have ended.
 #[test]
 fn what_a_thread_logged_before_its_end_is_seen() {

@@ -95,6 +95,23 @@ fn statements() {
 }
 
 #[test]
+fn spans() {
+    use kymo::Logger;
+
+    in_directory(|| {
+        let logger = Logger::builder("app.kymo").bridge_tracing(true).start()?;
+        tracing::info_span!("request", id = 7).in_scope(|| {
+            tracing::info!(order = 8, "paid");
+        });
+
+        logger.shutdown();
+        let found = messages();
+        assert!(found.iter().any(|it| it == "coming_from paid order=8"), "{found:?}");
+        Ok(())
+    });
+}
+
+#[test]
 fn filters() {
     use std::time::Duration;
 

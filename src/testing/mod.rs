@@ -55,7 +55,8 @@
 //! # What to know
 //!
 //! - All levels are captured, whatever `KYMO_LOG` says, except those that are compiled out. With the feature `log`, so
-//!   is what goes through the crate `log`, unless that has another logger.
+//!   is what goes through the crate `log`, unless that has another logger; with `tracing`, what is traced, unless the
+//!   process has another subscriber. Events of `tracing` are printed with their spans.
 //! - An assertion sees what was logged before it. A thread that may still log is to be joined, or waited for by
 //!   [`Capture::wait_for`].
 //! - The first capture starts the logger of the process, which then runs until the process ends. It has a file

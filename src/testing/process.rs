@@ -71,6 +71,9 @@ impl Process {
         #[cfg(feature = "log")]
         // If `log` has another logger, its records go there.
         let _ = crate::bridge::log::init();
+        #[cfg(feature = "tracing")]
+        // If the process has another subscriber, that is traced there.
+        let _ = crate::bridge::tracing::init();
         let temporary = std::env::temp_dir();
         let fail = |error| StartError::file(&temporary, error);
         // A directory that only this user can look into.
@@ -133,7 +136,7 @@ impl Process {
             }
             if record.target() == scope::TARGET {
                 scopes[thread] = record.get::<u64>(scope::SCOPE).unwrap_or(scope::NONE);
-            } else {
+            } else if record.span_role().is_none() {
                 visit(scopes[thread], &record);
             }
         }
