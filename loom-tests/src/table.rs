@@ -26,7 +26,8 @@ impl Thing {
     }
 }
 
-/// With room for one thing more than there are: two threads may each take a place for one thing, until one gives it back.
+/// With room for one thing more than there are: two threads may each take a place for one thing, until one gives it
+/// back.
 type Things = Table<Thing, 8>;
 
 fn find_or_make(table: &Things, key: u64) -> Option<&'static Thing> {
