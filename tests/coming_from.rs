@@ -32,23 +32,63 @@ fn messages() -> Vec<String> {
 
 #[test]
 fn start() {
-    use kymo::{Logger, info};
-
     fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-        let _logger = Logger::builder("app.kymo")
-            .filter("info")
-            .filter_env("APP_LOG")
-            .bridge_log(true)
-            .panic_hook(true)
-            .start()?;
-        info!("the service starts");
+        let _kymo = kymo::init()?;
+        kymo::info!("the service starts");
         log::info!("a library, too");
         Ok(())
     }
 
     in_directory(|| {
+        // SAFETY: tests that read it have their turn later, and code in C does not read the environment.
+        unsafe { std::env::set_var("KYMO_DIR", std::env::current_dir()?) };
         main()?;
-        assert_eq!(messages(), ["coming_from the service starts", "coming_from a library, too"]);
+        // SAFETY: as above.
+        unsafe { std::env::remove_var("KYMO_DIR") };
+        let log = fs::read_dir(".")?.map(|it| it.unwrap().path());
+        let log = log.into_iter().find(|path| path.is_symlink()).expect("a log");
+        std::os::unix::fs::symlink(log, "app.kymo")?;
+        let messages = messages();
+        for said in ["coming_from the service starts", "coming_from a library, too"] {
+            assert!(messages.iter().any(|it| it == said), "{messages:?}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn step_by_step() {
+    use kymo::{Logger, info};
+
+    in_directory(|| {
+        {
+            let _logger = Logger::builder("app.kymo")
+                .filter("info")
+                .filter_env("APP_LOG")
+                .bridge_log(true)
+                .panic_hook(true)
+                .start()?;
+            info!("the service starts");
+        }
+        assert_eq!(messages(), ["coming_from the service starts"]);
+        Ok(())
+    });
+}
+
+#[test]
+fn configuration() {
+    use kymo::{Config, Logger};
+
+    in_directory(|| {
+        fs::write("kymo.toml", "filter = \"info\"\n")?;
+
+        let config = Config::from_file("kymo.toml")?;
+        let logger = Logger::builder("app.kymo")
+            .configure(&config)
+            .configure(&Config::from_env()?)
+            .start()?;
+
+        assert_eq!(logger.filter().to_string(), "info");
         Ok(())
     });
 }
