@@ -49,8 +49,8 @@ const PROCESSES: u32 = 100;
 ///   `$HOME/.local/state/NAME`. The directory is made if need be. [`Logger::path`] returns the path.
 /// - *Several processes* of one program log at a time, each into a log of its own: `NAME.kymo`, `NAME-2.kymo`, and so
 ///   on, the first that is free. `kymo cat` of the directory reads all of them, in the order of time.
-/// - *Segments* of 32 MiB ([`Builder::rotate`]). The oldest are deleted when the log has 1 GiB, or when less than 5 %
-///   of the file system is free ([`Builder::keep`]).
+/// - *Segments* of 32 MiB ([`Builder::rotate`]). The oldest are deleted when the log has 1 GiB or 100 segments, or when
+///   less than 5 % of the file system is free ([`Builder::keep`]).
 /// - *The filter* is that of `KYMO_LOG`, or of `RUST_LOG`, or `info`.
 /// - *The terminal* shows what is logged, in colours, if standard error is one ([`Builder::console`]).
 ///   `KYMO_CONSOLE=json` writes JSON to standard output, for containers; `off` shows nothing.

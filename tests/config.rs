@@ -2,7 +2,12 @@
 
 use std::ffi::OsString;
 
+use std::sync::{Mutex, PoisonError};
+
 use kymo::{Config, ConfigError, ConfigErrorKind, Logger};
+
+/// One logger at a time.
+static TURN: Mutex<()> = Mutex::new(());
 
 fn vars(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::from_vars(pairs.iter().map(|(name, value)| (OsString::from(name), value.into())))
@@ -102,6 +107,7 @@ fn a_file_error_names_the_line() {
 /// Permissions are octal, with quotes and without.
 #[test]
 fn permissions_are_octal() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mode = |content: &str| {
         let dir = tempfile::tempdir().unwrap();
         let (file, path) = (dir.path().join("kymo.toml"), dir.path().join("app.kymo"));
@@ -119,6 +125,7 @@ fn permissions_are_octal() {
 /// The last configuration counts, key by key; an option that follows counts more.
 #[test]
 fn the_last_one_counts() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let first = vars(&[("KYMO_RING_CAPACITY", "4KiB"), ("KYMO_FILE", "other.kymo")]).unwrap();
     let mut second = Config::new();

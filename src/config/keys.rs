@@ -96,6 +96,8 @@ keys! {
     "console.stream" "KYMO_CONSOLE_STREAM" "stderr or stdout" console.stream = |text| text.parse().ok();
     #[cfg(feature = "console")]
     "console.color" "KYMO_CONSOLE_COLOR" "auto, always or never" console.color = |text| text.parse().ok();
+    #[cfg(feature = "console")]
+    "console.spans" "KYMO_CONSOLE_SPANS" "true or false" console.spans = yes;
     "rotate.size" "KYMO_ROTATE_SIZE" "a size of at least 64KiB, such as 256MiB" rotate.size = rotate_size;
     "rotate.every" "KYMO_ROTATE_EVERY" "a time of at least 1ms, such as 1h or 1d" rotate.every = rotate_every;
     "rotate.at" "KYMO_ROTATE_AT" "a time of day, such as 00:00" rotate.at = time_of_day;

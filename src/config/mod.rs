@@ -108,6 +108,8 @@ struct ConsoleKeys {
     stream: Option<crate::console::Stream>,
     #[cfg(feature = "console")]
     color: Option<crate::console::Color>,
+    #[cfg(feature = "console")]
+    spans: Option<bool>,
 }
 
 /// The values of `console.format`.
@@ -321,6 +323,9 @@ impl Builder {
         }
         if let Some(color) = keys.color {
             console = console.map(|console| console.color(color));
+        }
+        if let Some(spans) = keys.spans {
+            console = console.map(|console| console.spans(spans));
         }
         self.console = console;
         self

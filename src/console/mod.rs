@@ -41,6 +41,7 @@ pub struct Console {
     color: Color,
     backlog: u64,
     end_timeout: Duration,
+    shows_spans: bool,
     is_for_terminals: bool,
 }
 
@@ -96,6 +97,7 @@ impl Console {
             color: Color::Auto,
             backlog: BACKLOG_BYTES,
             end_timeout: END_TIMEOUT,
+            shows_spans: false,
             is_for_terminals: false,
         }
     }
@@ -123,6 +125,13 @@ impl Console {
     /// Sets whether text has colours. Default: [`Color::Auto`].
     pub fn color(mut self, color: Color) -> Self {
         self.color = color;
+        self
+    }
+
+    /// Whether it shows when spans of `tracing` begin, are entered and left, and end. Default: no, only what is logged
+    /// in them, with their names. The file has both.
+    pub fn spans(mut self, shown: bool) -> Self {
+        self.shows_spans = shown;
         self
     }
 

@@ -31,6 +31,7 @@ pub(super) struct Screen {
     level: Level,
     format: Format,
     backlog: u64,
+    shows_spans: bool,
     options: Options,
     lines: Lines,
     times: FileTimes,
@@ -66,6 +67,7 @@ impl Screen {
             level: console.level,
             format: console.format,
             backlog: console.backlog,
+            shows_spans: console.shows_spans,
             lines: lines(console.format, &options),
             options,
             times: FileTimes::default(),
@@ -89,7 +91,8 @@ impl Screen {
         self.is_skipping = late > if self.is_skipping { self.backlog / 8 } else { self.backlog };
     }
 
-    /// Reads a part of what is new. Returns how many records of it are to be shown, and whether there may be more.
+    /// Reads a part of what is new. Returns how many records of it are to be shown, or hidden by choice, and whether
+    /// there may be more.
     fn read(&mut self) -> (u64, bool) {
         let Some(reader) = &mut self.reader else { return (0, false) };
         let (mut records, mut skipped, mut has_more) = (0, 0, true);
@@ -109,12 +112,16 @@ impl Screen {
                     break;
                 }
             };
-            if let Event::Record(_) = event {
-                if self.is_skipping {
+            if let Event::Record(record) = &event {
+                let is_hidden = !self.shows_spans && record.span_role().is_some();
+                if self.is_skipping && !is_hidden {
                     skipped += 1;
                     continue;
                 }
                 records += 1;
+                if is_hidden {
+                    continue;
+                }
             }
             let (key, at) = (self.times.key(&event), self.text.len());
             self.lines.write(0, "", &event, &mut self.text);
@@ -179,15 +186,13 @@ impl View for Screen {
             self.out.push_str(&self.text[line]);
         }
         self.text.clear();
-        if !self.out.is_empty() {
-            match write(&self.to, self.out.as_bytes()) {
-                Wrote::All => self.shared.counters.console_shown.add(records),
-                wrote => {
-                    self.shared.counters.console_errors.increment();
-                    self.skip(records);
-                    if wrote == Wrote::Closed {
-                        return None;
-                    }
+        match write(&self.to, self.out.as_bytes()) {
+            Wrote::All => self.shared.counters.console_shown.add(records),
+            wrote => {
+                self.shared.counters.console_errors.increment();
+                self.skip(records);
+                if wrote == Wrote::Closed {
+                    return None;
                 }
             }
         }

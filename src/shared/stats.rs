@@ -83,7 +83,8 @@ pub struct Stats {
     pub bytes_saved: u64,
     /// The number of failures to make the next segment, or to finish, compress or delete one.
     pub rotation_errors: u64,
-    /// The number of records that the console has shown, kymo's own included: see `Builder::console`.
+    /// The number of records that the console has shown, or hides by choice (`Console::spans`), kymo's own included:
+    /// see `Builder::console`.
     pub console_shown: u64,
     /// The number of records that the console has skipped, because its terminal was blocked or slow. They are in the
     /// file.

@@ -42,6 +42,12 @@ pub fn run(name: &str, path: &Path) {
             kymo::info!(target: "shop", "order {id}", id = 7);
             assert_eq!(logger.shutdown().unshown, 0);
         }
+        "spans" | "no spans" => {
+            let console = console.spans(name == "spans");
+            let logger = builder.bridge_tracing(true).console(console).start().unwrap();
+            tracing::info_span!("order", id = 7).in_scope(|| tracing::info!("filled"));
+            assert_eq!(logger.shutdown().unshown, 0);
+        }
         "blocked" => {
             let console = console.backlog(100_000);
             let logger = builder.rotate(Rotation::on_request()).console(console).start().unwrap();

@@ -84,6 +84,18 @@ fn logfmt_where_the_program_wants_it() {
     assert!(done.check().stderr.contains(" message=\"order 7\" id=7\n"), "{}", done.stderr);
 }
 
+/// What is logged in a span has its name. That the span begins and ends is shown if the program wants it.
+#[test]
+fn spans_are_hidden_unless_wanted() {
+    let lines = |name| {
+        let done = Program::new(name).run();
+        let text = done.check().stderr.clone();
+        (text.contains("order{id=7}: filled"), text.lines().count())
+    };
+    assert_eq!(lines("no spans"), (true, 1));
+    assert_eq!(lines("spans"), (true, 5));
+}
+
 /// Nobody reads, for more records and segments than are kept for later: nothing waits. What was skipped is said.
 #[test]
 fn a_blocked_pipe_stops_nothing() {
