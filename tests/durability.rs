@@ -16,6 +16,7 @@ fn child_process() {
         Ok("consumer") => consumer_never_syncs(),
         Ok("failing") => syncs_fail(),
         Ok("all") => all_kinds(),
+        Ok("free") => free_after_shutdown(),
         _ => {}
     }
 }
@@ -95,6 +96,44 @@ fn all_kinds() {
         assert!(Instant::now() < deadline, "{:?}", threads());
         std::thread::yield_now();
     }
+}
+
+/// The thread that syncs, or a log call that does, may have the file open when the logger has ended. The next start
+/// does not find it locked.
+#[test]
+fn a_log_is_free_when_shutdown_returns() {
+    run("free");
+}
+
+fn free_after_shutdown() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.kymo");
+    let every = Durability::Every(Duration::from_millis(1));
+    let critical = WriteThrough::at(Level::Error).synced();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    kymo::error!("critical");
+                }
+            });
+        }
+        for round in 0..60 {
+            let builder = Logger::builder(&path).durability(every).write_through(critical);
+            let builder = builder.overwrite(true).map_window(1 << 20);
+            let logger = builder.start().unwrap_or_else(|error| {
+                is_over.store(true, Ordering::Relaxed);
+                panic!("{round}: {error}")
+            });
+            for _ in 0..100 {
+                kymo::info!("record");
+                std::thread::yield_now();
+            }
+            logger.shutdown();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 fn threads() -> Vec<String> {

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use kymo::{Builder, Clock, Level, Logger, Overflow};
+use kymo::{Builder, Clock, Level, Logger, Overflow, Rotation, WriteThrough};
 
 /// Logs what it does, from a size on.
 struct Logging;
@@ -48,7 +48,7 @@ const STORY: &str = "KYMO_INSIDE_STORY";
 /// From which size on the allocator logs, whether already when the logger starts, and how that logs.
 type AllocatorStory = (&'static str, usize, bool, fn(Builder) -> Builder);
 
-const ALLOCATOR_STORIES: [AllocatorStory; 9] = [
+const ALLOCATOR_STORIES: [AllocatorStory; 12] = [
     ("large_before", 4096, true, |it| it),
     ("all_before", 1, true, |it| it),
     ("large_after", 4096, false, |it| it),
@@ -58,11 +58,19 @@ const ALLOCATOR_STORIES: [AllocatorStory; 9] = [
     ("overwriting", 1, true, |it| it.overflow(Overflow::OverwriteOldest)),
     ("recorded", 1, true, |it| it.flight_recorder(Level::Trace, 4096)),
     ("crash_proof", 1, true, |it| it.crash_proof(std::env::temp_dir())),
+    ("written_through", 1, true, written_through),
+    ("rotated", 1, true, |it| it.rotate(Rotation::on_request())),
+    ("rotated_through", 1, true, |it| written_through(it.rotate(Rotation::on_request()))),
 ];
 
+fn written_through(builder: Builder) -> Builder {
+    let soon = Duration::from_millis(2);
+    builder.ring_capacity(4096).write_through(WriteThrough::at(Level::Info).timeout(soon))
+}
+
 fn allocator_story(least: usize, before: bool, choose: fn(Builder) -> Builder) {
-    let path = std::env::temp_dir().join(format!("kymo-inside-{}.kymo", std::process::id()));
-    let builder = choose(Logger::builder(&path).overwrite(true));
+    let dir = tempfile::tempdir().unwrap();
+    let builder = choose(Logger::builder(dir.path().join("app.kymo")));
     if before {
         LEAST.store(least, Ordering::Relaxed);
     }
@@ -76,11 +84,13 @@ fn allocator_story(least: usize, before: bool, choose: fn(Builder) -> Builder) {
         std::thread::spawn(move || kymo::info!("thread {thread}")).join().unwrap();
         kymo::flush();
         let _ = logger.stats();
+        // One of them changes the file while log calls wait for that.
+        let _ = logger.rotate();
+        let _ = logger.reopen();
     }
     let report = logger.shutdown();
     LEAST.store(usize::MAX, Ordering::Relaxed);
     let counted = report.written + report.dropped + kymo::unlogged();
-    std::fs::remove_file(&path).unwrap();
     assert_eq!(counted, CALLS.load(Ordering::Relaxed), "{report:?}");
 }
 

@@ -269,14 +269,14 @@ impl Logger {
         if consumer.thread().id() == std::thread::current().id() {
             // The consumer would wait for itself. It ends when its hook has returned.
             tell_follower_elsewhere();
-            self.shared.end_files();
+            self.shared.end_files(false);
             let text = "the logger was ended by its own hook: it ends after that";
             let error = Some(io::Error::new(io::ErrorKind::WouldBlock, text));
             return Report { error, ..Report::default() };
         }
         tell_follower();
         if deadline.is_some_and(|deadline| !ends_until(&consumer, deadline)) {
-            self.shared.end_files();
+            self.shared.end_files(false);
             let stats = self.shared.counters.stats();
             let text = "the consumer did not end in time: it waits for the disk";
             return Report {
@@ -293,7 +293,7 @@ impl Logger {
             error: Some(io::Error::other("the consumer panicked")),
             ..Report::default()
         });
-        self.shared.end_files();
+        self.shared.end_files(true);
         // Some may have been rescued since the consumer ended.
         report.rescued = self.shared.counters.rescued.get();
         // One that was started since has handlers of its own.

@@ -116,7 +116,7 @@ impl Builder {
         let shared = Arc::new(shared);
         let begun = self.begin(&shared, target, discarded);
         if begun.is_err() {
-            shared.disk.end();
+            shared.end_files(true);
             shared.crash_proof().into_iter().for_each(CrashProof::end);
         }
         let (consumer, standby) = begun?;

@@ -2,8 +2,10 @@
 //!
 //! Code of the program can run there: an allocator, or a signal handler. If it logs and needs the
 //! slow path, it would wait for a lock of its own thread, or begin again what is under way. So such
-//! a call is counted and does nothing else. Each lock that a log call may take is held as
-//! [`Locked`].
+//! a call is counted and does nothing else.
+//!
+//! INV-1: a lock is held as [`Locked`] if a log call may take it, or if the consumer may wait for it. (A log call with
+//! a lock of the second kind could wait for the consumer.)
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};

@@ -12,10 +12,11 @@ use crate::derived::Owner;
 use crate::format::rotated;
 use crate::keep::{Keep, KeepError, Space};
 use crate::process::allocate::UNIT_BYTES;
+use crate::process::inside::Locked;
 use crate::retention::{self, Situation};
 use crate::segment::mapped::MakesRoom;
 use crate::segments::LogName;
-use crate::sync::statics::{AtomicU64, Mutex, Ordering, PoisonError};
+use crate::sync::statics::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// What the unclosed segment of a dead process may grow by: its index and its end.
 const CLOSING_BYTES: u64 = (1 << 20) + UNIT_BYTES;
@@ -98,8 +99,14 @@ impl Limits {
     /// Deletes what the limits delete now. `first_kept`: the number of the current segment. `bytes`: how many it may
     /// take before anybody looks again.
     pub(crate) fn retain(&self, first_kept: u64, bytes: u64) -> Retained {
-        let mut spare = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = self.turn();
         self.retain_in_turn(&mut spare, first_kept, bytes)
+    }
+
+    /// The consumer takes it, too. So the other threads of the logger must not wait for the consumer meanwhile, as a
+    /// log call of the program's allocator may.
+    fn turn(&self) -> Locked<MutexGuard<'_, Spare>> {
+        Locked::by(|| self.turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn retain_in_turn(&self, spare: &mut Spare, first_kept: u64, bytes: u64) -> Retained {
@@ -148,7 +155,7 @@ impl MakesRoom for Limits {
             // It counts as full from the beginning.
             return;
         }
-        let mut spare = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = self.turn();
         let (grown, before) = spare.grown;
         let before = if grown == sequence { before.max(self.full_bytes) } else { self.full_bytes };
         let more = bytes.saturating_sub(before);

@@ -62,6 +62,13 @@ impl LogFile {
         Ok(())
     }
 
+    /// Gives the lock on the file back, which lasts as long as anything has it open. To be called when nothing is
+    /// written to it any more.
+    pub(crate) fn unlock(&self) {
+        // A file system without locks fails.
+        let _ = lock::unlock(&self.file);
+    }
+
     /// Waits until the disk has all that is in any file of its file system.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use std::io;
 use crate::clock::discipline::Discipline;
 use crate::clock::lines::Lines;
 use crate::clock::{Observation, TickSource};
+use crate::process::inside::Locked;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::consumer::records;
 use crate::ring::record::Record;
@@ -50,7 +51,7 @@ pub(crate) struct Log<'a> {
 }
 
 /// The right to write to the side file, which belongs to one log until this is dropped.
-pub(crate) struct Writing<'a>(MutexGuard<'a, SideState>);
+pub(crate) struct Writing<'a>(Locked<MutexGuard<'a, SideState>>);
 
 impl Writing<'_> {
     /// Writes a record, which must be as a call path commits it, and brings it to the disk if
@@ -114,9 +115,9 @@ impl SideFile {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, SideState> {
+    fn lock(&self) -> Locked<MutexGuard<'_, SideState>> {
         // After a panic, the worst is a file without an end.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Locked::by(|| self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

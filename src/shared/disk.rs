@@ -114,14 +114,18 @@ impl Disk {
         !self.files().left.is_empty()
     }
 
-    /// The logger has ended: forgets all files, and ends the thread that syncs.
-    pub(crate) fn end(&self) {
+    /// The logger has ended: forgets all files, and ends the thread that syncs. Returns the files, which a sync may
+    /// still have open.
+    pub(crate) fn end(&self) -> Vec<Arc<LogFile>> {
         let mut files = self.files();
-        (files.current, files.left, files.has_left_others) = (None, Vec::new(), false);
+        files.has_left_others = false;
+        let (current, mut ended) = (files.current.take(), std::mem::take(&mut files.left));
         drop(files);
+        ended.extend(current);
         // Release: pairs with the acquire in `has_ended`. Nothing hangs on it: the lock would do.
         self.has_ended.store(true, Ordering::Release);
         self.wake();
+        ended
     }
 
     /// Returns whether the logger has ended.
@@ -167,13 +171,15 @@ impl Disk {
     fn sync_files(&self, which: Which, turn: &mut Turn, counters: &Counters) -> io::Result<()> {
         let mut files = self.files();
         let current = files.current.clone().filter(|_| which == Which::All);
-        let left = std::mem::take(&mut files.left);
+        // They stay there as long as this has them open: see `end`.
+        let left = files.left.clone();
         let has_left_others = current.is_some() && std::mem::take(&mut files.has_left_others);
         drop(files);
         // The oldest first: whatever comes in between, the disk has the beginning of the log.
         let mut result = Ok(());
         for file in left {
             result = result.and(self.note(file.sync(), counters));
+            self.files().left.retain(|it| !Arc::ptr_eq(it, &file));
         }
         if which == Which::Left {
             return result;

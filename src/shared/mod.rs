@@ -153,10 +153,14 @@ impl Shared {
         });
     }
 
-    /// Forgets the files when the logger has ended. The log stays locked as long as it is open.
-    pub(crate) fn end_files(&self) {
-        self.disk.end();
+    /// Forgets the files when the logger has ended. `is_complete`: the consumer writes no more. Then the lock on the
+    /// log is given back, although a sync that nobody waits for may have the log open. Otherwise the consumer keeps it.
+    pub(crate) fn end_files(&self, is_complete: bool) {
+        let files = self.disk.end();
         self.side.close();
+        if is_complete {
+            files.iter().for_each(|file| file.unlock());
+        }
     }
 
     /// The segment that the consumer writes, and how long it is.

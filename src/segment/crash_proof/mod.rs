@@ -29,6 +29,7 @@ use crate::clock::TickSource;
 use crate::format::frame;
 use crate::format::header::Header;
 use crate::process::fork::Private;
+use crate::process::inside::Locked;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::storage::layout::{Purpose, RingIdentity, RingMode};
 use crate::ring::storage::memory::capacity_for;
@@ -125,7 +126,8 @@ impl CrashProof {
     pub(crate) fn set_clock(&self, clock: &frame::Clock) {
         // A thread that has the lock may have been interrupted by a signal, and wait for the
         // consumer. There is another comparison of the clocks soon.
-        let Ok(mut files) = self.files.try_lock() else { return };
+        let Ok(files) = self.files.try_lock() else { return };
+        let mut files = Locked::by(|| files);
         files.clock = *clock;
         files.sites.put_clock(clock);
     }
@@ -191,7 +193,7 @@ impl CrashProof {
         let text = format!("{}: {error}", self.place.directory.display());
         let error = io::Error::new(error.kind(), text);
         // Nothing under this lock panics.
-        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        *Locked::by(|| self.error.lock().unwrap_or_else(PoisonError::into_inner)) = Some(error);
         None
     }
 
@@ -200,9 +202,9 @@ impl CrashProof {
         self.files().sites.remove();
     }
 
-    fn files(&self) -> MutexGuard<'_, Files> {
+    fn files(&self) -> Locked<MutexGuard<'_, Files>> {
         // At worst a call site is written once more.
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        Locked::by(|| self.files.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
