@@ -609,7 +609,7 @@ pub mod housekeeper {
             });
             let ends = Ends { tasks, answers, wake: Box::new(wake), limits: None };
             let names = LogName::new(Path::new("log"));
-            let current = Current { log: [1; 16], id: [0; 16], sequence: 1, opened_ns: 0 };
+            let current = Current { log: [1; 16], id: [0; 16], sequence: 1, opened_ns: 0, run: 1 };
             let rotator = Rotator::new(&Rotation::on_request(), names, current, 0, ends);
             Self { rotator, counts, housekeeper, current: None }
         }

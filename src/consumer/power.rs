@@ -2,7 +2,7 @@
 //! and decodes, once.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
@@ -11,9 +11,15 @@ use crate::call::slow::log_with;
 use crate::clock::{Clock, TickSource};
 use crate::consumer::tests::LOCATION;
 use crate::process::thread_info::ThreadInfo;
+use crate::rotation::Rotation;
+use crate::rotation::housekeeper::{ANSWERS, Answer, Switched, TASKS, Task};
+use crate::rotation::queue::{Receiver, Sender, queue};
+use crate::rotation::rotator::{Current, Ends, Rotator, give_name};
 use crate::segment::mapped::{Making, MappedFile};
 use crate::segment::tap::Ability;
 use crate::segment::tap::disk::{self, Disk, Left, Operation};
+use crate::segment::{Output, create_temporary};
+use crate::segments::LogName;
 use crate::shared::disk::{Durability, Which};
 use crate::shared::policy::{Overflow, Policies};
 use crate::statement::call_site::{CallSite, Location};
@@ -47,10 +53,37 @@ struct Story {
     moved: u32,
     /// How many threads there were.
     made: u32,
+    /// `Some` if the log is rotated.
+    house: Option<House>,
+}
+
+/// The housekeeper, in the thread of the test.
+struct House {
+    tasks: Receiver<Task<MappedFile>>,
+    answers: Sender<Answer<MappedFile>>,
+    temporary: PathBuf,
+}
+
+impl House {
+    fn prepare(temporary: &Path) -> MappedFile {
+        let (file, name) = create_temporary(temporary, 0o600).unwrap();
+        MappedFile::ahead(file, name, Making::of_tests(1)).unwrap()
+    }
+
+    fn keep(&mut self) {
+        while let Some(task) = self.tasks.pop() {
+            if let Task::Switched(Switched { mut closed, .. }) = task {
+                closed.close().unwrap();
+                std::fs::remove_file(&self.temporary).unwrap();
+            }
+            let next = Answer::Next(Self::prepare(&self.temporary));
+            assert!(self.answers.push(next).is_ok());
+        }
+    }
 }
 
 impl Story {
-    fn new(seed: u64, directory: &std::path::Path) -> Self {
+    fn new(seed: u64, directory: &Path, is_rotated: bool) -> Self {
         let path = directory.join("app.kymo");
         let clock = TickSource::new(Clock::Counter);
         let policies = Policies::new(Overflow::Wait { timeout: Some(Duration::ZERO) });
@@ -58,10 +91,28 @@ impl Story {
         let shared = Arc::new(shared);
         let discipline = Discipline::new(clock, clock.observe(), clock.observe());
         disk::record();
-        let output = MappedFile::create(&path, false, Making::of_tests(1)).unwrap();
+        let names = LogName::new(&path);
+        let temporary = directory.join(".app.kymo.1.next");
+        let none = Current { log: [9; 16], id: [0; 16], sequence: 0, opened_ns: 0, run: 1 };
+        let (output, current) = if is_rotated {
+            let mut output = House::prepare(&temporary);
+            let current = give_name(&names, &none, &mut output, 1).unwrap();
+            std::fs::remove_file(&temporary).unwrap();
+            (output, current)
+        } else {
+            (MappedFile::create(&path, false, Making::of_tests(1)).unwrap(), none)
+        };
         let salt = output.salt();
         shared.set_log(output.log_file());
-        let consumer = Consumer::new(shared.clone(), discipline, output, salt);
+        let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
+        let house = is_rotated.then(|| {
+            let (tasks, taken) = queue(TASKS);
+            let (answered, answers) = queue(ANSWERS);
+            let ends = Ends { tasks, answers, wake: Box::new(|| ()), limits: None };
+            let rotator = Rotator::new(&Rotation::on_request(), names, current, 1, ends);
+            consumer.set_rotator(rotator, None, None);
+            House { tasks: taken, answers: answered, temporary }
+        });
         let mut story = Self {
             shared,
             consumer,
@@ -73,6 +124,7 @@ impl Story {
             promised: Vec::new(),
             moved: 0,
             made: 0,
+            house,
         };
         story.threads = (0..THREADS).map(|_| Some(story.thread())).collect();
         story
@@ -123,9 +175,20 @@ impl Story {
         }
     }
 
-    /// Another program moves the log, and asks for a new one.
+    /// The log goes on in another file: another program moves it and asks for a new one, or it is rotated.
     fn move_log(&mut self) {
         self.moved += 1;
+        if let Some(house) = &mut self.house {
+            house.keep();
+            self.consumer.rotating.as_mut().unwrap().is_wanted = true;
+            self.consumer.serve();
+            self.swept = self.logged;
+            // It may be late, or come after the next sync.
+            if self.random.bool() {
+                self.house.as_mut().unwrap().keep();
+            }
+            return;
+        }
         std::fs::rename(&self.path, self.path.with_extension(format!("{}.kymo", self.moved)))
             .unwrap();
         self.shared.reopen_request.ask();
@@ -144,6 +207,11 @@ impl Story {
         assert_eq!((report.written, report.dropped), (self.logged, 0));
         self.swept = self.logged;
         self.sync();
+        if let Some(house) = &mut self.house {
+            house.keep();
+            assert!(self.consumer.end_rotation(|| ()).is_none());
+            let _ = std::fs::remove_file(&house.temporary);
+        }
         (disk::recorded(), self.promised)
     }
 }
@@ -170,9 +238,9 @@ fn read(bytes: &[u8], found: &mut HashMap<u64, u32>) {
 }
 
 /// Loses power after each operation, several times, and looks at what the disk has then.
-fn lose_power(seed: u64) {
+fn lose_power(seed: u64, is_rotated: bool) {
     let directory = tempfile::tempdir().unwrap();
-    let mut story = Story::new(seed, directory.path());
+    let mut story = Story::new(seed, directory.path(), is_rotated);
     (0..40).for_each(|_| story.step());
     let (operations, promised) = story.end();
     let mut random = fastrand::Rng::with_seed(seed);
@@ -182,16 +250,20 @@ fn lose_power(seed: u64) {
         let promised = promised.iter().rev().find(|(count, _)| *count <= done);
         let promised = promised.map_or(0, |(_, records)| *records);
         for left in [Left::ALL[done % Left::ALL.len()], Left::Random] {
-            let mut found = HashMap::new();
+            let (mut found, mut unnamed) = (HashMap::new(), HashMap::new());
             for file in disk.files.values() {
-                read(&file.after_power_failure(left, &mut random), &mut found);
+                // The name of another may be gone.
+                let found = if file.has_name { &mut found } else { &mut unnamed };
+                read(&file.after_power_failure(left, &mut random), found);
             }
-            let what = format!("seed {seed}, {left:?} after {done} operations");
+            let what = format!("seed {seed}, {left:?} after {done} operations, {is_rotated}");
             let missing = (0..promised).find(|number| !found.contains_key(number));
             assert_eq!(missing, None, "{what}: {promised} were promised");
-            let twice = found.iter().find(|(_, count)| **count > 1);
+            let is_twice =
+                |number: &u64| found.contains_key(number) && unnamed.contains_key(number);
+            let twice =
+                found.iter().chain(&unnamed).find(|(it, count)| **count > 1 || is_twice(it));
             assert_eq!(twice, None, "{what}");
-            assert!(promised == 0 || disk.files.values().any(|file| file.has_name), "{what}");
         }
     }
     // The double has seen all that was written.
@@ -199,7 +271,9 @@ fn lose_power(seed: u64) {
         .unwrap()
         .map(|it| std::fs::read(it.unwrap().path()).unwrap())
         .collect();
+    // One that was prepared and not needed has no header.
     let mut seen: Vec<_> = disk.files.into_values().map(|file| file.written).collect();
+    seen.retain(|bytes| bytes.iter().any(|byte| *byte != 0));
     files.sort_unstable();
     seen.sort_unstable();
     assert!(files == seen, "seed {seed}: a write went past the double");
@@ -209,8 +283,9 @@ fn lose_power(seed: u64) {
 #[test]
 fn a_power_failure_takes_nothing_that_was_synced() {
     let stories = std::env::var("KYMO_POWER").map_or(3, |stories| stories.parse().unwrap());
-    (0..stories).for_each(lose_power);
+    (0..stories).for_each(|seed| lose_power(seed, false));
+    (0..stories).for_each(|seed| lose_power(seed, true));
     // On a file system that cannot map files.
     disk::refuse(&[(Ability::Map, libc::ENODEV)]);
-    (0..stories.min(10)).for_each(lose_power);
+    (0..stories.min(10)).for_each(|seed| lose_power(seed, seed % 2 == 1));
 }

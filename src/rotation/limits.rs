@@ -232,6 +232,7 @@ mod tests {
             previous: header.segment,
             sequence: CLOSED + 1,
             opened_ns: 0,
+            run: 1,
         };
         current.take_name(&identity).unwrap();
         let _ = fs::remove_file(temporary);

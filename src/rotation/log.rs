@@ -21,7 +21,7 @@ pub(crate) struct Log {
     pub(crate) names: LogName,
     pub(crate) lock: LogLock,
     pub(crate) owner: Owner,
-    /// The newest segment. Where there is none: number 0, and the log's id.
+    /// The newest segment, with the number of the run that comes. Where there is none: number 0, and the log's id.
     pub(crate) newest: Current,
     /// The segments that are there, by number.
     pub(crate) segments: Vec<SegmentFile>,
@@ -92,18 +92,21 @@ fn newest(names: &LogName, segments: &[SegmentFile]) -> io::Result<Current> {
         .iter()
         .rev()
         .find_map(|file| file.header.as_ref().filter(|header| header.log != [0; 16]));
+    // Not 0, which earlier releases have.
+    let run = derived::random() as u16 | 1;
     let mut newest = match header {
         Some(header) => Current {
             log: header.log,
             id: header.segment,
             sequence: header.sequence,
             opened_ns: header.opened_ns,
+            run,
         },
         None => {
             let mut log = [0; 16];
             log[..8].copy_from_slice(&derived::random().to_le_bytes());
             log[8..].copy_from_slice(&derived::random().to_le_bytes());
-            Current { log, id: [0; 16], sequence: 0, opened_ns: i64::MIN }
+            Current { log, id: [0; 16], sequence: 0, opened_ns: i64::MIN, run }
         }
     };
     // No number is given twice, and no name is before another, whoever has made the file.

@@ -36,6 +36,8 @@ pub(crate) struct Current {
     pub(crate) sequence: u64,
     /// When it began: no later segment begins before that.
     pub(crate) opened_ns: i64,
+    /// The number of this run.
+    pub(crate) run: u16,
 }
 
 /// What the housekeeper said, in the end: what the consumer has to tell.
@@ -278,6 +280,7 @@ pub(crate) fn give_name<O: LogOutput>(
             previous: before.id,
             sequence: current.sequence,
             opened_ns,
+            run: current.run,
         });
         match named {
             Ok(()) => return Ok(current),

@@ -45,9 +45,9 @@ impl HeaderPage {
 
     /// Says which segment of its log this is. The page has to be [written](Self::write) then.
     pub(super) fn identify(&mut self, identity: &Identity<'_>) {
-        let Identity { log, previous, sequence, opened_ns, .. } = *identity;
+        let Identity { log, previous, sequence, opened_ns, run, .. } = *identity;
         let header = Header::from_copy(&self.bytes).unwrap_or_default();
-        let page = Header { log, previous, sequence, opened_ns, ..header }.to_page();
+        let page = Header { log, previous, sequence, opened_ns, run, ..header }.to_page();
         for at in COPY_OFFSETS {
             self.bytes[at..at + COPY_BYTES].copy_from_slice(&page[at..at + COPY_BYTES]);
         }

@@ -188,6 +188,7 @@ impl MappedFile {
     pub(crate) fn ahead(file: File, temporary: PathBuf, making: Making) -> io::Result<Self> {
         let mut this = Self::map(file, Place { path: temporary.clone(), making })?;
         this.trim_plain()?;
+        tap::length(this.header.id(), this.allocated);
         if let Pages::Mapped(window) = &mut this.pages {
             window.populate(HEADER_BYTES);
         }

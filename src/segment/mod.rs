@@ -108,6 +108,8 @@ pub(crate) struct Identity<'a> {
     pub(crate) sequence: u64,
     /// When the segment begins.
     pub(crate) opened_ns: i64,
+    /// A number that the segments of other runs do not have.
+    pub(crate) run: u16,
 }
 
 /// Where the frames of a segment go: bytes, and nothing else.

@@ -397,3 +397,26 @@ fn a_log_that_was_rotated_is_one() {
     let out = run(&[&"ls", &"--json", &link]).fine();
     assert!(out.lines().count() > 4, "{out}");
 }
+
+/// In containers, each run of a program has the process number 1. A run is told from the next by a number of its own.
+#[test]
+fn runs_with_one_process_number_are_told_apart() {
+    let turn = Turn::take();
+    for (runs, labels) in [([5, 6], ["worker", "worker"]), ([5, 5], ["worker", "worker#2"])] {
+        let segments = [1, 2].map(|sequence| {
+            let run = runs[sequence as usize - 1];
+            let header = kymo_format::header::Header { run, ..Segment::log_header(9, sequence) };
+            let mut segment = Segment::with_header(header);
+            let os_id = 7 * sequence;
+            segment.clock(1_796_018_220_000_000_000).site(0, 3, "x", &[]);
+            segment.thread_of(0, os_id, "worker").block(0, &[Rec(0, 1_000 * sequence, &[])]);
+            segment.close();
+            segment
+        });
+        let link = write_log(turn.path("x").parent().unwrap(), &segments);
+        let out = run(&[&"cat", &link]).fine();
+        let shown = out.lines().map(|line| line.split_once(" [").unwrap().1);
+        let shown: Vec<_> = shown.map(|line| line.split_once(']').unwrap().0).collect();
+        assert_eq!(shown, labels, "{out}");
+    }
+}

@@ -276,15 +276,6 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Brings the names in a directory to the disk.
-///
-/// # Errors
-/// What the system says.
-#[cfg(unix)]
-pub fn sync_directory(path: &Path) -> io::Result<()> {
-    at_once(OpenOptions::new().read(true)).open(path)?.sync_all()
-}
-
 /// The standard library seeds its hash maps from the system's random numbers.
 pub fn random() -> u64 {
     RandomState::new().build_hasher().finish()

@@ -8,8 +8,8 @@
 //! - INV-1: a file is deleted only if its header names this log and its segment, or, of a file beside it, the segment
 //!   to which it belongs. This is looked at again in the file that has the name right before that is removed.
 //! - INV-2: no segment from [`Situation::first_kept`] on is deleted.
-//! - INV-3: the files beside a segment go before it. Whoever is killed in between leaves a segment, which goes the next
-//!   time; never a file that belongs to nothing.
+//! - INV-3: the files beside a segment go before it, also on the disk. Whoever is killed or loses power in between
+//!   leaves a segment, which goes the next time; never a file that belongs to nothing.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -265,7 +265,12 @@ fn remove(
     deleted: &mut Deleted,
 ) -> Result<(), (OsString, io::Error)> {
     let segment = stored.segment;
+    let mut is_synced = true;
     while let Some(file) = stored.files.first() {
+        if !file.is_beside && !std::mem::replace(&mut is_synced, true) {
+            directory.sync().map_err(|error| (file.name.clone(), error))?;
+        }
+        is_synced &= !file.is_beside;
         match remove_file(file, segment, directory, log, owner) {
             Ok(()) => {
                 deleted.names.push(file.name.clone());

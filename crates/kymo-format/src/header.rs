@@ -31,8 +31,11 @@ pub const LAST_INDEX_OFFSET: usize = NEXT_DUMP_OFFSET + 8;
 /// The longest host name that is kept, in bytes.
 pub const MAX_HOST_BYTES: usize = 64;
 
+/// Where a copy of the header says which run of a logger wrote it.
+const RUN_OFFSET: usize = 130;
+
 /// Where a copy of the header names the segment that a side file belongs to.
-const SIDE_OF_OFFSET: usize = 132;
+const SIDE_OF_OFFSET: usize = RUN_OFFSET + 2;
 
 /// Where a copy of the header says which segment of a log this is.
 const LOG_OFFSET: usize = SIDE_OF_OFFSET + 16;
@@ -91,6 +94,9 @@ pub struct Header {
     pub previous: [u8; 16],
     /// Of a rotated log: the number of this segment, from 1. Each has one more than the one before.
     pub sequence: u64,
+    /// Of a rotated log: a random number that all segments of one run of a logger have. So two runs are told apart
+    /// whose processes have one number, as in containers. 0 in segments of earlier releases.
+    pub run: u16,
     /// The name of the host.
     pub host: String,
 }
@@ -111,7 +117,8 @@ impl Header {
         let host = crate::boundary(&self.host, MAX_HOST_BYTES);
         copy.push(host as u8);
         copy.extend_from_slice(&self.host.as_bytes()[..host]);
-        copy.resize(SIDE_OF_OFFSET, 0);
+        copy.resize(RUN_OFFSET, 0);
+        copy.extend_from_slice(&self.run.to_le_bytes());
         copy.extend_from_slice(&self.side_of);
         copy.extend_from_slice(&self.log);
         copy.extend_from_slice(&self.previous);
@@ -150,6 +157,7 @@ impl Header {
             log: copy[LOG_OFFSET..LOG_OFFSET + 16].try_into().ok()?,
             previous: copy[LOG_OFFSET + 16..LOG_OFFSET + 32].try_into().ok()?,
             sequence: u64::from_le_bytes(copy[LOG_OFFSET + 32..LOG_OFFSET + 40].try_into().ok()?),
+            run: u16::from_le_bytes(copy[RUN_OFFSET..RUN_OFFSET + 2].try_into().ok()?),
             // A source of a later version is a counter to this one: the clock frames say what it
             // counts.
             clock: ClockSource::from_code(copy[64]).unwrap_or_default(),
@@ -163,7 +171,7 @@ impl Header {
     }
 }
 
-const _: () = assert!(66 + MAX_HOST_BYTES <= SIDE_OF_OFFSET);
+const _: () = assert!(66 + MAX_HOST_BYTES <= RUN_OFFSET);
 const _: () = assert!(LOG_OFFSET + 40 + 4 <= COPY_BYTES);
 const _: () = assert!(COPY_OFFSETS[0] + COPY_BYTES <= COMMITTED_OFFSET);
 const _: () = assert!(COMMITTED_OFFSET + 64 <= LAST_DUMP_OFFSET);

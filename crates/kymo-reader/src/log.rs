@@ -360,7 +360,8 @@ impl LogSegment {
     /// Whether both were written by one run of a process.
     pub(super) fn is_of_process(&self, header: &Header) -> bool {
         self.header.as_ref().is_some_and(|it| {
-            (it.process, it.boot, it.clock) == (header.process, header.boot, header.clock)
+            let of = |header: &Header| (header.process, header.boot, header.clock, header.run);
+            of(it) == of(header)
         })
     }
 }

@@ -35,10 +35,13 @@ mod cut;
 mod decoder;
 mod error;
 mod input;
-mod seekable;
 #[cfg(unix)]
+#[cfg(test)]
+mod power;
+mod seekable;
 mod segment;
 mod table;
+mod tap;
 #[cfg(unix)]
 mod temporary;
 mod writer;

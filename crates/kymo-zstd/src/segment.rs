@@ -17,12 +17,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kymo_files::beside::directory_of;
-use kymo_files::derived::{self, Owner};
+use kymo_files::derived::{self, Directory, Owner};
 use kymo_files::segments::LogName;
 
 use crate::closed::{Closed, CompressError, Problem};
 use crate::input::ReadAt;
 use crate::seekable::Seekable;
+use crate::tap::{self, Step};
 use crate::temporary::{Temporary, remove_left_over};
 use crate::writer::{DEFAULT_LEVEL, write_outlined};
 
@@ -134,7 +135,7 @@ fn compress(path: &Path, to: &Path, mut how: Compression<'_>) -> Result<Compress
         _ => Problem::Io(error),
     })?;
     sync_directory(path)?;
-    fs::remove_file(path)?;
+    remove_original(path)?;
     Ok(Compressed { path: to.to_owned(), bytes_before: length, bytes_after })
 }
 
@@ -158,9 +159,10 @@ fn finish_other(
     )?;
     // Whether the other process came to that is not known.
     file.sync_all()?;
+    tap::note(|| Step::Synced(to.to_owned()));
     sync_directory(path)?;
     segment.claim()?;
-    fs::remove_file(path)?;
+    remove_original(path)?;
     Ok(Compressed { path: to.to_owned(), bytes_before: length, bytes_after })
 }
 
@@ -202,7 +204,15 @@ fn compare(
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
-    derived::sync_directory(directory_of(path))
+    Directory::open(directory_of(path))?.sync()?;
+    tap::note(|| Step::SyncedNames);
+    Ok(())
+}
+
+fn remove_original(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)?;
+    tap::note(|| Step::Removed(path.to_owned()));
+    Ok(())
 }
 
 /// Removes what killed processes left that compressed segments of this log. What is being written is left alone.

@@ -10,6 +10,7 @@ use kymo_files::lock::{LockOutcome, is_at, lock, unlock};
 use kymo_files::segments::LogName;
 
 use crate::closed::Problem;
+use crate::tap::{self, Step};
 
 /// A file that is being written. Dropped, it is removed, unless it was given its name.
 pub(crate) struct Temporary {
@@ -26,17 +27,19 @@ impl Temporary {
         let path = LogName::compressing(compressed);
         for _ in 0..ATTEMPTS {
             match derived::create_new(&path, 0o600) {
-                Ok(file) => match lock(&file)? {
-                    // It may have been taken for a left-over before it was locked.
-                    LockOutcome::Here if is_at(&file, &path)? => {
-                        return Ok(Self { path, file, is_named: false });
+                Ok(file) => {
+                    match lock(&file).inspect(|_| tap::note(|| Step::Created(path.clone())))? {
+                        // It may have been taken for a left-over before it was locked.
+                        LockOutcome::Here if is_at(&file, &path)? => {
+                            return Ok(Self { path, file, is_named: false });
+                        }
+                        LockOutcome::Never => {
+                            fs::remove_file(&path)?;
+                            return Err(Problem::NoLocks);
+                        }
+                        LockOutcome::Here | LockOutcome::Elsewhere => {}
                     }
-                    LockOutcome::Never => {
-                        fs::remove_file(&path)?;
-                        return Err(Problem::NoLocks);
-                    }
-                    LockOutcome::Here | LockOutcome::Elsewhere => {}
-                },
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     if !remove_left_over(&path, owner)? {
                         return Err(Problem::Busy);
@@ -58,12 +61,15 @@ impl Temporary {
         let times = FileTimes::new().set_modified(original.modified()?);
         // For those who look at the age of files. Nothing depends on it.
         let _ = self.file.set_times(times);
-        self.file.sync_all()
+        self.file.sync_all()?;
+        tap::note(|| Step::Synced(self.path.clone()));
+        Ok(())
     }
 
     /// Gives it its name, which nothing may have.
     pub(crate) fn rename(&mut self, to: &Path) -> io::Result<()> {
         derived::rename_new(&self.path, to)?;
+        tap::note(|| Step::Renamed(self.path.clone(), to.to_owned()));
         self.is_named = true;
         Ok(())
     }
@@ -74,6 +80,7 @@ impl Drop for Temporary {
         if !self.is_named && is_at(&self.file, &self.path).unwrap_or(false) {
             // What stays is removed by the next one.
             let _ = fs::remove_file(&self.path);
+            tap::note(|| Step::Removed(self.path.clone()));
         }
         // Closing the file is not enough if a child of a fork has it, too.
         let _ = unlock(&self.file);

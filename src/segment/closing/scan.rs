@@ -9,7 +9,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use crate::format::dump::Dump;
-use crate::format::frame::{self, Clock, FrameHeader, Kind};
+use crate::format::frame::{self, Clock, ClockSet, FrameHeader, Kind};
+use crate::format::rotated::{Continued, Deleted};
 use crate::format::{FRAME_HEADER_BYTES, HEADER_BYTES, MAX_ARGUMENTS, MAX_PAYLOAD_BYTES};
 use crate::segment::closing::NotClosed;
 use crate::segment::closing::value::{Shape, Values};
@@ -162,17 +163,20 @@ impl Scan {
         let mut ticks = TickRange::default();
         let understood = match Kind::from_code(kind) {
             Some(Kind::CallSite) => self.take_site(payload),
-            Some(Kind::Thread) => first(payload).map(drop),
+            Some(Kind::Thread) => {
+                let mut fields = Values::new(payload);
+                fields.varint().and(fields.varint()).and(fields.string()).map(drop)
+            }
             Some(kind @ (Kind::Records | Kind::LastRecords)) => {
                 self.take_block(payload, kind == Kind::LastRecords, &mut ticks)
             }
             Some(Kind::Drops) => self.take_drops(payload),
-            Some(Kind::ThreadEnd) => first(payload).and_then(|(thread, _)| {
-                self.thread(thread)?.is_ended = true;
-                Some(())
-            }),
+            Some(Kind::ThreadEnd) => self.take_thread_end(payload),
             Some(Kind::Clock) => Clock::from_payload(payload).map(|it| self.see(it.ticks)),
-            Some(Kind::Watermark | Kind::ClockSet | Kind::Deleted) => {
+            Some(Kind::ClockSet) => ClockSet::from_payload(payload).map(|it| self.see(it.ticks)),
+            Some(Kind::Deleted) => Deleted::from_payload(payload).map(|it| self.see(it.ticks)),
+            Some(Kind::Continued) => Continued::from_payload(payload).map(drop),
+            Some(Kind::Watermark) => {
                 payload.first_chunk().map(|ticks| self.see(u64::from_le_bytes(*ticks)))
             }
             Some(Kind::Signal) => {
@@ -181,9 +185,9 @@ impl Scan {
                 ticks.map(|ticks| self.see(u64::from_le_bytes(*ticks)))
             }
             Some(Kind::Dump) => Dump::from_payload(payload).map(|it| self.see(it.newest)),
+            Some(Kind::DumpEnd) => first(payload).and_then(|(_, rest)| first(rest)).map(drop),
             // These say nothing that is needed.
-            Some(Kind::DumpEnd | Kind::End | Kind::Index | Kind::IndexPart | Kind::Continued)
-            | None => Some(()),
+            Some(Kind::End | Kind::Index | Kind::IndexPart) | None => Some(()),
         };
         let payload_bytes = payload.len();
         if understood.is_none() {
@@ -223,7 +227,9 @@ impl Scan {
             fields.string()?;
             Shape::parse(fields.string()?)
         };
-        let shapes = (0..arguments).map(argument).collect::<Option<_>>()?;
+        let shapes: Box<[Shape]> = (0..arguments).map(argument).collect::<Option<_>>()?;
+        // Nothing follows the ids of spans.
+        shapes.is_sorted_by_key(|shape| *shape == Shape::Span).then_some(())?;
         (self.sites.len() < MAX_ENTRIES).then_some(())?;
         self.sites.insert(number, shapes);
         Some(())
@@ -259,6 +265,16 @@ impl Scan {
         }
         self.thread(number)?.written += records;
         Some(())
+    }
+
+    fn take_thread_end(&mut self, payload: &[u8]) -> Option<()> {
+        let mut fields = Values::new(payload);
+        let (number, written) = (fields.varint()?, fields.varint()?);
+        fields.varint()?;
+        let thread = self.thread(number)?;
+        thread.is_ended = true;
+        // Otherwise records are missing.
+        (written == thread.written).then_some(())
     }
 
     fn take_drops(&mut self, payload: &[u8]) -> Option<()> {

@@ -60,7 +60,8 @@ fn assert_closed(bytes: &[u8], before: &Outcome, told: &str) {
 /// Whatever the byte at which the writer died, and whatever it had committed.
 #[test]
 fn a_segment_that_ends_anywhere_is_closed() {
-    let directory = tempfile::tempdir().unwrap();
+    // Where a sync costs nothing.
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
     let path = directory.path().join("a.kymo");
     let (all, frames) = unclosed(frames_of_sample());
     for cut in (4096..=all.len()).step_by(7).chain([all.len()]) {
@@ -84,7 +85,8 @@ fn a_segment_that_ends_anywhere_is_closed() {
 
 #[test]
 fn damage_stays_as_it_is() {
-    let directory = tempfile::tempdir().unwrap();
+    // Where a sync costs nothing.
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
     let path = directory.path().join("a.kymo");
     let (mut bytes, frames) = unclosed(frames_of_sample());
     let committed = bytes.len();
@@ -132,7 +134,8 @@ fn long() -> Segment {
 
 #[test]
 fn the_index_leads_to_everything() {
-    let directory = tempfile::tempdir().unwrap();
+    // Where a sync costs nothing.
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
     let (closed, after) = close_bytes(&directory.path().join("a.kymo"), &long().bytes);
     assert!(closed.unwrap());
     let all = read(&after);
@@ -159,7 +162,8 @@ fn the_index_leads_to_everything() {
 /// Killed, or without power, after each of its operations: the next attempt closes the segment, and nothing is lost.
 #[test]
 fn a_closing_that_is_cut_short_is_done_again() {
-    let directory = tempfile::tempdir().unwrap();
+    // Where a sync costs nothing.
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
     let path = directory.path().join("a.kymo");
     let mut random = fastrand::Rng::with_seed(4);
     let (mut bytes, frames) = unclosed(frames_of_sample());
@@ -189,4 +193,46 @@ fn a_closing_that_is_cut_short_is_done_again() {
         disk.apply(operation);
     }
     assert!(disk.files[&id].written == after, "an operation went past the double");
+}
+
+/// Frames whose checksums are right, and whose content is anything: nothing panics, and what is closed the reader finds
+/// whole.
+#[test]
+fn hostile_frames_are_refused_or_closed() {
+    // Where a sync costs nothing.
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let path = directory.path().join("a.kymo");
+    let mut random = fastrand::Rng::with_seed(6);
+    let (mut bytes, frames) = unclosed(frames_of_sample());
+    let committed = bytes.len();
+    set_committed(&mut bytes, committed);
+    let salt = header_of(&bytes).salt;
+    let (mut refused, mut closed) = (0, 0);
+    for _ in 0..800 {
+        let mut bytes = bytes.clone();
+        let (start, end) = frames[random.usize(..frames.len())];
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(start + 4..end);
+            // Not the length, so that the other frames are found.
+            if !(start + 5..start + 8).contains(&at) {
+                bytes[at] =
+                    if random.bool() { random.u8(..) } else { bytes[at] ^ 1 << random.u8(..8) };
+            }
+        }
+        let checksum = crate::format::frame::checksum_of(&bytes[start..end], salt);
+        bytes[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+        let (outcome, after) = close_bytes(&path, &bytes);
+        match outcome {
+            Ok(true) => {
+                let found = read(&after);
+                assert!(found.report.is_whole(), "{start} to {end}: {:?}", found.report);
+                closed += 1;
+            }
+            // An end frame before the end, or another kind.
+            Ok(false) => {}
+            Err(NotClosed::Damaged(_)) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(refused > 100 && closed > 100, "{refused} refused, {closed} closed");
 }

@@ -3,7 +3,7 @@
 //! In: bytes that anybody may have written. Out: how long a value is, and whether it was cut. It accepts exactly what
 //! the reader accepts; a test compares them.
 
-use crate::format::types::code;
+use crate::format::types::{SpanRole, code};
 use crate::format::{MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS, varint};
 
 /// The most elements without bytes in one sequence.
@@ -27,6 +27,8 @@ pub(super) enum Shape {
     Text,
     Texts(u8),
     Duration,
+    /// The id of a span.
+    Span,
     /// 4 or 6, and so many bytes more.
     Address([usize; 2]),
     Option(Box<Shape>),
@@ -58,6 +60,7 @@ impl Shape {
 
     /// `left`: of how many types it may yet be made.
     fn prefix(bytes: &mut &[u8], depth: usize, left: &mut usize) -> Option<Self> {
+        let is_whole = depth == MAX_TYPE_DEPTH;
         let depth = depth.checked_sub(1)?;
         *left = left.checked_sub(1)?;
         let code = next(bytes)?;
@@ -94,7 +97,7 @@ impl Shape {
                 let inner = |_| Self::prefix(bytes, depth, left);
                 Self::Tuple((0..members).map(inner).collect::<Option<_>>()?)
             }
-            _ => return None,
+            code => return SpanRole::from_code(code).filter(|_| is_whole).map(|_| Self::Span),
         })
     }
 
@@ -117,6 +120,7 @@ impl Shape {
             }
             Self::Text => values.text(),
             Self::Texts(count) => (0..*count).try_for_each(|_| values.text()),
+            Self::Span => values.varint().map(drop),
             Self::Duration => {
                 values.varint()?;
                 (values.varint()? < 1_000_000_000).then_some(())
@@ -222,15 +226,15 @@ mod tests {
 
     /// A type that is one, mostly.
     fn some_type(random: &mut fastrand::Rng, depth: usize, out: &mut Vec<u8>) {
-        const CODES: [u8; 38] = [
+        const CODES: [u8; 40] = [
             1, 2, 3, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x18, 0x19, 0x1A, 0x1B, 0x1C, 0x1D, 0x20,
-            0x21, 0x30, 0x31, 0x32, 0x33, 0x38, 0x40, 0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D, 0x80,
-            0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88,
+            0x21, 0x30, 0x31, 0x32, 0x33, 0x38, 0x40, 0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D, 0x50,
+            0x56, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88,
         ];
         // The last one is none.
         let codes = CODES.len() - usize::from(random.u8(..) > 3);
         let code = CODES[random.usize(..codes)];
-        let code = if depth == 0 { CODES[random.usize(..29)] } else { code };
+        let code = if depth == 0 { CODES[random.usize(..31)] } else { code };
         out.push(code);
         let members = match code {
             0x32 => {
