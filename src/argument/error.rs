@@ -68,6 +68,12 @@ impl fmt::Display for ErrorChain<'_> {
 /// kymo::warn!("{}", kymo::as_error(&*error));
 /// ```
 ///
+/// A text is no error, and is logged as it is:
+///
+/// ```compile_fail,E0277
+/// kymo::warn!("{}", kymo::as_error("no such order"));
+/// ```
+///
 /// Of the causes, the first 32 are shown. An error whose own text has the text of its cause shows that twice: such an
 /// error is to be logged by [`as_display`]. That function says what formatting costs, and when a text is cut.
 pub fn as_error<'a>(error: &'a (dyn Error + 'a)) -> Displayed<ErrorChain<'a>> {
