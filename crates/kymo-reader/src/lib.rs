@@ -404,9 +404,11 @@ impl<'a> Reader<'a> {
     /// They help to choose [`Options::since`] or [`Options::skip_older`], so that no more is read
     /// than needed. Call this before the first event.
     ///
-    /// A file that was closed has an index with the times. For another one, the headers of all
-    /// frames are looked at, which takes a microsecond for each. The last record of each thread
-    /// before some places is read, too. Then the stretches get shorter towards the end.
+    /// A file that was closed has an index with the times. One that is being written, or whose process
+    /// was killed, has parts of an index: the last stretch is what follows them. For a file without
+    /// any, the headers of all frames are looked at, which takes a microsecond for each. The last
+    /// record of each thread before some places is read, too. Then the stretches get shorter towards
+    /// the end.
     ///
     /// The times hold for records in their thread's order: not for marks, nor for records of a
     /// dump. The result is empty if the file is a stream, has a clock of the program's own, or is

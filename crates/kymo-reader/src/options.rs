@@ -189,8 +189,9 @@ impl<'a> Options<'a> {
     /// Reads nothing older than this, in nanoseconds since 1970-01-01T00:00:00Z. Default: no bound.
     ///
     /// If the file has an index, and its bytes are in memory or in a file, older records are skipped
-    /// by it. Otherwise they are read and left out, at a few nanoseconds a record. The records handed
-    /// out do not differ.
+    /// by it. A file that is being written, or whose process was killed, has parts of an index: they
+    /// do for it. Otherwise older records are read and left out, at a few nanoseconds a record. The
+    /// records handed out do not differ.
     ///
     /// Events with a time are treated like records. An event with a range of times is handed out if
     /// the ranges overlap. Events without a time are handed out where they are met.

@@ -81,7 +81,8 @@ impl Skip {
 pub struct Stretch {
     /// Its length in bytes.
     pub bytes: u64,
-    /// Nothing in it is older than this, in nanoseconds since 1970-01-01T00:00:00Z.
+    /// Nothing in it is older than this, in nanoseconds since 1970-01-01T00:00:00Z. But late records may be,
+    /// in a part of the file that no index is about.
     pub oldest_ns: i64,
     /// Nothing in it is newer.
     pub newest_ns: i64,
