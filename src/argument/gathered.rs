@@ -95,6 +95,7 @@ impl<'a> Gathered<'a> {
     }
 
     /// Adds no value: an `Option` that is none.
+    #[cfg(feature = "log")]
     pub(crate) fn push_none(&mut self, name: &'a str) {
         self.push_fixed(name, code::OPTION, [0]);
     }
@@ -104,6 +105,7 @@ impl<'a> Gathered<'a> {
         self.push_fixed(name, code::BOOL, [value.into()]);
     }
 
+    #[cfg(feature = "log")]
     #[inline(always)]
     pub(crate) fn push_char(&mut self, name: &'a str, value: char) {
         self.push_fixed(name, code::CHAR, u32::from(value).to_ne_bytes());
@@ -168,6 +170,7 @@ impl<'a> Gathered<'a> {
     }
 
     /// Adds bytes: a sequence of `u8`, or its text if it is long.
+    #[cfg(feature = "tracing")]
     pub(crate) fn push_bytes(&mut self, name: &'a str, value: &[u8]) {
         if self.len + LEN_BYTES + value.len() > TEXT_BYTES {
             return self.push_text(name, |out| write!(out, "{value:?}"));
