@@ -241,7 +241,7 @@ impl Row {
         };
         if let Some((written, dropped)) = segment.totals() {
             (row.records, row.dropped) = (Some(written), Some(dropped));
-            if let Some((first, last)) = segment.range().filter(|(first, last)| first <= last) {
+            if let Some((first, last)) = segment.own_range().filter(|(first, last)| first <= last) {
                 (row.first_ns, row.last_ns) = (Some(first), Some(last));
             } else if segment.bytes <= SHORT_BYTES {
                 row.read(segment)?;

@@ -16,6 +16,9 @@ fn child_process() {
     let Some(dir) = std::env::var_os("KYMO_CHILD_DIR") else { return };
     let dir = Path::new(&dir);
     static STOPPED: AtomicBool = AtomicBool::new(false);
+    if dir.join("rotates").exists() {
+        return rotated_child(dir);
+    }
     let stop = |_: &kymo::Notice<'_>| {
         STOPPED.store(true, Ordering::Relaxed);
         loop {
@@ -43,6 +46,38 @@ fn child_process() {
             kymo::info!("unwritten {number}");
         }
     }
+    std::fs::write(dir.join("done"), "").unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+/// The consumer stops when it reads the clock.
+static STOPS: AtomicBool = AtomicBool::new(false);
+static IS_STOPPED: AtomicBool = AtomicBool::new(false);
+
+fn clock() -> u64 {
+    let is_consumer = || std::thread::current().name() == Some("kymo-consumer");
+    while STOPS.load(Ordering::Acquire) && is_consumer() {
+        IS_STOPPED.store(true, Ordering::Release);
+        std::thread::yield_now();
+    }
+    std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64
+}
+
+/// Rotates its log, and then leaves records in its rings.
+fn rotated_child(dir: &Path) {
+    let builder = kymo::Logger::builder(dir.join("app.kymo")).crash_proof(dir.join("rings"));
+    let builder = builder.rotate(kymo::Rotation::on_request());
+    let logger = builder.clock(kymo::Clock::Custom(clock)).start().unwrap();
+    (0..10).for_each(|number| kymo::info!("before {number}"));
+    logger.rotate().unwrap();
+    STOPS.store(true, Ordering::Release);
+    kymo::info!("first");
+    while !IS_STOPPED.load(Ordering::Acquire) {
+        std::thread::yield_now();
+    }
+    (0..10).for_each(|number| kymo::info!("unwritten {number}"));
     std::fs::write(dir.join("done"), "").unwrap();
     loop {
         std::thread::park();
@@ -200,4 +235,33 @@ fn a_missing_or_foreign_log_is_an_error() {
     let other = run(&[&"recover", &turn.path("other.kymo")]);
     assert_eq!(other.code, Some(2));
     assert!(other.err.contains("not a log"), "{}", other.err);
+}
+
+/// Of a rotated log, the segment of the killed process is recovered, and closed: it has an index and an end, and can be
+/// compressed.
+#[test]
+fn a_rotated_log_is_recovered_and_closed() {
+    let turn = Turn::take();
+    let log = turn.path("app.kymo");
+    std::fs::write(turn.path("rotates"), "").unwrap();
+    killed(&turn, || ());
+    let before = run(&[&"ls", &log]).fine();
+    assert!(before.contains("crashed"), "{before}");
+    let recovered = run(&[&"recover", &log]);
+    assert_eq!(recovered.code, Some(0), "{}", recovered.err);
+    assert!(recovered.err.contains("records recovered"), "{}", recovered.err);
+    assert_eq!(std::fs::read_dir(turn.path("rings")).unwrap().count(), 0);
+    let after = run(&[&"ls", &log]).fine();
+    assert!(!after.contains("crashed"), "{after}");
+    let all = run(&[&"cat", &log]).fine();
+    for number in 0..10 {
+        for kind in ["before", "unwritten"] {
+            let lines = all.lines().filter(|line| line.ends_with(&format!("{kind} {number}")));
+            assert_eq!(lines.count(), 1, "{kind} {number}: {all}");
+        }
+    }
+    assert_eq!(run(&[&"verify", &log]).code, Some(0));
+    let again = run(&[&"recover", &log]);
+    assert_eq!(again.code, Some(0), "{}", again.err);
+    assert!(again.err.contains("recovered before"), "{}", again.err);
 }

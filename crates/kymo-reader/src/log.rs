@@ -19,7 +19,7 @@ use super::open::{OpenError, open};
 use super::side::refused;
 use super::{Options, Reader, closing};
 use closing::Closing;
-use kymo_files::beside::{directory_of, header_of};
+use kymo_files::beside::{self, directory_of, header_of};
 use kymo_files::derived::{self, Owner};
 use kymo_files::segments::{LogName, SegmentFile, disk_bytes};
 use kymo_format::header::Header;
@@ -71,6 +71,8 @@ pub struct LogSegment {
     /// A compressed copy, which takes its place when it is removed.
     pub(super) copy: Option<PathBuf>,
     owner: Option<Owner>,
+    /// Whether there are files beside it, with records that are in no index.
+    has_beside: bool,
     /// What its last frames say, once they were looked at.
     closing: OnceLock<Option<Closing>>,
 }
@@ -176,6 +178,10 @@ impl Log {
                 }
             }
         }
+        for file in beside::in_directory(name.directory(), owner)? {
+            let of_segment = |segment: &&mut LogSegment| segment.id() == file.header.side_of;
+            segments.iter_mut().filter(of_segment).for_each(|segment| segment.has_beside = true);
+        }
         segments.sort_by(|one, other| one.place().cmp(&other.place()));
         // While a segment is compressed, and after that was interrupted, there are two files of it.
         let mut known: Vec<LogSegment> = Vec::with_capacity(segments.len());
@@ -206,6 +212,7 @@ impl Log {
             is_compressed: file.extension().is_some_and(|it| it == "zst"),
             copy: None,
             owner: None,
+            has_beside: false,
             closing: OnceLock::new(),
         };
         Self { path: path.to_owned(), segments: vec![segment], set_aside: Vec::new(), owner: None }
@@ -283,6 +290,7 @@ impl LogSegment {
             is_compressed: file.name.is_compressed,
             copy: None,
             owner: Some(owner),
+            has_beside: false,
             closing: OnceLock::new(),
         }
     }
@@ -310,15 +318,22 @@ impl LogSegment {
 
     /// The times of the oldest and of the newest record in it, or bounds on them, in nanoseconds since
     /// 1970-01-01T00:00:00Z; by its index, which is read once. `None` if it has none: it was not closed, or
-    /// is damaged, or has too many call sites and threads.
+    /// is damaged, or has too many call sites and threads. And `None` if files lie beside it, whose records no index
+    /// has.
     pub fn range(&self) -> Option<(i64, i64)> {
+        self.own_range().filter(|_| !self.has_beside)
+    }
+
+    /// As [`LogSegment::range`], without regard to files beside it.
+    #[doc(hidden)]
+    pub fn own_range(&self) -> Option<(i64, i64)> {
         self.closing()?.range
     }
 
     /// Whether any call site of the segment is selected, or it has a mark; by its index. `select` is told the
     /// entry of each, and returns `None` if that breaks the format. `None` if it is not known.
     pub(super) fn selects_any(&self, select: impl FnMut(&[u8]) -> Option<bool>) -> Option<bool> {
-        let salt = self.header.as_ref()?.salt;
+        let salt = self.header.as_ref().filter(|_| !self.has_beside)?.salt;
         closing::selects_any(self.open_file().ok()?, salt, self.closing()?, select)
     }
 
