@@ -19,6 +19,10 @@ use crate::shared::Shared;
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicU64, Ordering};
 
+/// How long the console waits after it was woken, before it looks. What is committed meanwhile comes together, and
+/// costs the consumer no system call.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// How long the consumer sleeps, at the end, between two looks at whether everything was shown.
 const NAP: Duration = Duration::from_micros(100);
 
@@ -55,7 +59,11 @@ pub(crate) fn start(
     let run = move || {
         signal_action::block_all_but_faults();
         be_ordinary();
-        let follow = || feed::follow(&mut screen, source, std::thread::park);
+        let park = || {
+            std::thread::park();
+            std::thread::sleep(GATHER);
+        };
+        let follow = || feed::follow(&mut screen, source, park);
         if catch_unwind(AssertUnwindSafe(follow)).is_err() {
             // The panic hook has reported it.
             its_shared.counters.console_errors.increment();
@@ -111,6 +119,7 @@ impl Follower for Following {
 
     fn end(mut self: Box<Self>, written: &[u64; 5], deadline_ns: u64) -> u64 {
         self.wait(deadline_ns, Feed::end);
+        self.feed.give_up();
         self.count(written, !self.feed.is_followed());
         self.logged.saturating_sub(self.shared.counters.console_shown.get())
     }

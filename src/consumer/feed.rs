@@ -40,6 +40,8 @@ pub(crate) struct Progress {
     shown: AtomicU64,
     /// The console shows nothing any more.
     ended: AtomicBool,
+    /// The consumer does not wait for it any more: what is not shown yet counts as not shown.
+    given_up: AtomicBool,
 }
 
 /// A segment on its way to the console.
@@ -146,7 +148,7 @@ impl<S> Feed<S> {
     /// Whether the console has shown, or skipped, all that is committed; or shows nothing any more.
     pub(crate) fn has_caught_up(&mut self) -> bool {
         self.retry();
-        let Progress { committed, shown, ended } = &*self.progress;
+        let Progress { committed, shown, ended, .. } = &*self.progress;
         // Acquire, both: pair with the releases in `follow`, after which the console's counts are what they are.
         // Relaxed: this thread's own.
         ended.load(Ordering::Acquire)
@@ -166,6 +168,13 @@ impl<S> Feed<S> {
         // Acquire: pairs with the release in `SayEnded`.
         self.progress.ended.load(Ordering::Acquire)
     }
+
+    /// Does not wait for the console any more.
+    #[cfg(not(kymo_loom))]
+    pub(crate) fn give_up(&self) {
+        // Relaxed: nothing is read on its account.
+        self.progress.given_up.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Shows what the consumer commits, until that has ended and everything was shown. Sleeps by `park`.
@@ -174,7 +183,8 @@ pub(crate) fn follow<V: View>(view: &mut V, source: Source<V::Segment>, park: im
     let _ended = SayEnded(progress.clone());
     let acquire = mutant::ordering(Ordering::Acquire, Mutant::ConsoleCommittedLoad);
     let mut next = None;
-    loop {
+    // Relaxed: see `Feed::give_up`.
+    while !progress.given_up.load(Ordering::Relaxed) {
         // In this order, and before the look at the segment. After the end nothing is committed. What is committed is
         // in segments that were pushed. A segment that has a next one is complete, and the look at it sees that: it
         // asks again how much there is. Acquire: pairs with the release in `Feed::committed`.
