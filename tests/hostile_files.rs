@@ -2,8 +2,10 @@
 //! `cargo test`. Longer: `PROPTEST_CASES=1000000 cargo test --release --test hostile_files`.
 
 use kymo_format::header::{ClockSource, Header};
+use kymo_format::types::Type;
 use kymo_format::varint;
 use kymo_testing::hostile::{check, frames, memory, ring, segment, target};
+use kymo_testing::segment::{Arg, Rec, Segment};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -47,6 +49,22 @@ fn havoc(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// A file that was not closed, with parts of an index.
+fn with_parts() -> Vec<u8> {
+    let mut file = Segment::new(0);
+    file.clock(0).thread(0, "main");
+    for part in 0..8 {
+        file.site(part, 3, "{n}", &[("n", Type::U64)]).clock_at(100 * part, 100 * part as i64);
+        for n in 0..4 {
+            let at = 100 * part + 10 * n;
+            file.last_block(0, &[Rec(part, at, &[Arg::Unsigned(n)])], at);
+        }
+        file.index_part(2);
+    }
+    file.commit();
+    file.bytes
+}
+
 proptest! {
     #![proptest_config(config(60))]
 
@@ -57,6 +75,11 @@ proptest! {
 
     #[test]
     fn frames_with_flaws(data in havoc(frames::unsealed(GOLDEN))) {
+        target::frames(&data);
+    }
+
+    #[test]
+    fn parts_of_an_index_with_flaws(data in havoc(frames::unsealed(&with_parts()))) {
         target::frames(&data);
     }
 }
@@ -124,6 +147,35 @@ fn seeds() {
         for entry in std::fs::read_dir(folder).unwrap() {
             target(&std::fs::read(entry.unwrap().path()).unwrap());
         }
+    }
+}
+
+/// Parts that list one frame over and over hold no more than what is said of other files.
+#[test]
+fn parts_of_an_index_take_little_memory() {
+    use kymo_format::index::{Index, IndexPart, Step};
+    for lists_clocks in [false, true] {
+        let mut file = frames::sealed(&[]);
+        let mut previous = 0;
+        for _ in 0..16 {
+            let begin = if previous == 0 { 4_096 } else { previous };
+            let steps = vec![Step { offset: begin, newest_ns: 1, ..Step::default() }];
+            let known = vec![4_096; 60_000];
+            let (frames, clocks) = if lists_clocks { (vec![], known) } else { (known, vec![]) };
+            let (watermark, mut payload) = (0, Vec::new());
+            // A frame of no known kind, so that the first stretch has something.
+            frames::append(&mut file, 200, &[], 0);
+            let offset = file.len() as u64;
+            let index = Index { steps, frames };
+            let part = IndexPart { index, clocks, previous, end: offset, watermark };
+            part.put(offset, &mut payload);
+            frames::append(&mut file, 17, &payload, 0);
+            previous = offset;
+        }
+        frames::commit(&mut file);
+        let stretches = kymo_reader::Reader::from_slice(&file).unwrap().stretches().unwrap();
+        assert_eq!(stretches.iter().count(), 17, "they are believed");
+        check::read_in_every_way(&file);
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct Index {
     staged_part: Option<u64>,
     /// Frames were not looked through, or a stretch has too many: no further part is written.
     has_gap: bool,
+    /// Nor is the index.
+    is_lost: bool,
 }
 
 /// What is known of a stretch of the segment.
@@ -116,7 +118,18 @@ impl Index {
             last_part: 0,
             staged_part: None,
             has_gap: false,
+            is_lost: false,
         }
+    }
+
+    /// That of a segment of which not all frames were looked through: it is never written.
+    pub(crate) fn lost() -> Self {
+        Self { is_lost: true, has_gap: true, ..Self::new() }
+    }
+
+    /// Where the frames end that were looked through.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
     }
 
     /// Takes note of frames at `offset`. `ticks` are those of the records in them.
@@ -277,7 +290,7 @@ impl Index {
     /// Writes the index as a frame at `offset`, if there is anything to index, and if not everything is
     /// dictionary.
     pub(crate) fn put(&mut self, staging: &mut Staging, offset: u64) {
-        if self.all.steps.is_empty() || self.all.frames.len() > MAX_FRAMES {
+        if self.is_lost || self.all.steps.is_empty() || self.all.frames.len() > MAX_FRAMES {
             return;
         }
         let mut frames = mem::take(&mut self.all.frames);
@@ -466,5 +479,11 @@ mod tests {
         made.note(staging.as_slice(), end + 8, range(1, 1));
         made.put_part(&mut staging, end + (2 << 20));
         assert_eq!(made.last_part(), previous);
+
+        let (mut lost, mut staging) = (Index::lost(), Staging::new(0));
+        lost.note(&clock(0, 0), 4096, range(1, 10));
+        lost.put_part(&mut staging, lost.end() + (2 << 20));
+        lost.put(&mut staging, 2 << 20);
+        assert_eq!(staging.len(), 0);
     }
 }

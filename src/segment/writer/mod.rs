@@ -407,6 +407,10 @@ impl<O: LogOutput> SegmentWriter<O> {
         std::mem::forget(std::mem::replace(&mut self.staging, fresh));
         let fresh = Dictionary::behind(&self.dictionary);
         std::mem::forget(std::mem::replace(&mut self.dictionary, fresh));
+        // It may have stopped between a commit and its note, or within that.
+        if self.index.end() != self.output.len() {
+            std::mem::forget(std::mem::replace(&mut self.index, Index::lost()));
+        }
         self.block = Block::default();
         // The last ones may have been among what is thrown away.
         self.stage_clocks();

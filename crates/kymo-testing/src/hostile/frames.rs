@@ -1,7 +1,7 @@
 //! Files in a notation without checksums: kind, length (16 bits, little-endian), payload.
 
 use kymo_format::frame::{self, FrameHeader, Kind};
-use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header};
+use kymo_format::header::{COMMITTED_OFFSET, ClockSource, Header, LAST_INDEX_OFFSET};
 use kymo_format::{ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES};
 
 /// The file with these frames.
@@ -43,8 +43,8 @@ pub fn split(file: &[u8]) -> Vec<(u8, Vec<u8>)> {
     frames
 }
 
-/// Appends a frame with the right checksum, of any kind. An index ends with where it begins: that
-/// is filled in, or hardly a hostile one would be found.
+/// Appends a frame with the right checksum, of any kind. An index ends with where it begins, and the header
+/// names the last part of one: that is filled in, or hardly a hostile one would be found.
 pub fn append(file: &mut Vec<u8>, kind: u8, payload: &[u8], salt: u32) {
     let start = frame::begin(file);
     file.extend_from_slice(payload);
@@ -52,6 +52,10 @@ pub fn append(file: &mut Vec<u8>, kind: u8, payload: &[u8], salt: u32) {
         && let Some(offset) = file[start + FRAME_HEADER_BYTES..].last_chunk_mut()
     {
         *offset = (start as u64).to_le_bytes();
+    }
+    if kind == Kind::IndexPart as u8 {
+        file[LAST_INDEX_OFFSET..LAST_INDEX_OFFSET + 8]
+            .copy_from_slice(&(start as u64).to_le_bytes());
     }
     let word = u32::from(kind) | (payload.len() as u32) << 8;
     file[start + 4..start + 8].copy_from_slice(&word.to_le_bytes());
