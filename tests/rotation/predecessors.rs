@@ -92,7 +92,7 @@ fn assert_closed(place: &tempfile::TempDir) {
     assert_eq!((totals.written - segment.warnings.len() as u64, totals.dropped), (RECORDS / 2, 0));
     let log = kymo_reader::Log::find(log_of(place)).unwrap();
     let found = log.segments().iter().find(|it| it.path == segment.path).unwrap();
-    assert!(found.totals().is_some() && found.range().is_some(), "it has an index");
+    assert!(found.totals().is_some() && found.own_range().is_some(), "it has an index");
 }
 
 fn signals(path: &Path) -> usize {
