@@ -8,7 +8,8 @@
 #
 # Usage: benches/instructions.sh            the table
 #        benches/instructions.sh NAME ...   a number for each, a line for each: mixed, "mixed coarse", "mixed overwriting",
-#                                           "mixed filtered", "mixed flight", log_kv, consumer, decode_text
+#                                           "mixed filtered", "mixed flight", log_kv, "log_kv floor",
+#                                           tracing_fields, consumer, decode_text
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -64,10 +65,10 @@ for message in disabled static ints mixed str64; do
     echo "| $message | $(each $message) | $(each $message coarse) | $(each $message filtered) | $(each $message overwriting) | $(each $message flight) |"
 done
 echo
-echo "| a statement of the crate log | instructions | with a filter by target |"
-echo "| --- | --- | --- |"
-for message in log_disabled log_kv log_text; do
-    echo "| $message | $(each $message) | $(each $message filtered) |"
+echo "| a statement of log or tracing | instructions | with a filter by target | of which floor |"
+echo "| --- | --- | --- | --- |"
+for message in log_disabled log_kv log_text tracing_disabled tracing_static tracing_fields tracing_text tracing_span; do
+    echo "| $message | $(each $message) | $(each $message filtered) | $(each $message floor) |"
 done
 echo
 echo "| a record of the message mixed | instructions |"

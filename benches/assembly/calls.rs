@@ -5,8 +5,11 @@
 //! twice and divides the difference. Each function below is one call as a user writes it. They are
 //! not inlined so that a tool can find them; that costs a `ret`.
 
+mod floor;
+
 use std::hint::black_box;
 
+use floor::{FloorLogger, FloorSubscriber};
 use kymo::{Clock, Level, Logger, Overflow};
 use kymo_bench::place::Scratch;
 use kymo_bench::values::{name, price, text};
@@ -62,6 +65,40 @@ fn kymo_call_log_disabled(id: u64, px: f64, who: &str) {
     log::trace!(id, px, who; "order filled");
 }
 
+/// Through `tracing`, with three fields.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_tracing_fields(id: u64, px: f64, who: &str) {
+    tracing::info!(id, px, who);
+}
+
+/// Through `tracing`, a message alone.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_tracing_static() {
+    tracing::info!("heartbeat");
+}
+
+/// Through `tracing`, formatted.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_tracing_text(id: u64, px: f64, who: &str) {
+    tracing::info!("order {} filled at {} for {}", id, px, who);
+}
+
+/// A span of `tracing`: it begins with one field, is entered, left and closed.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_tracing_span(id: u64) {
+    tracing::info_span!("order", id).in_scope(|| black_box(()));
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_tracing_disabled(id: u64, px: f64, who: &str) {
+    tracing::trace!(id, px, who, "order filled");
+}
+
 #[inline(never)]
 #[unsafe(no_mangle)]
 fn kymo_decode_count(bytes: &[u8]) -> u64 {
@@ -92,8 +129,11 @@ fn main() {
     let count = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(0);
     let file = Scratch::temporary("calls");
     let builder = Logger::builder(file.path()).max_level(Level::Debug);
-    let builder = builder.bridge_log(message.starts_with("log_"));
-    let builder = match arguments.next().as_deref() {
+    let choice = arguments.next();
+    let is_floor = choice.as_deref() == Some("floor");
+    let builder = builder.bridge_log(message.starts_with("log_") && !is_floor);
+    let builder = builder.bridge_tracing(message.starts_with("tracing_") && !is_floor);
+    let builder = match choice.as_deref() {
         Some("coarse") => builder.clock(Clock::Coarse),
         Some("overwriting") => builder.overflow(Overflow::OverwriteOldest),
         Some("filtered") => builder.filter("debug,elsewhere=trace"),
@@ -101,6 +141,11 @@ fn main() {
         _ => builder,
     };
     let logger = builder.start().expect("a logger");
+    if is_floor {
+        tracing::subscriber::set_global_default(FloorSubscriber).expect("it is the first");
+        log::set_logger(&FloorLogger).expect("it is the first");
+        log::set_max_level(log::LevelFilter::Debug);
+    }
     assert!(kymo::prepare_thread());
     // The first record asks how much room there is. As many as fit into the ring do not ask again.
     kymo_call_static();
@@ -108,6 +153,13 @@ fn main() {
         // The first record of a statement makes its call site.
         kymo_call_log_kv(0, price(0), name(0));
         kymo_call_log_text(0, price(0), name(0));
+    }
+    if message.starts_with("tracing_") {
+        kymo_call_tracing_fields(0, price(0), name(0));
+        kymo_call_tracing_static();
+        kymo_call_tracing_text(0, price(0), name(0));
+        kymo_call_tracing_span(0);
+        kymo_call_tracing_disabled(0, price(0), name(0));
     }
 
     for i in 0..count {
@@ -122,6 +174,11 @@ fn main() {
             "log_kv" => kymo_call_log_kv(i, price(i), name(i)),
             "log_text" => kymo_call_log_text(i, price(i), name(i)),
             "log_disabled" => kymo_call_log_disabled(i, price(i), name(i)),
+            "tracing_fields" => kymo_call_tracing_fields(i, price(i), name(i)),
+            "tracing_static" => kymo_call_tracing_static(),
+            "tracing_text" => kymo_call_tracing_text(i, price(i), name(i)),
+            "tracing_span" => kymo_call_tracing_span(i),
+            "tracing_disabled" => kymo_call_tracing_disabled(i, price(i), name(i)),
             other => panic!("there is no message {other:?}"),
         }
     }

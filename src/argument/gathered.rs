@@ -77,13 +77,17 @@ impl<'a> Gathered<'a> {
         self.names[self.count].write(name);
         self.codes[self.count].write(code);
         self.count += 1;
-        self.mixed_codes = self.mixed_codes.rotate_left(5) ^ u64::from(code);
+        self.mixed_codes = self.mixed_codes << 8 | u64::from(code);
     }
 
     #[inline(always)]
     fn put<const N: usize>(&mut self, bytes: [u8; N]) {
         const { assert!(N <= MAX_FIXED_BYTES) };
-        self.buffer[self.len..][..N].copy_from_slice(&bytes.map(MaybeUninit::new));
+        assert!(self.len <= BUFFER_BYTES - N);
+        // SAFETY: within the buffer, as compared.
+        let to = unsafe { self.buffer.as_mut_ptr().add(self.len) };
+        // SAFETY: so many bytes are left in the buffer. No alignment is required.
+        unsafe { to.cast::<[u8; N]>().write_unaligned(bytes) };
         self.len += N;
     }
 
@@ -224,7 +228,7 @@ impl<'a> Gathered<'a> {
         unsafe { slice::from_raw_parts(self.codes.as_ptr().cast(), self.count) }
     }
 
-    /// A number that differs if the codes do, mostly.
+    /// A number that differs if the last eight codes do.
     #[inline(always)]
     pub(crate) fn mixed_codes(&self) -> u64 {
         self.mixed_codes

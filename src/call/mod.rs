@@ -91,6 +91,15 @@ macro_rules! arity {
                 $( $name.release(); )*
             }
 
+            /// Logs a record of a call site that was made at run time.
+            #[cfg(feature = "tracing")]
+            #[allow(dead_code, reason = "not for each number of arguments")]
+            #[inline(always)]
+            pub(crate) fn log_to<$($ty: Encode),*>(site: &'static CallSite, $($name: $ty),*) {
+                fast::<AtAny, $($ty),*>($($name,)* site);
+                $( $name.release(); )*
+            }
+
             #[inline(never)]
             fn fast<V: AtLevel, $($ty: Encode),*>($($name: $ty,)* site: &'static CallSite) {
                 let arguments: $list = $value;

@@ -83,12 +83,12 @@ pub(super) fn log_event_in(event: &Event<'_>, within: impl Fn() -> Option<u64>) 
     let mut gathered = Gathered::new();
     let mut fields = Fields::new(&mut gathered);
     event.record(&mut fields);
-    fields.finish(|visit| event.record(visit));
+    let which = fields.finish(|visit| event.record(visit));
     let within = within();
     if let Some(id) = within {
         gathered.push_span(SpanRole::In, span::in_file(id));
     }
-    match known.site(gathered.names(), gathered.codes(), gathered.mixed_codes()) {
+    match known.site(which, &gathered) {
         Some(site) => log_many::log_to(site, gathered.values()),
         None => {
             // Its texts are made anew.

@@ -18,17 +18,32 @@ pub(super) struct Fields<'g> {
     pub(super) gathered: &'g mut Gathered<'static>,
     /// How many there were.
     met: usize,
+    /// Which of the statement's fields there were: a bit for each, by its index. 0 if that does not say it all.
+    which: u64,
 }
 
 impl<'g> Fields<'g> {
     #[inline(always)]
     pub(super) fn new(gathered: &'g mut Gathered<'static>) -> Self {
-        Self { gathered, met: 0 }
+        Self { gathered, met: 0, which: 1 << 63 }
     }
 
-    /// Adds the fields for which there was no room, as one text. `visit` shows all fields once more.
+    /// Notes that this field comes next.
     #[inline(always)]
-    pub(super) fn finish(self, visit: impl FnOnce(&mut dyn Visit)) {
+    fn note(&mut self, field: &Field) -> bool {
+        self.met += 1;
+        // In the order of the statement, each is one bit, higher than those before. The highest bit is only set.
+        let bit = 1_u64.checked_shl(field.index() as u32).unwrap_or(0);
+        let others = self.which & !(1 << 63);
+        let is_next = self.which != 0 && bit > others && bit >> 63 == 0;
+        self.which = if is_next { self.which | bit } else { 0 };
+        self.met <= MAX_FIELDS
+    }
+
+    /// Adds the fields for which there was no room, as one text. `visit` shows all fields once more. Returns which
+    /// fields there were, for [`Known::site`](super::sites::Known::site).
+    #[inline(always)]
+    pub(super) fn finish(self, visit: impl FnOnce(&mut dyn Visit)) -> u64 {
         if self.met > MAX_FIELDS {
             self.gathered.push_text("more", |out| {
                 visit(&mut FieldsText {
@@ -39,7 +54,9 @@ impl<'g> Fields<'g> {
                 });
                 Ok(())
             });
+            return 0;
         }
+        self.which
     }
 }
 
@@ -47,8 +64,7 @@ macro_rules! record {
     ($($record:ident: $ty:ty => $push:ident;)*) => {$(
         #[inline]
         fn $record(&mut self, field: &Field, value: $ty) {
-            self.met += 1;
-            if self.met <= MAX_FIELDS {
+            if self.note(field) {
                 self.gathered.$push(field.name(), value);
             }
         }
@@ -73,8 +89,7 @@ impl Visit for Fields<'_> {
 
     #[inline]
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.met += 1;
-        if self.met <= MAX_FIELDS {
+        if self.note(field) {
             self.gathered.push_text(field.name(), |out| write!(out, "{value:?}"));
         }
     }

@@ -8,6 +8,7 @@ use std::ptr;
 
 use ::tracing_core::Metadata;
 
+use crate::argument::gathered::Gathered;
 use crate::filter::gate::FilterSite;
 use crate::format::types::{SpanRole, Type};
 use crate::level::Level;
@@ -38,6 +39,7 @@ pub(super) struct Known {
 /// A call site, and the names and types of the values that it is for.
 struct Shape {
     site: CallSite,
+    which: u64,
     mixed_codes: u64,
     names: Box<[&'static str]>,
     codes: Box<[u8]>,
@@ -141,15 +143,11 @@ impl Known {
         &moments[moment as usize]
     }
 
-    /// Returns the call site for values with these names and types. `None` if there is no room for another one, or if
+    /// Returns the call site for these values. `which`: which of the statement's fields they are, in order, as a bit
+    /// for each and the highest one; 0 if that does not say it all. `None` if there is no room for another one, or if
     /// the calling thread is inside the logger.
     #[inline(always)]
-    pub(super) fn site(
-        &self,
-        names: &[&'static str],
-        codes: &[u8],
-        mixed_codes: u64,
-    ) -> Option<&'static CallSite> {
+    pub(super) fn site(&self, which: u64, values: &Gathered<'static>) -> Option<&'static CallSite> {
         for place in &self.shapes {
             // Acquire: pairs with the release in `add`. Who finds the pointer finds what is there.
             let found = place.load(Ordering::Acquire);
@@ -158,27 +156,22 @@ impl Known {
             }
             // SAFETY: made by `Box::into_raw` in `add`, and never freed.
             let shape = unsafe { &*found };
-            if shape.is(names, codes, mixed_codes) {
+            if shape.is(which, values) {
                 return Some(&shape.site);
             }
         }
-        self.add(names, codes, mixed_codes)
+        self.add(which, values)
     }
 
     #[cold]
     #[inline(never)]
-    fn add(
-        &self,
-        names: &[&'static str],
-        codes: &[u8],
-        mixed_codes: u64,
-    ) -> Option<&'static CallSite> {
+    fn add(&self, which: u64, values: &Gathered<'static>) -> Option<&'static CallSite> {
         // Acquire: as in `site`.
         if Inside::is_here() || !self.shapes[SHAPES - 1].load(Ordering::Acquire).is_null() {
             return None;
         }
         let _inside = Inside::enter();
-        let own = Box::into_raw(Box::new(Shape::new(self.metadata, names, codes, mixed_codes)));
+        let own = Box::into_raw(Box::new(Shape::new(self.metadata, which, values)));
         for place in &self.shapes {
             // Release: pairs with the acquire in `site`. Acquire: what another thread has put there is looked at.
             let put =
@@ -186,7 +179,7 @@ impl Known {
             let found = put.err().unwrap_or(own);
             // SAFETY: made by `Box::into_raw`, and never freed once it is published.
             let shape = unsafe { &*found };
-            if shape.is(names, codes, mixed_codes) {
+            if shape.is(which, values) {
                 if found != own {
                     // Another thread was faster. The list of types stays: once for a thread and a call site.
                     // SAFETY: made above, and published nowhere.
@@ -202,12 +195,8 @@ impl Known {
 }
 
 impl Shape {
-    fn new(
-        metadata: &'static Metadata<'static>,
-        names: &[&'static str],
-        codes: &[u8],
-        mixed_codes: u64,
-    ) -> Self {
+    fn new(metadata: &'static Metadata<'static>, which: u64, values: &Gathered<'static>) -> Self {
+        let (names, codes) = (values.names(), values.codes());
         // The message is printed where the format says, and has no name.
         let message = names.iter().position(|name| *name == MESSAGE);
         let format = match message {
@@ -219,16 +208,27 @@ impl Shape {
         let named = named.collect::<Vec<_>>().leak();
         let location = location_of(metadata, format, named);
         let site = CallSite::new(level_of(*metadata.level()), location, list_of(codes));
-        Self { site, mixed_codes, names: names.into(), codes: codes.into() }
+        let mixed_codes = values.mixed_codes();
+        Self { site, which, mixed_codes, names: names.into(), codes: codes.into() }
     }
 
-    /// Whether it is for values with these names and types. A statement's names are statics of its own.
+    /// Whether it is for these values.
     #[inline(always)]
-    fn is(&self, names: &[&'static str], codes: &[u8], mixed_codes: u64) -> bool {
-        self.mixed_codes == mixed_codes
-            && self.names.len() == names.len()
-            && self.names.iter().zip(names).all(|(own, name)| ptr::eq(*own, *name))
-            && self.codes.iter().zip(codes).all(|(own, code)| own == code)
+    fn is(&self, which: u64, values: &Gathered<'static>) -> bool {
+        let codes = values.codes();
+        self.which == which
+            && self.mixed_codes == values.mixed_codes()
+            && self.codes.len() == codes.len()
+            // The number has all codes, and the bits all fields.
+            && (which != 0 && codes.len() <= 8 || self.is_slow(values))
+    }
+
+    /// Compares all names and codes. A statement's names are statics of its own.
+    #[cold]
+    #[inline(never)]
+    fn is_slow(&self, values: &Gathered<'static>) -> bool {
+        self.names.iter().zip(values.names()).all(|(own, name)| ptr::eq(*own, *name))
+            && *self.codes == *values.codes()
     }
 }
 

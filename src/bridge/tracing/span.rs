@@ -16,7 +16,7 @@ use crate::bridge::tracing::event::log_crowded;
 use crate::bridge::tracing::fields::Fields;
 use crate::bridge::tracing::sites::{self, Moment};
 use crate::bridge::tracing::slab::SPANS;
-use crate::call::log_many;
+use crate::call::{log_many, log1};
 use crate::format::types::SpanRole;
 use crate::sync::statics::{AtomicU64, Ordering};
 
@@ -73,16 +73,16 @@ pub(super) fn begin(attributes: &Attributes<'_>, parent: Option<u64>) -> u64 {
     let mut gathered = Gathered::new();
     let mut fields = Fields::new(&mut gathered);
     attributes.record(&mut fields);
-    fields.finish(|visit| attributes.record(visit));
+    let which = fields.finish(|visit| attributes.record(visit));
     gathered.push_span(SpanRole::New, in_file(id));
     if let Some(parent) = parent {
         gathered.push_span(SpanRole::In, in_file(parent));
     }
-    match known.site(gathered.names(), gathered.codes(), gathered.mixed_codes()) {
+    match known.site(which, &gathered) {
         Some(site) => log_many::log_to(site, gathered.values()),
         None => {
             gathered.values().release();
-            log_many::log_to(known.moment(Moment::Begun), (in_file(id), ()));
+            log1::log_to(known.moment(Moment::Begun), in_file(id));
             log_crowded(metadata, Some(id), &|visit| attributes.record(visit));
         }
     }
@@ -95,9 +95,9 @@ pub(super) fn record(id: u64, values: &Record<'_>) {
     let mut gathered = Gathered::new();
     let mut fields = Fields::new(&mut gathered);
     values.record(&mut fields);
-    fields.finish(|visit| values.record(visit));
+    let which = fields.finish(|visit| values.record(visit));
     gathered.push_span(SpanRole::Record, id);
-    match known.site(gathered.names(), gathered.codes(), gathered.mixed_codes()) {
+    match known.site(which, &gathered) {
         Some(site) => log_many::log_to(site, gathered.values()),
         None => {
             gathered.values().release();
@@ -122,7 +122,7 @@ pub(super) fn enter(id: u64) {
         entered.try_borrow_mut().map(|mut entered| entered.push(Entered { id, metadata }))
     });
     if let Some(known) = known {
-        log_many::log_to(known.moment(Moment::Entered), (id, ()));
+        log1::log_to(known.moment(Moment::Entered), id);
     }
 }
 
@@ -130,7 +130,7 @@ pub(super) fn enter(id: u64) {
 #[inline]
 pub(super) fn exit(id: u64) {
     if let Some(known) = SPANS.slot(id).and_then(|slot| slot.known()) {
-        log_many::log_to(known.moment(Moment::Left), (id, ()));
+        log1::log_to(known.moment(Moment::Left), id);
     }
     let _ = ENTERED.try_with(|entered| {
         let Ok(mut entered) = entered.try_borrow_mut() else { return };
@@ -155,7 +155,7 @@ pub(super) fn remove_handle(id: u64) -> bool {
         return false;
     }
     if let Some(known) = slot.known() {
-        log_many::log_to(known.moment(Moment::Closed), (id, ()));
+        log1::log_to(known.moment(Moment::Closed), id);
     }
     SPANS.close(slot);
     true
