@@ -141,7 +141,7 @@ fn a_stuck_pipe_does_not_hold_the_end() {
         assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "it ended");
     }
     let unshown: u64 = line["said ".len()..].trim().parse().unwrap();
-    assert!(unshown > 0 && unshown < children::MANY, "{unshown}");
+    assert!(unshown > 0, "{unshown}");
     let messages = messages(&dir.path().join("app.kymo"));
     let own = messages.iter().filter(|message| !message.starts_with("record"));
     assert_eq!(messages.len() - own.count(), children::MANY as usize);

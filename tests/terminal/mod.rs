@@ -15,15 +15,12 @@ pub const NAME: &str = "KYMO_TEST_CHILD";
 /// The path of its log.
 pub const LOG: &str = "KYMO_TEST_LOG";
 
-/// What a child does not have from its parent.
-const VARIABLES: [&str; 10] = [
+/// What a child does not have from its parent, beside variables of kymo.
+const VARIABLES: [&str; 7] = [
     "NO_COLOR",
     "CLICOLOR",
     "CLICOLOR_FORCE",
     "RUST_LOG",
-    "KYMO_LOG",
-    "KYMO_DIR",
-    "KYMO_CONSOLE",
     "XDG_STATE_HOME",
     "LOGS_DIRECTORY",
     "STATE_DIRECTORY",
@@ -49,10 +46,12 @@ impl Program {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--ignored", "--exact", "child", "--nocapture", "-q", "--test-threads=2"]);
-        command.env(NAME, name).env(LOG, dir.path().join("app.kymo"));
-        for variable in VARIABLES {
-            command.env_remove(variable);
+        let kymos = std::env::vars_os().map(|(name, _)| name);
+        let kymos = kymos.filter(|name| name.to_string_lossy().starts_with("KYMO_"));
+        for name in kymos.chain(VARIABLES.map(Into::into)) {
+            command.env_remove(name);
         }
+        command.env(NAME, name).env(LOG, dir.path().join("app.kymo"));
         command.env("TERM", "xterm");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command, dir }
