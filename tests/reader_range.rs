@@ -341,6 +341,18 @@ fn hostile_indexes_take_linear_time() {
     assert_eq!((part.report.skipped_bytes, part.report.unknown_frames), (0, 1));
 }
 
+/// A damaged committed length may be any number. One of 2^63 or more kept `stretches` from ending.
+#[test]
+fn stretches_of_any_committed_length_end() {
+    for committed in [1 << 20, 1 << 62, (1 << 63) + 4_096, u64::MAX - 7, u64::MAX] {
+        let mut file = log(&[Part::Block(0, vec![1], true)], None);
+        file.set_committed(committed);
+        let mut reader = Reader::from_slice(&file.bytes).expect("a kymo file");
+        assert!(reader.stretches().expect("memory can be read").is_empty());
+        assert_eq!(drain(&mut reader).records.len(), 1);
+    }
+}
+
 /// Parts that name themselves or a later one, or stretches that do not fit, are not believed: everything is read.
 #[test]
 fn hostile_parts_are_not_believed() {

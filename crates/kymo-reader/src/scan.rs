@@ -91,7 +91,9 @@ impl Segment<'_> {
         let mut wanted = Vec::new();
         while let Some(at) = end.checked_sub(before_end).filter(|&at| at > HEADER_BYTES as u64) {
             wanted.push(at);
-            before_end *= FACTOR;
+            // A committed length that is damaged may be any number.
+            let Some(next) = before_end.checked_mul(FACTOR) else { break };
+            before_end = next;
         }
         let (mut at, mut probe) = (HEADER_BYTES as u64, CHUNK_BYTES);
         while at < end {
