@@ -20,6 +20,7 @@ use std::mem::offset_of;
 use std::ops::Range;
 use std::{error, fmt};
 
+use crate::ring::storage::LogMark;
 use crate::ring::storage::layout::{
     BLOCKS, COPY_BYTES, COPY_OFFSETS, CopyError, HEADER_BYTES, RingAccount, RingHeader,
     RingIdentity, RingMode, SHARED_OFFSET, VERSION, account_offset, entry_offset, position_of,
@@ -249,6 +250,8 @@ impl Image {
         match committed(newer.segment) {
             Some(bytes) if bytes >= newer.committed => newer.into(),
             Some(_) => older,
+            // Given up, and not consumed yet. Such an account names no segment.
+            None if newer.committed == LogMark::GIVEN_UP.committed => older,
             None => Consumed { certain: false, ..older },
         }
     }

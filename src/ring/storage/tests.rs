@@ -582,6 +582,24 @@ fn what_is_in_the_log_is_told_exactly() {
     }
 }
 
+/// A process was killed after it had given up a batch, and before it had consumed it: that batch is in no log, whatever
+/// logs are known. It was said that some of it might be in one that is gone.
+#[test]
+fn a_batch_that_was_given_up_is_recovered() {
+    let segment = u64::from_le_bytes(*b"segment ");
+    let (bytes, _) = file_of(identity(RingMode::Bounded, 64), |ring| {
+        let (mut producer, mut consumer, mut accounts) = bounded(ring);
+        (1..=8).for_each(|number| log(&mut producer, &record(number, 2)).unwrap());
+        accounts.prepare(6, 3, LogMark { segment, committed: 100 });
+        consumer.look().consume(6);
+        accounts.prepare(4, 2, LogMark::GIVEN_UP);
+    });
+    let image = Image::from_bytes(&bytes).unwrap();
+    let consumed = image.consumed(|which| (which == segment).then_some(1_000));
+    assert!(consumed.certain);
+    assert_eq!(numbers(&image.recover(consumed, None).unwrap()), [4, 5, 6, 7, 8]);
+}
+
 #[test]
 fn a_ring_file_is_its_users_alone_and_tells_whose_it_is() {
     use std::os::unix::fs::MetadataExt;
