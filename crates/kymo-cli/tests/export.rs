@@ -318,3 +318,23 @@ fn stats_measure_spans() {
     let text = run(&[&"stats", &"--spans", &path]).out;
     assert!(text.contains("  target: outer {}\n") && text.contains("busy p50"), "{text}");
 }
+
+/// `kymo cat` prints the records of spans if it is asked to.
+#[test]
+fn cat_prints_records_of_spans_on_request() {
+    let turn = Turn::take();
+    let path = spans(&turn);
+    let shown = |lines: &str| lines.lines().filter(|line| !line.contains("-- ")).count();
+    assert_eq!(shown(&run(&[&"cat", &path]).out), 0);
+    let all = run(&[&"cat", &"--spans", &path]).out;
+    assert_eq!(shown(&all), 16);
+    for part in [
+        "target: new outer {} a=7\n",
+        "target: outer {}{a=7}: new inner\n",
+        "target: outer {}{a=7}: inner: enter inner\n",
+        "target: outer {}{a=7}: exit outer {}\n",
+        "target: #99: close outer {}\n",
+    ] {
+        assert!(all.contains(part), "{part} in {all}");
+    }
+}
