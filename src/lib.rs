@@ -160,6 +160,8 @@ pub use config::{Config, ConfigError, ConfigErrorKind, Key};
 #[cfg(feature = "console")]
 pub use console::Console;
 pub use consumer::{Notice, Report};
+#[doc(hidden)]
+pub use crash::recover::discard_rings;
 pub use crash::recover::{
     RecoverError, Recoverable, RecoveredThread, Recovery, RefusedFile, RingDamage, UnclosedSegment,
     recover, recoverable,

@@ -152,7 +152,7 @@ impl<O: LogOutput> Consumer<O> {
     /// Takes what the housekeeper has answered.
     pub(super) fn hear_housekeeper(&mut self) {
         let Some(rotating) = &mut self.rotating else { return };
-        let News { not_made, failed, deleted, excess_bytes, .. } = {
+        let News { not_made, failed, deleted, discarded, excess_bytes, .. } = {
             let mut news = rotating.rotator.listen();
             rotating.unclosed.append(&mut news.unclosed);
             #[cfg(feature = "compress")]
@@ -171,6 +171,7 @@ impl<O: LogOutput> Consumer<O> {
         }
         failed.into_iter().for_each(|error| self.note_failed_chore(error));
         self.note_deleted(deleted);
+        self.note_discarded(discarded);
         if let Some(error) = not_made {
             self.note_not_rotated(error);
         }
@@ -193,6 +194,13 @@ impl<O: LogOutput> Consumer<O> {
             if let Some(rotating) = &mut self.rotating {
                 rotating.deleted.push(deleted);
             }
+        }
+    }
+
+    /// Rings of dead processes went with their segments, and so many records.
+    pub(crate) fn note_discarded(&mut self, records: u64) {
+        if let Some(watch) = &mut self.watch {
+            watch.note_discarded(records);
         }
     }
 

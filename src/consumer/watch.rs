@@ -137,8 +137,9 @@ pub enum Notice<'a> {
         /// What the file system said.
         error: &'a io::Error,
     },
-    /// The log was overwritten ([`Builder::overwrite`](crate::Builder::overwrite)) while the rings
-    /// of its dead process still held records. They are gone, too. Told once, after the start.
+    /// The log was overwritten ([`Builder::overwrite`](crate::Builder::overwrite)), or a segment was deleted
+    /// ([`Builder::keep`](crate::Builder::keep)), while the rings of its dead process still held records. They are
+    /// gone, too.
     RecordsDiscarded {
         /// How many records they held.
         records: u64,
@@ -215,8 +216,8 @@ impl fmt::Display for Notice<'_> {
             }
             Self::RecordsDiscarded { records } => write!(
                 f,
-                "the log of a killed process was written over, and {records} records in its rings \
-                 were discarded"
+                "the log of a killed process was written over or deleted, and {records} records in its \
+                 rings were discarded"
             ),
             Self::DirectiveIgnored { variable, error } => {
                 write!(f, "{variable}: a directive was left out: {error}")
@@ -262,7 +263,7 @@ pub(crate) struct Watch {
     told_room: bool,
     /// How many rings without memory have been told.
     ring_errors: u64,
-    /// How many records were discarded with the log that was there before, until that is told.
+    /// How many records in rings were discarded with their logs, until that is told.
     discarded: u64,
 }
 
@@ -286,6 +287,11 @@ impl Watch {
             told_room: false,
             discarded,
         }
+    }
+
+    /// So many more records in rings were discarded with their logs.
+    pub(super) fn note_discarded(&mut self, records: u64) {
+        self.discarded += records;
     }
 
     /// Gives a notice to the hook and to the log.

@@ -151,7 +151,7 @@ fn log(own: &mut Producer, notice: &Notice<'_>) {
         ),
         Notice::RecordsDiscarded { records } => own_warning!(
             own,
-            "the log of a killed process was written over, and {records} records in its rings were \
+            "the log of a killed process was written over or deleted, and {records} records in its rings were \
              discarded",
             records
         ),

@@ -12,7 +12,9 @@ use std::thread::JoinHandle;
 use kymo_zstd::DEFAULT_LEVEL;
 
 use crate::clock::{TickSource, wall_ns};
-use crate::crash::recover::{RecoverError, Recovery, clean, close, is_closed, recover_segment};
+use crate::crash::recover::{
+    RecoverError, Recovery, clean, close, discard_rings, is_closed, recover_segment,
+};
 use crate::format::rotated::Deleted;
 use crate::keep::{Keep, KeepError, Space};
 use crate::logger::builder::Builder;
@@ -56,6 +58,8 @@ pub(super) struct Told {
     /// The limit in bytes, if nobody has chosen one.
     pub(super) default_bytes: Option<u64>,
     pub(super) deleted: Vec<Deleted>,
+    /// How many records went with rings of dead processes.
+    pub(super) discarded: u64,
     pub(super) failed: Vec<io::Error>,
     /// Why there is no link to the current segment.
     pub(super) no_link: Option<io::Error>,
@@ -83,8 +87,8 @@ impl Builder {
             told.default_bytes = limits.keep.most_bytes(space);
         }
         limits.set_unclosed(unclosed);
-        let Retained { deleted, failed, .. } = limits.retain(first, limits.full_bytes);
-        (told.deleted, told.failed) = (deleted, failed);
+        let Retained { deleted, failed, discarded, .. } = limits.retain(first, limits.full_bytes);
+        (told.deleted, told.failed, told.discarded) = (deleted, failed, discarded);
         Ok((limits, told))
     }
 
@@ -140,7 +144,8 @@ impl Builder {
         let full_bytes = size.unwrap_or(making.window_bytes).next_multiple_of(UNIT_BYTES);
         let keep = self.keep.clone().unwrap_or_default();
         let limits =
-            Limits::new(names.clone(), newest.log, owner, keep, full_bytes, self.compresses());
+            Limits::new(names.clone(), newest.log, owner, keep, full_bytes, self.compresses())
+                .discarding(discard_rings);
         let current = newest.sequence.saturating_add(1);
         let (limits, mut told) = self.limit(limits, current, unclosed.len() as u64)?;
         let limits = Arc::new(limits);

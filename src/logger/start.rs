@@ -305,6 +305,7 @@ impl Builder {
             let housekeeper = rotated.map(|Rotated { rotator, housekeeper, told }| {
                 consumer.set_rotator(rotator, told.default_bytes, told.no_link);
                 consumer.note_deleted(told.deleted);
+                consumer.note_discarded(told.discarded);
                 told.failed.into_iter().for_each(|error| consumer.note_failed_chore(error));
                 housekeeper
             });

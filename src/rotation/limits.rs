@@ -6,6 +6,7 @@
 //! housekeeper, if that is deleting at this moment: both together would count a segment twice.
 
 use std::io;
+use std::path::Path;
 
 use crate::clock::wall_ns;
 use crate::derived::Owner;
@@ -33,6 +34,8 @@ pub(crate) struct Limits {
     pub(crate) full_bytes: u64,
     /// Closed segments are compressed.
     pub(crate) compresses: bool,
+    /// Removes what the dead process of a segment has left elsewhere, and returns how many records so are lost.
+    discard: fn(&Path) -> u64,
     /// How many segments of dead processes may be closed yet.
     unclosed: AtomicU64,
     /// Held by the thread that deletes.
@@ -56,6 +59,8 @@ pub(crate) struct Retained {
     pub(crate) deleted: Vec<rotated::Deleted>,
     /// What could not be deleted, and why.
     pub(crate) failed: Vec<io::Error>,
+    /// How many records went with rings of dead processes.
+    pub(crate) discarded: u64,
     /// By how many bytes the log may exceed its limit nevertheless; 0 if it does not.
     pub(crate) excess_bytes: u64,
 }
@@ -70,7 +75,13 @@ impl Limits {
         compresses: bool,
     ) -> Self {
         let (unclosed, turn, untold) = Default::default();
-        Self { log, id, owner, keep, full_bytes, compresses, unclosed, turn, untold }
+        let discard = |_: &Path| 0;
+        Self { log, id, owner, keep, full_bytes, compresses, discard, unclosed, turn, untold }
+    }
+
+    /// Sets what removes that which the dead process of a segment has left elsewhere, before the segment is deleted.
+    pub(crate) fn discarding(self, discard: fn(&Path) -> u64) -> Self {
+        Self { discard, ..self }
     }
 
     /// Returns an error if the limits leave no room for the current segment and the one that is prepared.
@@ -121,7 +132,7 @@ impl Limits {
                 other_bytes: self.hidden_bytes().saturating_add(closing),
                 space,
             };
-            retention::enforce(&self.log, self.id, self.owner, &self.keep, &now)
+            retention::enforce(&self.log, self.id, self.owner, &self.keep, &now, &self.discard)
         });
         let found = match found {
             Ok(found) => found,
@@ -139,6 +150,7 @@ impl Limits {
         Retained {
             deleted: deleted.into_iter().collect(),
             failed: failed.collect(),
+            discarded: found.discarded,
             excess_bytes: found.excess_bytes,
         }
     }
@@ -169,6 +181,7 @@ impl MakesRoom for Limits {
         let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
         untold.deleted.append(&mut made.deleted);
         untold.failed.append(&mut made.failed);
+        untold.discarded += made.discarded;
         untold.excess_bytes = made.excess_bytes;
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct News {
     pub(crate) failed: Vec<io::Error>,
     /// What was deleted, without the time.
     pub(crate) deleted: Vec<Deleted>,
+    /// How many records went with rings of dead processes whose segments were deleted.
+    pub(crate) discarded: u64,
     /// By how many bytes the log may exceed its limit, if it does.
     pub(crate) excess_bytes: Option<u64>,
     /// Segments of dead processes that could not be closed.
@@ -60,7 +62,8 @@ pub(crate) struct News {
 
 impl News {
     fn add(&mut self, retained: Retained) {
-        let Retained { mut deleted, mut failed, excess_bytes } = retained;
+        let Retained { mut deleted, mut failed, discarded, excess_bytes } = retained;
+        self.discarded += discarded;
         self.deleted.append(&mut deleted);
         self.failed.append(&mut failed);
         self.excess_bytes = Some(excess_bytes).filter(|bytes| *bytes > 0).or(self.excess_bytes);

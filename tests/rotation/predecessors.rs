@@ -14,6 +14,11 @@ use crate::log::{Segment, entries, files, numbers, read};
 
 const PLACE: &str = "KYMO_PREDECESSOR";
 
+/// A file that tells a process to leave its records in its ring.
+const LAZY: &str = "lazy";
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
 /// How many records a process logs before it is killed, half of them before a rotation.
 const RECORDS: u64 = 2_000;
 
@@ -33,8 +38,24 @@ fn child() {
         true => builder(place).crash_proof(rings).ring_capacity(1 << 20),
         false => builder(place),
     };
+    let builder = match place.join(LAZY).exists() {
+        true => builder.idle_sleep(HOUR).poll_interval(HOUR),
+        false => builder,
+    };
     let logger = builder.start().unwrap();
     let number = |number: u64| info!("record {number} {}", "x".repeat(number as usize % 300));
+    if place.join(LAZY).exists() {
+        // After a sweep that finds something, the consumer pauses for an hour.
+        let mut logged = 0;
+        loop {
+            if logged - logger.stats().total.written() < RECORDS / 2 {
+                number(logged);
+                logged += 1;
+            } else {
+                fs::write(place.join("done"), "").unwrap();
+            }
+        }
+    }
     (0..RECORDS / 2).for_each(number);
     assert!(kymo::flush());
     logger.rotate().unwrap();
@@ -53,6 +74,11 @@ fn with_killed(is_crash_proof: bool) -> tempfile::TempDir {
     if is_crash_proof {
         fs::create_dir(place.path().join("rings")).unwrap();
     }
+    run_until_killed(&place);
+    place
+}
+
+fn run_until_killed(place: &tempfile::TempDir) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "predecessors::child", "--ignored", "--nocapture"]);
     let mut child = command.env(PLACE, place.path()).stdout(Stdio::null()).spawn().unwrap();
@@ -62,7 +88,6 @@ fn with_killed(is_crash_proof: bool) -> tempfile::TempDir {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    place
 }
 
 fn log_of(place: &tempfile::TempDir) -> PathBuf {
@@ -206,4 +231,42 @@ fn a_damaged_segment_stays_as_it_is() {
     assert!(told.lock().unwrap().contains("kymo repair"), "{told:?}");
     // It is cut to what was written, and nothing else.
     assert!(bytes.starts_with(&fs::read(&path).unwrap()));
+}
+
+/// A segment that the limits delete takes the rings of its process along, which nothing could recover any more. The
+/// log says how many records that cost.
+#[test]
+fn rings_go_with_their_segment_and_are_counted() {
+    let _turn = Turn::take();
+    let place = tempfile::Builder::new().prefix("kymo-killed-").tempdir_in("/dev/shm").unwrap();
+    for name in ["log", "rings"] {
+        fs::create_dir(place.path().join(name)).unwrap();
+    }
+    fs::write(place.path().join(LAZY), "").unwrap();
+    run_until_killed(&place);
+    let first = files(&log_of(&place))[0].path.clone();
+    let lost = kymo::recoverable(&first).records;
+    assert!(lost > 0);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&told);
+    let hook = move |notice: &Notice<'_>| {
+        if let Notice::RecordsDiscarded { records } = notice {
+            noted.lock().unwrap().push(*records);
+        }
+    };
+    let builder = builder(place.path()).crash_proof(place.path().join("rings")).on_notice(hook);
+    let logger = builder.keep(Keep::unlimited().files(2)).start().unwrap();
+    assert!(first.exists(), "the limit leaves room for it");
+    info!("record {number}", number = RECORDS);
+    logger.rotate().unwrap();
+    within_minutes(|| !told.lock().unwrap().is_empty());
+    assert!(!first.exists());
+    let report = logger.shutdown();
+    assert!(report.error.is_none(), "{report:?}");
+    assert_eq!(*told.lock().unwrap(), [lost]);
+    assert!(entries(&place.path().join("rings")).is_empty());
+    let segments = files(&log_of(&place)).into_iter();
+    let warnings: Vec<_> = segments.flat_map(|it| Segment::read(&it.path).warnings).collect();
+    let text = format!("{lost} records in its rings were discarded");
+    assert!(warnings.iter().any(|warning| warning.contains(&text)), "{warnings:?}");
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use kymo::{Keep, KeepError};
 use kymo_files::derived::Owner;
 use kymo_files::keep::Space;
-use kymo_files::retention::{Inventory, Situation, Stored, enforce, plan};
+use kymo_files::retention::{Inventory, Situation, Stored, StoredFile, enforce, plan};
 use kymo_files::segments::LogName;
 use kymo_reader::write_escaped;
 
@@ -23,7 +23,8 @@ Exit codes:
 
 /// Deletes the oldest segments of a rotated log until limits hold, as its logger does.
 ///
-/// Segments go with all that is beside them. A file goes only if its header names the log, and if it belongs to the
+/// Segments go with all that is beside them, and with what the rings of their killed processes hold: recover that
+/// before (`kymo recover`). A file goes only if its header names the log, and if it belongs to the
 /// owner of the log, or to root. The newest segment stays, and the log may be written meanwhile.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
@@ -76,16 +77,22 @@ impl Prune {
             write_escaped(&log.name.directory().join(name).to_string_lossy(), lines);
             lines.push('\n');
         };
+        let discarded: u64;
         let (segments, files, bytes) = if self.dry_run {
             let all = &log.inventory.segments;
             let planned = plan(all, &self.keep, &log.now);
             let gone = || planned.iter().map(|index| &all[*index]);
             gone().flat_map(|it| &it.files).for_each(|file| put(&file.name, &mut lines));
+            let own = gone().flat_map(|it| &it.files).filter(|file| !file.is_beside);
+            let left = |file: &StoredFile| kymo::recoverable(log.name.directory().join(&file.name));
+            discarded = own.map(|file| left(file).records).sum();
             let files = gone().map(|stored| stored.files.len()).sum();
             (planned.len() as u64, files, gone().map(Stored::bytes).sum())
         } else {
-            let deleted = enforce(&log.name, log.id, log.owner, &self.keep, &log.now)
-                .map_err(|error| error.to_string())?;
+            let deleted =
+                enforce(&log.name, log.id, log.owner, &self.keep, &log.now, &kymo::discard_rings)
+                    .map_err(|error| error.to_string())?;
+            discarded = deleted.discarded;
             deleted.names.iter().for_each(|name| put(name, &mut lines));
             for (path, error) in &deleted.errors {
                 complain(format_args!("{}: {error}", path.display()));
@@ -96,6 +103,17 @@ impl Prune {
         if files > 0 {
             outcome.add(Outcome::Found);
             let _ = writeln!(lines, "{segments} segments, {files} files, {bytes} bytes");
+        }
+        if discarded > 0 {
+            let (verb, hint) = match self.dry_run {
+                true => ("would go", ": `kymo recover` saves them"),
+                false => ("have gone", ""),
+            };
+            let path = log.name.path();
+            complain(format_args!(
+                "{}: {discarded} records in rings of killed processes {verb} with their segments{hint}",
+                path.display()
+            ));
         }
         outcome.add(self.check_rest(&log));
         let mut output = Output::new();

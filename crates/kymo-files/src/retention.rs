@@ -9,12 +9,13 @@
 //!   to which it belongs. This is looked at again in the file that has the name right before that is removed.
 //! - INV-2: no segment from [`Situation::first_kept`] on is deleted.
 //! - INV-3: the files beside a segment go before it, also on the disk. Whoever is killed or loses power in between
-//!   leaves a segment, which goes the next time; never a file that belongs to nothing.
+//!   leaves a segment, which goes the next time; never a file that belongs to nothing. What its dead process has left
+//!   elsewhere goes first of all.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::beside::{self, header_of};
 use crate::derived::{Directory, OpenError, Owner};
@@ -88,6 +89,8 @@ pub struct Deleted {
     pub names: Vec<OsString>,
     /// How many bytes of the disk they took.
     pub bytes: u64,
+    /// How many records that were in no file of the segments went with what their processes had left elsewhere.
+    pub discarded: u64,
     /// What could not be deleted, and why. It stays, and counts.
     pub errors: Vec<(PathBuf, io::Error)>,
     /// By how many bytes the log may exceed its limit in bytes, since nothing more can be deleted.
@@ -211,6 +214,9 @@ fn counted_bytes(segments: &[Stored], now: &Situation) -> u64 {
 ///
 /// What cannot be deleted stays, is told, and counts: others go in its place.
 ///
+/// `discard` is told the path of each segment before that is deleted. It removes what the dead process of the segment
+/// has left elsewhere (its rings), and returns the number of records that so are lost.
+///
 /// # Errors
 /// If the directory cannot be read.
 pub fn enforce(
@@ -219,6 +225,7 @@ pub fn enforce(
     owner: Owner,
     keep: &Keep,
     now: &Situation,
+    discard: &dyn Fn(&Path) -> u64,
 ) -> io::Result<Deleted> {
     let mut segments = Inventory::read(name, log, owner)?.segments;
     let directory = Directory::open(name.directory())?;
@@ -236,6 +243,9 @@ pub fn enforce(
         for index in planned {
             let stored = &mut segments[index];
             let bytes = stored.bytes();
+            for file in stored.files.iter().filter(|file| !file.is_beside) {
+                deleted.discarded += discard(&name.directory().join(&file.name));
+            }
             match remove(stored, &directory, log, owner, &mut deleted) {
                 Ok(()) => {
                     deleted.segments += 1;

@@ -35,7 +35,7 @@ mod thread;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 pub(crate) use close::{close, is_closed};
 pub use error::RecoverError;
@@ -354,6 +354,31 @@ pub(crate) struct Discardable {
 pub(crate) fn discardable(path: &Path, log: &File) -> Discardable {
     let log = DeadLog::of_locked(path, log);
     log.and_then(|log| find_discardable(&log, true)).unwrap_or_default()
+}
+
+/// Removes the ring files of the dead process of a segment that is about to be deleted. Returns the number of records
+/// that were nowhere else.
+#[doc(hidden)]
+pub fn discard_rings(segment: &Path) -> u64 {
+    // What closes segments has the lock for moments, but may have to wait for a core.
+    const TRIES: u32 = 10;
+    const PAUSE: Duration = Duration::from_millis(2);
+    let discard = |found: Discardable| {
+        let records = found.records();
+        found.discard();
+        records
+    };
+    for _ in 0..TRIES {
+        match DeadLog::lock(segment).and_then(|log| find_discardable(&log, true)) {
+            Ok(found) => return discard(found),
+            Err(RecoverError::InUse(_)) => std::thread::sleep(PAUSE),
+            // It is gone, or compressed, or nothing can be told of it.
+            Err(_) => return 0,
+        }
+    }
+    // The segment goes in any case. Without a lock, the process must have ended all the same.
+    let found = DeadLog::open(segment).and_then(|log| find_discardable(&log, false));
+    found.map_or(0, discard)
 }
 
 /// Finds the ring files of a log. `take`: they are going to be removed.

@@ -60,8 +60,9 @@ pub struct Part<W> {
     newest: u64,
     watermark: u64,
     last_dump: u64,
-    /// The thread of the dump that was begun, and how many records of it there were since.
-    dump: Option<(u64, u64)>,
+    /// The threads of dumps that were begun, and how many records of each there were since. By time, dumps of several
+    /// threads overlap.
+    dumps: HashMap<u64, u64>,
     cut: u64,
     made: Made,
     entry: Vec<u8>,
@@ -126,7 +127,7 @@ impl<W: Write + Seek> Part<W> {
             newest: FIRST_TICKS,
             watermark: 0,
             last_dump: 0,
-            dump: None,
+            dumps: HashMap::new(),
             cut: 0,
             made: Made::default(),
             entry: Vec::new(),
@@ -185,8 +186,7 @@ impl<W: Write + Seek> Part<W> {
             Event::DumpEnd(end) => {
                 let thread = self.thread(file, end.thread)?;
                 let number = self.threads[thread].number;
-                let found = self.dump.take_if(|(of, _)| *of == number).map_or(0, |(_, it)| it);
-                let records = found.max(end.records);
+                let records = self.dumps.remove(&number).unwrap_or(0).max(end.records);
                 let time_ns = self.time_of(self.newest);
                 self.put_mark(Kind::DumpEnd, (time_ns, time_ns), |out| {
                     payload::put_dump_end(out, number, records);
@@ -246,7 +246,7 @@ impl<W: Write + Seek> Part<W> {
             previous: self.last_dump,
         };
         self.last_dump = self.file.bytes();
-        self.dump = Some((number, 0));
+        self.dumps.insert(number, 0);
         self.put_mark(Kind::Dump, (it.first_ns, it.last_ns), |out| mark.put(out))
     }
 
@@ -298,7 +298,7 @@ impl<W: Write + Seek> Part<W> {
         let thread = &mut self.threads[current];
         let (number, first) = (thread.number, thread.written);
         thread.written += block.records;
-        if let Some((_, records)) = self.dump.as_mut().filter(|(of, _)| *of == number) {
+        if let Some(records) = self.dumps.get_mut(&number) {
             *records += block.records;
         }
         self.index.timed(self.file.bytes(), block.range, self.watermark);

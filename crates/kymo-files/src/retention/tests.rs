@@ -243,7 +243,7 @@ impl Place {
     }
 
     fn enforce(&self, keep: Keep, first_kept: u64) -> Deleted {
-        enforce(&self.name, LOG, self.owner(), &keep, &situation(first_kept)).unwrap()
+        enforce(&self.name, LOG, self.owner(), &keep, &situation(first_kept), &|_| 0).unwrap()
     }
 }
 
@@ -323,7 +323,8 @@ fn nothing_foreign_is_deleted() {
     assert_eq!(place.inventory().others.len(), 3);
     // A log without an id has no segments.
     let none =
-        enforce(&place.name, [0; 16], place.owner(), &Keep::bytes(0), &situation(99)).unwrap();
+        enforce(&place.name, [0; 16], place.owner(), &Keep::bytes(0), &situation(99), &|_| 0)
+            .unwrap();
     assert_eq!(none.segments, 0);
 }
 
