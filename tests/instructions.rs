@@ -121,6 +121,41 @@ fn executed_instructions_match_budget() {
     }
 }
 
+/// Statements of other crates, through the bridges.
+#[test]
+fn bridges_are_within_budget() {
+    if let Some(reason) = not_comparable() {
+        eprintln!("skipped: {reason}");
+        return;
+    }
+    let text = fs::read_to_string(assembly().join("bridges.txt")).expect("the budget");
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    let budgets = lines.flat_map(|line| {
+        let fields = line.split_whitespace().collect::<Vec<_>>();
+        let [message, executed, filtered] = fields[..] else {
+            panic!("the budget has three columns, not as in {line:?}");
+        };
+        let number = |field: &str| field.parse::<f64>().unwrap_or_else(|_| panic!("{line:?}"));
+        [(message.to_owned(), number(executed)), (format!("{message} filtered"), number(filtered))]
+    });
+    let budgets = budgets.collect::<Vec<_>>();
+    let output = Command::new(assembly().join("../instructions.sh"))
+        .args(budgets.iter().map(|(message, _)| message))
+        .output()
+        .expect("the script runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "benches/instructions.sh: {}: {said}", output.status);
+    let counted = String::from_utf8(output.stdout).expect("numbers");
+    let counted = counted.lines().map(|line| line.parse::<f64>().expect("a number"));
+    let counted = counted.collect::<Vec<_>>();
+    assert_eq!(counted.len(), budgets.len(), "a number for each");
+    for ((message, budget), found) in budgets.into_iter().zip(counted) {
+        // Places in tables by address move it a little.
+        assert!(found <= budget * 1.05, "{message}: {found} instructions, a budget of {budget}");
+        assert!(found >= budget * 0.95, "{message}: only {found} of {budget}: lower the budget");
+    }
+}
+
 /// Why what is counted here cannot be compared with the budget, if it cannot.
 fn not_comparable() -> Option<String> {
     if !cfg!(target_arch = "x86_64") {
