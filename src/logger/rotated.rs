@@ -5,7 +5,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 #[cfg(feature = "compress")]
@@ -154,6 +154,7 @@ impl Builder {
             limits: limits.clone(),
             making: Making { room: Some(room), ..making },
             current,
+            temporary: PathBuf::new(),
             has_links: true,
             look_at_ns: 0,
             predecessors: None,

@@ -1,6 +1,7 @@
 //! What the housekeeper does with the files of a log.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::clock::monotonic_ns;
 #[cfg(feature = "compress")]
@@ -25,6 +26,8 @@ pub(crate) struct Files {
     pub(crate) making: Making,
     /// The number of the current segment.
     pub(crate) current: u64,
+    /// The hidden name of the segment that was prepared last.
+    pub(crate) temporary: PathBuf,
     /// The file system has symbolic links.
     pub(crate) has_links: bool,
     /// When to look at the limits, on the monotonic clock.
@@ -73,19 +76,21 @@ impl Files {
     }
 
     /// Makes a segment without a name.
-    pub(crate) fn prepare_segment(&self) -> io::Result<MappedFile> {
+    pub(crate) fn prepare_segment(&mut self) -> io::Result<MappedFile> {
         let (file, temporary) =
             create_temporary(&link::temporary(self.log(), "next"), self.making.mode)?;
-        MappedFile::ahead(file, temporary.clone(), self.making.clone()).inspect_err(|_| {
-            // Nobody else knows it.
-            let _ = std::fs::remove_file(&temporary);
-        })
+        MappedFile::ahead(file, temporary.clone(), self.making.clone())
+            .inspect_err(|_| {
+                // Nobody else knows it.
+                let _ = std::fs::remove_file(&temporary);
+            })
+            .inspect(|_| self.temporary = temporary)
     }
 
     /// Removes the temporary name of the segment that got its own.
     pub(crate) fn forget_temporary(&self) {
         // It may be removed already, or never have been there.
-        let _ = std::fs::remove_file(link::temporary(self.log(), "next"));
+        let _ = std::fs::remove_file(&self.temporary);
     }
 }
 

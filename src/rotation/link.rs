@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::derived::rename_new;
+use crate::derived::{other_name, rename_new};
 use crate::segment::tap::{self, Ability};
 use crate::segments::LogName;
 
@@ -50,7 +50,7 @@ pub(crate) fn look(log: &LogName) -> io::Result<AtLink> {
 }
 
 /// Whether a path is a link to a segment of the log.
-fn leads_to_segment(log: &LogName, path: &Path) -> bool {
+pub(crate) fn leads_to_segment(log: &LogName, path: &Path) -> bool {
     let Ok(target) = fs::read_link(path) else { return false };
     let is_here = target
         .parent()
@@ -79,12 +79,12 @@ pub(crate) fn is_without_links(error: &io::Error) -> bool {
 
 /// Makes the link under a name of its own.
 pub(crate) fn make(log: &LogName, segment: &Path) -> io::Result<PathBuf> {
-    let new = temporary(log, "link");
+    let mut new = temporary(log, "link");
     let target = segment.file_name().unwrap_or_default();
     match tap::ask(Ability::SymbolicLink).and_then(|()| symlink(target, &new)) {
-        // A process of this number was killed.
+        // A process of this number was killed, or it is somebody else's.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs::remove_file(&new)?;
+            new = other_name(&new);
             symlink(target, &new)?;
         }
         made => made?,

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::derived::{self, OpenError, Owner};
@@ -136,12 +137,23 @@ fn remove_left_over(names: &LogName) -> io::Result<()> {
             };
             (digits > 0).then(|| is_one(b".next") || is_one(b".link"))
         };
-        if is_left_over() == Some(true) {
-            // What cannot be removed is somebody else's, or gone.
+        // Others can make such files, too: theirs stay.
+        if is_left_over() == Some(true) && is_own(names, &entry.path()) {
             let _ = fs::remove_file(entry.path());
         }
     }
     Ok(())
+}
+
+/// Whether a file was made by a logger of this user: a regular file, or a link to a segment of the log.
+fn is_own(names: &LogName, path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(it) if it.is_symlink() => {
+            it.uid() == rustix::process::geteuid().as_raw() && link::leads_to_segment(names, path)
+        }
+        Ok(_) => derived::open(path, owner()).is_ok(),
+        Err(_) => false,
+    }
 }
 
 /// The lock on a log, which keeps other loggers away from it.

@@ -137,3 +137,37 @@ fn wrong_options_and_paths_are_errors() {
     let logger = Logger::builder(dir.path().join("single.kymo")).start().unwrap();
     assert_eq!(logger.rotate().unwrap_err().kind(), std::io::ErrorKind::Unsupported);
 }
+
+/// Others may make files under the hidden names that a start and a rotation would take. These stay as they are, and
+/// hinder nothing. What killed processes have left under such names goes.
+#[test]
+fn hidden_files_of_others_stay() {
+    let _turn = Turn::take();
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let own = std::process::id();
+    let mut others = Vec::new();
+    for kind in ["next", "link"] {
+        let name = format!(".app.kymo.{own}.{kind}");
+        fs::create_dir(at(&name)).unwrap();
+        others.push(name);
+        let name = format!(".app.kymo.999999.{kind}");
+        symlink("elsewhere", at(&name)).unwrap();
+        others.push(name);
+    }
+    fs::write(at(".app.kymo.999998.next"), "left").unwrap();
+    symlink("app.20261130T000000Z.000000.kymo", at(".app.kymo.999998.link")).unwrap();
+    let path = at("app.kymo");
+    for _ in 0..2 {
+        let logger = Logger::builder(&path).rotate(Rotation::on_request()).start().unwrap();
+        log(0, 10);
+        logger.rotate().unwrap();
+        log(10, 20);
+        let report = logger.shutdown();
+        assert!(report.error.is_none(), "{report:?}");
+    }
+    others.sort();
+    let hidden: Vec<_> = entries(dir.path()).into_iter().filter(|it| it.starts_with('.')).collect();
+    assert_eq!(hidden, others);
+    assert_eq!(read(&path).len(), 4);
+}

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use kymo::RecoverError;
 use kymo_reader::{Log, OpenError};
 
 use crate::input::complain_about_refused;
@@ -69,6 +70,13 @@ fn rings_of(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
 fn recover(log: &Path) -> Outcome {
     let recovery = match kymo::recover(log) {
         Ok(recovery) => recovery,
+        Err(RecoverError::NotALog(path)) if path.extension().is_some_and(|it| it == "zst") => {
+            complain(format_args!(
+                "{}: compressed: to recover what its rings hold, restore the original with `zstd -d` first",
+                path.display()
+            ));
+            return Outcome::Failed;
+        }
         Err(error) => {
             complain(error);
             return Outcome::Failed;

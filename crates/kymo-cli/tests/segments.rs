@@ -420,3 +420,19 @@ fn runs_with_one_process_number_are_told_apart() {
         assert_eq!(shown, labels, "{out}");
     }
 }
+
+/// By time, the dumps of two threads overlap, and records of the log are among them. Their part is a log, too.
+#[test]
+fn dumps_that_overlap_are_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut segment = Segment::new(3);
+    segment.clock(1_000).thread(0, "one").thread(1, "two").site(0, 3, "x", &[]);
+    let at = |ticks: u64| Rec(0, ticks, &[]);
+    segment.block(0, &[at(22), at(28)]).last_block(1, &[at(24), at(29)], 90);
+    segment.dump(0, &[&[at(10), at(20), at(26)]]).dump(1, &[&[at(15), at(21), at(30)]]);
+    let (log, part) = (dir.path().join("app.kymo"), dir.path().join("part.kymo"));
+    fs::write(&log, &segment.close().bytes).unwrap();
+    let ran = run(&[&"cut", &log, &"-o", &part]);
+    ran.complains(0, &["10 records"]);
+    assert_eq!(run(&[&"cat", &part]).fine().lines().filter(|line| line.ends_with('x')).count(), 10);
+}

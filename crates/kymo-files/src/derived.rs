@@ -230,9 +230,8 @@ pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes a file that is to get its proper name later, at `path` if possible. What lies there was left
-/// by somebody who did not come to that, and is removed. What cannot be removed stays, and the file
-/// gets another name, which nobody can know. Returns the file and its name.
+/// Makes a file that is to get its proper name later, at `path` if possible. What lies there stays,
+/// and the file gets another name, which nobody can know. Returns the file and its name.
 ///
 /// # Errors
 /// What the system says.
@@ -246,13 +245,16 @@ pub fn create_temporary(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
-        // A link goes, what it leads to does not.
-        if fs::remove_file(&name).is_err() {
-            name = path.to_owned();
-            name.as_mut_os_string().push(format!(".{:016x}", random()));
-        }
+        name = other_name(path);
     }
     Err(ErrorKind::AlreadyExists.into())
+}
+
+/// Returns a name in place of that of `path`, which nobody can know.
+pub fn other_name(path: &Path) -> PathBuf {
+    let mut name = path.to_owned();
+    name.as_mut_os_string().push(format!(".{:016x}", random()));
+    name
 }
 
 /// Renames a file, unless the new name is taken.
@@ -468,9 +470,9 @@ mod tests {
         assert_eq!(create_new(&at("new"), 0o600).unwrap_err().kind(), ErrorKind::AlreadyExists);
         let (mut file, name) = create_temporary(&at("new"), 0o600).unwrap();
         file.write_all(b"new").unwrap();
-        assert_eq!(name, at("new"));
-        assert_eq!(fs::read(at("new")).unwrap(), b"new");
-        // One that is in the way for good.
+        assert!(name != at("new") && name.to_string_lossy().contains("new."), "{name:?}");
+        assert_eq!(fs::read(&name).unwrap(), b"new");
+        assert_eq!(fs::read_link(at("new")).unwrap(), at("target"));
         fs::create_dir(at("stays")).unwrap();
         let (_, name) = create_temporary(&at("stays"), 0o600).unwrap();
         assert!(name != at("stays") && name.to_string_lossy().contains("stays."), "{name:?}");
