@@ -102,7 +102,11 @@ impl Target {
         }
         // After it was made and before it was locked, another process may have logged into it, and
         // ended.
-        let bytes = it.len();
+        let mut bytes = it.len();
+        if bytes > 0 && end_of_bytes(&file, 0, bytes).is_ok_and(|end| end == 0) {
+            // Zeros alone: a start was killed before it wrote the header.
+            bytes = 0;
+        }
         let how = if made && bytes == 0 { How::Made } else { How::Found { bytes } };
         Ok(Self { path, file, how, mode })
     }
@@ -112,7 +116,7 @@ impl Target {
         &self.path
     }
 
-    /// The file that is there already; `None` if there is none, or it is empty.
+    /// The file that is there already; `None` if there is none, or it is empty, or has nothing but zeros.
     pub(crate) fn found(&self) -> Option<&File> {
         matches!(self.how, How::Found { bytes: 1.. }).then_some(&self.file)
     }
@@ -522,6 +526,21 @@ mod tests {
         ] {
             assert!(!is(name), "{name}");
         }
+    }
+
+    /// A start that is killed before it writes the header leaves zeros, which no other start keeps.
+    #[test]
+    fn a_file_of_zeros_is_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.kymo");
+        let file = File::create(&path).unwrap();
+        crate::process::allocate::allocate(&file, 0, 1 << 20).unwrap();
+        drop(file);
+        assert!(Target::lock(&path, 0o600).unwrap().found().is_none());
+        let file = File::options().write(true).open(&path).unwrap();
+        file.write_all_at(&[1], 1 << 19).unwrap();
+        drop(file);
+        assert!(Target::lock(&path, 0o600).unwrap().found().is_some());
     }
 
     /// A killed process left 64 MiB for each file, which were allocated for it.
