@@ -182,3 +182,15 @@ fn a_failure_says_in_which_file() {
     assert!(error.starts_with("file 0: cannot read at byte "), "{error}");
     assert!(error.ends_with("the cable was pulled"));
 }
+
+/// A start that was killed before it wrote the header leaves zeros. A damaged header alone is damage.
+#[test]
+fn directories_pass_over_files_of_zeros() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::write(at("zeros.kymo"), vec![0; 100_000]).unwrap();
+    let mut bytes = vec![0; 100_000];
+    bytes[70_000] = 1;
+    fs::write(at("damaged.kymo"), bytes).unwrap();
+    assert_eq!(Directory::read(dir.path()).unwrap().logs, [at("damaged.kymo")]);
+}

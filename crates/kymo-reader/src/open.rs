@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::fs::{self, File, FileType};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
@@ -134,8 +135,23 @@ impl OpenError {
     }
 }
 
+/// Whether there are zeros in a file, and nothing else.
+fn is_zeros(path: &Path) -> bool {
+    let Ok(mut file) = open(path) else { return false };
+    let mut buffer = vec![0; 64 << 10];
+    let mut bytes = 0;
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return bytes > 0,
+            Ok(read) if buffer[..read].iter().all(|byte| *byte == 0) => bytes += read,
+            _ => return false,
+        }
+    }
+}
+
 impl Directory {
-    /// Lists the logs in the directory at `path`.
+    /// Lists the logs in the directory at `path`. A file that has nothing but zeros is none: a process was killed
+    /// before it wrote the header.
     ///
     /// # Errors
     /// If the directory cannot be read.
@@ -176,7 +192,7 @@ impl Directory {
         let is_link = |path: &Path, kind: &FileType| {
             kind.is_symlink() && rotated.contains(path) && is_link_to_segment(path)
         };
-        found.retain(|(path, kind)| !is_link(path, kind));
+        found.retain(|(path, kind)| !is_link(path, kind) && !(kind.is_file() && is_zeros(path)));
         directory.logs.extend(rotated);
         for (path, kind) in found {
             match refuse_special(kind) {
