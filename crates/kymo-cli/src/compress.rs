@@ -40,7 +40,7 @@ pub struct Compress {
         value_parser = clap::value_parser!(i32).range(1..=22))]
     level: i32,
 
-    /// Also files whose writer died: run `kymo recover` first
+    /// Also files whose writer died. Those with records in rings are refused: run `kymo recover` first
     #[arg(long)]
     unclosed: bool,
 }
@@ -59,6 +59,16 @@ impl Compress {
             for segment in segments {
                 if interrupt::requested() {
                     return interrupt::exit_code();
+                }
+                let left = if self.unclosed { kymo::recoverable(&segment).records } else { 0 };
+                if left > 0 {
+                    complain(format_args!(
+                        "{}: its process has left {left} records in rings, which nothing could recover \
+                         afterwards: run `kymo recover` first",
+                        segment.display()
+                    ));
+                    failed = true;
+                    continue;
                 }
                 match self.compress(&segment) {
                     Ok(Compressed { path, bytes_before, bytes_after, .. }) => {

@@ -116,6 +116,10 @@ fn a_killed_process_is_recovered() {
 
     let before = run(&[&"cat", &log]);
     assert!(before.err.contains("`kymo recover"), "{}", before.err);
+    // From the compressed file, nothing could recover them.
+    let refused = run(&[&"compress", &"--unclosed", &log]);
+    assert!(refused.code == Some(2) && refused.err.contains("`kymo recover`"), "{}", refused.err);
+    assert!(log.exists());
     let recovered = run(&[&"recover", &log]);
     assert_eq!(recovered.code, Some(0), "{}", recovered.err);
     assert!(recovered.err.contains("records recovered"), "{}", recovered.err);
@@ -235,6 +239,10 @@ fn a_missing_or_foreign_log_is_an_error() {
     let other = run(&[&"recover", &turn.path("other.kymo")]);
     assert_eq!(other.code, Some(2));
     assert!(other.err.contains("not a log"), "{}", other.err);
+    std::fs::write(turn.path("other.kymo.zst"), "compressed").unwrap();
+    let compressed = run(&[&"recover", &turn.path("other.kymo.zst")]);
+    assert_eq!(compressed.code, Some(2));
+    assert!(compressed.err.contains("zstd -d"), "{}", compressed.err);
 }
 
 /// Of a rotated log, the segment of the killed process is recovered, and closed: it has an index and an end, and can be
