@@ -192,7 +192,8 @@ impl Directory {
         let is_link = |path: &Path, kind: &FileType| {
             kind.is_symlink() && rotated.contains(path) && is_link_to_segment(path)
         };
-        found.retain(|(path, kind)| !is_link(path, kind) && !(kind.is_file() && is_zeros(path)));
+        let is_nothing = |path: &Path, kind: &FileType| kind.is_file() && is_zeros(path);
+        found.retain(|(path, kind)| !is_link(path, kind) && !is_nothing(path, kind));
         directory.logs.extend(rotated);
         for (path, kind) in found {
             match refuse_special(kind) {
