@@ -57,7 +57,8 @@ const PROCESSES: u32 = 100;
 /// - *A panic* is logged ([`Builder::panic_hook`]).
 /// - `SIGTERM` and `SIGINT` wait until everything is in the file, 5 s at most ([`Builder::drain_on_termination`]).
 /// - What libraries log through the crates `log` and `tracing` is logged, if kymo has these features
-///   (`Builder::bridge_log`, `Builder::bridge_tracing`).
+///   (`Builder::bridge_log`, `Builder::bridge_tracing`). Then this is their only logger and their only subscriber: a
+///   program that has others takes [`Logger::builder`], and `bridge::tracing::layer`.
 ///
 /// An operator changes all of this, and more, by variables or by a file: see [`Config::from_env`]. A program that wants
 /// to choose takes [`Logger::builder`].
