@@ -63,3 +63,12 @@ pub fn boundary(text: &str, limit: usize) -> usize {
     }
     end
 }
+
+/// Whether a character of a foreign text may not reach a terminal: the control characters (C0, DEL, C1), the line and
+/// paragraph separators, and what turns the direction of writing (Unicode's property `Bidi_Control`).
+#[inline]
+pub fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}')
+        || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}

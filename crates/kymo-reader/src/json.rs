@@ -3,7 +3,10 @@
 //! Logged text may hold anything, and printed text ends up on a terminal. Characters that control a
 //! terminal, end a line or turn the direction of writing leave this module only as escapes.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
+
+use kymo_format::is_control;
 
 use super::record::Record;
 use super::text::line::{Line, Literal, Whole};
@@ -86,7 +89,7 @@ pub fn write_value(value: &Value<'_>, out: &mut String) {
 }
 
 /// Appends the arguments of a record as an object. The key of one without a name is its position,
-/// from 0.
+/// from 0. No key is there twice: of two arguments `k`, the second is `k_2`.
 ///
 /// Faster than [`write_string`] and [`write_value`] for each argument, which append equal text.
 ///
@@ -156,15 +159,40 @@ fn write_encoded<'a>(
 
 /// The names of a call site's arguments as keys, each with the separator before it.
 pub(super) fn keys(names: &[impl AsRef<str>]) -> Box<[Literal]> {
-    let key = |(index, name): (usize, &str)| {
+    let literal = |(index, name): (usize, String)| {
         let mut key = String::from(if index == 0 { "{" } else { "," });
-        match name {
-            "" => write_string(itoa::Buffer::new().format(index), &mut key),
-            name => write_string(name, &mut key),
-        }
+        write_string(&name, &mut key);
         Literal::new(&(key + ":"))
     };
-    names.iter().map(AsRef::as_ref).enumerate().map(key).collect()
+    distinct(names).into_iter().enumerate().map(literal).collect()
+}
+
+/// Names, no two of them equal: the second `k` is `k_2`. One without a name is its position.
+fn distinct(names: &[impl AsRef<str>]) -> Vec<String> {
+    let names = || names.iter().map(AsRef::as_ref).enumerate();
+    let position = |(index, name): (usize, &str)| name.is_empty().then(|| index.to_string());
+    let given: HashSet<&str> = names().map(|(_, name)| name).collect();
+    let mut taken: HashSet<String> = names().filter_map(position).collect();
+    // How far each name was counted, so that many equal ones do not all begin at 2.
+    let mut counts: HashMap<&str, u64> = HashMap::new();
+    let key = |(index, name)| {
+        if let Some(position) = position((index, name)) {
+            return position;
+        }
+        if taken.insert(name.to_owned()) {
+            return name.to_owned();
+        }
+        let count = counts.entry(name).or_insert(1);
+        loop {
+            *count += 1;
+            let key = format!("{name}_{count}");
+            // Not the name of a later one, either.
+            if !given.contains(&*key) && taken.insert(key.clone()) {
+                return key;
+            }
+        }
+    };
+    names().map(key).collect()
 }
 
 /// Whether none of eight bytes has to be escaped. It is wrong for some that need not be, such as
@@ -271,14 +299,6 @@ pub fn write_escaped(text: &str, out: &mut String) {
     });
 }
 
-/// The control characters (C0, DEL, C1), the line and paragraph separators, and what turns the
-/// direction of writing (Unicode's property `Bidi_Control`).
-fn is_control(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}')
-        || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
 /// Appends `text`, in which `replace` writes the characters that are special.
 #[inline]
 fn write_replacing(
@@ -304,6 +324,16 @@ fn write_replacing(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The crate `log` takes one key twice.
+    #[test]
+    fn no_key_is_there_twice() {
+        assert_eq!(distinct(&["k", "k", "k"]), ["k", "k_2", "k_3"]);
+        assert_eq!(distinct(&["k", "k", "k_2"]), ["k", "k_3", "k_2"]);
+        assert_eq!(distinct(&["k_2", "k_2", "k"]), ["k_2", "k_2_2", "k"]);
+        assert_eq!(distinct(&["0", "", "1"]), ["0", "1", "1_2"]);
+        assert_eq!(distinct(&["", "0"]), ["0", "0_2"]);
+    }
 
     fn escaped(text: &str) -> String {
         let mut out = String::new();
