@@ -1,11 +1,13 @@
 //! One line for `main`: where the log is, and what the builder is told, for a program that chooses nothing.
 
 use std::env;
-use std::fmt;
+use std::ffi::OsStr;
+use std::fmt::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Escaped};
 use crate::console::Console;
 use crate::keep::Keep;
 use crate::level::Level;
@@ -79,7 +81,16 @@ pub fn init() -> Result<Logger, InitError> {
             builder.in_directory(directory.ok_or(InitErrorKind::NoDirectory)?)
         }
     };
-    start(builder)
+    start(builder).map_err(|error| {
+        let advice = match error.kind() {
+            StartErrorKind::File(path, _) => Some(config.advice(path)),
+            StartErrorKind::Keep(_) => Some(
+                "Set KYMO_ROTATE_SIZE to less, KYMO_KEEP_SIZE to more, or KYMO_DIR to a larger disk",
+            ),
+            _ => None,
+        };
+        InitError { kind: InitErrorKind::Start(error), advice }
+    })
 }
 
 /// What a program has that chooses nothing.
@@ -101,7 +112,7 @@ fn builder(path: PathBuf) -> Builder {
 }
 
 /// Starts the logger, with another path as long as another process has that one.
-fn start(builder: Builder) -> Result<Logger, InitError> {
+fn start(builder: Builder) -> Result<Logger, StartError> {
     let mut number = 1;
     loop {
         match builder.clone().numbered(number).start() {
@@ -111,7 +122,7 @@ fn start(builder: Builder) -> Result<Logger, InitError> {
             {
                 number += 1;
             }
-            Err(error) => return Err(InitErrorKind::Start(error).into()),
+            Err(error) => return Err(error),
         }
     }
 }
@@ -154,8 +165,9 @@ fn directory(name: &str, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<P
     // Relative ones are to be ignored, says the specification of XDG. systemd's are lists.
     let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
     let first = |name: &str| {
-        let first = absolute(name)?.to_str()?.split(':').next().map(PathBuf::from);
-        first.filter(|path| path.is_absolute())
+        let list = variable(name)?;
+        let first = list.as_os_str().as_bytes().split(|byte| *byte == b':').next()?;
+        Some(PathBuf::from(OsStr::from_bytes(first))).filter(|path| path.is_absolute())
     };
     first("LOGS_DIRECTORY")
         .or_else(|| first("STATE_DIRECTORY"))
@@ -166,6 +178,8 @@ fn directory(name: &str, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<P
 /// The error of [`init`]: why there is no logger, and what to do.
 pub struct InitError {
     kind: InitErrorKind,
+    /// What to do.
+    advice: Option<&'static str>,
 }
 
 /// The kinds of [`InitError`].
@@ -189,30 +203,23 @@ impl InitError {
 
 impl From<InitErrorKind> for InitError {
     fn from(kind: InitErrorKind) -> Self {
-        Self { kind }
+        Self { kind, advice: None }
     }
 }
 
 impl fmt::Display for InitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Escaped(f);
         match &self.kind {
-            InitErrorKind::Config(error) => error.fmt(f),
+            InitErrorKind::Config(error) => write!(f, "{error}"),
             InitErrorKind::NoDirectory => f.write_str(
                 "there is no directory for the log: neither HOME nor XDG_STATE_HOME is set. Set KYMO_DIR to a \
                  directory that can be written",
             ),
-            InitErrorKind::Start(error) => {
-                error.fmt(f)?;
-                match error.kind() {
-                    StartErrorKind::File(..) => {
-                        f.write_str(". Set KYMO_DIR to a directory that can be written")
-                    }
-                    StartErrorKind::Keep(_) => f.write_str(
-                        ". Set KYMO_ROTATE_SIZE to less, KYMO_KEEP_SIZE to more, or KYMO_DIR to a larger disk",
-                    ),
-                    _ => Ok(()),
-                }
-            }
+            InitErrorKind::Start(error) => match self.advice {
+                Some(advice) => write!(f, "{error}. {advice}"),
+                None => write!(f, "{error}"),
+            },
         }
     }
 }

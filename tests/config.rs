@@ -1,7 +1,8 @@
 //! Configuration by variables, by a file, and by serde: one table of keys, one kind of error.
 
-use std::ffi::OsString;
-
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use kymo::{Config, ConfigError, ConfigErrorKind, Logger};
@@ -83,7 +84,10 @@ fn a_misspelt_variable_is_an_error() {
 #[test]
 fn a_wrong_value_says_what_is_possible() {
     let error = vars(&[("KYMO_RING_CAPACITY", "much")]).unwrap_err();
-    assert_eq!(error.to_string(), "KYMO_RING_CAPACITY: \"much\": choose a size, such as 1MiB");
+    assert_eq!(
+        error.to_string(),
+        "KYMO_RING_CAPACITY: \"much\": choose a size from 4KiB to 4GiB, such as 1MiB"
+    );
     let error = vars(&[("KYMO_ROTATE_SIZE", "1KiB")]).unwrap_err();
     let text = "KYMO_ROTATE_SIZE: \"1KiB\": choose a size of at least 64KiB, such as 256MiB";
     assert_eq!(error.to_string(), text);
@@ -95,13 +99,117 @@ fn a_file_error_names_the_line() {
     let text = file_error("filter = \"info\"\n\n[rotate]\nsise = \"1GiB\"\n");
     assert_eq!(text, "kymo.toml:4: rotate.sise: there is no such key: do you mean `rotate.size`?");
     let text = file_error("filter = \"info\"\nring_capacity = \"much\"\n");
-    assert_eq!(text, "kymo.toml:2: ring_capacity: \"much\": choose a size, such as 1MiB");
+    assert_eq!(
+        text,
+        "kymo.toml:2: ring_capacity: \"much\": choose a size from 4KiB to 4GiB, such as 1MiB"
+    );
     let text = file_error("filter = \"info,net=loud\"\n");
     assert!(text.starts_with("kymo.toml:1: filter: \"info,net=loud\": "), "{text}");
     let text = file_error("a = \n");
     assert!(text.starts_with("kymo.toml:1: "), "{text}");
     let error = Config::from_file("/nowhere/kymo.toml").unwrap_err();
     assert!(error.to_string().starts_with("/nowhere/kymo.toml: "), "{error}");
+}
+
+/// A path is taken as it is; other values have to be UTF-8.
+#[test]
+fn paths_need_not_be_utf8() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let latin = dir.path().join(OsStr::from_bytes(b"caf\xE9"));
+    std::fs::create_dir(&latin).unwrap();
+    let one = |name: &str, value: &OsStr| Config::from_vars([(name.into(), value.into())]);
+    for (variable, value) in [("KYMO_DIR", latin.clone()), ("KYMO_FILE", latin.join("app.kymo"))] {
+        let config = one(variable, value.as_os_str()).unwrap();
+        let logger = Logger::builder("app.kymo").configure(&config).start().unwrap();
+        assert_eq!(logger.path(), latin.join("app.kymo"));
+    }
+    let error = one("KYMO_RECOVER", OsStr::from_bytes(b"tru\xE9")).unwrap_err().to_string();
+    let text = "KYMO_RECOVER: \"tru\u{FFFD}\": this is not UTF-8: choose true or false, yes or no, on or off, 1 or 0";
+    assert_eq!(error, text);
+}
+
+/// A file is a regular one of some size: nothing is waited for, and memory is bounded.
+#[test]
+fn a_file_is_a_regular_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    let status = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(status.success());
+    for special in [pipe.as_path(), Path::new("/dev/zero"), dir.path()] {
+        let error = Config::from_file(special).unwrap_err();
+        assert_eq!(error.to_string(), format!("{}: this is not a regular file", special.display()));
+        assert!(matches!(error.kind(), ConfigErrorKind::File(_)));
+    }
+    let file = dir.path().join("kymo.toml");
+    std::fs::write(&file, "# ".repeat(1 << 19)).unwrap();
+    drop(Config::from_file(&file).unwrap());
+    std::fs::write(&file, "#".repeat((1 << 20) + 1)).unwrap();
+    let error = Config::from_file(&file).unwrap_err().to_string();
+    assert!(
+        error.ends_with("kymo.toml: this has more than 1 MiB, which no configuration has"),
+        "{error}"
+    );
+    // A link is the user's own.
+    std::fs::write(&file, "recover = true").unwrap();
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    drop(Config::from_file(&link).unwrap());
+}
+
+/// What a key, a value or a path holds does not reach a terminal as it is.
+#[test]
+fn errors_hold_no_control_characters() {
+    let foreign = ["\u{1b}[31m", "\u{9b}31m", "\u{202e}", "\r"];
+    for c in foreign {
+        let mut texts = vec![
+            Config::new().set(&format!("ri{c}ng"), "1").unwrap_err().to_string(),
+            Config::new().set("recover", c).unwrap_err().to_string(),
+            Config::new().set("filter", &format!("a=lo{c}d")).unwrap_err().to_string(),
+            vars(&[(&format!("KYMO_DIR{c}"), "1"), ("KYMO_MODE", c)]).unwrap_err().to_string(),
+            Config::from_file(format!("/nowhere/{c}")).unwrap_err().to_string(),
+        ];
+        let quoted: String = c.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
+        texts.push(file_error(&format!("\"ri{quoted}ng\" = 1")));
+        texts.push(file_error(&format!("mode = \"{quoted}\"")));
+        for text in texts {
+            assert!(!text.contains(c), "{text:?}");
+        }
+    }
+}
+
+/// A size that a ring cannot have is an error, and so is a feature that this build lacks.
+#[test]
+fn what_has_no_effect_is_an_error() {
+    for size in ["0", "4095", "100GiB", "18446744073709551615", "1TiB"] {
+        let error = vars(&[("KYMO_RING_CAPACITY", size)]).unwrap_err().to_string();
+        let text = "choose a size from 4KiB to 4GiB, such as 1MiB";
+        assert_eq!(error, format!("KYMO_RING_CAPACITY: {size:?}: {text}"));
+    }
+    for size in ["4KiB", "4GiB"] {
+        drop(vars(&[("KYMO_RING_CAPACITY", size)]).unwrap());
+    }
+    let set = Config::new().set("compress", "true");
+    let (variable, off) = (vars(&[("KYMO_COMPRESS", "true")]), vars(&[("KYMO_COMPRESS", "false")]));
+    drop(off.unwrap());
+    if cfg!(feature = "compress") {
+        set.unwrap();
+        drop(variable.unwrap());
+    } else {
+        let text = "\"true\": build the program with kymo's feature `compress`, or leave this out";
+        assert_eq!(set.unwrap_err().to_string(), format!("compress: {text}"));
+        assert_eq!(variable.unwrap_err().to_string(), format!("KYMO_COMPRESS: {text}"));
+        let error = file_error("\ncompress = true");
+        assert_eq!(error, format!("kymo.toml:2: compress: {text}"));
+    }
+}
+
+/// Truth values have several words, in any case.
+#[test]
+fn truth_values_have_several_words() {
+    for word in ["true", "TRUE", "yes", "On", "1", "false", "No", "OFF", "0"] {
+        drop(vars(&[("KYMO_RECOVER", word)]).unwrap());
+    }
 }
 
 /// Permissions are octal, with quotes and without.
@@ -118,8 +226,13 @@ fn permissions_are_octal() {
     };
     let both = [mode("mode = 0o600"), mode("mode = \"0600\"")];
     assert_eq!(both, [0o600; 2]);
-    let text = file_error("mode = 600");
-    assert!(text.starts_with("kymo.toml:1: mode: "), "{text}");
+    // 400 is 0o620: nobody means that. The text is what was written.
+    for written in ["600", "400", "0o1200", "0x1A0", "-1"] {
+        let text = file_error(&format!("recover = true\nmode = {written}"));
+        assert!(text.starts_with(&format!("kymo.toml:2: mode: {written:?}: choose ")), "{text}");
+    }
+    let error = serde_json::from_str::<Config>(r#"{"mode": 640}"#).unwrap_err();
+    assert!(error.to_string().starts_with("mode: \"640\": this is 0o1200"), "{error}");
 }
 
 /// The last configuration counts, key by key; an option that follows counts more.

@@ -1,6 +1,6 @@
 //! The error of a configuration: which key, where, and what is possible.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io;
 
 /// The error of a [`Config`](crate::Config): where it is, and what to do.
@@ -23,14 +23,14 @@ pub enum ConfigErrorKind {
     },
     /// The value is wrong.
     Value {
-        /// The value.
+        /// The value. What is not UTF-8 in it is replaced.
         text: String,
         /// What to do.
         possible: String,
     },
     /// The file is not TOML, or has something else than a value where a value is to be.
     Syntax(String),
-    /// The file cannot be read.
+    /// The file cannot be read, is no regular one, or is too long.
     File(io::Error),
 }
 
@@ -51,8 +51,21 @@ impl ConfigErrorKind {
     }
 }
 
+/// Writes text that goes to a terminal: control characters are escaped, whoever wrote them into a name or a file.
+pub(crate) struct Escaped<W>(pub(crate) W);
+
+impl<W: Write> Write for Escaped<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| match kymo_format::is_control(c) {
+            true => write!(self.0, "{}", c.escape_default()),
+            false => self.0.write_char(c),
+        })
+    }
+}
+
 impl fmt::Display for ConfigErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Escaped(f);
         match self {
             Self::UnknownKey { nearest: Some(nearest) } => {
                 write!(f, "there is no such key: do you mean `{nearest}`?")
@@ -60,7 +73,7 @@ impl fmt::Display for ConfigErrorKind {
             Self::UnknownKey { nearest: None } => f.write_str("there is no such key"),
             Self::Value { text, possible } => write!(f, "{text:?}: {possible}"),
             Self::Syntax(text) => f.write_str(text),
-            Self::File(error) => error.fmt(f),
+            Self::File(error) => write!(f, "{error}"),
         }
     }
 }
@@ -74,7 +87,7 @@ impl fmt::Debug for ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.kind)
+        write!(Escaped(f), "{}: {}", self.place, self.kind)
     }
 }
 

@@ -1,9 +1,13 @@
 //! The table of all keys: their names, variables, values, and what each sets.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::config::Config;
+use crate::config::error::ConfigErrorKind;
 use crate::config::value::{mode, share, size, time, yes};
+use crate::logger::builder::{MAX_RING_BYTES, MIN_RING_BYTES};
 use crate::shared::disk::Durability;
 use crate::shared::policy::Overflow;
 use crate::{Filter, Zone};
@@ -14,7 +18,7 @@ pub struct Key {
     pub(super) variable: &'static str,
     /// The values that are possible, after "choose".
     pub(super) possible: &'static str,
-    pub(super) set: fn(&mut Config, &str) -> Result<(), Wrong>,
+    pub(super) set: fn(&mut Config, &OsStr) -> Result<(), Wrong>,
 }
 
 /// A value is wrong: what to do, if that is not what the table says.
@@ -62,8 +66,28 @@ macro_rules! keys {
 }
 
 /// The value of a text, by a function that says what is wrong, or only that something is.
-fn parsed<V, R: Parsed<V>>(parse: fn(&str) -> R, text: &str) -> Result<V, Wrong> {
-    parse(text).parsed()
+fn parsed<T: Given + ?Sized, V, R: Parsed<V>>(
+    parse: fn(&T) -> R,
+    text: &OsStr,
+) -> Result<V, Wrong> {
+    parse(T::given(text).ok_or(None)?).parsed()
+}
+
+/// What a value is made of: UTF-8, or for paths whatever the system takes.
+trait Given {
+    fn given(text: &OsStr) -> Option<&Self>;
+}
+
+impl Given for str {
+    fn given(text: &OsStr) -> Option<&str> {
+        text.to_str()
+    }
+}
+
+impl Given for OsStr {
+    fn given(text: &OsStr) -> Option<&OsStr> {
+        Some(text)
+    }
 }
 
 trait Parsed<V> {
@@ -84,20 +108,20 @@ impl<V> Parsed<V> for Result<V, String> {
 
 keys! {
     "filter" "KYMO_LOG" "directives, such as info,net=debug" filter = filter;
-    "file" "KYMO_FILE" "the path of the log" file = path;
+    "file" "KYMO_FILE" "the path of the log, with its name" file = file;
     "dir" "KYMO_DIR" "a directory for the log, which keeps its name" dir = path;
-    "pid_in_name" "KYMO_PID_IN_NAME" "true or false" pid_in_name = yes;
+    "pid_in_name" "KYMO_PID_IN_NAME" "true or false, yes or no, on or off, 1 or 0" pid_in_name = yes;
     "mode" "KYMO_MODE" "permissions from 0000 to 0777, such as 0640" mode = mode;
     #[cfg(feature = "console")]
     "console.format" "KYMO_CONSOLE" "off, auto, text, json or logfmt" console.kind = console;
     #[cfg(feature = "console")]
     "console.level" "KYMO_CONSOLE_LEVEL" "error, warn, info, debug or trace" console.level = level;
     #[cfg(feature = "console")]
-    "console.stream" "KYMO_CONSOLE_STREAM" "stderr or stdout" console.stream = |text| text.parse().ok();
+    "console.stream" "KYMO_CONSOLE_STREAM" "stderr or stdout" console.stream = |text: &str| text.parse().ok();
     #[cfg(feature = "console")]
-    "console.color" "KYMO_CONSOLE_COLOR" "auto, always or never" console.color = |text| text.parse().ok();
+    "console.color" "KYMO_CONSOLE_COLOR" "auto, always or never" console.color = |text: &str| text.parse().ok();
     #[cfg(feature = "console")]
-    "console.spans" "KYMO_CONSOLE_SPANS" "true or false" console.spans = yes;
+    "console.spans" "KYMO_CONSOLE_SPANS" "true or false, yes or no, on or off, 1 or 0" console.spans = yes;
     "rotate.size" "KYMO_ROTATE_SIZE" "a size of at least 64KiB, such as 256MiB" rotate.size = rotate_size;
     "rotate.every" "KYMO_ROTATE_EVERY" "a time of at least 1ms, such as 1h or 1d" rotate.every = rotate_every;
     "rotate.at" "KYMO_ROTATE_AT" "a time of day, such as 00:00" rotate.at = time_of_day;
@@ -107,26 +131,59 @@ keys! {
     "keep.age" "KYMO_KEEP_AGE" "a time, such as 30d" keep.age = time;
     "keep.free" "KYMO_KEEP_FREE" "a share of the file system, from 0% to less than 100%" keep.free = share;
     #[cfg(feature = "compress")]
-    "compress" "KYMO_COMPRESS" "true or false" compress = yes;
+    "compress" "KYMO_COMPRESS" "true or false, yes or no, on or off, 1 or 0" compress = yes;
     "durability" "KYMO_DURABILITY" "kernel, close, or a time of at least 1ms, such as 1s" durability = durability;
     "write_through" "KYMO_WRITE_THROUGH" "error, warn, info, debug or trace" write_through = level;
-    "ring_capacity" "KYMO_RING_CAPACITY" "a size, such as 1MiB" ring_capacity = ring_capacity;
+    "ring_capacity" "KYMO_RING_CAPACITY" "a size from 4KiB to 4GiB, such as 1MiB" ring_capacity = ring_capacity;
     "overflow" "KYMO_OVERFLOW" "wait, a time to wait such as 1s, drop, or overwrite" overflow = overflow;
-    "consumer_core" "KYMO_CONSUMER_CORE" "the number of a core, from 0" consumer_core = |text| text.parse().ok();
+    "consumer_core" "KYMO_CONSUMER_CORE" "the number of a core, from 0" consumer_core = |text: &str| text.parse().ok();
     "poll_interval" "KYMO_POLL_INTERVAL" "a time, such as 5us" poll_interval = time;
     "idle_sleep" "KYMO_IDLE_SLEEP" "a time, such as 5ms" idle_sleep = time;
     "crash_proof" "KYMO_CRASH_PROOF" "a directory in memory, such as /dev/shm" crash_proof = path;
-    "recover" "KYMO_RECOVER" "true or false" recover = yes;
+    "recover" "KYMO_RECOVER" "true or false, yes or no, on or off, 1 or 0" recover = yes;
     "drain_on_termination" "KYMO_DRAIN_ON_TERMINATION" "a time, such as 5s" drain_on_termination = time;
     "drain_on_crash" "KYMO_DRAIN_ON_CRASH" "a time, such as 1s" drain_on_crash = time;
+}
+
+/// Keys that this build lacks: name, variable, and the feature that has them.
+pub(super) const LACKING: &[(&str, &str, &str)] = &[
+    #[cfg(not(feature = "compress"))]
+    ("compress", "KYMO_COMPRESS", "compress"),
+    #[cfg(not(feature = "console"))]
+    ("console.format", "KYMO_CONSOLE", "console"),
+    #[cfg(not(feature = "console"))]
+    ("console.level", "KYMO_CONSOLE_LEVEL", "console"),
+    #[cfg(not(feature = "console"))]
+    ("console.stream", "KYMO_CONSOLE_STREAM", "console"),
+    #[cfg(not(feature = "console"))]
+    ("console.color", "KYMO_CONSOLE_COLOR", "console"),
+    #[cfg(not(feature = "console"))]
+    ("console.spans", "KYMO_CONSOLE_SPANS", "console"),
+];
+
+/// What is wrong with a value of a key that this build lacks: anything but `false` and `off`, which it does anyway.
+pub(super) fn lacking(feature: &str, value: &OsStr) -> Result<(), ConfigErrorKind> {
+    match value.to_str().and_then(yes) {
+        Some(false) => Ok(()),
+        _ => Err(ConfigErrorKind::Value {
+            text: value.to_string_lossy().into_owned(),
+            possible: format!(
+                "build the program with kymo's feature `{feature}`, or leave this out"
+            ),
+        }),
+    }
 }
 
 fn filter(text: &str) -> Result<Filter, String> {
     text.parse::<Filter>().map_err(|error| error.to_string())
 }
 
-fn path(text: &str) -> Option<std::path::PathBuf> {
+fn path(text: &OsStr) -> Option<PathBuf> {
     (!text.is_empty()).then(|| text.into())
+}
+
+fn file(text: &OsStr) -> Option<PathBuf> {
+    path(text).filter(|path| path.file_name().is_some())
 }
 
 fn level(text: &str) -> Option<crate::Level> {
@@ -194,7 +251,8 @@ fn durability(text: &str) -> Option<Durability> {
 }
 
 fn ring_capacity(text: &str) -> Option<usize> {
-    size(text)?.try_into().ok()
+    let bytes = usize::try_from(size(text)?).ok()?;
+    (MIN_RING_BYTES..=MAX_RING_BYTES).contains(&bytes).then_some(bytes)
 }
 
 fn overflow(text: &str) -> Option<Overflow> {

@@ -8,14 +8,16 @@ mod file;
 mod keys;
 mod value;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(feature = "init")]
+pub(crate) use error::Escaped;
 pub use error::{ConfigError, ConfigErrorKind};
-use keys::KEYS;
 pub use keys::Key;
+use keys::{KEYS, LACKING};
 
 use crate::level::Level;
 use crate::logger::builder::Builder;
@@ -186,6 +188,10 @@ impl Config {
                 config = Self::from_file(PathBuf::from(value))?;
                 continue;
             }
+            if let Some((.., feature)) = LACKING.iter().find(|lacking| lacking.1 == name) {
+                keys::lacking(feature, &value).map_err(|wrong| wrong.at(&name))?;
+                continue;
+            }
             let Some(key) = KEYS.iter().find(|key| key.variable == name) else {
                 match keys::nearest(
                     &name,
@@ -198,8 +204,7 @@ impl Config {
             if key.variable == FILTER_VARIABLE {
                 continue;
             }
-            let text = value.to_string_lossy();
-            config.set_key(key, &text).map_err(|wrong| wrong.at(&name))?;
+            config.set_key(key, &value).map_err(|wrong| wrong.at(&name))?;
         }
         config.filter_variable = Some(FILTER_VARIABLE);
         Ok(config)
@@ -220,18 +225,25 @@ impl Config {
     /// # Errors
     /// If there is no such key, or the value is wrong.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        if let Some((.., feature)) = LACKING.iter().find(|lacking| lacking.0 == key) {
+            return keys::lacking(feature, value.as_ref()).map_err(|wrong| wrong.at(key));
+        }
         match KEYS.iter().find(|known| known.name == key) {
-            Some(known) => self.set_key(known, value).map_err(|wrong| wrong.at(key)),
+            Some(known) => self.set_key(known, value.as_ref()).map_err(|wrong| wrong.at(key)),
             None => {
                 Err(ConfigError::unknown(key, keys::nearest(key, KEYS.iter().map(|it| it.name))))
             }
         }
     }
 
-    fn set_key(&mut self, key: &Key, value: &str) -> Result<(), ConfigErrorKind> {
+    fn set_key(&mut self, key: &Key, value: &OsStr) -> Result<(), ConfigErrorKind> {
         (key.set)(self, value).map_err(|possible| ConfigErrorKind::Value {
-            text: value.to_owned(),
-            possible: possible.unwrap_or_else(|| format!("choose {}", key.possible)),
+            text: value.to_string_lossy().into_owned(),
+            possible: possible.unwrap_or_else(|| {
+                let is_text = value.to_str().is_some();
+                let what = if is_text { "" } else { "this is not UTF-8: " };
+                format!("{what}choose {}", key.possible)
+            }),
         })
     }
 
@@ -239,6 +251,20 @@ impl Config {
     #[cfg(feature = "init")]
     pub(crate) fn says_where(&self) -> bool {
         self.dir.is_some() || self.file.is_some()
+    }
+
+    /// What to set, if the file at this path cannot be made or opened.
+    #[cfg(feature = "init")]
+    pub(crate) fn advice(&self, failed: &std::path::Path) -> &'static str {
+        match (&self.crash_proof, &self.dir, &self.file) {
+            (Some(crash_proof), ..) if failed.starts_with(crash_proof) => {
+                "Set KYMO_CRASH_PROOF (`crash_proof`) to a directory in memory that can be written, such as /dev/shm"
+            }
+            (_, None, Some(_)) => {
+                "Set KYMO_FILE (`file`) to the path of a file in a directory that can be written"
+            }
+            _ => "Set KYMO_DIR to a directory that can be written",
+        }
     }
 
     /// Returns all keys.

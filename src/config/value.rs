@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 /// The units of sizes, and how many bytes they are.
-const SIZES: [(&str, u64); 8] = [
+const SIZES: [(&str, u64); 10] = [
     ("", 1),
     ("B", 1),
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
     ("kB", 1_000),
     ("MB", 1_000_000),
     ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
 ];
 
 /// The units of times, and how many nanoseconds they are.
@@ -46,9 +48,9 @@ pub(super) fn time(text: &str) -> Option<Duration> {
     with_unit(text, &TIMES).map(Duration::from_nanos)
 }
 
-/// Yes or no.
+/// Yes or no, in any case.
 pub(super) fn yes(text: &str) -> Option<bool> {
-    match text.trim() {
+    match &*text.trim().to_ascii_lowercase() {
         "true" | "yes" | "on" | "1" => Some(true),
         "false" | "no" | "off" | "0" => Some(false),
         _ => None,
@@ -79,8 +81,8 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        let good = ["0", "4096", "64KiB", "1 GiB", " 3MB "].map(size);
-        assert_eq!(good, [0, 4096, 65_536, 1 << 30, 3_000_000].map(Some));
+        let good = ["0", "4096", "64KiB", "1 GiB", " 3MB ", "2TiB"].map(size);
+        assert_eq!(good, [0, 4096, 65_536, 1 << 30, 3_000_000, 2 << 40].map(Some));
         for bad in
             ["", "MiB", "1kib", "-1", "1.5MiB", "99999999999999999999", "18446744073709551615KiB"]
         {
@@ -101,8 +103,8 @@ mod tests {
     #[test]
     fn other_values() {
         assert_eq!(
-            ["true", "off", "1", "2", ""].map(yes),
-            [Some(true), Some(false), Some(true), None, None]
+            ["true", "TRUE", "off", "1", "No", "2", ""].map(yes),
+            [Some(true), Some(true), Some(false), Some(true), Some(false), None, None]
         );
         assert_eq!(
             ["0640", "640", "8", "1777", "+7", ""].map(mode),

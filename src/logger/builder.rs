@@ -78,10 +78,10 @@ pub struct Builder {
 }
 
 /// The smallest ring, in bytes.
-const MIN_RING_BYTES: usize = 4 << 10;
+pub(crate) const MIN_RING_BYTES: usize = 4 << 10;
 
 /// The largest ring, in bytes.
-const MAX_RING_BYTES: usize = MAX_CAPACITY_WORDS as usize * WORD_BYTES;
+pub(crate) const MAX_RING_BYTES: usize = MAX_CAPACITY_WORDS as usize * WORD_BYTES;
 
 /// The smallest map window, in bytes: more than a sweep writes at once.
 const MIN_WINDOW_BYTES: u64 = 4 << 20;

@@ -4,7 +4,9 @@
 #[path = "../terminal/mod.rs"]
 mod terminal;
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
@@ -188,6 +190,18 @@ fn errors_say_what_to_set() {
     let said_of = |home: &str| said(Program::new("fails").env("HOME", home));
     let text = said_of("/dev/null");
     assert!(text.contains("/dev/null/.local/state") && text.contains("Set KYMO_DIR"), "{text}");
+    // The advice names what was set.
+    let text = said(program("fails").env("KYMO_CRASH_PROOF", "/dev/null/no"));
+    assert!(text.contains("Set KYMO_CRASH_PROOF") && !text.contains("KYMO_DIR"), "{text}");
+    let text = said(Program::new("fails").env("KYMO_FILE", "/dev/null/no.kymo"));
+    assert!(text.contains("Set KYMO_FILE") && !text.contains("KYMO_DIR"), "{text}");
+    for nameless in ["/", "."] {
+        let text = said(Program::new("fails").env("KYMO_FILE", nameless));
+        let advice = "choose the path of the log, with its name";
+        assert_eq!(text, format!("KYMO_FILE: {nameless:?}: {advice}"));
+    }
+    let text = said(Program::new("fails").env("KYMO_DIR", "/dev/null/\u{1b}[31m"));
+    assert!(text.contains("/dev/null/\\u{1b}[31m") && !text.contains('\u{1b}'), "{text}");
     let text = said(program("fails").env("KYMO_ROTAT_SIZE", "1GiB"));
     let expected = "KYMO_ROTAT_SIZE: there is no such key: do you mean `KYMO_ROTATE_SIZE`?";
     assert_eq!(text, expected);
@@ -205,6 +219,19 @@ fn a_file_and_variables() {
     assert!(done.check().stdout.contains("message=\"order 7\""), "{}", done.stdout);
     assert!(!done.stdout.contains("details"), "{}", done.stdout);
     assert!(logged(&done).iter().any(|message| message == "details"));
+}
+
+/// A directory whose name is not UTF-8 is that directory, and no other.
+#[test]
+fn a_directory_that_is_not_utf8() {
+    for variable in ["KYMO_DIR", "LOGS_DIRECTORY"] {
+        let mut program = Program::new("plain");
+        let dir = program.dir.path().join(OsStr::from_bytes(b"caf\xE9"));
+        program.command.env(variable, &dir);
+        let done = program.run();
+        done.check();
+        assert_eq!(messages(&dir.join(log_name())).len(), 3, "{variable}");
+    }
 }
 
 #[test]
