@@ -10,7 +10,7 @@ use crate::argument::gathered::Gathered;
 use crate::argument::{Arguments, Capture, Encode, as_display};
 use crate::bridge::tracing::fields::{Fields, FieldsText, MessageText};
 use crate::bridge::tracing::sites::{self, level_of};
-use crate::bridge::tracing::span;
+use crate::bridge::tracing::{from_log, span};
 use crate::call::log_many;
 use crate::filter::compiled::COMPILED;
 use crate::format::types::{SpanRole, Type};
@@ -71,7 +71,7 @@ pub(super) fn log_event(event: &Event<'_>) {
 pub(super) fn log_event_in(event: &Event<'_>, within: impl Fn() -> Option<u64>) {
     let metadata = event.metadata();
     let Some(known) = sites::known(metadata) else {
-        return log_crowded(metadata, within(), &|visit| event.record(visit));
+        return log_unknown(event, within());
     };
     // `tracing` may not know of the last change yet.
     if level_of(*metadata.level()) as u8 > COMPILED || !GATE.passes(&known.filter) {
@@ -95,6 +95,16 @@ pub(super) fn log_event_in(event: &Event<'_>, within: impl Fn() -> Option<u64>) 
             gathered.values().release();
             log_crowded(metadata, within, &|visit| event.record(visit));
         }
+    }
+}
+
+/// Logs an event of a statement that is not known.
+#[cold]
+#[inline(never)]
+fn log_unknown(event: &Event<'_>, within: Option<u64>) {
+    match from_log::is_from_log(event.metadata()) {
+        true => from_log::log(event, within),
+        false => log_crowded(event.metadata(), within, &|visit| event.record(visit)),
     }
 }
 

@@ -10,9 +10,11 @@ use ::tracing_core::callsite::rebuild_interest_cache;
 use ::tracing_core::subscriber::Interest;
 use ::tracing_core::{Dispatch, Event, LevelFilter, Metadata, span};
 
+use crate::bridge::tracing::from_log;
 use crate::bridge::tracing::sites::level_of;
 use crate::filter::compiled::COMPILED;
 use crate::filter::setting::set_follower;
+use crate::level::Level;
 use crate::process::statics::GATE;
 use crate::sync::statics::{AtomicBool, AtomicU64, Ordering};
 
@@ -62,7 +64,13 @@ fn changed() {
 /// Whether the filter lets such records through.
 pub(super) fn is_logged(metadata: &Metadata<'_>) -> bool {
     let level = level_of(*metadata.level());
-    level as u8 <= COMPILED && GATE.allows(level, metadata.target())
+    level as u8 <= COMPILED
+        && (GATE.allows(level, metadata.target()) || is_any_logged(metadata, level))
+}
+
+/// Whether the filter lets through such records of some target, if the statement stands for those of all targets.
+fn is_any_logged(metadata: &Metadata<'_>, level: Level) -> bool {
+    from_log::is_from_log(metadata) && GATE.max_level() >= Some(level)
 }
 
 /// The answer for a statement, until the filter changes.

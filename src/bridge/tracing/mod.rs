@@ -67,6 +67,17 @@
 //! A process has one subscriber. If another one is wanted, too, both are layers of tracing-subscriber: with the feature
 //! `tracing-layer`, `bridge::tracing::layer()` makes kymo's.
 //!
+//! The `init` of tracing-subscriber also sends the records of the crate `log` to `tracing`, by its default feature
+//! `tracing-log`. They are in the log with their own level, target, module, file and line, and in their spans. The
+//! filter is that of their target. Two things are lost on that way, before kymo sees a record:
+//!
+//! - Its key-values.
+//! - What the filter did not let through at `init`: `log::max_level` stays as it was then.
+//!
+//! `Builder::bridge_log` (feature `log`) has both. There is one logger of `log`, so the `init` of
+//! tracing-subscriber fails beside it. Leave out its feature `tracing-log`, or call
+//! `tracing::subscriber::set_global_default` in place of `init`.
+//!
 //! # What to know
 //!
 //! - If `log` is bridged, too, nothing is in the log twice, whatever features `tracing` has. Its feature `log-always`
@@ -86,6 +97,7 @@
 
 mod event;
 mod fields;
+mod from_log;
 mod interest;
 #[cfg(feature = "tracing-layer")]
 mod layer;

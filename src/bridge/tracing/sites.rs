@@ -9,6 +9,7 @@ use std::ptr;
 use ::tracing_core::Metadata;
 
 use crate::argument::gathered::Gathered;
+use crate::bridge::tracing::from_log::is_from_log;
 use crate::filter::gate::FilterSite;
 use crate::format::types::{SpanRole, Type};
 use crate::level::Level;
@@ -80,7 +81,8 @@ pub(super) fn level_of(level: ::tracing_core::Level) -> Level {
     }
 }
 
-/// Returns what is known of a statement. `None` if there is no room, or if the calling thread is inside the logger.
+/// Returns what is known of a statement. `None` if there is no room, if the calling thread is inside the logger, or if
+/// the statement stands for records of the crate `log`.
 #[inline(always)]
 pub(super) fn known(metadata: &'static Metadata<'static>) -> Option<&'static Known> {
     TABLE
@@ -95,7 +97,7 @@ fn hash(metadata: &'static Metadata<'static>) -> u64 {
 #[cold]
 #[inline(never)]
 fn learn(metadata: &'static Metadata<'static>) -> Option<&'static Known> {
-    if Inside::is_here() {
+    if Inside::is_here() || is_from_log(metadata) {
         return None;
     }
     let _inside = Inside::enter();
