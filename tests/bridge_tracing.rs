@@ -618,32 +618,32 @@ fn shapes_of_a_statement_are_bounded() {
     }
 }
 
-/// What `tracing` also sends through `log`, as with its feature `log-always`, is in the log once.
+/// With all in one line, as in a macro that has both. `examples/frameworks` tests the feature `log` of `tracing`.
 #[test]
-fn what_tracing_sends_through_log_is_logged_once() {
+fn statements_of_log_in_the_line_of_an_event_are_logged() {
+    struct Panics;
+    impl fmt::Debug for Panics {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("a value that cannot be shown")
+        }
+    }
+
+    macro_rules! both {
+        ($n:expr) => {
+            tracing::info!("event {}", $n);
+            log::info!("by log {}", $n);
+            let panics = || tracing::info!(a = ?Panics, "never");
+            assert!(std::panic::catch_unwind(panics).is_err());
+            log::info!("after it {}", $n);
+            log::info!(target: "tracing::span", "of a span {}", $n);
+        };
+    }
     let log = Log::new();
     let logger = log.builder().bridge_log(true).start().unwrap();
-    let before = kymo::bridge::log::doubled();
-    let through_log = |target: &str, line: u32, text: &str| {
-        let mut record = log::Record::builder();
-        let record = record.target(target).module_path(Some(module_path!())).file(Some(file!()));
-        let record = record.line(Some(line)).level(log::Level::Info);
-        log::logger().log(&record.args(format_args!("{text}")).build());
-    };
-    for n in 0..2 {
-        let line = line!() + 1;
-        tracing::info!("event {n}");
-        through_log(module_path!(), line, "event");
-        // Another statement, and one of another place.
-        through_log(module_path!(), line, "by log");
-        tracing::info!("event {n}");
-        through_log(module_path!(), line, "elsewhere");
-    }
-    through_log("tracing::span", 1, "++ span");
-    through_log("tracing::span::active", 1, "-> span");
-    assert_eq!(kymo::bridge::log::doubled() - before, 4);
+    (0..3).for_each(|n| {
+        both!(n);
+    });
     logger.shutdown();
-    let round =
-        |n| [format!("event {n}"), "by log".into(), format!("event {n}"), "elsewhere".into()];
-    assert_eq!(log.messages(), [round(0), round(1)].concat());
+    let each = |n| ["event", "by log", "after it", "of a span"].map(|text| format!("{text} {n}"));
+    assert_eq!(log.messages(), [each(0), each(1), each(2)].concat());
 }

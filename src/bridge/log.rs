@@ -40,9 +40,10 @@
 //!   are at most 4,096 of them, so that targets that a program makes up do not use up its memory. A record beyond that
 //!   has the target `log`, and its own target, place and key-values as arguments; [`crowded`] counts them.
 //! - A record has at most 62 key-values with their types; those after them are in one text, `more`.
-//! - `tracing` can send its events through `log`, too (its features `log` and `log-always`). An event that the bridge
-//!   of `tracing` has taken is not logged again; [`doubled`] counts them. A statement of `log` in the line of one of
-//!   `tracing`, with its level and target, counts as that: a macro may make such.
+//! - `tracing` can send its events to `log`, too. With its feature `log` it does so until a subscriber is set for the
+//!   first time, the bridge of `tracing` for instance: nothing is in the log twice. Its feature `log-always` does it
+//!   always. With both bridges each event is then in the log twice: turn that feature off, or leave out the bridge of
+//!   `tracing`.
 
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -78,9 +79,6 @@ static BRIDGE: Bridge = Bridge { _address: 0 };
 /// How many records had no call site of their own.
 static CROWDED: AtomicU64 = AtomicU64::new(0);
 
-/// How many records were left out because `tracing` has logged them already.
-static DOUBLED: AtomicU64 = AtomicU64::new(0);
-
 /// Sends the records of the crate `log` to the logger that runs, now and later. More calls do nothing.
 ///
 /// [`Builder::bridge_log`](crate::Builder::bridge_log) calls it. It also sets `log::max_level`, which from then on
@@ -111,13 +109,6 @@ pub fn init() -> Result<(), InitError> {
 pub fn crowded() -> u64 {
     // Relaxed: a number to look at; nothing is read on its account.
     CROWDED.load(Ordering::Relaxed)
-}
-
-/// Returns how many records were left out because they say what `tracing` has logged already. 0 without the feature
-/// `tracing`.
-pub fn doubled() -> u64 {
-    // Relaxed: a number to look at; nothing is read on its account.
-    DOUBLED.load(Ordering::Relaxed)
 }
 
 /// The error of [`init`]: another logger already takes the records of the crate `log`.
@@ -173,12 +164,6 @@ impl Log for Bridge {
 
     fn log(&self, record: &Record<'_>) {
         if !is_logged(record.metadata()) {
-            return;
-        }
-        #[cfg(feature = "tracing")]
-        if crate::bridge::tracing::has_logged(record) {
-            // Relaxed: a number to look at; nothing is read on its account.
-            DOUBLED.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let mut gathered = Gathered::new();

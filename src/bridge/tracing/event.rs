@@ -1,6 +1,5 @@
 //! Logs an event of `tracing`.
 
-use std::cell::Cell;
 use std::fmt::{self, Write};
 
 use ::tracing_core::field::Visit;
@@ -18,7 +17,7 @@ use crate::process::inside::Inside;
 use crate::process::statics::GATE;
 use crate::shared::running;
 use crate::statement::call_site::{CallSite, Location};
-use crate::sync::statics::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::statics::{AtomicU64, Ordering};
 
 /// How many records had no call site of their own.
 static CROWDED: AtomicU64 = AtomicU64::new(0);
@@ -27,35 +26,6 @@ static CROWDED: AtomicU64 = AtomicU64::new(0);
 pub(super) fn crowded() -> u64 {
     // Relaxed: a number to look at; nothing is read on its account.
     CROWDED.load(Ordering::Relaxed)
-}
-
-/// Whether all that is traced in the process comes here.
-static TAKES_ALL: AtomicBool = AtomicBool::new(false);
-
-thread_local! {
-    /// The last event that the thread has logged, until it logs through the crate `log`.
-    static LAST: Cell<Option<&'static Metadata<'static>>> = const { Cell::new(None) };
-}
-
-/// All that is traced in the process comes here from now on.
-pub(super) fn take_all() {
-    // Relaxed: nothing is read on its account.
-    TAKES_ALL.store(true, Ordering::Relaxed);
-}
-
-/// See [`has_logged`](super::has_logged). `tracing` sends an event through `log` just after it was logged here.
-#[cfg(feature = "log")]
-pub(super) fn has_logged(record: &::log::Record<'_>) -> bool {
-    // Relaxed: as in `take_all`.
-    if matches!(record.target(), "tracing::span" | "tracing::span::active") {
-        return TAKES_ALL.load(Ordering::Relaxed);
-    }
-    LAST.take().is_some_and(|metadata| {
-        metadata.line() == record.line()
-            && metadata.file() == record.file()
-            && metadata.target() == record.target()
-            && level_of(*metadata.level()) as usize == record.level() as usize
-    })
 }
 
 pub(super) fn log_event(event: &Event<'_>) {
@@ -76,9 +46,6 @@ pub(super) fn log_event_in(event: &Event<'_>, within: impl Fn() -> Option<u64>) 
     // `tracing` may not know of the last change yet.
     if level_of(*metadata.level()) as u8 > COMPILED || !GATE.passes(&known.filter) {
         return;
-    }
-    if cfg!(feature = "log") {
-        LAST.set(Some(metadata));
     }
     let mut gathered = Gathered::new();
     let mut fields = Fields::new(&mut gathered);

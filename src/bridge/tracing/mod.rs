@@ -80,9 +80,9 @@
 //!
 //! # What to know
 //!
-//! - If `log` is bridged, too, nothing is in the log twice, whatever features `tracing` has. Its feature `log-always`
-//!   sends each event through `log` as well, and spans as records of the target `tracing::span`. These are left out;
-//!   `bridge::log::doubled` counts them.
+//! - If `log` is bridged, too, nothing is in the log twice with the feature `log` of `tracing`: it sends to `log` only
+//!   until a subscriber is set for the first time. Its feature `log-always` always sends events and spans to `log`.
+//!   They are then in the log twice: turn that feature off, or leave out this bridge.
 //! - `tracing` keeps what the filter says of a statement, and asks again when the filter changes. A statement that is
 //!   not logged costs what `tracing` takes for it: one load, mostly. What
 //!   [`Logger::set_filter`](crate::Logger::set_filter) lets through is logged when that call has returned, unless other
@@ -137,15 +137,7 @@ pub fn init() -> Result<(), InitError> {
     if !*IS_SET.get_or_init(is_set) {
         return Err(InitError(()));
     }
-    event::take_all();
     Ok(())
-}
-
-/// Whether a record of the crate `log` says what the calling thread has just logged through `tracing`, or what happens
-/// to a span.
-#[cfg(feature = "log")]
-pub(crate) fn has_logged(record: &::log::Record<'_>) -> bool {
-    event::has_logged(record)
 }
 
 /// Returns how many records had no call site of their own, because there are too many already. They are in the log,
