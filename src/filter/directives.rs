@@ -169,11 +169,17 @@ enum Mistake {
     TwoLevels,
     NotATarget,
     Text,
+    NotUtf8,
 }
 
 impl ParseFilterError {
     fn new(directive: &str, mistake: Mistake) -> Self {
         Self { directive: directive.to_owned(), mistake }
+    }
+
+    /// The error of a filter that is not UTF-8: this is what can be shown of it.
+    pub(crate) fn not_utf8(text: &str) -> Self {
+        Self::new(text, Mistake::NotUtf8)
     }
 }
 
@@ -184,6 +190,9 @@ impl fmt::Display for ParseFilterError {
         match mistake {
             Mistake::Empty => {
                 f.write_str("the filter is empty: write a level, `info` for instance")
+            }
+            Mistake::NotUtf8 => {
+                write!(f, "`{directive}`: the filter is not UTF-8, and is left out as a whole")
             }
             Mistake::NotALevel => write!(
                 f,

@@ -39,11 +39,14 @@ impl FilterOptions {
     fn read_environment(&self) -> (Option<Filter>, Vec<WrongDirective>) {
         let Some(variable) = &self.variable else { return (None, Vec::new()) };
         for variable in [variable, FALLBACK] {
-            // What is not Unicode has no directive that is right.
             let Some(text) = std::env::var_os(variable).filter(|text| !text.is_empty()) else {
                 continue;
             };
-            let (filter, errors) = Filter::parse_lossy(&text.to_string_lossy());
+            let (filter, errors) = match text.to_str() {
+                Some(text) => Filter::parse_lossy(text),
+                // Which target is meant is unknown, so the program's own filter counts.
+                None => (None, vec![ParseFilterError::not_utf8(&text.to_string_lossy())]),
+            };
             let variable = variable.to_owned();
             let wrong = errors
                 .into_iter()

@@ -221,6 +221,18 @@ fn a_file_and_variables() {
     assert!(logged(&done).iter().any(|message| message == "details"));
 }
 
+/// A filter that is not UTF-8 is a warning in the log, and the default counts.
+#[test]
+fn a_filter_that_is_not_utf8() {
+    let mut program = program("plain");
+    program.command.env("KYMO_LOG", OsStr::from_bytes(b"\xFF"));
+    let done = program.run();
+    let messages = logged(done.check());
+    let is_warning = |it: &&String| it.starts_with("KYMO_LOG: ") && it.contains("not UTF-8");
+    assert_eq!(messages.iter().filter(is_warning).count(), 1, "{messages:?}");
+    assert!(messages.iter().any(|message| message == "order 7"), "{messages:?}");
+}
+
 /// A directory whose name is not UTF-8 is that directory, and no other.
 #[test]
 fn a_directory_that_is_not_utf8() {
