@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::console::Console;
 use crate::console::screen::Screen;
-use crate::consumer::Follower;
 use crate::consumer::feed::{self, Feed, Source};
+use crate::consumer::{Followed, Follower};
 use crate::level::Level;
 use crate::process::signal_action;
 use crate::process::thread_info::be_ordinary;
@@ -117,11 +117,14 @@ impl Follower for Following {
         self.wait(deadline_ns, Feed::has_caught_up);
     }
 
-    fn end(mut self: Box<Self>, written: &[u64; 5], deadline_ns: u64) -> u64 {
+    fn end(mut self: Box<Self>, written: &[u64; 5], deadline_ns: u64) -> Followed {
         self.wait(deadline_ns, Feed::end);
         self.feed.give_up();
         self.count(written, !self.feed.is_followed());
-        self.logged.saturating_sub(self.shared.counters.console_shown.get())
+        // Each once: a console that was given up may still count.
+        let counters = &self.shared.counters;
+        let (shown, skipped) = (counters.console_shown.get(), counters.console_skipped.get());
+        Followed { shown, skipped, unshown: self.logged.saturating_sub(shown + skipped) }
     }
 }
 

@@ -190,10 +190,11 @@ impl View for Screen {
             Wrote::All => self.shared.counters.console_shown.add(records),
             wrote => {
                 self.shared.counters.console_errors.increment();
-                self.skip(records);
                 if wrote == Wrote::Closed {
+                    // These count as not shown, as all that follow.
                     return None;
                 }
+                self.skip(records);
             }
         }
         Some(has_more)

@@ -40,8 +40,15 @@ pub struct Report {
     pub dumped: u64,
     /// How many of the written records were cut to fit.
     pub cut: u64,
-    /// How many records of the levels of the console it did not show, because its terminal was blocked, slow or closed:
-    /// see `Builder::console`. They are in the file. 0 without a console.
+    /// How many records the console has shown, or hides by choice: see `Builder::console`. 0 without a console.
+    ///
+    /// Each record of the console's levels in the file is counted once, kymo's own included: as shown, skipped, or
+    /// unshown.
+    pub shown: u64,
+    /// How many records the console has skipped, because it was late or could not write.
+    pub skipped: u64,
+    /// How many records the console has neither shown nor skipped, because it ended before: nobody read any more, or
+    /// the end of the logger did not wait longer.
     pub unshown: u64,
     /// The length of the file in bytes.
     pub file_bytes: u64,
@@ -192,6 +199,8 @@ impl<O: LogOutput> Consumer<O> {
             warnings_dropped: own.dropped,
             dumped: self.shared.counters.dumped.get(),
             cut: totals.cut - own.cut,
+            shown: 0,
+            skipped: 0,
             unshown: 0,
             file_bytes: self.writer.output().len(),
             error: self.error.take(),

@@ -21,8 +21,16 @@ pub(crate) trait Follower: Send {
     fn catch_up(&mut self, deadline_ns: u64);
 
     /// Nothing more is committed: waits as `catch_up`. `written`: how many records of each level the last segment has.
-    /// Returns how many records were not followed.
-    fn end(self: Box<Self>, written: &[u64; 5], deadline_ns: u64) -> u64;
+    fn end(self: Box<Self>, written: &[u64; 5], deadline_ns: u64) -> Followed;
+}
+
+/// What became of the records that a follower was to show. Each is counted once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Followed {
+    pub(crate) shown: u64,
+    pub(crate) skipped: u64,
+    /// The rest.
+    pub(crate) unshown: u64,
 }
 
 impl<O: LogOutput> Consumer<O> {
@@ -63,9 +71,9 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    /// The log is complete. Returns how many records were not followed.
-    pub(crate) fn end_following(&mut self) -> u64 {
-        let Some(follower) = self.follower.take() else { return 0 };
+    /// The log is complete.
+    pub(crate) fn end_following(&mut self) -> Followed {
+        let Some(follower) = self.follower.take() else { return Followed::default() };
         let mailbox = &self.shared.emergency.mailbox;
         let signal_ns = mailbox.pending().map_or(u64::MAX, |request| mailbox.deadline_ns(request));
         let deadline_ns = self.shared.control.deadline_ns().min(signal_ns);

@@ -39,10 +39,11 @@ pub(crate) use batch::BATCH_WORDS;
 use batch::Leftover;
 use dump::Dumps;
 pub use end::Report;
-#[cfg(feature = "console")]
-pub(crate) use follower::Follower;
+pub(crate) use follower::Followed;
 #[cfg(not(feature = "console"))]
 use follower::Follower;
+#[cfg(feature = "console")]
+pub(crate) use follower::Follower;
 use lane::Lane;
 pub(crate) use pace::{Pacing, Swept};
 use segments::{Earlier, EndedThreads, SegmentState};

@@ -605,7 +605,8 @@ impl Builder {
     ///
     /// The end of the logger, and a signal that is handled, wait until everything is shown, a second at most
     /// ([`Console::end_timeout`](crate::Console::end_timeout));
-    /// [`Report::unshown`](crate::Report::unshown) counts the rest.
+    /// [`Report::unshown`](crate::Report::unshown) counts the rest. Each record of these levels is shown, skipped or
+    /// unshown, and counted once.
     ///
     /// Control characters of what is logged never reach the terminal: they are escaped.
     ///

@@ -15,7 +15,7 @@ use crate::clock::TickSource;
 use crate::clock::discipline::Discipline;
 #[cfg(feature = "console")]
 use crate::console;
-use crate::consumer::{Consumer, Pacing, Report, Watch};
+use crate::consumer::{Consumer, Followed, Pacing, Report, Watch};
 use crate::crash::exit;
 use crate::crash::recover::{Discardable, RecoverError, Recovery, discardable, recover_locked};
 use crate::crash::signals::{self, standby};
@@ -328,7 +328,8 @@ impl Builder {
                 report.error = report.error.or(failed);
             }
             // The log is complete, and no thread waits for room.
-            report.unshown = consumer.end_following();
+            let Followed { shown, skipped, unshown } = consumer.end_following();
+            (report.shown, report.skipped, report.unshown) = (shown, skipped, unshown);
             if shared.disk.durability() != Durability::Kernel
                 && let Err(error) = shared.sync()
             {

@@ -68,8 +68,10 @@ pub fn run(name: &str, path: &Path) {
                 std::thread::yield_now();
             }
             kymo::info!("{told}");
-            let shown = logger.stats().console_skipped;
-            assert_eq!(logger.shutdown().unshown, shown);
+            let report = logger.shutdown();
+            assert_eq!(report.unshown, 0);
+            assert!(report.skipped > 0);
+            assert_eq!(report.shown + report.skipped, MANY + 1 + report.warnings);
         }
         "stuck" => {
             let console = console.end_timeout(Duration::from_millis(10));
@@ -78,6 +80,8 @@ pub fn run(name: &str, path: &Path) {
             let report = logger.shutdown();
             assert_eq!(report.written, MANY);
             assert!(report.unshown > 0);
+            let all = report.shown + report.skipped + report.unshown;
+            assert_eq!(all, MANY + report.warnings);
             say(&report.unshown.to_string());
             hear();
         }
