@@ -510,3 +510,41 @@ fn a_layer_composes_with_others() {
     let expected = ["debug", "info", "quiet", module, "info", "debug", "info", "quiet"];
     assert_eq!(*other.0.lock().unwrap(), expected);
 }
+
+/// Records of the crate `log` are in the spans of their thread.
+#[test]
+fn records_of_log_are_in_their_spans() {
+    let scene = Scene::new();
+    let logger = scene.builder().bridge_log(true).start().unwrap();
+    let names: Vec<_> = (0..70).map(|n| format!("k{n}")).collect();
+    let pairs: Vec<_> = names.iter().map(|name| (&**name, 1)).collect();
+    let long = "t".repeat(10_000);
+    let say = || {
+        log::info!("constant");
+        log::warn!(n = 8; "number {}", 7);
+        log::info!(target: &long, "crowded");
+        let mut record = log::Record::builder();
+        log::logger().log(&record.key_values(&pairs).args(format_args!("many")).build());
+    };
+    say();
+    info_span!("request", id = 7).in_scope(|| {
+        say();
+        info_span!("query").in_scope(say);
+    });
+    say();
+    logger.shutdown();
+    let pair = |n| format!(" k{n}=1");
+    let more = (61..70).map(pair).collect::<String>();
+    let many =
+        format!("many{} more={:?}", (0..61).map(pair).collect::<String>(), more.trim_start());
+    let events = scene.events();
+    assert_eq!(events.len(), 16, "{events:#?}");
+    let chains = ["", "request{id=7}: ", "request{id=7}: query: ", ""];
+    for (chain, events) in chains.into_iter().zip(events.chunks(4)) {
+        assert_eq!(events[0], format!("{chain}constant"));
+        assert_eq!(events[1], format!("{chain}number 7 n=8"));
+        let begin = format!("{chain}crowded target={long} module=");
+        assert!(events[2].starts_with(&begin), "{}", events[2]);
+        assert_eq!(events[3], format!("{chain}{many}"));
+    }
+}

@@ -10,6 +10,7 @@
 //! - The message is formatted in the calling thread, before anything is reserved in the ring. A message without
 //!   arguments is not copied: it is part of the call site, as in a statement of kymo's own.
 //! - Text is the message and then ` name=value` for each key-value; JSON has them in `fields`.
+//! - If `tracing` is bridged, too, a record is in the spans that its thread has entered.
 //!
 //! ```
 //! # let dir = tempfile::tempdir()?;
@@ -39,7 +40,7 @@
 //! - Nothing is allocated for a record. The first record of a statement makes its call site, some hundred bytes. There
 //!   are at most 4,096 of them, so that targets that a program makes up do not use up its memory. A record beyond that
 //!   has the target `log`, and its own target, place and key-values as arguments; [`crowded`] counts them.
-//! - A record has at most 62 key-values with their types; those after them are in one text, `more`.
+//! - A record has at most 61 key-values with their types; those after them are in one text, `more`.
 //! - `tracing` can send its events to `log`, too. With its feature `log` it does so until a subscriber is set for the
 //!   first time, the bridge of `tracing` for instance: nothing is in the log twice. Its feature `log-always` does it
 //!   always. With both bridges each event is then in the log twice: turn that feature off, or leave out the bridge of
@@ -56,9 +57,13 @@ use ::log::{LevelFilter, Log, Metadata, Record};
 use crate::argument::error::ErrorChain;
 use crate::argument::gathered::Gathered;
 use crate::argument::{Arguments, Capture, as_display};
+#[cfg(feature = "tracing")]
+use crate::bridge::tracing::InSpan;
 use crate::call::log_many;
 use crate::filter::compiled::COMPILED;
 use crate::format::MAX_ARGUMENTS;
+#[cfg(feature = "tracing")]
+use crate::format::types::SpanRole;
 use crate::level::Level;
 use crate::process::inside::Inside;
 use crate::process::statics::{FILTERS, GATE};
@@ -71,8 +76,8 @@ use crate::thread;
 /// The longest message that is part of a call site, in bytes.
 const MAX_CONSTANT_BYTES: usize = 1 << 10;
 
-/// How many key-values keep their types: there is room for the message, too, and for one text of all others.
-const MAX_PAIRS: usize = MAX_ARGUMENTS - 2;
+/// How many key-values keep their types: there is room for the message, for one text of all others, and for a span.
+const MAX_PAIRS: usize = MAX_ARGUMENTS - 3;
 
 static BRIDGE: Bridge = Bridge { _address: 0 };
 
@@ -177,6 +182,10 @@ impl Log for Bridge {
         let _ = record.key_values().visit(&mut pairs);
         if pairs.met > MAX_PAIRS {
             gathered.push_text("more", |out| write_pairs(record, MAX_PAIRS, out));
+        }
+        #[cfg(feature = "tracing")]
+        if let Some(InSpan(id)) = InSpan::current() {
+            gathered.push_span(SpanRole::In, id);
         }
         let key = SiteKey {
             level: level_of(record.level()),
@@ -332,20 +341,32 @@ fn log_crowded(record: &Record<'_>) {
     let line = u64::from(record.line().unwrap_or(0));
     let message = as_display(record.args()).capture();
     let fields = as_display(Fields(record)).capture();
+    let level = level_of(record.level()).index();
+    #[cfg(feature = "tracing")]
+    if let Some(within) = InSpan::current() {
+        let arguments = (message, (target, (module, (file, (line, (fields, (within, ())))))));
+        return log_many::log_to(&crowded_sites::<_, true>(arguments)[level], arguments);
+    }
     let arguments = (message, (target, (module, (file, (line, (fields, ()))))));
-    let site = &crowded_sites(arguments)[level_of(record.level()).index()];
-    log_many::log_to(site, arguments);
+    log_many::log_to(&crowded_sites::<_, false>(arguments)[level], arguments);
 }
 
-/// The call sites of such records, by level.
-fn crowded_sites<L: Arguments>(_: L) -> &'static [CallSite; 5] {
-    struct Sites<L>(L);
+/// The call sites of such records, by level. `SPANNED`: the last argument is a span.
+fn crowded_sites<L: Arguments, const SPANNED: bool>(_: L) -> &'static [CallSite; 5] {
+    struct Sites<L, const SPANNED: bool>(L);
 
-    impl<L: Arguments> Sites<L> {
-        const SITES: &'static [CallSite; 5] = &CallSite::at_each_level(CROWDED_LOCATION, L::TYPES);
+    impl<L: Arguments, const SPANNED: bool> Sites<L, SPANNED> {
+        const LOCATION: Location = match SPANNED {
+            true => Location {
+                names: &["", "target", "module", "file", "line", "fields", ""],
+                ..CROWDED_LOCATION
+            },
+            false => CROWDED_LOCATION,
+        };
+        const SITES: &'static [CallSite; 5] = &CallSite::at_each_level(Self::LOCATION, L::TYPES);
     }
 
-    Sites::<L>::SITES
+    Sites::<L, SPANNED>::SITES
 }
 
 const CROWDED_LOCATION: Location = Location {

@@ -108,7 +108,16 @@ pub(super) fn log_crowded(metadata: &Metadata<'_>, within: Option<u64>, show: Sh
 
 /// The id of the span that a record is logged in, as an argument.
 #[derive(Clone, Copy)]
-struct InSpan(u64);
+pub(crate) struct InSpan(pub(crate) u64);
+
+#[cfg(feature = "log")]
+impl InSpan {
+    /// The span that the calling thread has entered last.
+    #[inline(always)]
+    pub(crate) fn current() -> Option<Self> {
+        span::current().map(|entered| Self(span::in_file(entered.id)))
+    }
+}
 
 // SAFETY: eight bytes, as the types of spans' ids have.
 unsafe impl Encode for InSpan {

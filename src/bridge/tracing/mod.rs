@@ -113,6 +113,8 @@ use std::sync::OnceLock;
 use ::tracing_core::Dispatch;
 use ::tracing_core::dispatcher::set_global_default;
 
+#[cfg(feature = "log")]
+pub(crate) use event::InSpan;
 #[cfg(feature = "tracing-layer")]
 pub use layer::{Layer, LoggerFilter, layer};
 pub use subscriber::Subscriber;
