@@ -2,99 +2,17 @@
 
 use std::fmt;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use kymo::bridge::log::crowded;
 use kymo::{Level, Logger, Notice};
+use kymo_testing::bridged::{Log, records};
 use log::kv::{self, Key, ToValue, VisitSource};
 use log::{LevelFilter, RecordBuilder};
 use proptest::prelude::*;
-
-/// One logger at a time.
-static TURN: Mutex<()> = Mutex::new(());
-
-struct Log {
-    _turn: MutexGuard<'static, ()>,
-    dir: tempfile::TempDir,
-}
-
-impl Log {
-    fn new() -> Self {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { _turn, dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("app.kymo")
-    }
-
-    fn builder(&self) -> kymo::Builder {
-        Logger::builder(self.path()).bridge_log(true)
-    }
-
-    fn records(&self) -> Vec<Found> {
-        records(&self.path())
-    }
-
-    fn messages(&self) -> Vec<String> {
-        self.records().into_iter().map(|found| found.message).collect()
-    }
-}
-
-/// A record as it was read.
-#[derive(Debug, PartialEq)]
-struct Found {
-    level: Level,
-    target: String,
-    module: String,
-    file: String,
-    line: u64,
-    message: String,
-    /// The arguments with names: their values as text, and as JSON, which shows the types.
-    fields: Vec<(String, String, String)>,
-    cut: bool,
-}
-
-impl Found {
-    fn field(&self, name: &str) -> &str {
-        &self.fields.iter().find(|(own, ..)| own == name).unwrap().1
-    }
-}
-
-/// The records that are not kymo's own.
-fn records(path: &Path) -> Vec<Found> {
-    let mut reader = kymo_reader::Reader::open(path).unwrap();
-    let mut found = Vec::new();
-    while let Some(record) = reader.next_record().unwrap() {
-        if record.target() == "kymo" {
-            continue;
-        }
-        let mut message = String::new();
-        record.message(&mut message);
-        let fields = record.arguments().filter(|(name, _)| !name.is_empty());
-        let fields = fields.map(|(name, value)| {
-            let mut json = String::new();
-            kymo_reader::json::write_value(&value, &mut json);
-            (name.to_owned(), value.to_string(), json)
-        });
-        found.push(Found {
-            level: record.level(),
-            target: record.target().to_owned(),
-            module: record.module().to_owned(),
-            file: record.file().to_owned(),
-            line: record.line(),
-            message,
-            fields: fields.collect(),
-            cut: record.is_cut(),
-        });
-    }
-    assert_eq!(reader.report().damages, 0);
-    found
-}
 
 #[derive(Debug)]
 struct Order {
@@ -106,7 +24,7 @@ struct Order {
 #[test]
 fn each_kind_of_value_is_logged() {
     let log = Log::new();
-    let logger = log.builder().start().unwrap();
+    let logger = log.builder().bridge_log(true).start().unwrap();
     let (none, error) = (None::<u64>, std::io::Error::other("no room"));
     let owned = String::from("ann b");
     log::info!(
@@ -168,7 +86,7 @@ impl std::error::Error for Caused {
 #[test]
 fn an_error_has_its_causes() {
     let log = Log::new();
-    let logger = log.builder().start().unwrap();
+    let logger = log.builder().bridge_log(true).start().unwrap();
     let error = Caused(Some(std::io::Error::other("no room")));
     let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(Caused(None));
     log::warn!(err:err = error; "failed");
@@ -192,7 +110,7 @@ fn an_error_has_its_causes() {
 #[test]
 fn a_statement_has_its_place() {
     let log = Log::new();
-    let logger = log.builder().start().unwrap();
+    let logger = log.builder().bridge_log(true).start().unwrap();
     let line = line!() + 1;
     let log_all = |level, target: &str| log::log!(target: target, level, n = 1; "at {level}");
     let made_up = format!("made::{}", "up");
@@ -223,7 +141,7 @@ fn a_statement_has_its_place() {
 #[test]
 fn the_filter_is_followed() {
     let log = Log::new();
-    let logger = log.builder().filter("warn").start().unwrap();
+    let logger = log.builder().bridge_log(true).filter("warn").start().unwrap();
     let enabled = |level, target| {
         let asked = log::Metadata::builder().level(level).target(target).build();
         log::logger().enabled(&asked)
@@ -262,7 +180,7 @@ fn the_filter_is_followed() {
 #[test]
 fn flush_writes_what_the_thread_logged() {
     let log = Log::new();
-    let logger = log.builder().start().unwrap();
+    let logger = log.builder().bridge_log(true).start().unwrap();
     log::info!("first");
     log::logger().flush();
     assert_eq!(log.messages(), ["first"]);
@@ -273,7 +191,7 @@ fn flush_writes_what_the_thread_logged() {
 #[test]
 fn threads_log_at_once() {
     let log = Log::new();
-    let logger = log.builder().start().unwrap();
+    let logger = log.builder().bridge_log(true).start().unwrap();
     const EACH: u64 = 3_000;
     thread::scope(|scope| {
         for thread in 0..4_u64 {
@@ -303,7 +221,7 @@ fn threads_log_at_once() {
 #[test]
 fn a_long_message_is_cut() {
     let log = Log::new();
-    let logger = log.builder().ring_capacity(64 << 10).start().unwrap();
+    let logger = log.builder().bridge_log(true).ring_capacity(64 << 10).start().unwrap();
     let long = "ä".repeat(50_000);
     log::info!(n = 1; "before");
     log::info!(id = 7, name = "ann"; "{long}!");
@@ -334,7 +252,7 @@ fn a_display_that_logs_is_logged() {
         }
     }
     let log = Log::new();
-    let logger = log.builder().start().unwrap();
+    let logger = log.builder().bridge_log(true).start().unwrap();
     log::info!(first:% = "a", second:% = Nested, third:% = "b"; "message {}", 2);
     logger.shutdown();
     let expected = ["inner 1 n=5 text=\"\\\"in\\\"\"", "message 2 first=a second=outer third=b"];
@@ -355,7 +273,7 @@ impl kv::Source for Pairs<'_> {
 #[test]
 fn more_key_values_than_a_record_has_arguments() {
     let log = Log::new();
-    let logger = log.builder().start().unwrap();
+    let logger = log.builder().bridge_log(true).start().unwrap();
     let names: Vec<_> = (0..70).map(|n| format!("k{n}")).collect();
     let mut pairs: Vec<_> =
         names.iter().map(|name| &**name).zip((0_u64..).map(kv::Value::from)).collect();
@@ -385,7 +303,8 @@ fn more_key_values_than_a_record_has_arguments() {
 fn a_hook_logs() {
     let log = Log::new();
     let hook = |notice: &Notice<'_>| log::warn!(target: "hook", "{notice}");
-    let builder = log.builder().ring_capacity(4 << 10).overflow(kymo::Overflow::DropNewest);
+    let builder =
+        log.builder().bridge_log(true).ring_capacity(4 << 10).overflow(kymo::Overflow::DropNewest);
     let logger = builder.on_notice(hook).start().unwrap();
     for n in 0..20_000 {
         log::info!(n; "step");
@@ -474,7 +393,7 @@ proptest! {
     #[test]
     fn records_come_out_as_they_went_in(logged in prop::collection::vec(record(), 1..40)) {
         let log = Log::new();
-        let logger = log.builder().start().unwrap();
+        let logger = log.builder().bridge_log(true).start().unwrap();
         for (level, target, line, message, pairs) in &logged {
             let pairs = Pairs(pairs.iter().map(|(name, kind)| (*name, kind.value())).collect());
             let mut builder = RecordBuilder::new();

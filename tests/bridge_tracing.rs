@@ -1,102 +1,17 @@
 //! What is traced through `tracing` is in kymo's file: each value, wherever it comes from.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
 use kymo::bridge::tracing::{Subscriber, crowded};
 use kymo::{Level, Logger, Notice};
+use kymo_testing::bridged::{Log, records};
 use proptest::prelude::*;
 use tracing::level_filters::LevelFilter;
-
-/// One logger at a time.
-static TURN: Mutex<()> = Mutex::new(());
-
-struct Log {
-    _turn: MutexGuard<'static, ()>,
-    dir: tempfile::TempDir,
-}
-
-impl Log {
-    fn new() -> Self {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { _turn, dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("app.kymo")
-    }
-
-    fn builder(&self) -> kymo::Builder {
-        Logger::builder(self.path()).bridge_tracing(true)
-    }
-
-    fn records(&self) -> Vec<Found> {
-        records(&self.path())
-    }
-
-    fn messages(&self) -> Vec<String> {
-        self.records().into_iter().map(|found| found.message).collect()
-    }
-}
-
-/// A record as it was read.
-#[derive(Debug, PartialEq)]
-struct Found {
-    level: Level,
-    target: String,
-    module: String,
-    file: String,
-    line: u64,
-    message: String,
-    /// The arguments with names: their values as text, and as JSON, which shows the types.
-    fields: Vec<(String, String, String)>,
-    cut: bool,
-}
-
-impl Found {
-    fn field(&self, name: &str) -> &str {
-        &self.fields.iter().find(|(own, ..)| own == name).unwrap().1
-    }
-
-    fn json(&self) -> Vec<&str> {
-        self.fields.iter().map(|(_, _, json)| json.as_str()).collect()
-    }
-}
-
-/// The records that are not kymo's own.
-fn records(path: &Path) -> Vec<Found> {
-    let mut reader = kymo_reader::Reader::open(path).unwrap();
-    let mut found = Vec::new();
-    while let Some(record) = reader.next_record().unwrap() {
-        if record.target() == "kymo" {
-            continue;
-        }
-        let mut message = String::new();
-        record.message(&mut message);
-        let fields = record.arguments().filter(|(name, _)| !name.is_empty());
-        let fields = fields.map(|(name, value)| {
-            let mut json = String::new();
-            kymo_reader::json::write_value(&value, &mut json);
-            (name.to_owned(), value.to_string(), json)
-        });
-        found.push(Found {
-            level: record.level(),
-            target: record.target().to_owned(),
-            module: record.module().to_owned(),
-            file: record.file().to_owned(),
-            line: record.line(),
-            message,
-            fields: fields.collect(),
-            cut: record.is_cut(),
-        });
-    }
-    assert_eq!(reader.report().damages, 0);
-    found
-}
 
 #[derive(Debug)]
 struct Order {
@@ -124,7 +39,7 @@ impl std::error::Error for Failure {
 #[test]
 fn each_kind_of_value_is_logged() {
     let log = Log::new();
-    let logger = log.builder().start().unwrap();
+    let logger = log.builder().bridge_tracing(true).start().unwrap();
     let failure = Failure("cannot start", Some(Box::new(Failure("no file", None))));
     let error: &(dyn std::error::Error + 'static) = &failure;
     let (owned, bytes, px) = (String::from("ann b"), [1_u8, 255].as_slice(), 1.5_f64);
@@ -175,7 +90,7 @@ fn each_kind_of_value_is_logged() {
 #[test]
 fn a_statement_has_its_place() {
     let log = Log::new();
-    let logger = log.builder().start().unwrap();
+    let logger = log.builder().bridge_tracing(true).start().unwrap();
     let line = u64::from(line!()) + 1;
     tracing::trace!(target: "own", n = 1, "one");
     tracing::debug!("two");
@@ -197,7 +112,7 @@ fn a_statement_has_its_place() {
 #[test]
 fn the_filter_is_followed() {
     let log = Log::new();
-    let logger = log.builder().filter("warn").start().unwrap();
+    let logger = log.builder().bridge_tracing(true).filter("warn").start().unwrap();
     let at_debug = || tracing::enabled!(target: "x", tracing::Level::DEBUG);
     assert_eq!(LevelFilter::current(), LevelFilter::WARN);
     logger.set_filter("off".parse().unwrap());
@@ -243,7 +158,7 @@ fn the_filter_is_followed() {
 #[test]
 fn a_disabled_statement_evaluates_nothing() {
     let log = Log::new();
-    let logger = log.builder().filter("info,quiet=off").start().unwrap();
+    let logger = log.builder().bridge_tracing(true).filter("info,quiet=off").start().unwrap();
     let never = || -> u64 { panic!("evaluated") };
     for _ in 0..2 {
         tracing::debug!(value = never(), "at a level that is off");
@@ -288,7 +203,7 @@ fn another_subscriber_logs_when_it_is_asked() {
     static ASKED: Mutex<bool> = Mutex::new(true);
     let log = Log::new();
     let logger: &'static Logger =
-        Box::leak(Box::new(log.builder().filter("info").start().unwrap()));
+        Box::leak(Box::new(log.builder().bridge_tracing(true).filter("info").start().unwrap()));
     let other = tracing::Dispatch::new(Other(logger));
     tracing::dispatcher::with_default(&other, || tracing::info!(target: "turn", "to the other"));
     *ASKED.lock().unwrap() = false;
@@ -338,7 +253,7 @@ fn a_scope_has_its_own_subscriber() {
 #[test]
 fn threads_log_at_once() {
     let log = Log::new();
-    let logger = log.builder().start().unwrap();
+    let logger = log.builder().bridge_tracing(true).start().unwrap();
     const EACH: u64 = 3_000;
     thread::scope(|scope| {
         for thread in 0..4_u64 {
@@ -371,7 +286,7 @@ fn threads_log_at_once() {
 #[test]
 fn a_long_message_is_cut() {
     let log = Log::new();
-    let logger = log.builder().ring_capacity(64 << 10).start().unwrap();
+    let logger = log.builder().bridge_tracing(true).ring_capacity(64 << 10).start().unwrap();
     let long = "ä".repeat(50_000);
     let fits = "x".repeat(5_000);
     tracing::info!(n = 1, "before");
@@ -411,7 +326,7 @@ fn a_debug_that_logs_is_logged() {
         }
     }
     let log = Log::new();
-    let logger = log.builder().start().unwrap();
+    let logger = log.builder().bridge_tracing(true).start().unwrap();
     tracing::info!(first = %"a", second = ?Nested, third = %"b", "message {}", 2);
     logger.shutdown();
     let inner = format!("inner {} n=5 text=\"\\\"in\\\"\"", "i".repeat(3_000));
@@ -430,7 +345,7 @@ fn a_debug_that_panics_leaves_the_others_whole() {
         }
     }
     let log = Log::new();
-    let logger = log.builder().start().unwrap();
+    let logger = log.builder().bridge_tracing(true).start().unwrap();
     let long = "l".repeat(2_000);
     for n in 0..3 {
         let panics = || tracing::info!(a = %long, b = ?Panics, "never");
@@ -447,7 +362,11 @@ fn a_debug_that_panics_leaves_the_others_whole() {
 fn a_hook_logs() {
     let log = Log::new();
     let hook = |notice: &Notice<'_>| tracing::warn!(target: "hook", "{notice}");
-    let builder = log.builder().ring_capacity(4 << 10).overflow(kymo::Overflow::DropNewest);
+    let builder = log
+        .builder()
+        .bridge_tracing(true)
+        .ring_capacity(4 << 10)
+        .overflow(kymo::Overflow::DropNewest);
     let logger = builder.on_notice(hook).start().unwrap();
     for n in 0..20_000 {
         tracing::info!(n, "step");
@@ -528,7 +447,7 @@ proptest! {
     #[test]
     fn any_values_are_logged(records in proptest::collection::vec([kind(), kind(), kind()], 1..30)) {
         let log = Log::new();
-        let logger = log.builder().start().unwrap();
+        let logger = log.builder().bridge_tracing(true).start().unwrap();
         for [a, b, c] in &records {
             a.with(&mut |a| b.with(&mut |b| c.with(&mut |c| tracing::info!(a, b, c, "m {}", 1))));
         }
@@ -639,7 +558,7 @@ fn statements_of_log_in_the_line_of_an_event_are_logged() {
         };
     }
     let log = Log::new();
-    let logger = log.builder().bridge_log(true).start().unwrap();
+    let logger = log.builder().bridge_tracing(true).bridge_log(true).start().unwrap();
     (0..3).for_each(|n| {
         both!(n);
     });

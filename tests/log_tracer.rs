@@ -1,31 +1,25 @@
 //! Records of the crate `log` that come through `tracing`, as tracing-log sends them.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::path::PathBuf;
+use std::sync::Once;
 
 use kymo::{Level, Logger};
-use kymo_reader::Reader;
+use kymo_testing::bridged::{Found, Log, records};
 use tracing_subscriber::prelude::*;
 
-/// One logger at a time.
-static TURN: Mutex<()> = Mutex::new(());
-
-struct Scene {
-    _turn: MutexGuard<'static, ()>,
-    dir: tempfile::TempDir,
-}
+struct Scene(Log);
 
 impl Scene {
     fn new() -> Self {
         static TRACER: Once = Once::new();
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = Log::new();
         // It sets `log::max_level` to all; the subscriber is asked for each record.
         TRACER.call_once(|| tracing_log::LogTracer::init().unwrap());
-        Self { _turn, dir: tempfile::tempdir().unwrap() }
+        Self(log)
     }
 
     fn path(&self) -> PathBuf {
-        self.dir.path().join("app.kymo")
+        self.0.path()
     }
 
     /// Logs in a scope whose subscriber has kymo's layer, and returns what is in the log.
@@ -38,43 +32,11 @@ impl Scene {
     }
 }
 
-#[derive(Debug, PartialEq)]
-struct Found {
-    level: Level,
-    target: String,
-    module: String,
-    file: String,
-    line: u64,
-    /// The spans and the message.
-    text: String,
-}
-
-/// The records that are neither kymo's own nor of spans.
-fn records(path: &Path) -> Vec<Found> {
-    let mut reader = Reader::open(path).unwrap();
-    let mut found = Vec::new();
-    while let Some(record) = reader.next_record().unwrap() {
-        if record.target() == "kymo" || record.span_role().is_some() {
-            continue;
-        }
-        let mut text = String::new();
-        record.write_spans(&mut text);
-        record.message(&mut text);
-        found.push(Found {
-            level: record.level(),
-            target: record.target().to_owned(),
-            module: record.module().to_owned(),
-            file: record.file().to_owned(),
-            line: record.line(),
-            text,
-        });
-    }
-    assert_eq!(reader.report().damages, 0);
-    found
-}
-
 fn texts(found: Vec<Found>) -> Vec<String> {
-    found.into_iter().map(|found| format!("{}: {}", found.target, found.text)).collect()
+    found
+        .into_iter()
+        .map(|found| format!("{}: {}{}", found.target, found.spans, found.message))
+        .collect()
 }
 
 #[test]
@@ -98,7 +60,10 @@ fn a_record_has_its_own_place() {
         module: module_path!().into(),
         file: file!().into(),
         line,
-        text: text.into(),
+        spans: String::new(),
+        message: text.into(),
+        fields: Vec::new(),
+        cut: false,
     };
     let line = u64::from(line);
     let bare = Found {

@@ -2,35 +2,29 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
+use std::sync::{Barrier, Mutex};
 use std::thread;
 
 use kymo::bridge::tracing::untracked;
 use kymo::{Logger, Overflow};
-use kymo_reader::{Log, Options, Order, Reader, SpanRole};
+use kymo_reader::{Options, Order, Reader, SpanRole};
+use kymo_testing::bridged::Log;
 use proptest::prelude::*;
 use tracing::{Instrument, Span, info, info_span, instrument};
 
-/// One logger at a time.
-static TURN: Mutex<()> = Mutex::new(());
-
-struct Scene {
-    _turn: MutexGuard<'static, ()>,
-    dir: tempfile::TempDir,
-}
+struct Scene(Log);
 
 impl Scene {
     fn new() -> Self {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { _turn, dir: tempfile::tempdir().unwrap() }
+        Self(Log::new())
     }
 
     fn path(&self) -> PathBuf {
-        self.dir.path().join("app.kymo")
+        self.0.path()
     }
 
     fn builder(&self) -> kymo::Builder {
-        Logger::builder(self.path()).bridge_tracing(true)
+        self.0.builder().bridge_tracing(true)
     }
 
     /// The events, each after the chain of its spans.
@@ -285,7 +279,7 @@ fn spans_outlive_their_segment() {
         info!("second");
     });
     logger.shutdown();
-    let log = Log::find(scene.path()).unwrap();
+    let log = kymo_reader::Log::find(scene.path()).unwrap();
     let segments: Vec<_> =
         log.segments().iter().map(|it| it.open(Options::new()).unwrap()).collect();
     assert_eq!(segments.len(), 2);
