@@ -16,9 +16,12 @@ fn visit(value: &Value<'_>) -> usize {
 
 /// Types in prefix notation, deeper ones included.
 fn any_type() -> impl Strategy<Value = Vec<u8>> {
-    let scalars: Vec<u8> = (0..0x80).filter(|&code| Type::parse(&[code]).is_some()).collect();
-    let scalar = prop::sample::select(scalars).prop_map(|code| vec![code]);
-    scalar.prop_recursive(5, 20, 4, |inner| {
+    let codes = (0..0x80_u8).filter(|&code| Type::parse(&[code]).is_some());
+    // Ids of spans are in no other value.
+    let (scalars, alone): (Vec<u8>, Vec<u8>) =
+        codes.partition(|&code| Type::parse(&[0x80, code]).is_some());
+    let one_of = |codes| prop::sample::select(codes).prop_map(|code: u8| vec![code]);
+    let nested = one_of(scalars).prop_recursive(5, 20, 4, |inner| {
         prop_oneof![
             inner.clone().prop_map(|ty| [vec![0x80], ty].concat()),
             inner.clone().prop_map(|ty| [vec![0x81], ty].concat()),
@@ -28,7 +31,8 @@ fn any_type() -> impl Strategy<Value = Vec<u8>> {
             ]
             .concat()),
         ]
-    })
+    });
+    prop_oneof![9 => nested, 1 => one_of(alone)]
 }
 
 /// Bytes, many of them small numbers: bools, counts, lengths.
