@@ -1,5 +1,17 @@
 //! Threads as the operating system knows them: name, number, scheduling.
 
+use std::cell::Cell;
+
+/// How many bytes of its name a thread keeps for its end.
+const KEPT_BYTES: usize = 64;
+
+thread_local! {
+    /// The name, and its length, which is larger than the array as long as there is none. Without a destructor, so that
+    /// it is there until the thread is gone.
+    static KEPT_NAME: Cell<([u8; KEPT_BYTES], usize)> =
+        const { Cell::new(([0; KEPT_BYTES], usize::MAX)) };
+}
+
 /// The name and the number of a thread.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ThreadInfo {
@@ -13,6 +25,25 @@ impl ThreadInfo {
     /// Returns those of the calling thread.
     pub(crate) fn current() -> Self {
         let name = std::thread::current().name().unwrap_or_default().to_owned();
+        let mut kept = [0; KEPT_BYTES];
+        let length = (0..=name.len().min(KEPT_BYTES)).rfind(|at| name.is_char_boundary(*at));
+        let length = length.unwrap_or(0);
+        kept[..length].copy_from_slice(&name.as_bytes()[..length]);
+        KEPT_NAME.set((kept, length));
+        Self { name, os_id: os_thread_id() }
+    }
+
+    /// Returns those of the calling thread, whose thread-locals are being destroyed, or have been.
+    ///
+    /// The standard library may not know it any more: asked for the name, it would end the process. So this is the name
+    /// that was known at the thread's first log call, or else the system's, of 15 bytes.
+    pub(crate) fn of_ending_thread() -> Self {
+        let (kept, length) = KEPT_NAME.get();
+        let name = match kept.get(..length) {
+            Some(name) => String::from_utf8_lossy(name).into_owned(),
+            None => rustix::thread::name()
+                .map_or(String::new(), |name| name.to_string_lossy().into_owned()),
+        };
         Self { name, os_id: os_thread_id() }
     }
 }

@@ -220,7 +220,7 @@ fn make() -> Option<Lease> {
     let ring_words =
         if ending { LAST_RING_WORDS.min(shared.ring_words) } else { shared.ring_words };
     let producer = if ending {
-        shared.make_plain_producer(ring_words, ThreadInfo::current())?
+        shared.make_plain_producer(ring_words, ThreadInfo::of_ending_thread())?
     } else {
         shared.make_producer(ring_words, ThreadInfo::current())?
     };

@@ -238,6 +238,7 @@ pub const ALL: &[Named] = &[
         print!("{}", logger.path().display());
     }),
     ("one_after_another", one_after_another),
+    ("forgotten", forgotten),
     ("at_once", at_once),
 ];
 
@@ -750,6 +751,30 @@ fn one_after_another() {
     // All rings together would take 10 GiB. (How many are in use depends on when the system lets the
     // consumer run.)
     assert!(most < before + FILE_BYTES + (512 << 20), "{before} {most}");
+}
+
+/// Of 20 threads that log at their end, every second one has logged before.
+fn forgotten() {
+    extern "C" fn log_at_end(value: *mut libc::c_void) {
+        number(value.addr() as u64);
+    }
+
+    let logger = builder().start().unwrap();
+    let mut key = 0;
+    // SAFETY: valid for a write, and a function of that type.
+    assert_eq!(unsafe { libc::pthread_key_create(&mut key, Some(log_at_end)) }, 0);
+    for thread in 1..=20 {
+        let work = move || {
+            if thread % 2 == 0 {
+                number(0);
+            }
+            let value = ptr::without_provenance::<libc::c_void>(thread);
+            // SAFETY: the key was made above. Nobody follows the pointer.
+            assert_eq!(unsafe { libc::pthread_setspecific(key, value) }, 0);
+        };
+        thread::Builder::new().name(format!("t{thread}")).spawn(work).unwrap().join().unwrap();
+    }
+    logger.shutdown();
 }
 
 fn at_once() {
