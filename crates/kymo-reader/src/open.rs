@@ -10,6 +10,10 @@ use super::error::Error;
 use super::log::{Log, is_link_to_segment};
 use kymo_files::segments::LogName;
 
+/// How many zeros of a file are read at most, to know whether it has nothing else: more than a start allocates before
+/// it writes a header, and holes do not count.
+const ZEROS_READ: usize = 128 << 20;
+
 /// Opens the regular file at `path`. A symbolic link is followed. Never waits for the other end of a
 /// pipe.
 ///
@@ -135,17 +139,37 @@ impl OpenError {
     }
 }
 
-/// Whether there are zeros in a file, and nothing else.
+/// Whether there are zeros in a file, and nothing else. At most [`ZEROS_READ`] bytes are read for that.
 fn is_zeros(path: &Path) -> bool {
     let Ok(mut file) = open(path) else { return false };
     let mut buffer = vec![0; 64 << 10];
     let mut bytes = 0;
-    loop {
+    while bytes < ZEROS_READ {
         match file.read(&mut buffer) {
             Ok(0) => return bytes > 0,
             Ok(read) if buffer[..read].iter().all(|byte| *byte == 0) => bytes += read,
             _ => return false,
         }
+        if pass_hole(&file) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Passes over a hole that begins where the file is read next. Returns whether the file ends with it. Not all systems
+/// know of holes.
+fn pass_hole(file: &File) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{SeekFrom, seek};
+        let data = seek(file, SeekFrom::Current(0)).and_then(|at| seek(file, SeekFrom::Data(at)));
+        data == Err(rustix::io::Errno::NXIO)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        false
     }
 }
 
