@@ -7,10 +7,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use kymo::{Keep, KeepError, Logger, Rotation, StartErrorKind};
+use kymo::{Keep, KeepError, Logger, Notice, Rotation, StartErrorKind};
 
 /// The size of a segment.
 const SIZE: u64 = 256 << 10;
@@ -125,4 +125,36 @@ fn a_limit_that_cannot_hold_is_an_error_that_says_what_is_needed() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was made");
     // What it says is enough.
     drop(builder.keep(Keep::bytes(needed)).start().unwrap());
+}
+
+/// Each segment that is gone was told of once, also those that are deleted while the logger ends.
+#[test]
+fn each_deleted_segment_is_told_once() {
+    let _turn = turn();
+    for segments in [3, 4, 7] {
+        let directory = tempfile::tempdir().unwrap();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hook = told.clone();
+        let logger = Logger::builder(directory.path().join("app.kymo"))
+            .rotate(Rotation::size(SIZE))
+            .keep(Keep::bytes(1 << 30).files(2))
+            .on_notice(move |notice| {
+                if let Notice::SegmentsDeleted { first, last, .. } = *notice {
+                    hook.lock().unwrap().extend(first..=last);
+                }
+            })
+            .start()
+            .unwrap();
+        log_until(&logger, segments);
+        logger.shutdown();
+        // `app.20261130T055700Z.000042.kymo`.
+        let names = fs::read_dir(directory.path()).unwrap().map(|it| it.unwrap().file_name());
+        let names = names.map(|name| name.into_string().unwrap());
+        let there = names.filter_map(|name| name.split('.').nth(2)?.parse().ok());
+        let mut there: Vec<u64> = there.collect();
+        there.sort_unstable();
+        let told = told.lock().unwrap().clone();
+        assert_eq!(told, (1..there[0]).collect::<Vec<_>>(), "{there:?}");
+        assert!(told.len() as u64 + 2 >= segments, "{told:?}");
+    }
 }

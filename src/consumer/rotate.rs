@@ -88,9 +88,23 @@ impl<O: LogOutput> Consumer<O> {
 
     /// The consumer has ended: what rotates its log ends, too. `join` waits for the housekeeper. Returns what failed
     /// there.
+    ///
+    /// What was deleted meanwhile is counted and told to the hook. There is no segment left that could say so.
     pub(crate) fn end_rotation(&mut self, join: impl FnOnce()) -> Option<io::Error> {
-        let rotating = self.rotating.take()?;
-        rotating.rotator.end(join).failed.into_iter().next()
+        let Rotating { rotator, deleted: mut untold, .. } = self.rotating.take()?;
+        let News { failed, deleted, discarded, .. } = rotator.end(join);
+        deleted.iter().for_each(|deleted| self.count_deleted(deleted));
+        untold.extend(deleted);
+        if let Some(watch) = &mut self.watch {
+            watch.tell_last(&untold, discarded);
+        }
+        failed.into_iter().next()
+    }
+
+    fn count_deleted(&self, deleted: &Deleted) {
+        let counters = &self.shared.counters;
+        counters.segments_deleted.add(deleted.last.saturating_sub(deleted.first) + 1);
+        counters.bytes_deleted.add(deleted.bytes);
     }
 
     /// Notes what was asked for before a sweep.
@@ -187,9 +201,7 @@ impl<O: LogOutput> Consumer<O> {
     pub(crate) fn note_deleted(&mut self, deleted: Vec<Deleted>) {
         for mut deleted in deleted {
             deleted.ticks = self.now();
-            let counters = &self.shared.counters;
-            counters.segments_deleted.add(deleted.last.saturating_sub(deleted.first) + 1);
-            counters.bytes_deleted.add(deleted.bytes);
+            self.count_deleted(&deleted);
             self.writer.deleted(deleted);
             if let Some(rotating) = &mut self.rotating {
                 rotating.deleted.push(deleted);

@@ -294,6 +294,17 @@ impl Watch {
         self.discarded += records;
     }
 
+    /// The log has ended: only the hook can still be told what was deleted, and how many records were discarded.
+    pub(super) fn tell_last(&mut self, deleted: &[Deleted], discarded: u64) {
+        for Deleted { first, last, bytes, .. } in deleted {
+            self.tell_hook(&Notice::SegmentsDeleted { first: *first, last: *last, bytes: *bytes });
+        }
+        let records = discarded + std::mem::take(&mut self.discarded);
+        if records > 0 {
+            self.tell_hook(&Notice::RecordsDiscarded { records });
+        }
+    }
+
     /// Gives a notice to the hook and to the log.
     fn tell(&mut self, notice: &Notice<'_>, shared: &Arc<Shared>) {
         (self.log)(notice, shared);

@@ -250,8 +250,9 @@ impl<O: LogOutput> Rotator<O> {
                 Answer::Next(segment) => next = Some(segment),
                 Answer::NotMade(error) => news.not_made = Some(error),
                 Answer::Failed(error) => news.failed.push(error),
-                // There is no segment left in which to say so.
-                Answer::Retained(_) | Answer::Unclosed(_) => {}
+                Answer::Retained(retained) => news.add(retained),
+                // The next start tries again, and tells.
+                Answer::Unclosed(_) => {}
                 #[cfg(feature = "compress")]
                 Answer::Compressed(_) => {}
             }
