@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 use crate::beside::{self, Beside, Kind};
 use crate::clock::wall_ns;
 use crate::derived::{self, Owner, rename_new};
-use crate::format::header::{COMMITTED_OFFSET, ClockSource, Header};
+use crate::format::header::{ClockSource, Header};
 use crate::format::{ALIGNMENT, HEADER_BYTES};
 use crate::process::lock::{LockOutcome, is_at, lock};
+use crate::segment::closing::committed_of;
 use crate::segment::error::OpenSegmentError;
 use crate::segment::tap;
 use crate::segments::LogName;
@@ -390,9 +391,7 @@ fn segment_id(file: &File) -> Option<[u8; 16]> {
 /// Cuts off what was allocated for a file past the committed length, and never written.
 pub(crate) fn trim(log: &File) {
     let end = || -> io::Result<Option<u64>> {
-        let mut word = [0; 8];
-        log.read_exact_at(&mut word, COMMITTED_OFFSET as u64)?;
-        let (committed, length) = (u64::from_le_bytes(word), log.metadata()?.len());
+        let (committed, length) = (committed_of(log)?, log.metadata()?.len());
         if !(HEADER_BYTES as u64..length).contains(&committed) || segment_id(log).is_none() {
             return Ok(None);
         }
@@ -510,6 +509,7 @@ pub(crate) fn with_infix(path: &Path, infix: impl std::fmt::Display) -> PathBuf 
 #[cfg(all(test, not(kymo_loom)))]
 mod tests {
     use super::*;
+    use crate::format::header::COMMITTED_OFFSET;
 
     #[test]
     fn temporary_files_of_a_log_are_known_by_their_names() {

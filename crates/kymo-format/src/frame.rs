@@ -130,8 +130,25 @@ impl FrameHeader {
 
     /// The length of the whole frame in bytes, padding included.
     pub fn frame_bytes(&self) -> usize {
-        (FRAME_HEADER_BYTES + self.payload_bytes).next_multiple_of(ALIGNMENT)
+        bytes_of(self.payload_bytes)
     }
+}
+
+/// The length of a frame in bytes, padding included, by that of its payload.
+pub fn bytes_of(payload_bytes: usize) -> usize {
+    (FRAME_HEADER_BYTES + payload_bytes).next_multiple_of(ALIGNMENT)
+}
+
+/// Returns the code of the kind and the payload of the frame at the beginning of `bytes`. `None` if no valid one is
+/// there as a whole. Its padding may be missing.
+pub fn valid_at_start(bytes: &[u8], salt: u32) -> Option<(u8, &[u8])> {
+    let header = FrameHeader::from_bytes(bytes.first_chunk()?);
+    if header.payload_bytes > MAX_PAYLOAD_BYTES {
+        return None;
+    }
+    let frame = bytes.get(..FRAME_HEADER_BYTES + header.payload_bytes)?;
+    let is_valid = checksum_of(frame, salt) == header.checksum;
+    is_valid.then_some((header.kind, &frame[FRAME_HEADER_BYTES..]))
 }
 
 /// The checksum that a frame should bear. `frame` is its header and payload, without the padding.

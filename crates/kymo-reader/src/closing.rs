@@ -88,12 +88,9 @@ pub(super) fn selects_any(
             read(&mut *input, offset, &mut bytes)?;
             from = offset;
         };
-        let header = FrameHeader::from_bytes(frame.first_chunk()?);
-        if frame::checksum_of(frame, salt) != header.checksum {
-            return None;
-        }
-        match Kind::from_code(header.kind)? {
-            Kind::CallSite if select(&frame[FRAME_HEADER_BYTES..])? => return Some(true),
+        let (kind, payload) = frame::valid_at_start(frame, salt)?;
+        match Kind::from_code(kind)? {
+            Kind::CallSite if select(payload)? => return Some(true),
             Kind::CallSite | Kind::Thread | Kind::Clock => {}
             _ => return Some(true),
         }
@@ -126,13 +123,7 @@ fn range_of(index: &Index) -> Option<(i64, i64)> {
 
 /// The payload of the frame of this kind at the beginning of some bytes.
 fn frame_in(bytes: &[u8], kind: Kind, salt: u32) -> Option<&[u8]> {
-    let header = FrameHeader::from_bytes(bytes.first_chunk()?);
-    if header.kind != kind as u8 {
-        return None;
-    }
-    let frame = bytes.get(..FRAME_HEADER_BYTES + header.payload_bytes)?;
-    let is_valid = frame::checksum_of(frame, salt) == header.checksum;
-    is_valid.then_some(&frame[FRAME_HEADER_BYTES..])
+    frame::valid_at_start(bytes, salt).filter(|it| it.0 == kind as u8).map(|(_, payload)| payload)
 }
 
 /// Fills `into`, or has nothing.

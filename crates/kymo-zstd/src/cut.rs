@@ -61,20 +61,14 @@ impl Outline {
         let mut bytes = vec![0; (end - from) as usize];
         input.read_exact_at(from, &mut bytes)?;
         let mut starts = (0..bytes.len()).step_by(ALIGNMENT).rev();
-        let is_end =
-            |&at: &usize| frame_of(&bytes[at..], salt) == Some((Kind::End, bytes.len() - at));
+        let is_end = |&at: &usize| whole_frame(&bytes[at..], Kind::End, salt).is_some();
         let Some(at) = starts.find(is_end) else { return Ok(()) };
         let end_frame = from + at as u64;
         self.end_frame = Some(end_frame);
         let Some(offset) = Index::offset_before(&bytes[..at], end_frame) else { return Ok(()) };
         let mut index = vec![0; (end_frame - offset) as usize];
         input.read_exact_at(offset, &mut index)?;
-        if frame_of(&index, salt) != Some((Kind::Index, index.len())) {
-            return Ok(());
-        }
-        let payload_bytes =
-            index.first_chunk().map_or(0, |it| FrameHeader::from_bytes(it).payload_bytes);
-        let payload = &index[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + payload_bytes];
+        let Some(payload) = whole_frame(&index, Kind::Index, salt) else { return Ok(()) };
         self.index = Index::from_payload(payload, offset).map(|index| (offset, index.frames));
         Ok(())
     }
@@ -86,12 +80,10 @@ impl Outline {
     }
 }
 
-/// The valid frame at the beginning of `bytes`: its kind, and its length with padding.
-fn frame_of(bytes: &[u8], salt: u32) -> Option<(Kind, usize)> {
-    let header = FrameHeader::from_bytes(bytes.first_chunk()?);
-    let kind = Kind::from_code(header.kind)?;
-    let frame = bytes.get(..FRAME_HEADER_BYTES + header.payload_bytes)?;
-    (frame::checksum_of(frame, salt) == header.checksum).then_some((kind, header.frame_bytes()))
+/// The payload of the valid frame of this kind that `bytes` are.
+fn whole_frame(bytes: &[u8], kind: Kind, salt: u32) -> Option<&[u8]> {
+    let (found, payload) = frame::valid_at_start(bytes, salt)?;
+    (found == kind as u8 && frame::bytes_of(payload.len()) == bytes.len()).then_some(payload)
 }
 
 /// The blocks of a segment, from front to back.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::format::frame::{Clock, FrameHeader, Kind, checksum_of};
+use crate::format::frame::{Clock, FrameHeader, Kind, valid_at_start};
 use crate::format::header::{COMMITTED_OFFSET, COPY_OFFSETS, Header};
 use crate::format::types::{SpanRole, Type, code};
 use crate::format::{
@@ -87,13 +87,8 @@ impl SitesByAddress {
 
 /// Returns the frame at an offset, if there is one.
 pub(crate) fn frame_at(bytes: &[u8], at: usize, salt: u32) -> Option<(Kind, &[u8])> {
-    let header = FrameHeader::from_bytes(bytes.get(at..)?.first_chunk()?);
-    if header.payload_bytes > MAX_PAYLOAD_BYTES {
-        return None;
-    }
-    let frame = bytes.get(at..at + FRAME_HEADER_BYTES + header.payload_bytes)?;
-    let kind = Kind::from_code(header.kind)?;
-    (checksum_of(frame, salt) == header.checksum).then_some((kind, &frame[FRAME_HEADER_BYTES..]))
+    let (kind, payload) = valid_at_start(bytes.get(at..)?, salt)?;
+    Some((Kind::from_code(kind)?, payload))
 }
 
 /// Returns the entry of a call site, and its address.

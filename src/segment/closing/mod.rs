@@ -24,9 +24,9 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::format::frame::Kind;
+use crate::format::VERSION;
+use crate::format::frame::{self, Kind};
 use crate::format::header::{COMMITTED_OFFSET, Header};
-use crate::format::{FRAME_HEADER_BYTES, VERSION};
 use crate::process::allocate::reserve;
 use crate::segment::closing::scan::{Scan, Thread};
 use crate::segment::tap;
@@ -62,14 +62,8 @@ pub(crate) fn is_closed(file: &File, header: &Header) -> io::Result<bool> {
     let mut bytes = vec![0; (length - from) as usize];
     file.read_exact_at(&mut bytes, from)?;
     let is_end = |at: usize| {
-        let frame = &bytes[at..];
-        let found = frame.first_chunk().map(crate::format::frame::FrameHeader::from_bytes);
-        found.is_some_and(|it| {
-            let whole = frame.get(..FRAME_HEADER_BYTES + it.payload_bytes);
-            let checksum = |whole| crate::format::frame::checksum_of(whole, header.salt);
-            it.kind == Kind::End as u8
-                && it.frame_bytes() == frame.len()
-                && whole.map(checksum) == Some(it.checksum)
+        frame::valid_at_start(&bytes[at..], header.salt).is_some_and(|(kind, payload)| {
+            kind == Kind::End as u8 && frame::bytes_of(payload.len()) == bytes.len() - at
         })
     };
     Ok((0..bytes.len()).step_by(8).any(is_end))
@@ -144,7 +138,8 @@ fn last_frames(mut scan: Scan, is_told: bool) -> Vec<u8> {
     bytes
 }
 
-fn committed_of(file: &File) -> io::Result<u64> {
+/// Reads the committed length from the header of a segment.
+pub(super) fn committed_of(file: &File) -> io::Result<u64> {
     let mut word = [0; 8];
     file.read_exact_at(&mut word, COMMITTED_OFFSET as u64)?;
     Ok(u64::from_le_bytes(word))

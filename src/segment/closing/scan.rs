@@ -75,12 +75,7 @@ impl Frames<'_> {
             }
             wanted = FRAME_HEADER_BYTES + header.payload_bytes;
         }
-        let Some(frame) = self.bytes.get(here(self)..here(self) + wanted) else { return Ok(None) };
-        let Some(header) = frame.first_chunk().map(FrameHeader::from_bytes) else {
-            return Ok(None);
-        };
-        let is_valid = frame::checksum_of(frame, salt) == header.checksum;
-        Ok(is_valid.then_some((header.kind, &frame[FRAME_HEADER_BYTES..])))
+        Ok(frame::valid_at_start(&self.bytes[here(self)..], salt))
     }
 
     /// Reads the bytes from `offset` on: so many, if the file has them.
@@ -189,7 +184,6 @@ impl Scan {
             // These say nothing that is needed.
             Some(Kind::End | Kind::Index | Kind::IndexPart) | None => Some(()),
         };
-        let payload_bytes = payload.len();
         if understood.is_none() {
             return Err(NotClosed::Damaged(offset));
         }
@@ -197,7 +191,7 @@ impl Scan {
             self.index.note_one(kind, payload, offset, ticks);
         }
         self.last = Some((offset, kind));
-        self.end += FrameHeader { checksum: 0, kind, payload_bytes }.frame_bytes() as u64;
+        self.end += frame::bytes_of(payload.len()) as u64;
         Ok(())
     }
 

@@ -61,8 +61,7 @@ impl Frames {
         let valid = match header {
             Some(header) if header.kind != 0 && header.payload_bytes <= MAX_PAYLOAD_BYTES => {
                 self.read(header.payload_bytes)?;
-                self.bytes.len() == FRAME_HEADER_BYTES + header.payload_bytes
-                    && frame::checksum_of(&self.bytes, self.salt) == header.checksum
+                frame::valid_at_start(&self.bytes, self.salt).is_some()
             }
             _ => false,
         };
