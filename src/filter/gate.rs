@@ -156,22 +156,26 @@ impl Gate {
     }
 
     /// Returns whether a record of this level and target is logged, for callers that have no word to keep the answer.
+    /// Never one of a level that is compiled out.
     pub fn allows(&self, level: Level, target: &str) -> bool {
         // Relaxed: as in `open`.
-        match self.line.level.load(Ordering::Relaxed) {
-            BY_TARGET => self.filter.get().is_none_or(|filter| filter.allows(level, target)),
-            most => level as u8 <= most,
-        }
+        level as u8 <= COMPILED
+            && match self.line.level.load(Ordering::Relaxed) {
+                BY_TARGET => self.filter.get().is_none_or(|filter| filter.allows(level, target)),
+                most => level as u8 <= most,
+            }
     }
 
-    /// Returns the least urgent level that any target is logged of.
+    /// Returns the least urgent level that any target is logged of, and that is compiled in.
     #[cfg(feature = "tracing")]
     pub fn max_level(&self) -> Option<Level> {
+        let of = |filter: &Filter| filter.max_level().map_or(0, |level| level as u8);
         // Relaxed: as in `open`.
-        match self.line.level.load(Ordering::Relaxed) {
-            BY_TARGET => self.filter.get().map_or(Some(Level::Trace), |it| it.max_level()),
-            level => Level::ALL.get(usize::from(level).wrapping_sub(1)).copied(),
-        }
+        let level = match self.line.level.load(Ordering::Relaxed) {
+            BY_TARGET => self.filter.get().map_or(COMPILED, |filter| of(&filter)),
+            level => level,
+        };
+        Level::ALL.get(usize::from(level.min(COMPILED)).wrapping_sub(1)).copied()
     }
 
     #[inline(always)]

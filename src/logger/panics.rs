@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use crate::argument::{Arguments, Capture, as_display};
 use crate::call::log_many;
-use crate::filter::compiled::COMPILED;
 use crate::format::types::code;
 use crate::level::Level;
 use crate::process::inside::Inside;
@@ -57,9 +56,7 @@ fn log(info: &PanicHookInfo<'_>) {
         Some(_) if !Inside::is_here() => {}
         _ => return running::count_unlogged(1),
     }
-    let level = Level::Error;
-    let is_logged = level as u8 <= COMPILED && GATE.allows(level, TARGET);
-    if !is_logged {
+    if !GATE.allows(Level::Error, TARGET) {
         return;
     }
     let payload = info.payload();

@@ -18,7 +18,6 @@ use crate::bridge::tracing::event::log_crowded;
 use crate::bridge::tracing::sites::{MESSAGE, level_of};
 use crate::bridge::tracing::span;
 use crate::call::log_many;
-use crate::filter::compiled::COMPILED;
 use crate::format::types::SpanRole;
 use crate::process::statics::GATE;
 use crate::statement::made::{self, SiteKey};
@@ -39,7 +38,7 @@ pub(super) fn log(event: &Event<'_>, within: Option<u64>) {
         let target = target.unwrap_or("log");
         let level = level_of(*event.metadata().level());
         // The answer of the filter is for this target alone.
-        if level as u8 > COMPILED || !GATE.allows(level, target) {
+        if !GATE.allows(level, target) {
             return;
         }
         with_text(event, MODULE, |module| {

@@ -12,7 +12,6 @@ use ::tracing_core::{Dispatch, Event, LevelFilter, Metadata, span};
 
 use crate::bridge::tracing::from_log;
 use crate::bridge::tracing::sites::level_of;
-use crate::filter::compiled::COMPILED;
 use crate::filter::setting::set_follower;
 use crate::level::Level;
 use crate::process::statics::GATE;
@@ -64,8 +63,7 @@ fn changed() {
 /// Whether the filter lets such records through.
 pub(super) fn is_logged(metadata: &Metadata<'_>) -> bool {
     let level = level_of(*metadata.level());
-    level as u8 <= COMPILED
-        && (GATE.allows(level, metadata.target()) || is_any_logged(metadata, level))
+    GATE.allows(level, metadata.target()) || is_any_logged(metadata, level)
 }
 
 /// Whether the filter lets through such records of some target, if the statement stands for those of all targets.
@@ -80,13 +78,13 @@ pub(super) fn interest(metadata: &Metadata<'_>) -> Interest {
 
 /// The least urgent level that any target is logged of.
 pub(super) fn max_level() -> LevelFilter {
-    match GATE.max_level().map_or(0, |level| (level as u8).min(COMPILED)) {
-        0 => LevelFilter::OFF,
-        1 => LevelFilter::ERROR,
-        2 => LevelFilter::WARN,
-        3 => LevelFilter::INFO,
-        4 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
+    match GATE.max_level() {
+        None => LevelFilter::OFF,
+        Some(Level::Error) => LevelFilter::ERROR,
+        Some(Level::Warn) => LevelFilter::WARN,
+        Some(Level::Info) => LevelFilter::INFO,
+        Some(Level::Debug) => LevelFilter::DEBUG,
+        Some(Level::Trace) => LevelFilter::TRACE,
     }
 }
 
