@@ -47,12 +47,13 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The table: name, variable, possible values, what makes the value of the text, where it goes.
+/// The table: name, variable, possible values, what makes the value of the text, where it goes. In brackets, the
+/// feature without which the program lacks the key.
 macro_rules! keys {
-    ($($(#[$cfg:meta])? $name:literal $variable:literal $possible:literal $($field:ident).+ = $parse:expr;)*) => {
+    ($($([$feature:tt])? $name:literal $variable:literal $possible:literal $($field:ident).+ = $parse:expr;)*) => {
         /// All keys.
         pub(super) const KEYS: &[Key] = &[
-            $($(#[$cfg])? Key {
+            $($(#[cfg(feature = $feature)])? Key {
                 name: $name,
                 variable: $variable,
                 possible: $possible,
@@ -61,6 +62,11 @@ macro_rules! keys {
                     Ok(())
                 },
             },)*
+        ];
+
+        /// Keys that this build lacks: name, variable, and the feature that has them.
+        pub(super) const LACKING: &[(&str, &str, &str)] = &[
+            $($(#[cfg(not(feature = $feature))] ($name, $variable, $feature),)?)*
         ];
     };
 }
@@ -112,16 +118,11 @@ keys! {
     "dir" "KYMO_DIR" "a directory for the log, which keeps its name" dir = path;
     "pid_in_name" "KYMO_PID_IN_NAME" "true or false, yes or no, on or off, 1 or 0" pid_in_name = yes;
     "mode" "KYMO_MODE" "permissions from 0000 to 0777, such as 0640" mode = mode;
-    #[cfg(feature = "console")]
-    "console.format" "KYMO_CONSOLE" "off, auto, text, json or logfmt" console.kind = console;
-    #[cfg(feature = "console")]
-    "console.level" "KYMO_CONSOLE_LEVEL" "error, warn, info, debug or trace" console.level = level;
-    #[cfg(feature = "console")]
-    "console.stream" "KYMO_CONSOLE_STREAM" "stderr or stdout" console.stream = |text: &str| text.parse().ok();
-    #[cfg(feature = "console")]
-    "console.color" "KYMO_CONSOLE_COLOR" "auto, always or never" console.color = |text: &str| text.parse().ok();
-    #[cfg(feature = "console")]
-    "console.spans" "KYMO_CONSOLE_SPANS" "true or false, yes or no, on or off, 1 or 0" console.spans = yes;
+    ["console"] "console.format" "KYMO_CONSOLE" "off, auto, text, json or logfmt" console.kind = console;
+    ["console"] "console.level" "KYMO_CONSOLE_LEVEL" "error, warn, info, debug or trace" console.level = level;
+    ["console"] "console.stream" "KYMO_CONSOLE_STREAM" "stderr or stdout" console.stream = |text: &str| text.parse().ok();
+    ["console"] "console.color" "KYMO_CONSOLE_COLOR" "auto, always or never" console.color = |text: &str| text.parse().ok();
+    ["console"] "console.spans" "KYMO_CONSOLE_SPANS" "true or false, yes or no, on or off, 1 or 0" console.spans = yes;
     "rotate.size" "KYMO_ROTATE_SIZE" "a size of at least 64KiB, such as 256MiB" rotate.size = rotate_size;
     "rotate.every" "KYMO_ROTATE_EVERY" "a time of at least 1ms, such as 1h or 1d" rotate.every = rotate_every;
     "rotate.at" "KYMO_ROTATE_AT" "a time of day, such as 00:00" rotate.at = time_of_day;
@@ -130,8 +131,7 @@ keys! {
     "keep.files" "KYMO_KEEP_FILES" "a number of segments, at least 1" keep.files = at_least_one;
     "keep.age" "KYMO_KEEP_AGE" "a time, such as 30d" keep.age = time;
     "keep.free" "KYMO_KEEP_FREE" "a share of the file system, from 0% to less than 100%" keep.free = share;
-    #[cfg(feature = "compress")]
-    "compress" "KYMO_COMPRESS" "true or false, yes or no, on or off, 1 or 0" compress = yes;
+    ["compress"] "compress" "KYMO_COMPRESS" "true or false, yes or no, on or off, 1 or 0" compress = yes;
     "durability" "KYMO_DURABILITY" "kernel, close, or a time of at least 1ms, such as 1s" durability = durability;
     "write_through" "KYMO_WRITE_THROUGH" "error, warn, info, debug or trace" write_through = level;
     "ring_capacity" "KYMO_RING_CAPACITY" "a size from 4KiB to 4GiB, such as 1MiB" ring_capacity = ring_capacity;
@@ -144,22 +144,6 @@ keys! {
     "drain_on_termination" "KYMO_DRAIN_ON_TERMINATION" "a time, such as 5s" drain_on_termination = time;
     "drain_on_crash" "KYMO_DRAIN_ON_CRASH" "a time, such as 1s" drain_on_crash = time;
 }
-
-/// Keys that this build lacks: name, variable, and the feature that has them.
-pub(super) const LACKING: &[(&str, &str, &str)] = &[
-    #[cfg(not(feature = "compress"))]
-    ("compress", "KYMO_COMPRESS", "compress"),
-    #[cfg(not(feature = "console"))]
-    ("console.format", "KYMO_CONSOLE", "console"),
-    #[cfg(not(feature = "console"))]
-    ("console.level", "KYMO_CONSOLE_LEVEL", "console"),
-    #[cfg(not(feature = "console"))]
-    ("console.stream", "KYMO_CONSOLE_STREAM", "console"),
-    #[cfg(not(feature = "console"))]
-    ("console.color", "KYMO_CONSOLE_COLOR", "console"),
-    #[cfg(not(feature = "console"))]
-    ("console.spans", "KYMO_CONSOLE_SPANS", "console"),
-];
 
 /// What is wrong with a value of a key that this build lacks: anything but `false` and `off`, which it does anyway.
 pub(super) fn lacking(feature: &str, value: &OsStr) -> Result<(), ConfigErrorKind> {
@@ -269,30 +253,13 @@ pub(super) fn nearest<'n>(
     wrong: &str,
     names: impl IntoIterator<Item = &'n str>,
 ) -> Option<&'n str> {
-    let distance = |name: &str| distance(wrong, name);
+    // Nobody means a key by a whole text.
+    let begins: String = wrong.chars().take(64).collect();
+    // Inserted, removed, replaced, or swapped with their neighbour: so many letters.
+    let distance = |name: &str| strsim::osa_distance(&begins, name);
     let nearest = names.into_iter().map(|name| (distance(name), name)).min()?;
     // A letter more, less or other in four.
     (nearest.0 <= 1 + wrong.len() / 8).then_some(nearest.1)
-}
-
-/// How many letters have to be inserted, removed, replaced or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = match (i, j) {
-                (0, _) | (_, 0) => i + j,
-                _ => {
-                    let other = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                    let least = other.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                    let is_swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                    if is_swapped { least.min(rows[i - 2][j - 2] + 1) } else { least }
-                }
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]

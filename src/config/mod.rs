@@ -297,18 +297,10 @@ impl Builder {
         if let Some(variable) = config.filter_variable {
             self = self.filter_env(variable);
         }
-        self.pid(config.pid_in_name)
-            .options(config)
+        self.options(config)
             .console_of(&config.console)
             .rotation_of(&config.rotate)
             .limits_of(&config.keep)
-    }
-
-    fn pid(self, wanted: Option<bool>) -> Self {
-        match wanted {
-            Some(wanted) => self.pid_in_name(wanted),
-            None => self,
-        }
     }
 
     /// The options that are one key each.
@@ -321,7 +313,7 @@ impl Builder {
                 })*
             };
         }
-        set!(mode durability write_through ring_capacity overflow consumer_core poll_interval idle_sleep);
+        set!(pid_in_name mode durability write_through ring_capacity overflow consumer_core poll_interval idle_sleep);
         set!(crash_proof recover drain_on_termination drain_on_crash);
         #[cfg(feature = "compress")]
         set!(compress);
