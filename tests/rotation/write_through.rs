@@ -1,27 +1,14 @@
 //! Critical records that their threads write to the side file, while the log is rotated: each is found once.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use kymo::{Clock, Keep, Level, Logger, Overflow, Rotation, WriteThrough, error, info};
 use kymo_reader::{Event, Files, Options, Order};
 use kymo_testing::logged::Turn;
+use kymo_testing::stopping;
 
 use crate::log::{assert_finished, entries, files, read};
-
-/// The consumer stops when it reads the clock.
-static STOPS: AtomicBool = AtomicBool::new(false);
-static IS_STOPPED: AtomicBool = AtomicBool::new(false);
-
-fn clock() -> u64 {
-    let is_consumer = || std::thread::current().name() == Some("kymo-consumer");
-    while STOPS.load(Ordering::Acquire) && is_consumer() {
-        IS_STOPPED.store(true, Ordering::Release);
-        std::thread::yield_now();
-    }
-    UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64
-}
 
 #[test]
 fn each_segment_has_its_side_file() {
@@ -33,21 +20,20 @@ fn each_segment_has_its_side_file() {
     let critical = WriteThrough::at(Level::Error).timeout(Duration::from_millis(1));
     let builder = Logger::builder(&path).rotate(Rotation::on_request()).keep(Keep::unlimited());
     let builder = builder.write_through(critical).overflow(Overflow::Wait { timeout: None });
-    let logger = builder.clock(Clock::Custom(clock)).start().unwrap();
+    let logger = builder.clock(Clock::Custom(stopping::clock)).start().unwrap();
     let mut number = 0_u64;
     for _ in 0..TURNS {
-        IS_STOPPED.store(false, Ordering::Release);
-        STOPS.store(true, Ordering::Release);
+        stopping::stop();
         info!("record {number}");
         number += 1;
-        while !IS_STOPPED.load(Ordering::Acquire) {
+        while !stopping::is_stopped() {
             std::thread::yield_now();
         }
         for _ in 0..CRITICAL {
             error!("record {number}");
             number += 1;
         }
-        STOPS.store(false, Ordering::Release);
+        stopping::go_on();
         logger.rotate().unwrap();
     }
     assert!(logger.stats().rescued >= TURNS * CRITICAL, "{:?}", logger.stats());

@@ -95,26 +95,9 @@ impl Place {
                 Err(error) => panic!("{told}: {error}: {:?}", self.files()),
             }
         }
-        let mut found: BTreeMap<String, u64> = BTreeMap::new();
         let listed = kymo_reader::Directory::read(self.dir()).unwrap().logs;
         logs.retain(|log| listed.contains(log));
-        let mut files = Files::open(&logs, || Options::new().order(Order::Exact)).unwrap();
-        while let Some((_, event)) = files.next_event().unwrap_or_else(|it| panic!("{told}: {it}"))
-        {
-            match event {
-                Event::Record(record) if record.thread().name() != "kymo" => {
-                    let mut message = String::new();
-                    record.message(&mut message);
-                    *found.entry(message).or_default() += 1;
-                }
-                Event::Damage(damage) => panic!("{told}: {damage}"),
-                Event::Gap(gap) => panic!("{told}: {} records are missing", gap.records),
-                _ => {}
-            }
-        }
-        let twice = found.iter().find(|(_, count)| **count != 1);
-        assert_eq!(twice, None, "{told}: {:?}", self.files());
-        (found.into_keys().collect(), logs)
+        (messages(&logs, told), logs)
     }
 
     /// Each record that must be there is, and none is there twice. No file is left that is of no
@@ -171,4 +154,25 @@ impl Snapshot {
         }
         (0..2).for_each(|slot| place.numbers().of(slot).store(0, Ordering::Release));
     }
+}
+
+/// The messages of all records in these logs, of which nothing is damaged or missing, and none is there twice.
+pub fn messages(logs: &[PathBuf], told: &str) -> BTreeSet<String> {
+    let mut found = BTreeMap::<String, u64>::new();
+    let mut files = Files::open(logs, || Options::new().order(Order::Exact)).unwrap();
+    while let Some((_, event)) = files.next_event().unwrap_or_else(|it| panic!("{told}: {it}")) {
+        match event {
+            Event::Record(record) if record.thread().name() != "kymo" => {
+                let mut message = String::new();
+                record.message(&mut message);
+                *found.entry(message).or_default() += 1;
+            }
+            Event::Damage(damage) => panic!("{told}: {damage}"),
+            Event::Gap(gap) => panic!("{told}: {} records are missing", gap.records),
+            _ => {}
+        }
+    }
+    let twice = found.iter().find(|(_, count)| **count != 1);
+    assert_eq!(twice, None, "{told}: {logs:?}");
+    found.into_keys().collect()
 }

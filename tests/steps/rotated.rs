@@ -1,7 +1,7 @@
 //! A log that is rotated, recovered and closed, by a process that is killed before each of its operations on files:
 //! each record is found once, and every segment is closed afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering;
 use kymo::{Keep, Logger, Rotation, StartErrorKind};
 use kymo_files::derived::Owner;
 use kymo_files::segments::LogName;
-use kymo_reader::{Ending, Event, Files, Log, Options, Order};
+use kymo_reader::{Ending, Log, Options, Order};
 
-use super::place::{Numbers, Place};
+use super::place::{Numbers, Place, messages};
 use super::tracer::{self, Traced};
 use super::{command, is_no_tracing, skip, turn};
 
@@ -127,29 +127,14 @@ fn assert_all(place: &Place, told: &str, slots: &[usize]) {
         let recovery = kymo::recover(segment).unwrap_or_else(|error| panic!("{told}: {error}"));
         assert!(recovery.damage.is_empty() && recovery.unclosed.is_empty(), "{told}: {recovery:?}");
     }
-    let mut found = BTreeMap::<String, u64>::new();
-    if !segments.is_empty() {
-        let mut files = Files::open(&segments, || Options::new().order(Order::Exact)).unwrap();
-        while let Some((_, event)) = files.next_event().unwrap_or_else(|it| panic!("{told}: {it}"))
-        {
-            match event {
-                Event::Record(record) if record.thread().name() != "kymo" => {
-                    let mut message = String::new();
-                    record.message(&mut message);
-                    *found.entry(message).or_default() += 1;
-                }
-                Event::Damage(damage) => panic!("{told}: {damage}"),
-                Event::Gap(gap) => panic!("{told}: {} records are missing", gap.records),
-                _ => {}
-            }
-        }
-    }
-    let twice = found.iter().find(|(_, count)| **count != 1);
-    assert_eq!(twice, None, "{told}: {segments:?}");
+    let found = match segments.is_empty() {
+        true => BTreeSet::new(),
+        false => messages(&segments, told),
+    };
     for &slot in slots {
         for number in 0..place.numbers().of(slot).load(Ordering::Acquire) {
             let message = format!("{slot} {number}");
-            assert!(found.contains_key(&message), "{told}: {message} is missing: {segments:?}");
+            assert!(found.contains(&message), "{told}: {message} is missing: {segments:?}");
         }
     }
     for segment in &segments {

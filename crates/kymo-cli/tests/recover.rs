@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Turn, run};
+use kymo_testing::stopping;
 
 /// What the test runs again, to be killed.
 #[test]
@@ -52,29 +53,16 @@ fn child_process() {
     }
 }
 
-/// The consumer stops when it reads the clock.
-static STOPS: AtomicBool = AtomicBool::new(false);
-static IS_STOPPED: AtomicBool = AtomicBool::new(false);
-
-fn clock() -> u64 {
-    let is_consumer = || std::thread::current().name() == Some("kymo-consumer");
-    while STOPS.load(Ordering::Acquire) && is_consumer() {
-        IS_STOPPED.store(true, Ordering::Release);
-        std::thread::yield_now();
-    }
-    std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64
-}
-
 /// Rotates its log, and then leaves records in its rings.
 fn rotated_child(dir: &Path) {
     let builder = kymo::Logger::builder(dir.join("app.kymo")).crash_proof(dir.join("rings"));
     let builder = builder.rotate(kymo::Rotation::on_request());
-    let logger = builder.clock(kymo::Clock::Custom(clock)).start().unwrap();
+    let logger = builder.clock(kymo::Clock::Custom(stopping::clock)).start().unwrap();
     (0..10).for_each(|number| kymo::info!("before {number}"));
     logger.rotate().unwrap();
-    STOPS.store(true, Ordering::Release);
+    stopping::stop();
     kymo::info!("first");
-    while !IS_STOPPED.load(Ordering::Acquire) {
+    while !stopping::is_stopped() {
         std::thread::yield_now();
     }
     (0..10).for_each(|number| kymo::info!("unwritten {number}"));

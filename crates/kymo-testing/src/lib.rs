@@ -6,6 +6,7 @@
 //! | [`bridged`] | a test of what comes through the crates `log` and `tracing` |
 //! | [`rotated`] | the segments of a rotated log, in a directory |
 //! | [`segment`] | a segment built frame by frame, wrong ones included |
+//! | [`stopping`] | a clock that stops the consumer |
 //! | [`namespace`] | child processes with a file system of their own: small, slow or read-only disks |
 //! | [`hostile`] | bytes that mean harm, and what must hold whatever they are: the bodies of the fuzz targets |
 
@@ -16,3 +17,4 @@ pub mod logged;
 pub mod namespace;
 pub mod rotated;
 pub mod segment;
+pub mod stopping;
