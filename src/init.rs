@@ -25,8 +25,8 @@ const WINDOW_BYTES: u64 = 8 << 20;
 /// How long a termination signal waits for the last records.
 const TERMINATION: Duration = Duration::from_secs(5);
 
-/// How much of a log is kept, in bytes, and which share of the file system is kept free. Not the default of the
-/// builder, of which the log has a warning at each start.
+/// How much of a log is kept, in bytes, and which share of the file system is kept free. They are chosen here,
+/// because the builder's own are told by a warning in the log at each start.
 const KEPT_BYTES: u64 = 1 << 30;
 const FREE: f64 = 0.05;
 

@@ -249,8 +249,7 @@ proptest! {
         }
     }
 
-    /// Nor is anything left out of the end of such a log, of which the rest is skipped, whether it is followed or
-    /// not.
+    /// If only the end of such a log is read, nothing is left out of it, whether it is followed or not.
     #[test]
     fn the_end_of_a_log_is_found_by_parts_of_its_index(killed in killed(), since in 900i64..2_000) {
         let bytes = killed.bytes();

@@ -51,7 +51,7 @@ impl ConfigErrorKind {
     }
 }
 
-/// Writes text that goes to a terminal: control characters are escaped, whoever wrote them into a name or a file.
+/// Writes text that goes to a terminal. Control characters in it are escaped.
 pub(crate) struct Escaped<W>(pub(crate) W);
 
 impl<W: Write> Write for Escaped<W> {

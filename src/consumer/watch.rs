@@ -115,7 +115,7 @@ pub enum Notice<'a> {
     SegmentUnclosed {
         /// The segment.
         segment: &'a Path,
-        /// Why. If its process has left rings ([`io::ErrorKind::ResourceBusy`]), a recovery closes it.
+        /// The reason. [`io::ErrorKind::ResourceBusy`]: its process has left rings, and a recovery closes it.
         error: &'a io::Error,
     },
     /// Nobody has chosen how much of a rotated log is kept: see [`Builder::keep`](crate::Builder::keep). Told once,

@@ -97,9 +97,8 @@ impl fmt::Display for Record {
 /// The line of `kymo cat` for a record, without control characters.
 fn line(record: &kymo_reader::Record<'_>) -> String {
     let mut line = String::new();
-    if let Some(mut lines) = Lines::named("text", &Options::new().short_times(true)) {
-        lines.write(0, "", &Event::Record(*record), &mut line);
-    }
+    let mut lines = Lines::text(&Options::new().short_times(true));
+    lines.write(0, "", &Event::Record(*record), &mut line);
     line
 }
 

@@ -62,7 +62,7 @@ impl Slab {
             Some(slot) => slot,
             None => self.first_use()?,
         };
-        // Relaxed, all: the slot is this thread's. Whoever gets the id from it gets the handle with what hands it over.
+        // Relaxed, all: the slot is this thread's. What hands the id to another thread hands the handle over, too.
         slot.known.store(ptr::from_ref(known).cast_mut(), Ordering::Relaxed);
         slot.handles.store(1, Ordering::Relaxed);
         Some(slot.id.load(Ordering::Relaxed))
@@ -181,7 +181,8 @@ impl Slot {
     /// What is known of the span's statement.
     #[inline(always)]
     pub(super) fn known(&self) -> Option<&'static Known> {
-        // Relaxed: whoever has the id has what was stored before. SAFETY: a reference that lives for ever, or null.
+        // Relaxed: a thread that has the id also has what was stored before.
+        // SAFETY: a reference that lives for ever, or null.
         unsafe { self.known.load(Ordering::Relaxed).as_ref() }
     }
 
