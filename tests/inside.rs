@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use kymo::{Builder, Clock, Level, Logger, Overflow, Rotation, WriteThrough};
+use kymo::{Builder, Clock, Keep, Level, Logger, Overflow, Rotation, WriteThrough};
 
 /// Logs what it does, from a size on.
 struct Logging;
@@ -59,9 +59,14 @@ const ALLOCATOR_STORIES: [AllocatorStory; 12] = [
     ("recorded", 1, true, |it| it.flight_recorder(Level::Trace, 4096)),
     ("crash_proof", 1, true, |it| it.crash_proof(std::env::temp_dir())),
     ("written_through", 1, true, written_through),
-    ("rotated", 1, true, |it| it.rotate(Rotation::on_request())),
-    ("rotated_through", 1, true, |it| written_through(it.rotate(Rotation::on_request()))),
+    ("rotated", 1, true, rotated),
+    ("rotated_through", 1, true, |it| written_through(rotated(it))),
 ];
+
+/// None of its segments is deleted, however full the disk is.
+fn rotated(builder: Builder) -> Builder {
+    builder.rotate(Rotation::on_request()).keep(Keep::unlimited())
+}
 
 fn written_through(builder: Builder) -> Builder {
     let soon = Duration::from_millis(2);

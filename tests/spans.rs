@@ -270,7 +270,7 @@ fn a_span_is_entered_in_a_thousand_threads() {
 fn spans_outlive_their_segment() {
     let scene = Scene::new();
     let rotation = kymo::Rotation::on_request();
-    let logger = scene.builder().rotate(rotation).start().unwrap();
+    let logger = scene.builder().rotate(rotation).keep(kymo::Keep::unlimited()).start().unwrap();
     let span = info_span!("long", id = 1);
     span.in_scope(|| {
         info!("first");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use kymo::console::{Color, Format, Stream};
-use kymo::{Console, Level, Logger, Overflow, Rotation};
+use kymo::{Builder, Console, Keep, Level, Logger, Overflow, Rotation};
 
 /// What the parent waits for is not limited by time.
 const ENOUGH: Duration = Duration::from_secs(600);
@@ -50,7 +50,7 @@ pub fn run(name: &str, path: &Path) {
         }
         "blocked" => {
             let console = console.backlog(100_000);
-            let logger = builder.rotate(Rotation::on_request()).console(console).start().unwrap();
+            let logger = rotated(builder).console(console).start().unwrap();
             for number in 0..MANY {
                 if number % (MANY / 8) == 0 {
                     // More segments than a console that is blocked can have open.
@@ -98,7 +98,7 @@ pub fn run(name: &str, path: &Path) {
             say("alive");
         }
         "rotated" => {
-            let logger = builder.rotate(Rotation::on_request()).console(console).start().unwrap();
+            let logger = rotated(builder).console(console).start().unwrap();
             for number in 0..20 {
                 kymo::info!("record {number}");
                 while settled(&logger) <= number {
@@ -187,6 +187,11 @@ pub fn run(name: &str, path: &Path) {
         }
         other => panic!("no child {other}"),
     }
+}
+
+/// A log of several segments, none of which is deleted, however full the disk is.
+fn rotated(builder: Builder) -> Builder {
+    builder.rotate(Rotation::on_request()).keep(Keep::unlimited())
 }
 
 /// How many records the console is done with.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use kymo::{Logger, Rotation, RotationError, StartErrorKind, info};
 use kymo_testing::logged::Turn;
 
-use crate::log::{assert_finished, entries, files, linked, numbers, read};
+use crate::log::{assert_finished, entries, files, linked, numbers, read, rotated};
 
 fn log(from: u64, to: u64) {
     (from..to).for_each(|number| info!("record {number}"));
@@ -17,7 +17,7 @@ fn segments_are_files_of_their_own() {
     let _turn = Turn::take();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("app.kymo");
-    let logger = Logger::builder(&path).rotate(Rotation::on_request()).start().unwrap();
+    let logger = rotated(&path).start().unwrap();
     assert_eq!(logger.path(), path);
     log(0, 10);
     logger.rotate().unwrap();
@@ -50,7 +50,7 @@ fn a_start_goes_on_with_the_next_number() {
     let _turn = Turn::take();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("deep/er/app.kymo");
-    let builder = Logger::builder(&path).rotate(Rotation::on_request()).mode(0o640);
+    let builder = rotated(&path).mode(0o640);
     assert!(builder.clone().start().is_err(), "there is no directory");
     let builder = builder.make_directory(true);
     for start in 0..4 {
@@ -96,7 +96,7 @@ fn a_file_at_the_path_gives_way() {
     let logger = Logger::builder(&path).start().unwrap();
     log(0, 3);
     drop(logger);
-    let builder = Logger::builder(&path).rotate(Rotation::on_request());
+    let builder = rotated(&path);
     let logger = builder.clone().start().unwrap();
     log(3, 5);
     drop(logger);
@@ -159,7 +159,7 @@ fn hidden_files_of_others_stay() {
     symlink("app.20261130T000000Z.000000.kymo", at(".app.kymo.999998.link")).unwrap();
     let path = at("app.kymo");
     for _ in 0..2 {
-        let logger = Logger::builder(&path).rotate(Rotation::on_request()).start().unwrap();
+        let logger = rotated(&path).start().unwrap();
         log(0, 10);
         logger.rotate().unwrap();
         log(10, 20);

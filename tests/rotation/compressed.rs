@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kymo::{Keep, Logger, Rotation, StartErrorKind, info};
 use kymo_testing::logged::Turn;
 
-use crate::log::{assert_finished, entries, files, numbers, read};
+use crate::log::{assert_finished, entries, files, numbers, read, rotated};
 
 /// Rotates until all segments before the current one are compressed: each rotation looks for them. Returns how many
 /// records were logged.
@@ -38,7 +38,7 @@ fn closed_segments_are_compressed() {
     let _turn = Turn::take();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("app.kymo");
-    let builder = Logger::builder(&path).rotate(Rotation::on_request()).compress(true).mode(0o640);
+    let builder = rotated(&path).compress(true).mode(0o640);
     let mut logged = 0;
     for _ in 0..2 {
         let logger = builder.clone().start().unwrap();
@@ -68,14 +68,14 @@ fn what_cannot_be_compressed_stays() {
     let _turn = Turn::take();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("app.kymo");
-    let logger = Logger::builder(&path).rotate(Rotation::on_request()).start().unwrap();
+    let logger = rotated(&path).start().unwrap();
     info!("record {number}", number = 0_u64);
     logger.rotate().unwrap();
     logger.shutdown();
     let first = files(&path)[0].path.clone();
     let taken = kymo_files::segments::LogName::compressed(&first);
     fs::write(&taken, "somebody else's").unwrap();
-    let builder = Logger::builder(&path).rotate(Rotation::on_request()).compress(true);
+    let builder = rotated(&path).compress(true);
     let logger = builder.start().unwrap();
     let begun = Instant::now();
     for number in 1.. {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use kymo::{Builder, Clock, Logger, Overflow, Report, Rotation, info};
+use kymo::{Builder, Clock, Keep, Logger, Overflow, Report, Rotation, info};
 use kymo_testing::logged::Turn;
 
 use crate::log::{assert_finished, numbers, read};
@@ -74,7 +74,7 @@ fn assert_all(path: &Path, report: &Report, logged: &[u64]) {
 
 fn builder(path: &Path, rotation: Rotation) -> Builder {
     let builder = Logger::builder(path).overflow(Overflow::Wait { timeout: None });
-    builder.ring_capacity(16 << 10).rotate(rotation)
+    builder.ring_capacity(16 << 10).rotate(rotation).keep(Keep::unlimited())
 }
 
 #[test]

@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kymo::{Builder, Keep, Logger, Rotation};
 use kymo_files::derived::Owner;
 use kymo_files::segments::{LogName, SegmentFile};
 use kymo_format::header::Header;
 use kymo_reader::{Continued, Deleted, Ending, Event, Options, Order, Report, Totals};
+
+/// A log of segments, none of which is deleted, however full the disk is.
+pub fn rotated(path: &Path) -> Builder {
+    Logger::builder(path).rotate(Rotation::on_request()).keep(Keep::unlimited())
+}
 
 /// A segment, and what is in it.
 pub struct Segment {

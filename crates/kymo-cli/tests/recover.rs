@@ -56,7 +56,7 @@ fn child_process() {
 /// Rotates its log, and then leaves records in its rings.
 fn rotated_child(dir: &Path) {
     let builder = kymo::Logger::builder(dir.join("app.kymo")).crash_proof(dir.join("rings"));
-    let builder = builder.rotate(kymo::Rotation::on_request());
+    let builder = builder.rotate(kymo::Rotation::on_request()).keep(kymo::Keep::unlimited());
     let logger = builder.clock(kymo::Clock::Custom(stopping::clock)).start().unwrap();
     (0..10).for_each(|number| kymo::info!("before {number}"));
     logger.rotate().unwrap();

@@ -375,7 +375,11 @@ fn a_log_that_was_rotated_is_one() {
     let link = turn.path("real.kymo");
     for start in 0..2_u64 {
         let rotation = kymo::Rotation::on_request();
-        let logger = kymo::Logger::builder(&link).rotate(rotation).start().unwrap();
+        let logger = kymo::Logger::builder(&link)
+            .rotate(rotation)
+            .keep(kymo::Keep::unlimited())
+            .start()
+            .unwrap();
         for round in 0..5 {
             for n in 0..100 {
                 kymo::info!("record {}", start * 500 + round * 100 + n);
