@@ -12,7 +12,7 @@ use kymo_bench::place;
 pub const HELP: &str = "\
 Usage: cargo bench --bench latency -- [options] [measure ...]
 
-Measures: hot, latency, rotation, first, cold, saturation, end-to-end, idle, memory. Without any:
+Measures: hot, latency, rotation, first, cold, saturation, end-to-end, idle, low-rate, memory. Without any:
 all of them.
 
   --quick                  a smoke test: few calls, one round

@@ -190,6 +190,11 @@ impl Lane {
         self.state.ring_words + self.followed.as_ref().map_or(0, Followed::capacity)
     }
 
+    /// Which share of its rings the sweep took.
+    pub(super) fn taken_share(&self) -> f64 {
+        self.taken_words() as f64 / self.capacity_words() as f64
+    }
+
     /// Whether the sweep took something.
     pub(crate) fn took_records(&self) -> bool {
         self.sweep.took()

@@ -45,6 +45,7 @@ use follower::Follower;
 #[cfg(feature = "console")]
 pub(crate) use follower::Follower;
 use lane::Lane;
+use pace::Found;
 pub(crate) use pace::{Pacing, Swept};
 use segments::{Earlier, EndedThreads, SegmentState};
 pub use watch::Notice;
@@ -85,6 +86,8 @@ pub(crate) struct Consumer<O> {
     complete: u64,
     /// Whether that sweep left records in a ring because there were too many for a batch.
     left: bool,
+    /// What the last sweep found.
+    found: Found,
     /// The account of the threads that have ended.
     ended: EndedThreads,
     /// What the segments before this one have.
@@ -130,6 +133,7 @@ impl<O: LogOutput> Consumer<O> {
             lanes: Vec::new(),
             complete: 0,
             left: false,
+            found: Found::default(),
             ended: EndedThreads::default(),
             earlier: Earlier::default(),
             segment: SegmentState::Begun,
@@ -168,7 +172,7 @@ impl<O: LogOutput> Consumer<O> {
             counters.sweeps.set(counters.sweeps.get() + 1);
             wait(match took {
                 _ if self.left => Swept::More,
-                true => Swept::Records,
+                true => Swept::Records(self.found),
                 false => Swept::Nothing,
             });
             if mutant::broken(Mutant::AttachLate) {
@@ -220,6 +224,7 @@ impl<O: LogOutput> Consumer<O> {
         }
         let (mut took, mut held) = (false, false);
         self.left = false;
+        self.found = Found::default();
         // The lanes before this one are committed.
         let mut open = 0;
         for index in 0..self.lanes.len() {
@@ -231,7 +236,12 @@ impl<O: LogOutput> Consumer<O> {
                 }
                 Leftover::Held => held = true,
             }
-            took |= self.lanes[index].took_records();
+            let lane = &self.lanes[index];
+            if lane.took_records() {
+                took = true;
+                self.found.records += lane.took();
+                self.found.fill = self.found.fill.max(lane.taken_share());
+            }
             if self.writer.staged_bytes() > STAGING_BYTES {
                 self.commit(open..index + 1);
                 open = index + 1;

@@ -6,6 +6,7 @@ pub mod first;
 mod hot;
 mod idle;
 mod latency;
+mod low_rate;
 pub mod memory;
 mod rotation;
 mod saturation;
@@ -22,7 +23,7 @@ pub struct Measure {
 }
 
 /// All measures, in the order in which they run.
-pub const ALL: [Measure; 9] = [
+pub const ALL: [Measure; 10] = [
     Measure { name: "hot", run: hot::run },
     Measure { name: "latency", run: latency::run },
     Measure { name: "rotation", run: rotation::run },
@@ -31,6 +32,7 @@ pub const ALL: [Measure; 9] = [
     Measure { name: "saturation", run: saturation::run },
     Measure { name: "end-to-end", run: end_to_end::run },
     Measure { name: "idle", run: idle::run },
+    Measure { name: "low-rate", run: low_rate::run },
     Measure { name: "memory", run: memory::run },
 ];
 
