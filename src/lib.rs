@@ -47,6 +47,7 @@
 //! | make a call cheaper than a counter read | [`Builder::clock`] with [`Clock::Coarse`] | [`Clock::Counter`] |
 //! | log from several processes, or anew | [`Builder::pid_in_name`], [`Builder::overwrite`] | the old file is renamed |
 //! | see what was lost, and how full rings are | [`Report`], [`Logger::stats`], [`Builder::on_notice`], [`unlogged`] | |
+//! | have Prometheus scrape that | [`Stats::to_prometheus`] | |
 //! | log what libraries log through the crate `log` | `Builder::bridge_log` (feature `log`) | off |
 //! | log what is traced through `tracing`, with its spans | `Builder::bridge_tracing` (feature `tracing`) | off |
 //! | look in a test at what it logs | `testing::capture` (feature `testing`) | |

@@ -39,8 +39,9 @@ pub(crate) struct Lane {
     pub(crate) flight: Option<Flight>,
     /// How many bytes of the ring its records took.
     bytes: u64,
-    /// The most words that were found in the ring; and the most since the last call of
+    /// How many words were found in the ring by the last look; the most so far; and the most since the last call of
     /// `passed_high_water`.
+    found: usize,
     high_water: usize,
     recent_high_water: usize,
     /// Whether the ring has reached the high-water mark, and not fallen below half of it since.
@@ -62,6 +63,7 @@ impl Lane {
             followed: ring.followers.log.map(Followed::new),
             flight: ring.followers.flight.map(Flight::new),
             bytes: 0,
+            found: 0,
             high_water: 0,
             recent_high_water: 0,
             is_high: false,
@@ -108,6 +110,11 @@ impl Lane {
         };
         let all = left == Leftover::Nothing;
         self.recent_high_water = self.recent_high_water.max(found);
+        if found != self.found {
+            self.found = found;
+            // Relaxed: a number for statistics. Stored only if it changed: most rings are empty most of the time.
+            self.state.progress.found_words.store(found as u64, Ordering::Relaxed);
+        }
         if found > self.high_water {
             self.high_water = found;
             // Relaxed: a number for statistics.

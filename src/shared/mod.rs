@@ -18,6 +18,8 @@ pub(crate) mod running;
 pub(crate) mod state;
 pub(crate) mod stats;
 
+mod prometheus;
+
 use std::io;
 use std::time::Duration;
 

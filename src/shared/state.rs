@@ -101,6 +101,8 @@ pub(crate) struct Progress {
     pub(crate) failed: SharedCounts,
     /// How many bytes the written records took in the ring.
     pub(crate) bytes: statics::AtomicU64,
+    /// How many words the last sweep found in the ring.
+    pub(crate) found_words: statics::AtomicU64,
     /// The most words that a sweep found in the ring.
     pub(crate) high_water_words: statics::AtomicU64,
 }

@@ -116,6 +116,8 @@ pub struct ThreadStats {
     pub account: Account,
     /// The capacity of its ring in bytes.
     pub ring_capacity: usize,
+    /// How many bytes the consumer found in the ring when it last looked.
+    pub ring_used: usize,
     /// The most bytes that the consumer has found in the ring at once.
     pub ring_high_water: usize,
 }
@@ -165,7 +167,7 @@ impl Account {
         self.bytes
     }
 
-    fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         for (sum, count) in self.written.iter_mut().zip(other.written) {
             *sum += count;
         }
@@ -260,7 +262,8 @@ impl Counters {
                 os_id: state.thread.os_id,
                 account,
                 ring_capacity: state.ring_words * 8,
-                // Relaxed: a number to look at.
+                // Relaxed, both: numbers to look at.
+                ring_used: state.progress.found_words.load(Ordering::Relaxed) as usize * 8,
                 ring_high_water: state.progress.high_water_words.load(Ordering::Relaxed) as usize
                     * 8,
             }
