@@ -61,7 +61,7 @@ fi
 
 echo "| a call | instructions | with the coarse clock | with a filter by target | overwriting the oldest | recorded |"
 echo "| --- | --- | --- | --- | --- | --- |"
-for message in disabled static ints mixed str64; do
+for message in disabled static ints mixed fields str64; do
     echo "| $message | $(each $message) | $(each $message coarse) | $(each $message filtered) | $(each $message overwriting) | $(each $message flight) |"
 done
 echo

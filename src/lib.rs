@@ -28,6 +28,7 @@
 //! | start with one line and without options | `kymo::init` (feature `init`) | |
 //! | start a logger, end it | [`Logger::builder`], [`Builder::start`], [`Logger::shutdown`] | ends when dropped |
 //! | log | [`error!`], [`warn!`], [`info!`], [`debug!`], [`trace!`]; [`log!`] takes the level as a value | target: the module |
+//! | log fields beside a message | [`info!`](info#fields)`(order = id, px; "filled")` | |
 //! | log a value of your own type | [`as_display`], [`as_debug`] (formats in the call) | |
 //! | log an error and what caused it | [`as_error`] (formats in the call) | |
 //! | choose which levels are logged | [`Builder::filter`], [`Builder::filter_env`], [`Logger::set_filter`], [`enabled!`]; when compiling: [features](#features) | all |

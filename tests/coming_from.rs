@@ -112,6 +112,7 @@ fn statements() {
         let secret = [0_u8; 3];
 
         info!("order {} filled at {px:.2}", order.id);
+        info!(order.id, px, ?venue; "filled");
         info!("order {id} filled at {px}", id = order.id);
         warn!(target: "risk", "limit {limit} exceeded by {px}", limit = 100);
         debug!("venue {:?}", kymo::as_debug(&venue));
@@ -124,6 +125,7 @@ fn statements() {
             messages(),
             [
                 "coming_from order 7 filled at 101.25",
+                "coming_from filled order.id=7 px=101.25 venue=Xetra",
                 "coming_from order 7 filled at 101.25",
                 "risk limit 100 exceeded by 101.25",
                 "coming_from venue Xetra",

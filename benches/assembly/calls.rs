@@ -39,6 +39,13 @@ fn kymo_call_mixed(id: u64, px: f64, who: &str) {
     kymo::info!("order {} filled at {} for {}", id, px, who);
 }
 
+/// The fields of `mixed`, before the message.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_fields(id: u64, px: f64, who: &str) {
+    kymo::info!(order = id, px, who; "filled");
+}
+
 #[inline(never)]
 #[unsafe(no_mangle)]
 fn kymo_call_str64(text: &str) {
@@ -170,6 +177,7 @@ fn main() {
             "mixed" | "decode_count" | "decode_text" | "decode_json" => {
                 kymo_call_mixed(i, price(i), name(i));
             }
+            "fields" => kymo_call_fields(i, price(i), name(i)),
             "str64" => kymo_call_str64(text(i)),
             "log_kv" => kymo_call_log_kv(i, price(i), name(i)),
             "log_text" => kymo_call_log_text(i, price(i), name(i)),

@@ -6,7 +6,9 @@ pub use kymo_macros::statement;
 
 use std::fmt;
 
+pub use crate::argument::error::as_error;
 use crate::argument::{Capture, Pointer, PointerArgument, Shown};
+pub use crate::argument::{as_debug, as_display};
 pub use crate::call::{log_many, log0, log1, log2, log3, log4, log5, log6};
 pub use crate::filter::gate::{FilterSite, FilterSites, filter_sites, passes, passes_at};
 pub use crate::statement::call_site::{At, Location, Statement};

@@ -53,6 +53,35 @@ macro_rules! warn {
 /// kymo::info!(target: FILLS, "order {id} filled");
 /// ```
 ///
+/// # Fields
+///
+/// Fields precede the message, up to a semicolon, as with the crate `log`; or up to the format string, as with
+/// `tracing`. The message ends with ` name=value` for each that the format string does not print. JSON has them in
+/// `fields`, and `kymo cat --where 'px > 100'` asks for them.
+///
+/// ```
+/// # #[derive(Debug)]
+/// # struct Book;
+/// # struct Order { id: u64 }
+/// # let (id, px, book, order, latency_ns) = (7, 101.25, Book, Order { id: 8 }, 1_250_u64);
+/// # let error = std::io::Error::other("closed");
+/// kymo::info!(id, px; "filled");                            // filled id=7 px=101.25
+/// kymo::info!(order = id, venue = "XETRA"; "at {px:.2}");   // at 101.25 order=7 venue=XETRA
+/// kymo::info!(px; "at {px:.2}");                            // at 101.25: captured once
+/// kymo::info!(order.id, px);                                // order.id=8 px=101.25
+/// kymo::info!(book:?, err:err = error; "rejected");         // rejected book=Book err=closed
+/// kymo::info!(px, ?book, "filled {}", id);                  // filled 7 px=101.25 book=Book
+/// kymo::info!(latency:ns = latency_ns, flags:hex = 255; "sent"); // sent latency=1250ns flags=0xff
+/// ```
+///
+/// | a field | is |
+/// | --- | --- |
+/// | `px`, `px = value` | the value itself: its bytes are copied, as those of an argument, at the same cost |
+/// | `order.id`, `order.id()` | the same, with this name |
+/// | `px:hex`; `px:ns`, `us`, `ms`, `s`, `bytes` | the same; the message has it in hexadecimal, or with a unit |
+/// | `px:?`, `?px`, `px = ?value`; `px:%`, `%px`, `px = %value` | the text of `Debug` or `Display`, which the statement formats |
+/// | `px:err` | the text of an error and of what caused it ([`as_error`](crate::as_error)), which the statement formats |
+///
 /// # What differs from `format!`
 ///
 /// - Nothing is formatted here. The arguments' bytes are copied, and the reader formats them. So an

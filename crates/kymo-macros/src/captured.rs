@@ -5,15 +5,20 @@
 
 use proc_macro::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
-use crate::format::{Placeholder, Spec, placeholders};
-use crate::input::Input;
+use crate::fields::appended;
+use crate::format::{Placeholder, Position, Spec, placeholders};
+use crate::input::{Argument, Input, Misuse};
 use crate::numbering::{Placed, Use, number};
 use crate::template::{code, group, punct};
 
 /// An argument that the statement captures.
 pub struct Captured {
-    /// Its name in the format string, if it has one.
-    pub name: Option<Ident>,
+    /// Its name, or nothing.
+    pub name: String,
+    /// Its name in the format string that the compiler checks, if it has one.
+    pub ident: Option<Ident>,
+    /// Whether the format string as it was written uses it.
+    pub is_written: bool,
     pub origin: Origin,
     pub uses: Use,
     /// The expression that is captured: a reference to the argument.
@@ -28,9 +33,9 @@ pub struct Captured {
 pub enum Origin {
     /// The format string names a variable.
     Named,
-    /// It follows the format string, as one identifier.
+    /// It follows the format string, or is a field, as one identifier.
     Variable(Ident),
-    /// It follows the format string, as any other expression.
+    /// It follows the format string, or is a field, as any other expression.
     Expression,
 }
 
@@ -146,39 +151,88 @@ impl Local {
     }
 }
 
-/// Returns the arguments of the statement in the order of their numbers; `None` if `format_args!`
-/// will refuse them.
-pub fn captured(input: &Input<'_>, text: &str) -> Option<Vec<Captured>> {
-    let hygienic = Span::mixed_site();
-    let explicit = input.arguments.as_ref()?;
+/// The arguments of a statement, and its format string with all of them.
+pub struct Message {
+    /// In the order of their numbers.
+    pub arguments: Vec<Captured>,
+    /// What the file has. `None`: the format string as it was written.
+    pub format: Option<String>,
+}
+
+/// Returns the arguments of the statement, and its format string with the fields; `None` if `format_args!` will refuse
+/// them.
+///
+/// # Errors
+/// If two fields, or a field and an argument, have the same name.
+pub fn captured(input: &Input<'_>, text: &str) -> Result<Option<Message>, Misuse> {
+    let Some(explicit) = input.arguments.as_ref() else { return Ok(None) };
     let names: Vec<_> =
         explicit.iter().map(|argument| argument.name.map(ToString::to_string)).collect();
-    let names: Vec<_> = names.iter().map(|name| name.as_deref().map(without_raw)).collect();
-    let placeholders = placeholders(text)?;
-    let numbered = number(&placeholders, &names)?;
+    let mut names: Vec<_> = names.iter().map(|name| name.as_deref().map(without_raw)).collect();
+    for field in &input.fields {
+        if names.contains(&Some(&*field.name)) {
+            let message = "there is an argument or a field of this name already";
+            return Err(Misuse::new(field.span, message));
+        }
+        names.push(Some(&*field.name));
+    }
+    Ok(numbered(input, explicit, text, &names))
+}
+
+fn numbered(
+    input: &Input<'_>,
+    explicit: &[Argument<'_>],
+    text: &str,
+    names: &[Option<&str>],
+) -> Option<Message> {
+    let hygienic = Span::mixed_site();
+    let in_text = placeholders(text)?;
+    let fields = input.fields.iter().zip(explicit.len()..);
+    let unused = fields.filter(|(field, index)| !is_used(&in_text, *index, &field.name));
+    let end = appended(text, unused);
+    let whole = format!("{text}{end}");
+    let placeholders = placeholders(&whole)?;
+    let numbered = number(&placeholders, names)?;
     let ways_of = |index| ways(index, &placeholders, &numbered.placed);
-    let mut captured = Vec::with_capacity(numbered.uses.len());
-    for (argument, uses) in explicit.iter().zip(&numbered.uses) {
-        let local = Local::new(captured.len(), argument.value, hygienic);
-        let value = local.borrow(argument.value);
-        let ways = ways_of(captured.len());
-        let name = argument.name.cloned();
-        let origin = match argument.value {
-            [TokenTree::Ident(variable)] => Origin::Variable(variable.clone()),
-            _ => Origin::Expression,
-        };
-        captured.push(Captured { name, origin, uses: *uses, value, local, ways });
+    let mut arguments = Vec::with_capacity(numbered.uses.len());
+    let mut add = |name: &str, ident: Option<Ident>, value: &[TokenTree], origin: Origin| {
+        let index = arguments.len();
+        let local = Local::new(index, value, hygienic);
+        let value = local.borrow(value);
+        let is_field = (explicit.len()..names.len()).contains(&index);
+        let is_written = !is_field || is_used(&in_text, index, name);
+        let uses = numbered.uses[index];
+        let name = name.to_owned();
+        let ways = ways_of(index);
+        arguments.push(Captured { name, ident, is_written, origin, uses, value, local, ways });
+    };
+    let origin = |value: &[TokenTree]| match value {
+        [TokenTree::Ident(variable)] => Origin::Variable(variable.clone()),
+        _ => Origin::Expression,
+    };
+    for (argument, name) in explicit.iter().zip(names) {
+        let value = argument.value;
+        add(name.unwrap_or_default(), argument.name.cloned(), value, origin(value));
     }
-    for (name, uses) in numbered.captures.iter().zip(&numbered.uses[explicit.len()..]) {
+    for field in &input.fields {
+        add(&field.name, field.ident.clone(), &field.value, origin(&field.value));
+    }
+    for name in &numbered.captures {
         let name = variable(name, input.format.span())?;
-        let variable = [TokenTree::from(name.clone())];
-        let local = Local::new(captured.len(), &variable, hygienic);
-        let value = local.borrow(&variable);
-        let ways = ways_of(captured.len());
-        let (name, origin) = (Some(name), Origin::Named);
-        captured.push(Captured { name, origin, uses: *uses, value, local, ways });
+        let text = name.to_string();
+        let value = [TokenTree::from(name.clone())];
+        add(without_raw(&text), Some(name), &value, Origin::Named);
     }
-    Some(captured)
+    Some(Message { arguments, format: (!end.is_empty()).then_some(whole) })
+}
+
+/// Whether one of these placeholders names the argument.
+fn is_used<'a>(placeholders: &[Placeholder<'a>], index: usize, name: &str) -> bool {
+    let positions = |it: &Placeholder<'a>| [Some(it.value), it.width, it.precision];
+    placeholders.iter().flat_map(positions).flatten().any(|position| match position {
+        Position::Index(at) => at == index,
+        Position::Name(used) => used == name,
+    })
 }
 
 /// Returns the variable that a format string names. It has the span of the string, so that the

@@ -7,8 +7,8 @@
 //! const __TARGET: &str = module_path!();
 //! static __SITE: kymo::export::FilterSite = kymo::export::FilterSite::new(kymo::Level::Info, __TARGET);
 //! if kymo::export::passes::<{ kymo::Level::Info as u8 }>(&__SITE) {
+//!     use kymo::export as __kymo;
 //!     match (&px, &id) { (__a0, __a1) => {
-//!         use kymo::export as __kymo;
 //!         struct __Here;
 //!         impl __kymo::Statement for __Here { /* level, location, format string, names */ }
 //!         if false { let _ = ::core::format_args!("order {id} filled at {:.2}", px); }
@@ -32,7 +32,8 @@ use std::slice;
 
 use proc_macro::{Ident, Literal, Span, TokenStream, TokenTree};
 
-use crate::captured::{Captured, Origin, Way, captured, without_raw};
+use crate::captured::{Captured, Message, Origin, Way, captured};
+use crate::fields::Kind;
 use crate::input::{Input, Level, Misuse};
 use crate::literal::string_value;
 use crate::template::{Hole, code, punct};
@@ -47,9 +48,10 @@ const MAX_SEPARATE: usize = 6;
 pub fn expand(input: &Input<'_>) -> Result<TokenStream, Misuse> {
     let source = input.format.to_string();
     let text = string_value(&source).unwrap_or_default();
-    let Some(captured) = captured(input, &text) else {
+    let Some(Message { arguments: captured, format }) = captured(input, &text)? else {
         return Ok(refused(input).into_iter().collect());
     };
+    let format = format.map_or_else(|| input.format.clone(), |format| Literal::string(&format));
     if captured.len() > MAX_ARGUMENTS {
         let message = "a log statement can have at most 64 arguments";
         return Err(Misuse::new(input.format.span(), message));
@@ -58,11 +60,11 @@ pub fn expand(input: &Input<'_>) -> Result<TokenStream, Misuse> {
         let message = "`{:p}` prints the address and `{}` the value: pass the argument twice";
         return Err(Misuse::new(input.format.span(), message));
     }
-    Ok(statement(input, &captured).into_iter().collect())
+    Ok(statement(input, &captured, format).into_iter().collect())
 }
 
 /// Returns the code of a statement that `format_args!` will accept.
-fn statement(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
+fn statement(input: &Input<'_>, captured: &[Captured], format: Literal) -> Vec<TokenTree> {
     // A level that the user wrote is evaluated before all else, and once.
     let (template, level) = match &input.level {
         Level::Named(_) => ("$tested", "$kymo::Level::$written"),
@@ -75,21 +77,27 @@ fn statement(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
     };
     let kymo = slice::from_ref(input.kymo);
     let level = hygienic(level, &[("kymo", kymo), ("written", written)]);
-    let body = bound(captured, body(input, captured, &level));
+    let body = bound(captured, body(input, captured, &level, format));
     let target = target(input);
     let test = match &input.level {
         Level::Dynamic(_) => {
             "{
                 const __TARGET: &::core::primitive::str = $target;
                 static __SITES: $kymo::export::FilterSites = $kymo::export::filter_sites(__TARGET);
-                if $kymo::export::passes_at($level, &__SITES) { $body }
+                if $kymo::export::passes_at($level, &__SITES) {
+                    use $kymo::export as __kymo;
+                    $body
+                }
             }"
         }
         _ => {
             "{
                 const __TARGET: &::core::primitive::str = $target;
                 static __SITE: $kymo::export::FilterSite = $kymo::export::FilterSite::new($level, __TARGET);
-                if $kymo::export::passes::<{ $level as u8 }>(&__SITE) { $body }
+                if $kymo::export::passes::<{ $level as u8 }>(&__SITE) {
+                    use $kymo::export as __kymo;
+                    $body
+                }
             }"
         }
     };
@@ -100,7 +108,12 @@ fn statement(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
 }
 
 /// Returns what runs with the arguments' locals in scope.
-fn body(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<TokenTree> {
+fn body(
+    input: &Input<'_>,
+    captured: &[Captured],
+    level: &[TokenTree],
+    format: Literal,
+) -> Vec<TokenTree> {
     let (function, mut arguments, level) = match &input.level {
         Level::Dynamic(_) => {
             let kymo = slice::from_ref(input.kymo);
@@ -117,7 +130,7 @@ fn body(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<To
     hygienic(
         "$here $check __kymo::$module::$function(__Here, $arguments);",
         &[
-            ("here", &here(input, captured, &level)),
+            ("here", &here(input, captured, &level, format)),
             ("check", &check(input, captured)),
             ("module", &[module.into()]),
             ("function", &[function.into()]),
@@ -135,15 +148,18 @@ fn target(input: &Input<'_>) -> Vec<TokenTree> {
 }
 
 /// Returns the items that describe the statement.
-fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<TokenTree> {
+fn here(
+    input: &Input<'_>,
+    captured: &[Captured],
+    level: &[TokenTree],
+    format: Literal,
+) -> Vec<TokenTree> {
     let mut names = Vec::new();
     for argument in captured {
-        let name = argument.name.as_ref().map(ToString::to_string).unwrap_or_default();
-        names.extend([Literal::string(without_raw(&name)).into(), comma()]);
+        names.extend([Literal::string(&argument.name).into(), comma()]);
     }
     hygienic(
-        "use $kymo::export as __kymo;
-        struct __Here;
+        "struct __Here;
         impl __kymo::Statement for __Here {
             type At = __kymo::At<{ $level as u8 }>;
             const LEVEL: $kymo::Level = $level;
@@ -160,7 +176,7 @@ fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<To
         &[
             ("kymo", slice::from_ref(input.kymo)),
             ("level", level),
-            ("format", &[input.format.clone().into()]),
+            ("format", &[format.into()]),
             ("names", &names),
         ],
     )
@@ -169,18 +185,19 @@ fn here(input: &Input<'_>, captured: &[Captured], level: &[TokenTree]) -> Vec<To
 /// Returns the branch in which the compiler checks the format string. Without arguments there is
 /// nothing to check.
 fn check(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
-    if captured.is_empty() {
+    let captured = || captured.iter().filter(|argument| argument.is_written);
+    if captured().next().is_none() {
         return Vec::new();
     }
     let mut arguments = vec![TokenTree::from(input.format.clone())];
-    let written = captured.iter().any(|argument| matches!(argument.origin, Origin::Variable(_)));
-    for Captured { name, origin, uses, local, .. } in captured {
+    let written = captured().any(|argument| matches!(argument.origin, Origin::Variable(_)));
+    for Captured { ident, origin, uses, local, .. } in captured() {
         // Clippy checks statements whose arguments are all as they were written.
         if written && matches!(origin, Origin::Named) {
             continue;
         }
         arguments.push(comma());
-        if let Some(name) = name {
+        if let Some(name) = ident {
             arguments.extend([name.clone().into(), punct('=', Span::mixed_site())]);
         }
         // It could be written in the braces, as Clippy will say. (An expression was evaluated
@@ -276,11 +293,30 @@ fn bound(captured: &[Captured], body: Vec<TokenTree>) -> Vec<TokenTree> {
 /// none, a second error refuses it. The second comes so late that it does not show up beside the
 /// first.
 fn refused(input: &Input<'_>) -> Vec<TokenTree> {
+    let mut all = input.format_args.to_vec();
+    // (A comma at the end takes no other.)
+    let ends = matches!(all.last(), Some(TokenTree::Punct(last)) if last.as_char() == ',');
+    let mut separator = if ends { Vec::new() } else { vec![comma()] };
+    let text = input.format.to_string();
+    for field in &input.fields {
+        // (If it is not in the text, there would be a second error.)
+        let Some(ident) = &field.ident else { continue };
+        if text.contains(&format!("{{{}", field.name)) {
+            all.append(&mut separator);
+            all.extend([ident.clone().into(), punct('=', Span::mixed_site())]);
+            match field.kind {
+                // What makes a text of it is not in scope here.
+                Kind::Eager(_) => all.push(Literal::string("").into()),
+                _ => all.extend_from_slice(&field.value),
+            }
+            separator.push(comma());
+        }
+    }
     let message = Literal::string("kymo cannot read this format string, although it is valid");
     code(
         "{ let _ = ::core::format_args!($all); let () = const { ::core::panic!($message) }; }",
         Span::mixed_site().located_at(input.format.span()),
-        &[("all", input.format_args), ("message", &[message.into()])],
+        &[("all", &all), ("message", &[message.into()])],
     )
 }
 

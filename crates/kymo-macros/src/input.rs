@@ -1,13 +1,16 @@
 //! Parses the tokens of a log statement.
 //!
 //! ```text
-//! $crate (Info) [target: EXPR,] FORMAT [, [name =] EXPR]* [,]
-//! $crate ()     [target: EXPR,] LEVEL, FORMAT [, [name =] EXPR]* [,]
+//! $crate (Info) [target: EXPR,] [FIELDS] FORMAT [, [name =] EXPR]* [,]
+//! $crate ()     [target: EXPR,] LEVEL, [FIELDS] FORMAT [, [name =] EXPR]* [,]
 //! ```
+//!
+//! The grammar of fields is that of [`fields`](crate::fields).
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Spacing, Span, TokenStream, TokenTree};
 
 use crate::expression;
+use crate::fields::{self, Field};
 use crate::literal::string_value;
 use crate::template::code;
 
@@ -17,6 +20,8 @@ pub struct Input<'a> {
     pub kymo: &'a TokenTree,
     pub level: Level<'a>,
     pub target: Option<&'a [TokenTree]>,
+    pub fields: Vec<Field>,
+    /// Empty if there are only fields.
     pub format: Literal,
     /// `None` if the arguments are not separated as they should be.
     pub arguments: Option<Vec<Argument<'a>>>,
@@ -80,12 +85,26 @@ pub fn parse(tokens: &[TokenTree]) -> Result<Input<'_>, Misuse> {
     if is_target(rest) {
         return Err(Misuse::at(rest, "`target:` must come before everything else"));
     }
-    let Some((first, behind)) = rest.split_first() else {
+    if rest.is_empty() {
         return Err(Misuse::at(rest, "a format string is missing"));
+    }
+    let (fields, rest) = fields::split(rest)?;
+    let Some((first, behind)) = rest.split_first() else {
+        let format = Literal::string("");
+        return Ok(Input {
+            kymo,
+            level,
+            target,
+            fields,
+            format,
+            arguments: Some(Vec::new()),
+            format_args: rest,
+        });
     };
     let format = string_literal(first)
         .ok_or_else(|| Misuse::at(rest, "the format string must be a string literal"))?;
-    Ok(Input { kymo, level, target, format, arguments: arguments(behind)?, format_args: rest })
+    let arguments = arguments(behind)?;
+    Ok(Input { kymo, level, target, fields, format, arguments, format_args: rest })
 }
 
 /// Returns a leading `target: EXPR,` and what follows it.
@@ -196,13 +215,13 @@ fn split_comma(tokens: &[TokenTree]) -> (&[TokenTree], &[TokenTree]) {
     (expression, rest.get(1..).unwrap_or_default())
 }
 
-fn is_punct(token: Option<&TokenTree>, char: char) -> bool {
+pub fn is_punct(token: Option<&TokenTree>, char: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == char)
 }
 
 /// Returns the string literal that `token` is, on its own or as the argument of another macro
 /// (`$format:literal`).
-fn string_literal(token: &TokenTree) -> Option<Literal> {
+pub fn string_literal(token: &TokenTree) -> Option<Literal> {
     match token {
         TokenTree::Literal(literal) => {
             string_value(&literal.to_string()).is_some().then(|| literal.clone())

@@ -5,7 +5,8 @@
 //!
 //! | module | turns | into |
 //! | --- | --- | --- |
-//! | `input` | the tokens of a log statement | level, target, format string, explicit arguments |
+//! | `input` | the tokens of a log statement | level, target, fields, format string, explicit arguments |
+//! | `fields` | the tokens before the format string | named arguments that are printed at the message's end |
 //! | `literal` | the format string as written | its value |
 //! | `format` | the value | placeholders |
 //! | `numbering` | placeholders and explicit arguments | the list of arguments, and how each is used |
@@ -20,6 +21,7 @@
 mod captured;
 mod expand;
 mod expression;
+mod fields;
 mod format;
 mod input;
 mod literal;
