@@ -54,6 +54,8 @@
 //! | look in a test at what it logs | `testing::capture` (feature `testing`) | |
 //! | let an operator choose, by environment or file | `Config`, `Builder::configure` (feature `config`) | |
 //! | see records on the terminal, or as JSON on standard output | `Builder::console` (feature `console`) | off |
+//! | do something for each error, such as an alarm | `Builder::on_record` (feature `sinks`) | off |
+//! | hand records to something else as well: a queue, a service | `Builder::sink` (feature `sinks`) | off |
 //! | read a log | the command `kymo`; the module `reader` | |
 //!
 //! # Guarantees
@@ -87,6 +89,7 @@
 //! - `log_errors`: `log`, and errors among its key-values with their causes. It brings the crate `value-bag`.
 //! - `testing`: the module `testing`, for tests that look at what they log. It brings `reader`.
 //! - `console`: the module `console` and `Builder::console`, which show records on the terminal.
+//! - `sinks`: the module `sink`, `Builder::on_record` and `Builder::sink`, which hand records to code of the program.
 //! - `tracing`: the module `bridge::tracing` and `Builder::bridge_tracing`, which take events and spans of `tracing`.
 //! - `init`: `kymo::init`, one line for `main`. It brings `console` and `config`.
 //! - `config`: `Config` and `Builder::configure`, options from the environment and from files. It brings `serde` and
@@ -113,6 +116,8 @@ pub mod console;
 mod consumer;
 mod crash;
 mod filter;
+#[cfg(feature = "sinks")]
+mod following;
 #[cfg(feature = "init")]
 mod init;
 mod logger;
@@ -123,6 +128,8 @@ mod ring;
 mod rotation;
 mod segment;
 mod shared;
+#[cfg(feature = "sinks")]
+pub mod sink;
 mod statement;
 mod sync;
 #[cfg(feature = "testing")]
@@ -185,5 +192,7 @@ pub use rotation::zone::{Zone, ZoneError};
 pub use rotation::{Rotation, RotationError};
 pub use shared::disk::Durability;
 pub use shared::policy::{Overflow, WriteThrough};
-pub use shared::stats::{Account, Stats, ThreadStats};
+pub use shared::stats::{Account, SinkStats, Stats, ThreadStats};
+#[cfg(feature = "sinks")]
+pub use sink::Sink;
 pub use thread::{flush, flush_timeout, prepare_thread, unlogged};

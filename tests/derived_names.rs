@@ -42,7 +42,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("kymo-files/src/lock.rs", "fs::metadata(path)", "compared with an open file, and not opened"),
     ("src/config/file.rs", "fs::metadata(path)", "a file that the user named"),
     ("src/config/file.rs", "File::options()", "a file that the user named"),
-    ("src/console/following.rs", "/proc/self/fd", "/proc: a file that is open"),
+    ("src/following/mod.rs", "/proc/self/fd", "/proc: a file that is open"),
     ("src/rotation/log.rs", "directory().try_exists()", "the directory that the user named"),
 ];
 

@@ -164,7 +164,7 @@ fn compare(stats: &Stats) -> BTreeMap<String, Metric> {
     let fields = debug.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
     let fields = fields.map(|(field, _)| field).filter(|field| !field.starts_with(' '));
     let untold: Vec<_> = fields.filter(|it| !told.contains(it)).collect();
-    assert_eq!(untold, ["threads", "total"], "`to_prometheus` lacks a field of `Stats`");
+    assert_eq!(untold, ["threads", "total", "sinks"], "`to_prometheus` lacks a field of `Stats`");
 
     assert_eq!(value("written_bytes_total", &[]), stats.total.bytes().to_string());
     for level in Level::ALL {
@@ -179,6 +179,15 @@ fn compare(stats: &Stats) -> BTreeMap<String, Metric> {
             dropped += count;
         }
         assert_eq!(dropped, stats.total.dropped_at(level));
+    }
+    for sink in &stats.sinks {
+        let mut number = |name: &str| value(name, &[("sink", &sink.name)]);
+        assert_eq!(number("sink_delivered_records_total"), sink.delivered.to_string());
+        assert_eq!(number("sink_left_out_records_total"), sink.left_out.to_string());
+        assert_eq!(number("sink_skipped_records_total"), sink.skipped.to_string());
+        assert_eq!(number("sink_failed_records_total"), sink.failed.to_string());
+        assert_eq!(number("sink_errors_total"), sink.errors.to_string());
+        assert_eq!(number("sink_panics_total"), sink.panics.to_string());
     }
     for thread in &stats.threads {
         let tid = thread.os_id.to_string();

@@ -1,21 +1,23 @@
 //! The console: shows records on standard error or standard output soon after they are logged.
 //!
-//! In: segments, while the consumer writes them (`consumer::feed`). Out: lines on a terminal, in a pipe or in a file.
-//! One thread, `kymo-console`, reads what is committed, with the reader that reads all logs, and prints it. So records
-//! are formatted in no thread that logs, and a terminal that is slow or blocked stops nothing.
+//! In: what the consumer has committed (`following`). Out: lines on a terminal, in a pipe or in a file. One thread,
+//! `kymo-console`, prints them, so that a terminal that is slow or blocked stops nothing.
 //!
 //! It knows nothing of rings, nor of threads that log.
 
-mod following;
 mod screen;
 mod stream;
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::console::screen::Screen;
+use crate::consumer::Follower;
+use crate::following::{self, Terms};
 use crate::level::Level;
-pub(crate) use following::start;
+use crate::shared::Shared;
 
 /// What a logger shows on standard error or standard output, and how: see
 /// [`Builder::console`](crate::Builder::console).
@@ -35,12 +37,10 @@ pub(crate) use following::start;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an option of a logger does nothing by itself"]
 pub struct Console {
-    level: Level,
+    terms: Terms,
     format: Format,
     stream: Option<Stream>,
     color: Color,
-    backlog: u64,
-    end_timeout: Duration,
     shows_spans: bool,
     is_for_terminals: bool,
 }
@@ -81,22 +81,16 @@ pub enum Color {
     Never,
 }
 
-/// How many bytes of the file a console may be late by default.
-const BACKLOG_BYTES: u64 = 8 << 20;
-
-/// How long the end of a logger waits for its console by default.
-const END_TIMEOUT: Duration = Duration::from_secs(1);
-
 impl Console {
     /// Shows records of this level and more urgent ones, as text on standard error.
     pub fn at(level: Level) -> Self {
+        let terms =
+            Terms { level, backlog: following::BACKLOG_BYTES, end_timeout: following::END_TIMEOUT };
         Self {
-            level,
+            terms,
             format: Format::Text,
             stream: None,
             color: Color::Auto,
-            backlog: BACKLOG_BYTES,
-            end_timeout: END_TIMEOUT,
             shows_spans: false,
             is_for_terminals: false,
         }
@@ -104,7 +98,7 @@ impl Console {
 
     /// Sets the least urgent level that is shown. What the logger's filter leaves out is not logged, and not shown.
     pub fn level(mut self, level: Level) -> Self {
-        self.level = level;
+        self.terms.level = level;
         self
     }
 
@@ -140,7 +134,7 @@ impl Console {
     /// A console that is later, because its terminal is blocked or slow, skips records until it has caught up, and says
     /// how many. It takes no memory for what it has not shown: the file has it.
     pub fn backlog(mut self, bytes: u64) -> Self {
-        self.backlog = bytes;
+        self.terms.backlog = bytes;
         self
     }
 
@@ -150,7 +144,7 @@ impl Console {
     /// It is also within the limits of the logger: [`Logger::shutdown_timeout`](crate::Logger::shutdown_timeout) and
     /// those of `exit` and of signals.
     pub fn end_timeout(mut self, timeout: Duration) -> Self {
-        self.end_timeout = timeout;
+        self.terms.end_timeout = timeout;
         self
     }
 
@@ -168,6 +162,24 @@ impl Console {
         };
         self.stream.unwrap_or(by_format)
     }
+}
+
+/// Starts the thread of a console. `None` if there is to be none, because the stream is no terminal, or closed.
+///
+/// # Errors
+/// If there can be no other thread.
+pub(crate) fn start(options: &Console, shared: &Shared) -> io::Result<Option<Box<dyn Follower>>> {
+    if options.is_for_terminals && !options.target().is_terminal() {
+        return Ok(None);
+    }
+    let tally = shared.counters.console.clone();
+    let Ok(to) = options.target().duplicate() else {
+        tally.errors.increment();
+        return Ok(None);
+    };
+    let screen = Screen::new(options, to, tally.clone());
+    let name = "kymo-console".to_owned();
+    following::start(name, options.terms.clone(), screen, tally, None).map(Some)
 }
 
 impl From<Level> for Console {

@@ -13,6 +13,7 @@ use crate::segment::LogOutput;
 use crate::segment::writer::Totals;
 use crate::shared::mailbox::Request;
 use crate::shared::orphans::Orphan;
+use crate::shared::stats::SinkStats;
 
 /// What became of all records of a logger, from its start to its end.
 /// [`Logger::shutdown`](crate::Logger::shutdown) returns it.
@@ -50,6 +51,8 @@ pub struct Report {
     /// How many records the console has neither shown nor skipped, because it ended before: nobody read any more, or
     /// the end of the logger did not wait longer.
     pub unshown: u64,
+    /// What became of the records that each sink was for: see `Builder::sink`. Each is counted once.
+    pub sinks: Vec<SinkStats>,
     /// The length of the file in bytes.
     pub file_bytes: u64,
     /// The first error of the output, if there was one. Later attempts may have succeeded.
@@ -202,6 +205,7 @@ impl<O: LogOutput> Consumer<O> {
             shown: 0,
             skipped: 0,
             unshown: 0,
+            sinks: Vec::new(),
             file_bytes: self.writer.output().len(),
             error: self.error.take(),
         };

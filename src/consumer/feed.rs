@@ -82,6 +82,9 @@ pub(crate) trait View {
     /// Shows a part of what is new in the segment. `committed`: how many bytes of all segments there are. Returns
     /// whether there may be more; `None`: nothing can be shown any more.
     fn show(&mut self, committed: u64) -> Option<bool>;
+
+    /// Nothing more is shown. The consumer waits for this, too.
+    fn end(&mut self) {}
 }
 
 /// Makes both ends, for a console whose thread is known later.
@@ -213,6 +216,7 @@ pub(crate) fn follow<V: View>(view: &mut V, source: Source<V::Segment>, park: im
         }
         park();
     }
+    view.end();
 }
 
 /// Says that the console has ended, also if it panicked.

@@ -13,7 +13,7 @@ mod end;
 mod failure;
 #[cfg(all(test, not(kymo_loom)))]
 mod faults;
-#[cfg(any(feature = "console", kymo_loom))]
+#[cfg(any(feature = "sinks", kymo_loom))]
 pub(crate) mod feed;
 mod flight;
 mod followed;
@@ -39,10 +39,8 @@ pub(crate) use batch::BATCH_WORDS;
 use batch::Leftover;
 use dump::Dumps;
 pub use end::Report;
+#[cfg(feature = "sinks")]
 pub(crate) use follower::Followed;
-#[cfg(not(feature = "console"))]
-use follower::Follower;
-#[cfg(feature = "console")]
 pub(crate) use follower::Follower;
 use lane::Lane;
 use pace::Found;
@@ -103,8 +101,8 @@ pub(crate) struct Consumer<O> {
     rotating: Option<Rotating<O>>,
     /// Another segment is being begun, and the side file is locked for that.
     is_parting: bool,
-    /// Follows what is committed.
-    follower: Option<Box<dyn Follower>>,
+    /// Who follows what is committed.
+    followers: Vec<Box<dyn Follower>>,
     /// How many records of each level the last segment has, once it is complete.
     written_at_end: [u64; 5],
     served: u64,
@@ -143,7 +141,7 @@ impl<O: LogOutput> Consumer<O> {
             watch: None,
             rotating: None,
             is_parting: false,
-            follower: None,
+            followers: Vec::new(),
             written_at_end: [0; 5],
             served: 0,
             released_bytes,
@@ -343,7 +341,7 @@ impl<O: LogOutput> Consumer<O> {
                 self.failing = false;
                 self.writer.tell_index_part();
                 self.shared.counters.file_bytes.set(self.writer.output().len());
-                self.tell_follower();
+                self.tell_followers();
                 true
             }
             Err(error) => {

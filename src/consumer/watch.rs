@@ -340,7 +340,7 @@ impl<O: LogOutput> Consumer<O> {
     pub(crate) fn look_now(&mut self, now_ns: u64) {
         self.shared.filter.look(now_ns);
         self.hear_housekeeper();
-        self.look_after_follower();
+        self.look_after_followers();
         // Taken out, so that it can look at the rest.
         let Some(mut watch) = self.watch.take() else { return };
         watch.next_ns = now_ns.saturating_add(INTERVAL_NS);

@@ -15,7 +15,7 @@ use crate::clock::TickSource;
 use crate::clock::discipline::Discipline;
 #[cfg(feature = "console")]
 use crate::console;
-use crate::consumer::{Consumer, Followed, Pacing, Report, Watch};
+use crate::consumer::{Consumer, Follower, Pacing, Report, Watch};
 use crate::crash::exit;
 use crate::crash::recover::{Discardable, RecoverError, Recovery, discardable, recover_locked};
 use crate::crash::signals::{self, standby};
@@ -42,11 +42,13 @@ use crate::shared::disk::Durability;
 use crate::shared::mailbox::Request;
 use crate::shared::orphans::{self, Orphan};
 use crate::shared::running::turn;
+#[cfg(feature = "sinks")]
+use crate::sink;
 use crate::sync::{Arc, thread};
 
-/// How long a consumer with a console pauses between two sweeps, at most.
-#[cfg(feature = "console")]
-const CONSOLE_SLEEP: Duration = Duration::from_millis(5);
+/// How long a consumer with a console or a sink pauses between two sweeps, at most.
+#[cfg(feature = "sinks")]
+const FOLLOWED_SLEEP: Duration = Duration::from_millis(5);
 
 impl Builder {
     /// Makes the file, starts the consumer, and lets log statements through.
@@ -112,6 +114,11 @@ impl Builder {
             shared.of_tests()
         } else {
             shared.with_panics(self.ending.panic_hook.is_some())
+        };
+        #[cfg(feature = "sinks")]
+        let shared = {
+            let sinks = sink::tallies(&self.sinks);
+            shared.with_sinks(sinks.map_err(sink_option)?)
         };
         let shared = Arc::new(shared);
         let begun = self.begin(&shared, target, discarded);
@@ -260,22 +267,51 @@ impl Builder {
 
     /// How the consumer waits between sweeps.
     fn pacing(&self) -> Pacing {
-        #[cfg(feature = "console")]
-        if self.console.is_some() {
-            let limit = |interval: Duration| interval.min(CONSOLE_SLEEP);
+        #[cfg(feature = "sinks")]
+        if self.is_followed() {
+            let limit = |interval: Duration| interval.min(FOLLOWED_SLEEP);
             return Pacing::new(limit(self.poll_interval), limit(self.idle_sleep));
         }
         Pacing::new(self.poll_interval, self.idle_sleep)
     }
 
+    /// Whether something follows what the consumer commits.
+    #[cfg(feature = "sinks")]
+    fn is_followed(&self) -> bool {
+        #[cfg(feature = "console")]
+        if self.console.is_some() {
+            return true;
+        }
+        !self.sinks.is_empty()
+    }
+
+    /// Starts the threads of the console and of the sinks.
+    fn start_followers(&self, shared: &Shared) -> Result<Vec<Box<dyn Follower>>, StartError> {
+        #[cfg_attr(not(feature = "sinks"), expect(unused_mut, reason = "there are none"))]
+        let mut followers = Vec::new();
+        #[cfg(feature = "console")]
+        if let Some(console) = &self.console {
+            followers.extend(console::start(console, shared).map_err(StartErrorKind::Thread)?);
+        }
+        #[cfg(feature = "sinks")]
+        for (index, given) in self.sinks.iter().enumerate() {
+            let started = sink::start(index, given, &shared.counters.sinks);
+            followers.push(started.map_err(|error| match error {
+                sink::NotStarted::Taken => sink_option(
+                    "another logger has this sink, from a clone of the builder: make one for each",
+                ),
+                sink::NotStarted::Thread(error) => StartErrorKind::Thread(error).into(),
+            })?);
+        }
+        #[cfg(not(feature = "sinks"))]
+        let _ = shared;
+        Ok(followers)
+    }
+
     /// Makes the consumer's thread. If it is to be pinned, waits until it is.
     fn spawn_consumer(&self, shared: Arc<Shared>, discarded: u64) -> Result<Waiting, StartError> {
         let mut pacing = self.pacing();
-        #[cfg(feature = "console")]
-        let follower = match &self.console {
-            Some(console) => console::start(console, &shared).map_err(StartErrorKind::Thread)?,
-            None => None,
-        };
+        let followers = self.start_followers(&shared)?;
         let pin = self.consumer_core;
         let watch = Watch::new(self.hook.clone(), own_warnings(), self.high_water, discarded);
         let (ready, pinned) = mpsc::sync_channel(1);
@@ -300,8 +336,10 @@ impl Builder {
             let OpenedSegment { output, salt, rotated } = segment;
             let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
             consumer.set_watch(watch);
-            #[cfg(feature = "console")]
-            follower.into_iter().for_each(|follower| consumer.set_follower(follower));
+            #[cfg(feature = "sinks")]
+            followers.into_iter().for_each(|follower| consumer.add_follower(follower));
+            #[cfg(not(feature = "sinks"))]
+            drop(followers);
             let housekeeper = rotated.map(|Rotated { rotator, housekeeper, told }| {
                 consumer.set_rotator(rotator, told.default_bytes, told.no_link);
                 consumer.note_deleted(told.deleted);
@@ -328,8 +366,7 @@ impl Builder {
                 report.error = report.error.or(failed);
             }
             // The log is complete, and no thread waits for room.
-            let Followed { shown, skipped, unshown } = consumer.end_following();
-            (report.shown, report.skipped, report.unshown) = (shown, skipped, unshown);
+            consumer.end_following(&mut report);
             if shared.disk.durability() != Durability::Kernel
                 && let Err(error) = shared.sync()
             {
@@ -345,6 +382,12 @@ impl Builder {
             Err(_) => Err(StartErrorKind::Thread(io::Error::other("it ended at once")).into()),
         }
     }
+}
+
+/// A sink that cannot be.
+#[cfg(feature = "sinks")]
+fn sink_option(reason: &'static str) -> StartError {
+    StartErrorKind::Option { name: "sink", reason }.into()
 }
 
 /// Drains the rings in the place of the consumer, of the type that a logger has.

@@ -17,6 +17,7 @@ pub(crate) mod rotate_request;
 pub(crate) mod running;
 pub(crate) mod state;
 pub(crate) mod stats;
+pub(crate) mod tally;
 
 mod prometheus;
 
@@ -40,6 +41,8 @@ use crate::shared::registry::Registry;
 use crate::shared::requests::{DumpRequest, ReopenRequest};
 use crate::shared::rotate_request::RotateRequest;
 use crate::shared::stats::Counters;
+#[cfg(feature = "sinks")]
+use crate::shared::tally::SinkTally;
 use crate::statement::call_site::CallSite;
 use crate::sync::{Arc, thread};
 
@@ -103,6 +106,13 @@ impl Shared {
     /// Sets what is logged.
     pub(crate) fn with_filter(self, filter: Setting) -> Self {
         Self { filter, ..self }
+    }
+
+    /// Sets the sinks.
+    #[cfg(feature = "sinks")]
+    pub(crate) fn with_sinks(mut self, sinks: Vec<Arc<SinkTally>>) -> Self {
+        self.counters.sinks = sinks;
+        self
     }
 
     /// Sets whether panics are logged.

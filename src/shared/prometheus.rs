@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::drop_reason::DropReason;
 use crate::level::Level;
-use crate::shared::stats::{Account, Stats, ThreadStats};
+use crate::shared::stats::{Account, SinkStats, Stats, ThreadStats};
 
 /// The media type of the text, for the header `Content-Type`.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -47,6 +47,7 @@ impl Stats {
         self.consumer(&mut page);
         self.log(&mut page);
         self.console(&mut page);
+        self.sinks(&mut page);
         self.rings(&mut page);
         page.text
     }
@@ -179,6 +180,28 @@ impl Stats {
         page.counter("console_errors_total", "Failures of the console.", self.console_errors);
     }
 
+    /// The sinks. Their names are unique.
+    fn sinks(&self, page: &mut Page) {
+        let metrics: [SinkMetric; 6] = [
+            ("sink_delivered_records_total", "Records that the sink has taken.", |it| it.delivered),
+            ("sink_left_out_records_total", "Records not for the sink, by choice.", |it| {
+                it.left_out
+            }),
+            ("sink_skipped_records_total", "Records skipped, as the sink was late.", |it| {
+                it.skipped
+            }),
+            ("sink_failed_records_total", "Records that the sink failed to take.", |it| it.failed),
+            ("sink_errors_total", "Failures of the sink, panics included.", |it| it.errors),
+            ("sink_panics_total", "Panics of the sink.", |it| it.panics),
+        ];
+        for (name, help, value) in metrics {
+            page.begin(COUNTER, name, help);
+            for sink in &self.sinks {
+                page.sample(&[("sink", &sink.name)], value(sink));
+            }
+        }
+    }
+
     /// The threads and their rings.
     fn rings(&self, page: &mut Page) {
         // A thread that has just ended may have the name and the number of another one. Two samples with the same
@@ -213,6 +236,9 @@ impl Stats {
 
 /// A metric of threads: kind, name, help, value.
 type Metric = (&'static str, &'static str, &'static str, fn(&Ring) -> u64);
+
+/// A counter of sinks: name, help, value.
+type SinkMetric = (&'static str, &'static str, fn(&SinkStats) -> u64);
 
 /// The numbers of the threads with one name and one number.
 #[derive(Default)]

@@ -12,6 +12,7 @@ use crate::level::Level;
 use crate::process::inside::Locked;
 use crate::segment::drop_counts::DropCounts;
 use crate::shared::state::RingState;
+use crate::shared::tally::{SinkTally, Tally};
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 
@@ -92,6 +93,8 @@ pub struct Stats {
     /// The number of failures of the console: to write, after which it has ended or skipped what it had to write, or to
     /// read a segment.
     pub console_errors: u64,
+    /// The sinks, in the order in which the builder was given them: see `Builder::sink`.
+    pub sinks: Vec<SinkStats>,
 }
 
 impl Stats {
@@ -120,6 +123,43 @@ pub struct ThreadStats {
     pub ring_used: usize,
     /// The most bytes that the consumer has found in the ring at once.
     pub ring_high_water: usize,
+}
+
+/// A sink, and what became of the records that it is for: see `Builder::sink`.
+///
+/// Each record of its levels in the file is counted once, kymo's own included: as delivered, left out, skipped, failed,
+/// or unseen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SinkStats {
+    /// Its name.
+    pub name: String,
+    /// The least urgent level that it is for.
+    pub level: Level,
+    /// The number of records that it has taken.
+    pub delivered: u64,
+    /// The number of records that are not for it: those that its own thread, or that of another sink, has logged, and
+    /// those that say that a span begins, changes or ends.
+    pub left_out: u64,
+    /// The number of records that were skipped, because it was late.
+    pub skipped: u64,
+    /// The number of records for which it returned an error, or panicked.
+    pub failed: u64,
+    /// The number of records that it has not seen when the logger's end did not wait longer. 0 before the end.
+    pub unseen: u64,
+    /// The number of its failures, panics included.
+    pub errors: u64,
+    /// The number of its panics.
+    pub panics: u64,
+    /// What failed last, cut to 1,024 characters.
+    pub error: Option<String>,
+}
+
+impl SinkStats {
+    /// Returns the number of records of which it is known what became of them: all but the unseen ones.
+    pub fn settled(&self) -> u64 {
+        self.delivered + self.left_out + self.skipped + self.failed
+    }
 }
 
 /// What became of records.
@@ -215,9 +255,8 @@ pub(crate) struct Counters {
     pub(crate) segments_compressed: Counter,
     pub(crate) bytes_saved: Counter,
     pub(crate) rotation_errors: Counter,
-    pub(crate) console_shown: Counter,
-    pub(crate) console_skipped: Counter,
-    pub(crate) console_errors: Counter,
+    pub(crate) console: Arc<Tally>,
+    pub(crate) sinks: Vec<Arc<SinkTally>>,
 }
 
 #[derive(Default)]
@@ -294,9 +333,10 @@ impl Counters {
             segments_compressed: self.segments_compressed.get(),
             bytes_saved: self.bytes_saved.get(),
             rotation_errors: self.rotation_errors.get(),
-            console_shown: self.console_shown.get(),
-            console_skipped: self.console_skipped.get(),
-            console_errors: self.console_errors.get(),
+            console_shown: self.console.taken.get(),
+            console_skipped: self.console.skipped.get(),
+            console_errors: self.console.errors.get(),
+            sinks: self.sinks.iter().map(|sink| sink.stats()).collect(),
         }
     }
 

@@ -1,0 +1,54 @@
+//! The programs whose hooks are looked at. Each is run by [`run`] in a process of its own.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use kymo::sink::Options;
+use kymo::{Level, Logger};
+
+/// What the parent waits for is not limited by time.
+const ENOUGH: Duration = Duration::from_secs(600);
+
+/// Runs the child of this name, with its log at this path.
+pub fn run(name: &str, path: &Path) {
+    let options = Options::at(Level::Info).end_timeout(ENOUGH);
+    let builder = Logger::builder(path).on_record(options, |record| {
+        // Not `eprintln!`, which the test harness captures.
+        let _ = writeln!(std::io::stderr(), "hook: {}", record.text());
+    });
+    match name {
+        "exit" => {
+            std::mem::forget(builder.exit_timeout(ENOUGH).start().unwrap());
+            kymo::info!("the last words");
+            std::process::exit(0);
+        }
+        "term" => {
+            std::mem::forget(builder.drain_on_termination(ENOUGH).start().unwrap());
+            kymo::info!("the last words");
+            // SAFETY: a call without pointers.
+            unsafe { libc::raise(libc::SIGTERM) };
+            loop {
+                std::thread::park();
+            }
+        }
+        "fork" => {
+            let logger = builder.start().unwrap();
+            kymo::info!("before");
+            assert!(kymo::flush());
+            // SAFETY: the child calls what a logger without threads calls, and ends.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                kymo::info!("in the child");
+                drop(logger);
+                // SAFETY: always.
+                unsafe { libc::_exit(0) };
+            }
+            // SAFETY: a null pointer is allowed.
+            unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+            kymo::info!("after");
+            assert_eq!(logger.shutdown().sinks[0].unseen, 0);
+        }
+        other => panic!("no child {other}"),
+    }
+}
