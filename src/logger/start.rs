@@ -202,8 +202,8 @@ impl Builder {
         shared.set_log(segment.output.log_file());
         let standby = consumer.standby.clone();
         // Ring files name their segment and how ticks become time, which the consumer writes when
-        // it begins.
-        let wait = shared.crash_proof().is_some();
+        // it begins. And from a consumer that has not begun nobody can take over when it crashes.
+        let wait = shared.crash_proof().is_some() || self.ending.signals.any();
         Ok((consumer.begin(segment, wait)?, standby))
     }
 
@@ -347,7 +347,6 @@ impl Builder {
                 told.failed.into_iter().for_each(|error| consumer.note_failed_chore(error));
                 housekeeper
             });
-            let _ = says_begun.send(());
             // A panic (of a custom clock, for instance) must leave no thread waiting and no record
             // uncounted.
             // SAFETY: it stays here until `withdraw`, and this thread alone uses it. The function
@@ -355,6 +354,7 @@ impl Builder {
             unsafe {
                 shared.emergency.takeover.offer((&raw mut consumer).cast(), take_over_shipped)
             };
+            let _ = says_begun.send(());
             let run =
                 AssertUnwindSafe(|| consumer.run(|swept| pacing.wait(swept, &shared.counters)));
             let (mut report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
@@ -420,7 +420,7 @@ enum LockedLog {
 struct Waiting {
     thread: JoinHandle<Report>,
     segment: mpsc::SyncSender<OpenedSegment>,
-    /// Receives a message when the consumer has its segment and has compared the clocks.
+    /// Receives a message when the consumer has its segment, has compared the clocks, and can be taken over from.
     begun: mpsc::Receiver<()>,
     standby: Standby,
 }
@@ -429,7 +429,7 @@ struct Waiting {
 type Standby = Option<std::thread::Thread>;
 
 impl Waiting {
-    /// Gives the consumer its segment. If `wait`, waits until it has compared the clocks.
+    /// Gives the consumer its segment. If `wait`, waits until it has begun.
     fn begin(self, segment: OpenedSegment, wait: bool) -> Result<JoinHandle<Report>, StartError> {
         match self.segment.send(segment) {
             Ok(()) => {
