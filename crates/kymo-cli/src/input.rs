@@ -230,20 +230,21 @@ pub fn complain_about_refused(refused: &[kymo::RefusedFile]) {
 }
 
 /// Opens all files, and those in directories, that can be opened, each of them once, by whatever
-/// names it is given; `complain` is told about the others.
+/// names it is given, and a segment once that is there compressed and not; `complain` is told about the others.
 fn open_all(
     paths: &[PathBuf],
     options: impl Fn() -> Options<'static>,
     latest: &Latest,
     mut complain: impl FnMut(&Path, OpenError),
 ) -> Vec<Input> {
-    let (mut inputs, mut opened) = (Vec::new(), HashSet::new());
+    let (mut inputs, mut opened, mut segments) = (Vec::new(), HashSet::new(), HashSet::new());
     let mut open = |path: &Path, complain: &mut dyn FnMut(&Path, OpenError)| {
         if identity(path).is_some_and(|identity| !opened.insert(identity)) {
             return;
         }
         match Input::open_log(path, options(), latest) {
-            Ok(input) => inputs.push(input),
+            Ok(input) if is_first(&input, path, &mut segments) => inputs.push(input),
+            Ok(_) => {}
             Err((path, error)) => complain(&path, error),
         }
     };
@@ -268,6 +269,15 @@ fn open_all(
         }
     }
     inputs
+}
+
+/// Whether no other file of this name, compressed or not, has this segment.
+fn is_first(input: &Input, path: &Path, segments: &mut HashSet<(PathBuf, [u8; 16])>) -> bool {
+    let id = input.reader.header().segment;
+    let Ok(place) = path.canonicalize() else { return true };
+    let is_compressed = place.extension().is_some_and(|it| it == "zst");
+    let place = if is_compressed { place.with_extension("") } else { place };
+    id == [0; 16] || segments.insert((place, id))
 }
 
 /// Raises the soft limit on open files to the hard one: a directory may have thousands of logs, which

@@ -65,6 +65,26 @@ fn a_log_is_compressed_and_read() {
     assert!(common::finished(command.output().unwrap()).fine() == expected[0]);
 }
 
+/// A log that is there compressed and not, as for a moment of each compression: whichever is named, it is shown once.
+#[test]
+fn a_log_and_its_compressed_copy_are_one() {
+    let turn = Turn::take();
+    let path = turn.logged("app.kymo", || (0..10).for_each(|n| kymo::info!("order {n}")));
+    let original = fs::read(&path).unwrap();
+    run(&[&"compress", &path]);
+    fs::write(&path, original).unwrap();
+    let expected = common::cat(&path).fine();
+    assert_eq!(expected.lines().count(), 10);
+    let (packed, dir) = (compressed(&path), path.parent().unwrap());
+    for named in [[&path, &packed], [&packed, &path]] {
+        assert_eq!(run(&[&"cat", named[0], named[1]]).fine(), expected);
+    }
+    assert_eq!(run(&[&"cat", &dir, &packed, &path]).fine(), expected);
+    // A copy elsewhere is another file.
+    let elsewhere = turn.file("copy.kymo", &fs::read(&path).unwrap());
+    assert_eq!(run(&[&"cat", &path, &elsewhere]).fine().lines().count(), 20);
+}
+
 #[test]
 fn damage_of_a_compressed_log_is_told() {
     let turn = Turn::take();
