@@ -48,6 +48,7 @@
 //! | make a call cheaper than a counter read | [`Builder::clock`] with [`Clock::Coarse`] | [`Clock::Counter`] |
 //! | log from several processes, or anew | [`Builder::pid_in_name`], [`Builder::overwrite`] | the old file is renamed |
 //! | see what was lost, and how full rings are | [`Report`], [`Logger::stats`], [`Builder::on_notice`], [`unlogged`] | |
+//! | let an operator look, change the filter, flush, rotate: `kymo ctl` | `Builder::control` (feature `control`) | off |
 //! | have Prometheus scrape that | [`Stats::to_prometheus`] | |
 //! | log what libraries log through the crate `log` | `Builder::bridge_log` (feature `log`) | off |
 //! | log what is traced through `tracing`, with its spans | `Builder::bridge_tracing` (feature `tracing`) | off |
@@ -91,6 +92,7 @@
 //! - `console`: the module `console` and `Builder::console`, which show records on the terminal.
 //! - `sinks`: the module `sink`, `Builder::on_record` and `Builder::sink`, which hand records to code of the program.
 //! - `tracing`: the module `bridge::tracing` and `Builder::bridge_tracing`, which take events and spans of `tracing`.
+//! - `control`: `Builder::control`, a socket by which `kymo ctl` reaches the running process.
 //! - `init`: `kymo::init`, one line for `main`. It brings `console` and `config`.
 //! - `config`: `Config` and `Builder::configure`, options from the environment and from files. It brings `serde` and
 //!   `toml`.
@@ -124,6 +126,8 @@ mod logger;
 #[cfg_attr(not(kymo_loom), allow(dead_code, reason = "the places in the models of this crate"))]
 mod mutant;
 mod process;
+#[cfg(feature = "control")]
+mod remote;
 mod ring;
 mod rotation;
 mod segment;

@@ -21,6 +21,7 @@ const LAYERS: &[&str] = &[
     "following",
     "console",
     "sink",
+    "remote",
     "crash",
     "thread",
     "call",

@@ -132,6 +132,7 @@ keys! {
     "keep.age" "KYMO_KEEP_AGE" "a time, such as 30d" keep.age = time;
     "keep.free" "KYMO_KEEP_FREE" "a share of the file system, from 0% to less than 100%" keep.free = share;
     ["compress"] "compress" "KYMO_COMPRESS" "true or false, yes or no, on or off, 1 or 0" compress = yes;
+    ["control"] "control" "KYMO_CONTROL" "true or false, yes or no, on or off, 1 or 0" control = yes;
     "durability" "KYMO_DURABILITY" "kernel, close, or a time of at least 1ms, such as 1s" durability = durability;
     "write_through" "KYMO_WRITE_THROUGH" "error, warn, info, debug or trace" write_through = level;
     "ring_capacity" "KYMO_RING_CAPACITY" "a size from 4KiB to 4GiB, such as 1MiB" ring_capacity = ring_capacity;

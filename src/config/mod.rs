@@ -86,6 +86,8 @@ pub struct Config {
     keep: KeepKeys,
     #[cfg(feature = "compress")]
     compress: Option<bool>,
+    #[cfg(feature = "control")]
+    control: Option<bool>,
     durability: Option<Durability>,
     write_through: Option<Level>,
     ring_capacity: Option<usize>,
@@ -317,6 +319,8 @@ impl Builder {
         set!(crash_proof recover drain_on_termination drain_on_crash);
         #[cfg(feature = "compress")]
         set!(compress);
+        #[cfg(feature = "control")]
+        set!(control);
         self
     }
 

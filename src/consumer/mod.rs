@@ -196,6 +196,8 @@ impl<O: LogOutput> Consumer<O> {
         let moved = self.shared.reopen_request.take();
         self.note_rotate_requests();
         let took = self.sweep();
+        // Before the request is acknowledged, below.
+        self.shared.counters.complete.set(if took { self.complete } else { u64::MAX });
         self.dump_if_wanted(asked, monotonic_ns);
         if mutant::broken(Mutant::RequestReadLate) {
             (request, _) = self.shared.control.begin_sweep();

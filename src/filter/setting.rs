@@ -153,6 +153,15 @@ impl Setting {
         state.temporary.as_ref().unwrap_or(&state.lasting).clone()
     }
 
+    /// How long the filter that is in force is there, if that is limited.
+    #[cfg(feature = "control")]
+    pub(crate) fn ends_in(&self, now_ns: u64) -> Option<std::time::Duration> {
+        // Relaxed: a time to look at.
+        let until_ns = self.until_ns.load(Ordering::Relaxed);
+        (until_ns != u64::MAX)
+            .then(|| std::time::Duration::from_nanos(until_ns.saturating_sub(now_ns)))
+    }
+
     /// Whether this logger logs records of this level and target. For the consumer.
     pub(crate) fn allows(&self, level: Level, target: &str) -> bool {
         let in_force = |state: &State| state.in_force().allows(level, target);

@@ -69,6 +69,8 @@ pub struct Builder {
     pub(crate) make_directory: bool,
     /// Whether this is the logger of tests that capture. Its file loses its name.
     pub(crate) is_of_tests: bool,
+    #[cfg(feature = "control")]
+    pub(crate) control: bool,
     #[cfg(feature = "console")]
     pub(crate) console: Option<crate::console::Console>,
     #[cfg(feature = "sinks")]
@@ -123,6 +125,8 @@ impl Builder {
             mode: None,
             make_directory: false,
             is_of_tests: false,
+            #[cfg(feature = "control")]
+            control: false,
             #[cfg(feature = "console")]
             console: None,
             #[cfg(feature = "sinks")]
@@ -632,6 +636,44 @@ impl Builder {
     #[cfg(feature = "console")]
     pub fn console(mut self, console: impl Into<crate::Console>) -> Self {
         self.console = Some(console.into());
+        self
+    }
+
+    /// Lets `kymo ctl` look at the running logger, change its filter, flush, rotate and dump it. Default: no. Needs the
+    /// feature `control`.
+    ///
+    /// There is a socket beside the log then, `NAME.ctl`: `app.kymo.ctl`. Only this user and root can connect to it.
+    ///
+    /// ```console
+    /// $ kymo ctl app.kymo status
+    /// $ kymo ctl app.kymo filter +net=trace --for 5m
+    /// ```
+    ///
+    /// A thread of its own (`kymo-control`) answers, also while the log cannot be written. It sleeps while nobody asks.
+    /// A flush, a rotation and a dump are what [`Logger::rotate`] and the like do; a flush is of all threads.
+    /// [`Logger::set_filter_for`] is what `--for` does. No log call costs more.
+    ///
+    /// The socket goes when the logger ends. After `kill -9` it stays, and the next start replaces it. The child of a
+    /// fork does not answer.
+    ///
+    /// [`Builder::start`] fails if the socket cannot be made: the directory cannot be written to, something else has
+    /// its name, or another process listens there.
+    ///
+    /// [`Logger::rotate`]: crate::Logger::rotate
+    /// [`Logger::set_filter_for`]: crate::Logger::set_filter_for
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// let logger = kymo::Logger::builder(&path).control(true).start()?;
+    /// assert!(dir.path().join("app.kymo.ctl").exists());
+    /// logger.shutdown();
+    /// assert!(!dir.path().join("app.kymo.ctl").exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "control")]
+    pub fn control(mut self, wanted: bool) -> Self {
+        self.control = wanted;
         self
     }
 

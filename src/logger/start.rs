@@ -30,6 +30,8 @@ use crate::process::signal_action;
 use crate::process::statics::RUNNING;
 use crate::process::stay_loaded::stay_loaded;
 use crate::process::thread_info::{be_ordinary, os_thread_id};
+#[cfg(feature = "control")]
+use crate::remote::{self, Facts, Remote};
 use crate::rotation::Rotation;
 use crate::rotation::log::Log;
 use crate::segment::crash_proof::CrashProof;
@@ -193,7 +195,12 @@ impl Builder {
         syncing::start(shared).map_err(StartErrorKind::Thread)?;
         // First, before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(shared.clone(), discarded.records())?;
+        // Before the log is touched, too.
+        #[cfg(feature = "control")]
+        let remote = self.start_remote(shared)?;
         let segment = self.open_segment(shared, target, discarded)?;
+        #[cfg(feature = "control")]
+        let segment = OpenedSegment { remote, ..segment };
         if let Some(crash_proof) = shared.crash_proof() {
             // Without it, the log has the rings as well, until there is another one.
             let _ = crash_proof.set_log(segment.output.segment_id());
@@ -235,11 +242,11 @@ impl Builder {
             LockedLog::File(target) => {
                 let discard = || discarded.discard();
                 let output = MappedFile::create_at(target, self.overwrite, discard, making)?;
-                Ok(OpenedSegment { salt: output.salt(), output, rotated: None })
+                Ok(OpenedSegment::new(output, None))
             }
             LockedLog::Segments(rotation, log) => {
                 let (output, rotated) = self.begin_log(&rotation, *log, making, shared.clock)?;
-                Ok(OpenedSegment { salt: output.salt(), output, rotated: Some(rotated) })
+                Ok(OpenedSegment::new(output, Some(rotated)))
             }
         }
     }
@@ -273,6 +280,17 @@ impl Builder {
             return Pacing::new(limit(self.poll_interval), limit(self.idle_sleep));
         }
         Pacing::new(self.poll_interval, self.idle_sleep)
+    }
+
+    /// Starts to answer those who ask the running process.
+    #[cfg(feature = "control")]
+    fn start_remote(&self, shared: &Arc<Shared>) -> Result<Option<Remote>, StartError> {
+        if !self.control || self.is_of_tests {
+            return Ok(None);
+        }
+        let facts = Facts { log: self.path.as_path().into(), is_rotated: self.rotation.is_some() };
+        let started = remote::start(shared.clone(), facts);
+        started.map(Some).map_err(|(path, error)| StartError::file(&path, error))
     }
 
     /// Whether something follows what the consumer commits.
@@ -333,7 +351,9 @@ impl Builder {
             // No segment is given if pinning failed, or opening the segment.
             let Ok(segment) = given.recv() else { return Report::default() };
             let discipline = first_observations(shared.clock);
-            let OpenedSegment { output, salt, rotated } = segment;
+            let OpenedSegment { output, salt, rotated, .. } = segment;
+            #[cfg(feature = "control")]
+            let remote = segment.remote;
             let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
             consumer.set_watch(watch);
             #[cfg(feature = "sinks")]
@@ -359,6 +379,8 @@ impl Builder {
                 AssertUnwindSafe(|| consumer.run(|swept| pacing.wait(swept, &shared.counters)));
             let (mut report, rings) = catch_unwind(run).unwrap_or_else(|_| consumer.abandon());
             shared.emergency.takeover.withdraw();
+            #[cfg(feature = "control")]
+            drop(remote);
             rings.into_iter().for_each(orphans::adopt);
             if let Some(housekeeper) = housekeeper {
                 // It has a segment to close, or more. A panic there is reported by the panic hook.
@@ -406,6 +428,21 @@ struct OpenedSegment {
     salt: u32,
     /// `Some` if the log is rotated.
     rotated: Option<Rotated>,
+    /// What answers those who ask the running process, as long as the consumer runs.
+    #[cfg(feature = "control")]
+    remote: Option<Remote>,
+}
+
+impl OpenedSegment {
+    fn new(output: MappedFile, rotated: Option<Rotated>) -> Self {
+        Self {
+            salt: output.salt(),
+            output,
+            rotated,
+            #[cfg(feature = "control")]
+            remote: None,
+        }
+    }
 }
 
 /// A log that no other logger writes to.

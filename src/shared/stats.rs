@@ -234,6 +234,8 @@ impl Account {
 pub(crate) struct Counters {
     threads: Mutex<Threads>,
     pub(crate) sweeps: Counter,
+    /// The ticks before which all that was logged has been taken; the greatest number if the last sweep found nothing.
+    pub(crate) complete: Counter,
     pub(crate) busy_ns: Counter,
     pub(crate) running_ns: Counter,
     pub(crate) lag_ns: Counter,

@@ -41,6 +41,18 @@ const COMMANDS: &[(&str, Examples)] = &[
             ("An old log, as small as can be", "kymo compress --level 19 app.1.kymo"),
         ],
     ),
+    #[cfg(target_os = "linux")]
+    (
+        "ctl",
+        &[
+            ("What a running process has written and dropped", "kymo ctl app.kymo status"),
+            (
+                "More of one target, for five minutes",
+                "kymo ctl app.kymo filter +net=trace --for 5m",
+            ),
+            ("In a script: all that was logged is in the file", "kymo ctl app.kymo flush --json"),
+        ],
+    ),
     (
         "cut",
         &[(

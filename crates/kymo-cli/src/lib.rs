@@ -18,6 +18,8 @@
 mod cat;
 #[cfg(all(unix, feature = "zstd"))]
 mod compress;
+#[cfg(target_os = "linux")]
+mod ctl;
 mod cut;
 mod examples;
 mod export;
@@ -66,6 +68,8 @@ enum Command {
     Cat(cat::Cat),
     #[cfg(all(unix, feature = "zstd"))]
     Compress(compress::Compress),
+    #[cfg(target_os = "linux")]
+    Ctl(ctl::Ctl),
     Cut(cut::Cut),
     Export(export::Export),
     Fields(fields::Fields),
@@ -92,6 +96,8 @@ pub fn main() -> ExitCode {
         Command::Cat(command) => command.run(),
         #[cfg(all(unix, feature = "zstd"))]
         Command::Compress(command) => command.run(),
+        #[cfg(target_os = "linux")]
+        Command::Ctl(command) => command.run(),
         Command::Cut(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Fields(command) => command.run(),

@@ -8,6 +8,7 @@
 //! | [`retention`] | which segments are deleted, and how |
 //! | `lock` (Unix) | locks on files |
 //! | [`segments`] | the segments of a rotated log: their names, and a list of them |
+//! | `socket` (Linux, feature `socket`) | the socket beside a log, by which its process can be asked |
 //!
 //! Not an interface for other programs.
 #![forbid(unsafe_code)]
@@ -19,3 +20,5 @@ pub mod keep;
 pub mod lock;
 pub mod retention;
 pub mod segments;
+#[cfg(all(target_os = "linux", feature = "socket"))]
+pub mod socket;
