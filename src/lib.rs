@@ -107,7 +107,7 @@ compile_error!("kymo logs on little-endian processors of 64 bits only");
 compile_error!("kymo logs on Linux only: to read logs elsewhere, use the crate `kymo-reader`");
 
 mod argument;
-#[cfg(any(feature = "log", feature = "tracing"))]
+#[cfg(any(feature = "log", feature = "tracing", kymo_loom))]
 pub mod bridge;
 mod call;
 mod clock;

@@ -26,6 +26,11 @@ pub mod table {
     pub use crate::statement::table::*;
 }
 
+/// The spans that are open.
+pub mod slab {
+    pub use crate::bridge::slab::*;
+}
+
 /// The places that mutants break.
 pub mod mutant {
     pub use crate::mutant::*;

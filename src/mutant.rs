@@ -13,6 +13,18 @@ pub enum Mutant {
     TableLoad,
     /// `statement::table`: a thing is published with a relaxed operation.
     TablePut,
+    /// `bridge::slab`, the close: the exchange is relaxed.
+    SlabClose,
+    /// `bridge::slab`, the search for a free slot: load and exchange are relaxed.
+    SlabPop,
+    /// `bridge::slab`: the word of the first free slot changes without a new number.
+    SlabNumberKept,
+    /// `bridge::slab`: the load of a chunk's address is relaxed.
+    SlabChunkLoad,
+    /// `bridge::slab`: a chunk is published with a relaxed operation.
+    SlabChunkPut,
+    /// `bridge::slab`: a handle is given up with a relaxed operation.
+    SlabHandle,
     /// `ring::producer`: the rest of the ring is skipped by a commit of its own, before the filler
     /// says so.
     FillerLate,

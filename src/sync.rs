@@ -41,7 +41,7 @@ mod shipped {
     /// Atomics.
     pub mod atomic {
         pub use std::sync::atomic::{
-            AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
+            AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
         };
     }
 
@@ -67,7 +67,7 @@ mod modelled {
     /// Atomics.
     pub mod atomic {
         pub use loom::sync::atomic::{
-            AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
+            AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
         };
     }
 

@@ -34,6 +34,7 @@ mod registry;
 mod ring;
 mod shutdown;
 mod signal;
+mod slab;
 mod table;
 
 use kymo::loom_export::mutant::{Mutant, breaking};

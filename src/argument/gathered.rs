@@ -15,7 +15,7 @@ use std::mem::MaybeUninit;
 use std::slice;
 
 use crate::argument::eager::{MadeText, ScratchWriter};
-use crate::argument::encode::{CUT, copy};
+use crate::argument::encode::{CUT, SHORT_BYTES, copy};
 use crate::argument::{Arguments, Encode};
 #[cfg(feature = "tracing")]
 use crate::format::types::SpanRole;
@@ -151,9 +151,13 @@ impl<'a> Gathered<'a> {
     /// Adds a text, which is copied.
     #[inline(always)]
     pub(crate) fn push_str(&mut self, name: &'a str, value: &str) {
-        if !self.put_piece(LEN_BYTES, value) {
-            return self.push_text(name, |out| out.write_str(value));
+        let start = self.len + LEN_BYTES;
+        if start + value.len() > TEXT_BYTES {
+            return self.push_long(name, |out| out.write_str(value));
         }
+        let to = &mut self.buffer[start..][..value.len()];
+        // SAFETY: so many bytes fit, and nobody else has them.
+        unsafe { copy(value.as_ptr(), to.as_mut_ptr().cast(), value.len()) };
         self.end_text(name, value.len(), false);
     }
 
@@ -164,11 +168,27 @@ impl<'a> Gathered<'a> {
         name: &'a str,
         format: impl FnOnce(&mut dyn Write) -> fmt::Result,
     ) {
-        let mut writer = TextWriter { gathered: self, len: 0, cut: false, moved: None };
+        let start = self.len + LEN_BYTES;
+        let Some(room) = self.buffer[..TEXT_BYTES].get_mut(start..) else {
+            return self.push_long(name, format);
+        };
+        let mut writer = TextWriter { room, len: 0, cut: false, moved: None };
         let failed = format(&mut writer).is_err();
         let TextWriter { len, cut, moved, .. } = writer;
         match moved {
             None => self.end_text(name, len, cut || failed),
+            Some(text) => self.end_long(name, text, failed),
+        }
+    }
+
+    /// Adds a text for whose length there is no room.
+    #[cold]
+    #[inline(never)]
+    fn push_long(&mut self, name: &'a str, format: impl FnOnce(&mut dyn Write) -> fmt::Result) {
+        let mut writer = TextWriter { room: &mut [], len: 0, cut: false, moved: None };
+        let failed = format(&mut writer).is_err();
+        match writer.moved {
+            None => self.end_text(name, 0, writer.cut || failed),
             Some(text) => self.end_long(name, text, failed),
         }
     }
@@ -186,19 +206,6 @@ impl<'a> Gathered<'a> {
         self.name(name, code::SEQUENCE);
     }
 
-    /// Writes a piece of a text `offset` bytes past what is there, if it fits.
-    #[inline(always)]
-    fn put_piece(&mut self, offset: usize, piece: &str) -> bool {
-        let start = self.len + offset;
-        if start + piece.len() > TEXT_BYTES {
-            return false;
-        }
-        let to = &mut self.buffer[start..][..piece.len()];
-        // SAFETY: so many bytes fit, and nobody else has them.
-        unsafe { copy(piece.as_ptr(), to.as_mut_ptr().cast(), piece.len()) };
-        true
-    }
-
     /// A text of so many bytes has been written past the place of its length.
     #[inline(always)]
     fn end_text(&mut self, name: &'a str, len: usize, cut: bool) {
@@ -214,6 +221,13 @@ impl<'a> Gathered<'a> {
         self.long[self.long_count].write(Long { at: self.len, text });
         self.long_count += 1;
         self.name(name, code::TEXT);
+    }
+
+    /// How many values there are.
+    #[cfg(feature = "tracing")]
+    #[inline(always)]
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     #[inline(always)]
@@ -246,6 +260,12 @@ impl<'a> Gathered<'a> {
         unsafe { slice::from_raw_parts(self.long.as_ptr().cast(), self.long_count) }
     }
 
+    /// The values, if all of them are in the buffer, as mostly.
+    #[inline(always)]
+    pub(crate) fn whole(&self) -> Option<WholeValues<'_>> {
+        (self.long_count == 0).then(|| WholeValues { codes: self.codes(), buffer: self.buffer() })
+    }
+
     #[inline(always)]
     pub(crate) fn values(&self) -> Values<'_> {
         Values { codes: self.codes(), buffer: self.buffer(), long: self.long() }
@@ -253,8 +273,9 @@ impl<'a> Gathered<'a> {
 }
 
 /// Writes a text to the buffer, or to the thread's scratch buffer if it is too long.
-struct TextWriter<'g, 'a> {
-    gathered: &'g mut Gathered<'a>,
+struct TextWriter<'r> {
+    /// The room that is left in the buffer from the beginning of the text. Empty once the text has moved or is cut.
+    room: &'r mut [MaybeUninit<u8>],
     /// How many bytes of it are in the buffer.
     len: usize,
     /// Whether there is more, for which there is no room.
@@ -262,7 +283,7 @@ struct TextWriter<'g, 'a> {
     moved: Option<ScratchWriter>,
 }
 
-impl TextWriter<'_, '_> {
+impl TextWriter<'_> {
     #[cold]
     #[inline(never)]
     fn write_long(&mut self, piece: &str) -> fmt::Result {
@@ -270,6 +291,7 @@ impl TextWriter<'_, '_> {
             self.moved = self.moved_text();
             // There is none in a signal handler that interrupted the writing of another text.
             self.cut = self.moved.is_none();
+            self.room = &mut [];
         }
         self.moved.as_mut().map_or(Ok(()), |text| text.write_str(piece))
     }
@@ -277,8 +299,8 @@ impl TextWriter<'_, '_> {
     /// Moves what has been written to the scratch buffer.
     fn moved_text(&self) -> Option<ScratchWriter> {
         let mut text = ScratchWriter::new()?;
-        let written = &self.gathered.buffer[self.gathered.len + LEN_BYTES..][..self.len];
-        // SAFETY: `put_piece` has written these.
+        let written = &self.room[..self.len];
+        // SAFETY: `write_str` has written these.
         let bytes = unsafe { slice::from_raw_parts(written.as_ptr().cast(), written.len()) };
         // SAFETY: they are the pieces, whole ones.
         text.write_str(unsafe { std::str::from_utf8_unchecked(bytes) }).ok()?;
@@ -286,14 +308,14 @@ impl TextWriter<'_, '_> {
     }
 }
 
-impl Write for TextWriter<'_, '_> {
+impl Write for TextWriter<'_> {
     #[inline]
     fn write_str(&mut self, piece: &str) -> fmt::Result {
-        if self.moved.is_some() || self.cut || !self.gathered.put_piece(LEN_BYTES + self.len, piece)
-        {
-            return self.write_long(piece);
-        }
-        self.len += piece.len();
+        let end = self.len + piece.len();
+        let Some(to) = self.room.get_mut(self.len..end) else { return self.write_long(piece) };
+        // SAFETY: so many bytes fit, and nobody else has them.
+        unsafe { copy(piece.as_ptr(), to.as_mut_ptr().cast(), piece.len()) };
+        self.len = end;
         Ok(())
     }
 }
@@ -480,5 +502,90 @@ unsafe impl Arguments for Values<'_> {
             to = unsafe { value.write_cut(spare, to) };
         }
         0
+    }
+}
+
+/// The values of one record without long texts: one copy of the buffer.
+#[derive(Clone, Copy)]
+pub(crate) struct WholeValues<'g> {
+    codes: &'g [u8],
+    buffer: &'g [u8],
+}
+
+impl<'g> WholeValues<'g> {
+    /// The values one by one, for records in which something has to be cut.
+    fn each(self) -> Values<'g> {
+        Values { codes: self.codes, buffer: self.buffer, long: &[] }
+    }
+}
+
+// SAFETY: `bytes` is the length of the buffer, which is written. What is cut is as with `Values`.
+unsafe impl Arguments for WholeValues<'_> {
+    const TYPES: Option<&'static TypeList> = None;
+    const FIXED: bool = false;
+
+    #[inline(always)]
+    fn are_short(self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn release(self) {}
+
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        self.buffer.len()
+    }
+
+    #[inline(always)]
+    unsafe fn write(self, to: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { copy_chunks(self.buffer, to) };
+    }
+
+    fn base_bytes(self) -> usize {
+        self.each().base_bytes()
+    }
+
+    fn cut_bytes(self, spare: &mut usize) -> usize {
+        self.each().cut_bytes(spare)
+    }
+
+    unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> u16 {
+        // SAFETY: the caller's promise.
+        unsafe { self.each().write_cut(spare, to) }
+    }
+}
+
+/// The most bytes that [`copy_chunks`] copies without a call.
+const MAX_CHUNKED_BYTES: usize = 128;
+
+/// Copies bytes: up to [`MAX_CHUNKED_BYTES`] without a call.
+///
+/// # Safety
+/// `to` is valid for writes of as many bytes, and they do not overlap.
+#[inline(always)]
+unsafe fn copy_chunks(from: &[u8], to: *mut u8) {
+    const CHUNK: usize = SHORT_BYTES;
+    let len = from.len();
+    if len <= CHUNK || len > MAX_CHUNKED_BYTES {
+        // SAFETY: the caller's promise.
+        return unsafe { copy(from.as_ptr(), to, len) };
+    }
+    // The last chunk ends where they end, and may overlap with the one before.
+    let last = len - CHUNK;
+    let mut at = 0;
+    loop {
+        let start = at.min(last);
+        // SAFETY: `start + CHUNK` is within the bytes.
+        let chunk = unsafe { from.as_ptr().add(start) };
+        // SAFETY: as above; the caller's promise.
+        let to_chunk = unsafe { to.add(start) };
+        // SAFETY: as above.
+        unsafe { chunk.copy_to_nonoverlapping(to_chunk, CHUNK) };
+        if start == last {
+            return;
+        }
+        at += CHUNK;
     }
 }

@@ -198,7 +198,7 @@ impl Log for Bridge {
             mixed_codes: gathered.mixed_codes(),
         };
         match made::find(&key) {
-            Some(site) => log_many::log_to(site, gathered.values()),
+            Some(site) => log_many::log_gathered(site, &gathered),
             None => {
                 // Its texts are made anew.
                 gathered.values().release();

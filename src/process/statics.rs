@@ -21,9 +21,9 @@
 //! `segment::guard`, the scratch buffer of `argument::eager`, the tables of `statement::made` (4,096 call sites, found
 //! without a lock; what a thread has found lately), and the word of `logger::panics` that says whether the hook is set.
 //! With the feature `log`, these are the logger and the counter of `bridge::log`, too. With the feature `tracing`,
-//! these are the table of `bridge::tracing::sites`, the slots of `slab`, the spans that a thread has entered (`span`),
-//! and what `interest` has to remember. `filter::setting` has the function that follows changes of the filter, which is
-//! called without a lock.
+//! these are the table of `bridge::tracing::sites`, the slots of open spans and the spans that a thread has entered
+//! (`span`), and what `interest` has to remember. `filter::setting` has the function that follows changes of the
+//! filter, which is called without a lock.
 //!
 //! # Order of locks
 //!

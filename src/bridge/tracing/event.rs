@@ -13,6 +13,7 @@ use crate::bridge::tracing::{from_log, span};
 use crate::call::log_many;
 use crate::filter::compiled::COMPILED;
 use crate::format::types::{SpanRole, Type};
+use crate::level::Level;
 use crate::process::inside::Inside;
 use crate::process::statics::GATE;
 use crate::shared::running;
@@ -30,7 +31,7 @@ pub(super) fn crowded() -> u64 {
 
 pub(super) fn log_event(event: &Event<'_>) {
     let within = || match event.is_contextual() {
-        true => span::current().map(|entered| entered.id),
+        true => span::current(),
         false => event.parent().map(|id| id.into_u64()),
     };
     log_event_in(event, within)
@@ -44,7 +45,9 @@ pub(super) fn log_event_in(event: &Event<'_>, within: impl Fn() -> Option<u64>) 
         return log_unknown(event, within());
     };
     // `tracing` may not know of the last change yet.
-    if level_of(*metadata.level()) as u8 > COMPILED || !GATE.passes(&known.filter) {
+    let is_compiled =
+        COMPILED >= Level::Trace as u8 || level_of(*metadata.level()) as u8 <= COMPILED;
+    if !is_compiled || !GATE.passes(&known.filter) {
         return;
     }
     let mut gathered = Gathered::new();
@@ -56,7 +59,7 @@ pub(super) fn log_event_in(event: &Event<'_>, within: impl Fn() -> Option<u64>) 
         gathered.push_span(SpanRole::In, span::in_file(id));
     }
     match known.site(which, &gathered) {
-        Some(site) => log_many::log_to(site, gathered.values()),
+        Some(site) => log_many::log_gathered(site, &gathered),
         None => {
             // Its texts are made anew.
             gathered.values().release();
@@ -115,7 +118,7 @@ impl InSpan {
     /// The span that the calling thread has entered last.
     #[inline(always)]
     pub(crate) fn current() -> Option<Self> {
-        span::current().map(|entered| Self(span::in_file(entered.id)))
+        span::current().map(|id| Self(span::in_file(id)))
     }
 }
 

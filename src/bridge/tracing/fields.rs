@@ -16,35 +16,41 @@ const MAX_FIELDS: usize = MAX_ARGUMENTS - 3;
 /// Gathers fields.
 pub(super) struct Fields<'g> {
     pub(super) gathered: &'g mut Gathered<'static>,
-    /// How many there were.
-    met: usize,
-    /// Which of the statement's fields there were: a bit for each, by its index. 0 if that does not say it all.
+    /// Whether there are more of them than keep their types.
+    has_more: bool,
+    /// The index of the first field that may come next. Past all of them if `which` does not say it all.
+    next: usize,
+    /// Which of the statement's fields there were: a bit for each, by its index.
     which: u64,
 }
+
+/// The bit of `which` that is always set. No field has it.
+const ALWAYS: u32 = u64::BITS - 1;
 
 impl<'g> Fields<'g> {
     #[inline(always)]
     pub(super) fn new(gathered: &'g mut Gathered<'static>) -> Self {
-        Self { gathered, met: 0, which: 1 << 63 }
+        Self { gathered, has_more: false, next: 0, which: 1 << ALWAYS }
     }
 
-    /// Notes that this field comes next.
+    /// Notes that this field comes next. Returns whether it keeps its type.
     #[inline(always)]
     fn note(&mut self, field: &Field) -> bool {
-        self.met += 1;
-        // In the order of the statement, each is one bit, higher than those before. The highest bit is only set.
-        let bit = 1_u64.checked_shl(field.index() as u32).unwrap_or(0);
-        let others = self.which & !(1 << 63);
-        let is_next = self.which != 0 && bit > others && bit >> 63 == 0;
-        self.which = if is_next { self.which | bit } else { 0 };
-        self.met <= MAX_FIELDS
+        let index = field.index();
+        // In the order of the statement, each has an index that is higher than those before.
+        let is_next = index >= self.next && index < ALWAYS as usize;
+        self.which |= 1 << (index as u32 % u64::BITS);
+        self.next = if is_next { index + 1 } else { usize::MAX };
+        let has_room = self.gathered.count() < MAX_FIELDS;
+        self.has_more |= !has_room;
+        has_room
     }
 
     /// Adds the fields for which there was no room, as one text. `visit` shows all fields once more. Returns which
     /// fields there were, for [`Known::site`](super::sites::Known::site).
     #[inline(always)]
     pub(super) fn finish(self, visit: impl FnOnce(&mut dyn Visit)) -> u64 {
-        if self.met > MAX_FIELDS {
+        if self.has_more {
             self.gathered.push_text("more", |out| {
                 visit(&mut FieldsText {
                     out,
@@ -56,7 +62,7 @@ impl<'g> Fields<'g> {
             });
             return 0;
         }
-        self.which
+        if self.next > ALWAYS as usize { 0 } else { self.which }
     }
 }
 

@@ -69,7 +69,7 @@ fn log_with(event: &Event<'_>, within: Option<u64>, [target, module, file]: [Opt
         mixed_codes: gathered.mixed_codes(),
     };
     if let Some(site) = made::find(&key) {
-        return log_many::log_to(site, gathered.values());
+        return log_many::log_gathered(site, &gathered);
     }
     // Its texts are made anew.
     gathered.values().release();

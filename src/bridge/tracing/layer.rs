@@ -82,7 +82,7 @@ where
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let parent = match attributes.is_contextual() {
-            true => span::current().map(|entered| entered.id),
+            true => span::current(),
             false => attributes.parent().and_then(|parent| logged_id(parent, &context)),
         };
         let logged = span::begin(attributes, parent);
@@ -105,7 +105,7 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         log_event_in(event, || match event.is_contextual() {
-            true => span::current().map(|entered| entered.id),
+            true => span::current(),
             false => event.parent().and_then(|parent| logged_id(parent, &context)),
         });
     }

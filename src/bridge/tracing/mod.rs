@@ -102,7 +102,6 @@ mod interest;
 #[cfg(feature = "tracing-layer")]
 mod layer;
 mod sites;
-mod slab;
 mod span;
 mod subscriber;
 

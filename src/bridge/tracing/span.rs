@@ -5,36 +5,47 @@
 //! - INV-1: the id of an event is that of the last span that its thread has entered and not left. No allocation is made
 //!   for that unless a thread is deeper in spans than ever.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use ::tracing_core::Metadata;
 use ::tracing_core::span::{Attributes, Record};
 
 use crate::argument::Arguments;
 use crate::argument::gathered::Gathered;
+use crate::bridge::slab::Slab;
 use crate::bridge::tracing::event::log_crowded;
 use crate::bridge::tracing::fields::Fields;
-use crate::bridge::tracing::sites::{self, Moment};
-use crate::bridge::tracing::slab::SPANS;
+use crate::bridge::tracing::sites::{self, Known, Moment};
 use crate::call::{log_many, log1};
 use crate::format::types::SpanRole;
+use crate::process::inside::Inside;
 use crate::sync::statics::{AtomicU64, Ordering};
 
 /// The id of a span that has no slot. No slot has it.
 pub(super) const UNTRACKED: u64 = u64::MAX;
+
+/// The spans of the process that are open: at most 2²⁰.
+#[cfg(not(kymo_loom))]
+static SPANS: Slab<Known, 1024, 1024> = Slab::new();
+/// In which models have no part.
+#[cfg(kymo_loom)]
+static SPANS: std::sync::LazyLock<Slab<Known, 1024, 1024>> = std::sync::LazyLock::new(Slab::new);
 
 /// How many spans had no id of their own.
 static COUNT_UNTRACKED: AtomicU64 = AtomicU64::new(0);
 
 /// A span that a thread has entered.
 #[derive(Clone, Copy)]
-pub(super) struct Entered {
-    pub(super) id: u64,
-    pub(super) metadata: Option<&'static Metadata<'static>>,
+struct Entered {
+    id: u64,
+    metadata: Option<&'static Metadata<'static>>,
 }
 
 thread_local! {
     static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+
+    /// The id of the last of them, or 0. Without a destructor, so that records ask for no more than this word.
+    static CURRENT: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Returns how many spans had no id of their own. See [`untracked`](super::untracked).
@@ -43,11 +54,17 @@ pub(super) fn untracked() -> u64 {
     COUNT_UNTRACKED.load(Ordering::Relaxed)
 }
 
-/// The span that the calling thread has entered last.
+/// The id of the span that the calling thread has entered last.
 #[inline(always)]
-pub(super) fn current() -> Option<Entered> {
+pub(super) fn current() -> Option<u64> {
+    Some(CURRENT.get()).filter(|id| *id != 0)
+}
+
+/// The id and the statement of the span that the calling thread has entered last.
+pub(super) fn current_with_metadata() -> Option<(u64, &'static Metadata<'static>)> {
     // A thread whose locals have been destroyed is in no span; nor is what interrupts a change of the list.
-    ENTERED.try_with(|entered| entered.try_borrow().ok()?.last().copied()).ok().flatten()
+    let last = ENTERED.try_with(|entered| entered.try_borrow().ok()?.last().copied());
+    last.ok().flatten().and_then(|last| Some((last.id, last.metadata?)))
 }
 
 /// What records call a span: 0 if it has no id of its own.
@@ -65,11 +82,7 @@ pub(super) fn begin(attributes: &Attributes<'_>, parent: Option<u64>) -> u64 {
         COUNT_UNTRACKED.fetch_add(1, Ordering::Relaxed);
         return UNTRACKED;
     };
-    let id = SPANS.open(known).unwrap_or_else(|| {
-        // Relaxed: as in `untracked`.
-        COUNT_UNTRACKED.fetch_add(1, Ordering::Relaxed);
-        UNTRACKED
-    });
+    let id = SPANS.open(known).unwrap_or_else(|| open_first(known));
     let mut gathered = Gathered::new();
     let mut fields = Fields::new(&mut gathered);
     attributes.record(&mut fields);
@@ -79,7 +92,7 @@ pub(super) fn begin(attributes: &Attributes<'_>, parent: Option<u64>) -> u64 {
         gathered.push_span(SpanRole::In, in_file(parent));
     }
     match known.site(which, &gathered) {
-        Some(site) => log_many::log_to(site, gathered.values()),
+        Some(site) => log_many::log_gathered(site, &gathered),
         None => {
             gathered.values().release();
             log1::log_to(known.moment(Moment::Begun), in_file(id));
@@ -87,6 +100,24 @@ pub(super) fn begin(attributes: &Attributes<'_>, parent: Option<u64>) -> u64 {
         }
     }
     id
+}
+
+/// Gives a span a slot that was not used before. There is none if too many are open, or if the calling thread is inside
+/// the logger.
+#[cold]
+#[inline(never)]
+fn open_first(known: &'static Known) -> u64 {
+    let id = if Inside::is_here() {
+        None
+    } else {
+        let _inside = Inside::enter();
+        SPANS.open_first(known)
+    };
+    id.unwrap_or_else(|| {
+        // Relaxed: as in `untracked`.
+        COUNT_UNTRACKED.fetch_add(1, Ordering::Relaxed);
+        UNTRACKED
+    })
 }
 
 /// A span has further fields.
@@ -98,7 +129,7 @@ pub(super) fn record(id: u64, values: &Record<'_>) {
     let which = fields.finish(|visit| values.record(visit));
     gathered.push_span(SpanRole::Record, id);
     match known.site(which, &gathered) {
-        Some(site) => log_many::log_to(site, gathered.values()),
+        Some(site) => log_many::log_gathered(site, &gathered),
         None => {
             gathered.values().release();
             log_crowded(known.metadata, Some(id), &|visit| values.record(visit));
@@ -119,7 +150,10 @@ pub(super) fn enter(id: u64) {
     let known = SPANS.slot(id).and_then(|slot| slot.known());
     let metadata = known.map(|known| known.metadata);
     let _ = ENTERED.try_with(|entered| {
-        entered.try_borrow_mut().map(|mut entered| entered.push(Entered { id, metadata }))
+        if let Ok(mut entered) = entered.try_borrow_mut() {
+            entered.push(Entered { id, metadata });
+            CURRENT.set(id);
+        }
     });
     if let Some(known) = known {
         log1::log_to(known.moment(Moment::Entered), id);
@@ -132,12 +166,27 @@ pub(super) fn exit(id: u64) {
     if let Some(known) = SPANS.slot(id).and_then(|slot| slot.known()) {
         log1::log_to(known.moment(Moment::Left), id);
     }
-    let _ = ENTERED.try_with(|entered| {
+    let left = ENTERED.try_with(|entered| {
         let Ok(mut entered) = entered.try_borrow_mut() else { return };
-        if let Some(at) = entered.iter().rposition(|entered| entered.id == id) {
-            entered.remove(at);
+        match entered.last() {
+            Some(last) if last.id == id => _ = entered.pop(),
+            _ => leave_earlier(&mut entered, id),
         }
+        CURRENT.set(entered.last().map_or(0, |last| last.id));
     });
+    if left.is_err() {
+        // The list of a thread that ends has been destroyed.
+        CURRENT.set(0);
+    }
+}
+
+/// Leaves a span that is not the last one.
+#[cold]
+#[inline(never)]
+fn leave_earlier(entered: &mut Vec<Entered>, id: u64) {
+    if let Some(at) = entered.iter().rposition(|entered| entered.id == id) {
+        entered.remove(at);
+    }
 }
 
 /// A span has one handle more.

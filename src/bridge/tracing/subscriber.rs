@@ -59,7 +59,7 @@ impl ::tracing_core::Subscriber for Subscriber {
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
         let parent = match attributes.is_contextual() {
-            true => span::current().map(|entered| entered.id),
+            true => span::current(),
             false => attributes.parent().map(Id::into_u64),
         };
         Id::from_u64(span::begin(attributes, parent))
@@ -91,7 +91,7 @@ impl ::tracing_core::Subscriber for Subscriber {
     }
 
     fn current_span(&self) -> Current {
-        let entered = span::current().and_then(|it| Some((it.id, it.metadata?)));
-        entered.map_or(Current::none(), |(id, metadata)| Current::new(Id::from_u64(id), metadata))
+        span::current_with_metadata()
+            .map_or(Current::none(), |(id, metadata)| Current::new(Id::from_u64(id), metadata))
     }
 }

@@ -8,28 +8,18 @@
 //! ```
 //!
 //! - INV-1: an id is used once: a slot changes its id when it becomes free. So an old id finds nothing.
-//! - INV-2: memory is bounded: [`MAX_SPANS`] slots.
+//! - INV-2: memory is bounded by the number of slots.
 //! - INV-3: the word `free` has a number that grows with each change. So a compare-and-swap that succeeds has seen all
 //!   changes since its load, and the `next` that it read is that of the first slot.
 
 use std::ptr;
 
-use crate::bridge::tracing::sites::Known;
-use crate::process::inside::Inside;
-use crate::sync::statics::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::mutant::{self, Mutant};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-const SLOT_BITS: u32 = 20;
-
-/// How many spans can be open.
-pub(super) const MAX_SPANS: u32 = 1 << SLOT_BITS;
-
-const CHUNK: usize = 1024;
-
-/// The spans of the process.
-pub(super) static SPANS: Slab = Slab::new();
-
-pub(super) struct Slab {
-    chunks: [AtomicPtr<[Slot; CHUNK]>; MAX_SPANS as usize / CHUNK],
+/// Slots for things of type `T`, in chunks of `CHUNK`. Both numbers are powers of two.
+pub struct Slab<T, const CHUNK: usize, const CHUNKS: usize> {
+    chunks: [AtomicPtr<[Slot<T>; CHUNK]>; CHUNKS],
     /// The first free slot, plus 1; above it, a number of the change.
     free: AtomicU64,
     /// How many slots were ever used.
@@ -37,60 +27,77 @@ pub(super) struct Slab {
 }
 
 /// A place for an open span.
-pub(super) struct Slot {
+pub struct Slot<T> {
     /// The id of the span, or of the next one.
     id: AtomicU64,
     handles: AtomicU64,
-    known: AtomicPtr<Known>,
+    known: AtomicPtr<T>,
     /// The next free slot, plus 1.
     next: AtomicU32,
 }
 
-impl Slab {
-    const fn new() -> Self {
+impl<T: 'static, const CHUNK: usize, const CHUNKS: usize> Slab<T, CHUNK, CHUNKS> {
+    /// How many spans can be open.
+    const SLOTS: u32 = {
+        assert!(CHUNK.is_power_of_two() && CHUNKS.is_power_of_two() && CHUNK * CHUNKS <= 1 << 20);
+        (CHUNK * CHUNKS) as u32
+    };
+
+    /// A slab without open spans.
+    #[cfg(not(kymo_loom))]
+    pub const fn new() -> Self {
         Self {
-            chunks: [const { AtomicPtr::new(ptr::null_mut()) }; MAX_SPANS as usize / CHUNK],
+            chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
             free: AtomicU64::new(0),
             used: AtomicU32::new(0),
         }
     }
 
-    /// Gives a span an id, and one handle. `None` if too many are open, or if the calling thread is inside the logger.
+    /// A slab without open spans.
+    #[cfg(kymo_loom)]
+    pub fn new() -> Self {
+        Self {
+            chunks: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+            free: AtomicU64::new(0),
+            used: AtomicU32::new(0),
+        }
+    }
+
+    /// Gives a span an id, and one handle. `None` if no slot is free that was used before: see [`Self::open_first`].
     #[inline]
-    pub(super) fn open(&self, known: &'static Known) -> Option<u64> {
-        let slot = match self.pop() {
-            Some(slot) => slot,
-            None => self.first_use()?,
-        };
-        // Relaxed, all: the slot is this thread's. What hands the id to another thread hands the handle over, too.
-        slot.known.store(ptr::from_ref(known).cast_mut(), Ordering::Relaxed);
-        slot.handles.store(1, Ordering::Relaxed);
-        Some(slot.id.load(Ordering::Relaxed))
+    pub fn open(&self, known: &'static T) -> Option<u64> {
+        Some(self.pop()?.begin(known))
+    }
+
+    /// As [`Self::open`], in a slot that was not used before. `None` if there is none. It may allocate.
+    #[cold]
+    #[inline(never)]
+    pub fn open_first(&self, known: &'static T) -> Option<u64> {
+        Some(self.first_use()?.begin(known))
     }
 
     /// The slot of an open span.
     #[inline(always)]
-    pub(super) fn slot(&self, id: u64) -> Option<&Slot> {
-        let slot = self.numbered(id.wrapping_sub(1) as u32 % MAX_SPANS)?;
+    pub fn slot(&self, id: u64) -> Option<&Slot<T>> {
+        let slot = self.numbered(id.wrapping_sub(1) as u32 % Self::SLOTS)?;
         // Relaxed: what is read on its account cannot be freed.
         (slot.id.load(Ordering::Relaxed) == id).then_some(slot)
     }
 
     /// Takes the slot of a span that has no handle any more.
-    pub(super) fn close(&self, slot: &Slot) {
+    pub fn close(&self, slot: &Slot<T>) {
         // Relaxed: the slot is this thread's.
         let id = slot.id.load(Ordering::Relaxed);
-        slot.id.store(id.wrapping_add(1 << SLOT_BITS), Ordering::Relaxed);
-        let number = id.wrapping_sub(1) as u32 % MAX_SPANS;
+        slot.id.store(id.wrapping_add(u64::from(Self::SLOTS)), Ordering::Relaxed);
+        let number = id.wrapping_sub(1) as u32 % Self::SLOTS;
         let mut free = self.free.load(Ordering::Relaxed);
         loop {
             slot.next.store(free as u32, Ordering::Relaxed);
-            let changed = changed(free, number + 1);
             // Release: pairs with the acquire in `pop`, which hands over all that is in the slot.
             match self.free.compare_exchange_weak(
                 free,
-                changed,
-                Ordering::Release,
+                changed(free, number + 1),
+                mutant::ordering(Ordering::Release, Mutant::SlabClose),
                 Ordering::Relaxed,
             ) {
                 Ok(_) => return,
@@ -100,20 +107,16 @@ impl Slab {
     }
 
     #[inline]
-    fn pop(&self) -> Option<&Slot> {
+    fn pop(&self) -> Option<&Slot<T>> {
+        let acquire = mutant::ordering(Ordering::Acquire, Mutant::SlabPop);
         // Acquire, both: pairs with the release in `close`.
-        let mut free = self.free.load(Ordering::Acquire);
+        let mut free = self.free.load(acquire);
         loop {
             let slot = self.numbered((free as u32).checked_sub(1)?)?;
             // Relaxed: compared by INV-3.
             let next = slot.next.load(Ordering::Relaxed);
             // The success is a read-modify-write: what was released before stays visible to the next one.
-            match self.free.compare_exchange_weak(
-                free,
-                changed(free, next),
-                Ordering::Acquire,
-                Ordering::Acquire,
-            ) {
+            match self.free.compare_exchange_weak(free, changed(free, next), acquire, acquire) {
                 Ok(_) => return Some(slot),
                 Err(found) => free = found,
             }
@@ -121,37 +124,32 @@ impl Slab {
     }
 
     #[inline(always)]
-    fn numbered(&self, number: u32) -> Option<&Slot> {
+    fn numbered(&self, number: u32) -> Option<&Slot<T>> {
         // Acquire: pairs with the release in `first_use`. Who finds the chunk finds its slots.
-        let chunk = self.chunks[number as usize / CHUNK].load(Ordering::Acquire);
+        let acquire = mutant::ordering(Ordering::Acquire, Mutant::SlabChunkLoad);
+        let chunk = self.chunks[number as usize / CHUNK].load(acquire);
         // SAFETY: made by `Box::into_raw` in `first_use`, and never freed.
         let chunk = unsafe { chunk.as_ref() }?;
         Some(&chunk[number as usize % CHUNK])
     }
 
     /// A slot that was not used before.
-    #[cold]
-    #[inline(never)]
-    fn first_use(&self) -> Option<&Slot> {
-        if Inside::is_here() {
-            return None;
-        }
-        let _inside = Inside::enter();
+    fn first_use(&self) -> Option<&Slot<T>> {
         // Relaxed, both: a number that bounds itself, and orders nothing.
         let number = self.used.fetch_add(1, Ordering::Relaxed);
-        if number >= MAX_SPANS {
+        if number >= Self::SLOTS {
             self.used.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
         if self.numbered(number).is_none() {
             let first = number - number % CHUNK as u32;
-            let slots: Box<[Slot]> = (first..first + CHUNK as u32).map(Slot::new).collect();
-            let own = Box::into_raw(slots).cast::<[Slot; CHUNK]>();
+            let slots: Box<[Slot<T>]> = (first..first + CHUNK as u32).map(Slot::new).collect();
+            let own = Box::into_raw(slots).cast::<[Slot<T>; CHUNK]>();
             // Release: pairs with the acquire in `numbered`.
             let put = self.chunks[number as usize / CHUNK].compare_exchange(
                 ptr::null_mut(),
                 own,
-                Ordering::Release,
+                mutant::ordering(Ordering::Release, Mutant::SlabChunkPut),
                 Ordering::Relaxed,
             );
             if put.is_err() {
@@ -165,10 +163,11 @@ impl Slab {
 
 /// The word `free` for this first slot, plus 1.
 fn changed(free: u64, first: u32) -> u64 {
-    ((free >> 32) + 1) << 32 | u64::from(first)
+    let step = if mutant::broken(Mutant::SlabNumberKept) { 0 } else { 1 };
+    ((free >> 32) + step) << 32 | u64::from(first)
 }
 
-impl Slot {
+impl<T: 'static> Slot<T> {
     fn new(number: u32) -> Self {
         Self {
             id: AtomicU64::new(u64::from(number) + 1),
@@ -178,9 +177,18 @@ impl Slot {
         }
     }
 
+    /// A span begins here. Returns its id; it has one handle.
+    #[inline(always)]
+    fn begin(&self, known: &'static T) -> u64 {
+        // Relaxed, all: the slot is this thread's. What hands the id to another thread hands the handle over, too.
+        self.known.store(ptr::from_ref(known).cast_mut(), Ordering::Relaxed);
+        self.handles.store(1, Ordering::Relaxed);
+        self.id.load(Ordering::Relaxed)
+    }
+
     /// What is known of the span's statement.
     #[inline(always)]
-    pub(super) fn known(&self) -> Option<&'static Known> {
+    pub fn known(&self) -> Option<&'static T> {
         // Relaxed: a thread that has the id also has what was stored before.
         // SAFETY: a reference that lives for ever, or null.
         unsafe { self.known.load(Ordering::Relaxed).as_ref() }
@@ -188,16 +196,23 @@ impl Slot {
 
     /// One handle more.
     #[inline(always)]
-    pub(super) fn add_handle(&self) {
+    pub fn add_handle(&self) {
         // Relaxed: as in `Arc`, the caller has a handle.
         self.handles.fetch_add(1, Ordering::Relaxed);
     }
 
     /// One handle less. Returns whether that was the last.
     #[inline(always)]
-    pub(super) fn remove_handle(&self) -> bool {
+    pub fn remove_handle(&self) -> bool {
         // Acquire, release: what other handles did comes before what the last one does.
-        self.handles.fetch_sub(1, Ordering::AcqRel) == 1
+        let both = mutant::ordering(Ordering::AcqRel, Mutant::SlabHandle);
+        self.handles.fetch_sub(1, both) == 1
+    }
+}
+
+impl<T: 'static, const CHUNK: usize, const CHUNKS: usize> Default for Slab<T, CHUNK, CHUNKS> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -206,35 +221,20 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    static CALLSITE: Callsite = Callsite;
-    static METADATA: ::tracing_core::Metadata<'static> = ::tracing_core::metadata! {
-        name: "test",
-        target: "test",
-        level: ::tracing_core::Level::INFO,
-        fields: &[],
-        callsite: &CALLSITE,
-        kind: ::tracing_core::metadata::Kind::SPAN,
-    };
+    type Spans = Slab<u64, 1024, 1024>;
 
-    struct Callsite;
-    impl ::tracing_core::Callsite for Callsite {
-        fn set_interest(&self, _: ::tracing_core::subscriber::Interest) {}
-        fn metadata(&self) -> &::tracing_core::Metadata<'_> {
-            &METADATA
-        }
-    }
-
-    fn known() -> &'static Known {
-        crate::bridge::tracing::sites::known(&METADATA).unwrap()
+    fn begin(slab: &Spans) -> Option<u64> {
+        static KNOWN: u64 = 7;
+        slab.open(&KNOWN).or_else(|| slab.open_first(&KNOWN))
     }
 
     #[test]
     fn an_id_is_used_once() {
-        static SLAB: Slab = Slab::new();
+        static SLAB: Spans = Slab::new();
         let mut met = HashSet::new();
         let mut open = Vec::new();
         for round in 0..5_000 {
-            let id = SLAB.open(known()).unwrap();
+            let id = begin(&SLAB).unwrap();
             assert!(met.insert(id), "{id}");
             open.push(id);
             if round % 3 != 0 {
@@ -254,11 +254,11 @@ mod tests {
 
     #[test]
     fn threads_never_share_a_slot() {
-        static SLAB: Slab = Slab::new();
+        static SLAB: Spans = Slab::new();
         let each = || {
             let mut ids = Vec::new();
             for round in 0..20_000 {
-                let id = SLAB.open(known()).unwrap();
+                let id = begin(&SLAB).unwrap();
                 ids.push(id);
                 if round % 7 != 0 {
                     let slot = SLAB.slot(id).unwrap();
@@ -273,5 +273,17 @@ mod tests {
             threads.map(|thread| thread.join().unwrap()).concat()
         });
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    }
+
+    #[test]
+    fn a_full_slab_opens_what_was_closed() {
+        static KNOWN: u64 = 7;
+        let slab: Slab<u64, 2, 2> = Slab::new();
+        let ids = [(); 4].map(|()| slab.open_first(&KNOWN).unwrap());
+        assert_eq!((slab.open(&KNOWN), slab.open_first(&KNOWN)), (None, None));
+        slab.close(slab.slot(ids[2]).unwrap());
+        let again = slab.open(&KNOWN).unwrap();
+        assert!(!ids.contains(&again) && slab.slot(ids[2]).is_none());
+        assert_eq!((slab.open(&KNOWN), slab.open_first(&KNOWN)), (None, None));
     }
 }
