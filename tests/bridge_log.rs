@@ -188,6 +188,28 @@ fn flush_writes_what_the_thread_logged() {
 }
 
 /// Many threads log by the same statements, with types that alternate.
+/// A message that `log` has formatted is not a field as well.
+#[test]
+fn a_formatted_message_is_no_field() {
+    let log = Log::new();
+    let logger = log.builder().bridge_log(true).start().unwrap();
+    // (A literal would be a part of the text, which is not formatted then.)
+    let order = std::hint::black_box(7);
+    log::info!("order {order}");
+    log::info!(id = 8; "order {order}");
+    kymo::info!("{}", "native");
+    logger.shutdown();
+    let mut reader = kymo_reader::Reader::open(log.path()).unwrap();
+    let mut found = Vec::new();
+    while let Some(record) = reader.next_record().unwrap() {
+        let mut fields = String::new();
+        kymo_reader::json::write_fields(&record, &mut fields);
+        found.push((record.call_site().has_message_argument(), fields));
+    }
+    let expected = [(true, "{}"), (true, r#"{"id":8}"#), (false, r#"{"0":"native"}"#)];
+    assert_eq!(found, expected.map(|(is_it, fields)| (is_it, fields.to_owned())));
+}
+
 #[test]
 fn threads_log_at_once() {
     let log = Log::new();

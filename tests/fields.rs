@@ -86,7 +86,7 @@ fn fields_precede_the_message() {
     check(|| log!(kymo::Level::Warn, id; "filled"), "filled id=7", &[("id", "7")]);
     check(
         || info!("order id" = id, "{}" = 1; "x"),
-        "x order id=7 {}=1",
+        "x order_id=7 {}=1",
         &[("order id", "7"), ("{}", "1")],
     );
     check(|| info!(r#type = 1; "x"), "x type=1", &[("type", "1")]);
@@ -98,7 +98,7 @@ fn fields_of_tracing() {
     let (px, book) = (101.25, Book(3));
     check(
         || info!(px, ?book, who = %book, n = ?Some(1), "filled {}", 5),
-        "filled 5 px=101.25 book=Book(3) who=book 3 n=Some(1)",
+        "filled 5 px=101.25 book=Book(3) who=\"book 3\" n=Some(1)",
         &[
             ("0", "5"),
             ("px", "101.25"),
@@ -107,7 +107,7 @@ fn fields_of_tracing() {
             ("n", "\"Some(1)\""),
         ],
     );
-    check(|| error!(%book), "book=book 3", &[("book", "\"book 3\"")]);
+    check(|| error!(%book), "book=\"book 3\"", &[("book", "\"book 3\"")]);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn kinds_of_values() {
     let (book, failed) = (Book(3), Failed);
     check(
         || info!(book:?, other:% = book, cause:err = failed; "x"),
-        "x book=Book(3) other=book 3 cause=it failed",
+        "x book=Book(3) other=\"book 3\" cause=\"it failed\"",
         &[("book", "\"Book(3)\""), ("other", "\"book 3\""), ("cause", "\"it failed\"")],
     );
     let (latency, size, flags) = (1_500_u64, 4_096_u64, 255_u8);
@@ -151,7 +151,7 @@ fn kinds_of_values() {
     let (none, list) = (None::<u32>, vec![1, 2]);
     check(
         || info!(none, list; "x"),
-        "x none=None list=[1, 2]",
+        "x none=None list=\"[1, 2]\"",
         &[("none", "null"), ("list", "[1,2]")],
     );
 }

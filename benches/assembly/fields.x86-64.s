@@ -26,7 +26,7 @@
 <kymo::call::log3::fast>:
 	cmp    $0x21,%rdx
 	jae    <kymo::call::log3::fast_long>
-	mov    $0xfffffffffffffa38,%rax
+	mov    $0xfffffffffffffa80,%rax
 	mov    %fs:(%rax),%r8
 	incq   (%r8)
 	jne    <kymo::call::log3::fast+0xe2>

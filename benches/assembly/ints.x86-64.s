@@ -24,7 +24,7 @@
 	jmp    <kymo_call_ints+0xe>
 
 <kymo::call::log3::fast>:
-	mov    $0xfffffffffffffa38,%rax
+	mov    $0xfffffffffffffa80,%rax
 	mov    %fs:(%rax),%r8
 	incq   (%r8)
 	jne    <kymo::call::log3::fast+0x5c>

@@ -24,7 +24,7 @@
 	jmp    <kymo_call_static+0xe>
 
 <kymo::call::log0::fast>:
-	mov    $0xfffffffffffffa38,%rax
+	mov    $0xfffffffffffffa80,%rax
 	mov    %fs:(%rax),%rsi
 	incq   (%rsi)
 	jne    <kymo::call::log0::fast+0x4d>
@@ -45,4 +45,4 @@
 	mov    %r8,0x8(%rsi)
 	movq   $0xffffffffffffffff,(%rsi)
 	ret
-	jmp    *0x27f765(%rip)        # <_DYNAMIC+0x638>
+	jmp    *0x28669d(%rip)        # <_DYNAMIC+0x640>

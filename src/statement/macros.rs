@@ -56,8 +56,8 @@ macro_rules! warn {
 /// # Fields
 ///
 /// Fields precede the message, up to a semicolon, as with the crate `log`; or up to the format string, as with
-/// `tracing`. The message ends with ` name=value` for each that the format string does not print. JSON has them in
-/// `fields`, and `kymo cat --where 'px > 100'` asks for them.
+/// `tracing`. The message ends with ` name=value` for each that the format string does not print, those with a unit
+/// first. A value with a space is in quotes. JSON has them in `fields`; `kymo cat --where 'px > 100'` asks for them.
 ///
 /// ```
 /// # #[derive(Debug)]
@@ -71,7 +71,7 @@ macro_rules! warn {
 /// kymo::info!(order.id, px);                                // order.id=8 px=101.25
 /// kymo::info!(book:?, err:err = error; "rejected");         // rejected book=Book err=closed
 /// kymo::info!(px, ?book, "filled {}", id);                  // filled 7 px=101.25 book=Book
-/// kymo::info!(latency:ns = latency_ns, flags:hex = 255; "sent"); // sent latency=1250ns flags=0xff
+/// kymo::info!(latency:ns = latency_ns, flags:hex = 255);     // latency=1250ns flags=0xff
 /// ```
 ///
 /// | a field | is |
@@ -79,8 +79,9 @@ macro_rules! warn {
 /// | `px`, `px = value` | the value itself: its bytes are copied, as those of an argument, at the same cost |
 /// | `order.id`, `order.id()` | the same, with this name |
 /// | `px:hex`; `px:ns`, `us`, `ms`, `s`, `bytes` | the same; the message has it in hexadecimal, or with a unit |
-/// | `px:?`, `?px`, `px = ?value`; `px:%`, `%px`, `px = %value` | the text of `Debug` or `Display`, which the statement formats |
-/// | `px:err` | the text of an error and of what caused it ([`as_error`](crate::as_error)), which the statement formats |
+/// | `px:?`, `?px`, `px = ?value` | the text of `Debug`, which the statement formats |
+/// | `px:%`, `%px`, `px = %value` | the text of `Display`, which the statement formats |
+/// | `px:err` | the text of an error and its causes ([`as_error`](crate::as_error)), which the statement formats |
 ///
 /// # What differs from `format!`
 ///

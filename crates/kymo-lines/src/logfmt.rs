@@ -39,6 +39,8 @@ struct SitePairs {
     middle: String,
     /// The keys of the arguments, with space and `=`.
     keys: Vec<String>,
+    /// How many of them are the message: none, or the first.
+    message: usize,
 }
 
 impl Logfmt {
@@ -75,7 +77,7 @@ impl Format for Logfmt {
         self.text.clear();
         record.message(&mut self.text);
         write_text(&self.text, out);
-        for (key, (_, value)) in site.keys.iter().zip(record.arguments()) {
+        for (key, (_, value)) in site.keys.iter().zip(record.arguments()).skip(site.message) {
             out.push_str(key);
             write_argument(&value, &mut self.text, out);
         }
@@ -120,7 +122,7 @@ impl SitePairs {
         write_text(site.file(), &mut middle);
         let _ = write!(middle, " line={} thread=", site.line());
         let keys = keys(site.names()).into_iter().map(|key| format!(" {key}=")).collect();
-        Self { middle, keys }
+        Self { middle, keys, message: site.has_message_argument().into() }
     }
 }
 

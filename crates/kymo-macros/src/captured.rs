@@ -155,11 +155,11 @@ impl Local {
 pub struct Message {
     /// In the order of their numbers.
     pub arguments: Vec<Captured>,
-    /// What the file has. `None`: the format string as it was written.
+    /// What the file has. `None`: the format string as it was written. The reader appends the fields.
     pub format: Option<String>,
 }
 
-/// Returns the arguments of the statement, and its format string with the fields; `None` if `format_args!` will refuse
+/// Returns the arguments of the statement, and its format string; `None` if `format_args!` will refuse
 /// them.
 ///
 /// # Errors
@@ -192,7 +192,7 @@ fn numbered(
     let end = appended(text, unused);
     let whole = format!("{text}{end}");
     let placeholders = placeholders(&whole)?;
-    let numbered = number(&placeholders, names)?;
+    let numbered = number(&placeholders, names, input.fields.len())?;
     let ways_of = |index| ways(index, &placeholders, &numbered.placed);
     let mut arguments = Vec::with_capacity(numbered.uses.len());
     let mut add = |name: &str, ident: Option<Ident>, value: &[TokenTree], origin: Origin| {

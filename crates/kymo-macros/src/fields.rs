@@ -12,8 +12,9 @@
 //! SIGIL   ? %
 //! ```
 //!
-//! A field is a named argument that is printed at the message's end: `info!(px; "filled")` is
-//! `info!("filled px={0}", px = px)`. So it costs what an argument costs, and files need nothing for it.
+//! A field is a named argument. If the format string does not have it, the reader prints it at the message's end. So it
+//! costs what an argument costs. With a unit, or in hexadecimal, it becomes a part of the format string: `info!(n:hex;
+//! "filled")` is `info!("filled n={0:#x}", n = n)`.
 
 use proc_macro::{Delimiter, Ident, Spacing, Span, TokenTree};
 
@@ -48,12 +49,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The placeholder of argument `index`, and what follows it.
-    pub fn placeholder(self, index: usize) -> String {
+    /// The placeholder of argument `index`, and what follows it. `None`: the reader knows.
+    fn placeholder(self, index: usize) -> Option<String> {
         match self {
-            Self::Typed | Self::Eager(_) => format!("{{{index}}}"),
-            Self::Hex => format!("{{{index}:#x}}"),
-            Self::In(unit) => format!("{{{index}}}{unit}"),
+            Self::Typed | Self::Eager(_) => None,
+            Self::Hex => Some(format!("{{{index}:#x}}")),
+            Self::In(unit) => Some(format!("{{{index}}}{unit}")),
         }
     }
 
@@ -224,16 +225,18 @@ fn is_joint(first: &TokenTree, second: Option<&TokenTree>, char: char) -> bool {
         && is_punct(second, char)
 }
 
-/// The end of a message: ` name={index}` for each field that is not in it yet.
+/// What a format string ends with that has not these fields: ` name={index}` for each that is shown in another way than
+/// the reader would.
 pub fn appended<'a>(text: &str, fields: impl Iterator<Item = (&'a Field, usize)>) -> String {
     let mut end = String::new();
     for (field, index) in fields {
+        let Some(placeholder) = field.kind.placeholder(index) else { continue };
         if !(text.is_empty() && end.is_empty()) {
             end.push(' ');
         }
         end.push_str(&field.name.replace('{', "{{").replace('}', "}}"));
         end.push('=');
-        end.push_str(&field.kind.placeholder(index));
+        end.push_str(&placeholder);
     }
     end
 }

@@ -39,11 +39,14 @@ pub struct Use {
 
 /// Matches placeholders with explicit arguments, whose names are `names` (`None`: positional).
 ///
+/// The last names are those of so many `fields`, which need not be in the format string.
+///
 /// Returns `None` if `format_args!` would refuse the statement: an argument is missing, is never
 /// used, is named twice, or is positional after a named one.
 pub fn number<'a>(
     placeholders: &[Placeholder<'a>],
     names: &[Option<&'a str>],
+    fields: usize,
 ) -> Option<Arguments<'a>> {
     let positional = names.iter().take_while(|name| name.is_none()).count();
     let named = &names[positional..];
@@ -70,6 +73,10 @@ pub fn number<'a>(
         }
         let [width, precision] = counts;
         arguments.placed.push(Placed { value, width, precision });
+    }
+    for uses in &mut arguments.uses[names.len() - fields..names.len()] {
+        // The reader prints it at the end.
+        uses.printed |= *uses == Use::default();
     }
     let unused = arguments.uses.contains(&Use::default());
     (!unused).then_some(arguments)
@@ -103,7 +110,7 @@ mod tests {
     const COUNT: Use = Use { printed: false, pointer: false, count: true };
 
     fn check(text: &str, names: &[Option<&str>], expected: Option<(&[Use], &[&str])>) {
-        let found = number(&placeholders(text).unwrap(), names);
+        let found = number(&placeholders(text).unwrap(), names, 0);
         let found = found.as_ref().map(|found| (&found.uses[..], &found.captures[..]));
         assert_eq!(found, expected, "{text}");
     }

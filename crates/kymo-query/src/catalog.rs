@@ -100,7 +100,12 @@ impl Catalog {
         if self.positions.len() < site.names().len() {
             self.positions.resize(site.names().len(), BTreeSet::new());
         }
-        for (position, (name, ty)) in site.names().iter().zip(site.types()).enumerate() {
+        let arguments = site.names().iter().zip(site.types()).enumerate();
+        for (position, (name, ty)) in arguments {
+            self.positions[position].insert(Kind::of(ty));
+            if position == 0 && site.has_message_argument() {
+                continue;
+            }
             let key = match &**name {
                 "" => format!("[{position}]"),
                 name => name.to_owned(),
@@ -109,8 +114,8 @@ impl Catalog {
             described.types.insert(ty.to_string());
             described.kinds.insert(Kind::of(ty));
             let at = format!("{}:{}", site.file(), site.line());
-            described.statements.insert((at, site.format().to_owned()));
-            self.positions[position].insert(Kind::of(ty));
+            let format = if site.has_message_argument() { "…" } else { site.format() };
+            described.statements.insert((at, format.to_owned()));
         }
     }
 

@@ -43,8 +43,10 @@ pub struct CallSite {
     file: Box<str>,
     format: Box<str>,
     names: Box<[Box<str>]>,
-    /// The names as keys of JSON, each with the separator before it.
+    /// The names as keys of JSON, each with the separator before it, without that of the message.
     pub(super) keys: Box<[Literal]>,
+    /// The first argument is the message.
+    pub(super) has_message_argument: bool,
     types: Box<[Type]>,
     /// What the ids of spans say that follow the arguments.
     pub(super) roles: Box<[SpanRole]>,
@@ -477,6 +479,11 @@ impl CallSite {
             true => None,
             false => Some(types.iter().chain(&spans).filter(sized).cloned().collect()),
         };
+        // Made at run time, for a message that another crate has formatted.
+        let is_text = matches!(types.first(), Some(Type::Str | Type::Text));
+        let is_bare =
+            matches!(&*format, "{}" | "{0}") && names.first().is_some_and(|it| it.is_empty());
+        let has_message_argument = column == 0 && is_text && is_bare;
         Some(Self {
             index: 0,
             id: column::new_id(),
@@ -488,7 +495,8 @@ impl CallSite {
             module,
             file,
             format,
-            keys: json::keys(&names),
+            keys: json::keys(&names, usize::from(has_message_argument)),
+            has_message_argument,
             names: names.into(),
             types: types.into(),
             roles,
@@ -594,6 +602,12 @@ impl CallSite {
     /// Its format string.
     pub fn format(&self) -> &str {
         &self.format
+    }
+
+    /// Whether its first argument is the message, which another crate than kymo has formatted: what is logged through
+    /// `log` or `tracing` with arguments. It is no field.
+    pub fn has_message_argument(&self) -> bool {
+        self.has_message_argument
     }
 
     /// The names of its arguments, in order; empty for an argument without a name.

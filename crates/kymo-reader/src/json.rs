@@ -113,14 +113,18 @@ pub fn write_fields(record: &Record<'_>, out: &mut String) {
     let site = record.call_site();
     let mut line = Line::new(out);
     let mut bytes = record.arguments;
-    for (key, ty) in site.keys.iter().zip(site.types()) {
+    let (message, types) = site.types().split_at(site.has_message_argument.into());
+    // The message is at hand already.
+    let is_whole = message.iter().all(|ty| ty.decode(&mut bytes).is_ok());
+    let types = if is_whole { types } else { &[] };
+    for (key, ty) in site.keys.iter().zip(types) {
         line.literal(key);
         // The record was checked when it was found, so that this does not fail.
         if write_encoded(ty, &mut bytes, &mut line).is_err() {
             break;
         }
     }
-    if site.types().is_empty() {
+    if types.is_empty() {
         line.ascii(b'{');
     }
     line.ascii(b'}');
@@ -157,14 +161,14 @@ fn write_encoded<'a>(
     Ok(())
 }
 
-/// The names of a call site's arguments as keys, each with the separator before it.
-pub(super) fn keys(names: &[impl AsRef<str>]) -> Box<[Literal]> {
+/// The names of a call site's arguments as keys, each with the separator before it. The first `left_out` have none.
+pub(super) fn keys(names: &[impl AsRef<str>], left_out: usize) -> Box<[Literal]> {
     let literal = |(index, name): (usize, String)| {
         let mut key = String::from(if index == 0 { "{" } else { "," });
         write_string(&name, &mut key);
         Literal::new(&(key + ":"))
     };
-    distinct(names).into_iter().enumerate().map(literal).collect()
+    distinct(names).into_iter().skip(left_out).enumerate().map(literal).collect()
 }
 
 /// Names, no two of them equal: the second `k` is `k_2`. One without a name is its position.

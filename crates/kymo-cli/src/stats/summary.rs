@@ -78,6 +78,9 @@ pub struct SiteRow {
     pub level: &'static str,
     pub target: String,
     pub format: String,
+    /// The message of its first record, if another crate than kymo formats them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<String>,
     #[serde(flatten)]
     pub count: Count,
 }

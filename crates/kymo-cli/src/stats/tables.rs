@@ -42,7 +42,11 @@ pub fn write(summary: &Summary, extent: Extent, zone: TimeZone, out: &mut String
     write_histogram(&summary.histogram, width, &mut times, out);
     if summary.records > 0 {
         let rows = summary.call_sites.iter().map(|row| {
-            let text = format!("{:5} {} {}: {}", row.level, row.at, row.target, row.format);
+            let mut text = format!("{:5} {} {}: ", row.level, row.at, row.target);
+            match &row.example {
+                Some(example) => text += &format!("e.g. {example:?}"),
+                None => text += &row.format,
+            }
             (text, row.count)
         });
         write_table(summary, "call site", rows, extent, out);
@@ -282,6 +286,7 @@ mod tests {
             level: "info",
             target: "engine".to_owned(),
             format: format.to_owned(),
+            example: None,
             count,
         };
         let formats = ["short", &"long ".repeat(100), &"日本".repeat(100), &"\u{202e}".repeat(100)];

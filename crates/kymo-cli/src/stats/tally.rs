@@ -47,6 +47,8 @@ struct SiteKey {
 struct SiteTally {
     key: SiteKey,
     role: Role,
+    /// The message of its first record, if another crate than kymo formats them.
+    example: Option<String>,
     count: Count,
 }
 
@@ -87,7 +89,13 @@ impl Tally {
         self.span = Some((first.min(time), last.max(time)));
         let site = self.site(file, record.call_site());
         let thread = self.thread(file, record.thread());
-        self.sites[site].count.add(bytes);
+        let tally = &mut self.sites[site];
+        if tally.count.records == 0 && record.call_site().has_message_argument() {
+            let mut message = String::new();
+            record.message(&mut message);
+            tally.example = Some(message);
+        }
+        tally.count.add(bytes);
         self.threads[thread].count.add(bytes);
         let role = self.sites[site].role;
         if let Some(between) = &mut self.between
@@ -171,7 +179,7 @@ impl Tally {
         let number = *self.site_numbers.entry(key.clone()).or_insert(next);
         if number == next {
             let role = self.between.as_ref().map_or(Role::default(), |it| it.role(site));
-            self.sites.push(SiteTally { key, role, count: Count::default() });
+            self.sites.push(SiteTally { key, role, example: None, count: Count::default() });
         }
         put(&mut self.files[file].sites, site.index(), number);
         number
@@ -223,12 +231,17 @@ impl Tally {
             sorted(sort, targets.into_iter().map(|(target, count)| (target.into(), count)));
         for site in self.sites {
             let mut at = String::from(site.key.file);
-            let _ = write!(at, ":{}:{}", site.key.line, site.key.column);
+            let _ = write!(at, ":{}", site.key.line);
+            // What was made at run time has none.
+            if site.key.column > 0 {
+                let _ = write!(at, ":{}", site.key.column);
+            }
             summary.call_sites.push(SiteRow {
                 at,
                 level: site.key.level.name(),
                 target: site.key.target.into(),
                 format: site.key.format.into(),
+                example: site.example,
                 count: site.count,
             });
         }

@@ -115,7 +115,7 @@ impl<'t> Lexer<'t> {
         let word = self.skip(is_name);
         if word == "arg" && self.rest().starts_with('.') {
             self.at += 1;
-            let name = self.skip(is_name);
+            let name = self.dotted_name();
             if name.is_empty() {
                 return Err(self.error(start, "expected the name of an argument after `arg.`"));
             }
@@ -128,8 +128,24 @@ impl<'t> Lexer<'t> {
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.argument(start, digits)
             }
-            _ => Ok(Token::Word(word.to_owned())),
+            _ => {
+                self.at = start;
+                Ok(Token::Word(self.dotted_name().to_owned()))
+            }
         }
+    }
+
+    /// A name, such as `px` or `order.id`, or nothing.
+    fn dotted_name(&mut self) -> &'t str {
+        let start = self.at;
+        self.skip(is_name);
+        while let Some(rest) = self.rest().strip_prefix('.')
+            && rest.starts_with(is_name)
+        {
+            self.at += 1;
+            self.skip(is_name);
+        }
+        &self.text[start..self.at]
     }
 
     /// `[0]`

@@ -67,6 +67,8 @@ fn an_error_says_what_and_shows_where() {
             "every record has this: only an argument can be none\n  target is none\n  ^^^^^^",
         ),
         ("5 is none", "expected a field before `is`\n"),
+        ("order.id == #", "this character has no meaning here\n  order.id == #\n              ^"),
+        ("order. == 1", "this character has no meaning here\n  order. == 1\n       ^"),
         ("a == #", "this character has no meaning here\n  a == #\n       ^"),
     ] {
         assert!(error(text).starts_with(expected), "{text}:\n{}", error(text));
@@ -119,6 +121,7 @@ fn names() -> impl Strategy<Value = Box<str>> {
     prop_oneof![
         6 => "[a-d]".prop_map(Into::into),
         1 => "[a-z_][a-z0-9_]{0,8}".prop_map(Into::into),
+        1 => "[a-d]\\.[a-d0-9]{1,2}(\\.[a-d])?".prop_map(Into::into),
         1 => odd.prop_map(Into::into),
     ]
 }

@@ -96,7 +96,8 @@ impl Display for Field {
 fn is_plain(name: &str) -> bool {
     let is_numbered = |rest: &str| !rest.is_empty() && rest.bytes().all(|c| c.is_ascii_digit());
     name.starts_with(is_name_start)
-        && name.chars().all(is_name)
+        && name.split('.').all(|part| !part.is_empty() && part.chars().all(is_name))
+        && !name.starts_with("arg.")
         && !RESERVED.contains(&name)
         && name != "true"
         && !name.strip_prefix("arg").is_some_and(is_numbered)
