@@ -57,6 +57,7 @@
 //! | see records on the terminal, or as JSON on standard output | `Builder::console` (feature `console`) | off |
 //! | do something for each error, such as an alarm | `Builder::on_record` (feature `sinks`) | off |
 //! | hand records to something else as well: a queue, a service | `Builder::sink` (feature `sinks`) | off |
+//! | send them to journald or syslog | `sink::Journald`, `sink::Syslog` (features `journald`, `syslog`) | off |
 //! | read a log | the command `kymo`; the module `reader` | |
 //!
 //! # Guarantees
@@ -86,11 +87,13 @@
 //!
 //! - `reader`: the module `reader`.
 //! - `compress`: `Builder::compress`, which compresses closed segments with zstd.
+//! - `journald`: `sink::Journald`, which sends records to journald, with their arguments as fields.
 //! - `log`: the module `bridge::log` and `Builder::bridge_log`, which take what libraries log through the crate `log`.
 //! - `log_errors`: `log`, and errors among its key-values with their causes. It brings the crate `value-bag`.
 //! - `testing`: the module `testing`, for tests that look at what they log. It brings `reader`.
 //! - `console`: the module `console` and `Builder::console`, which show records on the terminal.
 //! - `sinks`: the module `sink`, `Builder::on_record` and `Builder::sink`, which hand records to code of the program.
+//! - `syslog`: `sink::Syslog`, which sends records to the local syslog daemon, by RFC 5424.
 //! - `tracing`: the module `bridge::tracing` and `Builder::bridge_tracing`, which take events and spans of `tracing`.
 //! - `control`: `Builder::control`, a socket by which `kymo ctl` reaches the running process.
 //! - `init`: `kymo::init`, one line for `main`. It brings `console` and `config`.

@@ -136,14 +136,14 @@ pub struct SinkStats {
     pub name: String,
     /// The least urgent level that it is for.
     pub level: Level,
-    /// The number of records that it has taken.
+    /// The number of records that it has taken, and flushed.
     pub delivered: u64,
     /// The number of records that are not for it: those that its own thread, or that of another sink, has logged, and
     /// those that say that a span begins, changes or ends.
     pub left_out: u64,
     /// The number of records that were skipped, because it was late.
     pub skipped: u64,
-    /// The number of records for which it returned an error, or panicked.
+    /// The number of records for which it returned an error, or panicked; or the flush after them did.
     pub failed: u64,
     /// The number of records that it has not seen when the logger's end did not wait longer. 0 before the end.
     pub unseen: u64,

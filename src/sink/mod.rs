@@ -5,6 +5,12 @@
 //!
 //! It knows nothing of rings, nor of threads that log.
 
+#[cfg(feature = "journald")]
+mod journald;
+#[cfg(feature = "console")]
+mod json;
+#[cfg(feature = "syslog")]
+mod syslog;
 mod taking;
 
 use std::collections::HashSet;
@@ -23,6 +29,12 @@ use crate::shared::tally::SinkTally;
 use crate::sink::taking::Taking;
 use crate::sync::Arc;
 use crate::sync::statics::{Mutex, PoisonError};
+#[cfg(feature = "journald")]
+pub use journald::Journald;
+#[cfg(feature = "console")]
+pub use json::Json;
+#[cfg(feature = "syslog")]
+pub use syslog::Syslog;
 
 /// What a method of a [`Sink`] returns.
 pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -92,7 +104,7 @@ pub trait Sink: Send {
     /// [`close`](Self::close). Does nothing by default.
     ///
     /// # Errors
-    /// If it cannot.
+    /// If it cannot. Then all records since the last flush count as failed.
     fn flush(&mut self) -> Outcome {
         Ok(())
     }
@@ -143,6 +155,9 @@ pub enum Mark<'r> {
     /// So many records of its levels were skipped, because the sink was late. They are in the log. The next record has
     /// the number, too: [`Record::missed`].
     Skipped(u64),
+    /// Another segment of the log begins, or the first. Records of it have other
+    /// [indices](kymo_reader::CallSite::index) of call sites and threads.
+    Segment,
     /// A mark in the log.
     Event(&'r Event<'r>),
 }
@@ -282,4 +297,15 @@ pub(crate) enum NotStarted {
     Taken,
     /// There can be no other thread.
     Thread(io::Error),
+}
+
+#[cfg(any(feature = "journald", feature = "syslog"))]
+/// The priority of syslog for a level.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
 }

@@ -21,8 +21,9 @@ pub(super) struct Taking {
     /// How many records were skipped since the last that it has seen; how many of them it has not been told.
     missed: u64,
     untold: u64,
-    /// Something was handed over since the last flush.
+    /// Something was handed over since the last flush; how many of the records were taken.
     is_dirty: bool,
+    held_back: u64,
 }
 
 /// Why a call failed.
@@ -34,7 +35,7 @@ enum Failure {
 impl Taking {
     pub(super) fn new(sink: Box<dyn Sink>, index: usize, all: Vec<Arc<SinkTally>>) -> Self {
         let own = all[index].clone();
-        Self { sink: Some(sink), own, all, missed: 0, untold: 0, is_dirty: false }
+        Self { sink: Some(sink), own, all, missed: 0, untold: 0, is_dirty: false, held_back: 0 }
     }
 
     /// Calls a method. Counts a failure, and returns whether there was none.
@@ -70,11 +71,15 @@ impl Taking {
         }
     }
 
-    /// Has it send what it holds back, if it may have something.
+    /// Has it send what it holds back, if it may have something. Only then it is known what became of these records.
     fn flush(&mut self) {
-        if std::mem::take(&mut self.is_dirty) {
-            self.call(|sink| sink.flush());
+        if !std::mem::take(&mut self.is_dirty) {
+            return;
         }
+        let is_sent = self.call(|sink| sink.flush());
+        let records = std::mem::take(&mut self.held_back);
+        let tally = &self.own.tally;
+        if is_sent { &tally.taken } else { &tally.failed }.add(records);
     }
 }
 
@@ -90,6 +95,10 @@ fn text(panic: Box<dyn Any + Send>) -> String {
 impl Take for Taking {
     fn enter(&mut self) {
         self.own.set_thread(os_thread_id());
+    }
+
+    fn begin(&mut self) {
+        self.call(|sink| sink.mark(&Mark::Segment));
     }
 
     fn leaves_out(&self, record: &kymo_reader::Record<'_>) -> bool {
@@ -111,7 +120,7 @@ impl Take for Taking {
         self.tell_skipped();
         let record = Record { record: *record, missed: std::mem::take(&mut self.missed) };
         if self.call(|sink| sink.record(&record)) {
-            self.own.tally.taken.add(1);
+            self.held_back += 1;
         } else {
             self.own.tally.failed.add(1);
         }

@@ -2,6 +2,7 @@
 //! costs counted records of its own, and nothing else.
 
 mod children;
+mod services;
 #[path = "../terminal/mod.rs"]
 mod terminal;
 
@@ -192,8 +193,8 @@ fn failures_and_panics_cost_their_own_records() {
             assert!(!number.is_multiple_of(10), "on purpose");
             self.0.record(record)
         }
-        fn flush(&mut self) -> Outcome {
-            panic!("while flushing")
+        fn close(&mut self) -> Outcome {
+            panic!("while closing")
         }
     }
     let (calls, all) = (Calls::default(), Calls::default());
@@ -211,8 +212,8 @@ fn failures_and_panics_cost_their_own_records() {
     assert_eq!((fails.delivered, fails.failed, fails.errors, fails.panics), (200, 100, 101, 0));
     assert_eq!(fails.error.as_deref(), Some("cannot close"));
     assert_eq!((panics.delivered, panics.failed), (270, 30));
-    assert!(panics.panics > 30 && panics.panics == panics.errors, "{panics:?}");
-    assert_eq!(panics.error.as_deref(), Some("it panicked: while flushing"));
+    assert_eq!((panics.panics, panics.errors), (31, 31), "{panics:?}");
+    assert_eq!(panics.error.as_deref(), Some("it panicked: while closing"));
     assert_eq!((rest.delivered, rest.errors), (300, 0));
     report.sinks.iter().for_each(|sink| assert_settled(sink, &report));
     let numbers = |calls: &Calls| {
@@ -220,6 +221,35 @@ fn failures_and_panics_cost_their_own_records() {
     };
     assert_eq!(numbers(&all), (0..300).collect::<Vec<_>>());
     assert_eq!(numbers(&calls), (0..300).filter(|it| it % 10 != 0).collect::<Vec<_>>());
+}
+
+/// Records that a sink has taken and cannot send have failed.
+#[test]
+fn a_flush_that_fails_costs_what_was_held_back() {
+    let turn = Turn::take();
+    struct Holds(u64);
+    impl Sink for Holds {
+        fn record(&mut self, _: &Record<'_>) -> Outcome {
+            self.0 += 1;
+            Ok(())
+        }
+        fn flush(&mut self) -> Outcome {
+            if self.0 > 10 { Err("the connection is gone".into()) } else { Ok(()) }
+        }
+    }
+    let logger = turn.builder().sink(at(Level::Info), Holds(0)).start().unwrap();
+    for number in 0..10 {
+        info!("{number}");
+        while logger.stats().sinks[0].settled() <= number {
+            thread::yield_now();
+        }
+    }
+    (0..90).for_each(|number| info!("{number}"));
+    let report = logger.shutdown();
+    let sink = &report.sinks[0];
+    assert_eq!((sink.delivered, sink.failed, sink.panics), (10, 90, 0), "{sink:?}");
+    assert_eq!(sink.error.as_deref(), Some("the connection is gone"));
+    assert_settled(sink, &report);
 }
 
 /// Waits in each record, until it may go on.

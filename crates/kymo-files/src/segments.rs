@@ -286,7 +286,7 @@ fn parse_digits(text: &[u8]) -> Option<u64> {
 
 /// The year, month and day of a number of days since 1970-01-01. Howard Hinnant's algorithm:
 /// <https://howardhinnant.github.io/date_algorithms.html>.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let of_era = days.rem_euclid(146_097);
