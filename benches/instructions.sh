@@ -8,7 +8,8 @@
 #
 # Usage: benches/instructions.sh            the table
 #        benches/instructions.sh NAME ...   a number for each, a line for each: mixed, "mixed coarse", "mixed overwriting",
-#                                           "mixed filtered", "mixed flight", log_kv, "log_kv floor",
+#                                           "mixed filtered", "mixed flight", "mixed console",
+#                                           "mixed capture", "mixed panic_hook", log_kv, "log_kv floor",
 #                                           tracing_fields, consumer, decode_text
 set -eu
 cd "$(dirname "$0")/.."
@@ -69,6 +70,12 @@ echo "| a statement of log or tracing | instructions | with a filter by target |
 echo "| --- | --- | --- | --- |"
 for message in log_disabled log_kv log_text tracing_disabled tracing_static tracing_fields tracing_text tracing_span; do
     echo "| $message | $(each $message) | $(each $message filtered) | $(each $message floor) |"
+done
+echo
+echo "| a call, with | the console | capture in tests | the panic hook |"
+echo "| --- | --- | --- | --- |"
+for message in static mixed; do
+    echo "| $message | $(each $message console) | $(each $message capture) | $(each $message panic_hook) |"
 done
 echo
 echo "| a record of the message mixed | instructions |"

@@ -40,8 +40,10 @@ mod shipped {
 
     /// Atomics.
     pub mod atomic {
+        #[cfg(feature = "tracing")]
+        pub use std::sync::atomic::AtomicU32;
         pub use std::sync::atomic::{
-            AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+            AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
         };
     }
 

@@ -134,9 +134,15 @@ fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let message = arguments.next().unwrap_or_default();
     let count = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(0);
+    let choice = arguments.next();
+    if choice.as_deref() == Some("capture") {
+        let log = kymo::testing::capture();
+        call_each(&message, count);
+        assert!(!log.records().is_empty());
+        return;
+    }
     let file = Scratch::temporary("calls");
     let builder = Logger::builder(file.path()).max_level(Level::Debug);
-    let choice = arguments.next();
     let is_floor = choice.as_deref() == Some("floor");
     let builder = builder.bridge_log(message.starts_with("log_") && !is_floor);
     let builder = builder.bridge_tracing(message.starts_with("tracing_") && !is_floor);
@@ -144,6 +150,8 @@ fn main() {
         Some("coarse") => builder.clock(Clock::Coarse),
         Some("overwriting") => builder.overflow(Overflow::OverwriteOldest),
         Some("filtered") => builder.filter("debug,elsewhere=trace"),
+        Some("console") => builder.console(Level::Info),
+        Some("panic_hook") => builder.panic_hook(true),
         Some("flight") => builder.flight_recorder(Level::Info, 1 << 20),
         _ => builder,
     };
@@ -153,6 +161,21 @@ fn main() {
         log::set_logger(&FloorLogger).expect("it is the first");
         log::set_max_level(log::LevelFilter::Debug);
     }
+    call_each(&message, count);
+    logger.dump_flight_recorder();
+    let report = logger.shutdown();
+    let bytes = std::fs::read(file.path()).expect("the file that was just written");
+    let decoded = match message.as_str() {
+        "decode_count" => kymo_decode_count(&bytes),
+        "decode_text" => kymo_decode_text(&bytes),
+        "decode_json" => kymo_decode_json(&bytes),
+        _ => report.written,
+    };
+    assert_eq!(decoded, report.written);
+}
+
+/// Calls the statement for this message, so often.
+fn call_each(message: &str, count: u64) {
     assert!(kymo::prepare_thread());
     // The first record asks how much room there is. As many as fit into the ring do not ask again.
     kymo_call_static();
@@ -170,7 +193,7 @@ fn main() {
     }
 
     for i in 0..count {
-        match message.as_str() {
+        match message {
             "disabled" => kymo_call_disabled(i, price(i), name(i)),
             "static" => kymo_call_static(),
             "ints" => kymo_call_ints(i, i + 7, i ^ 0x55),
@@ -190,16 +213,6 @@ fn main() {
             other => panic!("there is no message {other:?}"),
         }
     }
-    logger.dump_flight_recorder();
-    let report = logger.shutdown();
-    let bytes = std::fs::read(file.path()).expect("the file that was just written");
-    let decoded = match message.as_str() {
-        "decode_count" => kymo_decode_count(&bytes),
-        "decode_text" => kymo_decode_text(&bytes),
-        "decode_json" => kymo_decode_json(&bytes),
-        _ => report.written,
-    };
-    assert_eq!(decoded, report.written);
 }
 
 /// Passes each record to `render`, with an empty buffer; how many there were.

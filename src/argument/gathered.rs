@@ -22,6 +22,7 @@ use crate::format::types::SpanRole;
 use crate::format::types::code;
 use crate::format::{MAX_ARGUMENTS, boundary};
 use crate::statement::call_site::TypeList;
+use crate::statement::made::mix;
 
 /// How many bytes of texts are kept on the stack.
 const TEXT_BYTES: usize = 1 << 10;
@@ -43,21 +44,32 @@ struct Long {
     text: MadeText,
 }
 
+/// How a statement names a value.
+pub(crate) trait Name: Copy {
+    /// The name of a value that has none.
+    #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "ids of spans have it"))]
+    const NONE: Self;
+}
+
+impl Name for &str {
+    const NONE: Self = "";
+}
+
 /// Names and values of one record.
-pub(crate) struct Gathered<'a> {
+pub(crate) struct Gathered<N> {
     /// How many values there are.
     count: usize,
     /// How many bytes of the buffer are used.
     len: usize,
     mixed_codes: u64,
     long_count: usize,
-    names: [MaybeUninit<&'a str>; MAX_ARGUMENTS],
+    names: [MaybeUninit<N>; MAX_ARGUMENTS],
     codes: [MaybeUninit<u8>; MAX_ARGUMENTS],
     long: [MaybeUninit<Long>; MAX_ARGUMENTS],
     buffer: [MaybeUninit<u8>; BUFFER_BYTES],
 }
 
-impl<'a> Gathered<'a> {
+impl<N: Name> Gathered<N> {
     #[inline(always)]
     pub(crate) fn new() -> Self {
         Self {
@@ -73,70 +85,73 @@ impl<'a> Gathered<'a> {
     }
 
     #[inline(always)]
-    fn name(&mut self, name: &'a str, code: u8) {
-        self.names[self.count].write(name);
-        self.codes[self.count].write(code);
-        self.count += 1;
-        self.mixed_codes = self.mixed_codes << 8 | u64::from(code);
+    fn name(&mut self, name: N, code: u8) {
+        let at = self.count;
+        assert!(at < MAX_ARGUMENTS);
+        self.names[at].write(name);
+        self.codes[at].write(code);
+        self.count = at + 1;
+        self.mixed_codes = mix(self.mixed_codes, code);
     }
 
     #[inline(always)]
-    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        const { assert!(N <= MAX_FIXED_BYTES) };
-        assert!(self.len <= BUFFER_BYTES - N);
+    fn put<const B: usize>(&mut self, bytes: [u8; B]) {
+        const { assert!(B <= MAX_FIXED_BYTES) };
+        let at = self.len;
+        assert!(at <= BUFFER_BYTES - B);
         // SAFETY: within the buffer, as compared.
-        let to = unsafe { self.buffer.as_mut_ptr().add(self.len) };
+        let to = unsafe { self.buffer.as_mut_ptr().add(at) };
         // SAFETY: so many bytes are left in the buffer. No alignment is required.
-        unsafe { to.cast::<[u8; N]>().write_unaligned(bytes) };
-        self.len += N;
+        unsafe { to.cast::<[u8; B]>().write_unaligned(bytes) };
+        self.len = at + B;
     }
 
     /// Adds a value of fixed length, as it is in memory. There must be fewer than [`MAX_ARGUMENTS`].
     #[inline(always)]
-    fn push_fixed<const N: usize>(&mut self, name: &'a str, code: u8, bytes: [u8; N]) {
+    fn push_fixed<const B: usize>(&mut self, name: N, code: u8, bytes: [u8; B]) {
         self.put(bytes);
         self.name(name, code);
     }
 
     /// Adds no value: an `Option` that is none.
     #[cfg(feature = "log")]
-    pub(crate) fn push_none(&mut self, name: &'a str) {
+    pub(crate) fn push_none(&mut self, name: N) {
         self.push_fixed(name, code::OPTION, [0]);
     }
 
     #[inline(always)]
-    pub(crate) fn push_bool(&mut self, name: &'a str, value: bool) {
+    pub(crate) fn push_bool(&mut self, name: N, value: bool) {
         self.push_fixed(name, code::BOOL, [value.into()]);
     }
 
     #[cfg(feature = "log")]
     #[inline(always)]
-    pub(crate) fn push_char(&mut self, name: &'a str, value: char) {
+    pub(crate) fn push_char(&mut self, name: N, value: char) {
         self.push_fixed(name, code::CHAR, u32::from(value).to_ne_bytes());
     }
 
     #[inline(always)]
-    pub(crate) fn push_u64(&mut self, name: &'a str, value: u64) {
+    pub(crate) fn push_u64(&mut self, name: N, value: u64) {
         self.push_fixed(name, code::U64, value.to_ne_bytes());
     }
 
     #[inline(always)]
-    pub(crate) fn push_i64(&mut self, name: &'a str, value: i64) {
+    pub(crate) fn push_i64(&mut self, name: N, value: i64) {
         self.push_fixed(name, code::I64, value.to_ne_bytes());
     }
 
     #[inline(always)]
-    pub(crate) fn push_f64(&mut self, name: &'a str, value: f64) {
+    pub(crate) fn push_f64(&mut self, name: N, value: f64) {
         self.push_fixed(name, code::F64, value.to_ne_bytes());
     }
 
     #[inline(always)]
-    pub(crate) fn push_u128(&mut self, name: &'a str, value: u128) {
+    pub(crate) fn push_u128(&mut self, name: N, value: u128) {
         self.push_fixed(name, code::U128, value.to_ne_bytes());
     }
 
     #[inline(always)]
-    pub(crate) fn push_i128(&mut self, name: &'a str, value: i128) {
+    pub(crate) fn push_i128(&mut self, name: N, value: i128) {
         self.push_fixed(name, code::I128, value.to_ne_bytes());
     }
 
@@ -144,13 +159,12 @@ impl<'a> Gathered<'a> {
     #[cfg(feature = "tracing")]
     #[inline(always)]
     pub(crate) fn push_span(&mut self, role: SpanRole, id: u64) {
-        static NAMELESS: &str = "";
-        self.push_fixed(NAMELESS, role.code(), id.to_ne_bytes());
+        self.push_fixed(N::NONE, role.code(), id.to_ne_bytes());
     }
 
     /// Adds a text, which is copied.
     #[inline(always)]
-    pub(crate) fn push_str(&mut self, name: &'a str, value: &str) {
+    pub(crate) fn push_str(&mut self, name: N, value: &str) {
         let start = self.len + LEN_BYTES;
         if start + value.len() > TEXT_BYTES {
             return self.push_long(name, |out| out.write_str(value));
@@ -165,7 +179,7 @@ impl<'a> Gathered<'a> {
     #[inline(always)]
     pub(crate) fn push_text(
         &mut self,
-        name: &'a str,
+        name: N,
         format: impl FnOnce(&mut dyn Write) -> fmt::Result,
     ) {
         let start = self.len + LEN_BYTES;
@@ -184,7 +198,7 @@ impl<'a> Gathered<'a> {
     /// Adds a text for whose length there is no room.
     #[cold]
     #[inline(never)]
-    fn push_long(&mut self, name: &'a str, format: impl FnOnce(&mut dyn Write) -> fmt::Result) {
+    fn push_long(&mut self, name: N, format: impl FnOnce(&mut dyn Write) -> fmt::Result) {
         let mut writer = TextWriter { room: &mut [], len: 0, cut: false, moved: None };
         let failed = format(&mut writer).is_err();
         match writer.moved {
@@ -195,7 +209,7 @@ impl<'a> Gathered<'a> {
 
     /// Adds bytes: a sequence of `u8`, or its text if it is long.
     #[cfg(feature = "tracing")]
-    pub(crate) fn push_bytes(&mut self, name: &'a str, value: &[u8]) {
+    pub(crate) fn push_bytes(&mut self, name: N, value: &[u8]) {
         if self.len + LEN_BYTES + value.len() > TEXT_BYTES {
             return self.push_text(name, |out| write!(out, "{value:?}"));
         }
@@ -208,7 +222,7 @@ impl<'a> Gathered<'a> {
 
     /// A text of so many bytes has been written past the place of its length.
     #[inline(always)]
-    fn end_text(&mut self, name: &'a str, len: usize, cut: bool) {
+    fn end_text(&mut self, name: N, len: usize, cut: bool) {
         self.put((len as u16 | if cut { CUT } else { 0 }).to_ne_bytes());
         self.len += len;
         self.name(name, code::TEXT);
@@ -216,7 +230,7 @@ impl<'a> Gathered<'a> {
 
     #[cold]
     #[inline(never)]
-    fn end_long(&mut self, name: &'a str, text: ScratchWriter, cut: bool) {
+    fn end_long(&mut self, name: N, text: ScratchWriter, cut: bool) {
         let text = text.finish(cut);
         self.long[self.long_count].write(Long { at: self.len, text });
         self.long_count += 1;
@@ -231,7 +245,7 @@ impl<'a> Gathered<'a> {
     }
 
     #[inline(always)]
-    pub(crate) fn names(&self) -> &[&'a str] {
+    pub(crate) fn names(&self) -> &[N] {
         // SAFETY: `name` has written so many.
         unsafe { slice::from_raw_parts(self.names.as_ptr().cast(), self.count) }
     }
@@ -242,7 +256,7 @@ impl<'a> Gathered<'a> {
         unsafe { slice::from_raw_parts(self.codes.as_ptr().cast(), self.count) }
     }
 
-    /// A number that differs if the last eight codes do.
+    /// The last eight codes, a byte each.
     #[inline(always)]
     pub(crate) fn mixed_codes(&self) -> u64 {
         self.mixed_codes
@@ -260,10 +274,17 @@ impl<'a> Gathered<'a> {
         unsafe { slice::from_raw_parts(self.long.as_ptr().cast(), self.long_count) }
     }
 
-    /// The values, if all of them are in the buffer, as mostly.
+    /// Whether all values are in the buffer, as mostly.
     #[inline(always)]
-    pub(crate) fn whole(&self) -> Option<WholeValues<'_>> {
-        (self.long_count == 0).then(|| WholeValues { codes: self.codes(), buffer: self.buffer() })
+    pub(crate) fn is_whole(&self) -> bool {
+        self.long_count == 0
+    }
+
+    /// The values, if all are in the buffer. (Others are left out.)
+    #[inline(always)]
+    pub(crate) fn whole_values(&self) -> WholeValues<'_> {
+        debug_assert!(self.is_whole());
+        WholeValues { codes: self.codes(), buffer: self.buffer() }
     }
 
     #[inline(always)]
@@ -587,5 +608,43 @@ unsafe fn copy_chunks(from: &[u8], to: *mut u8) {
             return;
         }
         at += CHUNK;
+    }
+}
+
+#[cfg(all(test, not(kymo_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_copy_all_lengths() {
+        let from = (0..200).map(|byte| byte as u8 + 1).collect::<Vec<_>>();
+        for len in 0..=from.len() {
+            let mut to = vec![0; from.len() + 1];
+            // SAFETY: there is room for them.
+            unsafe { copy_chunks(&from[..len], to.as_mut_ptr()) };
+            assert_eq!(to[..len], from[..len]);
+            assert!(to[len..].iter().all(|byte| *byte == 0), "{len}");
+        }
+    }
+
+    #[test]
+    fn texts_that_do_not_fit_are_long() {
+        for len in [0, 1, TEXT_BYTES - LEN_BYTES, TEXT_BYTES - LEN_BYTES + 1, 3 * TEXT_BYTES] {
+            let text = "x".repeat(len);
+            let mut gathered = Gathered::new();
+            gathered.push_text("", |out| {
+                text.as_bytes()
+                    .chunks(100)
+                    .try_for_each(|piece| out.write_str(std::str::from_utf8(piece).expect("ASCII")))
+            });
+            assert_eq!(gathered.is_whole(), len + LEN_BYTES <= TEXT_BYTES, "{len}");
+            let values = gathered.values();
+            let mut to = vec![0; values.bytes()];
+            // SAFETY: there is room for them.
+            unsafe { values.write(to.as_mut_ptr()) };
+            assert_eq!(to[..LEN_BYTES], (len as u16).to_ne_bytes());
+            assert_eq!(&to[LEN_BYTES..], text.as_bytes());
+            values.release();
+        }
     }
 }

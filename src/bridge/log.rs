@@ -59,7 +59,7 @@ use crate::argument::gathered::Gathered;
 use crate::argument::{Arguments, Capture, as_display};
 #[cfg(feature = "tracing")]
 use crate::bridge::tracing::InSpan;
-use crate::call::log_many;
+use crate::call::{gathered, log_many};
 use crate::filter::compiled::COMPILED;
 use crate::format::MAX_ARGUMENTS;
 #[cfg(feature = "tracing")]
@@ -198,7 +198,7 @@ impl Log for Bridge {
             mixed_codes: gathered.mixed_codes(),
         };
         match made::find(&key) {
-            Some(site) => log_many::log_gathered(site, &gathered),
+            Some(site) => gathered::log_to(site, &gathered),
             None => {
                 // Its texts are made anew.
                 gathered.values().release();
@@ -219,7 +219,7 @@ impl Log for Bridge {
 
 /// Gathers key-values.
 struct Pairs<'g, 'a> {
-    gathered: &'g mut Gathered<'a>,
+    gathered: &'g mut Gathered<&'a str>,
     /// How many there were.
     met: usize,
 }
@@ -239,7 +239,7 @@ impl<'a> VisitSource<'a> for Pairs<'_, 'a> {
 
 /// Gathers one value.
 struct Pair<'g, 'a> {
-    gathered: &'g mut Gathered<'a>,
+    gathered: &'g mut Gathered<&'a str>,
     name: &'a str,
 }
 

@@ -39,11 +39,11 @@
 
 pub mod export;
 pub(crate) mod fast;
+#[cfg(any(feature = "log", feature = "tracing"))]
+pub(crate) mod gathered;
 pub(crate) mod overwriting;
 pub(crate) mod slow;
 
-#[cfg(any(feature = "log", feature = "tracing"))]
-use crate::argument::gathered::Gathered;
 use crate::argument::{Arguments, Encode};
 use crate::call::fast::{CoarsePath, FilePath, PathRefused};
 use crate::level::Level;
@@ -214,16 +214,6 @@ pub mod log_many {
     pub(crate) fn log_to<L: Arguments>(site: &'static CallSite, arguments: L) {
         fast::<AtAny, L>(site, arguments);
         arguments.release();
-    }
-
-    /// Logs a record whose arguments were gathered at run time.
-    #[cfg(any(feature = "log", feature = "tracing"))]
-    #[inline(always)]
-    pub(crate) fn log_gathered(site: &'static CallSite, gathered: &Gathered<'_>) {
-        match gathered.whole() {
-            Some(values) => log_to(site, values),
-            None => log_to(site, gathered.values()),
-        }
     }
 
     #[inline(never)]

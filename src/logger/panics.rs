@@ -94,7 +94,7 @@ fn log_at<L: Arguments>(
         message: None,
         names,
         codes,
-        mixed_codes: codes.len() as u64,
+        mixed_codes: codes.iter().fold(0, |mixed, code| made::mix(mixed, *code)),
     };
     let site = made::find(&key);
     log_many::log_to(site.unwrap_or_else(|| crowded_site(names, arguments)), arguments);

@@ -19,6 +19,7 @@
 //!   another one loaded there.
 
 use std::cell::Cell;
+use std::ops::{BitOr, BitXor};
 use std::ptr;
 
 use crate::level::Level;
@@ -35,6 +36,15 @@ const PLACES: usize = 2 * SITES;
 
 /// The most bytes of text that a call site may have.
 const MAX_BYTES: usize = 4 << 10;
+
+/// How many codes, or other bytes, are in the number that [`mix`] makes.
+pub(crate) const MIXED: usize = 8;
+
+/// Returns the number of the last eight bytes, with one more.
+#[inline(always)]
+pub(crate) const fn mix(mixed: u64, byte: u8) -> u64 {
+    mixed << 8 | byte as u64
+}
 
 /// How many call sites a thread remembers.
 const REMEMBERED: usize = 128;
@@ -65,7 +75,7 @@ pub(crate) struct SiteKey<'a> {
     pub(crate) names: &'a [&'a str],
     /// The codes of the arguments' types; [`code::OPTION`] for no value.
     pub(crate) codes: &'a [u8],
-    /// A number that differs if the codes do, mostly.
+    /// The number of the last eight codes: see [`mix`].
     pub(crate) mixed_codes: u64,
 }
 
@@ -76,6 +86,8 @@ struct Made {
     hash: u64,
     message: Option<Box<str>>,
     codes: Box<[u8]>,
+    /// The last eight codes, a byte each.
+    mixed_codes: u64,
     /// Whether the target is the module, as it mostly is.
     target_is_module: bool,
 }
@@ -148,31 +160,47 @@ impl Made {
         };
         let site = CallSite::new(key.level, location, list_of(key.codes));
         let message = key.message.map(Into::into);
-        Self { site, hash, message, codes: key.codes.into(), target_is_module }
+        let (codes, mixed_codes) = (key.codes.into(), key.mixed_codes);
+        Self { site, hash, message, codes, mixed_codes, target_is_module }
     }
 
     /// Whether it is the call site of such records.
     #[inline]
     fn is(&self, key: &SiteKey<'_>) -> bool {
         let location = &self.site.location;
-        let is_target = if self.target_is_module && ptr::eq(key.target, key.module) {
-            true
-        } else {
-            is_same(location.target, key.target)
-        };
         location.line == key.line
             && self.site.level == key.level
-            && is_same_bytes(&self.codes, key.codes)
+            && self.mixed_codes == key.mixed_codes
+            && self.codes.len() == key.codes.len()
+            // The number has up to eight codes.
+            && (self.codes.len() <= MIXED || *self.codes == *key.codes)
             && is_same(location.file, key.file)
             && is_same(location.module, key.module)
-            && is_target
-            && match (&self.message, key.message) {
-                (None, None) => true,
-                (Some(own), Some(message)) => is_same(own, message),
-                _ => false,
-            }
-            && location.names.iter().zip(key.names).all(|(own, name)| is_same(own, name))
+            && (self.target_is_module && ptr::eq(key.target, key.module)
+                || is_same(location.target, key.target))
+            && self.is_message(key)
+            && are_same(location.names, key.names)
     }
+
+    #[inline(always)]
+    fn is_message(&self, key: &SiteKey<'_>) -> bool {
+        match (&self.message, key.message) {
+            (None, None) => true,
+            (Some(own), Some(message)) => is_same(own, message),
+            _ => false,
+        }
+    }
+}
+
+/// Whether two lists of names are the same. Their lengths are.
+#[inline(always)]
+fn are_same(own: &[&str], names: &[&str]) -> bool {
+    for (own, name) in own.iter().zip(names) {
+        if !is_same(own, name) {
+            return false;
+        }
+    }
+    true
 }
 
 fn leaked(text: &str) -> &'static str {
@@ -187,21 +215,53 @@ fn is_same(one: &str, other: &str) -> bool {
 /// Compares texts, short ones without a call.
 #[inline(always)]
 fn is_same_bytes(one: &[u8], other: &[u8]) -> bool {
-    /// Compares the first and the last `N` bytes, which overlap.
+    /// Compares the first and the last `T`, which may overlap.
+    ///
+    /// # Safety
+    /// Both are valid for reads of `len` bytes, and a `T` has no more.
     #[inline(always)]
-    fn ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
-        one.first_chunk::<N>() == other.first_chunk() && one.last_chunk::<N>() == other.last_chunk()
+    unsafe fn ends<T: Copy + BitXor<Output = T> + BitOr<Output = T> + PartialEq + Default>(
+        one: *const u8,
+        other: *const u8,
+        len: usize,
+    ) -> bool {
+        let back = len - size_of::<T>();
+        let read = |from: *const u8, at: usize| {
+            // SAFETY: within `len`.
+            let from = unsafe { from.add(at) };
+            // SAFETY: `size_of::<T>()` bytes more are, too.
+            unsafe { from.cast::<T>().read_unaligned() }
+        };
+        let first = read(one, 0) ^ read(other, 0);
+        let last = read(one, back) ^ read(other, back);
+        first | last == T::default()
     }
-    one.len() == other.len()
-        && match one.len() {
-            16..=32 => ends::<16>(one, other),
-            8..16 => ends::<8>(one, other),
-            4..8 => ends::<4>(one, other),
-            2..4 => ends::<2>(one, other),
-            1 => one[0] == other[0],
-            0 => true,
-            _ => one == other,
+
+    let len = one.len();
+    if len != other.len() {
+        return false;
+    }
+    let (one_start, other_start) = (one.as_ptr(), other.as_ptr());
+    // SAFETY (of each `ends`): both have `len` bytes, and the conditions are what it asks for.
+    if len >= 8 {
+        if len <= 16 {
+            // SAFETY: see above.
+            unsafe { ends::<u64>(one_start, other_start, len) }
+        } else if len <= 32 {
+            // SAFETY: see above.
+            unsafe { ends::<u128>(one_start, other_start, len) }
+        } else {
+            one == other
         }
+    } else if len >= 4 {
+        // SAFETY: see above.
+        unsafe { ends::<u32>(one_start, other_start, len) }
+    } else if len >= 2 {
+        // SAFETY: see above.
+        unsafe { ends::<u16>(one_start, other_start, len) }
+    } else {
+        one == other
+    }
 }
 
 /// Finds a call site by its content, or makes it.
@@ -228,12 +288,21 @@ mod tests {
         message: None,
         names: &["", "id", "px"],
         codes: &[code::TEXT, code::U64, code::F64],
-        mixed_codes: 0,
+        mixed_codes: mixed(&[code::TEXT, code::U64, code::F64]),
     };
+
+    const fn mixed(codes: &[u8]) -> u64 {
+        let (mut mixed, mut at) = (0, 0);
+        while at < codes.len() {
+            mixed = mix(mixed, codes[at]);
+            at += 1;
+        }
+        mixed
+    }
 
     /// Keys each of which differs from `KEY` in one thing.
     fn others() -> Vec<SiteKey<'static>> {
-        vec![
+        let keys = [
             SiteKey { level: Level::Warn, ..KEY },
             SiteKey { line: 8, ..KEY },
             SiteKey { target: "net", ..KEY },
@@ -244,7 +313,8 @@ mod tests {
             SiteKey { names: &["", "id", "py"], ..KEY },
             SiteKey { codes: &[code::TEXT, code::U64, code::I64], ..KEY },
             SiteKey { names: &["", "id"], codes: &[code::TEXT, code::U64], ..KEY },
-        ]
+        ];
+        keys.map(|key| SiteKey { mixed_codes: mixed(key.codes), ..key }).to_vec()
     }
 
     #[test]

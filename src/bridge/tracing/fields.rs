@@ -3,67 +3,99 @@
 use std::error::Error;
 use std::fmt::{self, Write};
 
+use ::tracing_core::Metadata;
 use ::tracing_core::field::{Field, Visit};
 
 use crate::argument::error::ErrorChain;
-use crate::argument::gathered::Gathered;
+use crate::argument::gathered::{Gathered, Name};
+use crate::bridge::tracing::event::ShowFields;
 use crate::bridge::tracing::sites::MESSAGE;
 use crate::format::MAX_ARGUMENTS;
+use crate::statement::made::mix;
 
 /// How many fields keep their types: there is room for one text of all others, and for two ids of spans.
 const MAX_FIELDS: usize = MAX_ARGUMENTS - 3;
 
-/// Gathers fields.
-pub(super) struct Fields<'g> {
-    pub(super) gathered: &'g mut Gathered<'static>,
-    /// Whether there are more of them than keep their types.
-    has_more: bool,
-    /// The index of the first field that may come next. Past all of them if `which` does not say it all.
-    next: usize,
-    /// Which of the statement's fields there were: a bit for each, by its index.
-    which: u64,
+/// The index of a field among those of its statement. It has a name there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct FieldIndex(pub(super) u8);
+
+/// How many fields a statement can have: each has an index.
+pub(super) const MAX_INDICES: usize = FieldIndex::MORE.0 as usize;
+
+impl FieldIndex {
+    /// All fields for which there was no room.
+    const MORE: Self = Self(u8::MAX - 1);
+
+    #[inline(always)]
+    fn of(field: &Field) -> Self {
+        // No statement that is known has more of them: see `MAX_INDICES`.
+        Self(field.index() as u8)
+    }
+
+    /// The name of an argument.
+    pub(super) fn name(self, metadata: &'static Metadata<'static>) -> &'static str {
+        match self {
+            Self::MORE => "more",
+            Self(index) => {
+                let mut fields = metadata.fields().iter();
+                fields.nth(index.into()).map_or("", |field| field.name())
+            }
+        }
+    }
 }
 
-/// The bit of `which` that is always set. No field has it.
-const ALWAYS: u32 = u64::BITS - 1;
+impl Name for FieldIndex {
+    const NONE: Self = Self(u8::MAX);
+}
+
+/// The names and values of a record.
+pub(super) type GatheredFields = Gathered<FieldIndex>;
+
+/// Gathers fields.
+pub(super) struct Fields<'g> {
+    pub(super) gathered: &'g mut GatheredFields,
+    /// The indices of the last eight fields, a byte each.
+    indices: u64,
+    /// Whether there are more of them than keep their types.
+    has_more: bool,
+}
 
 impl<'g> Fields<'g> {
     #[inline(always)]
-    pub(super) fn new(gathered: &'g mut Gathered<'static>) -> Self {
-        Self { gathered, has_more: false, next: 0, which: 1 << ALWAYS }
+    pub(super) fn new(gathered: &'g mut GatheredFields) -> Self {
+        Self { gathered, indices: 0, has_more: false }
     }
 
     /// Notes that this field comes next. Returns whether it keeps its type.
     #[inline(always)]
     fn note(&mut self, field: &Field) -> bool {
-        let index = field.index();
-        // In the order of the statement, each has an index that is higher than those before.
-        let is_next = index >= self.next && index < ALWAYS as usize;
-        self.which |= 1 << (index as u32 % u64::BITS);
-        self.next = if is_next { index + 1 } else { usize::MAX };
-        let has_room = self.gathered.count() < MAX_FIELDS;
-        self.has_more |= !has_room;
-        has_room
+        if self.gathered.count() >= MAX_FIELDS {
+            self.has_more = true;
+            return false;
+        }
+        self.indices = mix(self.indices, FieldIndex::of(field).0);
+        true
     }
 
-    /// Adds the fields for which there was no room, as one text. `visit` shows all fields once more. Returns which
-    /// fields there were, for [`Known::site`](super::sites::Known::site).
+    /// Adds the fields for which there was no room, as one text. `show` shows all fields once more. Returns the indices
+    /// of the last eight fields, for [`Known::site`](super::sites::Known::site).
     #[inline(always)]
-    pub(super) fn finish(self, visit: impl FnOnce(&mut dyn Visit)) -> u64 {
+    pub(super) fn finish(self, show: ShowFields<'_>) -> u64 {
         if self.has_more {
-            self.gathered.push_text("more", |out| {
-                visit(&mut FieldsText {
-                    out,
-                    skipped: MAX_FIELDS,
-                    separator: "",
-                    with_message: true,
-                });
-                Ok(())
-            });
-            return 0;
+            add_more(self.gathered, show);
         }
-        if self.next > ALWAYS as usize { 0 } else { self.which }
+        self.indices
     }
+}
+
+#[cold]
+#[inline(never)]
+fn add_more(gathered: &mut GatheredFields, show: ShowFields<'_>) {
+    gathered.push_text(FieldIndex::MORE, |out| {
+        show(&mut FieldsText { out, skipped: MAX_FIELDS, separator: "", with_message: true });
+        Ok(())
+    });
 }
 
 macro_rules! record {
@@ -71,7 +103,7 @@ macro_rules! record {
         #[inline]
         fn $record(&mut self, field: &Field, value: $ty) {
             if self.note(field) {
-                self.gathered.$push(field.name(), value);
+                self.gathered.$push(FieldIndex::of(field), value);
             }
         }
     )*};
@@ -96,7 +128,7 @@ impl Visit for Fields<'_> {
     #[inline]
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if self.note(field) {
-            self.gathered.push_text(field.name(), |out| write!(out, "{value:?}"));
+            self.gathered.push_text(FieldIndex::of(field), |out| write!(out, "{value:?}"));
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::argument::gathered::Gathered;
 use crate::bridge::tracing::event::log_crowded;
 use crate::bridge::tracing::sites::{MESSAGE, level_of};
 use crate::bridge::tracing::span;
-use crate::call::log_many;
+use crate::call::gathered;
 use crate::format::types::SpanRole;
 use crate::process::statics::GATE;
 use crate::statement::made::{self, SiteKey};
@@ -69,7 +69,7 @@ fn log_with(event: &Event<'_>, within: Option<u64>, [target, module, file]: [Opt
         mixed_codes: gathered.mixed_codes(),
     };
     if let Some(site) = made::find(&key) {
-        return log_many::log_gathered(site, &gathered);
+        return gathered::log_to(site, &gathered);
     }
     // Its texts are made anew.
     gathered.values().release();
@@ -112,7 +112,7 @@ fn is_place(field: &Field) -> bool {
 
 /// Gathers the message, which comes first, and finds the line.
 struct OwnFields<'g> {
-    gathered: &'g mut Gathered<'static>,
+    gathered: &'g mut Gathered<&'static str>,
     line: Option<u32>,
 }
 

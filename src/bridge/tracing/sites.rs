@@ -8,13 +8,14 @@ use std::ptr;
 
 use ::tracing_core::Metadata;
 
-use crate::argument::gathered::Gathered;
+use crate::bridge::tracing::fields::{FieldIndex, GatheredFields, MAX_INDICES};
 use crate::bridge::tracing::from_log::is_from_log;
 use crate::filter::gate::FilterSite;
 use crate::format::types::{SpanRole, Type};
 use crate::level::Level;
 use crate::process::inside::Inside;
 use crate::statement::call_site::{CallSite, Location, TypeList};
+use crate::statement::made::MIXED;
 use crate::statement::run_time::{as_format, list_of};
 use crate::statement::table::Table;
 use crate::sync::statics::{AtomicPtr, Ordering};
@@ -40,9 +41,9 @@ pub(super) struct Known {
 /// A call site, and the names and types of the values that it is for.
 struct Shape {
     site: CallSite,
-    which: u64,
+    indices: u64,
     mixed_codes: u64,
-    names: Box<[&'static str]>,
+    names: Box<[FieldIndex]>,
     codes: Box<[u8]>,
 }
 
@@ -81,8 +82,8 @@ pub(super) fn level_of(level: ::tracing_core::Level) -> Level {
     }
 }
 
-/// Returns what is known of a statement. `None` if there is no room, if the calling thread is inside the logger, or if
-/// the statement stands for records of the crate `log`.
+/// Returns what is known of a statement. `None` if there is no room, if the calling thread is inside the logger, if the
+/// statement has more than [`MAX_INDICES`] fields, or if it stands for records of the crate `log`.
 #[inline(always)]
 pub(super) fn known(metadata: &'static Metadata<'static>) -> Option<&'static Known> {
     TABLE
@@ -97,7 +98,8 @@ fn hash(metadata: &'static Metadata<'static>) -> u64 {
 #[cold]
 #[inline(never)]
 fn learn(metadata: &'static Metadata<'static>) -> Option<&'static Known> {
-    if Inside::is_here() || is_from_log(metadata) {
+    let is_indexed = metadata.fields().len() <= MAX_INDICES;
+    if Inside::is_here() || !is_indexed || is_from_log(metadata) {
         return None;
     }
     let _inside = Inside::enter();
@@ -145,11 +147,10 @@ impl Known {
         &moments[moment as usize]
     }
 
-    /// Returns the call site for these values. `which`: which of the statement's fields they are, in order, as a bit
-    /// for each and the highest one; 0 if that does not say it all. `None` if there is no room for another one, or if
-    /// the calling thread is inside the logger.
+    /// Returns the call site for these values. `indices`: which of the statement's fields the last eight are, a byte
+    /// each. `None` if there is no room for another one, or if the calling thread is inside the logger.
     #[inline(always)]
-    pub(super) fn site(&self, which: u64, values: &Gathered<'static>) -> Option<&'static CallSite> {
+    pub(super) fn site(&self, indices: u64, values: &GatheredFields) -> Option<&'static CallSite> {
         for place in &self.shapes {
             // Acquire: pairs with the release in `add`. Who finds the pointer finds what is there.
             let found = place.load(Ordering::Acquire);
@@ -158,22 +159,22 @@ impl Known {
             }
             // SAFETY: made by `Box::into_raw` in `add`, and never freed.
             let shape = unsafe { &*found };
-            if shape.is(which, values) {
+            if shape.is(indices, values) {
                 return Some(&shape.site);
             }
         }
-        self.add(which, values)
+        self.add(indices, values)
     }
 
     #[cold]
     #[inline(never)]
-    fn add(&self, which: u64, values: &Gathered<'static>) -> Option<&'static CallSite> {
+    fn add(&self, indices: u64, values: &GatheredFields) -> Option<&'static CallSite> {
         // Acquire: as in `site`.
         if Inside::is_here() || !self.shapes[SHAPES - 1].load(Ordering::Acquire).is_null() {
             return None;
         }
         let _inside = Inside::enter();
-        let own = Box::into_raw(Box::new(Shape::new(self.metadata, which, values)));
+        let own = Box::into_raw(Box::new(Shape::new(self.metadata, indices, values)));
         for place in &self.shapes {
             // Release: pairs with the acquire in `site`. Acquire: what another thread has put there is looked at.
             let put =
@@ -181,7 +182,7 @@ impl Known {
             let found = put.err().unwrap_or(own);
             // SAFETY: made by `Box::into_raw`, and never freed once it is published.
             let shape = unsafe { &*found };
-            if shape.is(which, values) {
+            if shape.is(indices, values) {
                 if found != own {
                     // Another thread was faster. The list of types stays: once for a thread and a call site.
                     // SAFETY: made above, and published nowhere.
@@ -197,8 +198,9 @@ impl Known {
 }
 
 impl Shape {
-    fn new(metadata: &'static Metadata<'static>, which: u64, values: &Gathered<'static>) -> Self {
-        let (names, codes) = (values.names(), values.codes());
+    fn new(metadata: &'static Metadata<'static>, indices: u64, values: &GatheredFields) -> Self {
+        let codes = values.codes();
+        let names = values.names().iter().map(|name| name.name(metadata)).collect::<Vec<_>>();
         // The message is printed where the format says, and has no name.
         let message = names.iter().position(|name| *name == MESSAGE);
         let format = match message {
@@ -211,26 +213,25 @@ impl Shape {
         let location = location_of(metadata, format, named);
         let site = CallSite::new(level_of(*metadata.level()), location, list_of(codes));
         let mixed_codes = values.mixed_codes();
-        Self { site, which, mixed_codes, names: names.into(), codes: codes.into() }
+        Self { site, indices, mixed_codes, names: values.names().into(), codes: codes.into() }
     }
 
     /// Whether it is for these values.
     #[inline(always)]
-    fn is(&self, which: u64, values: &Gathered<'static>) -> bool {
+    fn is(&self, indices: u64, values: &GatheredFields) -> bool {
         let codes = values.codes();
-        self.which == which
+        self.indices == indices
             && self.mixed_codes == values.mixed_codes()
             && self.codes.len() == codes.len()
-            // The number has all codes, and the bits all fields.
-            && (which != 0 && codes.len() <= 8 || self.is_slow(values))
+            // The two numbers have all codes and all indices.
+            && (codes.len() <= MIXED || self.is_slow(values))
     }
 
-    /// Compares all names and codes. A statement's names are statics of its own.
+    /// Compares all names and codes.
     #[cold]
     #[inline(never)]
-    fn is_slow(&self, values: &Gathered<'static>) -> bool {
-        self.names.iter().zip(values.names()).all(|(own, name)| ptr::eq(*own, *name))
-            && *self.codes == *values.codes()
+    fn is_slow(&self, values: &GatheredFields) -> bool {
+        *self.names == *values.names() && *self.codes == *values.codes()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::bridge::slab::Slab;
 use crate::bridge::tracing::event::log_crowded;
 use crate::bridge::tracing::fields::Fields;
 use crate::bridge::tracing::sites::{self, Known, Moment};
-use crate::call::{log_many, log1};
+use crate::call::{gathered, log_many, log1};
 use crate::format::types::SpanRole;
 use crate::process::inside::Inside;
 use crate::sync::statics::{AtomicU64, Ordering};
@@ -86,13 +86,13 @@ pub(super) fn begin(attributes: &Attributes<'_>, parent: Option<u64>) -> u64 {
     let mut gathered = Gathered::new();
     let mut fields = Fields::new(&mut gathered);
     attributes.record(&mut fields);
-    let which = fields.finish(|visit| attributes.record(visit));
+    let indices = fields.finish(&|visit| attributes.record(visit));
     gathered.push_span(SpanRole::New, in_file(id));
     if let Some(parent) = parent {
         gathered.push_span(SpanRole::In, in_file(parent));
     }
-    match known.site(which, &gathered) {
-        Some(site) => log_many::log_gathered(site, &gathered),
+    match known.site(indices, &gathered) {
+        Some(site) => gathered::log_to(site, &gathered),
         None => {
             gathered.values().release();
             log1::log_to(known.moment(Moment::Begun), in_file(id));
@@ -126,10 +126,10 @@ pub(super) fn record(id: u64, values: &Record<'_>) {
     let mut gathered = Gathered::new();
     let mut fields = Fields::new(&mut gathered);
     values.record(&mut fields);
-    let which = fields.finish(|visit| values.record(visit));
+    let indices = fields.finish(&|visit| values.record(visit));
     gathered.push_span(SpanRole::Record, id);
-    match known.site(which, &gathered) {
-        Some(site) => log_many::log_gathered(site, &gathered),
+    match known.site(indices, &gathered) {
+        Some(site) => gathered::log_to(site, &gathered),
         None => {
             gathered.values().release();
             log_crowded(known.metadata, Some(id), &|visit| values.record(visit));
