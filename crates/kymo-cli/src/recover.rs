@@ -67,9 +67,22 @@ fn rings_of(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
     Ok(segments)
 }
 
+/// Whether a log was compressed after its logger had closed it. All that had been logged is in it then.
+fn is_closed_and_compressed(path: &Path) -> bool {
+    let log = Log::find(path);
+    log.is_ok_and(|log| log.segments().iter().all(|it| it.is_compressed && it.totals().is_some()))
+}
+
 fn recover(log: &Path) -> Outcome {
     let recovery = match kymo::recover(log) {
         Ok(recovery) => recovery,
+        Err(RecoverError::NotALog(path)) if is_closed_and_compressed(&path) => {
+            complain(format_args!(
+                "{}: closed, and compressed since: there is nothing to recover",
+                path.display()
+            ));
+            return Outcome::Nothing;
+        }
         Err(RecoverError::NotALog(path)) if path.extension().is_some_and(|it| it == "zst") => {
             complain(format_args!(
                 "{}: compressed: to recover what its rings hold, restore the original with `zstd -d` first",

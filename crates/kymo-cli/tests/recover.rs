@@ -233,6 +233,31 @@ fn a_missing_or_foreign_log_is_an_error() {
     assert!(compressed.err.contains("zstd -d"), "{}", compressed.err);
 }
 
+/// A log that was closed and then compressed lacks nothing: neither its rings nor `zstd -d` are of use.
+#[test]
+fn a_compressed_log_lacks_nothing() {
+    let turn = Turn::take();
+    let log = turn.logged("app.kymo", || kymo::info!("all of it"));
+    assert_eq!(run(&[&"compress", &log]).code, Some(0));
+    let recovered = run(&[&"recover", &turn.path("app.kymo.zst")]);
+    assert_eq!(recovered.code, Some(1), "{}", recovered.err);
+    assert!(recovered.err.contains("nothing to recover"), "{}", recovered.err);
+    assert!(!recovered.err.contains("zstd -d"), "{}", recovered.err);
+
+    // All segments of a rotated one.
+    let link = turn.path("rotated.kymo");
+    let builder = kymo::Logger::builder(&link).rotate(kymo::Rotation::on_request());
+    let logger = builder.keep(kymo::Keep::unlimited()).start().unwrap();
+    kymo::info!("first");
+    logger.rotate().unwrap();
+    kymo::info!("second");
+    logger.shutdown();
+    assert_eq!(run(&[&"compress", &link]).code, Some(0));
+    let recovered = run(&[&"recover", &link]);
+    assert_eq!(recovered.code, Some(1), "{}", recovered.err);
+    assert!(recovered.err.contains("nothing to recover"), "{}", recovered.err);
+}
+
 /// Of a rotated log, the segment of the killed process is recovered, and closed: it has an index and an end, and can be
 /// compressed.
 #[test]
