@@ -128,7 +128,7 @@ keys! {
     "rotate.at" "KYMO_ROTATE_AT" "a time of day, such as 00:00" rotate.at = time_of_day;
     "rotate.zone" "KYMO_ROTATE_ZONE" "UTC, an offset such as +05:30, local, or a name such as Europe/Berlin" rotate.zone = zone;
     "keep.size" "KYMO_KEEP_SIZE" "a size, such as 8GiB" keep.size = size;
-    "keep.files" "KYMO_KEEP_FILES" "a number of segments, at least 1" keep.files = at_least_one;
+    "keep.files" "KYMO_KEEP_FILES" "a number of segments, at least 2" keep.files = at_least_two;
     "keep.age" "KYMO_KEEP_AGE" "a time, such as 30d" keep.age = time;
     "keep.free" "KYMO_KEEP_FREE" "a share of the file system, from 0% to less than 100%" keep.free = share;
     ["compress"] "compress" "KYMO_COMPRESS" "true or false, yes or no, on or off, 1 or 0" compress = yes;
@@ -220,8 +220,9 @@ fn zone(text: &str) -> Result<Zone, String> {
     }
 }
 
-fn at_least_one(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|files| *files > 0)
+/// The current segment, and the one that is prepared.
+fn at_least_two(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|files| *files > 1)
 }
 
 fn durability(text: &str) -> Option<Durability> {

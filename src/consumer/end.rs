@@ -87,6 +87,7 @@ impl<O: LogOutput> Consumer<O> {
         if let Some(request) = self.fatal_signal() {
             self.mark_signal(request);
         }
+        self.end_retention();
         self.end(unwritten)
     }
 

@@ -89,7 +89,8 @@ impl<O: LogOutput> Consumer<O> {
     /// The consumer has ended: what rotates its log ends, too. `join` waits for the housekeeper. Returns what failed
     /// there.
     ///
-    /// What was deleted meanwhile is counted and told to the hook. There is no segment left that could say so.
+    /// What was deleted since [`end_retention`](Self::end_retention) is counted and told to the hook. There is no segment
+    /// left that could say so.
     pub(crate) fn end_rotation(&mut self, join: impl FnOnce()) -> Option<io::Error> {
         let Rotating { rotator, deleted: mut untold, .. } = self.rotating.take()?;
         let News { failed, deleted, discarded, .. } = rotator.end(join);
@@ -99,6 +100,14 @@ impl<O: LogOutput> Consumer<O> {
             watch.tell_last(&untold, discarded);
         }
         failed.into_iter().next()
+    }
+
+    /// The segment gets its end: nothing is deleted any more, and what was is marked before the end.
+    pub(super) fn end_retention(&mut self) {
+        if let Some(rotating) = &self.rotating {
+            rotating.rotator.end_retention();
+            self.hear_housekeeper();
+        }
     }
 
     fn count_deleted(&self, deleted: &Deleted) {

@@ -46,9 +46,10 @@ impl Files {
         &self.limits.log
     }
 
-    /// Has all segments before the current one compressed, unless they are. Adds what is to be told.
+    /// Has all segments before the current one compressed, unless they are. Returns what is to be told.
     #[cfg(feature = "compress")]
-    fn compress(&mut self, mut answers: Vec<Answer<MappedFile>>) -> Vec<Answer<MappedFile>> {
+    fn compress(&mut self) -> Vec<Answer<MappedFile>> {
+        let mut answers = Vec::new();
         let Some(compressor) = &self.compressor else { return answers };
         let looked = compressor.look_through(self.log(), self.current);
         answers.extend(looked.err().map(Answer::Failed));
@@ -65,14 +66,14 @@ impl Files {
         self.compressor.as_ref().map(|compressor| compressor.stop(LIMIT));
     }
 
-    /// Deletes what the limits of the log delete now. Returns what is to be told.
+    /// Deletes what the limits of the log delete now, and has the rest compressed. Returns what is to be told of that.
     pub(crate) fn retain(&mut self) -> Vec<Answer<MappedFile>> {
         self.look_at_ns = monotonic_ns().saturating_add(LOOK_NS);
-        let retained = self.limits.retain(self.current, self.limits.full_bytes);
-        let answers = vec![Answer::Retained(retained)];
+        self.limits.look(self.current);
         #[cfg(feature = "compress")]
-        let answers = self.compress(answers);
-        answers
+        return self.compress();
+        #[cfg(not(feature = "compress"))]
+        Vec::new()
     }
 
     /// Makes a segment without a name.

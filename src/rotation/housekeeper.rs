@@ -23,7 +23,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::mutant::{self, Mutant};
-use crate::rotation::limits::Retained;
 use crate::rotation::predecessors::Unclosed;
 use crate::rotation::queue::{Receiver, Sender};
 use crate::sync::thread;
@@ -64,8 +63,6 @@ pub(crate) enum Answer<S> {
     Failed(io::Error),
     /// The segment of a dead process could not be closed.
     Unclosed(Unclosed),
-    /// The log was kept within its limits.
-    Retained(Retained),
     /// Segments were compressed.
     #[cfg(feature = "compress")]
     Compressed(crate::rotation::compress::Totals),

@@ -22,6 +22,9 @@ use crate::sync::statics::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 /// What the unclosed segment of a dead process may grow by: its index and its end.
 const CLOSING_BYTES: u64 = (1 << 20) + UNIT_BYTES;
 
+/// What a file may take besides its bytes: the blocks in which the file system notes where those are.
+const NOTES_BYTES: u64 = UNIT_BYTES;
+
 /// The limits of a log, and what they count.
 #[derive(Debug)]
 pub(crate) struct Limits {
@@ -40,7 +43,7 @@ pub(crate) struct Limits {
     unclosed: AtomicU64,
     /// Held by the thread that deletes.
     turn: Mutex<Spare>,
-    /// What the consumer has done before segments grew, until it tells that.
+    /// What was done while the logger ran, until the consumer tells that.
     untold: Mutex<Retained>,
 }
 
@@ -50,6 +53,10 @@ struct Spare {
     bytes: u64,
     /// The segment that grew last, and up to how many bytes.
     grown: (u64, u64),
+    /// The greatest number of a segment that was deleted.
+    deleted: u64,
+    /// The log gets its end: the housekeeper deletes nothing any more.
+    has_ended: bool,
 }
 
 /// What was deleted.
@@ -74,6 +81,7 @@ impl Limits {
         full_bytes: u64,
         compresses: bool,
     ) -> Self {
+        let full_bytes = full_bytes.saturating_add(NOTES_BYTES);
         let (unclosed, turn, untold) = Default::default();
         let discard = |_: &Path| 0;
         Self { log, id, owner, keep, full_bytes, compresses, discard, unclosed, turn, untold }
@@ -87,6 +95,8 @@ impl Limits {
     /// Returns an error if the limits leave no room for the current segment and the one that is prepared.
     pub(crate) fn check(&self) -> Result<(), KeepError> {
         let needed = self.full_bytes.saturating_add(self.hidden_bytes());
+        // The current one, and the one that is prepared.
+        self.keep.check_files(2)?;
         // A directory that cannot be asked is an error later.
         let space = Space::of(self.log.directory()).unwrap_or_default();
         self.keep.check_room(needed, space)
@@ -114,6 +124,21 @@ impl Limits {
         self.retain_in_turn(&mut spare, first_kept, bytes)
     }
 
+    /// Deletes what the limits delete now, for the housekeeper. The consumer takes what is to be told.
+    pub(crate) fn look(&self, first_kept: u64) {
+        let mut spare = self.turn();
+        if !spare.has_ended {
+            let retained = self.retain_in_turn(&mut spare, first_kept, self.full_bytes);
+            self.untold().add(retained);
+        }
+    }
+
+    /// The log gets its end: waits for a deletion that goes on, and ends them. So the end comes after the marks of all
+    /// that was deleted. The limits hold without it, because the segment that was prepared counted as the current one.
+    pub(crate) fn end(&self) {
+        self.turn().has_ended = true;
+    }
+
     /// The consumer takes it, too. So the other threads of the logger must not wait for the consumer meanwhile, as a
     /// log call of the program's allocator may.
     fn turn(&self) -> Locked<MutexGuard<'_, Spare>> {
@@ -130,6 +155,7 @@ impl Limits {
                 first_kept,
                 kept_bytes: bytes,
                 other_bytes: self.hidden_bytes().saturating_add(closing),
+                other_files: 1,
                 space,
             };
             retention::enforce(&self.log, self.id, self.owner, &self.keep, &now, &self.discard)
@@ -139,6 +165,9 @@ impl Limits {
             Err(error) => return Retained { failed: vec![error], ..Retained::default() },
         };
         (spare.bytes, spare.grown) = (found.spare_bytes, (first_kept, bytes));
+        if let Some((_, last)) = found.sequences {
+            spare.deleted = spare.deleted.max(last);
+        }
         let failed = found.errors.into_iter().map(|(path, error)| {
             let text = format!("{}: not deleted: {error}", path.display());
             io::Error::new(error.kind(), text)
@@ -155,14 +184,19 @@ impl Limits {
         }
     }
 
-    /// Takes what the consumer has deleted by itself.
+    /// Takes what was deleted and is not told yet.
     pub(crate) fn take_untold(&self) -> Retained {
-        std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.untold())
+    }
+
+    fn untold(&self) -> Locked<MutexGuard<'_, Retained>> {
+        Locked::by(|| self.untold.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl MakesRoom for Limits {
     fn make_room(&self, sequence: u64, bytes: u64) {
+        let bytes = bytes.saturating_add(NOTES_BYTES);
         if bytes <= self.full_bytes {
             // It counts as full from the beginning.
             return;
@@ -176,13 +210,22 @@ impl MakesRoom for Limits {
             spare.grown = (sequence, bytes.max(before));
             return;
         }
-        let mut made = self.retain_in_turn(&mut spare, sequence, bytes);
-        drop(spare);
-        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
-        untold.deleted.append(&mut made.deleted);
-        untold.failed.append(&mut made.failed);
-        untold.discarded += made.discarded;
-        untold.excess_bytes = made.excess_bytes;
+        // In the turn, so that the deletions are told in their order.
+        let made = self.retain_in_turn(&mut spare, sequence, bytes);
+        self.untold().add(made);
+    }
+
+    fn has_deleted(&self, sequence: u64) -> bool {
+        sequence <= self.turn().deleted
+    }
+}
+
+impl Retained {
+    fn add(&mut self, mut other: Self) {
+        self.deleted.append(&mut other.deleted);
+        self.failed.append(&mut other.failed);
+        self.discarded += other.discarded;
+        self.excess_bytes = self.excess_bytes.max(other.excess_bytes);
     }
 }
 
@@ -284,5 +327,42 @@ mod tests {
         assert!(limits.retain(2, FULL_BYTES).deleted.is_empty());
         limits.set_unclosed(1);
         assert_eq!(limits.retain(2, FULL_BYTES).deleted.len(), 1);
+    }
+
+    /// The housekeeper is late, and the consumer has deleted a segment that is not closed yet. Nobody else has done it.
+    #[test]
+    fn a_segment_may_go_before_it_is_closed() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = LogName::new(&directory.path().join("app.kymo"));
+        let owner = Owner::of(&directory.path().metadata().unwrap());
+        let log = Segment::log_header(9, 1).log;
+        let keep = Keep::unlimited().files(2);
+        let limits = Limits::new(names.clone(), log, owner, keep, FULL_BYTES, false);
+        let limits = Arc::new(limits);
+        let room = || Making { room: Some(limits.clone()), ..Making::of_tests(FULL_BYTES) };
+        let mut segments: Vec<MappedFile> = [1, 2]
+            .map(|sequence| {
+                let temporary = directory.path().join(".app.kymo.1.next");
+                let (file, temporary) = create_temporary(&temporary, 0o600).unwrap();
+                let mut made = MappedFile::ahead(file, temporary.clone(), room()).unwrap();
+                let path = names.segment(sequence as i64, sequence);
+                let (path, previous) = (&path, [0; 16]);
+                let identity = Identity { path, log, previous, sequence, opened_ns: 0, run: 1 };
+                made.take_name(&identity).unwrap();
+                let _ = fs::remove_file(temporary);
+                made
+            })
+            .into();
+        limits.look(2);
+        assert_eq!(limits.take_untold().deleted.len(), 1);
+        segments[0].close().unwrap();
+        // Somebody else has deleted the other.
+        fs::remove_file(names.segment(2, 2)).unwrap();
+        let error = segments[1].close().unwrap_err();
+        assert!(error.to_string().contains("somebody else"), "{error}");
+        // The log gets its end.
+        limits.end();
+        limits.look(3);
+        assert!(limits.take_untold().deleted.is_empty());
     }
 }

@@ -145,6 +145,13 @@ impl<O: LogOutput> Rotator<O> {
         self.is_time = false;
     }
 
+    /// The log gets its end: nothing is deleted from now on, unless the segment grows beyond its size.
+    pub(crate) fn end_retention(&self) {
+        if let Some(limits) = &self.ends.limits {
+            limits.end();
+        }
+    }
+
     /// Takes what the housekeeper has answered.
     pub(crate) fn listen(&mut self) -> News {
         let mut news = News::default();
@@ -164,7 +171,6 @@ impl<O: LogOutput> Rotator<O> {
                     news.not_made = error.err();
                 }
                 Answer::Failed(error) => news.failed.push(error),
-                Answer::Retained(retained) => news.add(retained),
                 Answer::Unclosed(unclosed) => news.unclosed.push(unclosed),
                 #[cfg(feature = "compress")]
                 Answer::Compressed(totals) => news.compressed = Some(totals),
@@ -239,18 +245,20 @@ impl<O: LogOutput> Rotator<O> {
 
     /// The log has ended. `join` waits for the housekeeper. Returns what still has to be told.
     pub(crate) fn end(self, join: impl FnOnce()) -> News {
-        let Self { ends: Ends { tasks, mut answers, wake, .. }, mut next, .. } = self;
+        let Self { ends: Ends { tasks, mut answers, wake, limits }, mut next, .. } = self;
         drop(tasks);
         wake();
         join();
         // Its last answers.
         let mut news = News::default();
+        if let Some(limits) = limits {
+            news.add(limits.take_untold());
+        }
         while let Some(answer) = answers.pop() {
             match answer {
                 Answer::Next(segment) => next = Some(segment),
                 Answer::NotMade(error) => news.not_made = Some(error),
                 Answer::Failed(error) => news.failed.push(error),
-                Answer::Retained(retained) => news.add(retained),
                 // The next start tries again, and tells.
                 Answer::Unclosed(_) => {}
                 #[cfg(feature = "compress")]

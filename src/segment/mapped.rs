@@ -109,6 +109,9 @@ pub(crate) struct Making {
 pub(crate) trait MakesRoom: fmt::Debug + Send + Sync {
     /// To be called before the segment with this number takes so many bytes.
     fn make_room(&self, sequence: u64, bytes: u64);
+
+    /// Whether the segment with this number was deleted to make room. That may be before it is closed.
+    fn has_deleted(&self, sequence: u64) -> bool;
 }
 
 /// What others did to the file.
@@ -430,6 +433,10 @@ impl Output for MappedFile {
 
     fn close(&mut self) -> io::Result<()> {
         let result = self.check();
+        let room = self.place.making.room.as_ref();
+        if self.state == State::Removed && room.is_some_and(|it| it.has_deleted(self.sequence)) {
+            return Ok(());
+        }
         if self.state == State::Sound {
             self.file.set_len(self.len())?;
             tap::length(self.header.id(), self.len());

@@ -384,7 +384,8 @@ mod story {
         assert_eq!(before.len(), 11);
         let told = Arc::new(AtomicU64::new(0));
         let tell = told.clone();
-        let builder = builder(&path, Rotation::on_request()).keep(Keep::unlimited().files(4));
+        // With the one that is prepared.
+        let builder = builder(&path, Rotation::on_request()).keep(Keep::unlimited().files(5));
         let builder = builder.on_notice(move |notice| {
             if let Notice::SegmentsDeleted { .. } = notice {
                 tell.fetch_add(1, Ordering::Relaxed);

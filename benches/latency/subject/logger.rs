@@ -63,7 +63,7 @@ impl<C: Clocked> Subject for Kymo<C> {
             Some(directory) => Logger::builder(directory.join("log.kymo"))
                 .make_directory(true)
                 .rotate(Rotation::size(64 << 10))
-                .keep(Keep::unlimited().files(4)),
+                .keep(Keep::unlimited().files(5)),
             None => Logger::builder(setup.file.path()).overwrite(true),
         };
         builder = builder

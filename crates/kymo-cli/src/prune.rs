@@ -168,6 +168,7 @@ impl Log {
             first_kept: inventory.segments.last().map_or(0, |newest| newest.sequence),
             kept_bytes: 0,
             other_bytes: inventory.temporary_bytes,
+            other_files: 0,
             space: Space::of(name.directory()).map_err(|error| error.to_string())?,
         };
         Ok(Self { name, id, owner, inventory, now })

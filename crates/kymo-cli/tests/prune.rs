@@ -113,7 +113,7 @@ fn misuse_is_told() {
     let turn = Turn::take();
     let (link, _) = log(&turn);
     for (limits, text) in
-        [("bytes=8gigs", "\"bytes=8gigs\" is no limit"), ("files=0", "at least one")]
+        [("bytes=8gigs", "\"bytes=8gigs\" is no limit"), ("files=0", "at least 1")]
     {
         let ran = run(&[&"prune", &link, &"--keep", &limits]);
         assert!(ran.code == Some(2) && ran.err.contains(text), "{}", ran.err);

@@ -65,8 +65,14 @@ pub enum KeepError {
         /// The least limit that is possible.
         needed: u64,
     },
-    /// Not even the current segment is to be kept.
-    Files,
+    /// The limit on segments is less than the log has before any is closed: the current one, and for a logger the
+    /// one that is prepared.
+    Files {
+        /// The limit.
+        limit: u64,
+        /// The least limit that is possible.
+        needed: u64,
+    },
     /// This is no share of a file system: it is not a number from 0 to less than 1.
     Free(f64),
     /// This part of a text is no limit.
@@ -122,7 +128,8 @@ impl Keep {
         Self { bytes: Bytes::Most(most), ..Self::unlimited() }
     }
 
-    /// Keeps at most so many segments, the current one included.
+    /// Keeps at most so many segments. The current one counts, and so does the next, which is prepared under a hidden
+    /// name. So a logger needs 2 at least.
     pub fn files(mut self, most: u64) -> Self {
         self.files = Some(most);
         self
@@ -150,7 +157,7 @@ impl Keep {
     /// If no file is to be kept, or the free share is not less than 1.
     pub fn check(&self) -> Result<(), KeepError> {
         match (self.files, self.free) {
-            (Some(0), _) => Err(KeepError::Files),
+            (Some(0), _) => Err(KeepError::Files { limit: 0, needed: 1 }),
             (_, Some(share)) if !(0.0..1.0).contains(&share) => Err(KeepError::Free(share)),
             _ => Ok(()),
         }
@@ -164,6 +171,17 @@ impl Keep {
         self.check()?;
         match self.most_bytes(space) {
             Some(limit) if limit < needed => Err(KeepError::Bytes { limit, needed }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns an error if the limit on segments is less than `needed`: those that are there without any closed one.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn check_files(&self, needed: u64) -> Result<(), KeepError> {
+        match self.files {
+            Some(limit) if limit < needed => Err(KeepError::Files { limit, needed }),
             _ => Ok(()),
         }
     }
@@ -298,9 +316,10 @@ impl fmt::Display for KeepError {
                 "the log may take {limit} bytes, and takes {needed} before it has a closed segment: \
                  keep at least {needed} bytes, or rotate at a smaller size"
             ),
-            Self::Files => {
-                f.write_str("no file is to be kept: keep at least one, the current segment")
-            }
+            Self::Files { limit, needed } => write!(
+                f,
+                "the log may have {limit} segments, and has {needed} before any is closed: keep at least {needed} files"
+            ),
             Self::Free(share) => {
                 write!(f, "{share} of the file system cannot be kept free: choose 0 to less than 1")
             }
@@ -356,7 +375,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Keep>(), Err(KeepError::Text(part.to_owned())), "{text}");
         }
-        assert_eq!("files=0".parse::<Keep>(), Err(KeepError::Files));
+        assert_eq!("files=0".parse::<Keep>(), Err(KeepError::Files { limit: 0, needed: 1 }));
         assert_eq!("free=100%".parse::<Keep>(), Err(KeepError::Free(1.0)));
         assert!(matches!("free=NaN".parse::<Keep>(), Err(KeepError::Free(_))));
     }
@@ -384,7 +403,10 @@ mod tests {
         assert_eq!(error, KeepError::Bytes { limit: 99, needed: 100 });
         assert!(error.to_string().contains("keep at least 100 bytes"), "{error}");
         assert_eq!(Keep::unlimited().check_room(u64::MAX, space), Ok(()));
-        assert_eq!(Keep::unlimited().files(0).check_room(0, space), Err(KeepError::Files));
+        assert_eq!(
+            Keep::unlimited().files(0).check_room(0, space),
+            Err(KeepError::Files { limit: 0, needed: 1 })
+        );
     }
 
     #[cfg(unix)]

@@ -74,6 +74,8 @@ pub struct Situation {
     pub kept_bytes: u64,
     /// How many bytes everything else of the log may take: what is prepared, and temporary files.
     pub other_bytes: u64,
+    /// How many segments are prepared and have no names yet. They count as files.
+    pub other_files: u64,
     /// The file system.
     pub space: Space,
 }
@@ -175,7 +177,7 @@ pub fn plan(segments: &[Stored], keep: &Keep, now: &Situation) -> Vec<usize> {
     let kept = &segments[closed..];
     let mut bytes = counted_bytes(segments, now);
     // The current segment counts before it is there.
-    let mut files = (closed + kept.len().max(1)) as u64;
+    let mut files = (closed + kept.len().max(1)) as u64 + now.other_files;
     let mut missing = keep.missing_bytes(now.space);
     let most_bytes = keep.most_bytes(now.space).unwrap_or(u64::MAX);
     let most_files = keep.most_files().unwrap_or(u64::MAX);

@@ -68,6 +68,10 @@ fn the_current_segment_counts_at_its_full_size() {
     assert_eq!(plan(&segments, &Keep::bytes(41), &now), [0]);
     // It counts before it is there, as a file, too.
     assert_eq!(plan(&segments, &Keep::unlimited().files(3), &situation(4)), [0]);
+    // So does the one that is prepared.
+    let now = Situation { other_files: 1, ..situation(3) };
+    assert_eq!(plan(&segments, &Keep::unlimited().files(4), &now), []);
+    assert_eq!(plan(&segments, &Keep::unlimited().files(3), &now), [0]);
     let now = Situation { kept_bytes: 50, ..situation(4) };
     assert_eq!(plan(&segments, &Keep::bytes(85), &now), []);
     assert_eq!(plan(&segments, &Keep::bytes(84), &now), [0]);
@@ -118,7 +122,7 @@ proptest! {
         sizes in prop::collection::vec((0..100_u64, 0..20_u64), 0..20),
         stuck in prop::collection::vec(prop::bool::weighted(0.1), 20),
         kept in 0..4_u64,
-        (kept_bytes, other_bytes) in (0..200_u64, 0..100_u64),
+        (kept_bytes, other_bytes, other_files) in (0..200_u64, 0..100_u64, 0..3_u64),
         (bytes, files, age_days, free) in
             (prop::option::of(0..1_500_u64), prop::option::of(1..20_u64), prop::option::of(0..25_u64), 0..50_u64),
         free_bytes in 0..100_u64,
@@ -139,6 +143,7 @@ proptest! {
             first_kept: (count + 1).saturating_sub(kept),
             kept_bytes,
             other_bytes,
+            other_files,
             space: Space { total_bytes: 100, free_bytes },
         };
         let planned = plan(&segments, &keep, &now);
@@ -154,9 +159,9 @@ proptest! {
             let closed: u64 = left.map(|(_, stored)| stored.bytes()).sum();
             let beside: u64 = protected.iter().map(|stored| stored.files[0].bytes).sum();
             let own: u64 = protected.iter().map(|stored| stored.files[1].bytes).sum();
-            let files = may_go.len() - gone.len() + protected.len().max(1);
+            let files = (may_go.len() - gone.len() + protected.len().max(1)) as u64 + other_files;
             let freed: u64 = gone.iter().map(|index| segments[*index].bytes()).sum();
-            (closed + beside + own.max(kept_bytes) + other_bytes, files as u64, free_bytes + freed)
+            (closed + beside + own.max(kept_bytes) + other_bytes, files, free_bytes + freed)
         };
         let holds = |gone: &[usize]| {
             let (all, number, is_free) = sum(gone);
