@@ -20,7 +20,7 @@ const THREADS: usize = 4;
 const PER_ROTATION: u64 = 4_000;
 
 /// Logs in four threads until the log has been rotated so often; `each` is called in between.
-fn log_through(logger: &Logger, rotations: u64, mut each: impl FnMut(u64)) -> Vec<u64> {
+pub fn log_through(logger: &Logger, rotations: u64, mut each: impl FnMut(u64)) -> Vec<u64> {
     let (stop, quota) = (AtomicBool::new(false), AtomicU64::new(PER_ROTATION));
     let logged: [AtomicU64; THREADS] = Default::default();
     thread::scope(|scope| {
@@ -98,21 +98,29 @@ fn nothing_is_lost_on_request() {
 }
 
 /// What the clock of the test shows.
-static NOW_NS: AtomicU64 = AtomicU64::new(0);
+static NOW_NS: AtomicU64 = AtomicU64::new(BEGUN_NS);
+
+const BEGUN_NS: u64 = 1_796_018_220_000_000_000;
 
 /// A clock that goes by itself a little with each look, and is set by the test.
-fn now() -> u64 {
+pub fn now() -> u64 {
     NOW_NS.fetch_add(1, Ordering::Relaxed)
 }
+
+/// Sets that clock forward.
+pub fn advance(by_ns: u64) {
+    NOW_NS.fetch_add(by_ns, Ordering::Relaxed);
+}
+
+pub const HOUR_NS: u64 = 3_600_000_000_000;
 
 /// By a clock of the test, which goes by hours, and with size and requests besides. (A segment in which nothing is goes
 /// on past an hour.)
 #[test]
 fn nothing_is_lost_by_time_and_all_together() {
-    const HOUR_NS: u64 = 3_600_000_000_000;
     let _turn = Turn::take();
     for mixed in [false, true] {
-        NOW_NS.store(1_796_018_220_000_000_000, Ordering::Relaxed);
+        NOW_NS.store(BEGUN_NS, Ordering::Relaxed);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.kymo");
         let hourly = Rotation::on_request().every(Duration::from_secs(3_600));
@@ -123,7 +131,7 @@ fn nothing_is_lost_by_time_and_all_together() {
             if mixed && segments % 3 == 0 {
                 logger.rotate().unwrap();
             } else {
-                NOW_NS.fetch_add(HOUR_NS, Ordering::Relaxed);
+                advance(HOUR_NS);
             }
         });
         assert_all(&path, &logger.shutdown(), &logged);

@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 mod basics;
+mod beside;
 mod compressed;
 mod failures;
 mod full_rate;
