@@ -8,3 +8,10 @@
 fn misuse_is_explained() {
     trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
 }
+
+/// What the compiler says about a bridge that is put together wrongly.
+#[cfg(all(feature = "log", feature = "tracing-layer"))]
+#[test]
+fn misuse_of_bridges_is_explained() {
+    trybuild::TestCases::new().compile_fail("tests/compile_fail/bridges/*.rs");
+}
