@@ -1,5 +1,7 @@
 //! Tests of retention: plans as such, and on real files.
 
+pub(super) mod power;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
