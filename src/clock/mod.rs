@@ -37,7 +37,7 @@ pub enum Clock {
     /// clock.
     ///
     /// Each log call calls it in its thread, and the consumer calls it in each sweep. It must
-    /// neither log nor panic.
+    /// neither log nor panic. `start` returns when the consumer has called it twice.
     Custom(fn() -> u64),
 }
 

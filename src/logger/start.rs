@@ -209,8 +209,10 @@ impl Builder {
         shared.set_log(segment.output.log_file());
         let standby = consumer.standby.clone();
         // Ring files name their segment and how ticks become time, which the consumer writes when
-        // it begins. And from a consumer that has not begun nobody can take over when it crashes.
-        let wait = shared.crash_proof().is_some() || self.ending.signals.any();
+        // it begins. From a consumer that has not begun nobody can take over if it crashes, or if
+        // a custom clock calls `exit` there.
+        let crash_proof = shared.crash_proof().is_some();
+        let wait = crash_proof || self.ending.signals.any() || shared.clock.is_custom();
         Ok((consumer.begin(segment, wait)?, standby))
     }
 
