@@ -15,7 +15,7 @@ use kymo_format::compressed::is_zstd;
 use kymo_testing::segment::Segment;
 
 use crate::tap::{self, Step};
-use crate::{Compression, Decoder, compress_segment, sweep};
+use crate::{Compression, Decoder, Problem, compress_segment, sweep};
 
 /// Which file a name leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +146,22 @@ impl Story {
             }
         }
     }
+}
+
+/// The limits of a log delete a segment while it gets its compressed name. It does not come back.
+#[test]
+fn a_deleted_segment_does_not_come_back() {
+    let story = Story::new();
+    fs::write(&story.path, &story.original).unwrap();
+    let path = story.path.clone();
+    tap::after_each(move |step| {
+        if matches!(step, Step::Renamed(..)) {
+            fs::remove_file(&path).unwrap();
+        }
+    });
+    let error = compress_segment(&story.path, Compression::default()).unwrap_err();
+    assert!(matches!(error.problem, Problem::Changed), "{error:?}");
+    assert_eq!(fs::read_dir(story.dir.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -135,7 +135,15 @@ fn compress(path: &Path, to: &Path, mut how: Compression<'_>) -> Result<Compress
         _ => Problem::Io(error),
     })?;
     sync_directory(path)?;
-    remove_original(path)?;
+    remove_original(path).map_err(|error| match error.kind() {
+        // It was deleted since the claim, by the limits of its log perhaps: it must not come back. (No other process
+        // has compressed it: they are kept away.)
+        io::ErrorKind::NotFound => {
+            let _ = fs::remove_file(to);
+            Problem::Changed
+        }
+        _ => Problem::Io(error),
+    })?;
     Ok(Compressed { path: to.to_owned(), bytes_before: length, bytes_after })
 }
 

@@ -21,13 +21,22 @@ pub(crate) enum Step {
 #[inline]
 pub(crate) fn note(step: impl FnOnce() -> Step) {
     #[cfg(test)]
-    STEPS.with_borrow_mut(|steps| steps.push(step()));
+    {
+        let step = step();
+        AFTER.with_borrow(|after| after.iter().for_each(|after| after(&step)));
+        STEPS.with_borrow_mut(|steps| steps.push(step));
+    }
     #[cfg(not(test))]
     let _ = step;
 }
 
+/// What is done after each step.
+#[cfg(test)]
+type After = Box<dyn Fn(&Step)>;
+
 #[cfg(test)]
 thread_local! {
+    static AFTER: std::cell::RefCell<Option<After>> = const { std::cell::RefCell::new(None) };
     static STEPS: std::cell::RefCell<Vec<Step>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
@@ -35,4 +44,10 @@ thread_local! {
 #[cfg(test)]
 pub(crate) fn take() -> Vec<Step> {
     STEPS.take()
+}
+
+/// Has this done after each step of this thread.
+#[cfg(test)]
+pub(crate) fn after_each(what: impl Fn(&Step) + 'static) {
+    AFTER.set(Some(Box::new(what)));
 }
