@@ -254,22 +254,27 @@ fn each_number_is_that_of_stats() {
     drop(logger);
 }
 
-/// A ring that is full: its depth, and what was dropped, by level.
-#[test]
-fn a_full_ring_and_its_drops_are_seen() {
-    let turn = Turn::take();
-    let logger = turn
-        .builder()
-        .clock(Clock::Custom(stopping::clock))
-        .ring_capacity(4 << 10)
-        .overflow(Overflow::DropNewest)
-        .start()
-        .unwrap();
+/// A logger whose consumer can be stopped, and whose rings fill soon.
+fn with_small_rings(turn: &Turn) -> Logger {
+    let builder = turn.builder().clock(Clock::Custom(stopping::clock));
+    builder.ring_capacity(4 << 10).overflow(Overflow::DropNewest).start().unwrap()
+}
+
+/// Stops the consumer, at a sweep that has something to write.
+fn stop_consumer() {
     stopping::stop();
     while !stopping::is_stopped() {
         info!("something to write");
         thread::yield_now();
     }
+}
+
+/// A ring that is full: its depth, and what was dropped, by level.
+#[test]
+fn a_full_ring_and_its_drops_are_seen() {
+    let turn = Turn::take();
+    let logger = with_small_rings(&turn);
+    stop_consumer();
     // 24 bytes each.
     (0..100_u64).for_each(|record| info!("{record}"));
     (0..1_000_u64).for_each(|record| debug!("{record}"));
@@ -344,13 +349,7 @@ mod example;
 #[test]
 fn the_example_is_scraped_and_alarms() {
     let turn = Turn::take();
-    let logger = turn
-        .builder()
-        .clock(Clock::Custom(stopping::clock))
-        .ring_capacity(4 << 10)
-        .overflow(Overflow::DropNewest)
-        .start()
-        .unwrap();
+    let logger = with_small_rings(&turn);
     info!("not full");
     assert!(logger.flush());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -360,11 +359,7 @@ fn the_example_is_scraped_and_alarms() {
         let calm = example::scrape(to).unwrap();
         parse(&calm);
         assert_eq!(example::alarms(&calm), Vec::<String>::new());
-        stopping::stop();
-        while !stopping::is_stopped() {
-            info!("something to write");
-            thread::yield_now();
-        }
+        stop_consumer();
         (0..1_000_u64).for_each(|record| info!("{record}"));
         stopping::go_on();
         assert!(logger.flush());

@@ -7,7 +7,7 @@ use kymo::loom_export::sync::UnsafeCell;
 use kymo::loom_export::sync::thread;
 use std::sync::Arc;
 
-/// Two slots, in a chunk each: so that both are made by whoever comes first.
+/// Two slots, in a chunk each: the thread that comes first makes it.
 type Spans = Slab<u64, 1, 2>;
 
 /// One chunk of two slots.

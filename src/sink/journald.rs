@@ -13,13 +13,12 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 
-use kymo_reader::Event;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix};
 
 use crate::level::Level;
-use crate::sink::{Mark, Outcome, Record, Sink, priority};
+use crate::sink::{Mark, Outcome, Record, Sink, loss, priority};
 
 /// Where journald listens.
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -73,7 +72,7 @@ impl Journald {
         Ok(sink)
     }
 
-    /// Makes a sink for whoever listens at this path, now or later.
+    /// Makes a sink for a socket at this path. Nobody need listen there yet.
     ///
     /// # Errors
     /// If no socket can be made.
@@ -158,19 +157,8 @@ impl Sink for Journald {
     }
 
     fn mark(&mut self, mark: &Mark<'_>) -> Outcome {
-        self.text.clear();
-        let _ = match mark {
-            Mark::Skipped(records) => {
-                write!(self.text, "{records} records skipped; the log has them")
-            }
-            Mark::Event(Event::Drops(drops)) => write!(
-                self.text,
-                "{} records of thread {} dropped",
-                drops.total(),
-                drops.thread.label()
-            ),
-            _ => return Ok(()),
-        };
+        let Some(text) = loss(mark) else { return Ok(()) };
+        self.text = text;
         self.begin(priority(Level::Warn));
         put(&mut self.entry, "TARGET", "kymo");
         Ok(self.send()?)

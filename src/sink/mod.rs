@@ -299,8 +299,21 @@ pub(crate) enum NotStarted {
     Thread(io::Error),
 }
 
+/// What a mark says of records that are missing; `None` if none are.
 #[cfg(any(feature = "journald", feature = "syslog"))]
+fn loss(mark: &Mark<'_>) -> Option<String> {
+    match mark {
+        Mark::Skipped(records) => Some(format!("{records} records skipped; the log has them")),
+        Mark::Event(Event::Drops(drops)) => {
+            let (records, thread) = (drops.total(), drops.thread.label());
+            Some(format!("{records} records of thread {thread} dropped"))
+        }
+        _ => None,
+    }
+}
+
 /// The priority of syslog for a level.
+#[cfg(any(feature = "journald", feature = "syslog"))]
 fn priority(level: Level) -> u8 {
     match level {
         Level::Error => 3,

@@ -8,12 +8,12 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 
-use kymo_reader::{Event, write_escaped};
+use kymo_reader::write_escaped;
 use rustix::io::Errno;
 
 use crate::level::Level;
 use crate::segments::civil_from_days;
-use crate::sink::{Mark, Outcome, Record, Sink, priority};
+use crate::sink::{Mark, Outcome, Record, Sink, loss, priority};
 
 /// Where the daemon listens.
 const SOCKET: &str = "/dev/log";
@@ -71,7 +71,7 @@ impl Syslog {
         Ok(sink)
     }
 
-    /// Makes a sink for whoever listens at this path, with datagrams, now or later.
+    /// Makes a sink for a datagram socket at this path. Nobody need listen there yet.
     ///
     /// # Errors
     /// If no socket can be made.
@@ -159,19 +159,8 @@ impl Sink for Syslog {
     }
 
     fn mark(&mut self, mark: &Mark<'_>) -> Outcome {
-        self.text.clear();
-        let _ = match mark {
-            Mark::Skipped(records) => {
-                write!(self.text, "{records} records skipped; the log has them")
-            }
-            Mark::Event(Event::Drops(drops)) => write!(
-                self.text,
-                "{} records of thread {} dropped",
-                drops.total(),
-                drops.thread.label()
-            ),
-            _ => return Ok(()),
-        };
+        let Some(text) = loss(mark) else { return Ok(()) };
+        self.text = text;
         let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         self.begin(Level::Warn, now.as_nanos() as i64);
         self.line.push_str("[kymo@32473 target=\"kymo\"]");

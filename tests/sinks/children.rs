@@ -7,6 +7,8 @@ use std::time::Duration;
 use kymo::sink::Options;
 use kymo::{Level, Logger};
 
+use crate::terminal::log_around_fork;
+
 /// What the parent waits for is not limited by time.
 const ENOUGH: Duration = Duration::from_secs(600);
 
@@ -34,20 +36,7 @@ pub fn run(name: &str, path: &Path) {
         }
         "fork" => {
             let logger = builder.start().unwrap();
-            kymo::info!("before");
-            assert!(kymo::flush());
-            // SAFETY: the child calls what a logger without threads calls, and ends.
-            let child = unsafe { libc::fork() };
-            if child == 0 {
-                kymo::info!("in the child");
-                drop(logger);
-                // SAFETY: always.
-                unsafe { libc::_exit(0) };
-            }
-            // SAFETY: a null pointer is allowed.
-            unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
-            kymo::info!("after");
-            assert_eq!(logger.shutdown().sinks[0].unseen, 0);
+            assert_eq!(log_around_fork(logger).sinks[0].unseen, 0);
         }
         other => panic!("no child {other}"),
     }

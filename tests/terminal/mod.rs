@@ -127,6 +127,24 @@ impl Done {
     }
 }
 
+/// In a program: logs before a fork, in the child, which ends, and after that.
+pub fn log_around_fork(logger: kymo::Logger) -> kymo::Report {
+    kymo::info!(target: "children", "before");
+    assert!(kymo::flush());
+    // SAFETY: the child calls what a logger without threads calls, and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        kymo::info!(target: "children", "in the child");
+        drop(logger);
+        // SAFETY: always.
+        unsafe { libc::_exit(0) };
+    }
+    // SAFETY: a null pointer is allowed.
+    unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    kymo::info!(target: "children", "after");
+    logger.shutdown()
+}
+
 /// The messages that are in a log.
 pub fn messages(path: &Path) -> Vec<String> {
     let mut files = Files::open([path], Options::new).unwrap();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use kymo_files::socket::{SocketError, connect, path_of};
+use kymo_reader::write_escaped;
 use serde_json::Value;
 
 use crate::machine::write_json;
@@ -195,7 +196,7 @@ impl Command {
         match self {
             Self::Status => status::print(result, out),
             Self::Filter { .. } => {
-                status::escape(result["filter"].as_str().unwrap_or_default(), out);
+                write_escaped(result["filter"].as_str().unwrap_or_default(), out);
                 if let Some(rest) = result["filter_ends_in_seconds"].as_f64() {
                     out.push_str(&format!(" (for {rest:.0} s)"));
                 }

@@ -39,8 +39,6 @@ struct SitePairs {
     middle: String,
     /// The keys of the arguments, with space and `=`.
     keys: Vec<String>,
-    /// How many of them are the message: none, or the first.
-    message: usize,
 }
 
 impl Logfmt {
@@ -77,7 +75,8 @@ impl Format for Logfmt {
         self.text.clear();
         record.message(&mut self.text);
         write_text(&self.text, out);
-        for (key, (_, value)) in site.keys.iter().zip(record.arguments()).skip(site.message) {
+        let message = usize::from(record.call_site().has_message_argument());
+        for (key, (_, value)) in site.keys.iter().zip(record.arguments()).skip(message) {
             out.push_str(key);
             write_argument(&value, &mut self.text, out);
         }
@@ -122,7 +121,7 @@ impl SitePairs {
         write_text(site.file(), &mut middle);
         let _ = write!(middle, " line={} thread=", site.line());
         let keys = keys(site.names()).into_iter().map(|key| format!(" {key}=")).collect();
-        Self { middle, keys, message: site.has_message_argument().into() }
+        Self { middle, keys }
     }
 }
 

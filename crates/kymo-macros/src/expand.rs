@@ -34,7 +34,7 @@ use proc_macro::{Ident, Literal, Span, TokenStream, TokenTree};
 
 use crate::captured::{Captured, Message, Origin, Way, captured};
 use crate::fields::Kind;
-use crate::input::{Input, Level, Misuse};
+use crate::input::{Input, Level, Misuse, is_punct};
 use crate::literal::string_value;
 use crate::template::{Hole, code, punct};
 
@@ -294,22 +294,20 @@ fn bound(captured: &[Captured], body: Vec<TokenTree>) -> Vec<TokenTree> {
 /// first.
 fn refused(input: &Input<'_>) -> Vec<TokenTree> {
     let mut all = input.format_args.to_vec();
-    // (A comma at the end takes no other.)
-    let ends = matches!(all.last(), Some(TokenTree::Punct(last)) if last.as_char() == ',');
-    let mut separator = if ends { Vec::new() } else { vec![comma()] };
+    if is_punct(all.last(), ',') {
+        all.pop();
+    }
     let text = input.format.to_string();
     for field in &input.fields {
         // (If it is not in the text, there would be a second error.)
         let Some(ident) = &field.ident else { continue };
         if text.contains(&format!("{{{}", field.name)) {
-            all.append(&mut separator);
-            all.extend([ident.clone().into(), punct('=', Span::mixed_site())]);
+            all.extend([comma(), ident.clone().into(), punct('=', Span::mixed_site())]);
             match field.kind {
                 // What makes a text of it is not in scope here.
                 Kind::Eager(_) => all.push(Literal::string("").into()),
                 _ => all.extend_from_slice(&field.value),
             }
-            separator.push(comma());
         }
     }
     let message = Literal::string("kymo cannot read this format string, although it is valid");

@@ -16,11 +16,11 @@
 //! costs what an argument costs. With a unit, or in hexadecimal, it becomes a part of the format string: `info!(n:hex;
 //! "filled")` is `info!("filled n={0:#x}", n = n)`.
 
-use proc_macro::{Delimiter, Ident, Spacing, Span, TokenTree};
+use proc_macro::{Delimiter, Ident, Span, TokenTree};
 
 use crate::captured::without_raw;
 use crate::expression;
-use crate::input::{Misuse, is_punct, string_literal};
+use crate::input::{Misuse, assigned, begins_with, is_punct, string_literal};
 use crate::literal::string_value;
 use crate::template::{code, group};
 
@@ -136,7 +136,7 @@ fn field(tokens: &[TokenTree]) -> Result<(Field, &[TokenTree]), Misuse> {
     };
     let (itself, mut rest) = written.split_at(length);
     let mut kind = sigil;
-    if is_punct(rest.first(), ':') && !is_joint(&rest[0], rest.get(1), ':') {
+    if begins_with(rest, ':', &[':']) {
         let found = match rest.get(1) {
             Some(TokenTree::Ident(word)) => Kind::of_word(&word.to_string()),
             token => Kind::of_sigil(token),
@@ -149,8 +149,8 @@ fn field(tokens: &[TokenTree]) -> Result<(Field, &[TokenTree]), Misuse> {
         rest = &rest[2..];
     }
     let mut value = itself;
-    if is_punct(rest.first(), '=') && !is_joint(&rest[0], rest.get(1), '=') {
-        rest = &rest[1..];
+    if let Some(after) = assigned(rest) {
+        rest = after;
         if let (None, Some(found)) = (kind, Kind::of_sigil(rest.first())) {
             (kind, rest) = (Some(found), &rest[1..]);
         }
@@ -217,12 +217,6 @@ fn name(tokens: &[TokenTree]) -> Option<(Name, bool)> {
     }
     let ident = (length == 1).then(|| first.clone());
     Some((Name { name, ident, length }, true))
-}
-
-/// Whether these two are one operator.
-fn is_joint(first: &TokenTree, second: Option<&TokenTree>, char: char) -> bool {
-    matches!(first, TokenTree::Punct(punct) if punct.spacing() == Spacing::Joint)
-        && is_punct(second, char)
 }
 
 /// What a format string ends with that has not these fields: ` name={index}` for each that is shown in another way than

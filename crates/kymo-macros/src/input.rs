@@ -88,23 +88,15 @@ pub fn parse(tokens: &[TokenTree]) -> Result<Input<'_>, Misuse> {
     if rest.is_empty() {
         return Err(Misuse::at(rest, "a format string is missing"));
     }
-    let (fields, rest) = fields::split(rest)?;
-    let Some((first, behind)) = rest.split_first() else {
-        let format = Literal::string("");
-        return Ok(Input {
-            kymo,
-            level,
-            target,
-            fields,
-            format,
-            arguments: Some(Vec::new()),
-            format_args: rest,
-        });
+    let (fields, format_args) = fields::split(rest)?;
+    let (format, arguments) = match format_args.split_first() {
+        None => (Literal::string(""), Some(Vec::new())),
+        Some((first, rest)) => {
+            let misuse = || Misuse::at(format_args, "the format string must be a string literal");
+            (string_literal(first).ok_or_else(misuse)?, arguments(rest)?)
+        }
     };
-    let format = string_literal(first)
-        .ok_or_else(|| Misuse::at(rest, "the format string must be a string literal"))?;
-    let arguments = arguments(behind)?;
-    Ok(Input { kymo, level, target, fields, format, arguments, format_args: rest })
+    Ok(Input { kymo, level, target, fields, format, arguments, format_args })
 }
 
 /// Returns a leading `target: EXPR,` and what follows it.
@@ -135,11 +127,8 @@ fn find_self(tokens: &[TokenTree]) -> Option<Span> {
 
 /// Whether `tokens` begin with `target:`, and not with a path such as `target::X`.
 fn is_target(tokens: &[TokenTree]) -> bool {
-    let [TokenTree::Ident(ident), TokenTree::Punct(colon), rest @ ..] = tokens else {
-        return false;
-    };
-    let path = colon.spacing() == Spacing::Joint && is_punct(rest.first(), ':');
-    colon.as_char() == ':' && !path && ident.to_string() == "target"
+    let [TokenTree::Ident(ident), rest @ ..] = tokens else { return false };
+    begins_with(rest, ':', &[':']) && ident.to_string() == "target"
 }
 
 /// Returns the level that `log!` has as an argument, and what follows it.
@@ -197,16 +186,25 @@ fn arguments(mut tokens: &[TokenTree]) -> Result<Option<Vec<Argument<'_>>>, Misu
 
 /// Returns a leading `name =`, and what follows it.
 fn name(tokens: &[TokenTree]) -> (Option<&Ident>, &[TokenTree]) {
-    match tokens {
-        [TokenTree::Ident(name), TokenTree::Punct(equals), value @ ..]
-            if equals.as_char() == '='
-                && !(equals.spacing() == Spacing::Joint
-                    && (is_punct(value.first(), '=') || is_punct(value.first(), '>'))) =>
-        {
-            (Some(name), value)
-        }
-        _ => (None, tokens),
+    if let [TokenTree::Ident(name), rest @ ..] = tokens
+        && let Some(value) = assigned(rest)
+    {
+        return (Some(name), value);
     }
+    (None, tokens)
+}
+
+/// Returns what follows a leading `=`, if that is not the beginning of `==` or `=>`.
+pub fn assigned(tokens: &[TokenTree]) -> Option<&[TokenTree]> {
+    begins_with(tokens, '=', &['=', '>']).then(|| &tokens[1..])
+}
+
+/// Whether `tokens` begin with this character, and not with an operator that goes on with one of `others`.
+pub fn begins_with(tokens: &[TokenTree], char: char, others: &[char]) -> bool {
+    let [TokenTree::Punct(first), rest @ ..] = tokens else { return false };
+    let is_longer = first.spacing() == Spacing::Joint
+        && others.iter().any(|other| is_punct(rest.first(), *other));
+    first.as_char() == char && !is_longer
 }
 
 /// Returns the expression that `tokens` begins with, and what follows the comma after it.

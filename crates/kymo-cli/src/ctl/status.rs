@@ -5,18 +5,13 @@ use std::fmt::Write;
 use kymo_reader::{Level, write_escaped};
 use serde_json::Value;
 
-/// Appends text of the answer, without what controls a terminal.
-pub fn escape(text: &str, out: &mut String) {
-    write_escaped(text, out);
-}
-
 /// Prints a status: a line for each thing, and those of threads and sinks that have something.
 pub fn print(status: &Value, out: &mut String) {
     let number = |at: &Value, name: &str| at[name].as_u64().unwrap_or_default();
     let seconds = |name: &str| status[name].as_f64().unwrap_or_default();
     let mut line = |name: &str, text: &str| {
         let _ = write!(out, "{name:<9} ");
-        escape(text, out);
+        write_escaped(text, out);
         out.push('\n');
     };
     let kind = if status["rotated"] == true { ", rotated" } else { "" };
