@@ -97,15 +97,20 @@ impl Discipline {
         self.line
     }
 
+    /// Returns the tick count of the last observation.
+    pub(crate) fn last_ticks(&self) -> u64 {
+        self.last.ticks
+    }
+
     /// Takes an observation into account. `interval_ns` is the time until the next.
     pub(crate) fn observe(&mut self, seen: Observation, interval_ns: u64) -> Observed {
+        let last = std::mem::replace(&mut self.last, seen);
         if self.custom {
             // The program's clock is the time. Ticks and time begin at the epoch.
             self.line.wall_ns = seen.wall_ns;
             self.line.monotonic_ns = seen.monotonic_ns;
             return Observed { line: self.line, set: None };
         }
-        let last = std::mem::replace(&mut self.last, seen);
         let elapsed_ns = elapsed_ns(&last, &seen);
         let counter_moved_ns = elapsed_ns.saturating_sub(self.counted_ns(&last, &seen));
         self.follow_rate(&last, &seen, elapsed_ns, counter_moved_ns);

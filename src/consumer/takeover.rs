@@ -103,8 +103,9 @@ impl<O: LogOutput> Consumer<O> {
         for ring in self.shared.registry.close() {
             self.add_lane(ring);
         }
-        // A custom clock may be what crashed.
-        self.frozen = self.shared.clock.is_custom().then_some(self.complete);
+        // A custom clock may be what crashed. Before the first sweep, nothing is complete.
+        let last_ticks = self.complete.max(self.discipline.last_ticks());
+        self.frozen = self.shared.clock.is_custom().then_some(last_ticks);
         // An output that has just failed is tried at once, and not after a while.
         self.check_output();
         self.replace_removed();

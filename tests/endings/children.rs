@@ -180,6 +180,26 @@ pub const ALL: &[Named] = &[
         read_null();
     }),
     ("consumer_clock", || consumer_that(on_all_signals(builder()), read_null)),
+    ("consumer_at_its_start", || {
+        static STARTED: AtomicBool = AtomicBool::new(false);
+        fn clock() -> u64 {
+            /// Each of the two comparisons of clocks before `start` returns makes sixteen calls.
+            const FIRST_SWEEP: u64 = 32;
+            static CALLS: AtomicU64 = AtomicU64::new(0);
+            if thread::current().name() == Some("kymo-consumer")
+                && CALLS.fetch_add(1, Ordering::Relaxed) == FIRST_SWEEP
+            {
+                while !STARTED.load(Ordering::Acquire) {
+                    thread::yield_now();
+                }
+                read_null();
+            }
+            NOON_NS
+        }
+        start(on_all_signals(builder()).clock(Clock::Custom(clock)));
+        STARTED.store(true, Ordering::Release);
+        wait_for_ever();
+    }),
     ("large_rings", || {
         fill_large_rings();
         HOLD.store(false, Ordering::Release);
@@ -425,6 +445,9 @@ fn consumer_that(builder: Builder, action: fn()) {
     ACTION.set(action).unwrap();
     wait_for_ever();
 }
+
+/// What a custom clock says: the noon of 2024-07-01, in UTC.
+pub const NOON_NS: u64 = 1_719_835_200_000_000_000;
 
 /// How many threads log to large rings.
 pub const LARGE_RINGS: u64 = 8;

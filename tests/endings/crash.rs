@@ -1,10 +1,10 @@
 //! Crashes: drained, marked, and with the exit status of the same program without kymo.
 
 use super::Named;
-use super::children::{LARGE_RING_RECORDS, LARGE_RINGS};
-use super::process::{Dir, assert_code, assert_signal, read, run, spawn, wait};
+use super::children::{LARGE_RING_RECORDS, LARGE_RINGS, NOON_NS};
+use super::process::{Dir, assert_code, assert_signal, open, read, run, spawn, wait};
 
-use kymo_reader::Ending;
+use kymo_reader::{Ending, Event, Options};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Output;
 
@@ -23,6 +23,7 @@ pub const TESTS: &[Named] = &[
     ("the_program_s_own_handler_is_called", own_handler),
     ("the_consumer_itself_while_others_log", consumer_while_busy),
     ("the_consumer_itself", || consumer("consumer_clock")),
+    ("the_consumer_at_its_start", consumer_at_its_start),
     ("large_rings", || large_rings("large_rings")),
     ("large_rings_of_a_dead_consumer", || large_rings("large_rings_of_consumer")),
 ];
@@ -110,6 +111,20 @@ fn consumer(name: &str) {
         log.assert_counts(&[("main", 10_000), ("worker-0", 10_000), ("worker-1", 10_000)]);
         assert_eq!(log.signals.len(), 1);
     }
+}
+
+/// The consumer crashes in a custom clock before its first sweep: the mark has the time of the start.
+fn consumer_at_its_start() {
+    let dir = Dir::new();
+    assert_signal(&run(&dir, "consumer_at_its_start"), libc::SIGSEGV);
+    let mut reader = open(&dir.log(), Options::new());
+    let mut times = Vec::new();
+    while let Some(event) = reader.next_event().unwrap() {
+        if let Event::Signal(signal) = event {
+            times.push(signal.time_ns);
+        }
+    }
+    assert_eq!(times, [NOON_NS.cast_signed()]);
 }
 
 /// Rings that take long to drain: each record is in the file, or is counted by a mark.
