@@ -30,9 +30,6 @@ const TERMINATION: Duration = Duration::from_secs(5);
 const KEPT_BYTES: u64 = 1 << 30;
 const FREE: f64 = 0.05;
 
-/// How many processes of one program may log at a time.
-const PROCESSES: u32 = 100;
-
 /// Starts a logger with what most programs want. The logger ends, and everything is in its file, when the value that
 /// this returns is dropped. Needs the feature `init`.
 ///
@@ -81,7 +78,7 @@ pub fn init() -> Result<Logger, InitError> {
             builder.in_directory(directory.ok_or(InitErrorKind::NoDirectory)?)
         }
     };
-    start(builder).map_err(|error| {
+    builder.start().map_err(|error| {
         let advice = match error.kind() {
             StartErrorKind::File(path, _) => Some(config.advice(path)),
             StartErrorKind::Keep(_) => Some(
@@ -97,6 +94,7 @@ pub fn init() -> Result<Logger, InitError> {
 fn builder(path: PathBuf) -> Builder {
     let builder = Logger::builder(path)
         .make_directory(true)
+        .join_others(true)
         .rotate(Rotation::size(SEGMENT_BYTES))
         .keep(Keep::bytes(KEPT_BYTES).free(FREE))
         .map_window(WINDOW_BYTES)
@@ -111,41 +109,10 @@ fn builder(path: PathBuf) -> Builder {
     builder
 }
 
-/// Starts the logger, with another path as long as another process has that one.
-fn start(builder: Builder) -> Result<Logger, StartError> {
-    let mut number = 1;
-    loop {
-        match builder.clone().numbered(number).start() {
-            Ok(logger) => return Ok(logger),
-            Err(error)
-                if matches!(error.kind(), StartErrorKind::InUse(_)) && number < PROCESSES =>
-            {
-                number += 1;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 impl Builder {
     /// Puts the log into another directory.
     fn in_directory(mut self, directory: PathBuf) -> Self {
         self.path = directory.join(self.path.file_name().unwrap_or_default());
-        self
-    }
-
-    /// Names the log of the process with this number: `app-2.kymo`. The first has the plain name.
-    fn numbered(mut self, number: u32) -> Self {
-        if number > 1 {
-            let stem = self.path.file_stem().unwrap_or_default().to_os_string();
-            let mut name = stem;
-            name.push(format!("-{number}"));
-            if let Some(extension) = self.path.extension() {
-                name.push(".");
-                name.push(extension);
-            }
-            self.path.set_file_name(name);
-        }
         self
     }
 }
@@ -265,12 +232,5 @@ mod tests {
         }
         assert_eq!(found(&[]), None);
         assert_eq!(found(&[("XDG_STATE_HOME", "state"), ("HOME", "")]), None);
-    }
-
-    #[test]
-    fn later_processes_have_a_number() {
-        let name = |number| Logger::builder("/log/shop.kymo").numbered(number).path;
-        assert_eq!(name(1), PathBuf::from("/log/shop.kymo"));
-        assert_eq!(name(2), PathBuf::from("/log/shop-2.kymo"));
     }
 }

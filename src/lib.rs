@@ -46,7 +46,8 @@
 //! | keep debug records in memory until an error | [`Builder::flight_recorder`], [`Builder::dump_at`], [`Logger::dump_flight_recorder`] | off |
 //! | pin the consumer; look more often, or less | [`Builder::consumer_core`], [`Builder::poll_interval`], [`Builder::idle_sleep`] | not pinned; 5 µs; 5 ms |
 //! | make a call cheaper than a counter read | [`Builder::clock`] with [`Clock::Coarse`] | [`Clock::Counter`] |
-//! | log from several processes, or anew | [`Builder::pid_in_name`], [`Builder::overwrite`] | the old file is renamed |
+//! | log from several processes | [`Builder::join`], [`Builder::pid_in_name`], `Logger::child_environment` (feature `config`) | a second process fails to start |
+//! | log anew | [`Builder::overwrite`] | the old file is renamed |
 //! | see what was lost, and how full rings are | [`Report`], [`Logger::stats`], [`Builder::on_notice`], [`unlogged`] | |
 //! | let an operator look, change the filter, flush, rotate: `kymo ctl` | `Builder::control` (feature `control`) | off |
 //! | have Prometheus scrape that | [`Stats::to_prometheus`] | |

@@ -44,16 +44,18 @@ SKIPPED="\
 both ring::storage::stepped: steps through instructions by ptrace, also through those of a sanitizer
 both ten_thousand_threads_one_after_another: measures memory, and a sanitizer takes as much again
 both many_times_64_threads_at_once: measures memory, and a sanitizer takes as much again
+both the_example_runs: builds an example by cargo, which would build it without the sanitizer
 both large_rings: millions of records, which a sanitizer reads for an hour
 thread consumer::faults: thousands of stories in one thread, in which there is no race
 thread a_fork_leaves_overwriting_rings_alone: the runtime follows a null pointer of its own in a handler of fork
+thread a_thread_that_the_library_has_forgotten_logs: its runtime ends the library's part of a thread earlier
 thread exit_in_a_signal_handler_drains: calls exit in a signal handler, which is always reported
 thread sigterm_drains_and_kills sigint_drains_and_kills sighup_drains_and_kills: the signal is kept back
 thread a_signal_in_the_middle_of_logging a_signal_wherever own_handler_wherever: the signal is kept back
 thread a_handler_of_the_program_is_called a_handler_that_calls_ours_decides: the signal is kept back
 thread the_signal_decides_over the_first_process_of_a_container: the signal is kept back
 thread an_ignored_signal without_a_logger_signals: the signal is kept back
-thread a_recorder_at_termination a_file_belongs_to_one_process a_hangup_reopens_the_log: the signal is kept back"
+thread a_recorder_at_termination a_file_belongs_to_one_process a_hangup_reopens_the_log a_hangup_rotates: the signal is kept back"
 
 skip() {
   echo "tests/sanitize.sh: SKIPPED: $*" >&2

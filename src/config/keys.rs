@@ -116,6 +116,7 @@ keys! {
     "filter" "KYMO_LOG" "directives, such as info,net=debug" filter = filter;
     "file" "KYMO_FILE" "the path of the log, with its name" file = file;
     "dir" "KYMO_DIR" "a directory for the log, which keeps its name" dir = path;
+    "join" "KYMO_JOIN" "true or false, yes or no, on or off, 1 or 0" join = yes;
     "pid_in_name" "KYMO_PID_IN_NAME" "true or false, yes or no, on or off, 1 or 0" pid_in_name = yes;
     "mode" "KYMO_MODE" "permissions from 0000 to 0777, such as 0640" mode = mode;
     ["console"] "console.format" "KYMO_CONSOLE" "off, auto, text, json or logfmt" console.kind = console;

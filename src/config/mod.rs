@@ -3,6 +3,7 @@
 //! In: variables, a file `kymo.toml`, values that serde reads, or keys and values as text. All of them go through the
 //! one table of keys (`keys`), so that they have the same names, values and errors. Out: options of a [`Builder`].
 
+mod children;
 mod error;
 mod file;
 mod keys;
@@ -79,6 +80,7 @@ pub struct Config {
     filter_variable: Option<&'static str>,
     file: Option<PathBuf>,
     dir: Option<PathBuf>,
+    join: Option<bool>,
     pid_in_name: Option<bool>,
     mode: Option<u32>,
     console: ConsoleKeys,
@@ -99,6 +101,8 @@ pub struct Config {
     recover: Option<bool>,
     drain_on_termination: Option<Duration>,
     drain_on_crash: Option<Duration>,
+    /// All that it says, but for the filter of the environment, as variables.
+    said: Vec<(&'static str, OsString)>,
 }
 
 /// The keys of `console`.
@@ -246,7 +250,9 @@ impl Config {
                 let what = if is_text { "" } else { "this is not UTF-8: " };
                 format!("{what}choose {}", key.possible)
             }),
-        })
+        })?;
+        self.said.push((key.variable, value.to_owned()));
+        Ok(())
     }
 
     /// Whether it says in which directory the log is.
@@ -286,12 +292,16 @@ impl Builder {
     ///
     /// See [`Config`]. Options of the program that are to count whatever the operator says follow this call.
     pub fn configure(mut self, config: &Config) -> Self {
-        let Config { file, dir, .. } = config;
+        let Config { file, dir, said, .. } = config;
+        self.configured.extend_from_slice(said);
         if let Some(file) = file {
             self.path.clone_from(file);
         }
         if let Some(dir) = dir {
             self.path = dir.join(self.path.file_name().unwrap_or_default());
+        }
+        if let Some(join) = config.join {
+            self = self.join_others(join);
         }
         if let Some(filter) = &config.filter {
             self = self.filter(filter.clone());

@@ -14,6 +14,7 @@ use crate::level::Level;
 use crate::logger::ending::EndingOptions;
 use crate::logger::error::{StartError, StartErrorKind};
 use crate::logger::filter::FilterOptions;
+use crate::logger::join::Joins;
 use crate::logger::panics;
 use crate::ring::WORD_BYTES;
 use crate::ring::storage::layout::MAX_CAPACITY_WORDS;
@@ -67,6 +68,11 @@ pub struct Builder {
     pub(crate) keep: Option<Keep>,
     pub(crate) mode: Option<u32>,
     pub(crate) make_directory: bool,
+    /// What configurations said, as variables, in this order.
+    #[cfg(feature = "config")]
+    pub(crate) configured: Vec<(&'static str, std::ffi::OsString)>,
+    /// `Some` if another log will do.
+    pub(crate) joins: Option<Joins>,
     /// Whether this is the logger of tests that capture. Its file loses its name.
     pub(crate) is_of_tests: bool,
     #[cfg(feature = "control")]
@@ -124,6 +130,9 @@ impl Builder {
             keep: None,
             mode: None,
             make_directory: false,
+            #[cfg(feature = "config")]
+            configured: Vec::new(),
+            joins: None,
             is_of_tests: false,
             #[cfg(feature = "control")]
             control: false,

@@ -9,6 +9,7 @@ pub(crate) mod ending;
 pub(crate) mod error;
 mod filter;
 mod fork;
+mod join;
 pub(crate) mod own_warnings;
 mod panics;
 mod rotated;
@@ -57,6 +58,12 @@ pub struct Logger {
     generation: u32,
     recovered: Option<Recovery>,
     is_rotated: bool,
+    /// The path that the processes of a program share, before it got a number or a process id.
+    #[cfg(feature = "config")]
+    pub(crate) joined_path: PathBuf,
+    /// What configurations said, as variables.
+    #[cfg(feature = "config")]
+    pub(crate) configured: Vec<(&'static str, std::ffi::OsString)>,
 }
 
 impl Logger {

@@ -22,6 +22,7 @@ use crate::crash::signals::{self, standby};
 use crate::filter::setting::tell_follower;
 use crate::logger::builder::Builder;
 use crate::logger::error::{StartError, StartErrorKind};
+use crate::logger::join::numbered;
 use crate::logger::own_warnings::own_warnings;
 use crate::logger::rotated::Rotated;
 use crate::logger::{Logger, fork, syncing};
@@ -70,13 +71,16 @@ impl Builder {
     ///
     /// After an error nothing was made, renamed or overwritten. A recovery that succeeded remains.
     pub fn start(self) -> Result<Logger, StartError> {
-        let logger = self.start_alone()?;
+        let logger = match self.joins {
+            Some(joins) => self.start_joined(joins),
+            None => self.start_alone(1),
+        }?;
         tell_follower();
         Ok(logger)
     }
 
-    /// Starts while no other logger starts or ends.
-    fn start_alone(mut self) -> Result<Logger, StartError> {
+    /// Starts while no other logger starts or ends. `number`: of the process, among those that have joined.
+    pub(crate) fn start_alone(mut self, number: u32) -> Result<Logger, StartError> {
         self.check()?;
         let filter = self.filter.setting()?;
         stay_loaded();
@@ -89,6 +93,9 @@ impl Builder {
             return Err(StartErrorKind::AlreadyRunning.into());
         }
         signals::wait_for_end();
+        #[cfg(feature = "config")]
+        let joined_path = self.path.clone();
+        self.path = numbered(&self.path, number);
         if self.ending.pid_in_name {
             self.path = with_infix(&self.path, std::process::id());
         }
@@ -145,7 +152,18 @@ impl Builder {
         let generation = generation();
         let is_rotated = self.rotation.is_some();
         let (path, consumer) = (self.path, Some(consumer));
-        Ok(Logger { shared, consumer, path, generation, recovered, is_rotated })
+        Ok(Logger {
+            shared,
+            consumer,
+            generation,
+            recovered,
+            is_rotated,
+            #[cfg(feature = "config")]
+            joined_path,
+            #[cfg(feature = "config")]
+            configured: self.configured,
+            path,
+        })
     }
 
     /// A logger that does nothing, because what is logged goes to tests.
@@ -159,6 +177,10 @@ impl Builder {
         Logger {
             shared: Arc::new(shared),
             consumer: None,
+            #[cfg(feature = "config")]
+            joined_path: self.path.clone(),
+            #[cfg(feature = "config")]
+            configured: self.configured,
             path: self.path,
             generation: generation(),
             recovered: None,

@@ -145,7 +145,7 @@ fn game() {
 #[test]
 fn children() {
     let dir = Dir::new();
-    let said = run(env!("CARGO_BIN_EXE_children"), &dir.0.path().join("jobs/job.kymo"));
+    let said = run(env!("CARGO_BIN_EXE_children"), &dir.0.path().join("jobs"));
     for job in 1..=3 {
         let steps: Vec<_> = (0..3).map(|step| format!("child: job {job} at step {step}")).collect();
         let lines: Vec<_> =
@@ -154,4 +154,18 @@ fn children() {
     }
     assert_eq!(said.matches("parent: child ").count(), 3);
     assert_eq!(said.matches(" ended: 0\n").count(), 3);
+}
+
+#[test]
+fn workers() {
+    let dir = Dir::new();
+    let logs = dir.0.path().join("logs");
+    let said = run(env!("CARGO_BIN_EXE_workers"), &logs);
+    assert_eq!(said, "32 runs of 8 workers, killed: no step is missing, none is there twice\n");
+    // Nine processes at a time, so nine logs at most.
+    let is_current = |name: &str| name.ends_with(".kymo") && name.matches('.').count() == 1;
+    let names = std::fs::read_dir(&logs).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let count = names.filter(|name| is_current(name)).count();
+    assert!((2..=9).contains(&count), "{count}");
 }

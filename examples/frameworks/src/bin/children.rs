@@ -1,6 +1,6 @@
 //! A program whose children log, too: each process has a file, and all are read as one log.
 //!
-//! `cargo run -p kymo-frameworks --bin children -- jobs/job.kymo`; `kymo cat jobs` prints what this program prints.
+//! `cargo run -p kymo-frameworks --bin children -- jobs`; `kymo cat jobs` prints what this program prints.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,22 +10,23 @@ use kymo::{Logger, info};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().unwrap_or_else(|| "jobs/job.kymo".to_owned());
-    // `job.kymo` becomes `job.4711.kymo`: a file belongs to one process.
-    let logger = Logger::builder(&path).pid_in_name(true).make_directory(true).start()?;
+    let directory = arguments.next().unwrap_or_else(|| "jobs".to_owned());
+    // `job.kymo`, `job-2.kymo`, …: a file belongs to one process.
+    let logger = Logger::builder(&directory).join("job").make_directory(true).start()?;
     if let Some(job) = arguments.next() {
         (0..3).for_each(|step| info!(target: "child", "job {job} at step {step}"));
         return Ok(());
     }
-    let spawn =
-        |job: u32| Command::new(std::env::current_exe()?).args([&path, &job.to_string()]).spawn();
+    let spawn = |job: u32| {
+        Command::new(std::env::current_exe()?).args([&directory, &job.to_string()]).spawn()
+    };
     let children = (1..=3).map(spawn).collect::<Result<Vec<_>, _>>()?;
     for mut child in children {
         let (pid, status) = (child.id(), child.wait()?);
         info!(target: "parent", "child {pid} ended: {}", status.code().unwrap_or(-1));
     }
     logger.shutdown();
-    print_all(Path::new(&path).parent().unwrap_or(Path::new(".")))
+    print_all(Path::new(&directory))
 }
 
 /// Prints all logs of a directory, by time.
