@@ -144,6 +144,7 @@ fn compare(stats: &Stats) -> BTreeMap<String, Metric> {
         ("dumped", "dumped_records_total", stats.dumped.to_string()),
         ("ring_file_errors", "ring_file_errors_total", stats.ring_file_errors.to_string()),
         ("ring_errors", "ring_errors_total", stats.ring_errors.to_string()),
+        ("unlogged", "unlogged_calls_total", stats.unlogged.to_string()),
         ("segments", "segments_total", stats.segments.to_string()),
         ("segments_late", "late_segments_total", stats.segments_late.to_string()),
         ("limit_exceeded", "limit_exceeded_total", stats.limit_exceeded.to_string()),

@@ -7,12 +7,13 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::consumer::Consumer;
 use crate::consumer::rotate::Rotating;
 use crate::drop_reason::DropReason;
-use crate::filter::ParseFilterError;
-use crate::filter::setting::WrongDirective;
+use crate::filter::setting::{Commanded, WrongDirective};
+use crate::filter::{Filter, ParseFilterError};
 use crate::format::rotated::Deleted;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::WORD_BYTES;
@@ -152,6 +153,14 @@ pub enum Notice<'a> {
         /// What is wrong.
         error: &'a ParseFilterError,
     },
+    /// Somebody outside the program has set the filter, by `kymo ctl LOG filter`; or the time of such a filter is over,
+    /// and the one before is in force again. See `Builder::control`.
+    FilterCommanded {
+        /// The filter that is in force.
+        filter: &'a Filter,
+        /// For how long, if that is limited.
+        duration: Option<Duration>,
+    },
 }
 
 impl fmt::Display for Notice<'_> {
@@ -221,6 +230,12 @@ impl fmt::Display for Notice<'_> {
             ),
             Self::DirectiveIgnored { variable, error } => {
                 write!(f, "{variable}: a directive was left out: {error}")
+            }
+            Self::FilterCommanded { filter, duration: None } => {
+                write!(f, "the filter is now {filter}, by command")
+            }
+            Self::FilterCommanded { filter, duration: Some(duration) } => {
+                write!(f, "the filter is now {filter} for {duration:?}, by command")
             }
         }
     }
@@ -405,6 +420,9 @@ impl<O: LogOutput> Consumer<O> {
         for WrongDirective { variable, error } in self.shared.filter.take_wrong() {
             let notice = Notice::DirectiveIgnored { variable: &variable, error: &error };
             watch.tell(&notice, &self.shared);
+        }
+        for Commanded { filter, duration } in self.shared.filter.take_commanded() {
+            watch.tell(&Notice::FilterCommanded { filter: &filter, duration }, &self.shared);
         }
         if !std::mem::replace(&mut watch.told_room, true)
             && let Some(crash_proof) = self.shared.crash_proof()

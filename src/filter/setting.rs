@@ -108,6 +108,21 @@ struct State {
     temporary: Option<Filter>,
     /// What was left out, until somebody is told.
     wrong: Vec<WrongDirective>,
+    /// Whether the temporary filter was commanded from outside.
+    is_commanded: bool,
+    /// What was commanded from outside, and what its end was, until somebody is told.
+    commanded: Vec<Commanded>,
+}
+
+/// How many changes are kept until somebody is told. Of more, the oldest are not told.
+const MOST_COMMANDED: usize = 64;
+
+/// A filter that was commanded from outside the program, or is in force again when such a one has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Commanded {
+    pub(crate) filter: Filter,
+    /// For how long, if that is limited.
+    pub(crate) duration: Option<Duration>,
 }
 
 /// A directive in the environment that was left out of the filter.
@@ -123,11 +138,26 @@ impl State {
     fn in_force(&self) -> Filter {
         self.temporary.as_ref().unwrap_or(&self.lasting).clone().capped(self.max_level)
     }
+
+    /// Keeps a change to be told.
+    fn note(&mut self, commanded: Commanded) {
+        if self.commanded.len() == MOST_COMMANDED {
+            self.commanded.remove(0);
+        }
+        self.commanded.push(commanded);
+    }
 }
 
 impl Setting {
     pub(crate) fn new(max_level: Level, filter: Filter, wrong: Vec<WrongDirective>) -> Self {
-        let state = State { max_level, lasting: filter, temporary: None, wrong };
+        let state = State {
+            max_level,
+            lasting: filter,
+            temporary: None,
+            wrong,
+            is_commanded: false,
+            commanded: Vec::new(),
+        };
         Self { state: Mutex::new(state), until_ns: AtomicU64::new(u64::MAX) }
     }
 
@@ -145,6 +175,11 @@ impl Setting {
     /// Returns what is wrong in the environment, once. For the consumer.
     pub(crate) fn take_wrong(&self) -> Vec<WrongDirective> {
         self.try_state().map(|mut state| std::mem::take(&mut state.wrong)).unwrap_or_default()
+    }
+
+    /// Returns what was commanded from outside, once. For the consumer.
+    pub(crate) fn take_commanded(&self) -> Vec<Commanded> {
+        self.try_state().map(|mut state| std::mem::take(&mut state.commanded)).unwrap_or_default()
     }
 
     /// The filter that is in force.
@@ -170,13 +205,34 @@ impl Setting {
 
     /// Sets the filter for good.
     pub(crate) fn set(&self, filter: Filter) {
-        self.change(|state| (state.lasting, state.temporary) = (filter, None), u64::MAX);
+        let change = |state: &mut State| {
+            (state.lasting, state.temporary, state.is_commanded) = (filter, None, false);
+        };
+        self.change(change, u64::MAX);
     }
 
     /// Sets the filter for a while.
     pub(crate) fn set_for(&self, filter: Filter, duration: Duration, now_ns: u64) {
         let until_ns = now_ns.saturating_add(nanoseconds(duration));
-        self.change(|state| state.temporary = Some(filter), until_ns);
+        let change = |state: &mut State| {
+            (state.temporary, state.is_commanded) = (Some(filter), false);
+        };
+        self.change(change, until_ns);
+    }
+
+    /// Sets the filter, for good or for a while, by a command from outside the program. That is to be told.
+    #[cfg(feature = "control")]
+    pub(crate) fn command(&self, filter: Filter, duration: Option<Duration>, now_ns: u64) {
+        let until_ns = duration.map(|duration| now_ns.saturating_add(nanoseconds(duration)));
+        let change = |state: &mut State| {
+            state.note(Commanded { filter: filter.clone(), duration });
+            state.is_commanded = duration.is_some();
+            match duration {
+                Some(_) => state.temporary = Some(filter),
+                None => (state.lasting, state.temporary) = (filter, None),
+            }
+        };
+        self.change(change, until_ns.unwrap_or(u64::MAX));
     }
 
     /// Sets the least urgent level that is logged, whatever the filter says.
@@ -206,6 +262,10 @@ impl Setting {
         if now_ns >= self.until_ns.load(Ordering::Relaxed) {
             self.until_ns.store(u64::MAX, Ordering::Relaxed);
             state.temporary = None;
+            if std::mem::take(&mut state.is_commanded) {
+                let filter = state.lasting.clone();
+                state.note(Commanded { filter, duration: None });
+            }
             self.apply(&state);
             drop(state);
             tell_follower_elsewhere();

@@ -148,7 +148,7 @@ impl Logger {
             // The child of a fork has no logger. A thread of the parent may have held the lock.
             return Counters::default().stats();
         }
-        self.shared.counters.stats()
+        Stats { unlogged: crate::unlogged(), ..self.shared.counters.stats() }
     }
 
     /// Writes into the file what the flight recorders of all threads hold. Waits until it is there,

@@ -105,6 +105,18 @@ fn log(own: &mut Producer, notice: &Notice<'_>) {
             let error = error.to_string();
             own_warning!(own, "{variable}: a directive was left out: {error}", variable error);
         }
+        Notice::FilterCommanded { filter, duration: None } => {
+            let filter = filter.to_string();
+            own_warning!(own, "the filter is now {filter}, by command", filter);
+        }
+        Notice::FilterCommanded { filter, duration: Some(duration) } => {
+            let filter = filter.to_string();
+            own_warning!(
+                own,
+                "the filter is now {filter} for {duration:?}, by command",
+                filter duration
+            );
+        }
         Notice::RotationFailed { error } => {
             let error = error.to_string();
             own_warning!(

@@ -107,10 +107,7 @@ fn set_filter(
         Some(more) => parse_directives(&format!("{},{more}", shared.filter.filter()))?,
         None => parse_directives(directives)?,
     };
-    match duration {
-        Some(duration) => shared.filter.set_for(filter, duration, monotonic_ns()),
-        None => shared.filter.set(filter),
-    }
+    shared.filter.command(filter, duration, monotonic_ns());
     Ok(answer::filter(shared, monotonic_ns()).end())
 }
 

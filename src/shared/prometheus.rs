@@ -73,6 +73,11 @@ impl Stats {
             }
         }
         page.counter(
+            "unlogged_calls_total",
+            "Calls of the process that were not logged, from before the logger started, too.",
+            self.unlogged,
+        );
+        page.counter(
             "written_bytes_total",
             "Bytes that the written records took in the rings.",
             self.total.bytes(),

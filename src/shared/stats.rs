@@ -64,6 +64,8 @@ pub struct Stats {
     /// [`unlogged`](crate::unlogged) counts the records of these calls. The thread's next call
     /// tries again.
     pub ring_errors: u64,
+    /// What [`unlogged`](crate::unlogged) returns: calls of the process that were not logged, since it began.
+    pub unlogged: u64,
     /// The number of segments that the logger has begun: see [`Builder::rotate`](crate::Builder::rotate). 0 if the log
     /// is not rotated.
     pub segments: u64,
@@ -327,6 +329,8 @@ impl Counters {
             dumped: self.dumped.get(),
             ring_file_errors: self.ring_file_errors.get(),
             ring_errors: self.ring_errors.get(),
+            // Not this logger's: `Logger::stats` adds it.
+            unlogged: 0,
             segments: self.segments.get(),
             segments_late: self.segments_late.get(),
             limit_exceeded: self.limit_exceeded.get(),

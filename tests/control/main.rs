@@ -128,7 +128,18 @@ fn a_filter_is_changed() {
     let more = done(&turn.path, "filter - +net=warn,db=trace");
     assert_eq!(more["filter"], "info,net=warn,db=trace");
     drop(logger);
-    assert_eq!(turn.read().messages(), ["now", "for a while"]);
+    let log = turn.read();
+    // Who looks at the log later sees what was changed from outside.
+    let said: Vec<_> = log.warnings.iter().map(|it| it.message.as_str()).collect();
+    let changes = [
+        "the filter is now info,net=debug, by command",
+        "the filter is now trace for 3600s, by command",
+        "the filter is now trace for 1ms, by command",
+        "the filter is now info,net=debug, by command",
+        "the filter is now info,net=warn,db=trace, by command",
+    ];
+    assert_eq!(said, changes);
+    assert_eq!(log.messages(), ["now", "for a while"]);
 }
 
 /// A flush is of all threads, and leaves nothing in a ring.
