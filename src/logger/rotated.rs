@@ -159,7 +159,7 @@ impl Builder {
             look_at_ns: 0,
             predecessors: None,
             #[cfg(feature = "compress")]
-            compressor: self.compress.then(|| Compressor::new(newest.log, owner, DEFAULT_LEVEL)),
+            compressor: self.compress.then(|| Compressor::new(limits.clone(), DEFAULT_LEVEL)),
             _lock: lock,
         };
         let mut first = files.prepare_segment().map_err(fail)?;

@@ -18,6 +18,7 @@ use crate::derived::Owner;
 use crate::format::header::Header;
 use crate::process::signal_action;
 use crate::process::thread_info::{be_idle, be_ordinary};
+use crate::rotation::limits::Limits;
 use kymo_files::segments::LogName;
 
 /// How long a segment that could not be compressed is left alone.
@@ -46,6 +47,8 @@ struct Shared {
     id: [u8; 16],
     level: i32,
     owner: Owner,
+    /// What deletes segments of the log meanwhile.
+    limits: Arc<Limits>,
     state: Mutex<State>,
     /// The thread has ended.
     ended: Condvar,
@@ -65,10 +68,11 @@ struct State {
 }
 
 impl Compressor {
-    /// For the segments of the log with this id that this owner has. Starts no thread.
-    pub(crate) fn new(id: [u8; 16], owner: Owner, level: i32) -> Self {
+    /// For the segments of the log of these limits. Starts no thread.
+    pub(crate) fn new(limits: Arc<Limits>, level: i32) -> Self {
+        let (id, owner) = (limits.id, limits.owner);
         let (state, ended, stop) = Default::default();
-        Self { shared: Arc::new(Shared { id, level, owner, state, ended, stop }) }
+        Self { shared: Arc::new(Shared { id, level, owner, limits, state, ended, stop }) }
     }
 
     /// Compresses all segments of the log with a lower number than `current`, unless they are. Removes what
@@ -165,7 +169,8 @@ impl Shared {
         let compression = Compression::default()
             .level(self.level)
             .owner(self.owner)
-            .go_on(|_, _| !self.stop.load(Ordering::Relaxed));
+            .go_on(|_, _| !self.stop.load(Ordering::Relaxed))
+            .in_turn(|change| self.limits.in_turn(change));
         let compressed = catch_unwind(AssertUnwindSafe(|| compress_segment(path, compression)));
         // The panic hook has reported it.
         let result = compressed.unwrap_or_else(|_| {
@@ -262,6 +267,12 @@ mod tests {
         Owner::of(&dir.metadata().unwrap())
     }
 
+    /// Limits that delete nothing.
+    fn unlimited(names: &LogName, id: [u8; 16], dir: &Path) -> Arc<Limits> {
+        let keep = crate::keep::Keep::unlimited();
+        Arc::new(Limits::new(names.clone(), id, owner(dir), keep, 1 << 20, true))
+    }
+
     impl Compressor {
         /// Waits until nothing is left to do.
         fn finish(&self) {
@@ -287,7 +298,7 @@ mod tests {
         let left_over = LogName::compressing(&LogName::compressed(&paths[2]));
         fs::write(&left_over, "half").unwrap();
 
-        let compressor = Compressor::new(id, owner(dir.path()), 3);
+        let compressor = Compressor::new(unlimited(&names, id, dir.path()), 3);
         for _ in 0..2 {
             compressor.look_through(&names, 5).unwrap();
             compressor.finish();
@@ -312,7 +323,7 @@ mod tests {
         // Its writer died: all but the end frame is there.
         let torn = File::options().write(true).open(&paths[2]).unwrap();
         torn.set_len(torn.metadata().unwrap().len() - 8).unwrap();
-        let compressor = Compressor::new(id, owner(dir.path()), 3);
+        let compressor = Compressor::new(unlimited(&names, id, dir.path()), 3);
         for _ in 0..2 {
             compressor.look_through(&names, 5).unwrap();
             compressor.finish();
@@ -333,7 +344,7 @@ mod tests {
     fn it_stops_and_leaves_whole_files() {
         let dir = tempfile::tempdir().unwrap();
         let (names, paths, id) = log(dir.path(), 40);
-        let compressor = Compressor::new(id, owner(dir.path()), 22);
+        let compressor = Compressor::new(unlimited(&names, id, dir.path()), 22);
         compressor.look_through(&names, 41).unwrap();
         assert!(compressor.stop(LIMIT));
         let compressed = |path: &PathBuf| LogName::compressed(path).exists();

@@ -139,6 +139,13 @@ impl Limits {
         self.turn().has_ended = true;
     }
 
+    /// Runs this while nobody deletes.
+    #[cfg(feature = "compress")]
+    pub(crate) fn in_turn(&self, change: &mut dyn FnMut()) {
+        let _turn = self.turn();
+        change();
+    }
+
     /// The consumer takes it, too. So the other threads of the logger must not wait for the consumer meanwhile, as a
     /// log call of the program's allocator may.
     fn turn(&self) -> Locked<MutexGuard<'_, Spare>> {

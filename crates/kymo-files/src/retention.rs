@@ -12,7 +12,7 @@
 //!   leaves a segment, which goes the next time; never a file that belongs to nothing. What its dead process has left
 //!   elsewhere goes first of all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -212,6 +212,9 @@ fn counted_bytes(segments: &[Stored], now: &Situation) -> u64 {
     closed + beside + now.kept_bytes.max(taken) + now.other_bytes
 }
 
+/// How often a log is looked through again because a segment was no longer there by its name.
+const MOST_LOOKS: u32 = 100;
+
 /// Deletes what the limits of a log delete now.
 ///
 /// What cannot be deleted stays, is told, and counts: others go in its place.
@@ -233,6 +236,7 @@ pub fn enforce(
     let directory = Directory::open(name.directory())?;
     let mut deleted = Deleted::default();
     let mut now = *now;
+    let mut looks_left = MOST_LOOKS;
     loop {
         let planned = plan(&segments, keep, &now);
         if planned.is_empty() {
@@ -242,6 +246,8 @@ pub fn enforce(
             deleted.spare_bytes = most.saturating_sub(counted);
             return Ok(deleted);
         }
+        // Segments that were not there by their names.
+        let mut absent = Vec::new();
         for index in planned {
             let stored = &mut segments[index];
             let bytes = stored.bytes();
@@ -249,35 +255,52 @@ pub fn enforce(
                 deleted.discarded += discard(&name.directory().join(&file.name));
             }
             match remove(stored, &directory, log, owner, &mut deleted) {
-                Ok(()) => {
-                    deleted.segments += 1;
-                    let sequence = stored.sequence;
-                    deleted.sequences =
-                        Some(deleted.sequences.map_or((sequence, sequence), |(first, last)| {
-                            (first.min(sequence), last.max(sequence))
-                        }));
+                Ok(true) => {
+                    deleted.note(stored.sequence);
+                    now.space.free_bytes += bytes;
                 }
+                Ok(false) => absent.push((stored.segment, stored.sequence)),
                 Err((file, error)) => {
+                    now.space.free_bytes += bytes - stored.bytes();
                     stored.is_stuck = true;
                     deleted.errors.push((name.directory().join(file), error));
                 }
             }
-            now.space.free_bytes += bytes - stored.bytes();
         }
         segments.retain(|stored| !stored.files.is_empty());
+        if !absent.is_empty() && looks_left > 0 {
+            looks_left -= 1;
+            let is_stuck = |it: &Stored| it.is_stuck.then_some(it.segment);
+            let stuck: BTreeSet<_> = segments.iter().filter_map(is_stuck).collect();
+            segments = Inventory::read(name, log, owner)?.segments;
+            segments.iter_mut().for_each(|it| it.is_stuck = stuck.contains(&it.segment));
+            // What has another name now is looked at once more.
+            absent.retain(|(segment, _)| segments.iter().all(|it| it.segment != *segment));
+        }
+        absent.into_iter().for_each(|(_, sequence)| deleted.note(sequence));
     }
 }
 
-/// Removes the files of a segment, as long as they are its files, and takes them from the list.
+impl Deleted {
+    /// A segment is gone.
+    fn note(&mut self, sequence: u64) {
+        self.segments += 1;
+        let (first, last) = self.sequences.unwrap_or((sequence, sequence));
+        self.sequences = Some((first.min(sequence), last.max(sequence)));
+    }
+}
+
+/// Removes the files of a segment, as long as they are its files, and takes them from the list. Returns false if the
+/// segment itself was not there: it was deleted by somebody else, or has another name because it was compressed.
 fn remove(
     stored: &mut Stored,
     directory: &Directory,
     log: [u8; 16],
     owner: Owner,
     deleted: &mut Deleted,
-) -> Result<(), (OsString, io::Error)> {
+) -> Result<bool, (OsString, io::Error)> {
     let segment = stored.segment;
-    let mut is_synced = true;
+    let (mut is_synced, mut was_there) = (true, true);
     while let Some(file) = stored.files.first() {
         if !file.is_beside && !std::mem::replace(&mut is_synced, true) {
             directory.sync().map_err(|error| (file.name.clone(), error))?;
@@ -290,13 +313,12 @@ fn remove(
                 deleted.names.push(file.name.clone());
                 deleted.bytes += file.bytes;
             }
-            // Somebody else has done it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => was_there &= file.is_beside,
             Err(error) => return Err((file.name.clone(), error)),
         }
         stored.files.remove(0);
     }
-    Ok(())
+    Ok(was_there)
 }
 
 /// Removes a file, if it is what it was (INV-1).

@@ -33,6 +33,7 @@ pub struct Compression<'a> {
     owner: Option<Owner>,
     unclosed: bool,
     go_on: Box<dyn FnMut(u64, u64) -> bool + 'a>,
+    in_turn: Box<dyn FnMut(&mut dyn FnMut()) + 'a>,
 }
 
 /// A segment that was compressed.
@@ -50,7 +51,8 @@ pub struct Compressed {
 impl Default for Compression<'_> {
     fn default() -> Self {
         let go_on = Box::new(|_, _| true);
-        Self { level: DEFAULT_LEVEL, owner: None, unclosed: false, go_on }
+        let in_turn = Box::new(|change: &mut dyn FnMut()| change());
+        Self { level: DEFAULT_LEVEL, owner: None, unclosed: false, go_on, in_turn }
     }
 }
 
@@ -83,6 +85,22 @@ impl<'a> Compression<'a> {
         self.go_on = Box::new(go_on);
         self
     }
+
+    /// Has each change of names made by `in_turn`, which runs what it is given, once. So whoever deletes segments in
+    /// the same process can keep that apart from it. The compressed segment gets its name in one turn, while the original
+    /// is there, and the original goes in another.
+    #[must_use]
+    pub fn in_turn(mut self, in_turn: impl FnMut(&mut dyn FnMut()) + 'a) -> Self {
+        self.in_turn = Box::new(in_turn);
+        self
+    }
+
+    /// Changes names, and returns what came of it.
+    fn change<T>(&mut self, mut change: impl FnMut() -> Result<T, Problem>) -> Result<T, Problem> {
+        let mut result = Err(Problem::Stopped);
+        (self.in_turn)(&mut || result = change());
+        result
+    }
 }
 
 /// Replaces the closed segment at `path` by `PATH.zst`, once that is on the disk and was read back.
@@ -111,12 +129,13 @@ fn compress(path: &Path, to: &Path, mut how: Compression<'_>) -> Result<Compress
     };
     let mut segment = Closed::open(path, owner, how.unclosed)?;
     let length = segment.outline.length;
-    let (total, go_on) = (2 * length, &mut how.go_on);
+    let total = 2 * length;
     let mut temporary = Temporary::create(to, owner)?;
     // Looked for while others are kept away.
     if derived::exists(to)? {
-        return finish_other(&mut segment, path, to, owner, |done| go_on(length + done, total));
+        return finish_other(&mut segment, path, to, owner, how);
     }
+    let go_on = &mut how.go_on;
     let stopped = |error: io::Error| match error.kind() {
         io::ErrorKind::Interrupted => Problem::Stopped,
         _ => Problem::Io(error),
@@ -129,20 +148,24 @@ fn compress(path: &Path, to: &Path, mut how: Compression<'_>) -> Result<Compress
     temporary.finish(&segment.metadata)?;
     let copy = temporary.file.try_clone()?;
     compare(&mut segment.file, length, copy, |done| go_on(length + done, total))?;
-    segment.claim()?;
-    temporary.rename(to).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Problem::Exists,
-        _ => Problem::Io(error),
+    how.change(|| {
+        segment.claim()?;
+        temporary.rename(to).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Problem::Exists,
+            _ => Problem::Io(error),
+        })
     })?;
     sync_directory(path)?;
-    remove_original(path).map_err(|error| match error.kind() {
-        // It was deleted since the claim, by the limits of its log perhaps: it must not come back. (No other process
-        // has compressed it: they are kept away.)
-        io::ErrorKind::NotFound => {
-            let _ = fs::remove_file(to);
-            Problem::Changed
-        }
-        _ => Problem::Io(error),
+    how.change(|| {
+        remove_original(path).map_err(|error| match error.kind() {
+            // It was deleted since the claim, by the limits of its log perhaps: it must not come back. (No other
+            // process has compressed it: they are kept away.)
+            io::ErrorKind::NotFound => {
+                let _ = fs::remove_file(to);
+                Problem::Changed
+            }
+            _ => Problem::Io(error),
+        })
     })?;
     Ok(Compressed { path: to.to_owned(), bytes_before: length, bytes_after })
 }
@@ -154,11 +177,12 @@ fn finish_other(
     path: &Path,
     to: &Path,
     owner: Owner,
-    go_on: impl FnMut(u64) -> bool,
+    mut how: Compression<'_>,
 ) -> Result<Compressed, Problem> {
     let file = derived::open(to, owner).map_err(|_| Problem::Exists)?;
     let bytes_after = file.metadata()?.len();
     let length = segment.outline.length;
+    let go_on = |done| (how.go_on)(length + done, 2 * length);
     compare(&mut segment.file, length, file.try_clone()?, go_on).map_err(
         |problem| match problem {
             Problem::Unequal(_) => Problem::Exists,
@@ -169,8 +193,10 @@ fn finish_other(
     file.sync_all()?;
     tap::note(|| Step::Synced(to.to_owned()));
     sync_directory(path)?;
-    segment.claim()?;
-    remove_original(path)?;
+    how.change(|| {
+        segment.claim()?;
+        Ok(remove_original(path)?)
+    })?;
     Ok(Compressed { path: to.to_owned(), bytes_before: length, bytes_after })
 }
 

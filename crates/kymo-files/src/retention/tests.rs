@@ -356,6 +356,29 @@ fn a_file_that_was_replaced_stays() {
     assert_eq!((deleted.names.len(), listed.files.len()), (0, 0));
 }
 
+/// While the limits are at it, a segment is compressed, so that it has another name. It goes by that, and is told once;
+/// or it stays, if it is short enough now.
+#[test]
+fn a_segment_that_is_compressed_meanwhile_goes_too() {
+    for (keep, gone) in [(Keep::unlimited().files(2), 2), (Keep::bytes(40_000), 1)] {
+        let place = Place::new();
+        let paths = [1, 2, 3, 4].map(|sequence| place.segment(LOG, sequence, 16_384));
+        let compress = |path: &Path| {
+            if path == paths[1] {
+                place.compressed(2, 1_000);
+                fs::remove_file(path).unwrap();
+            }
+            0
+        };
+        let now = Situation { kept_bytes: 16_384, ..situation(4) };
+        let deleted = enforce(&place.name, LOG, place.owner(), &keep, &now, &compress).unwrap();
+        assert_eq!((deleted.sequences, deleted.segments), (Some((1, gone)), gone), "{deleted:?}");
+        assert!(deleted.errors.is_empty());
+        let left: Vec<u64> = place.inventory().segments.iter().map(|it| it.sequence).collect();
+        assert_eq!(left, (gone + 1..=4).collect::<Vec<_>>());
+    }
+}
+
 /// The directory is moved away, and another is put in its place.
 #[cfg(unix)]
 #[test]
