@@ -29,7 +29,7 @@
 //! | start a logger, end it | [`Logger::builder`], [`Builder::start`], [`Logger::shutdown`] | ends when dropped |
 //! | log | [`error!`], [`warn!`], [`info!`], [`debug!`], [`trace!`]; [`log!`] takes the level as a value | target: the module |
 //! | log fields beside a message | [`info!`](info#fields)`(order = id, px; "filled")` | |
-//! | log a value of your own type | [`as_display`], [`as_debug`] (formats in the call) | |
+//! | log a value of your own type | `#[derive(kymo::Value)]` (feature `derive`); [`as_display`], [`as_debug`] (format in the call) | |
 //! | log an error and what caused it | [`as_error`] (formats in the call) | |
 //! | choose which levels are logged | [`Builder::filter`], [`Builder::filter_env`], [`Logger::set_filter`], [`enabled!`]; when compiling: [features](#features) | all |
 //! | spare a thread's first call | [`prepare_thread`] | the first call makes the ring |
@@ -86,6 +86,7 @@
 //!
 //! # Features
 //!
+//! - `derive`: the macro `Value`, which makes structs and enums of the program arguments. It brings `syn`.
 //! - `reader`: the module `reader`.
 //! - `compress`: `Builder::compress`, which compresses closed segments with zstd.
 //! - `journald`: `sink::Journald`, which sends records to journald, with their arguments as fields.
@@ -186,6 +187,8 @@ pub use crash::recover::{
 pub use filter::{Filter, ParseFilterError};
 #[cfg(feature = "init")]
 pub use init::{InitError, InitErrorKind, init};
+#[cfg(feature = "derive")]
+pub use kymo_derive::Value;
 pub use kymo_files::derived::Refused;
 pub use kymo_files::keep::{Keep, KeepError};
 pub use kymo_format::{DropReason, Level, ParseLevelError};

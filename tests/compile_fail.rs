@@ -15,3 +15,10 @@ fn misuse_is_explained() {
 fn misuse_of_bridges_is_explained() {
     trybuild::TestCases::new().compile_fail("tests/compile_fail/bridges/*.rs");
 }
+
+/// What the compiler says about types and attributes that `#[derive(kymo::Value)]` does not take.
+#[cfg(feature = "derive")]
+#[test]
+fn misuse_of_derive_is_explained() {
+    trybuild::TestCases::new().compile_fail("tests/compile_fail/own/*.rs");
+}

@@ -55,7 +55,15 @@ impl<C: ?Sized> Clone for Elements<'_, C> {
 impl<C: ?Sized> Copy for Elements<'_, C> {}
 
 impl<'a, C: Collection + ?Sized> Elements<'a, C> {
-    const ELEMENT: &'static Type = &<C::Element<'a> as Encode>::TYPE;
+    const ELEMENT: &'static Type = {
+        // They are captured twice, and the texts may differ.
+        assert!(
+            !<C::Element<'a> as Encode>::MADE,
+            "a collection cannot have elements of which the statement formats a part, as with `#[kymo(debug)]`: \
+             wrap the whole, `kymo::as_debug(&list)`"
+        );
+        &<C::Element<'a> as Encode>::TYPE
+    };
 
     /// Returns how many elements fit, and how many bytes they take. Takes these out of `spare`.
     fn cut_elements(self, spare: &mut usize) -> (usize, usize) {

@@ -14,6 +14,14 @@ unsafe impl<T: Encode> Encode for Option<T> {
     // Whatever else is cut: `Some` never becomes `None`.
     const BASE_BYTES: usize = 1 + T::BASE_BYTES;
     const FIXED: bool = false;
+    const MADE: bool = T::MADE;
+
+    #[inline(always)]
+    fn release(self) {
+        if let Some(value) = self {
+            value.release();
+        }
+    }
 
     #[inline(always)]
     fn is_short(self) -> bool {
@@ -57,6 +65,15 @@ unsafe impl<T: Encode, E: Encode> Encode for Result<T, E> {
     const BASE_BYTES: usize =
         1 + if T::BASE_BYTES > E::BASE_BYTES { T::BASE_BYTES } else { E::BASE_BYTES };
     const FIXED: bool = false;
+    const MADE: bool = T::MADE || E::MADE;
+
+    #[inline(always)]
+    fn release(self) {
+        match self {
+            Ok(value) => value.release(),
+            Err(error) => error.release(),
+        }
+    }
 
     #[inline(always)]
     fn bytes(self) -> usize {
@@ -138,6 +155,13 @@ macro_rules! bounds {
             const TYPE: Type = Type::$kind(&T::TYPE);
             const BASE_BYTES: usize = 2 * T::BASE_BYTES + $rest_bytes;
             const FIXED: bool = T::FIXED;
+            const MADE: bool = T::MADE;
+
+            #[inline(always)]
+            fn release(self) {
+                self.start.release();
+                self.end.release();
+            }
 
             #[inline(always)]
             fn bytes(self) -> usize {
@@ -246,6 +270,12 @@ macro_rules! tuple {
             const TYPE: Type = Type::Tuple(&[$($name::TYPE),*]);
             const BASE_BYTES: usize = 0 $(+ $name::BASE_BYTES)*;
             const FIXED: bool = true $(&& $name::FIXED)*;
+            const MADE: bool = false $(|| $name::MADE)*;
+
+            #[inline(always)]
+            fn release(self) {
+                $(self.$index.release();)*
+            }
 
             #[inline(always)]
             fn is_short(self) -> bool {

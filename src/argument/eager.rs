@@ -384,6 +384,7 @@ unsafe impl Encode for MadeText {
     const TYPE: Type = Type::Text;
     const BASE_BYTES: usize = 2;
     const FIXED: bool = false;
+    const MADE: bool = true;
 
     fn bytes(self) -> usize {
         2 + self.len()

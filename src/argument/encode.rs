@@ -39,6 +39,9 @@ pub unsafe trait Encode: Copy {
     /// Whether all values of the type take the same number of bytes.
     const FIXED: bool;
 
+    /// Whether a part of it is text that capturing makes. It must not be captured twice: the texts may differ.
+    const MADE: bool = false;
+
     /// The length of the encoding in bytes. Something very large if the value has to be cut.
     fn bytes(self) -> usize;
 

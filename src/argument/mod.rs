@@ -21,6 +21,8 @@ pub(crate) mod gathered;
 mod list;
 mod net;
 mod os;
+#[cfg(feature = "derive")]
+pub mod own;
 mod printed;
 mod scalar;
 mod text;
@@ -50,11 +52,14 @@ pub use scalar::{Pointer, PointerArgument};
 /// Other values go through [`as_display`] or [`as_debug`], which let the statement format them. That
 /// includes `SystemTime` and `Instant`, for whose text the standard library has no rule.
 ///
+/// `#[derive(kymo::Value)]` (feature `derive`) implements it for a struct or an enum.
+///
 /// The trait is sealed: a reader has to know every type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be logged as it is: write `kymo::as_display(&value)` or `kymo::as_debug(&value)`",
     label = "not a type that the reader knows",
-    note = "within another value, the whole has to be wrapped: `kymo::as_debug(&whole)`"
+    note = "within another value, the whole has to be wrapped: `kymo::as_debug(&whole)`",
+    note = "a type of your own can derive `kymo::Value`; give a field of another type `#[kymo(debug)]` or `#[kymo(display)]`"
 )]
 pub trait Argument: sealed::Sealed {
     /// What is copied into the record.
@@ -72,6 +77,7 @@ pub trait Argument: sealed::Sealed {
 }
 
 mod sealed {
+    /// Implemented by what implements [`Argument`](super::Argument).
     pub trait Sealed {}
 }
 

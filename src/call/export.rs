@@ -7,6 +7,8 @@ pub use kymo_macros::statement;
 use std::fmt;
 
 pub use crate::argument::error::as_error;
+#[cfg(feature = "derive")]
+pub use crate::argument::own;
 use crate::argument::{Capture, Pointer, PointerArgument, Shown};
 pub use crate::argument::{as_debug, as_display};
 pub use crate::call::{log_many, log0, log1, log2, log3, log4, log5, log6};

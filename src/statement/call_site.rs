@@ -9,8 +9,8 @@
 //! Not taken: a static in a linker section (as `linkme` and `defmt` have it). It cannot hold types
 //! that inference finds, and foreign linkers may drop it.
 
-use crate::format::types::Type;
-use crate::format::{MAX_TEXT_BYTES, MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS};
+use crate::format::types::{Hint, Members, Struct, Type, Variants};
+use crate::format::{MAX_TEXT_BYTES, MAX_TYPE_BYTES, MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS};
 use crate::level::Level;
 
 /// The location and the text of a log statement.
@@ -101,10 +101,13 @@ impl CallSite {
         hash = hash_bytes(hash, location.target.as_bytes());
         hash = hash_word(hash, (location.line as u64) << 32 | location.column as u64);
         hash = hash_word(hash, level as u64);
-        let mut list = types;
+        let (mut list, mut type_bytes) = (types, 0);
         while let Some(types) = list {
-            assert!(depth(&types.first) <= MAX_TYPE_DEPTH, "an argument's type is nested too deep");
-            assert!(members(&types.first) <= MAX_TYPE_MEMBERS, "an argument's type is too large");
+            let size = types.first.size();
+            assert!(size.depth <= MAX_TYPE_DEPTH, "an argument's type is nested too deep");
+            assert!(size.members <= MAX_TYPE_MEMBERS, "an argument's type is too large");
+            type_bytes += size.bytes;
+            assert!(type_bytes <= MAX_TYPE_BYTES, "the names in the arguments' types are too long");
             hash = hash_type(hash, &types.first);
             list = types.rest;
         }
@@ -130,27 +133,6 @@ impl CallSite {
     pub(crate) fn types(&self) -> impl Iterator<Item = &'static Type> + use<> {
         std::iter::successors(self.types, |list| list.rest).map(|list| &list.first)
     }
-}
-
-/// Returns how deep a type is nested.
-const fn depth(ty: &Type) -> usize {
-    let (mut inside, mut deepest) = (ty.inside(), 0);
-    while let Some((first, rest)) = inside.split_first() {
-        let depth = depth(first);
-        deepest = if depth > deepest { depth } else { deepest };
-        inside = rest;
-    }
-    1 + deepest
-}
-
-/// Returns of how many types a type is made, itself included.
-const fn members(ty: &Type) -> usize {
-    let (mut inside, mut sum) = (ty.inside(), 1);
-    while let Some((first, rest)) = inside.split_first() {
-        sum += members(first);
-        inside = rest;
-    }
-    sum
 }
 
 /// FNV-1a, 64 bits (Fowler, Noll and Vo), taken eight bytes at a time: constant evaluation pays for
@@ -181,14 +163,63 @@ const fn hash_type(hash: u64, ty: &Type) -> u64 {
     match ty {
         Type::Tuple(members) => hash = hash_word(hash, members.len() as u64),
         Type::Formatted(texts) => hash = hash_word(hash, *texts as u64),
+        Type::Struct(inner) => return hash_struct(hash, inner),
+        Type::Enum(inner) => {
+            hash = hash_bytes(hash, inner.name.as_bytes());
+            return hash_variants(hash, &inner.variants);
+        }
         _ => {}
     }
-    let mut inside = ty.inside();
-    while let Some((first, rest)) = inside.split_first() {
+    hash_types(hash, ty.inside())
+}
+
+const fn hash_types(mut hash: u64, mut types: &[Type]) -> u64 {
+    while let Some((first, rest)) = types.split_first() {
         hash = hash_type(hash, first);
-        inside = rest;
+        types = rest;
     }
     hash
+}
+
+const fn hash_struct(mut hash: u64, of: &Struct) -> u64 {
+    hash = hash_bytes(hash, of.name.as_bytes());
+    hash = hash_word(hash, of.kind as u64);
+    if let Some(format) = of.format {
+        hash = hash_bytes(hash, format.as_bytes());
+    }
+    hash = hash_word(hash, of.fields.len() as u64);
+    let mut fields = of.fields;
+    while let Some((first, rest)) = fields.split_first() {
+        hash = hash_bytes(hash, first.name.as_bytes());
+        hash = match first.hint {
+            Hint::None => hash,
+            Hint::Hex => hash_word(hash, 1),
+            Hint::Unit(unit) => hash_bytes(hash, unit.as_bytes()),
+        };
+        fields = rest;
+    }
+    hash_members(hash, &of.types)
+}
+
+const fn hash_members(hash: u64, members: &Members) -> u64 {
+    match members {
+        Members::Listed(types) => hash_types(hash, types),
+        Members::Both(first, second) => hash_members(hash_members(hash, first), second),
+    }
+}
+
+const fn hash_variants(mut hash: u64, variants: &Variants) -> u64 {
+    match variants {
+        Variants::Listed(variants) => {
+            let mut variants = *variants;
+            while let Some((first, rest)) = variants.split_first() {
+                hash = hash_struct(hash, first);
+                variants = rest;
+            }
+            hash
+        }
+        Variants::Both(first, second) => hash_variants(hash_variants(hash, first), second),
+    }
 }
 
 #[cfg(test)]

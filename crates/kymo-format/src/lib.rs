@@ -50,6 +50,13 @@ pub const MAX_TEXT_BYTES: usize = 16 << 10;
 /// The most types that the type of one argument may be made of.
 pub const MAX_TYPE_MEMBERS: usize = 1024;
 
+/// The most bytes that the types of a statement's arguments may have in the dictionary, all together. They are that
+/// long only with names of fields and variants.
+pub const MAX_TYPE_BYTES: usize = 64 << 10;
+
+/// The most placeholders in the format string of a struct or a variant.
+pub const MAX_STRUCT_PLACEHOLDERS: usize = 128;
+
 /// How deep argument types may nest: `Option<Vec<(u8, u8)>>` is four deep.
 pub const MAX_TYPE_DEPTH: usize = 16;
 

@@ -1,12 +1,17 @@
 //! The types that an argument can have, and their codes in the dictionary.
 
+mod own;
+
 use std::slice;
+
+pub use own::{Enum, Field, Fields, Hint, Members, Size, Struct, Variants, hint};
 
 /// The type of an argument, as a call site states it.
 ///
 /// In a file it is a string of bytes in prefix notation: the code of the type, then the types
 /// inside, if it has one or two. For `Tuple`, one byte with the number of members follows, and then
-/// their types. For `Formatted`, one byte with the number of texts follows.
+/// their types. For `Formatted`, one byte with the number of texts follows. For `Struct` and `Enum`, names follow, and
+/// the types of the fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the Rust type of its name")]
 pub enum Type {
@@ -60,6 +65,12 @@ pub enum Type {
     Range(&'static Type),
     /// `start..=end`
     RangeInclusive(&'static Type),
+    /// A value that is not in the log.
+    Redacted,
+    /// A struct of the program.
+    Struct(&'static Struct),
+    /// An enum of the program.
+    Enum(&'static Enum),
     /// The id of a span: not a value, but what the record has to do with the span. Of a call site's
     /// arguments, these are the last.
     Span(SpanRole),
@@ -141,6 +152,7 @@ pub mod code {
     pub const TEXT: u8 = 0x31;
     pub const FORMATTED: u8 = 0x32;
     pub const OS_STR: u8 = 0x33;
+    pub const REDACTED: u8 = 0x34;
     pub const POINTER: u8 = 0x38;
     pub const DURATION: u8 = 0x40;
     pub const IPV4_ADDR: u8 = 0x48;
@@ -159,6 +171,8 @@ pub mod code {
     pub const RESULT: u8 = 0x85;
     pub const RANGE: u8 = 0x86;
     pub const RANGE_INCLUSIVE: u8 = 0x87;
+    pub const STRUCT: u8 = 0x88;
+    pub const ENUM: u8 = 0x89;
 }
 
 impl Type {
@@ -202,11 +216,14 @@ impl Type {
             Self::Result(_) => code::RESULT,
             Self::Range(_) => code::RANGE,
             Self::RangeInclusive(_) => code::RANGE_INCLUSIVE,
+            Self::Redacted => code::REDACTED,
+            Self::Struct(_) => code::STRUCT,
+            Self::Enum(_) => code::ENUM,
             Self::Span(role) => role.code(),
         }
     }
 
-    /// The types inside, for those that are made of others.
+    /// The types inside, for those that are made of others. Those of a struct and an enum are with their fields.
     pub const fn inside(&self) -> &'static [Type] {
         match self {
             Self::Option(inner) | Self::Sequence(inner) | Self::Set(inner) => {
@@ -225,6 +242,8 @@ impl Type {
         match self {
             Self::Tuple(members) => out.push(members.len() as u8),
             Self::Formatted(texts) => out.push(*texts),
+            Self::Struct(inner) => inner.put(out),
+            Self::Enum(inner) => inner.put(out),
             _ => {}
         }
         self.inside().iter().for_each(|inner| inner.put(out));

@@ -168,6 +168,8 @@ fn write_argument(value: &Value<'_>, text: &mut String, out: &mut String) {
         | Value::Set(_)
         | Value::Map(_)
         | Value::Result(_)
+        | Value::Struct(_)
+        | Value::Enum(_)
         | Value::Range(_) => {
             text.clear();
             write_value(value, text);

@@ -219,7 +219,9 @@ impl Kind {
             Type::Str | Type::Text | Type::Char => Self::String,
             Type::Duration => Self::Duration,
             Type::Option(inner) => Self::of(inner),
-            Type::Sequence(_) | Type::Tuple(_) => Self::Compound,
+            Type::Sequence(_) | Type::Tuple(_) | Type::Struct(_) => Self::Compound,
+            // The name of its variant.
+            Type::Enum(_) => Self::String,
             ty if ty.to_string().contains("Addr") => Self::String,
             _ => Self::Number,
         }

@@ -7,12 +7,13 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use kymo_format::is_control;
+use kymo_format::types::Fields;
 
 use super::record::Record;
 use super::text::line::{Line, Literal, Whole};
 use super::types::Type;
 use super::value::decode::{take, take_bytes, take_varint, take_zigzag};
-use super::value::{Malformed, Map, Text, Value};
+use super::value::{Malformed, Map, Struct, Text, Value};
 
 /// Appends a string in quotes.
 ///
@@ -33,7 +34,8 @@ pub fn write_string(text: &str, out: &mut String) {
 /// number and the infinities are strings. A `Some` is its value and a `None` is null. A duration is
 /// its number of nanoseconds. Addresses are strings. What was cut bears the mark `…`: a string at
 /// its end, a sequence as an element of its own. A map is an object whose names are the texts of
-/// the keys. A `Result` is one with the member `Ok` or `Err`, a range one with `start` and `end`.
+/// the keys. A struct is an object, or an array if its fields have no names; an enum is tagged as serde tags it
+/// externally. A `Result` is one with the member `Ok` or `Err`, a range one with `start` and `end`.
 /// Of a value that the program formatted in several ways, the first text is written.
 ///
 /// ```
@@ -81,6 +83,19 @@ pub fn write_value(value: &Value<'_>, out: &mut String) {
             write_array(sequence.iter(), sequence.is_cut(), out)
         }
         Value::Tuple(tuple) => write_array(tuple.iter(), false, out),
+        Value::Redacted => out.push_str("\"***\""),
+        Value::Struct(inner) => write_struct(&inner, out),
+        Value::Enum(inner) => {
+            let variant = inner.variant();
+            if variant.kind() == Fields::Unit {
+                return write_string(variant.name(), out);
+            }
+            out.push('{');
+            write_string(variant.name(), out);
+            out.push(':');
+            write_struct(&variant, out);
+            out.push('}');
+        }
         // Not finite, or an address: nothing to escape.
         _ => {
             let _ = write!(out, "\"{value}\"");
@@ -224,6 +239,27 @@ fn write_object<'a>(
         separator = ',';
     }
     out.push('}');
+}
+
+/// As serde does: an object if the fields have names, the only field of a tuple struct, or an array.
+fn write_struct(inner: &Struct<'_>, out: &mut String) {
+    match (inner.kind(), inner.len()) {
+        (Fields::Unit, _) => out.push_str("null"),
+        (Fields::Tuple, 1) => inner.iter().for_each(|value| write_value(&value, out)),
+        (Fields::Tuple, _) => write_array(inner.iter(), false, out),
+        (Fields::Named, _) => {
+            out.push('{');
+            let mut separator = "";
+            for (field, value) in inner.fields() {
+                out.push_str(separator);
+                write_string(field.name, out);
+                out.push(':');
+                write_value(&value, out);
+                separator = ",";
+            }
+            out.push('}');
+        }
+    }
 }
 
 /// The text of a key that is no string is the name of the member.

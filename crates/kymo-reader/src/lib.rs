@@ -173,14 +173,14 @@ pub use report::{Ending, HeaderState, Report};
 pub use seek::{Stretch, Stretches};
 pub use spans::Span;
 pub use template::{Template, TemplateError};
-pub use types::Type;
+pub use types::{EnumType, FieldType, Hint, StructType, Type};
 pub use value::{
-    Collection, Formatted, FromValue, Lazy, Malformed, Map, Range, Sequence, Text, Tuple, Value,
-    ValueError, Values,
+    Collection, Enum, Formatted, FromValue, Lazy, Malformed, Map, Range, Sequence, Struct, Text,
+    Tuple, Value, ValueError, Values,
 };
 
 pub use kymo_format::header::{ClockSource, Header};
-pub use kymo_format::types::SpanRole;
+pub use kymo_format::types::{Fields, SpanRole};
 pub use kymo_format::{DropReason, Level};
 
 use chain::Chain;

@@ -300,6 +300,8 @@ fn is_cut(value: &Value<'_>) -> bool {
             sequence.is_cut() || sequence.iter().any(|element| is_cut(&element))
         }
         Value::Tuple(tuple) => tuple.iter().any(|member| is_cut(&member)),
+        Value::Struct(inner) => inner.iter().any(|field| is_cut(&field)),
+        Value::Enum(inner) => inner.variant().iter().any(|field| is_cut(&field)),
         _ => false,
     }
 }

@@ -13,6 +13,7 @@ use super::text::{
 };
 use super::types::Type;
 use super::value::{Malformed, Value};
+use kymo_format::MAX_STRUCT_PLACEHOLDERS;
 pub use parse::TemplateError;
 
 /// A parsed format string.
@@ -70,7 +71,28 @@ impl Template {
     /// Parses a format string in the syntax of `std::fmt`. `names` are those of the arguments in
     /// order, empty if one has none.
     pub fn parse(format: &str, names: &[impl AsRef<str>]) -> Result<Self, TemplateError> {
-        parse::parse(format, &names.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+        parse::parse(format, &names.iter().map(AsRef::as_ref).collect::<Vec<_>>(), true)
+    }
+
+    /// Parses the format string of a struct with this number of fields. Returns `None` if it is none, or has more
+    /// than [`MAX_STRUCT_PLACEHOLDERS`].
+    pub(super) fn of_fields(format: &str, count: usize) -> Option<Self> {
+        let template = parse::parse(format, &vec![""; count], false).ok()?;
+        (template.pieces.len() <= MAX_STRUCT_PLACEHOLDERS).then_some(template)
+    }
+
+    /// The literal texts and the placeholders, in order, and the text after them. A placeholder is the position of its
+    /// argument and how it prints that.
+    pub(super) fn pieces<'t>(
+        &'t self,
+        arguments: &'t [Value<'_>],
+    ) -> (impl Iterator<Item = (&'t Literal, usize, Spec)>, &'t Literal) {
+        let pieces = self.pieces.iter().map(|piece| {
+            let spec = piece.spec.and_then(|spec| self.specs.get(usize::from(spec)));
+            let spec = spec.map_or(Spec::PLAIN, |spec| spec.resolve(arguments));
+            (&piece.literal, usize::from(piece.argument), spec)
+        });
+        (pieces, &self.tail)
     }
 
     /// A replacement for a format string that does not parse: the string as it is, and the

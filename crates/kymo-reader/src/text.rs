@@ -9,8 +9,9 @@
 mod leaf;
 pub(crate) mod line;
 mod number;
+mod own;
 
-use crate::types::Type;
+use crate::types::{FieldType, Type};
 use crate::value::decode::{take, take_bytes, take_varint, take_zigzag};
 use crate::value::{Malformed, Map, Text, Value};
 use leaf::write_leaf;
@@ -147,7 +148,18 @@ pub(crate) fn write_text_plain(text: &Text<'_>, out: &mut String) {
 /// that compiles has logged, gives way to `Display`, or to `Debug` for a compound value.
 pub(crate) fn write_value(value: &Value<'_>, spec: &Spec, out: &mut String) {
     let limit = out.len() + MAX_TEXT_BYTES;
-    Renderer { spec: *spec, out, limit, depth: 0 }.value(value);
+    Renderer { spec: *spec, out, limit, depth: 0, placeholders: MAX_PLACEHOLDERS }.value(value);
+}
+
+/// The most placeholders that the format strings within one value may print. Only a hostile file gets there: formats
+/// that print formats grow with their depth.
+const MAX_PLACEHOLDERS: usize = 1 << 16;
+
+/// What precedes a member.
+enum Label<'a> {
+    None,
+    Key(Value<'a>),
+    Field(FieldType<'a>),
 }
 
 /// The rendering of one value and what is inside it.
@@ -158,6 +170,8 @@ struct Renderer<'o> {
     limit: usize,
     /// How many compound values are open.
     depth: usize,
+    /// How many placeholders of structs may yet be printed.
+    placeholders: usize,
 }
 
 impl Renderer<'_> {
@@ -189,6 +203,8 @@ impl Renderer<'_> {
                 let close = if tuple.len() == 1 { ",)" } else { ")" };
                 self.members(tuple.iter(), "(", false, close, ")");
             }
+            Value::Struct(inner) => self.structure(inner, None),
+            Value::Enum(inner) => self.structure(&inner.variant(), Some(inner)),
             _ => self.leaf(value),
         }
     }
@@ -203,19 +219,19 @@ impl Renderer<'_> {
         close: &str,
         close_pretty: &str,
     ) {
-        let members = members.into_iter().map(|member| (None, member));
+        let members = members.into_iter().map(|member| (Label::None, member));
         self.pairs(members, open, cut, close, close_pretty);
     }
 
     fn entries(&mut self, map: &Map<'_>) {
-        let entries = map.iter().map(|(key, value)| (Some(key), value));
+        let entries = map.iter().map(|(key, value)| (Label::Key(key), value));
         self.pairs(entries, "{", map.is_cut(), "}", "}");
     }
 
-    /// As [`members`](Self::members); some have a key.
+    /// As [`members`](Self::members); some have a key or a name.
     fn pairs<'a>(
         &mut self,
-        members: impl Iterator<Item = (Option<Value<'a>>, Value<'a>)>,
+        members: impl Iterator<Item = (Label<'a>, Value<'a>)>,
         open: &str,
         cut: bool,
         close: &str,
@@ -228,17 +244,21 @@ impl Renderer<'_> {
         self.depth += 1;
         let mut empty = true;
         let mut cut = cut;
-        for (key, member) in members {
+        for (label, member) in members {
             if self.out.len() >= self.limit {
                 cut = true;
                 break;
             }
             self.separator(&mut empty);
-            if let Some(key) = key {
-                self.value(&key);
-                self.out.push_str(": ");
+            match label {
+                Label::None => self.value(&member),
+                Label::Key(key) => {
+                    self.value(&key);
+                    self.out.push_str(": ");
+                    self.value(&member);
+                }
+                Label::Field(field) => self.field(field, &member),
             }
-            self.value(&member);
             self.out.push_str(if pretty { ",\n" } else { "" });
         }
         if cut {

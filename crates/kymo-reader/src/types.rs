@@ -4,10 +4,14 @@
 //! Whatever the bytes, parsing takes time and memory in proportion to their number, and recursion
 //! ends at [`MAX_TYPE_DEPTH`].
 
+mod own;
+
 use std::fmt;
 
 use kymo_format::types::{SpanRole, code};
 use kymo_format::{MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS};
+
+pub use own::{EnumType, FieldType, Hint, StructType};
 
 /// The type of an argument.
 ///
@@ -72,6 +76,12 @@ pub enum Type {
     Range(Box<Type>),
     /// `start..=end`
     RangeInclusive(Box<Type>),
+    /// A value that is not in the log.
+    Redacted,
+    /// A struct of the program.
+    Struct(Box<StructType>),
+    /// An enum of the program.
+    Enum(Box<EnumType>),
     /// The id of a span, and what the record has to do with the span.
     Span(SpanRole),
 }
@@ -97,6 +107,14 @@ impl Type {
             Self::Result(both) => (code::RESULT, &**both),
             Self::Tuple(members) => (code::TUPLE, members),
             Self::Formatted(texts) => return out.extend([code::FORMATTED, *texts]),
+            Self::Struct(inner) => {
+                out.push(code::STRUCT);
+                return inner.put(out);
+            }
+            Self::Enum(inner) => {
+                out.push(code::ENUM);
+                return inner.put(out);
+            }
             scalar => (scalar.scalar_code(), &[]),
         };
         out.push(code);
@@ -132,6 +150,8 @@ impl Type {
                 Self::Tuple((0..members).map(inner).collect::<Option<_>>()?)
             }
             code::FORMATTED => Self::Formatted(next(bytes).filter(|&texts| texts > 0)?),
+            code::STRUCT => Self::Struct(Box::new(StructType::parse(bytes, depth, left)?)),
+            code::ENUM => Self::Enum(Box::new(EnumType::parse(bytes, depth, left)?)),
             // The id of a span is no part of a value.
             code => Self::scalar(code).filter(|ty| is_whole || !matches!(ty, Self::Span(_)))?,
         })
@@ -160,6 +180,7 @@ impl Type {
             code::STR => Self::Str,
             code::TEXT => Self::Text,
             code::OS_STR => Self::OsStr,
+            code::REDACTED => Self::Redacted,
             code::POINTER => Self::Pointer,
             code::DURATION => Self::Duration,
             code::IPV4_ADDR => Self::Ipv4Addr,
@@ -219,6 +240,9 @@ impl fmt::Display for Type {
             Self::Result(both) => return write!(f, "Result<{}, {}>", both[0], both[1]),
             Self::Range(bound) => return write!(f, "Range<{bound}>"),
             Self::RangeInclusive(bound) => return write!(f, "RangeInclusive<{bound}>"),
+            Self::Redacted => "redacted",
+            Self::Struct(inner) => return f.write_str(inner.name()),
+            Self::Enum(inner) => return f.write_str(inner.name()),
             Self::Span(_) => "span",
         })
     }
@@ -274,7 +298,7 @@ mod tests {
         for code in 0..=u8::MAX {
             assert_eq!(Type::scalar(code), Type::parse(&[code]), "{code:#x}");
         }
-        assert_eq!((0..=u8::MAX).filter(|&code| Type::scalar(code).is_some()).count(), 35);
+        assert_eq!((0..=u8::MAX).filter(|&code| Type::scalar(code).is_some()).count(), 36);
     }
 
     #[test]

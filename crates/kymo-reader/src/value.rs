@@ -7,6 +7,7 @@
 
 mod convert;
 pub(super) mod decode;
+mod own;
 mod text;
 
 use std::cmp::Ordering;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use convert::{FromValue, ValueError};
 pub use decode::Malformed;
+pub use own::{Enum, Struct};
 pub use text::Text;
 
 use super::text::{Spec, write_value};
@@ -82,6 +84,12 @@ pub enum Value<'a> {
     Result(Result<Lazy<'a>, Lazy<'a>>),
     /// A `Range` or a `RangeInclusive`.
     Range(Range<'a>),
+    /// A value that is not in the log: printed as `***`.
+    Redacted,
+    /// A struct of the program.
+    Struct(Struct<'a>),
+    /// An enum of the program.
+    Enum(Enum<'a>),
 }
 
 /// Conversions look into a `Some`: the value of an `Option` is its content. A `None` has no value.

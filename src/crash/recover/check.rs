@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::argument::CUT;
-use crate::format::types::Type;
+use crate::format::types::{Members, Type};
 use crate::ring;
 use crate::ring::record::HEADER_BYTES;
 use crate::statement::call_site::CallSite;
@@ -33,7 +33,7 @@ pub(crate) fn fits(site: &'static CallSite, record: &[u64]) -> bool {
 }
 
 /// Skips a value, if there is one.
-fn skip(ty: &Type, rest: &mut &[u8]) -> Option<()> {
+fn skip(ty: &'static Type, rest: &mut &[u8]) -> Option<()> {
     let bytes = match ty {
         Type::Bool => return (u8::from_ne_bytes(take(rest)?) <= 1).then_some(()),
         Type::Ordering => return (u8::from_ne_bytes(take(rest)?) <= 2).then_some(()),
@@ -96,9 +96,19 @@ fn skip(ty: &Type, rest: &mut &[u8]) -> Option<()> {
             }
             return Some(());
         }
+        Type::Redacted => return Some(()),
+        Type::Struct(inner) => return skip_members(&inner.types, rest),
+        Type::Enum(inner) => {
+            let index = u16::from_ne_bytes(take(rest)?);
+            return skip_members(&inner.variants.get(index.into())?.types, rest);
+        }
         Type::Tuple(members) => return members.iter().try_for_each(|member| skip(member, rest)),
     };
     rest.get(bytes..).map(|after| *rest = after)
+}
+
+fn skip_members(members: &'static Members, rest: &mut &[u8]) -> Option<()> {
+    members.try_each(&mut |member| skip(member, rest).ok_or(())).ok()
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 
 use crate::format::frame::{Clock, FrameHeader, Kind, valid_at_start};
 use crate::format::header::{COMMITTED_OFFSET, COPY_OFFSETS, Header};
-use crate::format::types::{SpanRole, Type, code};
+use crate::format::types::{
+    Enum, Field, Fields, Hint, Members, SpanRole, Struct, Type, Variants, code, hint,
+};
 use crate::format::{
     ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAX_ARGUMENTS, MAX_PAYLOAD_BYTES, MAX_TEXT_BYTES,
-    MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS, varint,
+    MAX_TYPE_BYTES, MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS, varint,
 };
 use crate::level::Level;
 use crate::segment::crash_proof::sites::{CLOCK_FRAME_BYTES, CLOCKS, CLOCKS_OFFSET};
@@ -104,14 +106,18 @@ fn call_site(payload: &[u8]) -> Option<(u64, &'static CallSite)> {
     if arguments > MAX_ARGUMENTS {
         return None;
     }
-    let (mut names, mut types) = (Vec::new(), Vec::new());
+    let (mut names, mut types, mut type_bytes) = (Vec::new(), Vec::new(), 0);
     for _ in 0..arguments {
         names.push(leak(text(&mut rest)?));
         let length = usize::try_from(number(&mut rest)?).ok()?;
-        let mut ty = rest.get(..length)?;
+        let mut ty = TypeBytes { rest: rest.get(..length)?, left: MAX_TYPE_MEMBERS };
         rest = &rest[length..];
-        types.push(parse(&mut ty, MAX_TYPE_DEPTH, &mut { MAX_TYPE_MEMBERS })?);
-        if !ty.is_empty() {
+        type_bytes += length;
+        if type_bytes > MAX_TYPE_BYTES {
+            return None;
+        }
+        types.push(ty.parse(MAX_TYPE_DEPTH)?);
+        if !ty.rest.is_empty() {
             return None;
         }
     }
@@ -155,36 +161,96 @@ fn text(rest: &mut &[u8]) -> Option<String> {
     String::from_utf8(text.to_vec()).ok()
 }
 
-/// Parses a type. `left` is the number of further types that it may have inside.
-fn parse(rest: &mut &[u8], depth: usize, left: &mut usize) -> Option<Type> {
-    let depth = depth.checked_sub(1)?;
-    *left = left.checked_sub(1)?;
-    let code = next(rest)?;
-    let mut inner = |rest: &mut &[u8]| parse(rest, depth, left);
-    let leaked = |ty: Type| -> &'static Type { Box::leak(Box::new(ty)) };
-    Some(match code {
-        code::OPTION => Type::Option(leaked(inner(rest)?)),
-        code::SEQUENCE => Type::Sequence(leaked(inner(rest)?)),
-        code::SET => Type::Set(leaked(inner(rest)?)),
-        code::RANGE => Type::Range(leaked(inner(rest)?)),
-        code::RANGE_INCLUSIVE => Type::RangeInclusive(leaked(inner(rest)?)),
-        code::MAP => Type::Map(Box::leak(Box::new([inner(rest)?, inner(rest)?]))),
-        code::RESULT => Type::Result(Box::leak(Box::new([inner(rest)?, inner(rest)?]))),
-        code::FORMATTED => Type::Formatted(next(rest)?),
-        code::TUPLE => {
-            let members = next(rest)?;
-            let members = (0..members).map(|_| inner(rest));
-            Type::Tuple(Box::leak(members.collect::<Option<Box<[_]>>>()?))
+/// What is left of a type that is being parsed.
+struct TypeBytes<'a> {
+    rest: &'a [u8],
+    /// Of how many types it may yet be made.
+    left: usize,
+}
+
+impl TypeBytes<'_> {
+    fn parse(&mut self, depth: usize) -> Option<Type> {
+        let depth = depth.checked_sub(1)?;
+        self.count()?;
+        let code = next(&mut self.rest)?;
+        Some(match code {
+            code::OPTION => Type::Option(self.leaked(depth)?),
+            code::SEQUENCE => Type::Sequence(self.leaked(depth)?),
+            code::SET => Type::Set(self.leaked(depth)?),
+            code::RANGE => Type::Range(self.leaked(depth)?),
+            code::RANGE_INCLUSIVE => Type::RangeInclusive(self.leaked(depth)?),
+            code::MAP => Type::Map(self.both(depth)?),
+            code::RESULT => Type::Result(self.both(depth)?),
+            code::FORMATTED => Type::Formatted(next(&mut self.rest)?),
+            code::TUPLE => {
+                let members = next(&mut self.rest)?;
+                let members = (0..members).map(|_| self.parse(depth));
+                Type::Tuple(Box::leak(members.collect::<Option<Box<[_]>>>()?))
+            }
+            code::STRUCT => Type::Struct(Box::leak(Box::new(self.structure(depth)?))),
+            code::ENUM => {
+                let name = leak(text(&mut self.rest)?);
+                let variants = (0..number(&mut self.rest)?).map(|_| {
+                    self.count()?;
+                    self.structure(depth)
+                });
+                let variants = variants.collect::<Option<Box<[_]>>>()?;
+                let variants = Variants::Listed(Box::leak(variants));
+                Type::Enum(Box::leak(Box::new(Enum { name, variants })))
+            }
+            code => match SpanRole::from_code(code) {
+                Some(role) => Type::Span(role),
+                None => *SCALARS.iter().find(|ty| ty.code() == code)?,
+            },
+        })
+    }
+
+    /// Counts one more type.
+    fn count(&mut self) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        Some(())
+    }
+
+    fn leaked(&mut self, depth: usize) -> Option<&'static Type> {
+        Some(Box::leak(Box::new(self.parse(depth)?)))
+    }
+
+    fn both(&mut self, depth: usize) -> Option<&'static [Type; 2]> {
+        Some(Box::leak(Box::new([self.parse(depth)?, self.parse(depth)?])))
+    }
+
+    /// Parses a struct or a variant, without its code.
+    fn structure(&mut self, depth: usize) -> Option<Struct> {
+        let name = leak(text(&mut self.rest)?);
+        let code = next(&mut self.rest)?;
+        let kind = Fields::from_code(code & !Fields::HAS_FORMAT)?;
+        let format = match code & Fields::HAS_FORMAT {
+            0 => None,
+            _ => Some(leak(text(&mut self.rest)?)),
+        };
+        let (mut fields, mut types) = (Vec::new(), Vec::new());
+        let count = number(&mut self.rest)?;
+        if kind == Fields::Unit && count > 0 {
+            return None;
         }
-        code => match SpanRole::from_code(code) {
-            Some(role) => Type::Span(role),
-            None => *SCALARS.iter().find(|ty| ty.code() == code)?,
-        },
-    })
+        for _ in 0..count {
+            let name = if kind == Fields::Named { leak(text(&mut self.rest)?) } else { "" };
+            let hint = match next(&mut self.rest)? {
+                hint::NONE => Hint::None,
+                hint::HEX => Hint::Hex,
+                hint::UNIT => Hint::Unit(leak(text(&mut self.rest)?)),
+                _ => return None,
+            };
+            fields.push(Field { name, hint });
+            types.push(self.parse(depth)?);
+        }
+        let (fields, types) = (Vec::leak(fields), Members::Listed(Vec::leak(types)));
+        Some(Struct { name, kind, format, fields, types })
+    }
 }
 
 /// The types without types inside.
-const SCALARS: [Type; 28] = [
+const SCALARS: [Type; 29] = [
     Type::Bool,
     Type::Char,
     Type::Ordering,
@@ -205,6 +271,7 @@ const SCALARS: [Type; 28] = [
     Type::Str,
     Type::Text,
     Type::OsStr,
+    Type::Redacted,
     Type::Pointer,
     Type::Duration,
     Type::Ipv4Addr,

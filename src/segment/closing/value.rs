@@ -3,7 +3,7 @@
 //! In: bytes that anybody may have written. Out: how long a value is, and whether it was cut. It accepts exactly what
 //! the reader accepts; a test compares them.
 
-use crate::format::types::{SpanRole, code};
+use crate::format::types::{Fields, SpanRole, code, hint};
 use crate::format::{MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS, varint};
 
 /// The most elements without bytes in one sequence.
@@ -38,6 +38,8 @@ pub(super) enum Shape {
     Either(Box<[Shape; 2]>),
     Range(Box<Shape>),
     RangeInclusive(Box<Shape>),
+    /// A variant by its number, and then its fields.
+    Variants(Box<[Box<[Shape]>]>),
 }
 
 /// The rest of a block's records, and what was found in it.
@@ -97,8 +99,45 @@ impl Shape {
                 let inner = |_| Self::prefix(bytes, depth, left);
                 Self::Tuple((0..members).map(inner).collect::<Option<_>>()?)
             }
+            // As `()`.
+            code::REDACTED => Self::Tuple([].into()),
+            code::STRUCT => Self::Tuple(Self::fields(bytes, depth, left)?),
+            code::ENUM => {
+                string(bytes)?;
+                let variants = (0..length(bytes)?).map(|_| {
+                    *left = left.checked_sub(1)?;
+                    Self::fields(bytes, depth, left)
+                });
+                Self::Variants(variants.collect::<Option<_>>()?)
+            }
             code => return SpanRole::from_code(code).filter(|_| is_whole).map(|_| Self::Span),
         })
+    }
+
+    /// The fields of a struct or of a variant.
+    fn fields(bytes: &mut &[u8], depth: usize, left: &mut usize) -> Option<Box<[Self]>> {
+        string(bytes)?;
+        let code = next(bytes)?;
+        let kind = Fields::from_code(code & !Fields::HAS_FORMAT)?;
+        if code & Fields::HAS_FORMAT != 0 {
+            string(bytes)?;
+        }
+        let count = length(bytes)?;
+        if kind == Fields::Unit && count > 0 {
+            return None;
+        }
+        let field = |_| {
+            if kind == Fields::Named {
+                string(bytes)?;
+            }
+            match next(bytes)? {
+                hint::NONE | hint::HEX => {}
+                hint::UNIT => string(bytes)?,
+                _ => return None,
+            }
+            Self::prefix(bytes, depth, left)
+        };
+        (0..count).map(field).collect()
     }
 
     /// Advances past a value. `None` if the bytes do not begin with one.
@@ -148,6 +187,10 @@ impl Shape {
             Self::RangeInclusive(bound) => {
                 (0..2).try_for_each(|_| bound.skip_within(values))?;
                 (values.byte()? < 2).then_some(())
+            }
+            Self::Variants(variants) => {
+                let index = usize::try_from(values.varint()?).ok()?;
+                variants.get(index)?.iter().try_for_each(|field| field.skip_within(values))
             }
         }
     }
@@ -213,6 +256,19 @@ impl<'a> Values<'a> {
     }
 }
 
+fn length(bytes: &mut &[u8]) -> Option<usize> {
+    let (value, len) = varint::get(bytes)?;
+    *bytes = bytes.get(len..)?;
+    value.try_into().ok()
+}
+
+/// Passes a name.
+fn string(bytes: &mut &[u8]) -> Option<()> {
+    let len = length(bytes)?;
+    *bytes = bytes.get(len..)?;
+    Some(())
+}
+
 fn next(bytes: &mut &[u8]) -> Option<u8> {
     let (&first, rest) = bytes.split_first()?;
     *bytes = rest;
@@ -226,15 +282,15 @@ mod tests {
 
     /// A type that is one, mostly.
     fn some_type(random: &mut fastrand::Rng, depth: usize, out: &mut Vec<u8>) {
-        const CODES: [u8; 40] = [
+        const CODES: [u8; 43] = [
             1, 2, 3, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x18, 0x19, 0x1A, 0x1B, 0x1C, 0x1D, 0x20,
-            0x21, 0x30, 0x31, 0x32, 0x33, 0x38, 0x40, 0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D, 0x50,
-            0x56, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88,
+            0x21, 0x30, 0x31, 0x32, 0x33, 0x34, 0x38, 0x40, 0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D,
+            0x50, 0x56, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8F,
         ];
         // The last one is none.
         let codes = CODES.len() - usize::from(random.u8(..) > 3);
         let code = CODES[random.usize(..codes)];
-        let code = if depth == 0 { CODES[random.usize(..31)] } else { code };
+        let code = if depth == 0 { CODES[random.usize(..32)] } else { code };
         out.push(code);
         let members = match code {
             0x32 => {
@@ -247,10 +303,43 @@ mod tests {
                 members
             }
             0x84 | 0x85 => 2,
+            0x88 => {
+                some_struct(random, depth, out);
+                0
+            }
+            0x89 => {
+                let variants = random.u8(..4);
+                out.extend([3, b'E', variants << 1 | 1]);
+                (0..variants).for_each(|_| some_struct(random, depth, out));
+                0
+            }
             0x80.. => 1,
             _ => 0,
         };
         (0..members).for_each(|_| some_type(random, depth - 1, out));
+    }
+
+    /// A struct or a variant that is one, mostly.
+    fn some_struct(random: &mut fastrand::Rng, depth: usize, out: &mut Vec<u8>) {
+        let kind = if random.u8(..) < 4 { random.u8(..) } else { random.u8(..8) };
+        out.extend([3, b'S', kind]);
+        if kind & 4 != 0 {
+            out.extend(b"\x0Bx {0}");
+        }
+        let fields = if kind & 3 == 0 { random.u8(..16) / 15 } else { random.u8(..4) };
+        out.push(fields << 1 | 1);
+        for _ in 0..fields {
+            if kind & 3 == 2 {
+                out.extend([3, b'f']);
+            }
+            match random.u8(..16) {
+                0 => out.extend([1]),
+                1 => out.extend(b"\x02\x05ns"),
+                2 => out.push(random.u8(..4)),
+                _ => out.push(0),
+            }
+            some_type(random, depth - 1, out);
+        }
     }
 
     /// Bytes of which many are values.

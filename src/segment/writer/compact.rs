@@ -4,7 +4,7 @@
 //! forms are specified in `argument::encode` (ring) and in `docs/format.md` (file).
 
 use crate::argument::CUT;
-use crate::format::types::Type;
+use crate::format::types::{Members, Type};
 use crate::format::varint;
 use crate::segment::writer::staging::Room;
 
@@ -36,15 +36,13 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(types: impl Iterator<Item = &'static Type>) -> Self {
-        let mut steps = Vec::new();
+        let (mut steps, mut last) = (Vec::new(), None);
         for ty in types {
-            match (steps.last_mut(), step(ty)) {
-                (Some(Step::Copy(before)), Step::Copy(bytes)) => *before += bytes,
-                (_, step) => steps.push(step),
-            }
+            push_steps(ty, &mut steps);
+            last = Some(ty);
         }
-        if let Some(last @ Step::Str) = steps.last_mut() {
-            *last = Step::LastStr;
+        if let (Some(step), Some(Type::Str)) = (steps.last_mut(), last) {
+            *step = Step::LastStr;
         }
         Self { steps: steps.into_boxed_slice() }
     }
@@ -79,6 +77,17 @@ impl Plan {
 /// one byte more than its number, which has at least two. The length of a last string is added.
 pub(crate) fn max_bytes(bytes: usize) -> usize {
     bytes + bytes / 2 + 2 * varint::MAX_BYTES
+}
+
+/// Appends the steps of a type: those of a struct are the steps of its fields.
+fn push_steps(ty: &'static Type, steps: &mut Vec<Step>) {
+    if let Type::Struct(inner) = ty {
+        return inner.types.each(&mut |field| push_steps(field, steps));
+    }
+    match (steps.last_mut(), step(ty)) {
+        (Some(Step::Copy(before)), Step::Copy(bytes)) => *before += bytes,
+        (_, step) => steps.push(step),
+    }
 }
 
 fn step(ty: &'static Type) -> Step {
@@ -216,6 +225,14 @@ impl<'a> Input<'a> {
             Type::Tuple(members) => {
                 members.iter().for_each(|member| self.take_step(step(member), out));
             }
+            Type::Struct(inner) => self.take_members(&inner.types, out),
+            Type::Enum(inner) => {
+                let index = u16::from_ne_bytes(self.take_array());
+                out.put_varint(index.into());
+                let variant = inner.variants.get(index.into()).expect("a variant of the enum");
+                self.take_members(&variant.types, out);
+            }
+            Type::Redacted => {}
             Type::IpAddr | Type::SocketAddr => {
                 let [version] = self.take_array();
                 out.put(&[version]);
@@ -225,6 +242,10 @@ impl<'a> Input<'a> {
             }
             other => self.take_step(step(other), out),
         }
+    }
+
+    fn take_members(&mut self, members: &'static Members, out: &mut Room<'_>) {
+        members.each(&mut |member| self.take_step(step(member), out));
     }
 }
 

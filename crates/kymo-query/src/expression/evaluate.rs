@@ -256,7 +256,10 @@ impl<'a> Scalar<'a> {
             Value::Duration(value) => Self::Duration(value.as_nanos()),
             Value::Option(None) => Self::None,
             Value::Option(Some(inner)) => Self::new(inner.get(), text),
-            Value::Sequence(_) | Value::Tuple(_) | Value::Set(_) => Self::Compound(value),
+            Value::Sequence(_) | Value::Tuple(_) | Value::Set(_) | Value::Struct(_) => {
+                Self::Compound(value)
+            }
+            Value::Enum(inner) => Self::String(inner.variant().name()),
             Value::Str(string) | Value::Text(string) | Value::OsStr(string) => {
                 match string.as_str() {
                     Some(string) => Self::String(string),
@@ -321,6 +324,7 @@ fn contains(whole: &Scalar<'_>, part: &Scalar<'_>) -> Option<bool> {
             sequence.iter().any(is_part)
         }
         (Scalar::Compound(Value::Tuple(tuple)), _) => tuple.iter().any(is_part),
+        (Scalar::Compound(Value::Struct(inner)), _) => inner.iter().any(is_part),
         _ => false,
     })
 }

@@ -54,14 +54,18 @@ impl fmt::Display for TemplateError {
 
 impl std::error::Error for TemplateError {}
 
-/// Parses `format`, whose arguments have these names.
-pub(super) fn parse(format: &str, names: &[&str]) -> Result<Template, TemplateError> {
+/// Parses `format`, whose arguments have these names. `has_fields`: those that it does not print follow it.
+pub(super) fn parse(
+    format: &str,
+    names: &[&str],
+    has_fields: bool,
+) -> Result<Template, TemplateError> {
     let mut parser = Parser {
         rest: format,
         names,
         implicit: 0,
         places: vec![0; names.len()],
-        used: vec![false; names.len()],
+        used: vec![!has_fields; names.len()],
     };
     parser
         .template()
@@ -298,7 +302,7 @@ mod tests {
 
     #[test]
     fn errors_say_what_and_where() {
-        let error_of = |format| match parse(format, &["", "name"]) {
+        let error_of = |format| match parse(format, &["", "name"], true) {
             Err(TemplateError { offset, problem }) => Some((offset, problem)),
             Ok(_) => None,
         };

@@ -48,6 +48,7 @@ pub(super) fn write_leaf(value: &Value<'_>, spec: &Spec, out: &mut String) {
         Value::SocketAddrV6(address) => write_displayed(&address, spec, out),
         Value::SocketAddr(address) => write_displayed(&address, spec, out),
         Value::Option(_) => out.push_str("None"),
+        Value::Redacted => out.push_str("***"),
         // An empty tuple: the others have values inside.
         _ => write_str("()", spec, out),
     }
@@ -232,7 +233,7 @@ fn write_text(text: &Text<'_>, spec: &Spec, out: &mut String) {
     pad_as_str(out, start, spec);
 }
 
-fn write_str(text: &str, spec: &Spec, out: &mut String) {
+pub(super) fn write_str(text: &str, spec: &Spec, out: &mut String) {
     let start = out.len();
     out.push_str(text);
     pad_as_str(out, start, spec);

@@ -63,6 +63,13 @@ impl Literal {
         }
         Self(chunks.into())
     }
+
+    pub(crate) fn append_to(&self, out: &mut String) {
+        for Chunk { bytes, len } in &self.0 {
+            // They end between two characters.
+            out.push_str(std::str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default());
+        }
+    }
 }
 
 /// How a float without decimals is written.

@@ -64,6 +64,9 @@ impl ValueError {
             Value::Sequence(sequence) if sequence.is_cut() => "a sequence that was cut".into(),
             Value::Sequence(_) => "a sequence".into(),
             Value::Tuple(_) => "a tuple".into(),
+            Value::Struct(inner) => format!("a struct {}", inner.name()).into(),
+            Value::Enum(inner) => format!("an enum {}", inner.name()).into(),
+            Value::Redacted => "a value that is not in the log".into(),
             // Short, and without anything that would have to be escaped.
             value => value.to_string().into(),
         };

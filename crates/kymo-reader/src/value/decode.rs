@@ -11,8 +11,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::slice;
 use std::time::Duration;
 
-use super::{Collection, Formatted, Lazy, Range, Text, Tuple, Value};
-use crate::types::Type;
+use super::{Collection, Enum, Formatted, Lazy, Range, Struct, Text, Tuple, Value};
+use crate::types::{EnumType, StructType, Type};
 use kymo_format::varint;
 
 /// How many values that take no bytes one value may hold. The writer stops at 32,767 elements of a
@@ -126,6 +126,16 @@ impl Type {
             Self::RangeInclusive(bound) => {
                 Value::Range(Range { bound, bytes: self.skipped(bytes)?, inclusive: true })
             }
+            Self::Redacted => {
+                self.skip(bytes)?;
+                Value::Redacted
+            }
+            Self::Struct(ty) => Value::Struct(Struct { ty, bytes: self.skipped(bytes)? }),
+            Self::Enum(ty) => {
+                let mut body = self.skipped(bytes)?;
+                let variant = Struct { ty: take_variant(ty, &mut body)?, bytes: body };
+                Value::Enum(Enum { ty, variant })
+            }
         })
     }
 
@@ -183,10 +193,10 @@ impl Type {
                 take_bool(bytes).map(drop)
             }
             Self::Formatted(len) => (0..*len).try_for_each(|_| take_bytes(bytes).map(drop)),
-            Self::Tuple(members) if members.is_empty() => {
-                *zero_sized = zero_sized.checked_sub(1).ok_or(Malformed::TooManyElements)?;
-                Ok(())
-            }
+            Self::Enum(ty) => skip_fields(take_variant(ty, bytes)?, bytes, zero_sized),
+            Self::Struct(ty) if !ty.types().is_empty() => skip_fields(ty, bytes, zero_sized),
+            Self::Struct(_) | Self::Redacted => skip_unit(zero_sized),
+            Self::Tuple(members) if members.is_empty() => skip_unit(zero_sized),
             Self::Tuple(members) => {
                 members.iter().try_for_each(|member| member.skip_within(bytes, zero_sized))
             }
@@ -206,16 +216,21 @@ impl Type {
     pub(crate) fn is_zero_sized(&self) -> bool {
         match self {
             Self::Tuple(members) => members.iter().all(Self::is_zero_sized),
+            Self::Struct(ty) => ty.types().iter().all(Self::is_zero_sized),
+            Self::Redacted => true,
             Self::Range(bound) => bound.is_zero_sized(),
             _ => false,
         }
     }
 
-    /// How many `()` a value of this type consists of, which takes no bytes.
+    /// How many values without bytes, such as `()`, a value of this type consists of, which takes no bytes.
     fn units(&self) -> usize {
         match self {
             Self::Tuple(members) if members.is_empty() => 1,
             Self::Tuple(members) => members.iter().map(Self::units).sum(),
+            Self::Struct(ty) if ty.types().is_empty() => 1,
+            Self::Struct(ty) => ty.types().iter().map(Self::units).sum(),
+            Self::Redacted => 1,
             Self::Range(bound) => 2 * bound.units(),
             _ => 0,
         }
@@ -241,6 +256,25 @@ pub(crate) fn validated<'a>(ty: &'a Type, bytes: &mut &'a [u8]) -> Value<'a> {
     let value = ty.decode(bytes);
     debug_assert!(value.is_ok(), "what was skipped decodes");
     value.unwrap_or(Value::Option(None))
+}
+
+fn take_variant<'t>(ty: &'t EnumType, bytes: &mut &[u8]) -> Result<&'t StructType, Malformed> {
+    let index = usize::try_from(take_varint(bytes)?).map_err(|_| Malformed::Invalid)?;
+    ty.variants().get(index).ok_or(Malformed::Invalid)
+}
+
+fn skip_fields(
+    ty: &StructType,
+    bytes: &mut &[u8],
+    zero_sized: &mut usize,
+) -> Result<(), Malformed> {
+    ty.types().iter().try_for_each(|field| field.skip_within(bytes, zero_sized))
+}
+
+/// Skips a value that takes no bytes.
+fn skip_unit(zero_sized: &mut usize) -> Result<(), Malformed> {
+    *zero_sized = zero_sized.checked_sub(1).ok_or(Malformed::TooManyElements)?;
+    Ok(())
 }
 
 /// Skips a count, and as many elements, each made of `types`.
