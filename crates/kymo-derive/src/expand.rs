@@ -15,7 +15,9 @@
 //!         >> where Self: '__k;
 //!         fn capture(&self) -> Self::Captured<'_> {
 //!             match self {
-//!                 Self { id: __f0, px: __f1 } => __own::Struct::new(__own::Both(__own::field(__f0), __own::field(__f1)))
+//!                 Self { id: __f0, px: __f1 } => {
+//!                     __own::Struct::new(__own::Both(__own::field(__f0), __own::field(__f1)))
+//!                 }
 //!             }
 //!         }
 //!     }

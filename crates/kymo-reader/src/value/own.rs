@@ -91,7 +91,8 @@ impl<'a> Value<'a> {
     /// The value at the end of a path of fields: `px`, `legs.0.px`.
     ///
     /// A field of an enum is that of the variant that it is, with the variant's name before it or without. Members of
-    /// a tuple are called by their positions. `Some` and `Ok` are passed through. `None` if the value has no such field.
+    /// a tuple are called by their positions. `Some` and `Ok` are passed through. Returns `None` if there is no such
+    /// field.
     ///
     /// ```
     /// use kymo_reader::{Type, Value};
