@@ -27,13 +27,16 @@ use crate::tap::{self, Step};
 use crate::temporary::{Temporary, remove_left_over};
 use crate::writer::{DEFAULT_LEVEL, write_outlined};
 
+/// Runs what it is given, once.
+type InTurn<'a> = dyn FnMut(&mut dyn FnMut()) + 'a;
+
 /// How a segment is compressed.
 pub struct Compression<'a> {
     level: i32,
     owner: Option<Owner>,
     unclosed: bool,
     go_on: Box<dyn FnMut(u64, u64) -> bool + 'a>,
-    in_turn: Box<dyn FnMut(&mut dyn FnMut()) + 'a>,
+    in_turn: Box<InTurn<'a>>,
 }
 
 /// A segment that was compressed.
@@ -87,8 +90,8 @@ impl<'a> Compression<'a> {
     }
 
     /// Has each change of names made by `in_turn`, which runs what it is given, once. So whoever deletes segments in
-    /// the same process can keep that apart from it. The compressed segment gets its name in one turn, while the original
-    /// is there, and the original goes in another.
+    /// the same process can keep that apart from it. The compressed segment gets its name in one turn, while the
+    /// original is there. The original goes in another.
     #[must_use]
     pub fn in_turn(mut self, in_turn: impl FnMut(&mut dyn FnMut()) + 'a) -> Self {
         self.in_turn = Box::new(in_turn);
