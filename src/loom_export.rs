@@ -348,7 +348,7 @@ pub mod rig {
         }
 
         fn drops(&self) -> &Drops {
-            &self.0.drops
+            &self.0.logs[0].drops
         }
     }
 

@@ -4,13 +4,14 @@
 //! the batch went. It does not give words back to the rings, because the batch is not committed
 //! yet.
 
+use crate::consumer::account::LogAccount;
 use crate::consumer::followed::{Merge, Next};
 use crate::consumer::losses::LossMark;
 use crate::consumer::sweep::Sweep;
 use crate::ring::consumer::records;
 use crate::ring::record::Record;
 use crate::segment::Output;
-use crate::segment::writer::{SegmentWriter, ThreadInSegment};
+use crate::segment::writer::SegmentWriter;
 
 /// How many words of one ring a sweep takes, or a single record if that has more. So a thread that
 /// floods its ring does not starve the others. (The models have one record in each batch, and the
@@ -34,7 +35,7 @@ pub(crate) enum Leftover {
 /// What [`Lane::drain`](super::lane::Lane::drain) needs of its lane while it reads the rings.
 pub(crate) struct Batch<'a, O> {
     pub(crate) writer: &'a mut SegmentWriter<O>,
-    pub(crate) thread: &'a mut ThreadInSegment,
+    pub(super) account: &'a mut LogAccount,
     pub(crate) sweep: &'a mut Sweep,
     /// The mark to be written before the first record of the overwriting ring.
     pub(super) mark: Option<LossMark>,
@@ -43,7 +44,11 @@ pub(crate) struct Batch<'a, O> {
 impl<O: Output> Batch<'_, O> {
     /// Returns what is left: nothing of these words (`all`), or what did not fit into the batch.
     pub(crate) fn leftover(&self, all: bool) -> Leftover {
-        if all { Leftover::Nothing } else { Leftover::NewerThan(self.thread.last_staged_ticks()) }
+        if all {
+            Leftover::Nothing
+        } else {
+            Leftover::NewerThan(self.account.in_segment.last_staged_ticks())
+        }
     }
 
     /// Takes records of both rings until the batch is full. Returns what it left.
@@ -66,14 +71,14 @@ impl<O: Output> Batch<'_, O> {
             };
             // SAFETY: as in `take`.
             let record = unsafe { Record::new(record) };
-            self.writer.put(record, self.thread);
+            self.writer.put(record, &mut self.account.in_segment);
         }
     }
 
     fn put_mark(&mut self) {
-        let Some(LossMark { counts, range }) = self.mark.take() else { return };
-        self.writer.drops(self.thread, range, &counts);
-        self.sweep.has_mark = true;
+        if let Some(mark) = self.mark.take() {
+            self.account.put_mark(&mark, self.writer);
+        }
     }
 
     /// Takes records until the batch is full. Returns whether it took all.
@@ -88,7 +93,7 @@ impl<O: Output> Batch<'_, O> {
             // SAFETY: the ring hands out what the call paths committed. Users are told to flush
             // before they unload code that logs.
             let record = unsafe { Record::new(record) };
-            self.writer.put(record, self.thread);
+            self.writer.put(record, &mut self.account.in_segment);
             self.sweep.words = before + run.len() - records.rest().len();
         }
         records.rest().is_empty()

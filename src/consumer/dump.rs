@@ -12,9 +12,9 @@
 //! dropped: such records need not be in the file.
 
 use crate::clock::nanoseconds;
-use crate::consumer::Consumer;
 use crate::consumer::flight::Flight;
 use crate::consumer::lane::Lane;
+use crate::consumer::{Consumer, MAIN};
 use crate::format::dump::{self, Dump};
 use crate::level::Level;
 use crate::ring::consumer::records;
@@ -77,10 +77,12 @@ impl<O: LogOutput> Consumer<O> {
         let (mut next, mut records) = (0, 0);
         // By number: the sweeps in between forget lanes.
         let has_copy = |lane: &Lane| lane.flight.as_ref().is_some_and(|flight| flight.left() > 0);
-        while let Some(index) =
-            self.lanes.iter().position(|lane| lane.in_segment.number >= next && has_copy(lane))
+        while let Some(index) = self
+            .lanes
+            .iter()
+            .position(|lane| lane.logs[MAIN].in_segment.number >= next && has_copy(lane))
         {
-            next = self.lanes[index].in_segment.number + 1;
+            next = self.lanes[index].logs[MAIN].in_segment.number + 1;
             records += self.dump_part(index, reason);
             self.sweep();
         }
@@ -121,9 +123,9 @@ impl<O: LogOutput> Consumer<O> {
         let Some(mut part) = lane.flight.as_ref().and_then(|flight| summary(flight, lane)) else {
             return 0;
         };
-        self.writer.announce(&mut lane.in_segment);
+        self.logs[MAIN].writer.announce(&mut lane.logs[MAIN].in_segment);
         // So that what precedes the part does not fail with it.
-        if !self.write(0..0) {
+        if !self.write(MAIN, 0..0) {
             self.want_again(reason);
             return 0;
         }
@@ -132,34 +134,38 @@ impl<O: LogOutput> Consumer<O> {
             Reason::Call => (dump::CALL, 0),
             Reason::Signal(signal) => (dump::SIGNAL, signal),
         };
-        part.time_ns = self.writer.time_of(ticks);
-        let Lane { in_segment, flight, .. } = &mut self.lanes[index];
+        let writer = &mut self.logs[MAIN].writer;
+        part.time_ns = writer.time_of(ticks);
+        let Lane { logs, flight, .. } = &mut self.lanes[index];
         let words = flight.as_ref().map_or(&[][..], Flight::words);
         // SAFETY: as in `Batch::take`.
         let sites = records(words).map(|record| unsafe { Record::new(record) }.site);
-        let offset = self.writer.begin_dump(part, in_segment, sites);
-        self.writer.output_mut().set_next_dump(offset);
+        let offset = writer.begin_dump(part, &mut logs[MAIN].in_segment, sites);
+        writer.output_mut().set_next_dump(offset);
         let mut written = 0;
         loop {
-            let more = self.lanes[index].put_flight(&mut self.writer, CHUNK_BYTES);
+            let writer = &mut self.logs[MAIN].writer;
+            let more = self.lanes[index].put_flight(writer, CHUNK_BYTES);
             if !more {
-                self.writer.end_dump(&part);
+                writer.end_dump(&part);
             }
             // Not counted as lag: no thread waits for these.
-            if !self.write(index..index + 1) {
+            if !self.write(MAIN, index..index + 1) {
                 self.want_again(reason);
                 self.lanes[index].forgo();
-                let last = self.writer.last_dump();
-                self.writer.output_mut().set_next_dump(last);
+                let writer = &mut self.logs[MAIN].writer;
+                let last = writer.last_dump();
+                writer.output_mut().set_next_dump(last);
                 return written;
             }
-            if self.writer.last_dump() != offset {
-                self.writer.output_mut().set_last_dump(offset);
-                self.writer.set_last_dump(offset);
+            let writer = &mut self.logs[MAIN].writer;
+            if writer.last_dump() != offset {
+                writer.output_mut().set_last_dump(offset);
+                writer.set_last_dump(offset);
             }
             written += self.lanes[index].took();
-            self.count_written(index..index + 1);
-            self.released_bytes = self.writer.output().len();
+            self.settle(MAIN, index..index + 1);
+            self.release(index..index + 1);
             if !more {
                 break;
             }
@@ -206,7 +212,7 @@ fn summary(flight: &Flight, lane: &Lane) -> Option<Dump> {
         (oldest, newest, count) = (oldest.min(ticks), newest.max(ticks), count + 1);
     }
     (count > 0).then(|| Dump {
-        thread: lane.in_segment.number,
+        thread: lane.logs[MAIN].in_segment.number,
         oldest,
         newest,
         records: count,

@@ -5,9 +5,9 @@
 
 use std::io;
 
-use crate::consumer::Consumer;
 use crate::consumer::dump::Reason;
 use crate::consumer::lane::Lane;
+use crate::consumer::{Consumer, MAIN};
 use crate::mutant::{self, Mutant};
 use crate::segment::LogOutput;
 use crate::segment::writer::Totals;
@@ -66,7 +66,7 @@ impl<O: LogOutput> Consumer<O> {
         // While there can still be a ring for kymo's own warnings.
         self.look_now(u64::MAX);
         self.close_rings();
-        self.check_output();
+        self.check_outputs();
         let mut unwritten = 0;
         while self.sweep() {
             if self.shared.control.is_overdue() || self.shared.emergency.is_overdue() {
@@ -102,10 +102,10 @@ impl<O: LogOutput> Consumer<O> {
     pub(super) fn end(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
         // What fails is tried once more.
         for _ in 0..2 {
-            if self.append_thread_ends() && self.append_end() {
+            if self.append_thread_ends() && self.append_end(MAIN) {
                 break;
             }
-            self.check_output();
+            self.check_outputs();
             self.replace_removed();
         }
         self.lanes.iter_mut().for_each(Lane::remove_ring_files);
@@ -118,8 +118,7 @@ impl<O: LogOutput> Consumer<O> {
     /// Stages marks for all drops that are not marked yet.
     pub(super) fn stage_drop_marks(&mut self) {
         for lane in &mut self.lanes {
-            lane.see_last_drops();
-            lane.mark_drops(&mut self.writer);
+            lane.stage_last_marks(&mut self.logs);
         }
     }
 
@@ -127,21 +126,29 @@ impl<O: LogOutput> Consumer<O> {
     fn append_thread_ends(&mut self) -> bool {
         self.stage_drop_marks();
         for lane in &mut self.lanes {
-            if lane.has_account() && !lane.in_segment.is_ended() {
-                self.writer.end_thread(&mut lane.in_segment);
-            }
+            lane.stage_end(&mut self.logs);
         }
-        let done = self.write(0..0);
-        if done {
-            self.count_written(0..self.lanes.len());
-        }
-        done
+        self.write_marks()
     }
 
-    /// Ends the segment. Returns whether that worked.
-    pub(super) fn append_end(&mut self) -> bool {
-        self.writer.end(self.now());
-        self.write(0..0)
+    /// Writes marks and ends of threads that are staged, between sweeps. Returns whether that worked for all logs.
+    pub(super) fn write_marks(&mut self) -> bool {
+        let (mut all, lanes) = (true, 0..self.lanes.len());
+        for log in 0..self.logs.len() {
+            match self.write(log, 0..0) {
+                true => self.settle(log, lanes.clone()),
+                false => all = false,
+            }
+        }
+        self.release(lanes);
+        all
+    }
+
+    /// Ends the segment of a log. Returns whether that worked.
+    pub(super) fn append_end(&mut self, log: usize) -> bool {
+        let now = self.now();
+        self.logs[log].writer.end(now);
+        self.write(log, 0..0)
     }
 
     /// Ends without another sweep, because one panicked. Nothing is written any more, and no thread
@@ -150,12 +157,14 @@ impl<O: LogOutput> Consumer<O> {
         self.close_rings();
         // It may have panicked after a commit (reading a clock for the statistics, say). What was
         // committed is in the file, and must not be found in the rings once more.
-        if self.writer.output().len() > self.released_bytes {
-            self.count_written(0..self.lanes.len());
+        let lanes = 0..self.lanes.len();
+        if self.logs[MAIN].writer.output().len() > self.logs[MAIN].released_bytes {
+            self.settle(MAIN, lanes.clone());
+            self.release(lanes);
         }
         self.lanes.iter_mut().for_each(Lane::keep_ring_files);
         self.shared.control.end();
-        self.error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
+        self.logs[MAIN].error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
         self.report(0)
     }
 
@@ -171,29 +180,29 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    pub(super) fn totals(&self) -> Totals {
-        let mut totals = self.ended.totals();
-        self.lanes.iter().for_each(|lane| totals.add(lane.totals()));
+    pub(super) fn totals(&self, log: usize) -> Totals {
+        let mut totals = self.logs[log].ended.totals();
+        self.lanes.iter().for_each(|lane| totals.add(lane.logs[log].totals()));
         totals
     }
 
     /// The totals of kymo's own records, which the segment's totals include.
-    pub(super) fn own_totals(&self) -> Totals {
+    pub(super) fn own_totals(&self, log: usize) -> Totals {
         let mut own = Totals::default();
         let lanes = self.lanes.iter().filter(|lane| lane.state.is_own);
-        lanes.for_each(|lane| own.add(lane.totals()));
+        lanes.for_each(|lane| own.add(lane.logs[log].totals()));
         own
     }
 
     fn report(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
-        if let Err(error) = self.writer.output_mut().close() {
+        if let Err(error) = self.logs[MAIN].writer.output_mut().close() {
             // All that was written may be gone.
-            self.note_failure(error);
+            self.note_failure(MAIN, error);
         }
-        self.written_at_end = self.written_in_segment();
-        let (mut totals, mut own) = (self.totals(), self.own_totals());
-        totals.add(self.earlier.totals);
-        own.add(self.earlier.own);
+        self.written_at_end = self.written_in_segment(MAIN);
+        let (mut totals, mut own) = (self.totals(MAIN), self.own_totals(MAIN));
+        totals.add(self.logs[MAIN].earlier.totals);
+        own.add(self.logs[MAIN].earlier.own);
         let report = Report {
             written: totals.written - own.written,
             dropped: totals.dropped - own.dropped - unwritten,
@@ -207,8 +216,8 @@ impl<O: LogOutput> Consumer<O> {
             skipped: 0,
             unshown: 0,
             sinks: Vec::new(),
-            file_bytes: self.writer.output().len(),
-            error: self.error.take(),
+            file_bytes: self.logs[MAIN].writer.output().len(),
+            error: self.logs[MAIN].error.take(),
         };
         (report, std::mem::take(&mut self.lanes).into_iter().map(Lane::into_orphan).collect())
     }

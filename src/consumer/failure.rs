@@ -9,44 +9,50 @@
 
 use std::io;
 
-use crate::consumer::Consumer;
-use crate::consumer::lane::Lane;
 use crate::consumer::segments::SegmentState;
+use crate::consumer::{Consumer, MAIN};
 use crate::segment::LogOutput;
 
 impl<O: LogOutput> Consumer<O> {
-    /// Looks whether what was written is still there.
-    pub(crate) fn check_output(&mut self) {
-        if let Err(error) = self.writer.output_mut().check() {
-            self.note_failure(error);
+    /// Looks whether what was written to the logs is still there.
+    pub(crate) fn check_outputs(&mut self) {
+        for index in 0..self.logs.len() {
+            if let Err(error) = self.logs[index].writer.output_mut().check() {
+                self.note_failure(index, error);
+            }
         }
     }
 
-    /// Notes an error of the output. What is staged is lost.
-    pub(super) fn note_failure(&mut self, error: io::Error) {
-        if !std::mem::replace(&mut self.failing, true) {
+    /// Notes an error of a log's output. What is staged is lost.
+    pub(super) fn note_failure(&mut self, index: usize, error: io::Error) {
+        let lost = self.lost(index);
+        let log = &mut self.logs[index];
+        if !std::mem::replace(&mut log.failing, true) {
             let copy = io::Error::new(error.kind(), error.to_string());
-            let lost = self.lost();
-            self.untold.get_or_insert((copy, lost));
+            log.untold.get_or_insert((copy, lost));
         }
-        self.shared.counters.output_errors.increment();
-        self.error.get_or_insert(error);
-        if self.writer.output().is_removed() && self.segment != SegmentState::Removed {
-            self.segment = SegmentState::Removed;
-            if let Some(crash_proof) = self.shared.crash_proof() {
+        self.shared.counters.log.output_errors.increment();
+        log.error.get_or_insert(error);
+        if log.writer.output().is_removed() && !log.is_removed() {
+            log.segment = SegmentState::Removed;
+            if index == MAIN
+                && let Some(crash_proof) = self.shared.crash_proof()
+            {
                 // The log that had the rings is gone. If the process dies before it has another one, or just then,
                 // any log has them that leads there.
                 let _ = crash_proof.set_log([0; 16]);
             }
-            self.shared.counters.lose_ended(&self.ended.written);
-            self.ended.lose_segment();
-            self.lanes.iter_mut().for_each(Lane::lose_segment);
-            self.writer.lose_segment();
+            self.shared.counters.lose_ended(&log.ended.written);
+            log.ended.lose_segment();
+            self.lanes.iter_mut().for_each(|lane| lane.lose_segment(index));
+            log.writer.lose_segment();
         }
-        self.writer.restage();
-        self.lanes.iter_mut().for_each(|lane| lane.in_segment.forget_announcement());
-        if self.segment == SegmentState::Renewed {
-            self.ended.put(&mut self.writer);
+        log.writer.restage();
+        for lane in &mut self.lanes {
+            lane.logs[index].in_segment.forget_announcement();
+        }
+        if log.segment == SegmentState::Renewed {
+            log.ended.put(&mut log.writer);
         }
     }
 }

@@ -133,7 +133,7 @@ impl Story {
                 self.rig.consumer.serve();
             }
             5 => self.flush(index),
-            6 => self.rig.consumer.check_output(),
+            6 => self.rig.consumer.check_outputs(),
             _ => {
                 self.threads[index].producer = None;
                 self.begin_thread();
@@ -149,13 +149,13 @@ impl Story {
         let thread = &mut self.threads[index];
         let Some(producer) = &mut thread.producer else { return };
         self.number += 1;
-        let dropped = producer.state.drops.total();
+        let dropped = producer.state.logs[0].drops.total();
         log_with(producer, &SITES[level], (self.number, ()));
         thread.logged[level] += 1;
         // Overwritten records are not known here.
         let stays =
             self.rig.shared.policies.overflow(SITES[level].level) != Overflow::OverwriteOldest;
-        if stays && producer.state.drops.total() == dropped {
+        if stays && producer.state.logs[0].drops.total() == dropped {
             thread.fresh.push(self.number);
         }
     }
@@ -163,7 +163,7 @@ impl Story {
     fn flush(&mut self, index: usize) {
         let thread = &mut self.threads[index];
         let Some(producer) = &mut thread.producer else { return };
-        self.rig.consumer.check_output();
+        self.rig.consumer.check_outputs();
         // Both rings of the thread.
         while self.rig.consumer.serve().0 {}
         assert!(producer.ring.is_drained());

@@ -3,6 +3,7 @@
 //! In: copies of the recorder. Out: records for the part of a dump. When the thread has ended, its
 //! lane keeps nothing but the recorder.
 
+use crate::consumer::MAIN;
 use crate::consumer::lane::Lane;
 use crate::ring::consumer::records;
 use crate::ring::record::Record;
@@ -64,7 +65,7 @@ impl Lane {
             // SAFETY: as in `Batch::take`.
             let record = unsafe { Record::new(record) };
             writer.put_lines_until(record.ticks);
-            writer.put(record, &mut self.in_segment);
+            writer.put(record, &mut self.logs[MAIN].in_segment);
             self.sweep.other_records += 1;
             walk.next();
         }

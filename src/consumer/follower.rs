@@ -3,7 +3,7 @@
 //! The consumer tells of each commit, and of each other segment. It never waits for a follower, but at the end.
 
 use crate::clock::monotonic_ns;
-use crate::consumer::{Consumer, Report};
+use crate::consumer::{Consumer, MAIN, Report};
 use crate::segment::{LogFile, LogOutput};
 use crate::shared::stats::SinkStats;
 
@@ -45,8 +45,9 @@ impl<O: LogOutput> Consumer<O> {
     /// Has what is committed followed, from the current segment on.
     #[cfg(feature = "sinks")]
     pub(crate) fn add_follower(&mut self, mut follower: Box<dyn Follower>) {
-        follower.begin(self.writer.output().log_file().as_ref(), &[0; 5]);
-        follower.committed(self.writer.output().len());
+        let output = self.logs[MAIN].writer.output();
+        follower.begin(output.log_file().as_ref(), &[0; 5]);
+        follower.committed(output.len());
         self.followers.push(follower);
     }
 
@@ -59,7 +60,7 @@ impl<O: LogOutput> Consumer<O> {
     #[inline]
     pub(super) fn tell_followers(&mut self) {
         for follower in &mut self.followers {
-            follower.committed(self.writer.output().len());
+            follower.committed(self.logs[MAIN].writer.output().len());
         }
     }
 
@@ -92,11 +93,12 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    /// How many records of each level the segment has.
-    pub(super) fn written_in_segment(&self) -> [u64; 5] {
-        let mut written = self.ended.written;
+    /// How many records of each level the segment of a log has.
+    pub(super) fn written_in_segment(&self, log: usize) -> [u64; 5] {
+        let mut written = self.logs[log].ended.written;
         for lane in &self.lanes {
-            written.iter_mut().zip(lane.in_segment.written()).for_each(|(sum, it)| *sum += it);
+            let in_segment = &lane.logs[log].in_segment;
+            written.iter_mut().zip(in_segment.written()).for_each(|(sum, it)| *sum += it);
         }
         written
     }

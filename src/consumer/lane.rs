@@ -1,13 +1,14 @@
 //! A lane: what the consumer keeps about one thread, for the life of the logger.
 //!
-//! In: the consumer's ends of the thread's rings. Out: batches for the segment's writer, and the
-//! thread's account: written, dropped, marked. What one segment has of the thread is a
-//! [`ThreadInSegment`], which the lane keeps for the writer.
+//! In: the consumer's ends of the thread's rings. Out: batches for the writers of the logs. What a log has of the
+//! thread is a [`LogAccount`], which the lane keeps for each.
 
+use crate::consumer::MAIN;
+use crate::consumer::account::LogAccount;
 use crate::consumer::batch::{Batch, Leftover};
 use crate::consumer::flight::Flight;
 use crate::consumer::followed::{Followed, Merge};
-use crate::consumer::losses::Losses;
+use crate::consumer::log::Log;
 use crate::consumer::sweep::{Shares, Sweep};
 use crate::drop_reason::DropReason;
 use crate::level::Level;
@@ -19,19 +20,18 @@ use crate::ring::storage::bounded::SPARE_WORDS;
 use crate::ring::storage::overwriting::OverwritingConsumer;
 use crate::ring::{RingConsumer, RingProducer, WORD_BYTES, ring};
 use crate::segment::Output;
-use crate::segment::drop_counts::DropCounts;
-use crate::segment::writer::{SegmentWriter, ThreadInSegment, Totals, join};
+use crate::segment::writer::{SegmentWriter, join};
 use crate::shared::orphans::Orphan;
 use crate::shared::registry::NewRing;
-use crate::shared::state::RingState;
+use crate::shared::state::{LogCounts, RingState};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 
 /// A thread as the consumer sees it.
 pub(crate) struct Lane {
     pub(crate) state: Arc<RingState>,
-    /// What the segment has of the thread.
-    pub(crate) in_segment: ThreadInSegment,
+    /// What each log has of the thread.
+    pub(crate) logs: Vec<LogAccount>,
     pub(super) ring: RingConsumer,
     /// The ring of the levels that overwrite their oldest records, if there are any.
     pub(super) followed: Option<Followed>,
@@ -46,19 +46,15 @@ pub(crate) struct Lane {
     recent_high_water: usize,
     /// Whether the ring has reached the high-water mark, and not fallen below half of it since.
     is_high: bool,
-    /// What was dropped of its records.
-    losses: Losses,
-    /// How many records earlier segments have of it, by level.
-    earlier_written: [u64; 5],
     /// What the current sweep took.
     pub(super) sweep: Sweep,
 }
 
 impl Lane {
-    pub(crate) fn new(ring: NewRing, in_segment: ThreadInSegment) -> Self {
+    pub(crate) fn new(ring: NewRing, logs: Vec<LogAccount>) -> Self {
         Self {
             state: ring.state,
-            in_segment,
+            logs,
             ring: ring.ring,
             followed: ring.followers.log.map(Followed::new),
             flight: ring.followers.flight.map(Flight::new),
@@ -67,26 +63,24 @@ impl Lane {
             high_water: 0,
             recent_high_water: 0,
             is_high: false,
-            losses: Losses::default(),
-            earlier_written: [0; 5],
             sweep: Sweep::default(),
         }
     }
 
     /// Takes a batch out of the rings, and stages it.
-    pub(crate) fn drain<O: Output>(&mut self, writer: &mut SegmentWriter<O>) -> Leftover {
+    pub(crate) fn drain<O: Output>(&mut self, logs: &mut [Log<O>]) -> Leftover {
         self.sweep = Sweep::default();
-        self.in_segment.discard_staged();
-        // Before the look at the ring, which so finds all that was logged before the gap.
-        let fresh = self.losses.see(&self.state.drops, false);
+        // Before the look at the ring, which so finds all that was logged before the gaps.
+        self.each_account(LogAccount::begin_sweep);
         let mut ended = self.state.has_ended();
         let committed = self.ring.look();
         if mutant::broken(Mutant::EndedLast) {
             ended = self.state.has_ended();
         }
         let first_look = committed.words();
-        let (thread, sweep) = (&mut self.in_segment, &mut self.sweep);
-        let mut batch = Batch { writer, thread, sweep, mark: None };
+        let writer = &mut logs[MAIN].writer;
+        let (account, sweep) = (&mut self.logs[MAIN], &mut self.sweep);
+        let mut batch = Batch { writer, account, sweep, mark: None };
         let (left, found, copied) = match &mut self.followed {
             None => {
                 let (first, second) = committed.runs();
@@ -99,9 +93,9 @@ impl Lane {
                 let committed = self.ring.look();
                 let copied = copy.words().len();
                 if let Some((counts, range)) = copy.overwritten {
-                    self.losses.lose(DropReason::Overwritten, counts, Some(range));
-                    self.state.progress.failed.store(self.losses.by_consumer());
-                    batch.mark = Some(self.losses.mark_of_consumer(&batch.thread.marked()));
+                    let to = &self.state.logs[MAIN];
+                    batch.account.lose(DropReason::Overwritten, counts, Some(range), to);
+                    batch.mark = Some(batch.account.mark_of_consumer());
                 }
                 let merge = Merge::new(committed.runs(), first_look, copy);
                 let left = batch.take_both(merge);
@@ -120,33 +114,41 @@ impl Lane {
             // Relaxed: a number for statistics.
             self.state.progress.high_water_words.store(found as u64, Ordering::Relaxed);
         }
-        let taken = self.sweep.words + self.sweep.followed_words;
-        let found = fresh.then_some(first_look + copied);
-        self.sweep.gap_words = self.losses.approach(found, (!all).then_some(taken));
+        let taken = (!all).then_some(self.sweep.words + self.sweep.followed_words);
+        self.logs.iter_mut().for_each(|log| log.approach(first_look + copied, taken));
         if ended && all && !mutant::broken(Mutant::MarkBeforeLook) {
             // If the thread has ended, this finds all drops. What it logged has just been taken.
-            self.losses.see(&self.state.drops, true);
+            self.each_account(LogAccount::see_end);
         }
         self.sweep.finished = ended && (all || mutant::broken(Mutant::FinishedEarly));
         left
     }
 
-    /// Sees all drops, also those after a gap that has no mark, because no later call will. Staged
-    /// marks are made anew.
-    pub(crate) fn see_last_drops(&mut self) {
-        self.in_segment.discard_staged_marks();
-        (self.sweep.has_mark, self.sweep.marks_gap) = (false, false);
-        self.losses.see(&self.state.drops, true);
+    /// Calls `act` with what each log has of the thread, and the counts that go with it.
+    fn each_account(&mut self, act: impl Fn(&mut LogAccount, &LogCounts)) {
+        self.logs.iter_mut().zip(&self.state.logs).for_each(|(log, counts)| act(log, counts));
     }
 
-    /// Stages a mark if there is a gap and all that was logged before it has been taken. Also
-    /// stages one if the consumer itself lost records that are in no mark.
-    pub(crate) fn mark_drops<O: Output>(&mut self, writer: &mut SegmentWriter<O>) {
-        let marked = self.in_segment.marked();
-        let Some((mark, has_gap)) = self.losses.mark(&marked, self.sweep.has_mark) else { return };
-        self.sweep.has_mark = true;
-        self.sweep.marks_gap = has_gap;
-        writer.drops(&mut self.in_segment, mark.range, &mark.counts);
+    /// Stages marks of drops, where all that was logged before them has been taken.
+    pub(super) fn stage_marks<O: Output>(&mut self, logs: &mut [Log<O>]) {
+        for (account, log) in self.logs.iter_mut().zip(logs) {
+            account.mark_drops(&mut log.writer);
+        }
+    }
+
+    /// Sees all drops, also those after a gap that has no mark, because no later call will. Stages the marks anew.
+    pub(super) fn stage_last_marks<O: Output>(&mut self, logs: &mut [Log<O>]) {
+        self.each_account(LogAccount::see_last_drops);
+        self.stage_marks(logs);
+    }
+
+    /// Stages the thread's end in each log that has something of it.
+    pub(super) fn stage_end<O: Output>(&mut self, logs: &mut [Log<O>]) {
+        for (account, log) in self.logs.iter_mut().zip(logs) {
+            if account.has_account() && !account.in_segment.is_ended() {
+                log.writer.end_thread(&mut account.in_segment);
+            }
+        }
     }
 
     /// Returns how many words were found in the ring, if that reaches this share of its capacity. A
@@ -158,33 +160,6 @@ impl Lane {
         let low = if was_high { mark / 2.0 } else { mark };
         self.is_high = found as f64 >= low;
         (self.is_high && !was_high).then_some(found)
-    }
-
-    /// How many dropped records were seen that no earlier segment has a mark of.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.losses.total()
-    }
-
-    /// These drops by level and reason. Their sum is [`dropped`](Self::dropped).
-    pub(crate) fn drops(&self) -> DropCounts {
-        self.losses.counts()
-    }
-
-    /// The totals of its records since the segment began, including drops that are in no mark yet.
-    pub(super) fn totals(&self) -> Totals {
-        Totals { dropped: self.dropped(), ..self.in_segment.totals() }
-    }
-
-    /// Goes on in another segment, in which the thread has this number.
-    pub(super) fn begin_segment(&mut self, number: u64) {
-        let (written, marked) = self.in_segment.begin_segment(number);
-        self.earlier_written.iter_mut().zip(written).for_each(|(sum, count)| *sum += count);
-        self.losses.begin_segment(&marked);
-    }
-
-    /// The ticks of the first and of the last record in its account.
-    pub(crate) fn range(&self) -> Option<(u64, u64)> {
-        join(self.in_segment.range(), self.losses.range())
     }
 
     /// How many words the sweep took.
@@ -205,11 +180,6 @@ impl Lane {
     /// Whether the sweep took something.
     pub(crate) fn took_records(&self) -> bool {
         self.sweep.took()
-    }
-
-    /// Whether anything was written or dropped of the thread.
-    pub(crate) fn has_account(&self) -> bool {
-        self.in_segment.records() + self.dropped() > 0
     }
 
     /// Whether the thread has ended, and this sweep took the last of it.
@@ -242,8 +212,9 @@ impl Lane {
         of_ring: impl FnOnce(&mut RingConsumer, usize, u64),
         of_follower: impl Fn(&mut OverwritingConsumer, usize, u64),
     ) {
-        let records = self.in_segment.staged_records().iter().sum();
-        let Shares { ring, followed, flight } = self.sweep.shares(records);
+        let main = &self.logs[MAIN];
+        let records = main.in_segment.staged_records().iter().sum();
+        let Shares { ring, followed, flight } = self.sweep.shares(records, main.has_mark());
         if let Some((words, records)) = ring {
             of_ring(&mut self.ring, words, records);
         }
@@ -272,65 +243,35 @@ impl Lane {
         followed.into_iter().chain(self.flight.as_mut().map(|flight| &mut flight.follower))
     }
 
-    /// Counts the sweep as written, and releases the rings' words. To be called when it is in the
-    /// file.
-    pub(crate) fn commit<O: Output>(&mut self, writer: &mut SegmentWriter<O>) {
-        writer.settle(&mut self.in_segment);
-        if self.sweep.took() {
-            let progress = &self.state.progress;
-            let counts = self.earlier_written.iter().zip(self.in_segment.written());
-            for (level, (earlier, written)) in counts.enumerate() {
-                // Relaxed, both: `stats` reads them. For a thread that has flushed, the release of
-                // the ring's words orders them.
-                progress.written[level].store(earlier + written, Ordering::Relaxed);
-            }
-            let words = self.sweep.words + self.sweep.followed_words + self.sweep.flight_words;
-            self.bytes += (words * WORD_BYTES) as u64;
-            progress.bytes.store(self.bytes, Ordering::Relaxed);
-        }
-        if self.sweep.has_mark {
-            self.losses.marked_consumer();
-        }
-        if self.sweep.marks_gap {
-            self.losses.marked_gap();
-        }
-        self.release();
+    /// Counts what a log has of the sweep as written. To be called when it is in its file, and before
+    /// [`release`](Self::release).
+    pub(super) fn settle<O: Output>(&mut self, log: usize, writer: &mut SegmentWriter<O>) {
+        self.logs[log].settle(writer, &self.state.logs[log]);
     }
 
-    /// Counts the sweep as dropped, and releases the rings' words. To be called when it could not
-    /// be written.
-    pub(crate) fn fail(&mut self) {
-        self.retract();
-        self.prepare(LogMark::GIVEN_UP);
-        let has_ended = std::mem::take(&mut self.sweep.finished);
-        let range = self.in_segment.staged_range().filter(|_| self.sweep.took());
-        self.losses.lose(DropReason::OutputFailed, *self.in_segment.staged_records(), range);
-        if self.sweep.took() {
+    /// Counts what a log should have of the sweep as dropped. To be called when it could not be written, and before
+    /// [`release`](Self::release).
+    pub(super) fn fail(&mut self, log: usize) {
+        if log == MAIN {
+            self.retract();
+            self.prepare(LogMark::GIVEN_UP);
+        }
+        self.sweep.failed = true;
+        if self.logs[log].fail(&self.state.logs[log]) {
             self.say_failed();
         }
-        self.release();
-        if has_ended {
-            // The lane ends once its drops are marked. Until then it needs no ring but an empty one
-            // whose thread has gone. There may be many such threads before the output works again.
-            drop(self.state.take_returned());
-            self.ring = ring(1).1;
-            self.followed = None;
-        }
     }
 
-    /// Counts what was written as dropped: the file is gone. All drops are to be marked again in
+    /// Counts what was written to a log as dropped: the file is gone. All drops are to be marked again in
     /// the next one.
-    pub(crate) fn lose_segment(&mut self) {
-        let (written, range) = self.in_segment.lose_segment();
-        self.losses.lose(DropReason::FileRemoved, written, range);
-        if written != [0; 5] {
-            self.state.progress.set_written(&self.earlier_written);
+    pub(super) fn lose_segment(&mut self, log: usize) {
+        if self.logs[log].lose_segment(&self.state.logs[log]) {
             self.say_failed();
         }
     }
 
+    /// Says that records are lost that were taken. The counts are stored before.
     fn say_failed(&self) {
-        self.state.progress.failed.store(self.losses.by_consumer());
         // Release: pairs with the acquire in `Producer::flush`, which looks here when it finds the
         // ring empty.
         self.state.failures.fetch_add(1, Ordering::Release);
@@ -339,13 +280,18 @@ impl Lane {
     /// Undoes the current sweep: nothing of it was written, and what it took is still in the ring.
     pub(crate) fn restart(&mut self) {
         self.retract();
-        self.losses.go_back(self.sweep.gap_words);
         self.sweep = Sweep::default();
-        self.in_segment.discard_staged();
-        self.in_segment.forget_announcement();
+        self.logs.iter_mut().for_each(LogAccount::restart);
     }
 
-    fn release(&mut self) {
+    /// Releases the words of the sweep: all logs have its records, or have counted them as lost.
+    pub(super) fn release(&mut self) {
+        if self.sweep.took() {
+            let words = self.taken_words() + self.sweep.flight_words;
+            self.bytes += (words * WORD_BYTES) as u64;
+            // Relaxed: a number for statistics.
+            self.state.progress.bytes.store(self.bytes, Ordering::Relaxed);
+        }
         if self.sweep.words != 0 {
             self.ring.consume(self.sweep.words);
         }
@@ -356,26 +302,34 @@ impl Lane {
         if let Some(flight) = self.flight.as_mut().filter(|_| self.sweep.flight_words != 0) {
             flight.follower.consume(self.sweep.flight_words);
         }
+        if self.sweep.failed && self.sweep.finished {
+            // The lane ends once its drops are marked. Until then it needs no ring but an empty one
+            // whose thread has gone. There may be many such threads before the output works again.
+            self.sweep.finished = false;
+            drop(self.state.take_returned());
+            self.ring = ring(1).1;
+            self.followed = None;
+        }
         self.clear_sweep();
     }
 
     /// Clears the sweep: nothing is taken, and nothing staged.
     pub(super) fn clear_sweep(&mut self) {
         self.sweep = self.sweep.cleared();
-        self.in_segment.discard_staged();
+        self.logs.iter_mut().for_each(LogAccount::clear_sweep);
     }
 
     /// The most urgent level among the records that the sweep took.
     pub(crate) fn most_urgent(&self) -> Option<Level> {
         Level::ALL
             .into_iter()
-            .zip(*self.in_segment.staged_records())
+            .zip(*self.logs[MAIN].in_segment.staged_records())
             .find_map(|(level, n)| (n > 0).then_some(level))
     }
 
     /// How many records the sweep took.
     pub(crate) fn took(&self) -> u64 {
-        self.in_segment.staged_records().iter().sum()
+        self.logs[MAIN].in_segment.staged_records().iter().sum()
     }
 
     /// The time for shutting down is over: counts what is left in the rings as dropped. Returns how
@@ -404,15 +358,17 @@ impl Lane {
             followed.drain(|copy| {
                 count(copy.words());
                 if let Some((counts, gap)) = copy.overwritten {
-                    self.losses.lose(DropReason::Overwritten, counts, Some(gap));
+                    let to = &self.state.logs[MAIN];
+                    self.logs[MAIN].lose(DropReason::Overwritten, counts, Some(gap), to);
                 }
             });
         }
         if range.is_some() {
-            self.losses.lose(DropReason::ShutdownTimedOut, left, range);
+            let to = &self.state.logs[MAIN];
+            self.logs[MAIN].lose(DropReason::ShutdownTimedOut, left, range, to);
             self.say_failed();
         }
-        self.losses.arrive();
+        self.logs.iter_mut().for_each(LogAccount::arrive);
         if self.state.is_own { 0 } else { left.iter().sum() }
     }
 
@@ -427,6 +383,6 @@ impl Lane {
 
     pub(crate) fn into_orphan(self) -> Orphan {
         let overwriting = self.followed.map(Followed::into_follower);
-        Orphan::new(self.ring, overwriting, self.state, self.losses.seen())
+        Orphan::new(self.ring, overwriting, self.state, self.logs[MAIN].seen())
     }
 }

@@ -7,6 +7,7 @@
 //! In: rings, requests, the clocks. Out: calls of the segment's writer, the accounts of the threads, a [`Report`]. It
 //! knows nothing of frames, nor of how a thread logs.
 
+mod account;
 mod batch;
 pub(crate) mod dump;
 mod end;
@@ -19,6 +20,7 @@ mod flight;
 mod followed;
 mod follower;
 mod lane;
+mod log;
 mod losses;
 mod pace;
 #[cfg(all(test, not(kymo_loom)))]
@@ -31,9 +33,9 @@ mod takeover;
 mod tests;
 mod watch;
 
-use std::io;
 use std::ops::Range;
 
+use account::LogAccount;
 #[cfg(feature = "testing")]
 pub(crate) use batch::BATCH_WORDS;
 use batch::Leftover;
@@ -43,19 +45,18 @@ pub use end::Report;
 pub(crate) use follower::Followed;
 pub(crate) use follower::Follower;
 use lane::Lane;
+use log::Log;
 use pace::Found;
 pub(crate) use pace::{Pacing, Swept};
-use segments::{Earlier, EndedThreads, SegmentState};
+use segments::SegmentState;
 pub use watch::Notice;
 pub(crate) use watch::{Hook, OwnWarnings, Watch};
 
 use crate::clock::discipline::{Discipline, Observed};
 use crate::clock::{Observation, monotonic_ns};
-use crate::consumer::rotate::Rotating;
 use crate::mutant::{self, Mutant};
 use crate::ring::storage::LogMark;
 use crate::segment::LogOutput;
-use crate::segment::writer::SegmentWriter;
 use crate::shared::Shared;
 use crate::shared::orphans::Orphan;
 use crate::shared::registry::NewRing;
@@ -71,13 +72,16 @@ const FIRST_CLOCK_INTERVAL_NS: u64 = 1_000_000;
 /// When so many bytes are staged, they go to the output before the sweep goes on.
 const STAGING_BYTES: usize = 1 << 20;
 
+/// The log at the logger's path, among all logs.
+pub(crate) const MAIN: usize = 0;
+
 /// The consumer.
 pub(crate) struct Consumer<O> {
     pub(crate) shared: Arc<Shared>,
     discipline: Discipline,
     clock_interval_ns: u64,
     next_clock_ns: u64,
-    writer: SegmentWriter<O>,
+    logs: Vec<Log<O>>,
     dumps: Dumps,
     lanes: Vec<Lane>,
     /// The watermark that the last sweep reached, written or not.
@@ -86,19 +90,7 @@ pub(crate) struct Consumer<O> {
     left: bool,
     /// What the last sweep found.
     found: Found,
-    /// The account of the threads that have ended.
-    ended: EndedThreads,
-    /// What the segments before this one have.
-    earlier: Earlier,
-    segment: SegmentState,
-    error: Option<io::Error>,
-    /// Whether the last attempt to write has failed.
-    failing: bool,
-    /// The error, and how many records such failures had cost before it, until a notice was given.
-    untold: Option<(io::Error, u64)>,
     watch: Option<Watch>,
-    /// `Some` if the log is rotated.
-    rotating: Option<Rotating<O>>,
     /// Another segment is being begun, and the side file is locked for that.
     is_parting: bool,
     /// Who follows what is committed.
@@ -106,17 +98,14 @@ pub(crate) struct Consumer<O> {
     /// How many records of each level the last segment has, once it is complete.
     written_at_end: [u64; 5],
     served: u64,
-    /// The length of the output when the words of all its records had been released.
-    released_bytes: u64,
     /// The ticks that replace the clock's, if that must not be asked.
     frozen: Option<u64>,
 }
 
 impl<O: LogOutput> Consumer<O> {
     pub(crate) fn new(shared: Arc<Shared>, discipline: Discipline, output: O, salt: u32) -> Self {
-        let released_bytes = output.len();
-        let mut writer = SegmentWriter::new(output, salt);
-        writer.clock(&discipline.line());
+        let mut log = Log::new(output, salt);
+        log.writer.clock(&discipline.line());
         shared.lines.note(discipline.line());
         if let Some(crash_proof) = shared.crash_proof() {
             crash_proof.set_clock(&discipline.line());
@@ -126,25 +115,17 @@ impl<O: LogOutput> Consumer<O> {
             clock_interval_ns: FIRST_CLOCK_INTERVAL_NS,
             next_clock_ns: discipline.line().monotonic_ns + FIRST_CLOCK_INTERVAL_NS,
             discipline,
-            writer,
+            logs: vec![log],
             dumps: Dumps::default(),
             lanes: Vec::new(),
             complete: 0,
             left: false,
             found: Found::default(),
-            ended: EndedThreads::default(),
-            earlier: Earlier::default(),
-            segment: SegmentState::Begun,
-            error: None,
-            failing: false,
-            untold: None,
             watch: None,
-            rotating: None,
             is_parting: false,
             followers: Vec::new(),
             written_at_end: [0; 5],
             served: 0,
-            released_bytes,
             frozen: None,
         }
     }
@@ -158,7 +139,7 @@ impl<O: LogOutput> Consumer<O> {
         loop {
             let now_ns = monotonic_ns();
             if now_ns >= self.next_clock_ns {
-                self.check_output();
+                self.check_outputs();
                 self.compare_clocks(now_ns);
             }
             let (took, stop) = self.serve();
@@ -188,7 +169,7 @@ impl<O: LogOutput> Consumer<O> {
         if request != self.served || stop || has_signal {
             // The thread that asked must not get an answer about a file that is gone. And an output
             // that has just failed is tried at once, and not after a while.
-            self.check_output();
+            self.check_outputs();
         }
         // After the request, which is acknowledged below.
         let asked = self.shared.policies.flight.is_some() && self.shared.dump_request.take();
@@ -242,15 +223,17 @@ impl<O: LogOutput> Consumer<O> {
                 self.found.records += lane.took();
                 self.found.fill = self.found.fill.max(lane.taken_share());
             }
-            if self.writer.staged_bytes() > STAGING_BYTES {
+            if self.logs.iter().any(|log| log.writer.staged_bytes() > STAGING_BYTES) {
                 self.commit(open..index + 1);
                 open = index + 1;
             }
         }
         self.complete = complete;
         if took {
-            self.writer.end_sweep(complete);
-            self.writer.put_index_part();
+            for log in &mut self.logs {
+                log.writer.end_sweep(complete);
+                log.writer.put_index_part();
+            }
         }
         self.commit(open..self.lanes.len());
         self.forget_finished();
@@ -263,8 +246,8 @@ impl<O: LogOutput> Consumer<O> {
         let as_of = self.now();
         // Until the rings are empty, or there is only what was logged since.
         while self.sweep() && self.complete <= as_of {
-            if self.failing {
-                self.check_output();
+            if self.is_failing() {
+                self.check_outputs();
             }
             if stop(self) || monotonic_ns() >= deadline_ns {
                 return false;
@@ -276,49 +259,65 @@ impl<O: LogOutput> Consumer<O> {
     /// Takes a batch from the rings of one thread.
     fn drain(&mut self, index: usize) -> Leftover {
         let lane = &mut self.lanes[index];
-        let left = lane.drain(&mut self.writer);
-        lane.mark_drops(&mut self.writer);
+        let left = lane.drain(&mut self.logs);
+        lane.stage_marks(&mut self.logs);
         if let Some(level) = lane.most_urgent()
             && self.shared.policies.dumps_at(level)
             && !lane.state.is_own
         {
             self.dumps.want(level);
         }
-        if lane.is_finished() && lane.has_account() && !lane.has_flight() {
-            self.writer.end_thread(&mut lane.in_segment);
+        if lane.is_finished() && !lane.has_flight() {
+            lane.stage_end(&mut self.logs);
         }
         left
     }
 
-    /// Writes what was taken from these lanes, and releases the words of their rings. If it cannot
-    /// be written, counts it as dropped.
+    /// Writes what was taken from these lanes, and releases the words of their rings. What a log cannot write counts as
+    /// dropped there.
     fn commit(&mut self, lanes: Range<usize>) {
         if mutant::broken(Mutant::RoomBeforeOutput) {
-            self.count_written(lanes.clone());
+            self.settle(MAIN, lanes.clone());
+            self.release(lanes.clone());
         }
-        let oldest = self.writer.oldest_staged();
-        if self.write(lanes.clone()) {
-            if let Some(oldest) = oldest {
-                self.note_lag(oldest);
+        let oldest = self.logs.iter().filter_map(|log| log.writer.oldest_staged()).min();
+        let mut is_written = false;
+        for log in 0..self.logs.len() {
+            if self.write(log, lanes.clone()) {
+                is_written = true;
+                self.settle(log, lanes.clone());
+            } else {
+                self.lanes[lanes.clone()].iter_mut().for_each(|lane| lane.fail(log));
             }
-            self.count_written(lanes);
-            self.released_bytes = self.writer.output().len();
-        } else {
-            self.lanes[lanes].iter_mut().for_each(Lane::fail);
         }
+        if let Some(oldest) = oldest.filter(|_| is_written) {
+            self.note_lag(oldest);
+        }
+        self.release(lanes);
     }
 
-    /// Counts what was taken from these lanes, which is committed, and releases the words of their
-    /// rings.
-    fn count_written(&mut self, lanes: Range<usize>) {
-        self.lanes[lanes].iter_mut().for_each(|lane| lane.commit(&mut self.writer));
+    /// Counts what a log has of what was taken from these lanes, which is committed.
+    fn settle(&mut self, log: usize, lanes: Range<usize>) {
+        let writer = &mut self.logs[log].writer;
+        self.lanes[lanes].iter_mut().for_each(|lane| lane.settle(log, writer));
+    }
+
+    /// Releases the words of these lanes' rings. All logs have what was taken from them, or have counted it as lost.
+    fn release(&mut self, lanes: Range<usize>) {
+        self.lanes[lanes].iter_mut().for_each(Lane::release);
+        // After the words. A takeover that finds the log longer than this does not write them again.
+        for log in &mut self.logs {
+            log.released_bytes = log.writer.output().len();
+        }
     }
 
     fn forget_finished(&mut self) {
         self.retire();
-        let (ended, counters) = (&mut self.ended, &self.shared.counters);
+        let (logs, counters) = (&mut self.logs, &self.shared.counters);
         for lane in self.lanes.extract_if(.., |lane| lane.is_finished()) {
-            ended.add(&lane);
+            for (log, account) in logs.iter_mut().zip(&lane.logs) {
+                log.ended.add(account);
+            }
             counters.dismiss(&lane.state);
             if let Some(ring) = lane.into_ring() {
                 self.shared.registry.put_by(ring);
@@ -326,28 +325,38 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    /// Commits what is staged, with records from these lanes. Before that, accounts are written to
+    /// Whether a log could not be written the last time.
+    fn is_failing(&self) -> bool {
+        self.logs.iter().any(|log| log.failing)
+    }
+
+    /// Commits what is staged for a log, with records from these lanes. Before that, accounts are written to
     /// their rings' files. Returns whether that worked.
-    fn write(&mut self, lanes: Range<usize>) -> bool {
-        if self.writer.staged_bytes() == 0 {
+    fn write(&mut self, index: usize, lanes: Range<usize>) -> bool {
+        let log = &mut self.logs[index];
+        if log.writer.staged_bytes() == 0 {
             return true;
         }
         let lanes = &mut self.lanes[lanes];
-        let committed = self.writer.commit(|output| {
-            let mark = LogMark { segment: output.segment_number(), committed: output.len() };
-            lanes.iter_mut().for_each(|lane| lane.prepare(mark));
+        let committed = log.writer.commit(|output| {
+            if index == MAIN {
+                let mark = LogMark { segment: output.segment_number(), committed: output.len() };
+                lanes.iter_mut().for_each(|lane| lane.prepare(mark));
+            }
         });
         match committed {
             Ok(()) => {
-                self.segment = SegmentState::Begun;
-                self.failing = false;
-                self.writer.tell_index_part();
-                self.shared.counters.file_bytes.set(self.writer.output().len());
-                self.tell_followers();
+                log.segment = SegmentState::Begun;
+                log.failing = false;
+                log.writer.tell_index_part();
+                self.shared.counters.log.file_bytes.set(log.writer.output().len());
+                if index == MAIN {
+                    self.tell_followers();
+                }
                 true
             }
             Err(error) => {
-                self.note_failure(error);
+                self.note_failure(index, error);
                 false
             }
         }
@@ -363,8 +372,10 @@ impl<O: LogOutput> Consumer<O> {
     }
 
     fn add_lane(&mut self, ring: NewRing) {
-        let in_segment = self.writer.add_thread(ring.state.thread.clone());
-        self.lanes.push(Lane::new(ring, in_segment));
+        let thread = &ring.state.thread;
+        let add = |log: &mut Log<O>| LogAccount::new(log.writer.add_thread(thread.clone()));
+        let accounts = self.logs.iter_mut().map(add).collect();
+        self.lanes.push(Lane::new(ring, accounts));
     }
 
     /// Writes what the clocks show, and how far the file is complete.
@@ -374,17 +385,19 @@ impl<O: LogOutput> Consumer<O> {
 
     fn take_observation(&mut self, seen: Observation, now_ns: u64) {
         let Observed { line, set } = self.discipline.observe(seen, self.clock_interval_ns);
-        self.writer.clock(&line);
         self.shared.lines.note(line);
-        if let Some(set) = set {
-            self.writer.clock_set(set);
+        for log in &mut self.logs {
+            log.writer.clock(&line);
+            if let Some(set) = set {
+                log.writer.clock_set(set);
+            }
+            // So that a reader that follows the file need not wait for the next record to learn that
+            // the last ones are complete.
+            log.writer.raise_watermark(self.complete);
         }
         if let Some(crash_proof) = self.shared.crash_proof() {
             crash_proof.set_clock(&line);
         }
-        // So that a reader that follows the file need not wait for the next record to learn that
-        // the last ones are complete.
-        self.writer.raise_watermark(self.complete);
         self.clock_interval_ns = (self.clock_interval_ns * 10).min(CLOCK_INTERVAL_NS);
         self.next_clock_ns = now_ns + self.clock_interval_ns;
     }

@@ -110,7 +110,7 @@ impl Story {
             let (answered, answers) = queue(ANSWERS);
             let ends = Ends { tasks, answers, wake: Box::new(|| ()), limits: None };
             let rotator = Rotator::new(&Rotation::on_request(), names, current, 1, ends);
-            consumer.set_rotator(rotator, None, None);
+            consumer.set_rotator(MAIN, rotator, None, None);
             House { tasks: taken, answers: answered, temporary }
         });
         let mut story = Self {
@@ -180,7 +180,7 @@ impl Story {
         self.moved += 1;
         if let Some(house) = &mut self.house {
             house.keep();
-            self.consumer.rotating.as_mut().unwrap().is_wanted = true;
+            self.consumer.logs[MAIN].rotating.as_mut().unwrap().is_wanted = true;
             self.consumer.serve();
             self.swept = self.logged;
             // It may be late, or come after the next sync.
@@ -195,7 +195,7 @@ impl Story {
         self.consumer.serve();
         self.swept = self.logged;
         if self.random.bool() {
-            self.shared.disk.sync(Which::Left, &self.shared.counters).unwrap();
+            self.shared.disk.sync(Which::Left, &self.shared.counters.log).unwrap();
         }
     }
 
@@ -209,7 +209,7 @@ impl Story {
         self.sync();
         if let Some(house) = &mut self.house {
             house.keep();
-            assert!(self.consumer.end_rotation(|| ()).is_none());
+            assert!(self.consumer.end_rotation(MAIN, || ()).is_none());
             let _ = std::fs::remove_file(&house.temporary);
         }
         (disk::recorded(), self.promised)

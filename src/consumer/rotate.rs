@@ -7,8 +7,8 @@
 use std::io;
 
 use crate::clock::{monotonic_ns, wall_ns};
-use crate::consumer::Consumer;
-use crate::consumer::segments::{Begin, SegmentState};
+use crate::consumer::segments::Begin;
+use crate::consumer::{Consumer, MAIN};
 use crate::format::rotated::Deleted;
 use crate::rotation::predecessors::Unclosed;
 use crate::rotation::rotator::{News, Rotator};
@@ -70,29 +70,38 @@ impl<O: LogOutput> Rotating<O> {
         self.is_told |= self.untold.is_some();
         self.untold.take()
     }
+
+    /// There is another segment.
+    pub(super) fn note_rotated(&mut self) {
+        (self.is_wanted, self.is_late, self.is_told) = (false, false, false);
+        (self.untold, self.is_excess_told) = (None, false);
+    }
 }
 
 impl<O: LogOutput> Consumer<O> {
-    /// The log is rotated by this.
+    /// A log is rotated by this.
     ///
     /// `default_bytes`: how much of it is kept, if nobody has chosen that. `no_link`: why there is no link.
     pub(crate) fn set_rotator(
         &mut self,
+        log: usize,
         rotator: Rotator<O>,
         default_bytes: Option<u64>,
         no_link: Option<io::Error>,
     ) {
-        self.shared.counters.segments.set(1);
-        self.rotating = Some(Rotating { default_bytes, no_link, ..Rotating::new(rotator) });
+        self.shared.counters.log.segments.set(1);
+        let rotating = Rotating { default_bytes, no_link, ..Rotating::new(rotator) };
+        self.logs[log].rotating = Some(rotating);
     }
 
-    /// The consumer has ended: what rotates its log ends, too. `join` waits for the housekeeper. Returns what failed
+    /// The consumer has ended: what rotates a log ends, too. `join` waits for the housekeeper. Returns what failed
     /// there.
     ///
     /// What was deleted since [`end_retention`](Self::end_retention) is counted and told to the hook. There is no segment
     /// left that could say so.
-    pub(crate) fn end_rotation(&mut self, join: impl FnOnce()) -> Option<io::Error> {
-        let Rotating { rotator, deleted: mut untold, .. } = self.rotating.take()?;
+    pub(crate) fn end_rotation(&mut self, log: usize, join: impl FnOnce()) -> Option<io::Error> {
+        let rotating = self.logs[log].rotating.take()?;
+        let Rotating { rotator, deleted: mut untold, .. } = rotating;
         let News { failed, deleted, discarded, .. } = rotator.end(join);
         deleted.iter().for_each(|deleted| self.count_deleted(deleted));
         untold.extend(deleted);
@@ -102,33 +111,43 @@ impl<O: LogOutput> Consumer<O> {
         failed.into_iter().next()
     }
 
-    /// The segment gets its end: nothing is deleted any more, and what was is marked before the end.
+    /// The segments get their ends: nothing is deleted any more, and what was is marked before the end.
     pub(super) fn end_retention(&mut self) {
-        if let Some(rotating) = &self.rotating {
-            rotating.rotator.end_retention();
-            self.hear_housekeeper();
+        for index in 0..self.logs.len() {
+            if let Some(rotating) = &self.logs[index].rotating {
+                rotating.rotator.end_retention();
+                self.hear_housekeeper(index);
+            }
         }
     }
 
     fn count_deleted(&self, deleted: &Deleted) {
-        let counters = &self.shared.counters;
+        let counters = &self.shared.counters.log;
         counters.segments_deleted.add(deleted.last.saturating_sub(deleted.first) + 1);
         counters.bytes_deleted.add(deleted.bytes);
     }
 
     /// Notes what was asked for before a sweep.
     pub(super) fn note_rotate_requests(&mut self) {
-        if let Some(rotating) = &mut self.rotating {
+        if let Some(rotating) = &mut self.logs[MAIN].rotating {
             let request = &self.shared.rotate_request;
             rotating.asked = request.asked();
             rotating.is_wanted |= request.take_signal();
         }
     }
 
-    /// Goes on in the next segment, if it is time or somebody asked, and if that is ready. To be called between sweeps.
+    /// Goes on in the next segments, of logs for which it is time or somebody asked, if these are ready. To be called
+    /// between sweeps.
     pub(super) fn rotate_if_due(&mut self) {
-        let Some(rotating) = &mut self.rotating else { return };
-        let len = self.writer.output().len();
+        for index in 0..self.logs.len() {
+            self.rotate_log_if_due(index);
+        }
+    }
+
+    fn rotate_log_if_due(&mut self, index: usize) {
+        let log = &mut self.logs[index];
+        let Some(rotating) = &mut log.rotating else { return };
+        let len = log.writer.output().len();
         let is_asked = rotating.asked != rotating.answered;
         let (clock, frozen) = (self.shared.clock, self.frozen);
         let show = || match clock.is_custom() {
@@ -136,83 +155,86 @@ impl<O: LogOutput> Consumer<O> {
             false => wall_ns(),
         };
         if rotating.rotator.is_due(len, monotonic_ns(), show) || is_asked || rotating.is_wanted {
-            self.rotate(is_asked);
+            self.rotate(index, is_asked);
         }
     }
 
     #[cold]
-    fn rotate(&mut self, is_asked: bool) {
-        self.hear_housekeeper();
-        let is_removed = self.segment == SegmentState::Removed;
+    fn rotate(&mut self, index: usize, is_asked: bool) {
+        self.hear_housekeeper(index);
+        let log = &mut self.logs[index];
+        let is_removed = log.is_removed();
         // One that was moved is ended in any case.
-        let has_lost_name = || self.writer.output().has_lost_name().unwrap_or(false);
-        let is_empty = self.writer.is_empty() && !is_removed && !has_lost_name();
-        let len = self.writer.output().len();
-        let Some(rotating) = &mut self.rotating else { return };
+        let has_lost_name = || log.writer.output().has_lost_name().unwrap_or(false);
+        let is_empty = log.writer.is_empty() && !is_removed && !has_lost_name();
+        let len = log.writer.output().len();
+        let Some(rotating) = &mut log.rotating else { return };
         if is_empty && !rotating.rotator.is_too_long(len) {
             rotating.rotator.forget_boundary();
             rotating.is_wanted = false;
-            return self.answer_rotate_requests(Ok(()));
+            return self.answer_rotate_requests(index, Ok(()));
         }
         if !rotating.rotator.is_ready(is_asked) {
             if !std::mem::replace(&mut rotating.is_late, true) {
-                self.shared.counters.segments_late.increment();
+                self.shared.counters.log.segments_late.increment();
             }
             return;
         }
         if is_removed {
             // The side file goes on with the next segment.
-            return self.replace_removed();
+            return self.replace_if_removed(index);
         }
-        match self.part(Begin::Due) {
-            Ok(true) => self.answer_rotate_requests(Ok(())),
+        match self.part(index, Begin::Due) {
+            Ok(true) => self.answer_rotate_requests(index, Ok(())),
             // It was removed just now.
             Ok(false) => {}
-            Err(error) => self.note_not_rotated(error),
+            Err(error) => self.note_not_rotated(index, error),
         }
     }
 
-    /// Takes what the housekeeper has answered.
-    pub(super) fn hear_housekeeper(&mut self) {
-        let Some(rotating) = &mut self.rotating else { return };
+    /// Takes what the housekeeper of a log has answered.
+    pub(super) fn hear_housekeeper(&mut self, index: usize) {
+        let counters = &self.shared.counters.log;
+        let Some(rotating) = &mut self.logs[index].rotating else { return };
         let News { not_made, failed, deleted, discarded, excess_bytes, .. } = {
             let mut news = rotating.rotator.listen();
             rotating.unclosed.append(&mut news.unclosed);
             #[cfg(feature = "compress")]
             if let Some(totals) = news.compressed {
-                self.shared.counters.segments_compressed.set(totals.segments);
+                counters.segments_compressed.set(totals.segments);
                 let saved = totals.bytes_before.saturating_sub(totals.bytes_after);
-                self.shared.counters.bytes_saved.set(saved);
+                counters.bytes_saved.set(saved);
             }
             news
         };
         if excess_bytes.is_some() {
-            self.shared.counters.limit_exceeded.increment();
+            counters.limit_exceeded.increment();
             if !std::mem::replace(&mut rotating.is_excess_told, true) {
                 rotating.excess_bytes = excess_bytes;
             }
         }
-        failed.into_iter().for_each(|error| self.note_failed_chore(error));
-        self.note_deleted(deleted);
+        failed.into_iter().for_each(|error| self.note_failed_chore(index, error));
+        self.note_deleted(index, deleted);
         self.note_discarded(discarded);
         if let Some(error) = not_made {
-            self.note_not_rotated(error);
+            self.note_not_rotated(index, error);
         }
     }
 
     /// Something failed that the log can do without.
-    pub(crate) fn note_failed_chore(&mut self, error: io::Error) {
-        self.shared.counters.rotation_errors.increment();
-        self.error.get_or_insert(error);
+    pub(crate) fn note_failed_chore(&mut self, index: usize, error: io::Error) {
+        self.shared.counters.log.rotation_errors.increment();
+        self.logs[index].error.get_or_insert(error);
     }
 
-    /// Segments were deleted: marks it.
-    pub(crate) fn note_deleted(&mut self, deleted: Vec<Deleted>) {
+    /// Segments of a log were deleted: marks it.
+    pub(crate) fn note_deleted(&mut self, index: usize, deleted: Vec<Deleted>) {
         for mut deleted in deleted {
             deleted.ticks = self.now();
             self.count_deleted(&deleted);
-            self.writer.deleted(deleted);
-            if let Some(rotating) = &mut self.rotating {
+            let log = &mut self.logs[index];
+            log.writer.deleted(deleted);
+            if let Some(rotating) = &mut log.rotating {
                 rotating.deleted.push(deleted);
             }
         }
@@ -226,33 +248,23 @@ impl<O: LogOutput> Consumer<O> {
     }
 
     /// There is no next segment: the current one goes on.
-    fn note_not_rotated(&mut self, error: io::Error) {
-        self.shared.counters.rotation_errors.increment();
-        self.answer_rotate_requests(Err(&error));
-        if let Some(rotating) = &mut self.rotating {
+    fn note_not_rotated(&mut self, index: usize, error: io::Error) {
+        self.shared.counters.log.rotation_errors.increment();
+        self.answer_rotate_requests(index, Err(&error));
+        if let Some(rotating) = &mut self.logs[index].rotating {
             rotating.untold = Some(error);
         }
     }
 
-    /// There is another segment.
-    pub(super) fn note_rotated(&mut self) {
-        let segments = &self.shared.counters.segments;
-        segments.set(segments.get() + 1);
-        if let Some(rotating) = &mut self.rotating {
-            (rotating.is_wanted, rotating.is_late, rotating.is_told) = (false, false, false);
-            (rotating.untold, rotating.is_excess_told) = (None, false);
-        }
-    }
-
-    fn answer_rotate_requests(&mut self, result: Result<(), &io::Error>) {
-        let Some(rotating) = &mut self.rotating else { return };
+    fn answer_rotate_requests(&mut self, index: usize, result: Result<(), &io::Error>) {
+        let Some(rotating) = &mut self.logs[index].rotating else { return };
         if rotating.answered != rotating.asked {
             rotating.answered = rotating.asked;
             self.shared.rotate_request.reply(rotating.asked, result);
         }
     }
 
-    /// The time at which a segment begins: that of the clock by which the log is rotated.
+    /// The time at which a segment begins: that of the clock by which logs are rotated.
     pub(super) fn segment_time(&self) -> i64 {
         if self.shared.clock.is_custom() { self.now().cast_signed() } else { wall_ns() }
     }

@@ -19,9 +19,9 @@
 use std::io;
 
 use crate::clock::monotonic_ns;
-use crate::consumer::Consumer;
-use crate::consumer::lane::Lane;
+use crate::consumer::account::LogAccount;
 use crate::consumer::rotate::Rotating;
+use crate::consumer::{Consumer, MAIN};
 use crate::drop_reason::DropReason;
 use crate::format::rotated::Continued;
 use crate::process::thread_info::ThreadInfo;
@@ -78,34 +78,35 @@ impl<O: LogOutput> Consumer<O> {
     /// Answers a request to reopen the log: goes on in a new file, if the old one has lost its name. To be called
     /// between sweeps.
     pub(super) fn reopen(&mut self) {
-        let result = self.try_reopen();
+        let result = self.try_reopen(MAIN);
         if let Err(error) = &result {
             // The request may be a signal's, and no caller would see the error.
             let text = format!("it was moved, and there is no new one: {error}");
-            self.shared.counters.output_errors.increment();
-            self.untold = Some((io::Error::new(error.kind(), text), self.lost()));
+            self.shared.counters.log.output_errors.increment();
+            let lost = self.lost(MAIN);
+            self.logs[MAIN].untold = Some((io::Error::new(error.kind(), text), lost));
         }
         self.shared.reopen_request.note(result);
     }
 
-    fn try_reopen(&mut self) -> io::Result<()> {
-        self.check_output();
-        let is_removed = |this: &Self| this.segment == SegmentState::Removed;
-        if is_removed(self) {
+    fn try_reopen(&mut self, index: usize) -> io::Result<()> {
+        self.check_outputs();
+        let log = &mut self.logs[index];
+        if log.is_removed() {
             // Then there will be a new one anyway, as soon as that is possible.
             return Ok(());
         }
-        if let Some(rotating) = &mut self.rotating {
+        if let Some(rotating) = &mut log.rotating {
             // The next segment has a name of its own. It may not be ready; then it comes as soon as it is.
-            rotating.is_wanted |= self.writer.output().has_lost_name()?;
+            rotating.is_wanted |= log.writer.output().has_lost_name()?;
             return Ok(());
         }
-        self.part(Begin::Moved).map(drop)
+        self.part(index, Begin::Moved).map(drop)
     }
 
     /// Goes on in a new segment, and parts the side file with the old one, which is still there; says whether it did.
-    pub(super) fn part(&mut self, why: Begin) -> io::Result<bool> {
-        let is_removed = |this: &Self| this.segment == SegmentState::Removed;
+    pub(super) fn part(&mut self, index: usize, why: Begin) -> io::Result<bool> {
+        let is_removed = |this: &Self| this.logs[index].is_removed();
         let shared = self.shared.clone();
         self.is_parting = true;
         let begun = shared.side.part(|is_open| {
@@ -115,7 +116,7 @@ impl<O: LogOutput> Consumer<O> {
                 self.drain_until(monotonic_ns().saturating_add(DRAIN_NS), is_removed);
             }
             // The next sweep replaces what was removed, when the side file can be used again.
-            let begun = if is_removed(self) { Ok(false) } else { self.begin(why) };
+            let begun = if is_removed(self) { Ok(false) } else { self.begin(index, why) };
             (matches!(begun, Ok(true)), begun)
         });
         self.is_parting = false;
@@ -123,96 +124,112 @@ impl<O: LogOutput> Consumer<O> {
     }
 
     /// Goes on in a new segment, if there is a reason to; says whether. To be called between sweeps.
-    pub(super) fn begin(&mut self, why: Begin) -> io::Result<bool> {
-        let crash_proof = self.shared.crash_proof();
+    pub(super) fn begin(&mut self, index: usize, why: Begin) -> io::Result<bool> {
+        let crash_proof = self.shared.crash_proof().filter(|_| index == MAIN);
         let announce = |id| crash_proof.map_or(Ok(()), |it| it.set_log(id));
-        let begins_at_ns = self.rotating.is_some().then(|| self.segment_time());
-        let next = match &mut self.rotating {
+        let begins_at_ns = self.logs[index].rotating.is_some().then(|| self.segment_time());
+        let log = &mut self.logs[index];
+        let next = match &mut log.rotating {
             Some(Rotating { rotator, .. }) => match rotator.is_ready(false) {
                 true => rotator.begin(begins_at_ns.unwrap_or_default(), announce)?,
                 false => None,
             }
             .map(|next| (next.salt(), next)),
             None => {
-                let next = self.writer.output_mut().make_next(announce)?;
+                let next = log.writer.output_mut().make_next(announce)?;
                 next.map(|(next, salt)| (salt, next))
             }
         };
         let Some((salt, output)) = next else { return Ok(false) };
-        let lost = self.lost();
+        let lost = self.lost(index);
         // (Removed: none.)
         let mut written = [0; 5];
         if why != Begin::Removed {
-            self.end_moved();
-            written = self.written_in_segment();
-            self.keep_apart();
-            self.failing = false;
+            self.end_moved(index);
+            written = self.written_in_segment(index);
+            self.keep_apart(index);
+            self.logs[index].failing = false;
         }
-        let continued = self.rotating.is_some().then(|| self.earlier.continued());
-        let mut old = self.writer.begin(output, salt, continued);
-        if self.ended.has_drops() {
-            self.ended.number = self.writer.next_number();
+        let log = &mut self.logs[index];
+        let continued = log.rotating.is_some().then(|| log.earlier.continued());
+        let mut old = log.writer.begin(output, salt, continued);
+        if log.ended.has_drops() {
+            log.ended.number = log.writer.next_number();
         }
         for lane in &mut self.lanes {
-            lane.begin_segment(self.writer.next_number());
+            lane.logs[index].begin_segment(log.writer.next_number());
         }
-        self.earlier.lost += lost - self.lost();
-        (self.segment, self.released_bytes) = (SegmentState::Renewed, self.writer.output().len());
-        let log = self.writer.output().log_file();
-        self.follow_on(log.as_ref(), &written);
+        let lost_since = self.lost(index);
+        let log = &mut self.logs[index];
+        log.earlier.lost += lost - lost_since;
+        (log.segment, log.released_bytes) = (SegmentState::Renewed, log.writer.output().len());
+        let file = log.writer.output().log_file();
+        self.follow_on(file.as_ref(), &written);
         match why {
-            Begin::Removed => self.shared.replace_log(log),
-            Begin::Moved | Begin::Due => self.shared.set_log(log),
+            Begin::Removed => self.shared.replace_log(file),
+            Begin::Moved | Begin::Due => self.shared.set_log(file),
         }
-        if let Some(rotating) = &mut self.rotating {
+        let log = &mut self.logs[index];
+        if let Some(rotating) = &mut log.rotating {
             rotating.rotator.hand_over(old, why == Begin::Removed);
-            self.note_rotated();
+            rotating.note_rotated();
+            self.shared.counters.log.segments.add(1);
         } else if why != Begin::Removed
             && let Err(error) = old.close()
         {
-            self.error.get_or_insert(error);
+            log.error.get_or_insert(error);
         }
-        self.ended.put(&mut self.writer);
+        log.ended.put(&mut log.writer);
         Ok(true)
     }
 
-    /// Begins a segment in place of one that was removed, if that is possible now.
+    /// Begins segments in place of those that were removed, where that is possible now.
     pub(super) fn replace_removed(&mut self) {
+        for index in 0..self.logs.len() {
+            self.replace_if_removed(index);
+        }
+    }
+
+    /// Begins a segment in place of one that was removed, if that is possible now.
+    pub(super) fn replace_if_removed(&mut self, index: usize) {
         // The side file goes on with the next segment. Its lock is held while another one is begun.
-        if self.segment != SegmentState::Removed || self.is_parting {
+        if !self.logs[index].is_removed() || self.is_parting {
             return;
         }
-        self.hear_housekeeper();
-        if let Err(error) = self.begin(Begin::Removed) {
-            self.error.get_or_insert(error);
+        self.hear_housekeeper(index);
+        if let Err(error) = self.begin(index, Begin::Removed) {
+            self.logs[index].error.get_or_insert(error);
         }
     }
 
     /// Ends the segment that was moved, if that is possible.
-    fn end_moved(&mut self) {
-        for lane in self.lanes.iter_mut().filter(|lane| !lane.in_segment.is_ended()) {
-            let Totals { written, dropped, .. } = lane.in_segment.totals();
+    fn end_moved(&mut self, index: usize) {
+        let log = &mut self.logs[index];
+        let threads = self.lanes.iter_mut().map(|lane| &mut lane.logs[index].in_segment);
+        for thread in threads.filter(|thread| !thread.is_ended()) {
+            let Totals { written, dropped, .. } = thread.totals();
             if written + dropped > 0 {
-                self.writer.end_thread(&mut lane.in_segment);
+                log.writer.end_thread(thread);
             }
         }
-        if self.write(0..0) {
-            self.append_end();
+        if self.write(index, 0..0) {
+            self.append_end(index);
         }
     }
 
     /// What the segment that was moved has is in the log, and in no account from now on.
-    fn keep_apart(&mut self) {
-        self.earlier.segments += 1;
-        self.earlier.totals.add(self.ended.totals());
+    fn keep_apart(&mut self, index: usize) {
+        let log = &mut self.logs[index];
+        log.earlier.segments += 1;
+        log.earlier.totals.add(log.ended.totals());
         for lane in &self.lanes {
-            let totals = lane.in_segment.totals();
-            self.earlier.totals.add(totals);
+            let totals = lane.logs[index].in_segment.totals();
+            log.earlier.totals.add(totals);
             if lane.state.is_own {
-                self.earlier.own.add(totals);
+                log.earlier.own.add(totals);
             }
         }
-        self.ended = EndedThreads::default();
+        log.ended = EndedThreads::default();
     }
 }
 
@@ -230,13 +247,13 @@ pub(super) struct EndedThreads {
 
 impl EndedThreads {
     /// Takes over the account of a thread.
-    pub(super) fn add(&mut self, lane: &Lane) {
-        for (sum, count) in self.written.iter_mut().zip(lane.in_segment.written()) {
+    pub(super) fn add(&mut self, thread: &LogAccount) {
+        for (sum, count) in self.written.iter_mut().zip(thread.in_segment.written()) {
             *sum += count;
         }
-        self.drops = self.drops.plus(&lane.drops());
-        self.cut += lane.in_segment.totals().cut;
-        self.range = join(self.range, lane.range());
+        self.drops = self.drops.plus(&thread.drops());
+        self.cut += thread.in_segment.totals().cut;
+        self.range = join(self.range, thread.range());
     }
 
     pub(super) fn totals(&self) -> Totals {

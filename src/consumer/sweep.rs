@@ -13,16 +13,12 @@ pub(crate) struct Sweep {
     pub(crate) flight_words: usize,
     /// How many records came from these two.
     pub(crate) other_records: u64,
-    /// How many words were taken that precede the gap.
-    pub(crate) gap_words: usize,
     /// Whether everything that was in the ring was taken, and its producer had gone before.
     pub(crate) finished: bool,
     /// Whether accounts of the sweep are in the rings' files.
     pub(crate) prepared: bool,
-    /// Whether a mark is staged, which has all that the consumer lost.
-    pub(crate) has_mark: bool,
-    /// Whether that mark has the gap, too.
-    pub(crate) marks_gap: bool,
+    /// Whether a log could not be written that should have something of it.
+    pub(crate) failed: bool,
 }
 
 /// What a sweep took from the rings of a thread: words, and records. `None`: the ring's account is
@@ -39,13 +35,13 @@ impl Sweep {
         Self { finished: self.finished, ..Self::default() }
     }
 
-    /// Returns what the sweep took from each ring, of `records` in all.
-    pub(crate) fn shares(&self, records: u64) -> Shares {
+    /// Returns what the sweep took from each ring, of `records` in all. `has_mark`: a mark of drops is staged.
+    pub(crate) fn shares(&self, records: u64, has_mark: bool) -> Shares {
         let others = |words, tells| (words != 0 || tells).then_some((words, self.other_records));
         Shares {
             ring: (self.words != 0).then(|| (self.words, records - self.other_records)),
             // Also if the account only counts overwritten records.
-            followed: others(self.followed_words, self.has_mark),
+            followed: others(self.followed_words, has_mark),
             flight: others(self.flight_words, false),
         }
     }

@@ -1,9 +1,9 @@
 //! The last work of a consumer, for a process that is about to die.
 
 use crate::clock::monotonic_ns;
-use crate::consumer::Consumer;
 use crate::consumer::batch::Leftover;
 use crate::consumer::dump::Reason;
+use crate::consumer::{Consumer, MAIN};
 use crate::mutant::{self, Mutant};
 use crate::segment::LogOutput;
 use crate::shared::mailbox::Request;
@@ -22,7 +22,7 @@ impl<O: LogOutput> Consumer<O> {
         }
         let deadline_ns = self.shared.emergency.mailbox.deadline_ns(request);
         // An output that has just failed is tried at once, and not after a while.
-        self.check_output();
+        self.check_outputs();
         let in_time = self.drain_until(deadline_ns, |_| false);
         if request.is_marked() {
             if !in_time {
@@ -43,10 +43,10 @@ impl<O: LogOutput> Consumer<O> {
     fn insist(&mut self, write: impl Fn(&mut Self)) {
         for _ in 0..2 {
             write(self);
-            if !self.failing {
+            if !self.is_failing() {
                 break;
             }
-            self.check_output();
+            self.check_outputs();
             self.replace_removed();
         }
     }
@@ -57,10 +57,7 @@ impl<O: LogOutput> Consumer<O> {
         if let Some(request) = request {
             self.mark_signal(request);
         }
-        if self.write(0..0) {
-            self.count_written(0..self.lanes.len());
-            self.released_bytes = self.writer.output().len();
-        }
+        self.write_marks();
     }
 
     /// The time for draining is over: counts what is left in the rings as dropped, to be marked.
@@ -78,7 +75,9 @@ impl<O: LogOutput> Consumer<O> {
     /// Marks the file with a signal that will end the process.
     pub(crate) fn mark_signal(&mut self, request: Request) {
         let ticks = self.now();
-        self.writer.signal(request.thread(), request.signal(), ticks);
+        for log in &mut self.logs {
+            log.writer.signal(request.thread(), request.signal(), ticks);
+        }
     }
 
     /// Drains the rings in place of a consumer that stopped at any point, for good: it crashed, or
@@ -90,10 +89,12 @@ impl<O: LogOutput> Consumer<O> {
     ///
     /// `deadline_ns`: when to give up what is left in the rings, on the monotonic clock.
     pub(crate) fn take_over(&mut self, request: Option<Request>, deadline_ns: u64) {
-        let committed = self.writer.resume(self.released_bytes);
+        let main = &mut self.logs[MAIN];
+        let committed = main.writer.resume(main.released_bytes);
         for lane in &mut self.lanes {
             if committed {
-                lane.commit(&mut self.writer);
+                lane.settle(MAIN, &mut main.writer);
+                lane.release();
             }
             lane.restart();
             if request.is_none() {
@@ -107,7 +108,7 @@ impl<O: LogOutput> Consumer<O> {
         let last_ticks = self.complete.max(self.discipline.last_ticks());
         self.frozen = self.shared.clock.is_custom().then_some(last_ticks);
         // An output that has just failed is tried at once, and not after a while.
-        self.check_output();
+        self.check_outputs();
         self.replace_removed();
         // Each ring by itself, so that what is read from one is safe before the next one is.
         let mut in_time = true;
@@ -144,8 +145,8 @@ impl<O: LogOutput> Consumer<O> {
             if !more || words_left == 0 {
                 return true;
             }
-            if self.failing {
-                self.check_output();
+            if self.is_failing() {
+                self.check_outputs();
             }
             if monotonic_ns() >= deadline_ns {
                 return false;

@@ -19,6 +19,7 @@ use crate::level::Level;
 use crate::logger::own_warnings::own_warnings;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::Output;
+use crate::segment::writer::SegmentWriter;
 use crate::shared::policy::{Overflow, Policies};
 use crate::statement::call_site::{AtAny, CallSite, Location};
 use crate::sync::atomic::Ordering;
@@ -303,9 +304,9 @@ fn a_thread_that_floods_its_ring_does_not_keep_a_quiet_one_waiting() {
     log(&mut quiet, 7);
     assert!(rig.consumer.sweep());
     assert!(quiet.ring.is_drained(), "one sweep is enough for the quiet one");
-    let taken = rig.consumer.lanes[0].in_segment.records();
+    let taken = rig.consumer.lanes[0].logs[MAIN].in_segment.records();
     assert!(taken > 0 && taken < flood / 10, "{taken} of {flood}: a sweep takes a bounded batch");
-    assert_eq!(rig.consumer.lanes[1].in_segment.records(), 1);
+    assert_eq!(rig.consumer.lanes[1].logs[MAIN].in_segment.records(), 1);
 }
 
 #[test]
@@ -431,8 +432,8 @@ fn worked_example() -> Vec<u8> {
     // What the wall clock shows is not part of the example.
     let mut line = rig.consumer.discipline.line();
     (line.wall_ns, line.monotonic_ns) = (0, 0);
-    rig.consumer.writer = SegmentWriter::new(rig.file.clone(), 0);
-    rig.consumer.writer.clock(&line);
+    rig.consumer.logs[MAIN].writer = SegmentWriter::new(rig.file.clone(), 0);
+    rig.consumer.logs[MAIN].writer.clock(&line);
     let mut producer = rig.producer(64);
     log_with(&mut producer, Order::SITE, ("ACME", (1_u64, (101.25, ()))));
     TICKS.set(BASE + 300);

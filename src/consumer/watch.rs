@@ -9,8 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::consumer::Consumer;
-use crate::consumer::rotate::Rotating;
+use crate::consumer::{Consumer, MAIN};
 use crate::drop_reason::DropReason;
 use crate::filter::setting::{Commanded, WrongDirective};
 use crate::filter::{Filter, ParseFilterError};
@@ -263,8 +262,6 @@ pub(crate) struct Watch {
     next_drops_ns: u64,
     /// How many drops have been told.
     dropped: u64,
-    /// While a failure of the output lasts: how many records such failures had cost before it.
-    failing: Option<u64>,
     next_sync_ns: u64,
     /// How many failures of syncs were told.
     sync_errors: u64,
@@ -272,8 +269,6 @@ pub(crate) struct Watch {
     /// How many failures of ring files have been told.
     ring_file_errors: u64,
     next_no_memory_ns: u64,
-    /// Whether the notice about files that cannot be mapped has been given, or is not needed.
-    told_unmapped: bool,
     /// Whether the notice about few rings has been given, or is not needed.
     told_room: bool,
     /// How many rings without memory have been told.
@@ -291,14 +286,12 @@ impl Watch {
             next_ns: 0,
             next_drops_ns: 0,
             dropped: 0,
-            failing: None,
             next_sync_ns: 0,
             sync_errors: 0,
             next_ring_files_ns: 0,
             ring_file_errors: 0,
             next_no_memory_ns: 0,
             ring_errors: 0,
-            told_unmapped: false,
             told_room: false,
             discarded,
         }
@@ -354,7 +347,9 @@ impl<O: LogOutput> Consumer<O> {
     #[cold]
     pub(crate) fn look_now(&mut self, now_ns: u64) {
         self.shared.filter.look(now_ns);
-        self.hear_housekeeper();
+        for log in 0..self.logs.len() {
+            self.hear_housekeeper(log);
+        }
         self.look_after_followers();
         // Taken out, so that it can look at the rest.
         let Some(mut watch) = self.watch.take() else { return };
@@ -368,50 +363,15 @@ impl<O: LogOutput> Consumer<O> {
             }
         }
         // The program's own records. (Dropped warnings of kymo are no news.)
-        let dropped = self.totals().dropped - self.own_totals().dropped;
+        let dropped = self.totals(MAIN).dropped - self.own_totals(MAIN).dropped;
         if dropped > watch.dropped && now_ns >= watch.next_drops_ns {
             watch.next_drops_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
             let records = dropped - watch.dropped;
             watch.dropped = dropped;
             watch.tell(&Notice::Dropped { records }, &self.shared);
         }
-        if let Some((error, lost_before)) = self.untold.take()
-            && watch.failing.is_none()
-        {
-            watch.failing = Some(lost_before);
-            watch.tell(&Notice::OutputFailed { error: &error }, &self.shared);
-        }
-        if let Some(before) = watch.failing
-            && !self.failing
-        {
-            watch.failing = None;
-            let lost = self.lost() - before;
-            watch.tell(&Notice::OutputRecovered { lost }, &self.shared);
-        }
-        if let Some(error) = self.rotating.as_mut().and_then(Rotating::take_untold) {
-            watch.tell(&Notice::RotationFailed { error: &error }, &self.shared);
-        }
-        if let Some(bytes) = self.rotating.as_mut().and_then(|it| it.default_bytes.take()) {
-            watch.tell(&Notice::DefaultLimits { bytes }, &self.shared);
-        }
-        let deleted = self.rotating.as_mut().map(|it| std::mem::take(&mut it.deleted));
-        for Deleted { first, last, bytes, .. } in deleted.unwrap_or_default() {
-            watch.tell_hook(&Notice::SegmentsDeleted { first, last, bytes });
-        }
-        if let Some(bytes) = self.rotating.as_mut().and_then(|it| it.excess_bytes.take()) {
-            watch.tell(&Notice::LimitExceeded { bytes }, &self.shared);
-        }
-        let unclosed = self.rotating.as_mut().map(|it| std::mem::take(&mut it.unclosed));
-        for Unclosed { path, error } in unclosed.unwrap_or_default() {
-            watch.tell(&Notice::SegmentUnclosed { segment: &path, error: &error }, &self.shared);
-        }
-        if !std::mem::replace(&mut watch.told_unmapped, true)
-            && let Some(error) = self.writer.output().unmapped()
-        {
-            watch.tell(&Notice::NotMapped { error }, &self.shared);
-        }
-        if let Some(error) = self.rotating.as_mut().and_then(|it| it.no_link.take()) {
-            watch.tell(&Notice::NoLink { error: &error }, &self.shared);
+        for log in 0..self.logs.len() {
+            self.look_at_log(log, &mut watch);
         }
         if watch.discarded > 0 {
             let records = std::mem::take(&mut watch.discarded);
@@ -432,7 +392,7 @@ impl<O: LogOutput> Consumer<O> {
             let notice = Notice::FewRingsFit { threads, bytes_per_thread, directory };
             watch.tell(&notice, &self.shared);
         }
-        let errors = self.shared.counters.sync_errors.get();
+        let errors = self.shared.counters.log.sync_errors.get();
         if errors > watch.sync_errors
             && now_ns >= watch.next_sync_ns
             && let Some(error) = self.shared.disk.take_error()
@@ -459,16 +419,57 @@ impl<O: LogOutput> Consumer<O> {
         self.watch = Some(watch);
     }
 
-    /// How many records of the program were lost to failures of the output so far.
-    pub(crate) fn lost(&self) -> u64 {
+    /// Gives the notices that are due about one log.
+    fn look_at_log(&mut self, index: usize, watch: &mut Watch) {
+        let lost = self.lost(index);
+        let (shared, log) = (&self.shared, &mut self.logs[index]);
+        if let Some((error, lost_before)) = log.untold.take()
+            && log.told_failing.is_none()
+        {
+            log.told_failing = Some(lost_before);
+            watch.tell(&Notice::OutputFailed { error: &error }, shared);
+        }
+        if !log.failing
+            && let Some(before) = log.told_failing.take()
+        {
+            watch.tell(&Notice::OutputRecovered { lost: lost - before }, shared);
+        }
+        if !std::mem::replace(&mut log.told_unmapped, true)
+            && let Some(error) = log.writer.output().unmapped()
+        {
+            watch.tell(&Notice::NotMapped { error }, shared);
+        }
+        let Some(rotating) = &mut log.rotating else { return };
+        if let Some(error) = rotating.take_untold() {
+            watch.tell(&Notice::RotationFailed { error: &error }, shared);
+        }
+        if let Some(bytes) = rotating.default_bytes.take() {
+            watch.tell(&Notice::DefaultLimits { bytes }, shared);
+        }
+        for Deleted { first, last, bytes, .. } in std::mem::take(&mut rotating.deleted) {
+            watch.tell_hook(&Notice::SegmentsDeleted { first, last, bytes });
+        }
+        if let Some(bytes) = rotating.excess_bytes.take() {
+            watch.tell(&Notice::LimitExceeded { bytes }, shared);
+        }
+        for Unclosed { path, error } in std::mem::take(&mut rotating.unclosed) {
+            watch.tell(&Notice::SegmentUnclosed { segment: &path, error: &error }, shared);
+        }
+        if let Some(error) = rotating.no_link.take() {
+            watch.tell(&Notice::NoLink { error: &error }, shared);
+        }
+    }
+
+    /// How many records of the program a log has lost to failures of its output so far.
+    pub(crate) fn lost(&self, log: usize) -> u64 {
         let lost = |drops: &DropCounts| {
             let by_output = [DropReason::OutputFailed, DropReason::FileRemoved];
             let drops = drops.iter().filter(|(reason, ..)| by_output.contains(reason));
             drops.map(|(.., count)| count).sum::<u64>()
         };
         let lanes = self.lanes.iter().filter(|lane| !lane.state.is_own);
-        self.earlier.lost
-            + lost(&self.ended.drops)
-            + lanes.map(|lane| lost(&lane.drops())).sum::<u64>()
+        let of_lanes = lanes.map(|lane| lost(&lane.logs[log].drops())).sum::<u64>();
+        let log = &self.logs[log];
+        log.earlier.lost + lost(&log.ended.drops) + of_lanes
     }
 }

@@ -15,7 +15,7 @@ use crate::clock::TickSource;
 use crate::clock::discipline::Discipline;
 #[cfg(feature = "console")]
 use crate::console;
-use crate::consumer::{Consumer, Follower, Pacing, Report, Watch};
+use crate::consumer::{Consumer, Follower, MAIN, Pacing, Report, Watch};
 use crate::crash::exit;
 use crate::crash::recover::{Discardable, RecoverError, Recovery, discardable, recover_locked};
 use crate::crash::signals::{self, standby};
@@ -385,10 +385,10 @@ impl Builder {
             #[cfg(not(feature = "sinks"))]
             drop(followers);
             let housekeeper = rotated.map(|Rotated { rotator, housekeeper, told }| {
-                consumer.set_rotator(rotator, told.default_bytes, told.no_link);
-                consumer.note_deleted(told.deleted);
+                consumer.set_rotator(MAIN, rotator, told.default_bytes, told.no_link);
+                consumer.note_deleted(MAIN, told.deleted);
                 consumer.note_discarded(told.discarded);
-                told.failed.into_iter().for_each(|error| consumer.note_failed_chore(error));
+                told.failed.into_iter().for_each(|error| consumer.note_failed_chore(MAIN, error));
                 housekeeper
             });
             // A panic (of a custom clock, for instance) must leave no thread waiting and no record
@@ -408,7 +408,7 @@ impl Builder {
             rings.into_iter().for_each(orphans::adopt);
             if let Some(housekeeper) = housekeeper {
                 // It has a segment to close, or more. A panic there is reported by the panic hook.
-                let failed = consumer.end_rotation(|| drop(housekeeper.join()));
+                let failed = consumer.end_rotation(MAIN, || drop(housekeeper.join()));
                 report.error = report.error.or(failed);
             }
             // The log is complete, and no thread waits for room.

@@ -49,7 +49,7 @@ fn sync_until_end(shared: &Shared, interval: Option<Duration>) {
                 synced = shared.sync().ok().and(written);
             }
         } else if shared.disk.has_left() {
-            let _ = shared.disk.sync(Which::Left, &shared.counters);
+            let _ = shared.disk.sync(Which::Left, &shared.counters.log);
         } else if let Some(next_ns) = next_ns {
             std::thread::park_timeout(Duration::from_nanos(next_ns - now_ns));
         } else {

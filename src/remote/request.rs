@@ -114,7 +114,7 @@ fn set_filter(
 /// Waits until all that was logged before is in the file.
 fn flush(shared: &Shared, now_ns: u64) -> Result<String, Failure> {
     let deadline_ns = now_ns.saturating_add(nanoseconds(FLUSH_TIME));
-    let failures = shared.counters.output_errors.get();
+    let failures = shared.counters.log.output_errors.get();
     let as_of = shared.clock.now();
     // A sweep takes a part of what is there.
     loop {
@@ -126,7 +126,7 @@ fn flush(shared: &Shared, now_ns: u64) -> Result<String, Failure> {
             break;
         }
     }
-    if shared.counters.output_errors.get() > failures {
+    if shared.counters.log.output_errors.get() > failures {
         let text = "the log could not be written meanwhile: what was lost is counted as dropped";
         return Err(Failure::new(Kind::Failed, text));
     }
@@ -141,7 +141,7 @@ fn rotate(shared: &Shared, facts: &Facts) -> Result<String, Failure> {
         return Err(Failure::new(Kind::Unsupported, text));
     }
     shared.rotate().map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
-    Ok(Object::new().raw("segments", shared.counters.segments.get()).end())
+    Ok(Object::new().raw("segments", shared.counters.log.segments.get()).end())
 }
 
 fn dump(shared: &Shared) -> Result<String, Failure> {

@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::clock::{monotonic_ns, wall_ns};
 use crate::process::inside::Locked;
 use crate::segment::LogFile;
-use crate::shared::stats::Counters;
+use crate::shared::stats::LogCounters;
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicBool, Mutex, MutexGuard, OnceLock, Ordering, PoisonError};
 
@@ -152,7 +152,7 @@ impl Disk {
     ///
     /// # Errors
     /// Those of the system. If a sync of this file has failed before, or the logger has ended.
-    pub(crate) fn sync(&self, which: Which, counters: &Counters) -> io::Result<()> {
+    pub(crate) fn sync(&self, which: Which, counters: &LogCounters) -> io::Result<()> {
         let asked_ns = monotonic_ns();
         let mut turn = self.turn();
         // It began after the call, so it had all of that to sync.
@@ -168,7 +168,7 @@ impl Disk {
         Ok(())
     }
 
-    fn sync_files(&self, which: Which, turn: &mut Turn, counters: &Counters) -> io::Result<()> {
+    fn sync_files(&self, which: Which, turn: &mut Turn, counters: &LogCounters) -> io::Result<()> {
         let mut files = self.files();
         let current = files.current.clone().filter(|_| which == Which::All);
         // They stay there as long as this has them open: see `end`.
@@ -205,7 +205,7 @@ impl Disk {
     }
 
     /// Counts a failure, and keeps it to be told.
-    fn note(&self, synced: io::Result<()>, counters: &Counters) -> io::Result<()> {
+    fn note(&self, synced: io::Result<()>, counters: &LogCounters) -> io::Result<()> {
         if let Err(error) = &synced {
             counters.sync_errors.increment();
             self.files().untold = Some(io::Error::new(error.kind(), error.to_string()));

@@ -177,7 +177,7 @@ impl Shared {
 
     /// The segment that the consumer writes, and how long it is.
     pub(crate) fn written(&self) -> Option<([u8; 16], u64)> {
-        Some((self.disk.current()?.id, self.counters.file_bytes.get()))
+        Some((self.disk.current()?.id, self.counters.log.file_bytes.get()))
     }
 
     /// Waits until the disk has all that was in the log before this call. Counts a failure.
@@ -185,7 +185,7 @@ impl Shared {
     /// # Errors
     /// See [`Disk::sync`].
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.disk.sync(Which::All, &self.counters)
+        self.disk.sync(Which::All, &self.counters.log)
     }
 
     /// Writes a record into the side file, if it is still needed there; false if that is impossible.
@@ -208,7 +208,7 @@ impl Shared {
         side.write(record, thread, &log, synced, |sync| {
             self.counters.rescued.increment();
             if sync.is_err() {
-                self.counters.sync_errors.increment();
+                self.counters.log.sync_errors.increment();
             }
         })
     }

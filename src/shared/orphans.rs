@@ -77,7 +77,7 @@ impl Orphan {
             late.consume_all();
         }
         // Read after the ring: if the thread has ended, these are all of its drops.
-        let dropped = self.state.drops.counts().total();
+        let dropped = self.state.logs[0].drops.counts().total();
         if !mutant::broken(Mutant::LateDropsForgotten) {
             count += dropped - self.dropped;
         }

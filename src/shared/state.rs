@@ -26,7 +26,8 @@ pub(crate) struct RingState {
     pub(crate) ring_words: usize,
     /// True for kymo's own records, which are not the program's.
     pub(crate) is_own: bool,
-    pub(crate) drops: Drops,
+    /// What became of the records for each log.
+    pub(crate) logs: Box<[LogCounts]>,
     pub(crate) progress: Progress,
     /// The number of sweeps that took records from the ring and could not be written. The consumer
     /// raises it.
@@ -48,7 +49,7 @@ impl RingState {
             thread,
             ring_words: capacity_for(ring_words) as usize,
             is_own: false,
-            drops: Drops::new(),
+            logs: (0..1).map(|_| LogCounts::new()).collect(),
             progress: Progress::default(),
             failures: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -91,23 +92,22 @@ impl RingState {
     }
 }
 
-/// The consumer's progress with a ring. The consumer writes it before it releases the words of the
-/// records; any thread may read it.
-#[derive(Default)]
-pub(crate) struct Progress {
-    /// The number of records in the file, by level.
+/// What became of a thread's records that are for one log. Any thread may read it.
+pub(crate) struct LogCounts {
+    /// The records that the thread has dropped.
+    pub(crate) drops: Drops,
+    /// The number of records in the file, by level. The consumer writes it before it releases the words of the records.
     pub(crate) written: [statics::AtomicU64; 5],
-    /// The number of records that the consumer has lost.
+    /// The number of records that the consumer has lost. The consumer writes it likewise.
     pub(crate) failed: SharedCounts,
-    /// How many bytes the written records took in the ring.
-    pub(crate) bytes: statics::AtomicU64,
-    /// How many words the last sweep found in the ring.
-    pub(crate) found_words: statics::AtomicU64,
-    /// The most words that a sweep found in the ring.
-    pub(crate) high_water_words: statics::AtomicU64,
 }
 
-impl Progress {
+impl LogCounts {
+    fn new() -> Self {
+        let (written, failed) = Default::default();
+        Self { drops: Drops::new(), written, failed }
+    }
+
     /// Sets the counts of written records, because the file with the others is gone.
     pub(crate) fn set_written(&self, counts: &[u64; 5]) {
         for (written, count) in self.written.iter().zip(counts) {
@@ -115,6 +115,18 @@ impl Progress {
             written.store(*count, Ordering::Relaxed);
         }
     }
+}
+
+/// The consumer's progress with a ring. The consumer writes it before it releases the words of the
+/// records; any thread may read it.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// How many bytes the written records took in the ring.
+    pub(crate) bytes: statics::AtomicU64,
+    /// How many words the last sweep found in the ring.
+    pub(crate) found_words: statics::AtomicU64,
+    /// The most words that a sweep found in the ring.
+    pub(crate) high_water_words: statics::AtomicU64,
 }
 
 /// [`DropCounts`] that one thread writes and others read.

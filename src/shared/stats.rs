@@ -218,15 +218,15 @@ impl Account {
     }
 
     fn of(state: &RingState) -> Self {
-        let ring = &state.progress;
+        let log = &state.logs[0];
         // Before the counts: see `Drops::counts`.
-        state.drops.total();
+        log.drops.total();
         Self {
             // Relaxed: each number is right by itself. A thread that needs them to be consistent
             // has flushed; the room that its ring got back orders these loads after the stores.
-            written: std::array::from_fn(|level| ring.written[level].load(Ordering::Relaxed)),
-            dropped: state.drops.counts().plus(&ring.failed.load()),
-            bytes: ring.bytes.load(Ordering::Relaxed),
+            written: std::array::from_fn(|level| log.written[level].load(Ordering::Relaxed)),
+            dropped: log.drops.counts().plus(&log.failed.load()),
+            bytes: state.progress.bytes.load(Ordering::Relaxed),
         }
     }
 }
@@ -242,15 +242,24 @@ pub(crate) struct Counters {
     pub(crate) running_ns: Counter,
     pub(crate) lag_ns: Counter,
     pub(crate) max_lag_ns: Counter,
-    pub(crate) file_bytes: Counter,
-    pub(crate) output_errors: Counter,
-    pub(crate) sync_errors: Counter,
-    pub(crate) synced_ns: Counter,
     pub(crate) rescued: Counter,
     pub(crate) dumps: Counter,
     pub(crate) dumped: Counter,
     pub(crate) ring_file_errors: Counter,
     pub(crate) ring_errors: Counter,
+    /// For the log at the logger's path.
+    pub(crate) log: LogCounters,
+    pub(crate) console: Arc<Tally>,
+    pub(crate) sinks: Vec<Arc<SinkTally>>,
+}
+
+/// What the consumer has done for one log.
+#[derive(Default)]
+pub(crate) struct LogCounters {
+    pub(crate) file_bytes: Counter,
+    pub(crate) output_errors: Counter,
+    pub(crate) sync_errors: Counter,
+    pub(crate) synced_ns: Counter,
     pub(crate) segments: Counter,
     pub(crate) segments_late: Counter,
     pub(crate) limit_exceeded: Counter,
@@ -259,8 +268,6 @@ pub(crate) struct Counters {
     pub(crate) segments_compressed: Counter,
     pub(crate) bytes_saved: Counter,
     pub(crate) rotation_errors: Counter,
-    pub(crate) console: Arc<Tally>,
-    pub(crate) sinks: Vec<Arc<SinkTally>>,
 }
 
 #[derive(Default)]
@@ -320,10 +327,10 @@ impl Counters {
             running: Duration::from_nanos(self.running_ns.get()),
             lag: Duration::from_nanos(self.lag_ns.get()),
             max_lag: Duration::from_nanos(self.max_lag_ns.get()),
-            file_bytes: self.file_bytes.get(),
-            output_errors: self.output_errors.get(),
-            sync_errors: self.sync_errors.get(),
-            synced_ns: self.synced_ns.get().cast_signed(),
+            file_bytes: self.log.file_bytes.get(),
+            output_errors: self.log.output_errors.get(),
+            sync_errors: self.log.sync_errors.get(),
+            synced_ns: self.log.synced_ns.get().cast_signed(),
             rescued: self.rescued.get(),
             dumps: self.dumps.get(),
             dumped: self.dumped.get(),
@@ -331,14 +338,14 @@ impl Counters {
             ring_errors: self.ring_errors.get(),
             // Not this logger's: `Logger::stats` adds it.
             unlogged: 0,
-            segments: self.segments.get(),
-            segments_late: self.segments_late.get(),
-            limit_exceeded: self.limit_exceeded.get(),
-            segments_deleted: self.segments_deleted.get(),
-            bytes_deleted: self.bytes_deleted.get(),
-            segments_compressed: self.segments_compressed.get(),
-            bytes_saved: self.bytes_saved.get(),
-            rotation_errors: self.rotation_errors.get(),
+            segments: self.log.segments.get(),
+            segments_late: self.log.segments_late.get(),
+            limit_exceeded: self.log.limit_exceeded.get(),
+            segments_deleted: self.log.segments_deleted.get(),
+            bytes_deleted: self.log.bytes_deleted.get(),
+            segments_compressed: self.log.segments_compressed.get(),
+            bytes_saved: self.log.bytes_saved.get(),
+            rotation_errors: self.log.rotation_errors.get(),
             console_shown: self.console.taken.get(),
             console_skipped: self.console.skipped.get(),
             console_errors: self.console.errors.get(),

@@ -176,7 +176,7 @@ fn take(level: Option<Level>) -> Option<Lease> {
             // SAFETY: the producer, which owns this too, lives until the interrupted call goes on,
             // which is only when this has returned.
             let state = unsafe { &*STATE.get() };
-            state.drops.count(level, state.clock.stamp(), DropReason::InSignalHandler);
+            state.logs[0].drops.count(level, state.clock.stamp(), DropReason::InSignalHandler);
         }
         return None;
     }

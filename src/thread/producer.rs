@@ -249,7 +249,7 @@ impl Producer {
 
     /// Counts a record as dropped.
     pub(crate) fn drop_record(&self, level: Level, ticks: u64, reason: DropReason) {
-        self.state.drops.count(level, ticks, reason);
+        self.state.logs[0].drops.count(level, ticks, reason);
     }
 
     /// Waits until all that was logged here is in the file.
