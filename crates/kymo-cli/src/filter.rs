@@ -50,6 +50,8 @@ pub struct FilterArguments {
     ///
     /// Operands are arguments (`px`, `arg.px`, or `[0]` by position), `level`, `time`, `target`,
     /// `thread`, `file`, `line`, `message`, and values: 100, 0xff, 99.5, "text", 5ms, true.
+    /// `span` is the name of the innermost span, `span.NAME` a field of it or else of one around it:
+    /// `span.order == 7`. `spans contains "request"` is true within any span of that name.
     /// Operators are == != < <= > >=, `contains`, `matches` "REGEX", `is none`, `is not none`, `not`,
     /// `and`, `or`, ( ). More urgent levels are greater (`level >= warn`). A time is written as for
     /// --since (`time > "-5m"`).

@@ -21,7 +21,8 @@ pub struct FormatArguments {
     /// What is printed for a record, or a pattern: '{time:%H:%M:%S%.6f} {level:5} {message}'
     ///
     /// A pattern has the fields time, relative, delta, level, thread, target, module, file, line,
-    /// message, fields, log, and arg.NAME or arg0. After a colon follows, as in Rust,
+    /// message, fields, log, arg.NAME or arg0, span (the innermost), spans (all of them), and span.NAME
+    /// (a field of a span). After a colon follows, as in Rust,
     /// `[[fill]align][sign][#][0][width][.precision][type]` ({arg.px:.2}, {arg.id:08x}), and for the
     /// time strftime's notation. `{{` and `}}` are braces.
     #[arg(long, default_value = "text", value_parser = FormatParser)]

@@ -81,7 +81,10 @@ fn csv_reads_back_and_is_harmless() {
     assert_eq!(out.lines().count(), 2);
     let mut reader = csv::Reader::from_reader(out.as_bytes());
     let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(names.join(","), "event,time,level,target,file,line,thread,message,fields");
+    assert_eq!(
+        names.join(","),
+        "event,time,level,target,file,line,thread,message,fields,spans,span_event"
+    );
     let row = reader.records().next().unwrap().unwrap();
     let value = |name: &str| &row[names.iter().position(|found| found == name).unwrap()];
     assert_eq!((value("event"), value("level")), ("", "error"));
@@ -200,7 +203,10 @@ fn spans_of_time_count_from_what_is_printed() {
     assert_eq!(delta(&["--where=[0] == 0 or [0] == 4", "-B1"]), "0:0 3:5400 4:64500");
     let csv = run(&[&"cat", &log, &"--delta", &"--format=csv"]).fine();
     let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!(lines[0], "event,time,delta,level,target,file,line,thread,message,fields");
+    assert_eq!(
+        lines[0],
+        "event,time,delta,level,target,file,line,thread,message,fields,spans,span_event"
+    );
     assert!(lines[2].starts_with(",1970-01-01T00:00:00.000001000Z,900,info,target,"), "{csv}");
     assert!(
         lines[6].starts_with("drops,1970-01-01T00:00:00.000080000Z,10000,,,,,t,\"2 records"),

@@ -1,16 +1,16 @@
 //! Writes events as comma-separated values, quoted as in RFC 4180, with a line of names at the top.
 //!
-//! The arguments are one column, as JSON: call sites differ in them. (A pattern has columns for
+//! The arguments are one column, as JSON: call sites differ in them. So are the spans. (A pattern has columns for
 //! some of them.) Control characters are escaped as in text, so that a row is always a line.
 
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
 use kymo_reader::json::write_fields;
-use kymo_reader::{Event, Record, Thread, write_escaped};
+use kymo_reader::{Event, Record, SpanRole, Thread, write_escaped};
 
 use super::elapsed::{Blank, Form, Since};
-use super::json::Json;
+use super::json::{Json, write_chain};
 use super::mark::Mark;
 use super::{Format, Options};
 use kymo_query::time::Times;
@@ -32,7 +32,7 @@ impl Csv {
         Self { times: Times::new(TimeZone::UTC), since, json, raw, field }
     }
 
-    /// Appends all columns of a mark but the last.
+    /// Appends the columns of a mark before `fields`.
     fn columns(&mut self, log: &str, mark: &Mark<'_>, out: &mut String, blanks: &mut Vec<Blank>) {
         out.push_str(mark.name);
         out.push(',');
@@ -100,7 +100,16 @@ impl Format for Csv {
         message.clear();
         write_fields(record, &mut message);
         write_field(&message, out);
-        out.push('\n');
+        out.push(',');
+        message.clear();
+        let role = record.span_role();
+        if let Some(id) = record.span_id()
+            && (role.is_none() || !record.spans().is_empty())
+        {
+            write_chain(record, id, &mut message);
+        }
+        write_field(&message, out);
+        let _ = writeln!(out, ",{}", role.map_or("", SpanRole::name));
         self.raw = message;
     }
 
@@ -117,7 +126,7 @@ impl Format for Csv {
         self.raw.clear();
         self.json.write(file, log, event, &mut self.raw, blanks);
         write_field(self.raw.trim_end(), out);
-        out.push('\n');
+        out.push_str(",,\n");
     }
 
     fn add_file(&mut self) {
@@ -129,7 +138,7 @@ impl Format for Csv {
         if let Some(since) = self.since {
             let _ = write!(out, "{},", since.name());
         }
-        out.push_str("level,target,file,line,thread,message,fields\n");
+        out.push_str("level,target,file,line,thread,message,fields,spans,span_event\n");
     }
 }
 

@@ -204,13 +204,19 @@ fn write_spans(record: &Record<'_>, out: &mut String) {
     if let Some(role) = record.span_role() {
         let _ = write!(out, ",\"span_event\":\"{}\",\"span_id\":{id}", role.name());
     }
+    if !record.spans().is_empty() || record.span_role().is_none() {
+        out.push_str(",\"spans\":");
+        write_chain(record, id, out);
+    }
+}
+
+/// Appends the spans of a record as an array, or the id of one of which nothing else is known.
+pub(super) fn write_chain(record: &Record<'_>, id: u64, out: &mut String) {
     if record.spans().is_empty() {
-        if record.span_role().is_none() {
-            let _ = write!(out, ",\"spans\":[{{\"id\":{id}}}]");
-        }
+        let _ = write!(out, "[{{\"id\":{id}}}]");
         return;
     }
-    let mut separator = ",\"spans\":[";
+    let mut separator = "[";
     for span in record.spans() {
         let _ = write!(out, "{separator}{{\"id\":{},\"name\":", span.id());
         write_string(span.name(), out);

@@ -15,14 +15,34 @@ use kymo_reader::{CallSite, Record, Thread, Value};
 use super::elapsed::{Blank, Form, Since};
 use super::mark::Mark;
 use super::sites::Sites;
+use super::text::write_chain;
 use super::{Format, Options};
 use kymo_query::time::Times;
 
 /// The keys that are not arguments.
-const KEYS: [&str; 14] = [
-    "event", "time", "relative", "delta", "level", "target", "thread", "file", "line", "message",
-    "cut", "records", "log", "offset",
+const KEYS: [&str; 18] = [
+    "event",
+    "time",
+    "relative",
+    "delta",
+    "level",
+    "target",
+    "thread",
+    "file",
+    "line",
+    "message",
+    "cut",
+    "records",
+    "log",
+    "offset",
+    "span",
+    "spans",
+    "span_event",
+    "span_id",
 ];
+
+/// What precedes the name of a span's field in its key.
+const SPAN_FIELD: &str = "span.";
 
 /// Writes events as logfmt.
 pub struct Logfmt {
@@ -56,6 +76,33 @@ impl Logfmt {
             blanks.push(Blank { at: out.len(), since, form: Form::Nanoseconds });
         }
     }
+
+    /// Appends the innermost span's name, all spans as in text, and their fields, those of the innermost first.
+    fn spans(&mut self, record: &Record<'_>, out: &mut String) {
+        if let Some(role) = record.span_role() {
+            let _ = write!(out, " span_event={}", role.name());
+        }
+        let Some(innermost) = record.spans().last() else {
+            let _ = write!(out, " span_id={}", record.span_id().unwrap_or_default());
+            return;
+        };
+        out.push_str(" span=");
+        write_text(innermost.name(), out);
+        self.text.clear();
+        write_chain(record, &mut self.text);
+        out.push_str(" spans=");
+        write_text(&self.text, out);
+        let mut taken = HashSet::new();
+        for span in record.spans().iter().rev() {
+            for (name, value) in span.fields() {
+                let name = bare(name);
+                if taken.insert(name.clone()) {
+                    let _ = write!(out, " {SPAN_FIELD}{name}=");
+                    write_argument(&value, &mut self.text, out);
+                }
+            }
+        }
+    }
 }
 
 impl Format for Logfmt {
@@ -79,6 +126,9 @@ impl Format for Logfmt {
         for (key, (_, value)) in site.keys.iter().zip(record.arguments()).skip(message) {
             out.push_str(key);
             write_argument(&value, &mut self.text, out);
+        }
+        if record.span_id().is_some() {
+            self.spans(record, out);
         }
         out.push_str(if record.is_cut() { " cut=true\n" } else { "\n" });
     }
@@ -136,10 +186,10 @@ fn keys(names: &[impl AsRef<str>]) -> Vec<String> {
         if let Some(key) = unnamed((at, name)) {
             return key;
         }
-        let name: String = name.chars().map(|c| if is_bare(c) { c } else { '_' }).collect();
+        let name = bare(name);
         let mut key = name.clone();
         for number in 1_u64.. {
-            if taken.insert(key.clone()) {
+            if !key.starts_with(SPAN_FIELD) && taken.insert(key.clone()) {
                 break;
             }
             key = if number == 1 { format!("arg.{name}") } else { format!("arg.{name}.{number}") };
@@ -147,6 +197,11 @@ fn keys(names: &[impl AsRef<str>]) -> Vec<String> {
         key
     };
     named().map(key).collect()
+}
+
+/// The name with what a key cannot have replaced.
+fn bare(name: &str) -> String {
+    name.chars().map(|c| if is_bare(c) { c } else { '_' }).collect()
 }
 
 fn write_thread(thread: &Thread, out: &mut String) {
@@ -216,6 +271,7 @@ mod tests {
             keys(&["level", "arg.level", "level"]),
             ["arg.level", "arg.arg.level", "arg.level.2"]
         );
+        assert_eq!(keys(&["span", "span.x", "spanx"]), ["arg.span", "arg.span.x", "spanx"]);
         assert_eq!(keys(&["a b", "a=b", "a_b"]), ["a_b", "arg.a_b", "arg.a_b.2"]);
     }
 

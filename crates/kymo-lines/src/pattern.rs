@@ -17,7 +17,7 @@ use kymo_reader::{Record, Template, Value, write_escaped};
 use super::elapsed::{Blank, Form, Since};
 use super::layout::Layout;
 use super::mark::Mark;
-use super::text::{Text, shown};
+use super::text::{Text, shown, write_chain};
 use super::{Format, Options};
 use kymo_query::Argument;
 use kymo_query::CaretError;
@@ -42,6 +42,8 @@ enum Piece {
 enum Operand {
     Line,
     Argument(Argument),
+    /// A field of the innermost span that has it.
+    SpanField(Box<str>),
 }
 
 /// How a value is rendered.
@@ -75,6 +77,10 @@ enum RecordField {
     Fields,
     /// The name of the log file.
     Log,
+    /// The name of the innermost span.
+    Span,
+    /// All spans, as in text.
+    Spans,
 }
 
 impl Pattern {
@@ -207,6 +213,11 @@ impl RecordField {
             Self::Module => out.write_str(record.module()),
             Self::File => out.write_str(record.file()),
             Self::Log => out.write_str(log),
+            Self::Span => out.write_str(record.spans().last().map_or("", |span| span.name())),
+            Self::Spans => {
+                write_chain(record, out);
+                Ok(())
+            }
             Self::Message => {
                 record.message(out);
                 Ok(())
@@ -227,6 +238,7 @@ impl Operand {
             Self::Line => Some(Value::U64(record.line())),
             Self::Argument(Argument::Named(name)) => record.argument(name),
             Self::Argument(Argument::At(position)) => record.argument_at(*position),
+            Self::SpanField(name) => record.span_field(name),
         };
         while let Some(Value::Option(Some(inner))) = value {
             value = Some(inner.get());

@@ -27,6 +27,8 @@ pub struct Catalog {
     thread_numbers: BTreeSet<u64>,
     /// The statements' targets.
     pub targets: BTreeSet<String>,
+    /// The fields of spans.
+    pub span_fields: BTreeSet<String>,
     /// The statements, by place.
     pub places: BTreeSet<Statement>,
     /// Parts of the files were not read.
@@ -100,6 +102,9 @@ impl Catalog {
         if self.positions.len() < site.names().len() {
             self.positions.resize(site.names().len(), BTreeSet::new());
         }
+        if site.span_role().is_some() {
+            self.span_fields.extend(site.names().iter().map(|name| name.to_string()));
+        }
         let arguments = site.names().iter().zip(site.types()).enumerate();
         for (position, (name, ty)) in arguments {
             self.positions[position].insert(Kind::of(ty));
@@ -138,6 +143,16 @@ impl Catalog {
                 ))
             }
         }
+    }
+
+    /// The hint about a field that no span has.
+    pub fn hint_of_span_field(&self, name: &str) -> Option<String> {
+        if self.span_fields.contains(name) {
+            return None;
+        }
+        let known = self.span_fields.iter().map(|name| &**name);
+        let suggestion = suggestion(name, known);
+        Some(format!("no span in {} has a field {name}{suggestion}", self.extent()))
     }
 
     /// The hint about an argument that is of none of these kinds in any statement.

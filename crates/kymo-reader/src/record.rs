@@ -229,6 +229,33 @@ impl<'r> Record<'r> {
         self.spans.map_or(&[], |chain| chain)
     }
 
+    /// The value of the field with this name of the innermost span that has one.
+    ///
+    /// ```
+    /// use kymo_reader::Reader;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// let logger = kymo::Logger::builder(&path).bridge_tracing(true).start()?;
+    /// tracing::info_span!("request", id = 7).in_scope(|| {
+    ///     tracing::info_span!("query").in_scope(|| tracing::info!("answered"));
+    /// });
+    /// logger.shutdown();
+    ///
+    /// let mut reader = Reader::open(&path)?;
+    /// while let Some(record) = reader.next_record()? {
+    ///     if record.span_role().is_none() {
+    ///         assert_eq!(record.span_field("id").unwrap().to_string(), "7");
+    ///         assert!(record.span_field("user").is_none());
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn span_field(&self, name: &str) -> Option<Value<'r>> {
+        let field = |span: &'r Arc<Span>| span.fields().find(|(given, _)| *given == name);
+        self.spans().iter().rev().find_map(field).map(|(_, value)| value)
+    }
+
     /// The id of the span that it was logged in, or that it tells of. `None` if there is none, or the span has no id,
     /// because the program had too many. What else is known of that span is the last of [`Record::spans`], unless this
     /// record begins it.

@@ -16,7 +16,7 @@ use kymo_query::time::Times;
 const MAX_WIDTH: usize = 1_000;
 
 const FIELDS: &str = "time, relative, delta, level, thread, target, module, file, line, message, \
-                      fields, log, or arg.NAME";
+                      fields, log, span, spans, span.NAME, or arg.NAME";
 
 /// Parses a pattern.
 pub fn parse(text: &str) -> Result<Pattern, CaretError> {
@@ -81,15 +81,16 @@ fn piece(text: &str, span: Range<usize>) -> Result<Piece, CaretError> {
         "message" => RecordField::Message,
         "fields" => RecordField::Fields,
         "log" => RecordField::Log,
+        "span" => RecordField::Span,
+        "spans" => RecordField::Spans,
         "line" => return Ok(Piece::Value(Operand::Line, spec.fit())),
         "relative" | "delta" if spec.style.is_empty() => {
             let since = if name == "delta" { Since::Previous } else { Since::First };
             return Ok(Piece::Elapsed(since, spec.layout));
         }
         "relative" | "delta" => return Err(CaretError::new(text, spec_span, spec.no_style(name))),
-        name => match argument(name) {
-            Some(argument) => {
-                let operand = Operand::Argument(argument);
+        name => match operand(name) {
+            Some(operand) => {
                 return Ok(Piece::Value(operand, spec.fit()));
             }
             None => {
@@ -103,6 +104,15 @@ fn piece(text: &str, span: Range<usize>) -> Result<Piece, CaretError> {
         return Err(CaretError::new(text, spec_span, spec.no_style(name)));
     }
     Ok(Piece::Field(field, spec.layout))
+}
+
+/// An argument, or the field of a span: `span.NAME`.
+fn operand(name: &str) -> Option<Operand> {
+    match name.strip_prefix("span.") {
+        Some("") => None,
+        Some(name) => Some(Operand::SpanField(name.into())),
+        None => argument(name).map(Operand::Argument),
+    }
 }
 
 /// `arg.NAME`, `arg.0` or `arg0`

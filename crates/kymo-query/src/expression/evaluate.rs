@@ -6,8 +6,9 @@
 
 use std::cmp::Ordering;
 use std::fmt::Write;
+use std::sync::Arc;
 
-use kymo_reader::{CallSite, Record, Value};
+use kymo_reader::{CallSite, Record, Span, Value};
 
 use super::number::Number;
 use super::{Comparison, Expression, Field, Operand};
@@ -23,6 +24,8 @@ enum Scalar<'a> {
     Bool(bool),
     Number(Number),
     String(&'a str),
+    /// Names of spans.
+    Spans(&'a [Arc<Span>]),
     /// In nanoseconds.
     Duration(u128),
     Compound(Value<'a>),
@@ -232,6 +235,15 @@ impl Field {
                 record.message(text);
                 Scalar::String(text)
             }
+            Self::Span => match record.spans().last() {
+                Some(span) => Scalar::String(span.name()),
+                None => Scalar::None,
+            },
+            Self::Spans => Scalar::Spans(record.spans()),
+            Self::OfSpan(name) => match record.span_field(name) {
+                Some(value) => Scalar::new(value, text),
+                None => Scalar::None,
+            },
             Self::Argument(Argument::At(position)) => {
                 Scalar::new(record.argument_at(*position)?, text)
             }
@@ -320,6 +332,7 @@ fn contains(whole: &Scalar<'_>, part: &Scalar<'_>) -> Option<bool> {
     Some(match (whole, part) {
         (Scalar::None, _) | (_, Scalar::None) => return None,
         (Scalar::String(whole), Scalar::String(part)) => whole.contains(part),
+        (Scalar::Spans(spans), Scalar::String(name)) => spans.iter().any(|it| it.name() == *name),
         (Scalar::Compound(Value::Sequence(sequence) | Value::Set(sequence)), _) => {
             sequence.iter().any(is_part)
         }

@@ -8,14 +8,17 @@
 //!            | field, "matches", string | field, "is", [ "not" ], "none" ;
 //! value      = field | number | duration | string | "true" | "false" ;
 //! field      = name | "arg.", name | "arg", digits | "[", digits, "]"
-//!            | "level" | "target" | "thread" | "file" | "line" | "message" | "time" ;
+//!            | "level" | "target" | "thread" | "file" | "line" | "message" | "time"
+//!            | "span" | "spans" | "span.", name ;
 //! ```
 //!
 //! The README of the command explains the meaning to users. In short: a result is true, false or
 //! unknown, as in SQL. A test of an argument that is none, or that a record lacks, is unknown, and
 //! so is its `not`. A record is chosen if the whole expression is true. (With two results, `x != 0`
 //! would be true of none, and `not x > 0` of every record without an `x`.) `is none` tests for
-//! none. Values of different kinds are unequal and have no order. Numbers of all types are compared
+//! none. `span` is the name of the innermost span, `span.NAME` the field of that name of the innermost
+//! span that has one; both are none where there is none. `spans` are the names of all spans of a record,
+//! perhaps of none: it can only be asked what it `contains`. Values of different kinds are unequal and have no order. Numbers of all types are compared
 //! exactly.
 //!
 //! Lexer, parser and evaluation are written by hand. Each is a page. Errors need a place and advice,
@@ -102,6 +105,12 @@ pub enum Field {
     File,
     Line,
     Message,
+    /// The name of the innermost span.
+    Span,
+    /// The names of all spans.
+    Spans,
+    /// The field with this name of the innermost span that has one.
+    OfSpan(Box<str>),
     Argument(Argument),
 }
 
@@ -170,21 +179,24 @@ impl Expression {
 
     /// Calls `visit` with each argument that is named in it.
     pub fn arguments<'e>(&'e self, visit: &mut dyn FnMut(&'e Argument)) {
-        let mut field = |field: &'e Field| {
+        self.fields(&mut |field| {
             if let Field::Argument(argument) = field {
                 visit(argument);
             }
-        };
+        });
+    }
+
+    fn fields<'e>(&'e self, visit: &mut dyn FnMut(&'e Field)) {
         match self {
             Self::Or(parts) | Self::And(parts) => {
-                parts.iter().for_each(|part| part.arguments(visit));
+                parts.iter().for_each(|part| part.fields(visit));
             }
-            Self::Not(part) => part.arguments(visit),
-            Self::Truth(of) | Self::IsNone(of) | Self::Matches(of, _) => field(of),
+            Self::Not(part) => part.fields(visit),
+            Self::Truth(of) | Self::IsNone(of) | Self::Matches(of, _) => visit(of),
             Self::Compare(left, _, right) | Self::Contains(left, right) => {
                 for operand in [left, right] {
                     if let Operand::Field(of) = operand {
-                        field(of);
+                        visit(of);
                     }
                 }
             }
@@ -194,11 +206,22 @@ impl Expression {
 }
 
 impl Expression {
+    /// Calls `visit` with each field of a span that is named in it.
+    pub fn span_fields<'e>(&'e self, visit: &mut dyn FnMut(&'e str)) {
+        self.fields(&mut |field| {
+            if let Field::OfSpan(name) = field {
+                visit(name);
+            }
+        });
+    }
+
     /// Calls `visit` with each argument that is compared with a literal, and the kinds that can be
     /// compared with that literal.
     pub fn kinds<'e>(&'e self, visit: &mut dyn FnMut(&'e Argument, &[Kind])) {
         let of = |operand: &Operand| match operand {
-            Operand::Field(Field::Target | Field::File | Field::Message) => Some(Kind::String),
+            Operand::Field(Field::Target | Field::File | Field::Message | Field::Span) => {
+                Some(Kind::String)
+            }
             Operand::Field(Field::Line) => Some(Kind::Number),
             Operand::Field(_) => None,
             Operand::Bool(_) => Some(Kind::Bool),

@@ -137,6 +137,8 @@ impl Parser<'_> {
             let (right, right_span) = self.side()?;
             return match (left, right) {
                 (Side::Operand(left), Side::Operand(right)) => {
+                    self.no_list(&left, left_span)?;
+                    self.no_list(&right, right_span)?;
                     Ok(Expression::Compare(left, comparison, right))
                 }
                 (Side::Level, right) => self.level(comparison, &right, right_span),
@@ -160,8 +162,10 @@ impl Parser<'_> {
         if operator == "contains" {
             let (right, right_span) = self.side()?;
             let Side::Operand(right) = right else { return Err(self.special(&right, right_span)) };
+            self.no_list(&right, right_span)?;
             return Ok(Expression::Contains(left, right));
         }
+        self.no_list(&left, left_span.clone())?;
         let Operand::Field(field) = left else {
             let message = format!("expected a field before `{operator}`");
             return Err(CaretError::new(self.text, left_span, message));
@@ -191,8 +195,8 @@ impl Parser<'_> {
             _ => return Err(self.unexpected("expected `none`; else write `==`")),
         }
         self.advance()?;
-        if !matches!(field, Field::Argument(_)) {
-            let message = "every record has this: only an argument can be none";
+        if !matches!(field, Field::Argument(_) | Field::Span | Field::OfSpan(_)) {
+            let message = "every record has this: only an argument or a span can be none";
             return Err(CaretError::new(self.text, field_span, message));
         }
         let is_none = Expression::IsNone(field);
@@ -202,7 +206,10 @@ impl Parser<'_> {
     /// Makes an expression of a value that is not compared.
     fn alone(&self, side: Side, span: Range<usize>) -> Result<Expression, CaretError> {
         match side {
-            Side::Operand(Operand::Field(field)) => Ok(Expression::Truth(field)),
+            Side::Operand(Operand::Field(field)) => {
+                self.no_list(&Operand::Field(field.clone()), span)?;
+                Ok(Expression::Truth(field))
+            }
             Side::Operand(Operand::Bool(value)) => Ok(Expression::Constant(Some(value))),
             Side::Operand(_) => {
                 let message = "this alone is neither true nor false: compare it with something";
@@ -210,6 +217,15 @@ impl Parser<'_> {
             }
             side => Err(self.special(&side, span)),
         }
+    }
+
+    /// Refuses the list of spans where one value is wanted.
+    fn no_list(&self, operand: &Operand, span: Range<usize>) -> Result<(), CaretError> {
+        if *operand == Operand::Field(Field::Spans) {
+            let message = "these are the names of all spans: write `spans contains \"request\"`";
+            return Err(CaretError::new(self.text, span, message));
+        }
+        Ok(())
     }
 
     fn side(&mut self) -> Result<(Side, Range<usize>), CaretError> {
@@ -341,6 +357,9 @@ impl Field {
             "file" => Self::File,
             "line" => Self::Line,
             "message" => Self::Message,
+            "span" => Self::Span,
+            "spans" => Self::Spans,
+            name if name.starts_with("span.") => Self::OfSpan(name["span.".len()..].into()),
             name => Self::Argument(Argument::Named(name.into())),
         }
     }

@@ -64,8 +64,16 @@ fn an_error_says_what_and_shows_where() {
         ("px is not 5", "expected `none`; else write `!=`\n"),
         (
             "target is none",
-            "every record has this: only an argument can be none\n  target is none\n  ^^^^^^",
+            "every record has this: only an argument or a span can be none\n  target is none\n  ^^^^^^",
         ),
+        (
+            "a or spans == \"x\"",
+            "these are the names of all spans: write `spans contains \"request\"`\n  a or spans",
+        ),
+        ("spans is none", "these are the names of all spans: "),
+        ("spans matches \"x\"", "these are the names of all spans: "),
+        ("spans", "these are the names of all spans: "),
+        ("\"x\" contains spans", "these are the names of all spans: "),
         ("5 is none", "expected a field before `is`\n"),
         ("order.id == #", "this character has no meaning here\n  order.id == #\n              ^"),
         ("order. == 1", "this character has no meaning here\n  order. == 1\n       ^"),
@@ -101,6 +109,8 @@ fn words_bind_as_in_other_languages() {
         "a and (b and c) and d",
         "arg.level == \"x\" and [2] >= -1.5 and level >= warn",
         "target contains \"\\u{1b}\\\\\\\"\" or message matches \"\\\\d+\"",
+        "span == \"request\" and not spans contains \"query\" or span.order.id > 5",
+        "span is none and span.x is none and arg.span == 1 and arg.span.x == 1",
         "time < \"-PT5M\" and took >= 5000000ns and x is none",
     ] {
         assert_eq!(written(text), text);
@@ -127,9 +137,11 @@ fn names() -> impl Strategy<Value = Box<str>> {
 }
 
 fn fields() -> impl Strategy<Value = Field> {
-    let fixed = [Field::Target, Field::Thread, Field::File, Field::Line, Field::Message];
+    let fixed =
+        [Field::Target, Field::Thread, Field::File, Field::Line, Field::Message, Field::Span];
     prop_oneof![
         1 => prop::sample::select(fixed.to_vec()),
+        1 => "[a-d](\\.[a-d0-9]{1,2})?".prop_map(|name| Field::OfSpan(name.into())),
         2 => (0_usize..9).prop_map(|at| Field::Argument(Argument::At(at))),
         5 => names().prop_map(|name| Field::Argument(Argument::Named(name))),
     ]
@@ -282,6 +294,8 @@ mod naive {
             Field::File => Some(Meaning::String("src/main.rs".into())),
             Field::Line => Some(Meaning::Number(BigRational::from_integer(10.into()))),
             Field::Message => Some(Meaning::String(message(given))),
+            Field::Span | Field::OfSpan(_) => Some(Meaning::None),
+            Field::Spans => None,
             Field::Argument(Argument::At(at)) => argument(*at),
             Field::Argument(Argument::Named(name)) => {
                 argument(["a", "b", "c", "d"].iter().position(|known| **known == **name)?)

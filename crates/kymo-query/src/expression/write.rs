@@ -9,9 +9,10 @@ use super::{Comparison, Expression, Field, Operand};
 use crate::argument::Argument;
 
 /// Names that mean something else than the argument of that name.
-const RESERVED: [&str; 21] = [
+const RESERVED: [&str; 23] = [
     "None", "NULL", "and", "arg", "contains", "false", "file", "in", "is", "level", "line",
-    "matches", "message", "nil", "none", "not", "null", "or", "target", "thread", "time",
+    "matches", "message", "nil", "none", "not", "null", "or", "span", "spans", "target", "thread",
+    "time",
 ];
 
 impl Display for Expression {
@@ -81,6 +82,9 @@ impl Display for Field {
             Self::File => f.write_str("file"),
             Self::Line => f.write_str("line"),
             Self::Message => f.write_str("message"),
+            Self::Span => f.write_str("span"),
+            Self::Spans => f.write_str("spans"),
+            Self::OfSpan(name) => write!(f, "span.{name}"),
             Self::Argument(argument) => {
                 let is_plain = match argument {
                     Argument::At(_) => true,
@@ -98,6 +102,7 @@ fn is_plain(name: &str) -> bool {
     name.starts_with(is_name_start)
         && name.split('.').all(|part| !part.is_empty() && part.chars().all(is_name))
         && !name.starts_with("arg.")
+        && !name.starts_with("span.")
         && !RESERVED.contains(&name)
         && name != "true"
         && !name.strip_prefix("arg").is_some_and(is_numbered)

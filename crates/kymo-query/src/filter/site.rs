@@ -43,6 +43,7 @@ impl Sites {
         if let Some(expression) = &self.expression {
             expression
                 .arguments(&mut |argument| say("--where", catalog.hint_of_argument(argument)));
+            expression.span_fields(&mut |name| say("--where", catalog.hint_of_span_field(name)));
             expression.kinds(&mut |argument, kinds| {
                 say("--where", catalog.hint_of_kind(argument, kinds));
             });
