@@ -66,6 +66,12 @@ for message in disabled static ints mixed fields str64; do
     echo "| $message | $(each $message) | $(each $message coarse) | $(each $message filtered) | $(each $message overwriting) | $(each $message flight) |"
 done
 echo
+echo "| a statement with a rate | instructions | with a filter by target |"
+echo "| --- | --- | --- |"
+for message in limited suppressed_n suppressed_once suppressed_time; do
+    echo "| $message | $(each $message) | $(each $message filtered) |"
+done
+echo
 echo "| a statement of log or tracing | instructions | with a filter by target | of which floor |"
 echo "| --- | --- | --- | --- |"
 for message in log_disabled log_kv log_text tracing_disabled tracing_static tracing_fields tracing_text tracing_span; do

@@ -120,6 +120,10 @@ fn statements() {
             debug!("checksum {}", secret.iter().map(|byte| u64::from(*byte)).sum::<u64>());
         }
 
+        for tick in 0..2_000 {
+            warn!(every_n: 1000; "tick {tick} is late");
+        }
+
         logger.shutdown();
         assert_eq!(
             messages(),
@@ -130,6 +134,9 @@ fn statements() {
                 "risk limit 100 exceeded by 101.25",
                 "coming_from venue Xetra",
                 "coming_from checksum 0",
+                "coming_from tick 0 is late",
+                "coming_from tick 1000 is late (suppressed 999)",
+                "coming_from tick {tick} is late (suppressed 999)",
             ]
         );
         Ok(())

@@ -124,11 +124,22 @@ fn executed_instructions_match_budget() {
 /// Statements of other crates, through the bridges.
 #[test]
 fn bridges_are_within_budget() {
+    check_bounds("bridges.txt");
+}
+
+/// Statements with a rate.
+#[test]
+fn rates_are_within_budget() {
+    check_bounds("rates.txt");
+}
+
+/// Counts what is executed now, and compares it with the bounds in a file.
+fn check_bounds(file: &str) {
     if let Some(reason) = not_comparable() {
         eprintln!("skipped: {reason}");
         return;
     }
-    let text = fs::read_to_string(assembly().join("bridges.txt")).expect("the budget");
+    let text = fs::read_to_string(assembly().join(file)).expect("the budget");
     let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     let budgets = lines.flat_map(|line| {
         let fields = line.split_whitespace().collect::<Vec<_>>();

@@ -46,6 +46,35 @@ fn kymo_call_fields(id: u64, px: f64, who: &str) {
     kymo::info!(order = id, px, who; "filled");
 }
 
+/// With a rate, which lets every record through.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_limited(id: u64, px: f64, who: &str) {
+    kymo::info!(every_n: 1; "order {} filled at {} for {}", id, px, who);
+}
+
+/// With a rate, which suppresses every record but the first.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_suppressed_n(id: u64, px: f64, who: &str) {
+    kymo::info!(every_n: 1 << 40; "order {} filled at {} for {}", id, px, who);
+}
+
+/// Likewise, once its limit was reached.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_suppressed_once(id: u64, px: f64, who: &str) {
+    kymo::info!(once; "order {} filled at {} for {}", id, px, who);
+}
+
+/// Likewise, by time.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_suppressed_time(id: u64, px: f64, who: &str) {
+    const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
+    kymo::info!(at_most: HOUR; "order {} filled at {} for {}", id, px, who);
+}
+
 #[inline(never)]
 #[unsafe(no_mangle)]
 fn kymo_call_str64(text: &str) {
@@ -179,6 +208,13 @@ fn call_each(message: &str, count: u64) {
     assert!(kymo::prepare_thread());
     // The first record asks how much room there is. As many as fit into the ring do not ask again.
     kymo_call_static();
+    if message.starts_with("limited") || message.starts_with("suppressed") {
+        // The first call of a statement makes what counts, and its record is logged.
+        kymo_call_limited(0, price(0), name(0));
+        kymo_call_suppressed_n(0, price(0), name(0));
+        kymo_call_suppressed_once(0, price(0), name(0));
+        kymo_call_suppressed_time(0, price(0), name(0));
+    }
     if message.starts_with("log_") {
         // The first record of a statement makes its call site.
         kymo_call_log_kv(0, price(0), name(0));
@@ -201,6 +237,10 @@ fn call_each(message: &str, count: u64) {
                 kymo_call_mixed(i, price(i), name(i));
             }
             "fields" => kymo_call_fields(i, price(i), name(i)),
+            "limited" => kymo_call_limited(i, price(i), name(i)),
+            "suppressed_n" => kymo_call_suppressed_n(i, price(i), name(i)),
+            "suppressed_once" => kymo_call_suppressed_once(i, price(i), name(i)),
+            "suppressed_time" => kymo_call_suppressed_time(i, price(i), name(i)),
             "str64" => kymo_call_str64(text(i)),
             "log_kv" => kymo_call_log_kv(i, price(i), name(i)),
             "log_text" => kymo_call_log_text(i, price(i), name(i)),

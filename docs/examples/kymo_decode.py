@@ -24,7 +24,7 @@ SIGNALS.update({24: "XCPU", 25: "XFSZ", 26: "VTALRM", 27: "PROF", 29: "IO", 30: 
 
 ROLES = ("in", "new", "record", "enter", "exit", "close", "follows")
 
-CallSite = namedtuple("CallSite", "level line target file format names types roles")
+CallSite = namedtuple("CallSite", "level line target file format names types roles purpose")
 
 
 class Span:
@@ -183,6 +183,14 @@ def read_address(data, code):
 
 # The output.
 
+def message(site, values):
+    """The text of a record. A number of suppressed records is no field."""
+    if site.purpose not in (1, 2) or site.types[len(site.names) - 1][0] != 0x13:
+        return render(site.format, site.names, values)
+    text, suppressed = render(site.format, site.names[:-1], values[:-1]), values[-1][1]
+    return text + " " * bool(text) + f"(suppressed {suppressed})" if suppressed else text
+
+
 def to_json(value):
     code, inner = value
     if inner is None:
@@ -336,7 +344,8 @@ class Segment:
             self.sites.pop(number, None)
             raise Damage("an argument follows the id of a span")
         roles = [ROLES[code - 0x50] for code, _ in types[count:]]
-        self.sites[number] = CallSite(LEVELS[level], line, target, file, format, names[:count], types, roles)
+        purpose = data.number("B") if data.at < len(data.data) else 0
+        self.sites[number] = CallSite(LEVELS[level], line, target, file, format, names[:count], types, roles, purpose)
 
     def thread(self, data):
         number, system = data.varint(), data.varint()
@@ -367,7 +376,7 @@ class Segment:
             fields = ((name or str(at), value) for at, (name, value) in enumerate(zip(site.names, values)))
             yield (f'{{"time":"{self.time(ticks)}","level":"{site.level}","target":{quoted(site.target)}'
                    f',"file":{quoted(site.file)},"line":{site.line},"thread":{self.thread_json(thread)}'
-                   f',"message":{quoted(render(site.format, site.names, values))},"fields":{{'
+                   f',"message":{quoted(message(site, values))},"fields":{{'
                    + ",".join(f"{quoted(name)}:{to_json(value)}" for name, value in fields)
                    + "}" + spans + (',"cut":true}' if any(map(is_cut, values)) else "}"))
 

@@ -13,7 +13,9 @@ use crate::argument::{Capture, Pointer, PointerArgument, Shown};
 pub use crate::argument::{as_debug, as_display};
 pub use crate::call::{log_many, log0, log1, log2, log3, log4, log5, log6};
 pub use crate::filter::gate::{FilterSite, FilterSites, filter_sites, passes, passes_at};
+pub use crate::format::Purpose;
 pub use crate::statement::call_site::{At, Location, Statement};
+pub use crate::statement::rate::{RateSite, at_least_one, at_most, every_n, every_pow2, first};
 
 /// Captures an argument of `{}` and `{:?}`.
 #[inline(always)]

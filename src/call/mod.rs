@@ -54,10 +54,12 @@ use crate::statement::call_site::{AtAny, AtLevel, CallSite, Statement};
 struct SiteOf<S, L>(S, L);
 
 impl<S: Statement, L: Arguments> SiteOf<S, L> {
-    const SITE: &'static CallSite = &CallSite::new(S::LEVEL, S::LOCATION, L::TYPES);
+    const SITE: &'static CallSite =
+        &CallSite::new(S::LEVEL, S::LOCATION, L::TYPES).with_purpose(S::PURPOSE);
 
     /// For statements whose level is known when they run.
-    const BY_LEVEL: &'static [CallSite; 5] = &CallSite::at_each_level(S::LOCATION, L::TYPES);
+    const BY_LEVEL: &'static [CallSite; 5] =
+        &CallSite::at_each_level_for(S::LOCATION, L::TYPES, S::PURPOSE);
 }
 
 /// The call site of a statement of kymo's own.

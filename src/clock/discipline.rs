@@ -102,6 +102,11 @@ impl Discipline {
         self.last.ticks
     }
 
+    /// How many nanoseconds a tick has, times 2^32: the mean so far, without what corrects the time.
+    pub(crate) fn rate(&self) -> u64 {
+        self.rate
+    }
+
     /// Takes an observation into account. `interval_ns` is the time until the next.
     pub(crate) fn observe(&mut self, seen: Observation, interval_ns: u64) -> Observed {
         let last = std::mem::replace(&mut self.last, seen);

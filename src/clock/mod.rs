@@ -8,6 +8,7 @@
 
 pub(crate) mod discipline;
 pub(crate) mod lines;
+pub(crate) mod stopwatch;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -39,6 +39,9 @@ pub struct Report {
     /// How many of the written records are from flight recorders: see
     /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
     pub dumped: u64,
+    /// How many records statements with a rate have suppressed: see [`info!`](crate::info). They are in no other number,
+    /// and the log says them.
+    pub suppressed: u64,
     /// How many of the written records were cut to fit.
     pub cut: u64,
     /// How many records the console has shown, or hides by choice: see `Builder::console`. 0 without a console.
@@ -65,6 +68,9 @@ impl<O: LogOutput> Consumer<O> {
     pub(crate) fn close(&mut self) -> (Report, Vec<Orphan>) {
         // While there can still be a ring for kymo's own warnings.
         self.look_now(u64::MAX);
+        while self.tell_suppressed() {
+            self.sweep();
+        }
         self.close_rings();
         self.check_outputs();
         let mut unwritten = 0;
@@ -211,6 +217,7 @@ impl<O: LogOutput> Consumer<O> {
             warnings: own.written,
             warnings_dropped: own.dropped,
             dumped: self.shared.counters.dumped.get(),
+            suppressed: self.shared.counters.suppressed(),
             cut: totals.cut - own.cut,
             shown: 0,
             skipped: 0,

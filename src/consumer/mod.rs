@@ -50,10 +50,10 @@ use pace::Found;
 pub(crate) use pace::{Pacing, Swept};
 use segments::SegmentState;
 pub use watch::Notice;
-pub(crate) use watch::{Hook, OwnWarnings, Watch};
+pub(crate) use watch::{Hook, OwnRecord, OwnRecords, Watch};
 
 use crate::clock::discipline::{Discipline, Observed};
-use crate::clock::{Observation, monotonic_ns};
+use crate::clock::{Observation, monotonic_ns, stopwatch};
 use crate::mutant::{self, Mutant};
 use crate::ring::storage::LogMark;
 use crate::segment::LogOutput;
@@ -107,6 +107,7 @@ impl<O: LogOutput> Consumer<O> {
         let mut log = Log::new(output, salt);
         log.writer.clock(&discipline.line());
         shared.lines.note(discipline.line());
+        stopwatch::publish(shared.clock, discipline.rate());
         if let Some(crash_proof) = shared.crash_proof() {
             crash_proof.set_clock(&discipline.line());
         }
@@ -386,6 +387,7 @@ impl<O: LogOutput> Consumer<O> {
     fn take_observation(&mut self, seen: Observation, now_ns: u64) {
         let Observed { line, set } = self.discipline.observe(seen, self.clock_interval_ns);
         self.shared.lines.note(line);
+        stopwatch::publish(self.shared.clock, self.discipline.rate());
         for log in &mut self.logs {
             log.writer.clock(&line);
             if let Some(set) = set {

@@ -16,12 +16,13 @@ use crate::format::header::{
     COMMITTED_OFFSET, ClockSource, Header, LAST_DUMP_OFFSET, LAST_INDEX_OFFSET, NEXT_DUMP_OFFSET,
 };
 use crate::level::Level;
-use crate::logger::own_warnings::own_warnings;
+use crate::logger::own_warnings::own_records;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::Output;
 use crate::segment::writer::SegmentWriter;
 use crate::shared::policy::{Overflow, Policies};
 use crate::statement::call_site::{AtAny, CallSite, Location};
+use crate::statement::rate::{self, RateSite};
 use crate::sync::atomic::Ordering;
 use crate::thread::producer::Producer;
 use kymo_reader::{DropReason, Event, Options, Order, Reader};
@@ -479,7 +480,7 @@ fn a_failing_output_and_its_recovery_are_told_once_each() {
         let told = told.clone();
         move |notice: &Notice<'_>| told.lock().unwrap().push(notice.to_string())
     };
-    rig.consumer.set_watch(Watch::new(Some(Arc::new(hook)), own_warnings(), 0.8, 0));
+    rig.consumer.set_watch(Watch::new(Some(Arc::new(hook)), own_records(), 0.8, 0));
     let mut producer = rig.producer(1 << 10);
     rig.file.0.borrow_mut().fail_next(3);
     for round in 0..5 {
@@ -505,11 +506,47 @@ fn a_failing_output_and_its_recovery_are_told_once_each() {
     assert!(report.warnings > 0);
 }
 
+/// A statement that suppresses everything says how many, ten seconds after its last record.
+#[test]
+fn a_silent_statement_says_what_it_has_suppressed() {
+    const LINE: u32 = 4_711;
+    static RATE: RateSite = RateSite::new();
+    let location =
+        Location { format: "tick {n}", names: &["n", "suppressed"], line: LINE, ..LOCATION };
+    let call = || rate::first(&RATE, 1, Level::Info, &location);
+    let mut rig = Rig::new(Clock::Counter);
+    rig.consumer.set_watch(Watch::new(None, own_records(), 0.8, 0));
+    assert_eq!(call(), Some(0));
+    let second = 1_000_000_000;
+    // How many calls each second suppresses.
+    let calls = [3, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 0];
+    for (at, calls) in (0..).zip(calls) {
+        (0..calls).for_each(|_| assert_eq!(call(), None));
+        rig.consumer.look_now(second * (at + 1));
+        rig.consumer.sweep();
+    }
+    let bytes = rig.close().1;
+    let mut reader = Options::new().from_slice(&bytes).unwrap();
+    let mut found = Vec::new();
+    while let Some(record) = reader.next_record().unwrap() {
+        // Other tests have statements with rates, too.
+        if record.line() == u64::from(LINE) {
+            let mut message = String::new();
+            record.message(&mut message);
+            found.push((message, record.target().to_owned(), record.level()));
+        }
+    }
+    let mark =
+        |count: u64| (format!("tick {{n}} (suppressed {count})"), "t".to_owned(), Level::Info);
+    // The second at the end of the log.
+    assert_eq!(found, [mark(7), mark(5)]);
+}
+
 /// `kymo stats` counts the marks of the file, and the report says how many of them are for which.
 #[test]
 fn lost_warnings_are_reported_apart() {
     let mut rig = Rig::new(Clock::Counter);
-    rig.consumer.set_watch(Watch::new(None, own_warnings(), 0.8, 0));
+    rig.consumer.set_watch(Watch::new(None, own_records(), 0.8, 0));
     let mut producer = rig.producer(1 << 10);
     rig.file.0.borrow_mut().fail_next(6);
     for round in 0..10 {

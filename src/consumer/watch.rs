@@ -21,6 +21,8 @@ use crate::segment::LogOutput;
 use crate::segment::crash_proof::{CrashProof, RingRoom};
 use crate::segment::drop_counts::DropCounts;
 use crate::shared::Shared;
+use crate::statement::call_site::CallSite;
+use crate::statement::rate;
 use crate::sync::Arc;
 
 /// Something about the logger that its program may want to know: see
@@ -243,8 +245,18 @@ impl fmt::Display for Notice<'_> {
 /// The program's hook for notices.
 pub(crate) type Hook = Arc<dyn Fn(&Notice<'_>) + Send + Sync>;
 
-/// Writes a notice into the log.
-pub(crate) type OwnWarnings = Box<dyn FnMut(&Notice<'_>, &Arc<Shared>) + Send>;
+/// What the logger itself says in the log.
+pub(crate) enum OwnRecord<'a> {
+    Notice(&'a Notice<'a>),
+    /// So many records of a statement were suppressed, and no record of it says so.
+    Suppressed(&'static CallSite, u64),
+}
+
+/// Writes a record of the logger itself into the log.
+pub(crate) type OwnRecords = Box<dyn FnMut(OwnRecord<'_>, &Arc<Shared>) + Send>;
+
+/// How many statements are looked after at a time that have suppressed records.
+const MOST_SUPPRESSED: usize = 64;
 
 /// The time between two looks, in nanoseconds.
 const INTERVAL_NS: u64 = 10_000_000;
@@ -252,14 +264,18 @@ const INTERVAL_NS: u64 = 10_000_000;
 /// The least time between two notices of drops, in nanoseconds.
 const DROPS_INTERVAL_NS: u64 = 1_000_000_000;
 
+/// The time between two looks at what was suppressed, in nanoseconds.
+const SUPPRESSED_INTERVAL_NS: u64 = 1_000_000_000;
+
 /// Looks at what the consumer does.
 pub(crate) struct Watch {
     hook: Option<Hook>,
     /// The share of a ring's capacity that is its high-water mark.
     share: f64,
-    log: OwnWarnings,
+    log: OwnRecords,
     next_ns: u64,
     next_drops_ns: u64,
+    next_suppressed_ns: u64,
     /// How many drops have been told.
     dropped: u64,
     next_sync_ns: u64,
@@ -278,13 +294,14 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(hook: Option<Hook>, log: OwnWarnings, share: f64, discarded: u64) -> Self {
+    pub(crate) fn new(hook: Option<Hook>, log: OwnRecords, share: f64, discarded: u64) -> Self {
         Self {
             hook,
             share,
             log,
             next_ns: 0,
             next_drops_ns: 0,
+            next_suppressed_ns: 0,
             dropped: 0,
             next_sync_ns: 0,
             sync_errors: 0,
@@ -315,8 +332,15 @@ impl Watch {
 
     /// Gives a notice to the hook and to the log.
     fn tell(&mut self, notice: &Notice<'_>, shared: &Arc<Shared>) {
-        (self.log)(notice, shared);
+        (self.log)(OwnRecord::Notice(notice), shared);
         self.tell_hook(notice);
+    }
+
+    /// Says how many records of silent statements were suppressed. Returns whether more is to be said.
+    fn tell_suppressed(&mut self, now_ns: u64, shared: &Arc<Shared>) -> bool {
+        let allows = |site: &CallSite| shared.filter.allows(site.level, site.location.target);
+        let tell = |site, records| (self.log)(OwnRecord::Suppressed(site, records), shared);
+        rate::outstanding(now_ns, MOST_SUPPRESSED, allows, tell)
     }
 
     /// Gives a notice to the hook alone.
@@ -416,6 +440,12 @@ impl<O: LogOutput> Consumer<O> {
             let count = errors - std::mem::replace(&mut watch.ring_file_errors, errors);
             watch.tell(&Notice::RingFileFailed { count, error: &error }, &self.shared);
         }
+        if now_ns >= watch.next_suppressed_ns {
+            watch.next_suppressed_ns = match watch.tell_suppressed(now_ns, &self.shared) {
+                true => now_ns,
+                false => now_ns.saturating_add(SUPPRESSED_INTERVAL_NS),
+            };
+        }
         self.watch = Some(watch);
     }
 
@@ -458,6 +488,13 @@ impl<O: LogOutput> Consumer<O> {
         if let Some(error) = rotating.no_link.take() {
             watch.tell(&Notice::NoLink { error: &error }, shared);
         }
+    }
+
+    /// Says how many records of all statements were suppressed that no record has told. Returns whether more is to be
+    /// said, after a sweep.
+    pub(super) fn tell_suppressed(&mut self) -> bool {
+        let Some(watch) = &mut self.watch else { return false };
+        watch.tell_suppressed(u64::MAX, &self.shared)
     }
 
     /// How many records of the program a log has lost to failures of its output so far.

@@ -13,6 +13,7 @@ use crate::process::fork;
 use crate::process::statics::FILTERS;
 use crate::segment::guard;
 use crate::shared::{orphans, running};
+use crate::statement::rate;
 use crate::sync::statics::{MutexGuard, PoisonError};
 use crate::thread;
 
@@ -69,4 +70,5 @@ extern "C" fn in_child() {
         std::mem::forget(std::mem::take(&mut *held.orphans));
     }
     thread::begin_child();
+    rate::begin_child();
 }

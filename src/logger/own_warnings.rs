@@ -1,11 +1,12 @@
-//! kymo's own warnings in the log: each notice becomes a record of a thread named `kymo`.
+//! kymo's own records in the log, of a thread named `kymo`: each notice becomes a warning. What a statement with a rate
+//! has suppressed, and says nowhere, becomes a record with level, target and place of that statement.
 //!
-//! Notices come in from the consumer; records go to a ring of their own, which the consumer reads
+//! Notices and numbers come in from the consumer; records go to a ring of their own, which the consumer reads
 //! like any other.
 
 use crate::argument::Argument;
 use crate::call::{self, slow};
-use crate::consumer::{Notice, OwnWarnings};
+use crate::consumer::{Notice, OwnRecord, OwnRecords};
 use crate::level::Level;
 use crate::statement::call_site::{At, Location, Statement};
 use crate::thread::producer::Producer;
@@ -16,18 +17,24 @@ const RING_WORDS: usize = 1 << 10;
 /// The target of kymo's own records.
 const TARGET: &str = "kymo";
 
-/// Returns a function that logs notices as warnings, if warnings are logged. The first notice makes
-/// the ring.
-pub(crate) fn own_warnings() -> OwnWarnings {
+/// Returns a function that logs what the logger itself has to say: notices as warnings, if warnings are logged. The
+/// first record makes the ring.
+pub(crate) fn own_records() -> OwnRecords {
     let mut own = None;
-    Box::new(move |notice, shared| {
+    Box::new(move |record, shared| {
         // The gate opens to this logger only when it has started.
-        if shared.filter.allows(Level::Warn, TARGET) {
-            if own.is_none() {
-                own = shared.make_own_producer(RING_WORDS);
-            }
-            if let Some(own) = &mut own {
-                log(own, notice);
+        if matches!(record, OwnRecord::Notice(_)) && !shared.filter.allows(Level::Warn, TARGET) {
+            return;
+        }
+        if own.is_none() {
+            own = shared.make_own_producer(RING_WORDS);
+        }
+        if let Some(own) = &mut own {
+            match record {
+                OwnRecord::Notice(notice) => log(own, notice),
+                OwnRecord::Suppressed(site, records) => {
+                    slow::log_at_once(own, site, (records.capture(), ()));
+                }
             }
         }
     })

@@ -23,7 +23,7 @@ use crate::filter::setting::tell_follower;
 use crate::logger::builder::Builder;
 use crate::logger::error::{StartError, StartErrorKind};
 use crate::logger::join::numbered;
-use crate::logger::own_warnings::own_warnings;
+use crate::logger::own_warnings::own_records;
 use crate::logger::rotated::Rotated;
 use crate::logger::{Logger, fork, syncing};
 use crate::process::fork::generation;
@@ -355,7 +355,7 @@ impl Builder {
         let mut pacing = self.pacing();
         let followers = self.start_followers(&shared)?;
         let pin = self.consumer_core;
-        let watch = Watch::new(self.hook.clone(), own_warnings(), self.high_water, discarded);
+        let watch = Watch::new(self.hook.clone(), own_records(), self.high_water, discarded);
         let (ready, pinned) = mpsc::sync_channel(1);
         let (segment, given) = mpsc::sync_channel::<OpenedSegment>(1);
         let (says_begun, begun) = mpsc::sync_channel(1);

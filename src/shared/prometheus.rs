@@ -114,6 +114,11 @@ impl Stats {
 
     /// What is in files, and what failed.
     fn log(&self, page: &mut Page) {
+        page.counter(
+            "suppressed_records_total",
+            "Records that statements with a rate have suppressed.",
+            self.suppressed,
+        );
         page.gauge("file_bytes", "Length of the current file.", self.file_bytes);
         page.counter(
             "output_errors_total",

@@ -13,6 +13,7 @@ use crate::process::inside::Locked;
 use crate::segment::drop_counts::DropCounts;
 use crate::shared::state::RingState;
 use crate::shared::tally::{SinkTally, Tally};
+use crate::statement::rate;
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 
@@ -57,6 +58,9 @@ pub struct Stats {
     /// that no dump asked for are not counted. See
     /// [`Builder::flight_recorder`](crate::Builder::flight_recorder).
     pub dumped: u64,
+    /// The number of records that statements with a rate have suppressed since the logger was started: see
+    /// [`info!`](crate::info). They are in no other number.
+    pub suppressed: u64,
     /// The number of rings and statements that could not be put into a file. Their records do not
     /// survive `SIGKILL`. See [`Builder::crash_proof`](crate::Builder::crash_proof).
     pub ring_file_errors: u64,
@@ -251,6 +255,16 @@ pub(crate) struct Counters {
     pub(crate) log: LogCounters,
     pub(crate) console: Arc<Tally>,
     pub(crate) sinks: Vec<Arc<SinkTally>>,
+    before: SuppressedBefore,
+}
+
+/// How many records were suppressed in this process before the logger was started.
+struct SuppressedBefore(u64);
+
+impl Default for SuppressedBefore {
+    fn default() -> Self {
+        Self(rate::suppressed())
+    }
 }
 
 /// What the consumer has done for one log.
@@ -300,6 +314,11 @@ impl Counters {
         ended.dropped.add_all(DropReason::FileRemoved, lost);
     }
 
+    /// Returns how many records were suppressed since the logger was started.
+    pub(crate) fn suppressed(&self) -> u64 {
+        rate::suppressed().wrapping_sub(self.before.0)
+    }
+
     /// Returns all numbers.
     pub(crate) fn stats(&self) -> Stats {
         let threads = self.threads();
@@ -334,6 +353,7 @@ impl Counters {
             rescued: self.rescued.get(),
             dumps: self.dumps.get(),
             dumped: self.dumped.get(),
+            suppressed: self.suppressed(),
             ring_file_errors: self.ring_file_errors.get(),
             ring_errors: self.ring_errors.get(),
             // Not this logger's: `Logger::stats` adds it.

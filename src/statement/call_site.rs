@@ -10,7 +10,7 @@
 //! that inference finds, and foreign linkers may drop it.
 
 use crate::format::types::{Hint, Members, Struct, Type, Variants};
-use crate::format::{MAX_TEXT_BYTES, MAX_TYPE_BYTES, MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS};
+use crate::format::{MAX_TEXT_BYTES, MAX_TYPE_BYTES, MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS, Purpose};
 use crate::level::Level;
 
 /// The location and the text of a log statement.
@@ -35,6 +35,8 @@ pub trait Statement {
     const LEVEL: Level;
     /// Location, format string and names of the arguments.
     const LOCATION: Location;
+    /// What its records are for.
+    const PURPOSE: Purpose = Purpose::Text;
 }
 
 /// A level as a type. It gives each level a path of its own through a log call, on which the fields
@@ -85,6 +87,7 @@ pub struct CallSite {
     pub(crate) level: Level,
     pub(crate) location: Location,
     pub(crate) types: Option<&'static TypeList>,
+    pub(crate) purpose: Purpose,
 }
 
 impl CallSite {
@@ -111,21 +114,40 @@ impl CallSite {
             hash = hash_type(hash, &types.first);
             list = types.rest;
         }
-        Self { fingerprint: hash, level, location, types }
+        Self { fingerprint: hash, level, location, types, purpose: Purpose::Text }
+    }
+
+    /// The call site, with records for this purpose.
+    pub(crate) const fn with_purpose(mut self, purpose: Purpose) -> Self {
+        if purpose as u8 != Purpose::Text as u8 {
+            self.fingerprint = hash_word(self.fingerprint, purpose as u64);
+            self.purpose = purpose;
+        }
+        self
     }
 
     /// The call sites of a statement whose level is known only when it runs: one for each level.
+    #[cfg(any(feature = "log", feature = "tracing"))]
     pub(crate) const fn at_each_level(
         location: Location,
         types: Option<&'static TypeList>,
     ) -> [Self; 5] {
+        Self::at_each_level_for(location, types, Purpose::Text)
+    }
+
+    /// [`CallSite::at_each_level`], with records for this purpose.
+    pub(crate) const fn at_each_level_for(
+        location: Location,
+        types: Option<&'static TypeList>,
+        purpose: Purpose,
+    ) -> [Self; 5] {
         let [error, warn, info, debug, trace] = Level::ALL;
         [
-            Self::new(error, location, types),
-            Self::new(warn, location, types),
-            Self::new(info, location, types),
-            Self::new(debug, location, types),
-            Self::new(trace, location, types),
+            Self::new(error, location, types).with_purpose(purpose),
+            Self::new(warn, location, types).with_purpose(purpose),
+            Self::new(info, location, types).with_purpose(purpose),
+            Self::new(debug, location, types).with_purpose(purpose),
+            Self::new(trace, location, types).with_purpose(purpose),
         ]
     }
 
@@ -250,6 +272,8 @@ mod tests {
         assert_ne!(base, fingerprint(Level::Info, elsewhere, Some(&TYPES)));
         let renamed = Location { format: "{} {:?}", ..LOCATION };
         assert_ne!(base, fingerprint(Level::Info, renamed, Some(&TYPES)));
+        let site = CallSite::new(Level::Info, LOCATION, Some(&TYPES)).with_purpose(Purpose::Gauge);
+        assert_ne!(base, site.fingerprint);
     }
 
     #[test]

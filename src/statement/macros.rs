@@ -83,6 +83,36 @@ macro_rules! warn {
 /// | `px:%`, `%px`, `px = %value` | the text of `Display`, which the statement formats |
 /// | `px:err` | the text of an error and its causes ([`as_error`](crate::as_error)), which the statement formats |
 ///
+/// # Rates
+///
+/// A statement that runs too often can log some of its records only. The rate precedes the fields and the message. A
+/// suppressed call evaluates no arguments, and costs a few nanoseconds.
+///
+/// ```
+/// use std::time::Duration;
+/// # let (tick, px) = (0, 101.25);
+/// kymo::warn!(every_n: 1000; "tick {tick} is late");                       // the first, the 1,001st, …
+/// kymo::warn!(at_most: Duration::from_secs(5), px; "price is stale");      // at most one in five seconds
+/// kymo::warn!(first: 10; "tick {tick} is odd");                            // the first ten
+/// kymo::warn!(once; "no configuration");                                   // the first
+/// kymo::warn!(every_pow2; "tick {tick} is lost");                          // the 1st, 2nd, 4th, 8th, …
+/// ```
+///
+/// Nothing is suppressed in silence. The next record of the statement says how many were:
+/// `tick 1000 is late (suppressed 999)`, with `suppressed` among its fields. If the statement logs nothing for ten
+/// seconds, and when the logger ends, a record of the thread `kymo` says how many are outstanding. It has level, target
+/// and place of the statement, and its format string as the text. So the sum over the log is exact.
+/// [`Stats::suppressed`](crate::Stats) has it, too.
+///
+/// - `every_n` and `first` have constants; `at_most` any expression of type `Duration`.
+/// - `first`, `once` and `at_most` are exact over all threads. `every_n` and `every_pow2` count each thread by itself,
+///   so that no two threads wait for each other; more than 16 threads share 16 counters. So with `every_n`, each of them
+///   may log a first record.
+/// - The time of `at_most` is that of the logger's clock ([`Builder::clock`](crate::Builder::clock)); with the coarse
+///   clock it is the processor's counter.
+/// - All instances of a generic function share one state. A disabled statement counts nothing.
+/// - To log a variable that is called `once` or `every_pow2`, write `once = once`.
+///
 /// # What differs from `format!`
 ///
 /// - Nothing is formatted here. The arguments' bytes are copied, and the reader formats them. So an
@@ -90,7 +120,7 @@ macro_rules! warn {
 ///   other values in `kymo::as_display(&value)` or `kymo::as_debug(&value)`: the statement then formats
 ///   them.
 /// - If the level is disabled, the arguments are not evaluated.
-/// - There can be at most 64 arguments.
+/// - There can be at most 64 arguments, 63 with a rate.
 /// - An argument that is printed with `{:p}` cannot be printed in another way, too: pass it twice.
 /// - The format string is a literal, and not a macro such as `concat!`.
 #[macro_export]

@@ -247,6 +247,7 @@ pub const ALL: &[Named] = &[
     ("recorded_busy", || busy_with(recorder(), recorded, read_null)),
     ("fork", fork),
     ("fork_stats", fork_stats),
+    ("fork_rates", fork_rates),
     ("refused", || {
         print!("{}", builder().start().unwrap_err());
         exit(5);
@@ -702,6 +703,31 @@ fn fork() {
         }
     });
     logger.shutdown();
+}
+
+/// Parent and child suppress records of one statement. The child has a log of its own.
+fn fork_rates() {
+    fn statement() {
+        info!(once; "once");
+    }
+    let logger = builder().start().unwrap();
+    (0..5).for_each(|_| statement());
+    // SAFETY: this process has no other thread that has a lock of its own.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let path = logger.path().with_extension("child.kymo");
+        let own = Logger::builder(path).start().unwrap();
+        (0..3).for_each(|_| statement());
+        let suppressed = own.shutdown().suppressed;
+        // SAFETY: a call without pointers.
+        unsafe { libc::_exit(suppressed as i32) };
+    }
+    let mut status = -1;
+    // SAFETY: valid for a write.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(libc::WEXITSTATUS(status), 3);
+    statement();
+    assert_eq!(logger.shutdown().suppressed, 5);
 }
 
 fn fork_stats() {

@@ -7,7 +7,26 @@ use std::sync::atomic::Ordering;
 pub const TESTS: &[Named] = &[
     ("parent_and_children_keep_their_records_apart", fork),
     ("statistics_in_a_child_wait_for_nobody", stats),
+    ("each_process_tells_what_it_has_suppressed", rates),
 ];
+
+fn rates() {
+    let dir = Dir::new();
+    let output = run(&dir, "fork_rates");
+    assert_code(&output, 0);
+    let suppressed = |path: &std::path::Path| {
+        let mut files = kymo_reader::Files::open([path], kymo_reader::Options::new).unwrap();
+        let mut sum = 0;
+        while let Some((_, event)) = files.next_event().unwrap() {
+            if let kymo_reader::Event::Record(record) = event {
+                sum += record.suppressed().unwrap_or(0);
+            }
+        }
+        sum
+    };
+    assert_eq!(suppressed(&dir.log()), 5);
+    assert_eq!(suppressed(&dir.log().with_extension("child.kymo")), 3);
+}
 
 fn stats() {
     let dir = Dir::new();

@@ -279,3 +279,21 @@ fn keys_of_json_are_documented() {
         words.filter(|word| !no_keys.contains(word)).map(str::to_owned).collect();
     assert_eq!(found, documented);
 }
+
+/// What rates have suppressed is summed, for each statement and in all.
+#[test]
+fn suppressed_records_are_summed() {
+    let turn = Turn::take();
+    let path = turn.logged("log.kymo", || {
+        for tick in 0..10 {
+            warn!(every_n: 4; "tick {tick}");
+            warn!(once; "once");
+        }
+        info!("plain");
+    });
+    let text = run(&[&"stats", &path]).fine();
+    assert!(text.contains("\n16 records were suppressed by a rate\n"), "{text}");
+    assert!(text.contains(": tick {tick} (7 suppressed)\n"), "{text}");
+    assert!(text.contains(": once (9 suppressed)\n"), "{text}");
+    assert!(text.contains(": plain\n"), "{text}");
+}

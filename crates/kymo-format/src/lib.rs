@@ -11,12 +11,14 @@ pub mod header;
 pub mod index;
 pub mod level;
 pub mod payload;
+pub mod purpose;
 pub mod rotated;
 pub mod types;
 pub mod varint;
 
 pub use drop_reason::DropReason;
 pub use level::{Level, ParseLevelError};
+pub use purpose::Purpose;
 
 /// The version of the file format that this release writes. It reads this one and all earlier ones.
 /// Version 2 has types that version 1 has not.

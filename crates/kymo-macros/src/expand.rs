@@ -23,6 +23,16 @@
 //! }
 //! ```
 //!
+//! With a rate, the body of the `if` is inside of another one: the arguments of what is suppressed are not evaluated.
+//!
+//! ```text
+//!     struct __Here; // …
+//!     static __RATE: __kymo::RateSite = __kymo::RateSite::new();
+//!     if let Some(__suppressed) = __kymo::every_n(&__RATE, { const __N: u64 = … 1000 …; __N }, …) {
+//!         match (&px, &id) { (__a0, __a1) => { /* logs them, and `__suppressed` as the last argument */ }}
+//!     }
+//! ```
+//!
 //! The `match` keeps temporaries alive, as that of `format_args!` does. In the branch that is never
 //! taken, the compiler checks the format string against the arguments' types, and blames its own
 //! spans. If the format string is malformed or does not match its arguments, the statement becomes
@@ -36,6 +46,7 @@ use crate::captured::{Captured, Message, Origin, Way, captured};
 use crate::fields::Kind;
 use crate::input::{Input, Level, Misuse, is_punct};
 use crate::literal::string_value;
+use crate::rates::{Rate, RateKind};
 use crate::template::{Hole, code, punct};
 
 /// The most arguments that a statement may have; a limit of the file format.
@@ -43,6 +54,9 @@ const MAX_ARGUMENTS: usize = 64;
 
 /// The most arguments for which there is a module `logN`.
 const MAX_SEPARATE: usize = 6;
+
+/// The name of the argument that says how many records were suppressed.
+const SUPPRESSED: &str = "suppressed";
 
 /// Returns the code of a statement, as an expression.
 pub fn expand(input: &Input<'_>) -> Result<TokenStream, Misuse> {
@@ -52,9 +66,20 @@ pub fn expand(input: &Input<'_>) -> Result<TokenStream, Misuse> {
         return Ok(refused(input).into_iter().collect());
     };
     let format = format.map_or_else(|| input.format.clone(), |format| Literal::string(&format));
-    if captured.len() > MAX_ARGUMENTS {
-        let message = "a log statement can have at most 64 arguments";
+    let counts = usize::from(input.rate.is_some());
+    if captured.len() + counts > MAX_ARGUMENTS {
+        let message = match counts {
+            0 => "a log statement can have at most 64 arguments",
+            _ => "a log statement with a rate can have at most 63 arguments",
+        };
         return Err(Misuse::new(input.format.span(), message));
+    }
+    if let Some(rate) = &input.rate
+        && captured.iter().any(|argument| argument.name == SUPPRESSED)
+    {
+        let message =
+            "the records of a statement with a rate have an argument `suppressed` already";
+        return Err(Misuse::new(rate.span, message));
     }
     if captured.iter().any(|argument| argument.uses.pointer && argument.uses.printed) {
         let message = "`{:p}` prints the address and `{}` the value: pass the argument twice";
@@ -77,7 +102,13 @@ fn statement(input: &Input<'_>, captured: &[Captured], format: Literal) -> Vec<T
     };
     let kymo = slice::from_ref(input.kymo);
     let level = hygienic(level, &[("kymo", kymo), ("written", written)]);
-    let body = bound(captured, body(input, captured, &level, format));
+    let here = here(input, captured, &level, format);
+    let body = body(input, captured);
+    let body = match &input.rate {
+        None => bound(captured, [here, body].concat()),
+        // What describes the statement is needed before the arguments are evaluated.
+        Some(rate) => limited(input, rate, &level, here, bound(captured, body)),
+    };
     let target = target(input);
     let test = match &input.level {
         Level::Dynamic(_) => {
@@ -108,33 +139,82 @@ fn statement(input: &Input<'_>, captured: &[Captured], format: Literal) -> Vec<T
 }
 
 /// Returns what runs with the arguments' locals in scope.
-fn body(
-    input: &Input<'_>,
-    captured: &[Captured],
-    level: &[TokenTree],
-    format: Literal,
-) -> Vec<TokenTree> {
-    let (function, mut arguments, level) = match &input.level {
-        Level::Dynamic(_) => {
-            let kymo = slice::from_ref(input.kymo);
-            let placeholder = hygienic("$kymo::Level::Error", &[("kymo", kymo)]);
-            ("log_at", hygienic("__level,", &[]), placeholder)
-        }
-        _ => ("log", Vec::new(), level.to_vec()),
+fn body(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
+    let (function, mut arguments) = match &input.level {
+        Level::Dynamic(_) => ("log_at", hygienic("__level,", &[])),
+        _ => ("log", Vec::new()),
     };
-    let separate = captured.len() <= MAX_SEPARATE;
-    let count = if separate { captured.len().to_string() } else { "_many".to_owned() };
+    let mut captures: Vec<_> = captured.iter().map(|it| capture(it, captured)).collect();
+    if input.rate.is_some() {
+        captures.push(hygienic("__kymo::capture(&__suppressed)", &[]));
+    }
+    let separate = captures.len() <= MAX_SEPARATE;
+    let count = if separate { captures.len().to_string() } else { "_many".to_owned() };
     let module = Ident::new(&format!("log{count}"), Span::mixed_site());
     let function = Ident::new(function, Span::mixed_site());
-    arguments.extend(if separate { separately(captured) } else { nested(captured) });
+    arguments.extend(if separate { separately(captures) } else { nested(captures) });
     hygienic(
-        "$here $check __kymo::$module::$function(__Here, $arguments);",
+        "$check __kymo::$module::$function(__Here, $arguments);",
         &[
-            ("here", &here(input, captured, &level, format)),
             ("check", &check(input, captured)),
             ("module", &[module.into()]),
             ("function", &[function.into()]),
             ("arguments", &arguments),
+        ],
+    )
+}
+
+/// Returns what logs the records that the rate lets through.
+fn limited(
+    input: &Input<'_>,
+    rate: &Rate<'_>,
+    level: &[TokenTree],
+    here: Vec<TokenTree>,
+    body: Vec<TokenTree>,
+) -> Vec<TokenTree> {
+    let one = [Literal::u64_unsuffixed(1).into()];
+    let (function, value) = match rate.kind {
+        RateKind::EveryN => ("every_n", rate.value),
+        RateKind::First => ("first", rate.value),
+        RateKind::Once => ("first", &one[..]),
+        RateKind::AtMost => ("at_most", rate.value),
+        RateKind::EveryPow2 => ("every_pow2", rate.value),
+    };
+    // The compiler blames the value if it is none, or no constant.
+    let at = value.first().map_or(rate.span, TokenTree::span);
+    let span = Span::mixed_site().located_at(at);
+    let function = [Ident::new(function, Span::mixed_site()).into()];
+    let value = match rate.kind {
+        RateKind::EveryPow2 => Vec::new(),
+        RateKind::AtMost => code(
+            "{ let __period: ::core::time::Duration = $value; __period },",
+            span,
+            &[("value", value)],
+        ),
+        _ => code(
+            "{ const __N: ::core::primitive::u64 = __kymo::at_least_one($value); __N },",
+            span,
+            &[("value", value)],
+        ),
+    };
+    let level = match &input.level {
+        Level::Dynamic(_) => hygienic("__level", &[]),
+        _ => level.to_vec(),
+    };
+    hygienic(
+        "$here
+        static __RATE: __kymo::RateSite = __kymo::RateSite::new();
+        if let ::core::option::Option::Some(__suppressed) = __kymo::$function(
+            &__RATE, $value $level, &<__Here as __kymo::Statement>::LOCATION
+        ) {
+            $body
+        }",
+        &[
+            ("here", &here),
+            ("function", &function),
+            ("value", &value),
+            ("level", &level),
+            ("body", &body),
         ],
     )
 }
@@ -154,10 +234,18 @@ fn here(
     level: &[TokenTree],
     format: Literal,
 ) -> Vec<TokenTree> {
+    let kymo = ("kymo", slice::from_ref(input.kymo));
+    let placeholder = hygienic("$kymo::Level::Error", &[kymo]);
+    let level = if let Level::Dynamic(_) = input.level { &placeholder } else { level };
     let mut names = Vec::new();
-    for argument in captured {
-        names.extend([Literal::string(&argument.name).into(), comma()]);
+    let suppressed = input.rate.is_some().then_some(SUPPRESSED);
+    for name in captured.iter().map(|argument| &*argument.name).chain(suppressed) {
+        names.extend([Literal::string(name).into(), comma()]);
     }
+    let purpose = match &input.rate {
+        Some(_) => hygienic("const PURPOSE: __kymo::Purpose = __kymo::Purpose::Limited;", &[]),
+        None => Vec::new(),
+    };
     hygienic(
         "struct __Here;
         impl __kymo::Statement for __Here {
@@ -172,9 +260,11 @@ fn here(
                 format: $format,
                 names: &[$names],
             };
+            $purpose
         }",
         &[
-            ("kymo", slice::from_ref(input.kymo)),
+            kymo,
+            ("purpose", &purpose),
             ("level", level),
             ("format", &[format.into()]),
             ("names", &names),
@@ -215,19 +305,13 @@ fn check(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
 }
 
 /// Returns `capture, capture,`.
-fn separately(captured: &[Captured]) -> Vec<TokenTree> {
-    let mut captures = Vec::new();
-    for argument in captured {
-        captures.extend(capture(argument, captured));
-        captures.push(comma());
-    }
-    captures
+fn separately(captures: Vec<Vec<TokenTree>>) -> Vec<TokenTree> {
+    captures.into_iter().flat_map(|capture| [capture, vec![comma()]].concat()).collect()
 }
 
 /// Returns `(capture, (capture, ()))`.
-fn nested(captured: &[Captured]) -> Vec<TokenTree> {
-    captured.iter().rev().fold(hygienic("()", &[]), |rest, argument| {
-        let capture = capture(argument, captured);
+fn nested(captures: Vec<Vec<TokenTree>>) -> Vec<TokenTree> {
+    captures.into_iter().rev().fold(hygienic("()", &[]), |rest, capture| {
         hygienic("($capture, $rest)", &[("capture", &capture), ("rest", &rest)])
     })
 }

@@ -1,17 +1,18 @@
 //! Parses the tokens of a log statement.
 //!
 //! ```text
-//! $crate (Info) [target: EXPR,] [FIELDS] FORMAT [, [name =] EXPR]* [,]
-//! $crate ()     [target: EXPR,] LEVEL, [FIELDS] FORMAT [, [name =] EXPR]* [,]
+//! $crate (Info) [target: EXPR,] [RATE,] [FIELDS] FORMAT [, [name =] EXPR]* [,]
+//! $crate ()     [target: EXPR,] LEVEL, [RATE,] [FIELDS] FORMAT [, [name =] EXPR]* [,]
 //! ```
 //!
-//! The grammar of fields is that of [`fields`](crate::fields).
+//! The grammar of a rate is that of [`rates`](crate::rates), the one of fields that of [`fields`](crate::fields).
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Spacing, Span, TokenStream, TokenTree};
 
 use crate::expression;
 use crate::fields::{self, Field};
 use crate::literal::string_value;
+use crate::rates::{self, Rate};
 use crate::template::code;
 
 /// A log statement.
@@ -20,6 +21,7 @@ pub struct Input<'a> {
     pub kymo: &'a TokenTree,
     pub level: Level<'a>,
     pub target: Option<&'a [TokenTree]>,
+    pub rate: Option<Rate<'a>>,
     pub fields: Vec<Field>,
     /// Empty if there are only fields.
     pub format: Literal,
@@ -88,6 +90,10 @@ pub fn parse(tokens: &[TokenTree]) -> Result<Input<'_>, Misuse> {
     if rest.is_empty() {
         return Err(Misuse::at(rest, "a format string is missing"));
     }
+    let (rate, rest) = rates::split(rest)?;
+    if rest.is_empty() {
+        return Err(Misuse::at(rest, "a format string is missing"));
+    }
     let (fields, format_args) = fields::split(rest)?;
     let (format, arguments) = match format_args.split_first() {
         None => (Literal::string(""), Some(Vec::new())),
@@ -96,7 +102,7 @@ pub fn parse(tokens: &[TokenTree]) -> Result<Input<'_>, Misuse> {
             (string_literal(first).ok_or_else(misuse)?, arguments(rest)?)
         }
     };
-    Ok(Input { kymo, level, target, fields, format, arguments, format_args })
+    Ok(Input { kymo, level, target, rate, fields, format, arguments, format_args })
 }
 
 /// Returns a leading `target: EXPR,` and what follows it.

@@ -5,7 +5,8 @@
 //!
 //! | module | turns | into |
 //! | --- | --- | --- |
-//! | `input` | the tokens of a log statement | level, target, fields, format string, explicit arguments |
+//! | `input` | the tokens of a log statement | level, target, rate, fields, format string, explicit arguments |
+//! | `rates` | the tokens before the fields | which records are logged |
 //! | `fields` | the tokens before the format string | named arguments that are printed at the message's end |
 //! | `literal` | the format string as written | its value |
 //! | `format` | the value | placeholders |
@@ -26,6 +27,7 @@ mod format;
 mod input;
 mod literal;
 mod numbering;
+mod rates;
 mod template;
 
 use proc_macro::TokenStream;

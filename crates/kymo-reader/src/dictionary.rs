@@ -23,7 +23,7 @@ use super::types::Type;
 use super::value::Malformed;
 use crate::Level;
 use kymo_format::types::SpanRole;
-use kymo_format::{MAX_ARGUMENTS, frame, varint};
+use kymo_format::{MAX_ARGUMENTS, Purpose, frame, varint};
 
 /// Numbers below this are looked up in a table.
 const MAX_DIRECT: u64 = 1 << 16;
@@ -48,6 +48,8 @@ pub struct CallSite {
     /// The first argument is the message.
     pub(super) has_message_argument: bool,
     types: Box<[Type]>,
+    /// The code of what its records are for.
+    purpose: u8,
     /// What the ids of spans say that follow the arguments.
     pub(super) roles: Box<[SpanRole]>,
     /// The types of the arguments that take bytes, and of what follows them. Where some take none, a record of those
@@ -439,6 +441,11 @@ impl Dictionary {
     }
 }
 
+/// Whether the last argument of a call site for this purpose is a number of suppressed records.
+fn tells_suppressed(purpose: Purpose, types: &[Type]) -> bool {
+    purpose.tells_suppressed() && matches!(types.last(), Some(Type::U64))
+}
+
 fn span_role(ty: &Type) -> Option<SpanRole> {
     match ty {
         Type::Span(role) => Some(*role),
@@ -463,6 +470,7 @@ impl CallSite {
             names.push(fields.string()?.into());
             types.push(Type::parse(fields.bytes()?)?);
         }
+        let purpose = fields.u8().unwrap_or(0);
         let spans = types.iter().rev().take_while(|ty| matches!(ty, Type::Span(_))).count();
         let spans = types.split_off(types.len() - spans);
         let roles: Box<[SpanRole]> = spans.iter().filter_map(span_role).collect();
@@ -470,9 +478,12 @@ impl CallSite {
             return None;
         }
         names.truncate(types.len());
-        let (template, template_error) = match Template::parse(&format, &names) {
+        // A number of suppressed records is no field of the message.
+        let suppressed = tells_suppressed(Purpose::from_code(purpose), &types);
+        let shown = &names[..names.len() - usize::from(suppressed)];
+        let (template, template_error) = match Template::parse(&format, shown) {
             Ok(template) => (template, None),
-            Err(error) => (Template::unparsed(&format, &names), Some(error)),
+            Err(error) => (Template::unparsed(&format, shown), Some(error)),
         };
         let sized = |ty: &&Type| !ty.is_zero_sized();
         let measured = match types.iter().all(|ty| sized(&ty)) && spans.is_empty() {
@@ -497,6 +508,7 @@ impl CallSite {
             format,
             keys: json::keys(&names, usize::from(has_message_argument)),
             has_message_argument,
+            purpose,
             names: names.into(),
             types: types.into(),
             roles,
@@ -512,7 +524,7 @@ impl CallSite {
     pub(super) fn identity(&self) -> impl Hash + PartialEq + Copy {
         let place = (&self.file, self.line, self.column);
         let topic = (self.level as u8, &self.target, &self.module);
-        (place, topic, &self.format, &self.names, (&self.types, &self.roles))
+        (place, topic, &self.format, &self.names, (&self.types, &self.roles, self.purpose))
     }
 
     /// Appends its entry in a dictionary, under this number.
@@ -535,6 +547,7 @@ impl CallSite {
         };
         self.names.iter().zip(&self.types).for_each(|(name, ty)| put(name, ty));
         self.roles.iter().for_each(|role| put("", &Type::Span(*role)));
+        out.extend((self.purpose != 0).then_some(self.purpose));
     }
 
     /// The ids of spans in a record with these arguments, and what each says.
@@ -618,6 +631,22 @@ impl CallSite {
     /// The types of its arguments, in order.
     pub fn types(&self) -> &[Type] {
         &self.types
+    }
+
+    /// What its records are for, beyond their text.
+    pub fn purpose(&self) -> Purpose {
+        Purpose::from_code(self.purpose)
+    }
+
+    /// The types of the arguments that its template shows.
+    #[inline]
+    pub(super) fn shown(&self) -> &[Type] {
+        &self.types[..self.types.len() - usize::from(self.tells_suppressed())]
+    }
+
+    /// Whether its last argument is the number of records that were suppressed.
+    pub(super) fn tells_suppressed(&self) -> bool {
+        tells_suppressed(self.purpose(), &self.types)
     }
 
     /// What its records tell of a span: its beginning, a change, its end. `None` for other records.

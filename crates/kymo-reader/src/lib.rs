@@ -179,6 +179,7 @@ pub use value::{
     Tuple, Value, ValueError, Values,
 };
 
+pub use kymo_format::Purpose;
 pub use kymo_format::header::{ClockSource, Header};
 pub use kymo_format::types::{Fields, SpanRole};
 pub use kymo_format::{DropReason, Level};

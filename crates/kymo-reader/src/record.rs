@@ -144,8 +144,56 @@ impl<'r> Record<'r> {
     #[inline]
     pub fn message(&self, out: &mut String) {
         let rendered =
-            self.site.template().render_encoded(self.site.types(), &mut { self.arguments }, out);
+            self.site.template().render_encoded(self.site.shown(), &mut { self.arguments }, out);
         debug_assert!(rendered.is_ok(), "a record was checked when it was found");
+        if self.site.tells_suppressed() {
+            self.write_suppressed(out);
+        }
+    }
+
+    /// Appends how many records of its statement were suppressed, if any were.
+    #[cold]
+    fn write_suppressed(&self, out: &mut String) {
+        if let Some(records) = self.suppressed().filter(|records| *records > 0) {
+            let separator = if out.is_empty() { "" } else { " " };
+            let _ = write!(out, "{separator}(suppressed {records})");
+        }
+    }
+
+    /// How many records of its statement were suppressed since the one before, if the statement has a rate, such as
+    /// `warn!(every_n: 1000; "…")`. `None` if it has none.
+    ///
+    /// A record of the logger itself says how many were suppressed when the statement is silent, and at the end. So the
+    /// sum over all records is the number of all suppressed ones. The value is the last argument, too.
+    ///
+    /// ```
+    /// use kymo_reader::Reader;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.kymo");
+    /// let logger = kymo::Logger::builder(&path).start()?;
+    /// for tick in 0..5 {
+    ///     kymo::warn!(every_n: 4; "tick {tick}");
+    /// }
+    /// logger.shutdown();
+    ///
+    /// let mut reader = Reader::open(&path)?;
+    /// let mut messages = Vec::new();
+    /// while let Some(record) = reader.next_record()? {
+    ///     let mut message = String::new();
+    ///     record.message(&mut message);
+    ///     messages.push((message, record.suppressed()));
+    /// }
+    /// assert_eq!(messages[0], ("tick 0".to_owned(), Some(0)));
+    /// assert_eq!(messages[1], ("tick 4 (suppressed 3)".to_owned(), Some(3)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn suppressed(&self) -> Option<u64> {
+        let last = self.site.types().len().wrapping_sub(1);
+        match self.site.tells_suppressed().then(|| self.argument_at(last))? {
+            Some(Value::U64(records)) => Some(records),
+            _ => None,
+        }
     }
 
     /// The names and values of the arguments, in order. An argument without a name has an empty one.

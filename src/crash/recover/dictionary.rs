@@ -10,7 +10,7 @@ use crate::format::types::{
 };
 use crate::format::{
     ALIGNMENT, FRAME_HEADER_BYTES, HEADER_BYTES, MAX_ARGUMENTS, MAX_PAYLOAD_BYTES, MAX_TEXT_BYTES,
-    MAX_TYPE_BYTES, MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS, varint,
+    MAX_TYPE_BYTES, MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS, Purpose, varint,
 };
 use crate::level::Level;
 use crate::segment::crash_proof::sites::{CLOCK_FRAME_BYTES, CLOCKS, CLOCKS_OFFSET};
@@ -121,7 +121,9 @@ fn call_site(payload: &[u8]) -> Option<(u64, &'static CallSite)> {
             return None;
         }
     }
-    let address = u64::from_le_bytes(*rest.first_chunk()?);
+    let (address, rest) = rest.split_first_chunk()?;
+    let address = u64::from_le_bytes(*address);
+    let purpose = rest.first().map_or(Purpose::Text, |code| Purpose::from_code(*code));
     let types = types.into_iter().rev().fold(None, |rest, first| {
         let list: &'static TypeList = Box::leak(Box::new(TypeList { first, rest }));
         Some(list)
@@ -135,7 +137,8 @@ fn call_site(payload: &[u8]) -> Option<(u64, &'static CallSite)> {
         format: leak(format),
         names: Box::leak(names.into_boxed_slice()),
     };
-    Some((address, Box::leak(Box::new(CallSite::new(level, location, types)))))
+    let site = CallSite::new(level, location, types).with_purpose(purpose);
+    Some((address, Box::leak(Box::new(site))))
 }
 
 fn leak(text: String) -> &'static str {
@@ -281,3 +284,36 @@ const SCALARS: [Type; 29] = [
     Type::SocketAddrV6,
     Type::SocketAddr,
 ];
+
+#[cfg(all(test, not(kymo_loom)))]
+mod tests {
+    use super::*;
+    use crate::segment::writer::dictionary::{put_call_site, put_purpose};
+
+    /// An entry of a release that knows no purposes ends with the address.
+    #[test]
+    fn a_purpose_follows_the_address() {
+        const LOCATION: Location = Location {
+            target: "t",
+            module: "m",
+            file: "f",
+            line: 1,
+            column: 2,
+            format: "x",
+            names: &["suppressed"],
+        };
+        const TYPES: TypeList = TypeList { first: Type::U64, rest: None };
+        for purpose in Purpose::ALL {
+            let site = CallSite::new(Level::Warn, LOCATION, Some(&TYPES)).with_purpose(purpose);
+            let mut payload = Vec::new();
+            put_call_site(&mut payload, 7, &site);
+            payload.extend_from_slice(&0x1234_5678_u64.to_le_bytes());
+            let old = call_site(&payload).unwrap();
+            assert_eq!((old.0, old.1.purpose), (0x1234_5678, Purpose::Text));
+            put_purpose(&mut payload, &site);
+            let (address, found) = call_site(&payload).unwrap();
+            assert_eq!((address, found.purpose), (0x1234_5678, purpose));
+            assert_eq!(found.fingerprint, site.fingerprint);
+        }
+    }
+}

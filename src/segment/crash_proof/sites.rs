@@ -21,7 +21,7 @@ use crate::segment::Output;
 use crate::segment::crash_proof::RingFileName;
 use crate::segment::crash_proof::place::RingPlace;
 use crate::segment::plain::PlainFile;
-use crate::segment::writer::dictionary::put_call_site;
+use crate::segment::writer::dictionary::{put_call_site, put_purpose};
 use crate::statement::call_site::CallSite;
 
 /// The ending of its name.
@@ -162,6 +162,8 @@ impl SiteFile {
         let start = frame::begin(&mut frames);
         put_call_site(&mut frames, self.known.len() as u64, site);
         frames.extend_from_slice(&(ptr::from_ref(site).addr() as u64).to_le_bytes());
+        // Releases that know no purposes expect the address before.
+        put_purpose(&mut frames, site);
         frame::finish(&mut frames, start, Kind::CallSite, self.salt);
         self.file.append(&frames).and_then(|()| self.file.commit())?;
         self.known.insert(key(site));

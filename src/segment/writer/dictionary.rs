@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ptr;
 
 use crate::format::MAX_TEXT_BYTES;
+use crate::format::Purpose;
 use crate::format::boundary;
 use crate::format::frame::{Kind, put_str};
 use crate::format::varint;
@@ -81,7 +82,7 @@ impl Dictionary {
         let index = self.entries.len();
         let number = self.numbers;
         self.numbers += 1;
-        out.frame(Kind::CallSite, |payload| put_call_site(payload, number, site));
+        out.frame(Kind::CallSite, |payload| put_entry(payload, number, site));
         self.entries.push(Entry {
             number,
             level: site.level,
@@ -99,7 +100,7 @@ impl Dictionary {
         match self.find(site) {
             Some(index) => {
                 let number = self.entries[index].number;
-                out.frame(Kind::CallSite, |payload| put_call_site(payload, number, site));
+                out.frame(Kind::CallSite, |payload| put_entry(payload, number, site));
             }
             None => drop(self.add(site, out)),
         }
@@ -116,6 +117,19 @@ fn slot(address: usize) -> usize {
 }
 
 /// Writes a call site's entry.
+fn put_entry(out: &mut Vec<u8>, number: u64, site: &CallSite) {
+    put_call_site(out, number, site);
+    put_purpose(out, site);
+}
+
+/// Writes the purpose of a call site, if it has one. It is the last field of an entry.
+pub(crate) fn put_purpose(out: &mut Vec<u8>, site: &CallSite) {
+    if site.purpose != Purpose::Text {
+        out.push(site.purpose.code());
+    }
+}
+
+/// Writes a call site's entry, without its purpose.
 pub(crate) fn put_call_site(out: &mut Vec<u8>, number: u64, site: &CallSite) {
     let location = &site.location;
     varint::put(out, number);

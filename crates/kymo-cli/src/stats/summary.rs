@@ -27,6 +27,9 @@ pub struct Summary {
     /// Records that the program dropped.
     pub dropped: u64,
     pub drop_marks: u64,
+    /// Records that statements with a rate have suppressed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub suppressed: u64,
     /// Dumps of flight recorders, one for each thread, and the records that they brought, whether
     /// or not these pass the filters.
     pub dumps: u64,
@@ -45,6 +48,11 @@ pub struct Summary {
     pub between: Option<Latency>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spans: Option<SpanTimes>,
+}
+
+/// Most programs have none, and no key for it.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Records and their bytes in the file.
@@ -81,6 +89,8 @@ pub struct SiteRow {
     /// The message of its first record, if another crate than kymo formats them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub example: Option<String>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub suppressed: u64,
     #[serde(flatten)]
     pub count: Count,
 }

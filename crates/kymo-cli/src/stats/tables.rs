@@ -47,6 +47,9 @@ pub fn write(summary: &Summary, extent: Extent, zone: TimeZone, out: &mut String
                 Some(example) => text += &format!("e.g. {example:?}"),
                 None => text += &row.format,
             }
+            if row.suppressed > 0 {
+                let _ = write!(text, " ({} suppressed)", row.suppressed);
+            }
             (text, row.count)
         });
         write_table(summary, "call site", rows, extent, out);
@@ -88,6 +91,9 @@ fn write_overview(summary: &Summary, times: &mut Times, out: &mut String) {
         out,
         "{records} records, {dropped} dropped, {lost} lost; {file_bytes} bytes in {files} {plural}"
     );
+    if summary.suppressed > 0 {
+        let _ = writeln!(out, "{} records were suppressed by a rate", summary.suppressed);
+    }
     if summary.dumps > 0 {
         let (dumps, dumped) = (summary.dumps, summary.dumped);
         let _ = writeln!(out, "{dumps} dumps of flight recorders, of {dumped} records in all");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use kymo_reader::Level;
-use kymo_reader::{CallSite, Drops, Event, Record, Report, Thread};
+use kymo_reader::{CallSite, Drops, Event, Purpose, Record, Report, Thread};
 
 use super::Sort;
 use super::between::{Between, Role};
@@ -49,6 +49,8 @@ struct SiteTally {
     role: Role,
     /// The message of its first record, if another crate than kymo formats them.
     example: Option<String>,
+    /// How many records a rate has suppressed.
+    suppressed: u64,
     count: Count,
 }
 
@@ -96,6 +98,9 @@ impl Tally {
             tally.example = Some(message);
         }
         tally.count.add(bytes);
+        if let Some(suppressed) = record.suppressed() {
+            tally.suppressed = tally.suppressed.saturating_add(suppressed);
+        }
         self.threads[thread].count.add(bytes);
         let role = self.sites[site].role;
         if let Some(between) = &mut self.between
@@ -167,19 +172,25 @@ impl Tally {
 
     #[cold]
     fn new_site(&mut self, file: usize, site: &CallSite) -> usize {
+        let format = match site.purpose() {
+            // It says how many records of another statement were suppressed, whose format string is its text.
+            Purpose::Outstanding => site.format().replace("{{", "{").replace("}}", "}").into(),
+            _ => site.format().into(),
+        };
         let key = SiteKey {
             file: site.file().into(),
             line: site.line(),
             column: site.column(),
             level: site.level(),
             target: site.target().into(),
-            format: site.format().into(),
+            format,
         };
         let next = self.sites.len();
         let number = *self.site_numbers.entry(key.clone()).or_insert(next);
         if number == next {
             let role = self.between.as_ref().map_or(Role::default(), |it| it.role(site));
-            self.sites.push(SiteTally { key, role, example: None, count: Count::default() });
+            let count = Count::default();
+            self.sites.push(SiteTally { key, role, example: None, suppressed: 0, count });
         }
         put(&mut self.files[file].sites, site.index(), number);
         number
@@ -220,6 +231,7 @@ impl Tally {
             targets.entry(site.key.target.clone()).or_insert_with(Count::default).merge(site.count);
             summary.records += site.count.records;
             summary.bytes += site.count.bytes;
+            summary.suppressed = summary.suppressed.saturating_add(site.suppressed);
         }
         if let Some((first, last)) = self.span {
             (summary.first_ns, summary.last_ns) = (Some(first), Some(last));
@@ -242,6 +254,7 @@ impl Tally {
                 target: site.key.target.into(),
                 format: site.key.format.into(),
                 example: site.example,
+                suppressed: site.suppressed,
                 count: site.count,
             });
         }
