@@ -206,4 +206,5 @@ pub use shared::policy::{Overflow, WriteThrough};
 pub use shared::stats::{Account, SinkStats, Stats, ThreadStats};
 #[cfg(feature = "sinks")]
 pub use sink::Sink;
+pub use statement::scope::Scope;
 pub use thread::{flush, flush_timeout, prepare_thread, unlogged};

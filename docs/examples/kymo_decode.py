@@ -183,9 +183,18 @@ def read_address(data, code):
 
 # The output.
 
+def metric(site):
+    kind = {6: "count", 7: "gauge", 8: "histogram"}.get(site.purpose)
+    types = (0x10, 0x11, 0x12, 0x13, 0x15, 0x18, 0x19, 0x1A, 0x1B, 0x1D, 0x20, 0x21, 0x40)
+    if kind is None or not site.names or site.types[len(site.names) - 1][0] not in types:
+        return ""
+    name = site.format.replace("{{", "{").replace("}}", "}")
+    return f',"metric":{{"kind":"{kind}","name":{quoted(name)}}}'
+
+
 def message(site, values):
     """The text of a record. A number of suppressed records is no field."""
-    if site.purpose not in (1, 2) or site.types[len(site.names) - 1][0] != 0x13:
+    if site.purpose not in (1, 2) or not site.names or site.types[len(site.names) - 1][0] != 0x13:
         return render(site.format, site.names, values)
     text, suppressed = render(site.format, site.names[:-1], values[:-1]), values[-1][1]
     return text + " " * bool(text) + f"(suppressed {suppressed})" if suppressed else text
@@ -378,7 +387,7 @@ class Segment:
                    f',"file":{quoted(site.file)},"line":{site.line},"thread":{self.thread_json(thread)}'
                    f',"message":{quoted(message(site, values))},"fields":{{'
                    + ",".join(f"{quoted(name)}:{to_json(value)}" for name, value in fields)
-                   + "}" + spans + (',"cut":true}' if any(map(is_cut, values)) else "}"))
+                   + "}" + metric(site) + spans + (',"cut":true}' if any(map(is_cut, values)) else "}"))
 
     def spans_of(self, site, values, ids):
         """Takes what a record tells of spans; returns what its line says of them."""

@@ -87,6 +87,13 @@ impl Source {
 }
 
 impl Moment {
+    /// Returns how many nanoseconds have passed since then, by the same clock. 0 if it was set back.
+    #[inline]
+    pub(crate) fn elapsed_ns(self) -> u64 {
+        let now = Self { ticks: self.by.ticks(), by: self.by };
+        now.ns_since(self.ticks).unwrap_or(0)
+    }
+
     /// Returns how many nanoseconds passed from `ticks` to this moment; `None` if the ticks are later.
     #[inline]
     pub(crate) fn ns_since(self, ticks: u64) -> Option<u64> {

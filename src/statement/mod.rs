@@ -7,6 +7,9 @@
 pub(crate) mod call_site;
 mod macros;
 pub(crate) mod made;
+mod measured;
+pub(crate) mod metric;
 pub(crate) mod rate;
 pub(crate) mod run_time;
+pub(crate) mod scope;
 pub(crate) mod table;

@@ -31,6 +31,8 @@ pub struct Json {
 struct SiteKeys {
     /// From after the time to before the thread.
     middle: String,
+    /// What it is as a metric; empty if it is none.
+    metric: String,
 }
 
 impl Json {
@@ -166,6 +168,7 @@ impl Format for Json {
         write_string(&self.message, out);
         out.push_str(",\"fields\":");
         write_fields(record, out);
+        out.push_str(&site.metric);
         write_spans(record, out);
         out.push_str(if record.is_cut() { ",\"cut\":true}\n" } else { "}\n" });
     }
@@ -241,7 +244,13 @@ impl SiteKeys {
         middle.push_str(",\"file\":");
         write_string(site.file(), &mut middle);
         let _ = write!(middle, ",\"line\":{},\"thread\":", site.line());
-        Self { middle }
+        let mut metric = String::new();
+        if let Some(kind) = site.metric() {
+            let _ = write!(metric, ",\"metric\":{{\"kind\":\"{kind}\",\"name\":");
+            write_string(&site.name(), &mut metric);
+            metric.push('}');
+        }
+        Self { middle, metric }
     }
 }
 

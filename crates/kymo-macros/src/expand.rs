@@ -46,6 +46,7 @@ use crate::captured::{Captured, Message, Origin, Way, captured};
 use crate::fields::Kind;
 use crate::input::{Input, Level, Misuse, is_punct};
 use crate::literal::string_value;
+use crate::measured::Measured;
 use crate::rates::{Rate, RateKind};
 use crate::template::{Hole, code, punct};
 
@@ -55,8 +56,48 @@ const MAX_ARGUMENTS: usize = 64;
 /// The most arguments for which there is a module `logN`.
 const MAX_SEPARATE: usize = 6;
 
-/// The name of the argument that says how many records were suppressed.
-const SUPPRESSED: &str = "suppressed";
+/// What the records of a statement have after its arguments.
+struct Extra {
+    /// The name of the purpose; empty for none.
+    purpose: &'static str,
+    /// The names of the further arguments, and the variables that have them.
+    arguments: &'static [(&'static str, &'static str)],
+}
+
+impl Extra {
+    const NONE: Self = Self { purpose: "", arguments: &[] };
+    const LIMITED: Self = Self { purpose: "Limited", arguments: &[("suppressed", "__suppressed")] };
+    const SCOPE: Self = Self { purpose: "Scope", arguments: &[("duration", "__duration")] };
+    const BEGIN: Self = Self { purpose: "ScopeBegin", arguments: &[("begin", "__number")] };
+    const END: Self =
+        Self { purpose: "ScopeEnd", arguments: &[("end", "__number"), ("duration", "__duration")] };
+
+    /// Whether the statement has room for them, and no argument of one of the names.
+    fn checked(&self, input: &Input<'_>, captured: &[Captured]) -> Result<(), Misuse> {
+        let count = captured.len() + self.arguments.len();
+        if count > MAX_ARGUMENTS {
+            let message = match self.purpose {
+                "" => "a log statement can have at most 64 arguments",
+                _ => {
+                    "a log statement can have at most 64 arguments, and kymo adds one or two to these"
+                }
+            };
+            return Err(Misuse::new(input.format.span(), message));
+        }
+        let clash = |(name, _): &(&str, &str)| captured.iter().any(|it| it.name == *name);
+        if self.arguments.iter().any(clash) {
+            let message = match self.purpose {
+                "Limited" => {
+                    "the records of a statement with a rate have an argument `suppressed` already"
+                }
+                "Scope" => "the records of a scope have an argument `duration` already",
+                _ => "the records of a scope have arguments `begin`, `end` and `duration` already",
+            };
+            return Err(Misuse::new(input.format.span(), message));
+        }
+        Ok(())
+    }
+}
 
 /// Returns the code of a statement, as an expression.
 pub fn expand(input: &Input<'_>) -> Result<TokenStream, Misuse> {
@@ -66,49 +107,119 @@ pub fn expand(input: &Input<'_>) -> Result<TokenStream, Misuse> {
         return Ok(refused(input).into_iter().collect());
     };
     let format = format.map_or_else(|| input.format.clone(), |format| Literal::string(&format));
-    let counts = usize::from(input.rate.is_some());
-    if captured.len() + counts > MAX_ARGUMENTS {
-        let message = match counts {
-            0 => "a log statement can have at most 64 arguments",
-            _ => "a log statement with a rate can have at most 63 arguments",
-        };
-        return Err(Misuse::new(input.format.span(), message));
-    }
-    if let Some(rate) = &input.rate
-        && captured.iter().any(|argument| argument.name == SUPPRESSED)
-    {
-        let message =
-            "the records of a statement with a rate have an argument `suppressed` already";
-        return Err(Misuse::new(rate.span, message));
-    }
+    let extra = if input.rate.is_some() { Extra::LIMITED } else { Extra::NONE };
+    extra.checked(input, &captured)?;
     if captured.iter().any(|argument| argument.uses.pointer && argument.uses.printed) {
         let message = "`{:p}` prints the address and `{}` the value: pass the argument twice";
         return Err(Misuse::new(input.format.span(), message));
     }
-    Ok(statement(input, &captured, format).into_iter().collect())
+    let level = level(input);
+    let here = here(input, &captured, &level, &format, &extra);
+    let captures = captured.iter().map(|it| capture(it, &captured)).collect();
+    let body = [check(input, &captured), body(input, captures, &extra)].concat();
+    let body = match &input.rate {
+        None => bound(&captured, [here, body].concat()),
+        // What describes the statement is needed before the arguments are evaluated.
+        Some(rate) => limited(rate, &level, here, bound(&captured, body)),
+    };
+    Ok(statement(input, &level, &body, &[]).into_iter().collect())
 }
 
-/// Returns the code of a statement that `format_args!` will accept.
-fn statement(input: &Input<'_>, captured: &[Captured], format: Literal) -> Vec<TokenTree> {
-    // A level that the user wrote is evaluated before all else, and once.
-    let (template, level) = match &input.level {
-        Level::Named(_) => ("$tested", "$kymo::Level::$written"),
-        Level::Path(_) => ("{ const __LEVEL: $kymo::Level = $written; $tested }", "__LEVEL"),
-        Level::Dynamic(_) => ("{ let __level: $kymo::Level = $written; $tested }", "__level"),
+/// Returns the code of a scope or a metric, as an expression.
+pub fn expand_measured(measured: Measured, input: &Input<'_>) -> Result<TokenStream, Misuse> {
+    let source = input.format.to_string();
+    let text = string_value(&source).unwrap_or_default();
+    let Some(Message { arguments: captured, format }) = captured(input, &text)? else {
+        return Ok(refused(input).into_iter().collect());
     };
-    let written = match &input.level {
-        Level::Named(name) => &[TokenTree::from(name.clone())],
-        Level::Path(written) | Level::Dynamic(written) => *written,
+    let format = format.map_or_else(|| input.format.clone(), |format| Literal::string(&format));
+    let text_of_name = &*text;
+    let level = level(input);
+    let logs = |extra: &Extra, captures: Vec<_>| {
+        let has_duration = extra.arguments.iter().any(|(name, _)| *name == "duration");
+        let took = Literal::string(&format!("{text_of_name} took {{duration:?}}"));
+        let format = if has_duration { &took } else { &format };
+        let here = here(input, &captured, &level, format, extra);
+        [here, body(input, captures, extra)].concat()
+    };
+    let purpose = match measured {
+        Measured::Metric(purpose) => purpose,
+        Measured::Scope | Measured::BeginEnd => {
+            let body = scope(measured, input, &captured, logs)?;
+            let kymo = [("kymo", slice::from_ref(input.kymo))];
+            let disabled = hygienic("else { $kymo::export::disabled_scope() }", &kymo);
+            let code = statement(input, &level, &bound(&captured, body), &disabled);
+            return Ok(code.into_iter().collect());
+        }
+    };
+    let extra = Extra { purpose, arguments: &[] };
+    extra.checked(input, &captured)?;
+    let captures = captured.iter().map(|it| capture(it, &captured)).collect();
+    let body = bound(&captured, logs(&extra, captures));
+    Ok(statement(input, &level, &body, &[]).into_iter().collect())
+}
+
+/// Returns the guard of a scope that is logged. `logs` returns what logs a record of it.
+fn scope(
+    measured: Measured,
+    input: &Input<'_>,
+    captured: &[Captured],
+    logs: impl Fn(&Extra, Vec<Vec<TokenTree>>) -> Vec<TokenTree>,
+) -> Result<Vec<TokenTree>, Misuse> {
+    let (mut kept, mut names) = (Vec::new(), Vec::new());
+    for (index, argument) in captured.iter().enumerate() {
+        let name = [Ident::new(&format!("__c{index}"), Span::mixed_site()).into()];
+        let value = argument.local.capture("__kymo::capture_kept", &[]);
+        kept.extend(hygienic("let $name = $value;", &[("name", &name), ("value", &value)]));
+        names.push(name.to_vec());
+    }
+    let (begins, end) = match measured {
+        Measured::BeginEnd => {
+            Extra::BEGIN.checked(input, captured)?;
+            let begin = logs(&Extra::BEGIN, names.clone());
+            let begins = "let __number = __kymo::scope_number(); { $begin }";
+            (hygienic(begins, &[("begin", &begin)]), Extra::END)
+        }
+        _ => (Vec::new(), Extra::SCOPE),
+    };
+    end.checked(input, captured)?;
+    let holes = [("kept", &kept[..]), ("begins", &begins), ("end", &logs(&end, names))];
+    let guard =
+        "$kept $begins __kymo::begin_scope(move |__duration: ::core::time::Duration| { $end })";
+    Ok(hygienic(guard, &holes))
+}
+
+/// Returns the level of a statement, where it is known.
+fn level(input: &Input<'_>) -> Vec<TokenTree> {
+    let kymo = slice::from_ref(input.kymo);
+    match &input.level {
+        Level::Named(name) => {
+            let written = [TokenTree::from(name.clone())];
+            hygienic("$kymo::Level::$written", &[("kymo", kymo), ("written", &written)])
+        }
+        Level::Path(_) => hygienic("__LEVEL", &[]),
+        Level::Dynamic(_) => hygienic("__level", &[]),
+    }
+}
+
+/// Returns the code that runs `body` if the statement is enabled, and `otherwise` if it is not.
+fn statement(
+    input: &Input<'_>,
+    level: &[TokenTree],
+    body: &[TokenTree],
+    otherwise: &[TokenTree],
+) -> Vec<TokenTree> {
+    // A level that the user wrote is evaluated before all else, and once.
+    let template = match &input.level {
+        Level::Named(_) => "$tested",
+        Level::Path(_) => "{ const __LEVEL: $kymo::Level = $written; $tested }",
+        Level::Dynamic(_) => "{ let __level: $kymo::Level = $written; $tested }",
+    };
+    let written: &[TokenTree] = match &input.level {
+        Level::Named(_) => &[],
+        Level::Path(written) | Level::Dynamic(written) => written,
     };
     let kymo = slice::from_ref(input.kymo);
-    let level = hygienic(level, &[("kymo", kymo), ("written", written)]);
-    let here = here(input, captured, &level, format);
-    let body = body(input, captured);
-    let body = match &input.rate {
-        None => bound(captured, [here, body].concat()),
-        // What describes the statement is needed before the arguments are evaluated.
-        Some(rate) => limited(input, rate, &level, here, bound(captured, body)),
-    };
     let target = target(input);
     let test = match &input.level {
         Level::Dynamic(_) => {
@@ -118,7 +229,7 @@ fn statement(input: &Input<'_>, captured: &[Captured], format: Literal) -> Vec<T
                 if $kymo::export::passes_at($level, &__SITES) {
                     use $kymo::export as __kymo;
                     $body
-                }
+                } $otherwise
             }"
         }
         _ => {
@@ -128,25 +239,30 @@ fn statement(input: &Input<'_>, captured: &[Captured], format: Literal) -> Vec<T
                 if $kymo::export::passes::<{ $level as u8 }>(&__SITE) {
                     use $kymo::export as __kymo;
                     $body
-                }
+                } $otherwise
             }"
         }
     };
-    let holes =
-        [("kymo", kymo), ("level", &level[..]), ("target", &target[..]), ("body", &body[..])];
+    let holes = [
+        ("kymo", kymo),
+        ("level", level),
+        ("target", &target[..]),
+        ("body", body),
+        ("otherwise", otherwise),
+    ];
     let tested = hygienic(test, &holes);
     hygienic(template, &[("kymo", kymo), ("written", written), ("tested", &tested)])
 }
 
-/// Returns what runs with the arguments' locals in scope.
-fn body(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
+/// Returns the call that logs a record with these captures.
+fn body(input: &Input<'_>, mut captures: Vec<Vec<TokenTree>>, extra: &Extra) -> Vec<TokenTree> {
     let (function, mut arguments) = match &input.level {
         Level::Dynamic(_) => ("log_at", hygienic("__level,", &[])),
         _ => ("log", Vec::new()),
     };
-    let mut captures: Vec<_> = captured.iter().map(|it| capture(it, captured)).collect();
-    if input.rate.is_some() {
-        captures.push(hygienic("__kymo::capture(&__suppressed)", &[]));
+    for (_, variable) in extra.arguments {
+        let variable = [Ident::new(variable, Span::mixed_site()).into()];
+        captures.push(hygienic("__kymo::capture(&$variable)", &[("variable", &variable)]));
     }
     let separate = captures.len() <= MAX_SEPARATE;
     let count = if separate { captures.len().to_string() } else { "_many".to_owned() };
@@ -154,9 +270,8 @@ fn body(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
     let function = Ident::new(function, Span::mixed_site());
     arguments.extend(if separate { separately(captures) } else { nested(captures) });
     hygienic(
-        "$check __kymo::$module::$function(__Here, $arguments);",
+        "__kymo::$module::$function(__Here, $arguments);",
         &[
-            ("check", &check(input, captured)),
             ("module", &[module.into()]),
             ("function", &[function.into()]),
             ("arguments", &arguments),
@@ -166,7 +281,6 @@ fn body(input: &Input<'_>, captured: &[Captured]) -> Vec<TokenTree> {
 
 /// Returns what logs the records that the rate lets through.
 fn limited(
-    input: &Input<'_>,
     rate: &Rate<'_>,
     level: &[TokenTree],
     here: Vec<TokenTree>,
@@ -197,10 +311,6 @@ fn limited(
             &[("value", value)],
         ),
     };
-    let level = match &input.level {
-        Level::Dynamic(_) => hygienic("__level", &[]),
-        _ => level.to_vec(),
-    };
     hygienic(
         "$here
         static __RATE: __kymo::RateSite = __kymo::RateSite::new();
@@ -213,7 +323,7 @@ fn limited(
             ("here", &here),
             ("function", &function),
             ("value", &value),
-            ("level", &level),
+            ("level", level),
             ("body", &body),
         ],
     )
@@ -232,19 +342,24 @@ fn here(
     input: &Input<'_>,
     captured: &[Captured],
     level: &[TokenTree],
-    format: Literal,
+    format: &Literal,
+    extra: &Extra,
 ) -> Vec<TokenTree> {
     let kymo = ("kymo", slice::from_ref(input.kymo));
     let placeholder = hygienic("$kymo::Level::Error", &[kymo]);
     let level = if let Level::Dynamic(_) = input.level { &placeholder } else { level };
     let mut names = Vec::new();
-    let suppressed = input.rate.is_some().then_some(SUPPRESSED);
-    for name in captured.iter().map(|argument| &*argument.name).chain(suppressed) {
+    let further = extra.arguments.iter().map(|(name, _)| *name);
+    for name in captured.iter().map(|argument| &*argument.name).chain(further) {
         names.extend([Literal::string(name).into(), comma()]);
     }
-    let purpose = match &input.rate {
-        Some(_) => hygienic("const PURPOSE: __kymo::Purpose = __kymo::Purpose::Limited;", &[]),
-        None => Vec::new(),
+    let purpose = match extra.purpose {
+        "" => Vec::new(),
+        name => {
+            let name = [Ident::new(name, Span::mixed_site()).into()];
+            let constant = "const PURPOSE: __kymo::Purpose = __kymo::Purpose::$name;";
+            hygienic(constant, &[("name", &name)])
+        }
     };
     hygienic(
         "struct __Here;
@@ -266,7 +381,7 @@ fn here(
             kymo,
             ("purpose", &purpose),
             ("level", level),
-            ("format", &[format.into()]),
+            ("format", &[format.clone().into()]),
             ("names", &names),
         ],
     )

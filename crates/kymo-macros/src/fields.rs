@@ -109,7 +109,7 @@ pub fn split(tokens: &[TokenTree]) -> Result<(Vec<Field>, &[TokenTree]), Misuse>
 }
 
 /// Returns fields up to a format string, or to the end.
-fn take(mut tokens: &[TokenTree]) -> Result<(Vec<Field>, &[TokenTree]), Misuse> {
+pub fn take(mut tokens: &[TokenTree]) -> Result<(Vec<Field>, &[TokenTree]), Misuse> {
     let mut fields = Vec::new();
     while let Some(first) = tokens.first() {
         let is_named = is_punct(tokens.get(1), '=') || is_punct(tokens.get(1), ':');

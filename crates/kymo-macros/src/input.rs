@@ -59,7 +59,7 @@ impl Misuse {
     }
 
     /// Points at the first of `tokens`, or at the whole statement if there are none.
-    fn at(tokens: &[TokenTree], message: &'static str) -> Self {
+    pub fn at(tokens: &[TokenTree], message: &'static str) -> Self {
         Self::new(tokens.first().map_or_else(Span::call_site, TokenTree::span), message)
     }
 
@@ -106,7 +106,7 @@ pub fn parse(tokens: &[TokenTree]) -> Result<Input<'_>, Misuse> {
 }
 
 /// Returns a leading `target: EXPR,` and what follows it.
-fn target(tokens: &[TokenTree]) -> Result<(Option<&[TokenTree]>, &[TokenTree]), Misuse> {
+pub fn target(tokens: &[TokenTree]) -> Result<(Option<&[TokenTree]>, &[TokenTree]), Misuse> {
     if !is_target(tokens) {
         return Ok((None, tokens));
     }
@@ -145,11 +145,14 @@ fn level_argument(tokens: &[TokenTree]) -> Result<(Level<'_>, &[TokenTree]), Mis
         [format] if string_literal(format).is_some() => {
             Err(Misuse::at(tokens, "a level must come before the format string"))
         }
-        [first @ .., TokenTree::Ident(last)] if first.iter().all(is_path) && is_level(last) => {
-            Ok((Level::Path(level), rest))
-        }
+        _ if is_level_path(level) => Ok((Level::Path(level), rest)),
         _ => Ok((Level::Dynamic(level), rest)),
     }
+}
+
+/// Whether these are a path that ends in the name of a level.
+pub fn is_level_path(tokens: &[TokenTree]) -> bool {
+    matches!(tokens, [first @ .., TokenTree::Ident(last)] if first.iter().all(is_path) && is_level(last))
 }
 
 fn is_path(token: &TokenTree) -> bool {

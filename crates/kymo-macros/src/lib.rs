@@ -14,6 +14,8 @@
 //! | `captured` | each argument | the code that captures it |
 //! | `expand` | all that | the code of the statement, through `template` |
 //!
+//! Scopes and metrics enter by `measured`, in place of `input`.
+//!
 //! Only `proc_macro` is used. A parser for all of Rust would take most of the time that a log
 //! statement takes to compile. The only Rust to be understood here is where one argument ends and
 //! the next begins (`expression`). What these modules cannot parse is handed to `format_args!` as
@@ -26,6 +28,7 @@ mod fields;
 mod format;
 mod input;
 mod literal;
+mod measured;
 mod numbering;
 mod rates;
 mod template;
@@ -41,6 +44,19 @@ use proc_macro::TokenStream;
 pub fn statement(tokens: TokenStream) -> TokenStream {
     let tokens: Vec<_> = tokens.into_iter().collect();
     match input::parse(&tokens).and_then(|input| expand::expand(&input)) {
+        Ok(code) => code,
+        Err(misuse) => misuse.into_compile_error(),
+    }
+}
+
+/// A scope or a metric: `measure!($crate (scope) "match", id)`, `measure!($crate (Counter) "orders", 1, venue = v)`.
+///
+/// Only the macros of kymo call it.
+#[proc_macro]
+pub fn measure(tokens: TokenStream) -> TokenStream {
+    let tokens: Vec<_> = tokens.into_iter().collect();
+    let parsed = measured::parse(&tokens);
+    match parsed.and_then(|(measured, input)| expand::expand_measured(measured, &input)) {
         Ok(code) => code,
         Err(misuse) => misuse.into_compile_error(),
     }

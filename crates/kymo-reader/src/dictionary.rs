@@ -17,6 +17,7 @@ use super::column;
 use super::event::DropCount;
 use super::fields::Fields;
 use super::json;
+use super::measured;
 use super::template::{Template, TemplateError};
 use super::text::line::Literal;
 use super::types::Type;
@@ -27,6 +28,9 @@ use kymo_format::{MAX_ARGUMENTS, Purpose, frame, varint};
 
 /// Numbers below this are looked up in a table.
 const MAX_DIRECT: u64 = 1 << 16;
+
+/// The end of the format string of a scope.
+const TOOK: &str = " took {duration:?}";
 
 /// A call site: the constant of a statement that logs records.
 #[derive(Clone, Debug)]
@@ -636,6 +640,22 @@ impl CallSite {
     /// What its records are for, beyond their text.
     pub fn purpose(&self) -> Purpose {
         Purpose::from_code(self.purpose)
+    }
+
+    /// The name of a scope, a metric or a span: its format string, without escapes, and without the duration that that
+    /// of a scope ends with.
+    pub fn name(&self) -> Box<str> {
+        let name = match self.purpose() {
+            Purpose::Scope | Purpose::ScopeEnd => self.format.strip_suffix(TOOK),
+            _ => None,
+        };
+        name.unwrap_or(&self.format).replace("{{", "{").replace("}}", "}").into()
+    }
+
+    /// The kind of the metric that its records are; `None` if they are none.
+    pub fn metric(&self) -> Option<&'static str> {
+        let kind = self.purpose().metric()?;
+        self.types.last().is_some_and(measured::is_number).then_some(kind)
     }
 
     /// The types of the arguments that its template shows.

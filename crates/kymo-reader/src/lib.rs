@@ -126,6 +126,7 @@ mod log;
 
 pub mod json;
 mod mark;
+mod measured;
 mod merge;
 mod open;
 mod options;
@@ -164,6 +165,7 @@ pub use event::{
 pub use files::{FileError, Files};
 pub use json::write_escaped;
 pub use log::{Log, LogSegment};
+pub use measured::{Metric, ScopeEvent};
 pub use open::{Directory, OpenError};
 #[doc(hidden)]
 pub use open::{is_locked, open as open_file};

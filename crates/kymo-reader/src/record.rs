@@ -404,6 +404,13 @@ pub struct Arguments<'r> {
     bytes: &'r [u8],
 }
 
+impl Arguments<'_> {
+    /// The first so many of them.
+    pub(super) fn first(self, count: usize) -> Self {
+        Self { names: &self.names[..count], types: &self.types[..count], ..self }
+    }
+}
+
 impl<'r> Iterator for Arguments<'r> {
     type Item = (&'r str, Value<'r>);
 

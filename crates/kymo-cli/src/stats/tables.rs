@@ -293,6 +293,7 @@ mod tests {
             target: "engine".to_owned(),
             format: format.to_owned(),
             example: None,
+            suppressed: 0,
             count,
         };
         let formats = ["short", &"long ".repeat(100), &"日本".repeat(100), &"\u{202e}".repeat(100)];
