@@ -4,8 +4,8 @@
 //! record. So the consumer publishes how long a tick is, each time it compares the clocks.
 //!
 //! - The processor's counter is read where the logger uses it, also for the coarse clock, which is too coarse to
-//!   measure. A tick is as long as the mean over the run of the logger, by the monotonic clock. So a wall clock that is set or
-//!   slewed has no part in it.
+//!   measure. A tick is as long as the mean over the run of the logger, by the monotonic clock. So a wall clock that is
+//!   set or slewed has no part in it.
 //! - A clock of the program's own is read as records are: simulated time passes as it says.
 //! - Before the first logger, and where the counter is not to be trusted, it is the monotonic clock.
 

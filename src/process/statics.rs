@@ -20,8 +20,8 @@
 //! Some more are private to one file, and no lock is ever held on them: `clock::COARSE`, the table of mappings of
 //! `segment::guard`, the scratch buffer of `argument::eager`, the tables of `statement::made` (4,096 call sites, found
 //! without a lock; what a thread has found lately), the list of rates of `statement::rate` and which counter a thread
-//! uses there, the rate of ticks of `clock::stopwatch`, and the word of `logger::panics` that says whether the hook is set.
-//! With the feature `log`, these are the logger and the counter of `bridge::log`, too. With the feature `tracing`,
+//! uses there, the rate of ticks of `clock::stopwatch`, and the word of `logger::panics` that says whether the hook is
+//! set. With the feature `log`, these are the logger and the counter of `bridge::log`, too. With the feature `tracing`,
 //! these are the table of `bridge::tracing::sites`, the slots of open spans and the spans that a thread has entered
 //! (`span`), and what `interest` has to remember. `filter::setting` has the function that follows changes of the
 //! filter, which is called without a lock.

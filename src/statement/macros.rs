@@ -106,8 +106,8 @@ macro_rules! warn {
 ///
 /// - `every_n` and `first` have constants; `at_most` any expression of type `Duration`.
 /// - `first`, `once` and `at_most` are exact over all threads. `every_n` and `every_pow2` count each thread by itself,
-///   so that no two threads wait for each other; more than 16 threads share 16 counters. So with `every_n`, each of them
-///   may log a first record.
+///   so that no two threads wait for each other; more than 16 threads share 16 counters. So with `every_n`, each of
+///   them may log a first record.
 /// - The time of `at_most` is that of the logger's clock ([`Builder::clock`](crate::Builder::clock)); with the coarse
 ///   clock it is the processor's counter.
 /// - All instances of a generic function share one state. A disabled statement counts nothing.

@@ -20,15 +20,16 @@
 /// # match_orders(1, &[1, 2]);
 /// ```
 ///
-/// `kymo stats --scopes` has percentiles by name, `kymo export --to perfetto` slices, and `kymo export --to folded` what
-/// makes a flame graph. `--where 'duration > 1ms'` finds the slow ones.
+/// `kymo stats --scopes` has percentiles by name, `kymo export --to perfetto` slices, and `kymo export --to folded`
+/// what makes a flame graph. `--where 'duration > 1ms'` finds the slow ones.
 ///
 /// The macro takes, in this order:
 ///
 /// - `target: CONSTANT,`, as [`info!`](crate::info);
 /// - a level: a path that ends in the name of one. `Info` if there is none. If it is disabled where the scope begins,
 ///   nothing is logged, and nothing is measured;
-/// - `begin_end:` for two records, one at the beginning and one at the end. So a crash leaves in the log what had begun;
+/// - `begin_end:` for two records, one at the beginning and one at the end. So a crash leaves in the log what had
+///   begun;
 /// - the name, a string literal;
 /// - fields, as [`info!`](crate::info) has them. Their values are those at the beginning. A scope keeps them: a string is
 ///   borrowed until the scope ends, and what the statement would have to format (`book:?`) has to be a `String` before.
@@ -45,8 +46,7 @@
 ///
 /// It is measured by the clock of the logger ([`Builder::clock`](crate::Builder::clock)), in nanoseconds. With the
 /// processor's counter, and with the coarse clock, it is the counter, at the mean rate since the logger was started. So
-/// a wall clock that is set or slewed changes no duration. Reading it twice costs some 15 ns. Without a logger it is the
-/// monotonic clock.
+/// a wall clock that is set or slewed changes no duration. Without a logger it is the monotonic clock.
 ///
 /// A scope may end in another thread than it began in, and may be held across an `await`. Its record is of the thread
 /// in which it ends.

@@ -1,6 +1,7 @@
 //! `kymo export`: writes log files in the formats of other tools.
 
 mod destination;
+mod folded;
 mod perfetto;
 mod tracks;
 
@@ -17,6 +18,7 @@ use crate::interrupt;
 use crate::outcome::{self, Outcome};
 use crate::output::Closed;
 use destination::Destination;
+use folded::Folded;
 use kymo_lines::Lines;
 use kymo_query::Reference;
 use perfetto::Perfetto;
@@ -55,14 +57,19 @@ enum ExportFormat {
     /// Comma-separated values, as `kymo cat --format csv`
     Csv,
     /// A trace for ui.perfetto.dev: a track for each thread, an event for each
-    /// record, named by its format string, and a counter of what was dropped
+    /// record, named by its format string, a slice for each scope, a counter for
+    /// each metric, and one of what was dropped
     Perfetto,
+    /// Folded stacks of scopes, for flame graphs: a line for each stack, with the
+    /// nanoseconds that were spent there
+    Folded,
 }
 
 /// Turns events into a format.
 enum Writer {
     Lines(Box<Lines>),
     Perfetto(Box<Perfetto>),
+    Folded(Folded),
 }
 
 impl Export {
@@ -94,6 +101,7 @@ impl Export {
                 let files = headers.zip(inputs.names.iter().map(|name| &**name));
                 Writer::Perfetto(Box::new(Perfetto::new(files)))
             }
+            ExportFormat::Folded => Writer::Folded(Folded::default()),
         };
         if let Writer::Lines(lines) = &writer {
             lines.begin(destination.buffer());
@@ -119,8 +127,10 @@ impl Export {
         }
         filter::complain_about_names(&filter, inputs.files.readers(), |_| Vec::new());
         inputs.complain(&mut outcome);
-        if let Writer::Perfetto(perfetto) = writer {
-            perfetto.end(destination.buffer());
+        match writer {
+            Writer::Lines(_) => {}
+            Writer::Perfetto(perfetto) => perfetto.end(destination.buffer()),
+            Writer::Folded(folded) => folded.end(destination.buffer()),
         }
         destination.complete()?;
         Ok(outcome)
@@ -133,6 +143,11 @@ impl Writer {
         match self {
             Self::Lines(lines) => lines.write(file, log, event, out),
             Self::Perfetto(perfetto) => perfetto.write(file, log, event, out),
+            Self::Folded(folded) => {
+                if let Event::Record(record) = event {
+                    folded.record(file, record);
+                }
+            }
         }
     }
 }

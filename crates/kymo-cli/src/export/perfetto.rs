@@ -2,16 +2,19 @@
 //!
 //! A record is an instant event of its thread, named by its statement's format string, so that the events of a
 //! statement can be counted and found as one. The message, the call site and the fields are its arguments. From where a
-//! thread enters a span to where it leaves it, there is a slice of the thread. Drops are such events, too, and a
-//! counter of their process. Times are microseconds since the second in which the first record was logged, with three
-//! decimals: since 1970 they would have more digits than a double has. Which second that is, is in `otherData`.
+//! thread enters a span to where it leaves it, there is a slice of the thread. So there is for each scope. A metric is
+//! a counter of its process. Drops are such events, too, and a counter of their process. Times are microseconds since
+//! the second in which the first record was logged, with three decimals: since 1970 they would have more digits than a
+//! double has. Which second that is, is in `otherData`.
 
 use std::collections::HashMap;
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
-use kymo_reader::json::{write_string, write_value};
-use kymo_reader::{CallSite, Drops, Event, Header, Record, SpanRole, Thread};
+use kymo_reader::json::{write_fields, write_string, write_value};
+use kymo_reader::{
+    CallSite, Drops, Event, Header, Metric, Record, ScopeEvent, SpanRole, Thread, Value,
+};
 
 use super::tracks::Tracks;
 use kymo_lines::Sites;
@@ -38,6 +41,10 @@ struct TraceFile {
     threads: Vec<u32>,
     /// By [`Thread::index`]: the slices that are open, the outermost first.
     slices: HashMap<usize, Vec<Slice>>,
+    /// By number: thread and beginning of the scopes that have begun and not ended.
+    scopes: HashMap<u64, (u32, String)>,
+    /// By name and labels: the sums of counters.
+    sums: HashMap<String, f64>,
     /// By [`CallSite::index`].
     sites: Sites<SiteEvent>,
 }
@@ -48,6 +55,9 @@ struct Slice {
     /// The event that begins it, without its time.
     beginning: String,
 }
+
+/// How many scopes may be open, and how many counters there are.
+const MAX_SCOPES: usize = 1 << 18;
 
 /// How many slices a thread may have open.
 const MAX_SLICES: usize = 1_000;
@@ -76,7 +86,8 @@ impl Perfetto {
                 write_metadata("process_labels", "labels", process, None, host, &mut processes);
             }
             let (threads, slices) = (Vec::new(), HashMap::new());
-            all.push(TraceFile { process, dropped: 0, threads, slices, sites: Sites::new() });
+            let (scopes, sums, sites) = (HashMap::new(), HashMap::new(), Sites::new());
+            all.push(TraceFile { process, dropped: 0, threads, slices, scopes, sums, sites });
         }
         Self {
             start_ns: 0,
@@ -152,6 +163,12 @@ impl Perfetto {
     /// Closes the trace.
     pub fn end(mut self, out: &mut String) {
         self.begin(self.last_ns, out);
+        for file in &mut self.files {
+            // In the order in which they began: the innermost is last.
+            let mut open: Vec<_> = file.scopes.drain().collect();
+            open.sort_unstable_by_key(|(number, _)| *number);
+            open.iter().for_each(|(_, (_, beginning))| out.push_str(beginning));
+        }
         // Every event ends with a comma, and the format has none after the last.
         out.push_str("{\"name\":\"end\",\"ph\":\"M\",\"pid\":0,\"args\":{}}\n]}\n");
     }
@@ -161,6 +178,12 @@ impl Perfetto {
         self.last_ns = record.time_ns();
         if let Some(role) = record.span_role() {
             return self.span(file, thread, role, record, out);
+        }
+        if let Some(event) = record.scope() {
+            return self.scope(file, thread, event, record, out);
+        }
+        if let Some(metric) = record.metric() {
+            return self.metric(file, &metric, out);
         }
         self.message.clear();
         record.message(&mut self.message);
@@ -177,6 +200,77 @@ impl Perfetto {
             write_value(&value, out);
         }
         out.push_str("}}},\n");
+    }
+
+    /// Writes a slice for a scope that ended. One whose end is missing has a beginning only.
+    fn scope(
+        &mut self,
+        file: usize,
+        thread: u32,
+        event: ScopeEvent,
+        record: &Record<'_>,
+        out: &mut String,
+    ) {
+        let mut slice = String::from("{\"name\":");
+        write_string(&record.call_site().name(), &mut slice);
+        slice.push_str(",\"cat\":\"scope\"");
+        let TraceFile { process, scopes, .. } = &mut self.files[file];
+        let _ = write!(slice, ",\"pid\":{process}");
+        let mut arguments = String::from(",\"args\":{\"at\":");
+        write_string(&format!("{}:{}", record.file(), record.line()), &mut arguments);
+        arguments.push_str(",\"fields\":");
+        write_fields(record, &mut arguments);
+        arguments.push('}');
+        match event {
+            ScopeEvent::Begin(number) if scopes.len() < MAX_SCOPES => {
+                let _ = write!(slice, ",\"tid\":{thread},\"ph\":\"B\"{arguments},\"ts\":");
+                write_time(record.time_ns(), self.start_ns, &mut slice);
+                slice.push_str("},\n");
+                scopes.insert(number, (thread, slice));
+            }
+            ScopeEvent::End(number, duration) => {
+                // Its slice is of the thread in which it began, if that is known.
+                let begun = number.and_then(|number| scopes.remove(&number));
+                let thread = begun.map_or(thread, |(thread, _)| thread);
+                let ns = i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+                let _ = write!(slice, ",\"tid\":{thread},\"ph\":\"X\"{arguments},\"ts\":");
+                write_time(record.time_ns().saturating_sub(ns), self.start_ns, &mut slice);
+                slice.push_str(",\"dur\":");
+                write_time(ns, 0, &mut slice);
+                slice.push_str("},\n");
+                out.push_str(&slice);
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes the value of a metric: of a counter, its sum so far.
+    fn metric(&mut self, file: usize, metric: &Metric<'_>, out: &mut String) {
+        let value = metric.number();
+        if !value.is_finite() {
+            return;
+        }
+        let mut name = metric.name().to_owned();
+        for (at, (label, value)) in metric.labels().enumerate() {
+            let _ = write!(name, "{}{label}={value}", if at == 0 { "{" } else { "," });
+        }
+        name.push_str(if metric.labels().len() == 0 { "" } else { "}" });
+        let TraceFile { process, sums, .. } = &mut self.files[file];
+        let value = match metric.kind() {
+            "count" if sums.len() < MAX_SCOPES || sums.contains_key(&name) => {
+                let sum = sums.entry(name.clone()).or_default();
+                *sum += value;
+                *sum
+            }
+            _ => value,
+        };
+        out.push_str("{\"name\":");
+        write_string(&name, out);
+        out.push_str(",\"cat\":\"metric\",\"ph\":\"C\",\"ts\":");
+        write_time(self.last_ns, self.start_ns, out);
+        let _ = write!(out, ",\"pid\":{process},\"args\":{{\"value\":");
+        write_value(&Value::F64(value), out);
+        out.push_str("}},\n");
     }
 
     /// Begins or ends a slice.

@@ -5,6 +5,8 @@
 
 mod between;
 mod histogram;
+mod metrics;
+mod scopes;
 mod spans;
 mod summary;
 mod tables;
@@ -28,6 +30,8 @@ use crate::output::{Closed, Output};
 use between::{Between, Places};
 use kymo_query::Reference;
 use kymo_query::time;
+use metrics::Metrics;
+use scopes::Scopes;
 use spans::Spans;
 use tables::Extent;
 use tally::Tally;
@@ -61,6 +65,15 @@ pub struct Stats {
     /// How long spans were busy and idle, by name, as percentiles
     #[arg(long)]
     spans: bool,
+
+    /// How long scopes took (kymo::scope!), by name, as percentiles
+    #[arg(long)]
+    scopes: bool,
+
+    /// What metrics say (kymo::count!, gauge!, histogram!), by name and labels: sums, last values,
+    /// percentiles
+    #[arg(long)]
+    metrics: bool,
 
     /// By what the tables are sorted
     #[arg(long, value_enum, default_value_t)]
@@ -110,12 +123,20 @@ impl Stats {
         let between = self.between.map(|places| Between::new(places, self.by));
         let mut tally = Tally::new(inputs.names.iter().cloned(), between);
         let mut spans = self.spans.then(Spans::default);
+        let mut scopes = self.scopes.then(Scopes::default);
+        let mut metrics = self.metrics.then(Metrics::default);
         let Ok(is_whole) = inputs.each_event("stats", &mut outcome, |file, _, event| {
             match event {
                 Event::Record(record) if filter.admits(file, record) => {
                     tally.record(file, record);
                     if let Some(spans) = &mut spans {
                         spans.record(file, record);
+                    }
+                    if let Some(scopes) = &mut scopes {
+                        scopes.record(file, record);
+                    }
+                    if let Some(metrics) = &mut metrics {
+                        metrics.record(record);
                     }
                 }
                 Event::Record(_) => {}
@@ -135,6 +156,8 @@ impl Stats {
         inputs.complain(&mut outcome);
         let mut summary = tally.summary(self.sort);
         summary.spans = spans.map(Spans::times);
+        summary.scopes = scopes.map(Scopes::times);
+        summary.metrics = metrics.map(Metrics::sums);
         for place in summary.unmet_places() {
             complain(format_args!("no record was logged at {place}"));
             outcome.add(Outcome::Failed);

@@ -6,6 +6,8 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use super::Sort;
 use super::between::Latency;
 use super::histogram::Histogram;
+use super::metrics::MetricSums;
+use super::scopes::ScopeTimes;
 use super::spans::SpanTimes;
 
 /// How many columns the histogram of `--json` has, at most.
@@ -48,6 +50,10 @@ pub struct Summary {
     pub between: Option<Latency>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spans: Option<SpanTimes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<ScopeTimes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricSums>,
 }
 
 /// Most programs have none, and no key for it.

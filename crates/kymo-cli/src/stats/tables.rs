@@ -9,6 +9,8 @@ use unicode_width::UnicodeWidthChar;
 
 use super::between::Latency;
 use super::histogram::Histogram;
+use super::metrics::MetricSums;
+use super::scopes::ScopeTimes;
 use super::spans::SpanTimes;
 use super::summary::{Count, Summary};
 use kymo_query::time::Times;
@@ -81,6 +83,12 @@ pub fn write(summary: &Summary, extent: Extent, zone: TimeZone, out: &mut String
     }
     if let Some(spans) = &summary.spans {
         write_spans(spans, extent.top, out);
+    }
+    if let Some(scopes) = &summary.scopes {
+        write_scopes(scopes, extent.top, out);
+    }
+    if let Some(metrics) = &summary.metrics {
+        write_metrics(metrics, extent.top, out);
     }
 }
 
@@ -219,6 +227,95 @@ fn write_latency(latency: &Latency, out: &mut String) {
             percent => format!("p{percent}"),
         };
         let _ = writeln!(out, "{:>12}  {what}", duration(percentile.ns));
+    }
+}
+
+fn write_scopes(times: &ScopeTimes, top: usize, out: &mut String) {
+    let _ = write!(out, "\n{:>12}  {:>11}", "scopes", "total");
+    for percent in ["p50", "p90", "p99", "most"] {
+        let _ = write!(out, "  {percent:>11}");
+    }
+    out.push_str("  scope\n");
+    let shown = if top == 0 { times.rows.len() } else { top.min(times.rows.len()) };
+    for row in &times.rows[..shown] {
+        let _ = write!(out, "{:>12}  {:>11}", row.scopes, duration(row.total_ns));
+        for ns in &row.took_ns {
+            let _ = write!(out, "  {:>11}", duration(*ns));
+        }
+        out.push_str("  ");
+        write_escaped(&format!("{}: {}", row.target, row.name), out);
+        out.push('\n');
+    }
+    if shown < times.rows.len() {
+        let _ = writeln!(out, "{:>12}  more names", times.rows.len() - shown);
+    }
+    for (scopes, why) in
+        [(times.open, "had not ended"), (times.unwatched, "were too many to measure")]
+    {
+        if scopes > 0 {
+            let _ = writeln!(out, "{scopes:>12}  {why}");
+        }
+    }
+}
+
+fn write_metrics(metrics: &MetricSums, top: usize, out: &mut String) {
+    let heads: [(&str, &str, &[&str]); 3] = [
+        ("count", "counters", &["sum"]),
+        ("gauge", "gauges", &["last", "least", "most"]),
+        ("histogram", "histograms", &["p50", "p90", "p99", "most"]),
+    ];
+    for (kind, title, columns) in heads {
+        let rows = || metrics.rows.iter().filter(|row| row.kind == kind);
+        let count = rows().count();
+        if count == 0 {
+            continue;
+        }
+        let _ = write!(out, "\n{:>12}", "records");
+        for column in columns {
+            let _ = write!(out, "  {column:>15}");
+        }
+        let _ = writeln!(out, "  {title}");
+        let shown = if top == 0 { count } else { top.min(count) };
+        for row in rows().take(shown) {
+            let _ = write!(out, "{:>12}", row.records);
+            let value = |value: f64| match row.unit {
+                Some(_) if value >= 0.0 => duration(value.round() as u64),
+                _ => short(value),
+            };
+            let values = match kind {
+                "count" if row.unit.is_some() => vec![value(row.sum.as_f64().unwrap_or(0.0))],
+                "count" => vec![row.sum.to_string()],
+                "gauge" => vec![value(row.last), value(row.least), value(row.most)],
+                _ => row.percentiles.map(value).to_vec(),
+            };
+            for value in values {
+                let _ = write!(out, "  {value:>15}");
+            }
+            let mut name = row.name.to_string();
+            for (at, (label, value)) in row.labels.iter().enumerate() {
+                let _ = write!(name, "{}{label}={value}", if at == 0 { "{" } else { ", " });
+            }
+            name.push_str(if row.labels.is_empty() { "" } else { "}" });
+            out.push_str("  ");
+            write_escaped(&name, out);
+            out.push('\n');
+        }
+        if shown < count {
+            let _ = writeln!(out, "{:>12}  more", count - shown);
+        }
+    }
+    if metrics.unwatched > 0 {
+        let _ = writeln!(out, "{:>12}  records had too many labels", metrics.unwatched);
+    }
+}
+
+/// A number with six digits or so.
+fn short(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if value.fract() == 0.0 && size < 1e15 => format!("{value}"),
+        1e-3..1e9 => format!("{value:.3}"),
+        _ => format!("{value:.5e}"),
     }
 }
 
