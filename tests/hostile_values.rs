@@ -10,8 +10,26 @@ fn visit(value: &Value<'_>) -> usize {
         Value::Option(Some(inner)) => 1 + visit(&inner.get()),
         Value::Sequence(sequence) => 1 + sequence.iter().map(|value| visit(&value)).sum::<usize>(),
         Value::Tuple(tuple) => 1 + tuple.iter().map(|value| visit(&value)).sum::<usize>(),
+        Value::Struct(inner) => 1 + inner.iter().map(|value| visit(&value)).sum::<usize>(),
+        Value::Enum(inner) => 1 + inner.variant().iter().map(|value| visit(&value)).sum::<usize>(),
         _ => 1,
     }
+}
+
+/// A struct or a variant with these fields, whatever its kind.
+fn shape(kind: u8, format: &str, types: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = vec![3, b'S', kind & 7];
+    if kind & 4 != 0 {
+        kymo_format::frame::put_str(&mut bytes, format);
+    }
+    let types = if kind & 3 == 0 { &[] } else { types };
+    bytes.push((types.len() as u8) << 1 | 1);
+    for ty in types {
+        bytes.extend_from_slice(if kind & 3 == 2 { &[3, b'f'] } else { &[] });
+        bytes.extend_from_slice([&[0][..], &[1], b"\x02\x05ns"][usize::from(kind >> 4) % 3]);
+        bytes.extend_from_slice(ty);
+    }
+    bytes
 }
 
 /// Types in prefix notation, deeper ones included.
@@ -25,14 +43,29 @@ fn any_type() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
             inner.clone().prop_map(|ty| [vec![0x80], ty].concat()),
             inner.clone().prop_map(|ty| [vec![0x81], ty].concat()),
-            prop::collection::vec(inner, 0..4).prop_map(|types| [
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|types| [
                 vec![0x82, types.len() as u8],
                 types.concat()
             ]
             .concat()),
+            (kind(), any_format(), prop::collection::vec(inner.clone(), 0..4)).prop_map(
+                |(kind, format, types)| [vec![0x88], shape(kind, &format, &types)].concat()
+            ),
+            prop::collection::vec((kind(), any_format(), prop::collection::vec(inner, 0..3)), 0..4)
+                .prop_map(|variants| {
+                    let head = vec![0x89, 3, b'E', (variants.len() as u8) << 1 | 1];
+                    let variants =
+                        variants.iter().map(|(kind, format, types)| shape(*kind, format, types));
+                    [vec![head], variants.collect()].concat().concat()
+                }),
         ]
     });
     prop_oneof![9 => nested, 1 => one_of(alone)]
+}
+
+/// A kind of struct that is one: see [`shape`].
+fn kind() -> impl Strategy<Value = u8> {
+    any::<u8>().prop_map(|kind| if kind & 3 == 3 { kind & !1 } else { kind })
 }
 
 /// Bytes, many of them small numbers: bools, counts, lengths.
@@ -125,6 +158,27 @@ fn errors_leave_bytes_and_text_alone() {
         assert_eq!(result, Err(Malformed::Invalid));
         assert_eq!((bytes, out.as_str()), (&[1, 2][..], "as it was"));
     }
+}
+
+/// Format strings that print each other, a hundred times at each depth, end soon all the same.
+#[test]
+fn formats_within_formats_are_bounded() {
+    let mut ty = vec![0x34];
+    for _ in 0..14 {
+        ty = [vec![0x88], shape(1 | 4, &"{0}".repeat(100), &[ty])].concat();
+    }
+    let ty = Type::parse(&ty).expect("a type");
+    let value = ty.decode(&mut &[][..]).expect("a value");
+    let mut out = String::new();
+    Template::parse("{}", &[""]).expect("a template").render(&[value], &mut out);
+    assert!(out.len() < 1 << 20 && out.contains('…'), "{} bytes", out.len());
+    // Without a text of its own, too.
+    let wide = [vec![0x88], shape(1 | 4, &"{0:65535}".repeat(128), &[vec![0x01]])].concat();
+    let ty = Type::parse(&wide).expect("a type");
+    let value = ty.decode(&mut &[1][..]).expect("a value");
+    out.clear();
+    Template::parse("{}", &[""]).expect("a template").render(&[value], &mut out);
+    assert!(out.len() < 17 << 20, "{} bytes", out.len());
 }
 
 /// Arguments that are missing are shown as such.

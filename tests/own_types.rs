@@ -315,3 +315,236 @@ fn long_values_are_cut() {
     assert!(one.starts_with("Order { id: 1, px: 2.0, qty: 3, venue: \"xxx"), "{}", &one[..80]);
     assert!(one.ends_with("x\"… }") && two.ends_with("] } 7"), "{}", &two[two.len() - 80..]);
 }
+
+/// Fields of other types, which the call formats.
+#[derive(Clone)]
+struct Foreign(&'static str);
+
+impl Debug for Foreign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "debug of {}", self.0)
+    }
+}
+
+impl std::fmt::Display for Foreign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.0)
+    }
+}
+
+#[derive(kymo::Value)]
+struct Attributes<T: Debug> {
+    #[kymo(skip)]
+    _skipped: Foreign,
+    #[kymo(redact)]
+    secret: Foreign,
+    #[kymo(redact, rename = "other secret")]
+    _secret: String,
+    #[kymo(debug)]
+    debugged: T,
+    #[kymo(display)]
+    displayed: Foreign,
+    #[kymo(hex)]
+    flags: i8,
+    #[kymo(unit = "ns")]
+    took: Option<u64>,
+    #[kymo(rename = "type")]
+    kind: Tagged,
+    id: Id,
+    price: Price,
+}
+
+#[derive(kymo::Value)]
+#[kymo(rename = "Kind")]
+enum Tagged {
+    #[kymo(rename = "one")]
+    One,
+}
+
+#[derive(Clone, Copy, kymo::Value)]
+#[kymo(transparent)]
+struct Id(u64);
+
+/// Logged as the text of its field.
+#[derive(Clone, kymo::Value)]
+#[kymo(transparent)]
+struct Price {
+    #[kymo(display)]
+    price: Foreign,
+}
+
+fn attributes() -> Attributes<Foreign> {
+    Attributes {
+        _skipped: Foreign("skipped"),
+        secret: Foreign("secret"),
+        _secret: String::from("secret"),
+        debugged: Foreign("one"),
+        displayed: Foreign("two"),
+        flags: -1,
+        took: Some(7),
+        kind: Tagged::One,
+        id: Id(3),
+        price: Price { price: Foreign("1.50") },
+    }
+}
+
+/// Logs with `log`, and returns what the messages and the JSON of the fields are.
+fn read(log: impl FnOnce()) -> Vec<(String, String)> {
+    let turn = Turn::take();
+    let logger = turn.builder().start().unwrap();
+    log();
+    assert_eq!(logger.shutdown().dropped, 0);
+    let mut reader = kymo_reader::Reader::open(&turn.path).unwrap();
+    let mut found = Vec::new();
+    while let Some(record) = reader.next_record().unwrap() {
+        let (mut message, mut fields) = (String::new(), String::new());
+        record.message(&mut message);
+        json::write_fields(&record, &mut fields);
+        found.push((message, fields));
+    }
+    found
+}
+
+#[test]
+fn attributes_say_what_is_logged() {
+    let value = attributes();
+    let found = read(|| {
+        kymo::info!(value, id = Id(9); "");
+        // Within others, the texts that the call made are there as well.
+        kymo::info!(some = Some((1, &value)), price = Some(value.price.clone()); "");
+        kymo::info!("{:?}", kymo::as_debug(&value.secret));
+    });
+    let text = "Attributes { secret: ***, other secret: ***, debugged: debug of one, displayed: two, flags: 0xff, \
+                took: Some(7ns), type: one, id: 3, price: 1.50 }";
+    assert_eq!(found[0].0, format!("value={text:?} id=9"));
+    assert_eq!(
+        found[0].1,
+        r#"{"value":{"secret":"***","other secret":"***","debugged":"debug of one","displayed":"two","flags":-1,"#
+            .to_owned()
+            + r#""took":7,"type":"one","id":3,"price":"1.50"},"id":9}"#
+    );
+    assert_eq!(found[1].0, format!("some={:?} price=Some(1.50)", format!("Some((1, {text}))")));
+    assert_eq!(found[2].0, "debug of secret");
+    assert!(!found[0].0.contains("skipped"));
+}
+
+/// `format` is what `{}` prints, here and in the program.
+#[test]
+fn formats_print_what_format_prints() {
+    #[derive(Debug, kymo::Value)]
+    #[kymo(format = "{{{id:>5}}} {px:*<w$.2} {other:?} {client} {text:>6}")]
+    struct Order<'a, T> {
+        id: u64,
+        px: f64,
+        #[kymo(rename = "width")]
+        w: usize,
+        other: T,
+        #[kymo(redact)]
+        client: &'a str,
+        #[kymo(display)]
+        text: Foreign,
+    }
+    #[derive(Debug, kymo::Value)]
+    #[kymo(format = "{1}/{0:?}/{0:#?}")]
+    struct Pair<T>(T, #[kymo(debug)] Foreign);
+    #[derive(Debug, kymo::Value)]
+    enum State<'a> {
+        Open,
+        #[kymo(format = "{by} {order}", rename = "filled")]
+        Filled {
+            by: &'a str,
+            order: Order<'a, Option<u8>>,
+        },
+        #[kymo(format = "nothing")]
+        Nothing,
+    }
+    let order =
+        |id| Order { id, px: 1.256, w: 7, other: Some(3), client: "ann", text: Foreign("x") };
+    let pair = Pair(Some("\n"), Foreign("y"));
+    let states = [State::Open, State::Filled { by: "me", order: order(2) }, State::Nothing];
+    let mut expected = vec![format!("{0} {0:>40} {1} {1:4}", order(1), pair)];
+    expected.extend(states.iter().map(|state| format!("{state} {state:>9} {state:<12}|")));
+    let found = read(|| {
+        kymo::info!("{0} {0:>40} {1} {1:4}", order(1), pair);
+        states.iter().for_each(|state| kymo::info!("{state} {state:>9} {state:<12}|"));
+    });
+    assert_eq!(found.into_iter().map(|(message, _)| message).collect::<Vec<_>>(), expected);
+    assert!(expected[0].starts_with("{    1} 1.26*** Some(3) *** "), "{}", expected[0]);
+}
+
+/// Fields are reached by their paths.
+#[test]
+fn fields_are_reached_by_path() {
+    let turn = Turn::take();
+    let logger = turn.builder().start().unwrap();
+    let order = Order { id: 7, px: 1.5, qty: -3, venue: "XETR".to_owned() };
+    let moved = Event::Moved { to: Pair(-1, 5_u16), r#type: vec![] };
+    kymo::info!(order = Some(&order), event = &moved, order.id = 8; "");
+    kymo::info!(order, event = Event::<u8>::New(order.clone()); "");
+    logger.shutdown();
+    let mut reader = kymo_reader::Reader::open(&turn.path).unwrap();
+    let mut column = kymo_reader::Column::new("order.qty");
+    let record = reader.next_record().unwrap().expect("a record");
+    assert_eq!(record.get::<&str>("order.venue").unwrap(), "XETR");
+    // There is an argument of the whole name.
+    assert_eq!(record.get::<u64>("order.id").unwrap(), 8);
+    assert_eq!(record.get::<i32>("event.to.1").unwrap(), 5);
+    assert_eq!(record.get::<i32>("event.Moved.to.0").unwrap(), -1);
+    assert_eq!(column.get::<i32>(&record).unwrap(), -3);
+    assert!(
+        record.get::<u64>("event.New.0.id").is_err() && record.get::<u64>("order.none").is_err()
+    );
+    let record = reader.next_record().unwrap().expect("a record");
+    assert_eq!(record.get::<u64>("order.id").unwrap(), 7);
+    assert_eq!(record.get::<u64>("event.New.0.id").unwrap(), 7);
+    assert_eq!(column.get::<i32>(&record).unwrap(), -3);
+}
+
+/// What a process logged that was killed is recovered from its rings, whatever its types.
+#[test]
+fn own_types_are_recovered_from_rings() {
+    const CHILD: &str = "KYMO_TEST_OWN_TYPES";
+    fn value(number: u64) -> (Order, Event<u64>) {
+        let order = Order { id: number, px: 0.5, qty: -3, venue: format!("venue {number}") };
+        let event = match number % 4 {
+            0 => Event::Gone,
+            1 => Event::New(order.clone()),
+            2 => Event::Both(number, Some(Side::Sell)),
+            _ => Event::Moved { to: Pair(1, number), r#type: vec![number; 3] },
+        };
+        (order, event)
+    }
+    if let Some(dir) = std::env::var_os(CHILD) {
+        let dir = std::path::Path::new(&dir);
+        let log = kymo::Logger::builder(dir.join("app.kymo")).crash_proof(dir);
+        let _logger = log.start().unwrap();
+        for number in 0..2_000 {
+            let (order, event) = value(number);
+            kymo::info!("{order:?} {event:?}");
+        }
+        let own = rustix::process::getpid();
+        rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
+        unreachable!();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let child = child.args(["--exact", "own_types_are_recovered_from_rings", "--nocapture"]);
+    let ended = child.env(CHILD, dir.path()).output().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended.status), Some(9), "{ended:?}");
+    let log = dir.path().join("app.kymo");
+    kymo::recover(&log).unwrap();
+    let options = || kymo_reader::Options::new().order(kymo_reader::Order::Time);
+    let mut files = kymo_reader::Files::open([&log], options).unwrap();
+    let mut number = 0;
+    while let Some((_, event)) = files.next_event().unwrap() {
+        let kymo_reader::Event::Record(record) = event else { continue };
+        // kymo's own warnings have another target.
+        if record.target() == module_path!() {
+            let ((order, event), mut found) = (value(number), String::new());
+            record.message(&mut found);
+            assert_eq!(found, format!("{order:?} {event:?}"));
+            number += 1;
+        }
+    }
+    assert_eq!(number, 2_000);
+}

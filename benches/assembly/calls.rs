@@ -75,6 +75,21 @@ fn kymo_call_suppressed_time(id: u64, px: f64, who: &str) {
     kymo::info!(at_most: HOUR; "order {} filled at {} for {}", id, px, who);
 }
 
+#[derive(kymo_derive::Value)]
+struct Order {
+    id: u64,
+    px: u64,
+    qty: u32,
+    venue: u32,
+}
+
+/// A struct of four integers.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_struct(order: &Order) {
+    kymo::info!(order; "filled");
+}
+
 #[inline(never)]
 #[unsafe(no_mangle)]
 fn kymo_call_str64(text: &str) {
@@ -241,6 +256,9 @@ fn call_each(message: &str, count: u64) {
             "suppressed_n" => kymo_call_suppressed_n(i, price(i), name(i)),
             "suppressed_once" => kymo_call_suppressed_once(i, price(i), name(i)),
             "suppressed_time" => kymo_call_suppressed_time(i, price(i), name(i)),
+            "struct" => {
+                kymo_call_struct(&Order { id: i, px: i + 7, qty: i as u32, venue: 5 });
+            }
             "str64" => kymo_call_str64(text(i)),
             "log_kv" => kymo_call_log_kv(i, price(i), name(i)),
             "log_text" => kymo_call_log_text(i, price(i), name(i)),

@@ -13,7 +13,7 @@ from collections import namedtuple
 from datetime import datetime, timedelta
 from math import isinf, isnan
 
-from rust_format import WIDTHS, exponential, plain, quoted, render, shortest
+from rust_format import WIDTHS, Struct, exponential, plain, quoted, render, shortest
 
 LEVELS = (None, "error", "warn", "info", "debug", "trace")
 REASONS = (None, "full", "too_large", "timed_out", "output_failed", "after_shutdown", "in_signal_handler",
@@ -95,7 +95,7 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-# Types and values. A type is (code, the types that it is made of, or how many texts); a value (code, what it is).
+# Types and values. A type is (code, what it is made of: types, structs, or how many texts); a value (code, what it is).
 
 INSIDE = {0x80: 1, 0x81: 1, 0x83: 1, 0x84: 2, 0x85: 2, 0x86: 1, 0x87: 1}
 
@@ -107,12 +107,34 @@ def read_type(data, depth=1):
         raise Damage("the id of a span is no part of a value")
     if code == 0x32:
         return code, data.number("B")
+    if code == 0x88:
+        return code, [read_struct(data, depth)]
+    if code == 0x89:
+        data.text()
+        return code, [read_struct(data, depth) for _ in range(data.varint())]
     members = data.number("B") if code == 0x82 else INSIDE.get(code, 0)
     return code, [read_type(data, depth + 1) for _ in range(members)]
 
 
+def read_struct(data, depth):
+    name, kind, fields, types = data.text(), data.number("B"), [], []
+    format = data.text() if kind & 4 else None
+    for _ in range(data.varint()):
+        field = data.text() if kind & 3 == 2 else ""
+        hint = data.number("B")
+        fields.append((field, hint, data.text() if hint == 2 else ""))
+        types.append(read_type(data, depth + 1))
+    return Struct(name, kind & 3, format, fields, types)
+
+
 def read_value(data, type):
     code, members = type
+    if code in (0x88, 0x89):
+        struct = members[data.varint() if code == 0x89 else 0]
+        has_format = any(struct.format is not None for struct in members)
+        return code, (struct, [read_value(data, type) for type in struct.types], has_format)
+    if code == 0x34:
+        return code, "***"
     if code == 0x01:
         return code, data.flag()
     if code == 0x02:
@@ -217,6 +239,10 @@ def to_json(value):
         return f'{{"{("Ok", "Err")[inner[0]]}":{to_json(inner[1])}}}'
     if code in (0x86, 0x87):
         return '{"start":%s,"end":%s}' % tuple(map(to_json, inner[0]))
+    if code in (0x88, 0x89):
+        content = struct_to_json(*inner[:2])
+        name = quoted(inner[0].name)
+        return content if code == 0x88 else name if inner[0].kind == 0 else f"{{{name}:{content}}}"
     if code in (0x81, 0x82, 0x83):
         return "[" + ",".join([to_json(member) for member in inner[0]] + ['"…"'] * inner[1]) + "]"
     if code == 0x01:
@@ -232,8 +258,17 @@ def to_json(value):
     return quoted(inner if isinstance(inner, str) else inner[0] + "…" * inner[1])
 
 
+def struct_to_json(struct, values):
+    values = list(map(to_json, values))
+    if struct.kind == 2:
+        return "{" + ",".join(f"{quoted(name)}:{value}" for (name, _, _), value in zip(struct.fields, values)) + "}"
+    return "null" if struct.kind == 0 else values[0] if len(values) == 1 else f"[{','.join(values)}]"
+
+
 def is_cut(value):
     code, inner = value
+    if code in (0x88, 0x89):
+        return any(map(is_cut, inner[1]))
     if code == 0x80:
         return inner is not None and is_cut(inner)
     if code == 0x32:

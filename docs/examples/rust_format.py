@@ -12,6 +12,7 @@ from struct import pack, unpack
 
 WIDTHS = {0x10: 8, 0x11: 16, 0x12: 32, 0x13: 64, 0x14: 128, 0x15: 64}  # of integers; signed ones: + 8
 
+Struct = namedtuple("Struct", "name kind format fields types")  # fields: (name, hint, unit)
 Spec = namedtuple("Spec", "fill align plus alternate zero width precision type")
 PIECE = re.compile(r"""\{\{ | \}\} | \{ \s* (?P<arg>\w*) \s* (?: : (?:(?P<fill>.)(?=[<^>]))? (?P<align>[<^>])?
     (?P<sign>[+-])? (?P<alternate>\#)? (?P<zero>0(?!\$))? (?P<width>\w+\$|\d+)? (?:\.(?P<precision>\w+\$|\d+|\*))?
@@ -25,8 +26,8 @@ def quoted(text):
     return '"' + UNSAFE.sub(lambda match: ESCAPES.get(match[0]) or f"\\u{ord(match[0]):04x}", text) + '"'
 
 
-def render(format, names, values):
-    """The message of a format string and its arguments."""
+def render(format, names, values, with_fields=True):
+    """The message of a format string and its arguments, of which those that it does not print are fields."""
     following = iter(range(len(values)))
     places = [0] * len(values)
     used = set()
@@ -58,6 +59,8 @@ def render(format, names, values):
         return format_value((code, inner), spec)
 
     text = PIECE.sub(piece, format)
+    if not with_fields:
+        return text
     fields = "".join(field(names[at] or str(at), value) for at, value in enumerate(values) if at not in used)
     return text + fields if format else fields[1:]
 
@@ -65,7 +68,7 @@ def render(format, names, values):
 def field(name, value):
     """An argument that the format string does not print."""
     code, inner = value
-    text = inner[0][0] + "…" * inner[0][1] if code == 0x32 else plain(value, "?" if code >= 0x80 else "")
+    text = inner[0][0] + "…" * inner[0][1] if code == 0x32 else plain(value, "?" if 0x80 <= code < 0x88 else "")
     if not text or NOT_BARE.search(text):
         text = quoted(text)
     return f" {NOT_BARE.sub('_', name)}={text}"
@@ -98,8 +101,10 @@ def format_value(value, spec):
             return pad_text(inner[0].decode("utf-8", "replace") + "…" * inner[1], spec)
         text = escape(inner[0].decode("utf-8", "surrogateescape"), chr(34))
         return '"' + re.sub(r"\\u\{dc(..)\}", lambda match: "\\x" + match[1].upper(), text) + '"' + "…" * inner[1]
-    if code == 0x03:
+    if code in (0x03, 0x34):
         return inner
+    if code in (0x88, 0x89):
+        return format_struct(*inner, spec)
     if code == 0x85:
         return group(("Ok(", "Err(")[inner[0]], [format_value(inner[1], spec)], ")", spec)
     if code in (0x86, 0x87):
@@ -124,6 +129,31 @@ def format_value(value, spec):
         parts = [format_value(member, spec) for member in inner[0]]
         return group("[", parts, "]", spec, inner[1]) if code == 0x81 else group("(", parts, ")", spec)
     return pad_text(inner, spec)
+
+
+def format_hinted(value, hint, unit, spec):
+    code, inner = value
+    if hint and code == 0x80:
+        return "None" if inner is None else group("Some(", [format_hinted(inner, hint, unit, spec)], ")", spec)
+    is_hex = hint == 1 and (code in WIDTHS or code - 8 in WIDTHS)
+    return format_value(value, spec._replace(type="x", alternate=True) if is_hex else spec) + unit
+
+
+def format_struct(struct, values, has_format, spec):
+    if spec.type == "" and struct.format is not None:
+        if sum(match[0] not in ("{{", "}}") for match in PIECE.finditer(struct.format)) <= 128:
+            return render(struct.format, [""] * len(values), values, with_fields=False)
+    if not values:
+        return pad_text(struct.name, spec) if spec.type == "" and has_format else struct.name
+    if not spec.type.endswith("?"):
+        spec = spec._replace(type="?")
+    parts = []
+    for (name, hint, unit), value in zip(struct.fields, values):
+        text = format_hinted(value, hint, unit, spec)
+        parts.append(f"{name}: {text}" if struct.kind == 2 else text)
+    if struct.kind != 2:
+        return group(struct.name + "(", parts, ")", spec)
+    return group(struct.name + (" {" if spec.alternate else " { "), parts, "}" if spec.alternate else " }", spec)
 
 
 def group(begin, parts, end, spec, cut=0):

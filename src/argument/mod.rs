@@ -21,7 +21,6 @@ pub(crate) mod gathered;
 mod list;
 mod net;
 mod os;
-#[cfg(feature = "derive")]
 pub mod own;
 mod printed;
 mod scalar;

@@ -7,7 +7,6 @@ pub use kymo_macros::{measure, statement};
 use std::fmt;
 
 pub use crate::argument::error::as_error;
-#[cfg(feature = "derive")]
 pub use crate::argument::own;
 use crate::argument::{Argument, Capture, Pointer, PointerArgument, Shown};
 pub use crate::argument::{as_debug, as_display};

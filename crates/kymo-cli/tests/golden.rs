@@ -140,4 +140,58 @@ fn log_types_of_version_2() {
     kymo::info!("{:?} {:?} {run:?}", -1..1, 'a'..='z');
     assert!(kymo::flush());
     kymo::info!("{:?}", BTreeSet::from_iter(0..2_000_u16));
+    assert!(kymo::flush());
+    log_own_types();
+}
+
+#[derive(Debug, kymo::Value)]
+struct Order<'a> {
+    id: u64,
+    #[kymo(unit = "EUR")]
+    px: f64,
+    #[kymo(hex)]
+    flags: u16,
+    venue: &'a str,
+    side: Side,
+    #[kymo(redact)]
+    client: &'a str,
+    #[kymo(debug)]
+    placed: std::ops::Bound<u8>,
+}
+
+#[derive(Debug, kymo::Value)]
+enum Side {
+    Buy,
+    Sell { short: bool },
+}
+
+#[derive(Debug, kymo::Value)]
+enum Event<T> {
+    Gone,
+    New(T),
+    #[kymo(rename = "moved")]
+    Moved(T, Side),
+}
+
+#[derive(Debug, kymo::Value)]
+#[kymo(format = "{0:.2}/{1:?}")]
+struct Price(f64, Option<Unit>);
+
+#[derive(Debug, kymo::Value)]
+struct Unit;
+
+fn log_own_types() {
+    let placed = std::ops::Bound::Included(3);
+    let side = Side::Sell { short: true };
+    let order =
+        Order { id: 7, px: 101.25, flags: 0xBEEF, venue: "XETR", side, client: "ann", placed };
+    kymo::info!("{order:?} {order:#?}");
+    kymo::info!(order, side = Side::Buy; "filled");
+    let price = Price(101.256, Some(Unit));
+    kymo::info!(
+        "{price} {price:?} {:?}",
+        [Event::Gone, Event::New("x"), Event::Moved("y", Side::Buy)]
+    );
+    kymo::info!("{:?} {Unit:?}", Event::New(Price(1.5, None)));
+    kymo::info!(order = Order { venue: &"x".repeat(2_000), ..order }, price; "cut");
 }

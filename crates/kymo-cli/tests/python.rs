@@ -316,6 +316,124 @@ fn log_others(nanos: u64, seconds: u64, ip: Ipv6Addr, port: u16, scope: u32) {
     kymo::info!("{:?} {:#?}", Some(pointer), (pointer, 1));
 }
 
+/// What the program's own types can be.
+mod own {
+    use std::fmt;
+
+    #[derive(Clone, Debug, kymo::Value)]
+    pub struct Order<'a, T> {
+        pub id: u64,
+        #[kymo(unit = "EUR")]
+        pub px: f64,
+        #[kymo(hex)]
+        pub flags: i16,
+        #[kymo(unit = "ns")]
+        pub took: Option<Option<i8>>,
+        pub venue: &'a str,
+        pub legs: Vec<T>,
+        #[kymo(redact)]
+        pub client: String,
+        #[kymo(debug)]
+        pub other: Foreign,
+        #[kymo(rename = "type")]
+        pub kind: Option<Side>,
+    }
+
+    #[derive(Clone)]
+    pub struct Foreign(pub String);
+
+    impl fmt::Debug for Foreign {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+
+    #[derive(Clone, Copy, Debug, kymo::Value)]
+    pub enum Side {
+        Buy,
+        Sell,
+    }
+
+    #[derive(Clone, Debug, kymo::Value)]
+    pub enum Event {
+        Gone,
+        #[kymo(rename = "new")]
+        New(u32, Side),
+        Px(f64),
+        Moved {
+            from: (u8, char),
+            to: Unit,
+        },
+        Empty(),
+        Nothing {},
+    }
+
+    #[derive(Clone, Debug, kymo::Value)]
+    pub struct Unit;
+
+    #[derive(Debug, kymo::Value)]
+    #[kymo(format = "{{{0:>8.2}}} {1:?} {0:e}", rename = "P")]
+    pub struct Price(pub f64, pub Side);
+
+    #[derive(Debug, kymo::Value)]
+    pub enum State {
+        Open,
+        #[kymo(format = "at {price} for {name:*>w$} of {client}")]
+        Filled {
+            price: Price,
+            name: String,
+            #[kymo(redact)]
+            client: u8,
+            w: usize,
+        },
+    }
+
+    #[derive(Clone, Debug, kymo::Value)]
+    #[kymo(transparent)]
+    pub struct Id(pub u64);
+}
+
+fn log_own_types(number: f64, text: &str, flags: i16) {
+    use own::{Event, Foreign, Id, Order, Price, Side, State, Unit};
+    let events = [
+        Event::Gone,
+        Event::New(7, Side::Buy),
+        Event::Px(number),
+        Event::Moved { from: (1, 'x'), to: Unit },
+        Event::Empty(),
+        Event::Nothing {},
+    ];
+    for legs in [vec![], vec![Some((Unit, Id(7)))], vec![None; 2]] {
+        let order = Order {
+            id: 7,
+            px: number,
+            flags,
+            took: [None, Some(None), Some(Some(7))][usize::from(flags.unsigned_abs() % 3)],
+            venue: text,
+            legs,
+            client: "none".to_owned(),
+            other: Foreign(text.to_owned()),
+            kind: Some(Side::Sell),
+        };
+        each!(order, "{:?}" "{:#?}" "{:9.1?}" "{:#06X?}");
+        kymo::info!(order, id = Id(3); "{:?}", (1, &order));
+    }
+    for event in &events {
+        each!(event, "{:?}" "{:#?}" "{:>20?}");
+        kymo::info!(event; "field");
+    }
+    each!(events, "{:?}" "{:#?}");
+    let price = Price(number, Side::Sell);
+    each!(price, "{}" "{:>40}" "{:?}" "{:#?}");
+    kymo::info!(price; "field");
+    let filled = State::Filled { price, name: text.to_owned(), client: 1, w: 12 };
+    for state in [State::Open, filled] {
+        each!(state, "{}" "{:?}" "{:>40}" "{:#?}" "{:.2}");
+        kymo::info!(state; "field");
+    }
+    each!(std::collections::BTreeMap::from([("key", &events)]), "{:?}" "{:#?}");
+}
+
 /// What does not fit into a record.
 fn log_too_long() {
     let text = "ä".repeat(20_000);
@@ -357,6 +475,9 @@ fn random_logs_decode_alike() {
             let edges = [0.0, -0.0, f32::NAN, f32::INFINITY, f32::MIN_POSITIVE, f32::MAX, 0.1, 1e-4, 1e-5, 1e17, 1e16, 1e15, 1e14, 1e13, 1e12, 1e-6];
             for value in singles.iter().flat_map(|pair| [pair.0, pair.1]).chain(edges) {
                 log_float!(value);
+            }
+            for ((text, _, _), number) in texts.iter().zip(&doubles) {
+                log_own_types(number.0, text, number.1 as i16);
             }
             for (text, letter, truth) in &texts {
                 log_text(text, *letter, *truth);

@@ -32,6 +32,7 @@ use syn::spanned::Spanned;
 use syn::{Generics, Member, Result, WherePredicate, parse_quote};
 
 use crate::attributes::{Shown, Taken};
+use crate::format::Use;
 use crate::input::{Body, Field, Item, Kind, Shape, Variant, mentions};
 
 pub fn expand(item: &Item<'_>) -> Result<TokenStream> {
@@ -312,14 +313,20 @@ fn display(item: &Item<'_>) -> TokenStream {
         generics.type_params().map(|parameter| parameter.ident.clone()).collect::<Vec<_>>();
     let parameters = parameters.iter().collect::<Vec<_>>();
     for (_, shape) in &arms {
-        let used = shape.format.iter().flat_map(|format| &format.used).map(|at| &shape.fields[*at]);
-        for field in used.filter(|field| mentions(field.ty, &parameters)) {
+        for (at, what) in shape.format.iter().flat_map(|format| &format.used) {
+            let (field, Use::Printed(by)) = (&shape.fields[*at], what) else { continue };
+            if !mentions(field.ty, &parameters) {
+                continue;
+            }
             let ty = field.ty;
-            let bound: WherePredicate = match field.taken {
+            let by = match field.taken {
                 Some(Taken::Redacted | Taken::Skipped) => continue,
-                Some(Taken::Debugged) => parse_quote!(#ty: ::core::fmt::Debug),
-                _ => parse_quote!(#ty: ::core::fmt::Display),
+                Some(Taken::Debugged) => "Debug",
+                Some(Taken::Displayed) => "Display",
+                None => by,
             };
+            let by = Ident::new(by, Span::mixed_site());
+            let bound: WherePredicate = parse_quote!(#ty: ::core::fmt::#by);
             generics.make_where_clause().predicates.push(bound);
         }
     }
@@ -341,7 +348,10 @@ fn arm(path: &TokenStream, shape: &Shape<'_>) -> TokenStream {
         let name = &shape.name;
         return quote! { #path { .. } => __out.pad(#name), };
     };
-    let used = format.used.iter().map(|at| &shape.fields[*at]).collect::<Vec<_>>();
+    let mut used = format.used.iter().map(|(at, _)| *at).collect::<Vec<_>>();
+    used.sort_unstable();
+    used.dedup();
+    let used = used.into_iter().map(|at| &shape.fields[at]).collect::<Vec<_>>();
     let bound = used.iter().map(|field| {
         let (member, local): (&Member, _) = (&field.member, field.local());
         quote! { #member: #local }

@@ -2,11 +2,34 @@
 
 use syn::{Error, LitStr, Result};
 
+/// What a format string does with a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It prints it by the trait of this name.
+    Printed(&'static str),
+    /// It is a width or a precision.
+    Counted,
+}
+
+/// The trait that a placeholder's spec names.
+fn printed_by(spec: &str) -> Use {
+    Use::Printed(match spec.trim_end().chars().next_back() {
+        Some('?') => "Debug",
+        Some('x') => "LowerHex",
+        Some('X') => "UpperHex",
+        Some('o') => "Octal",
+        Some('b') => "Binary",
+        Some('e') => "LowerExp",
+        Some('E') => "UpperExp",
+        _ => "Display",
+    })
+}
+
 /// Returns the format string with another name in place of each that it has, for the values of arguments, widths and
 /// precisions. `{}` has the name of its position. `rename` fails with what is wrong with a name.
 pub fn renamed(
     format: &LitStr,
-    mut rename: impl FnMut(&str) -> std::result::Result<String, String>,
+    mut rename: impl FnMut(&str, Use) -> std::result::Result<String, String>,
 ) -> Result<String> {
     let text = format.value();
     let wrong = |message: String| Error::new(format.span(), message);
@@ -38,7 +61,7 @@ pub fn renamed(
             name => name.to_owned(),
         };
         out.push('{');
-        out.push_str(&rename(&name).map_err(wrong)?);
+        out.push_str(&rename(&name, printed_by(spec.unwrap_or_default())).map_err(wrong)?);
         if let Some(spec) = spec {
             out.push(':');
             rename_counts(spec, &mut out, &mut rename).map_err(wrong)?;
@@ -53,7 +76,7 @@ pub fn renamed(
 fn rename_counts(
     spec: &str,
     out: &mut String,
-    rename: &mut impl FnMut(&str) -> std::result::Result<String, String>,
+    rename: &mut impl FnMut(&str, Use) -> std::result::Result<String, String>,
 ) -> std::result::Result<(), String> {
     // A fill character may be a `$`, or the end of a name.
     let mut characters = spec.char_indices();
@@ -75,7 +98,7 @@ fn rename_counts(
         let flag = before[start..].len() > 1 && before[start..].starts_with('0');
         let start = start + usize::from(flag);
         out.push_str(&before[..start]);
-        out.push_str(&rename(&before[start..])?);
+        out.push_str(&rename(&before[start..], Use::Counted)?);
         out.push('$');
         rest = after;
     }
@@ -90,7 +113,7 @@ mod tests {
 
     fn renamed_by_letter(format: &str) -> Option<String> {
         let format = LitStr::new(format, Span::call_site());
-        renamed(&format, |name| match name {
+        renamed(&format, |name, _| match name {
             "id" | "0" => Ok("0".to_owned()),
             "px" | "1" => Ok("1".to_owned()),
             other => Err(other.to_owned()),

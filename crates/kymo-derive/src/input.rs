@@ -7,7 +7,7 @@ use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Fields, Ident, LitStr, Member, Path, Result, Type};
 
 use crate::attributes::{OfField, OfType, OfVariant, Shown, Taken};
-use crate::format::renamed;
+use crate::format::{Use, renamed};
 
 /// The most placeholders of a format; a limit of the file format.
 const MAX_PLACEHOLDERS: usize = 128;
@@ -66,8 +66,8 @@ pub struct Format {
     pub by_position: String,
     /// With the locals of [`Field::local`] for names, for this program.
     pub by_local: LitStr,
-    /// The positions of the fields that it prints.
-    pub used: Vec<usize>,
+    /// The positions of the fields that it has, and what it does with them.
+    pub used: Vec<(usize, Use)>,
 }
 
 impl Field<'_> {
@@ -200,18 +200,16 @@ fn format(format: &LitStr, logged: &[Field<'_>], skipped: &[String]) -> Result<F
             format!("there is no field `{name}`")
         })
     };
-    let by_position = renamed(format, |name| {
+    let by_position = renamed(format, |name, what| {
         let at = position(name)?;
-        used.push(at);
+        used.push((at, what));
         Ok(at.to_string())
     })?;
-    let by_local = renamed(format, |name| Ok(logged[position(name)?].local().to_string()))?;
+    let by_local = renamed(format, |name, _| Ok(logged[position(name)?].local().to_string()))?;
     if used.len() > MAX_PLACEHOLDERS {
         let message = format!("a format can have at most {MAX_PLACEHOLDERS} placeholders");
         return Err(Error::new(format.span(), message));
     }
-    used.sort_unstable();
-    used.dedup();
     let by_local = LitStr::new(&by_local, Span::mixed_site().located_at(format.span()));
     Ok(Format { by_position, by_local, used })
 }

@@ -3,7 +3,7 @@
 //! The dictionary of a closed file is found by its index, without reading the records. A short file
 //! without an index is read to its end; of a longer one, only the part that was read is known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use kymo_reader::{CallSite, Ending, Options, Reader, Type};
 
@@ -13,11 +13,16 @@ use crate::filter::{Place, Statement};
 /// How many names a hint lists.
 const LISTED: usize = 8;
 
+/// The longest name of a field within an argument, with the names before it.
+const MAX_KEY_BYTES: usize = 256;
+
 /// The names in files.
 #[derive(Default)]
 pub struct Catalog {
-    /// The arguments of statements by name, or by position if they have none.
+    /// The arguments of statements by name, or by position if they have none. Fields of structs are by their paths.
     pub arguments: BTreeMap<String, Described>,
+    /// Arguments with members: names and types.
+    compound: HashSet<(String, Type)>,
     /// The most arguments of a statement.
     pub most_arguments: usize,
     /// The kinds of arguments at each position, with or without names.
@@ -115,12 +120,44 @@ impl Catalog {
                 "" => format!("[{position}]"),
                 name => name.to_owned(),
             };
-            let described = self.arguments.entry(key).or_default();
-            described.types.insert(ty.to_string());
-            described.kinds.insert(Kind::of(ty));
             let at = format!("{}:{}", site.file(), site.line());
             let format = if site.has_message_argument() { "…" } else { site.format() };
-            described.statements.insert((at, format.to_owned()));
+            let is_named = !name.is_empty();
+            if is_named && matches!(Kind::of(ty), Kind::Compound | Kind::String) && ty != &Type::Str
+            {
+                self.compound.insert((key.clone(), ty.clone()));
+            }
+            self.add_argument(key, ty, &(at, format.to_owned()), is_named);
+        }
+    }
+
+    /// Adds an argument; `with_fields`: the fields within it, too.
+    fn add_argument(&mut self, key: String, ty: &Type, at: &(String, String), with_fields: bool) {
+        if with_fields {
+            self.add_fields(&key, ty, at);
+        }
+        let described = self.arguments.entry(key).or_default();
+        described.types.insert(ty.to_string());
+        described.kinds.insert(Kind::of(ty));
+        described.statements.insert(at.clone());
+    }
+
+    fn add_fields(&mut self, key: &str, ty: &Type, at: &(String, String)) {
+        let structs = match ty {
+            Type::Option(inner) => return self.add_fields(key, inner, at),
+            Type::Struct(inner) => std::slice::from_ref(&**inner),
+            Type::Enum(inner) => inner.variants(),
+            _ => return,
+        };
+        for (position, field) in structs.iter().flat_map(|it| it.fields().enumerate()) {
+            let key = match field.name {
+                "" => format!("{key}.{position}"),
+                name => format!("{key}.{name}"),
+            };
+            // A longer one is nobody's wish.
+            if key.len() <= MAX_KEY_BYTES {
+                self.add_argument(key, field.ty, at, true);
+            }
         }
     }
 
@@ -134,6 +171,8 @@ impl Catalog {
                 self.most_arguments
             )),
             Argument::Named(name) if self.arguments.contains_key(&**name) => None,
+            // A path through members without names, or variants.
+            Argument::Named(name) if self.has_path(name) => None,
             Argument::Named(name) => {
                 let named = self.arguments.keys().filter(|name| !name.starts_with('['));
                 Some(format!(
@@ -153,6 +192,14 @@ impl Catalog {
         let known = self.span_fields.iter().map(|name| &**name);
         let suggestion = suggestion(name, known);
         Some(format!("no span in {} has a field {name}{suggestion}", self.extent()))
+    }
+
+    /// Whether an argument has a field of such a path.
+    fn has_path(&self, name: &str) -> bool {
+        let mut paths = name.match_indices('.').map(|(dot, _)| (&name[..dot], &name[dot + 1..]));
+        paths.any(|(name, path)| {
+            self.compound.iter().any(|(given, ty)| given == name && ty.has_path(path))
+        })
     }
 
     /// The hint about an argument that is of none of these kinds in any statement.

@@ -34,9 +34,13 @@ use super::value::{FromValue, ValueError};
 #[derive(Clone, Debug)]
 pub struct Column {
     name: Box<str>,
-    /// By [`CallSite::index`]: the identity of the call site, and the position of the argument.
-    found: Vec<(u64, Option<u16>)>,
+    /// By [`CallSite::index`]: the identity of the call site, and where the argument is.
+    found: Vec<(u64, Option<Place>)>,
 }
+
+/// The position of an argument, and where in the name the path of a field within it begins: at the end, if there is
+/// none.
+type Place = (u16, u32);
 
 /// An argument of a record is missing or of another type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +63,7 @@ pub enum ArgumentError {
 }
 
 impl Column {
-    /// The argument with this name.
+    /// The argument with this name, or the field of an argument: `order.px`. See [`CallSite::find`].
     pub fn new(name: impl Into<Box<str>>) -> Self {
         Self { name: name.into(), found: Vec::new() }
     }
@@ -71,7 +75,7 @@ impl Column {
 
     /// Whether the record's call site has it.
     pub fn is_in(&mut self, record: &Record<'_>) -> bool {
-        self.position(record.call_site()).is_some()
+        self.place(record.call_site()).is_some()
     }
 
     /// The value in a record.
@@ -80,30 +84,34 @@ impl Column {
     /// If the record's call site has no argument with this name, or its value is of another type;
     /// see [`FromValue`].
     pub fn get<'r, T: FromValue<'r>>(&mut self, record: &Record<'r>) -> Result<T, ArgumentError> {
-        let position = self.position(record.call_site());
-        let value = position.and_then(|position| record.argument_at(position.into()));
+        let place = self.place(record.call_site());
+        let value = place.and_then(|(position, path)| {
+            record.argument_at(position.into())?.at_path(self.name.get(path as usize..)?)
+        });
         let value = value.ok_or_else(|| ArgumentError::missing(&self.name, record.call_site()))?;
         T::from_value(value)
             .map_err(|error| ArgumentError::Value { name: self.name.clone(), error })
     }
 
     #[inline]
-    fn position(&mut self, site: &CallSite) -> Option<u16> {
+    fn place(&mut self, site: &CallSite) -> Option<Place> {
         match self.found.get(site.index()) {
-            Some(&(id, position)) if id == site.id => position,
+            Some(&(id, place)) if id == site.id => place,
             _ => self.find(site),
         }
     }
 
     #[cold]
-    fn find(&mut self, site: &CallSite) -> Option<u16> {
-        let position = site.names().iter().position(|given| *given == self.name);
-        let position = position.and_then(|position| position.try_into().ok());
+    fn find(&mut self, site: &CallSite) -> Option<Place> {
+        let place = site.find(&self.name).and_then(|(position, path)| {
+            let path = self.name.len() - path.len();
+            Some((position.try_into().ok()?, path.try_into().ok()?))
+        });
         if self.found.len() <= site.index() {
             self.found.resize(site.index() + 1, (0, None));
         }
-        self.found[site.index()] = (site.id, position);
-        position
+        self.found[site.index()] = (site.id, place);
+        place
     }
 }
 

@@ -669,6 +669,21 @@ impl CallSite {
         tells_suppressed(self.purpose(), &self.types)
     }
 
+    /// The position of the argument that a name leads to, and the path of fields within it. The path is empty for the
+    /// name of an argument; `order.px` leads to the argument `order` with the path `px`, if no argument has the
+    /// whole name and the type of `order` has such a field. See [`Value::at_path`](crate::Value::at_path).
+    pub fn find<'n>(&self, name: &'n str) -> Option<(usize, &'n str)> {
+        let position = |name: &str| self.names().iter().position(|given| **given == *name);
+        if let Some(position) = position(name) {
+            return Some((position, ""));
+        }
+        name.rmatch_indices('.').find_map(|(dot, _)| {
+            let (name, path) = (&name[..dot], &name[dot + 1..]);
+            let position = position(name)?;
+            self.types.get(position)?.has_path(path).then_some((position, path))
+        })
+    }
+
     /// What its records tell of a span: its beginning, a change, its end. `None` for other records.
     pub fn span_role(&self) -> Option<SpanRole> {
         self.roles.iter().copied().find(|role| *role != SpanRole::In)

@@ -237,9 +237,18 @@ impl<'r> Record<'r> {
         self.passed_over.copied().unwrap_or_default()
     }
 
-    /// The value of the argument with this name.
+    /// The value of the argument with this name. `order.px` is the field `px` of the argument `order`, if there is no
+    /// argument of the whole name: see [`CallSite::find`].
     pub fn argument(&self, name: &str) -> Option<Value<'r>> {
-        self.arguments().find(|(given, _)| *given == name).map(|(_, value)| value)
+        let found = self.arguments().find(|(given, _)| *given == name).map(|(_, value)| value);
+        found.or_else(|| self.argument_within(name))
+    }
+
+    /// The value of a field of an argument.
+    #[cold]
+    fn argument_within(&self, name: &str) -> Option<Value<'r>> {
+        let (position, path) = self.site.find(name)?;
+        self.argument_at(position)?.at_path(path)
     }
 
     /// The value of the argument at this position, from 0. Arguments before it are skipped without

@@ -95,6 +95,28 @@ impl Type {
         rest.is_empty().then_some(ty)
     }
 
+    /// Whether values of this type can have a value at the end of this path: see
+    /// [`Value::at_path`](crate::Value::at_path).
+    pub fn has_path(&self, path: &str) -> bool {
+        if path.is_empty() {
+            return true;
+        }
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        match self {
+            Self::Option(inner) => inner.has_path(path),
+            Self::Result(both) => both[0].has_path(path),
+            Self::Tuple(members) => {
+                let member = name.parse().ok().and_then(|at: usize| members.get(at));
+                member.is_some_and(|member| member.has_path(rest))
+            }
+            Self::Struct(inner) => inner.has_path(path),
+            Self::Enum(inner) => inner.variants().iter().any(|variant| {
+                variant.has_path(path) || variant.name() == name && variant.has_path(rest)
+            }),
+            _ => false,
+        }
+    }
+
     /// Appends it in the dictionary's notation.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         let (code, inside): (u8, &[Self]) = match self {

@@ -36,7 +36,13 @@ impl Expression {
     pub fn specialize(&self, site: &CallSite) -> Self {
         let of_site = |field: &Field| match field {
             Field::Argument(argument) => {
-                argument.position(site).map(|position| Field::Argument(Argument::At(position)))
+                let position = argument.position(site).map(Argument::At);
+                // A field of an argument is looked for in the value.
+                let within = || match argument {
+                    Argument::Named(name) => site.find(name).map(|_| argument.clone()),
+                    Argument::At(_) => None,
+                };
+                position.or_else(within).map(Field::Argument)
             }
             field => Some(field.clone()),
         };

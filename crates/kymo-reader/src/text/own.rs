@@ -37,17 +37,23 @@ impl Renderer<'_> {
             self.out.push_str(field.name);
             self.out.push_str(": ");
         }
-        match field.hint {
-            Hint::None => self.value(value),
-            Hint::Hex => {
+        match (field.hint, value) {
+            (Hint::None, _) | (_, Value::Option(None)) => self.value(value),
+            // The hint is for what is inside.
+            (_, Value::Option(Some(inner))) => {
+                let inside = (Label::Field(FieldType { name: "", ..field }), inner.get());
+                self.pairs(std::iter::once(inside), "Some(", false, ")", ")");
+            }
+            // The hint is for what is inside.
+            (Hint::Hex, _) => {
                 let outer = self.spec;
-                if value.as_u128().is_some() || value.as_i128().is_some() {
+                if is_integer(value) {
                     self.spec = Spec { style: Style::LowerHex, alternate: true, ..outer };
                 }
                 self.value(value);
                 self.spec = outer;
             }
-            Hint::Unit(unit) => {
+            (Hint::Unit(unit), _) => {
                 self.value(value);
                 self.out.push_str(unit);
             }
@@ -76,4 +82,8 @@ impl Renderer<'_> {
         tail.append_to(self.out);
         (self.spec, self.depth) = outer;
     }
+}
+
+fn is_integer(value: &Value<'_>) -> bool {
+    value.as_u128().is_some() || value.as_i128().is_some()
 }

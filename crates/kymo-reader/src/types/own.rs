@@ -96,6 +96,16 @@ impl StructType {
         }
     }
 
+    /// Whether values of it can have a value at the end of this path.
+    pub(super) fn has_path(&self, path: &str) -> bool {
+        if path.is_empty() {
+            return true;
+        }
+        let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+        let ty = self.position(name).and_then(|at| self.types.get(at));
+        ty.is_some_and(|ty| ty.has_path(rest))
+    }
+
     /// The format string of `{}`, if there is one. Its arguments are the fields by their positions.
     pub fn format(&self) -> Option<&str> {
         self.format.as_ref().map(|format| &*format.written)

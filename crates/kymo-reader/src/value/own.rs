@@ -106,6 +106,9 @@ impl<'a> Value<'a> {
     /// ```
     pub fn at_path(self, path: &str) -> Option<Self> {
         let mut value = self;
+        if path.is_empty() {
+            return Some(value);
+        }
         for name in path.split('.') {
             value = value.field(name)?;
         }

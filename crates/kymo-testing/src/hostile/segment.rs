@@ -194,11 +194,23 @@ fn ty(u: &mut Unstructured<'_>, out: &mut Vec<u8>, depth: usize) -> Result<()> {
         code::OS_STR,
         code::POINTER,
         code::DURATION,
+        code::REDACTED,
         code::IP_ADDR,
         code::SOCKET_ADDR_V6,
         code::SOCKET_ADDR,
     ];
-    match u.int_in_range(0..=12)? {
+    match u.int_in_range(0..=14)? {
+        13 if depth < 17 => {
+            out.push(code::STRUCT);
+            structure(u, out, depth + 1)
+        }
+        14 if depth < 17 => {
+            out.push(code::ENUM);
+            text(u, out)?;
+            let variants = u.int_in_range(0..=3)?;
+            out.push(variants << 1 | 1);
+            (0..variants).try_for_each(|_| structure(u, out, depth + 1))
+        }
         10 if depth < 17 => {
             out.push(*u.choose(&[code::SET, code::RANGE, code::RANGE_INCLUSIVE])?);
             ty(u, out, depth + 1)
@@ -233,6 +245,34 @@ fn ty(u: &mut Unstructured<'_>, out: &mut Vec<u8>, depth: usize) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// A struct or a variant, or nearly.
+fn structure(u: &mut Unstructured<'_>, out: &mut Vec<u8>, depth: usize) -> Result<()> {
+    text(u, out)?;
+    let kind = *u.choose(&[0, 1, 2, 5, 6, 3])?;
+    out.push(kind);
+    if kind & 4 != 0 {
+        let mut format = String::new();
+        for _ in 0..u.int_in_range(0..=4)? {
+            format.push_str(u.choose(PIECES)?);
+        }
+        kymo_format::frame::put_str(out, &format);
+    }
+    let fields = if kind == 0 { u8::from(u.ratio(1, 16)?) } else { u.int_in_range(0..=3)? };
+    out.push(fields << 1 | 1);
+    for _ in 0..fields {
+        if kind & 3 == 2 {
+            text(u, out)?;
+        }
+        let hint = u.int_in_range(0..=3)?;
+        out.push(hint);
+        if hint == 2 {
+            text(u, out)?;
+        }
+        ty(u, out, depth)?;
+    }
+    Ok(())
 }
 
 fn records(u: &mut Unstructured<'_>, sites: &[(u64, Vec<u8>)], out: &mut Vec<u8>) -> Result<u8> {
@@ -342,9 +382,51 @@ fn value(u: &mut Unstructured<'_>, types: &mut &[u8], out: &mut Vec<u8>) -> Resu
             *types = rest;
             (0..members).try_for_each(|_| value(u, types, out))?;
         }
+        code::STRUCT => fields(u, types, out)?,
+        code::ENUM => {
+            pass_text(types);
+            let variants = varint::get(types).map_or(0, |(count, _)| count);
+            *types = types.get(1..).unwrap_or_default();
+            let chosen = u.int_in_range(0..=variants)?;
+            varint::put(out, chosen);
+            for variant in 0..variants {
+                let mut ignored = Vec::new();
+                fields(u, types, if variant == chosen { &mut *out } else { &mut ignored })?;
+            }
+        }
+        code::REDACTED => {}
         _ => put(u, out, 1)?,
     }
     Ok(())
+}
+
+/// The fields of the struct that `types` begins with, or nearly.
+fn fields(u: &mut Unstructured<'_>, types: &mut &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let byte = |types: &mut &[u8]| {
+        let (first, rest) = types.split_first().unwrap_or((&0, &[]));
+        *types = rest;
+        *first
+    };
+    pass_text(types);
+    let kind = byte(types);
+    if kind & 4 != 0 {
+        pass_text(types);
+    }
+    for _ in 0..byte(types) >> 1 {
+        if kind & 3 == 2 {
+            pass_text(types);
+        }
+        if byte(types) == 2 {
+            pass_text(types);
+        }
+        value(u, types, out)?;
+    }
+    Ok(())
+}
+
+fn pass_text(types: &mut &[u8]) {
+    let (length, bytes) = varint::get(types).unwrap_or((0, 0));
+    *types = types.get(bytes + length as usize..).unwrap_or_default();
 }
 
 /// Something is done to the frames.
