@@ -32,6 +32,10 @@ fn logged(work: impl FnOnce(&kymo::Logger)) -> (Vec<Read>, kymo::Report) {
     let mut all = Vec::new();
     while let Some((_, event)) = files.next_event().unwrap() {
         let Event::Record(record) = event else { continue };
+        // A warning of the logger, about the file system for instance.
+        if record.target() == "kymo" {
+            continue;
+        }
         let mut message = String::new();
         record.message(&mut message);
         let site = record.call_site();
@@ -180,7 +184,8 @@ fn the_mark_is_of_the_statement() {
     assert_eq!((record.purpose, mark.purpose), (Purpose::Limited, Purpose::Outstanding));
     assert_eq!((mark.level, mark.line), (Level::Error, record.line));
     assert_eq!(mark.thread, "kymo");
-    assert_eq!((report.suppressed, report.written, report.warnings), (3, 1, 1));
+    assert_eq!((report.suppressed, report.written), (3, 1));
+    assert!(report.warnings >= 1, "{report:?}");
 }
 
 /// All ways to write a rate.
