@@ -70,7 +70,7 @@ impl<'r> Record<'r> {
     /// let mut reader = Reader::open(&path)?;
     /// let record = reader.next_record()?.expect("a record");
     /// assert_eq!(record.scope(), Some(ScopeEvent::End(None, took)));
-    /// assert_eq!(record.call_site().name(), "match");
+    /// assert_eq!(&*record.call_site().name(), "match");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn scope(&self) -> Option<ScopeEvent> {
