@@ -16,6 +16,19 @@ fn thread_named(name: &str) -> Pid {
     Pid::from_raw(number.parse().unwrap()).unwrap()
 }
 
+/// Names that a log would get are taken by links that lead to themselves, and nowhere. The old log gets the next one.
+#[test]
+fn links_at_the_names_of_old_logs_are_passed_over() {
+    let turn = Turn::take();
+    let of = |number: u32| turn.path.with_extension(format!("{number}.kymo"));
+    turn.builder().start().unwrap().shutdown();
+    std::os::unix::fs::symlink(of(1), of(1)).unwrap();
+    std::os::unix::fs::symlink("nowhere", of(2)).unwrap();
+    turn.builder().start().unwrap().shutdown();
+    assert!(of(1).is_symlink() && of(2).is_symlink() && of(3).is_file());
+    (1..=3).for_each(|number| std::fs::remove_file(of(number)).unwrap());
+}
+
 /// The consumer inherited affinity and scheduling policy of the thread that started its logger.
 #[test]
 fn the_consumer_is_an_ordinary_thread() {

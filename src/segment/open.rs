@@ -343,7 +343,8 @@ fn add_name(path: &Path, file: &File) -> io::Result<Option<Name>> {
             Ok(()) => return Ok(Some(Name { path: name, is_other, is_old: false })),
             // A start that was killed may have come so far.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if is_at(file, &name)? {
+                // What is there instead, a link that leads nowhere for instance, is somebody else's.
+                if is_at(file, &name).unwrap_or(false) {
                     return Ok(Some(Name { path: name, is_other: false, is_old: true }));
                 }
             }

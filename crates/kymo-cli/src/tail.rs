@@ -276,7 +276,14 @@ impl Work {
         target.looked = Some(Instant::now());
         target.is_awaited = false;
         match Directory::read(&target.path) {
-            Ok(directory) => {
+            Ok(mut directory) => {
+                if !at_first {
+                    // A log that is compressed meanwhile brings nothing new.
+                    let is_compressed = |it: &Path| it.extension().is_some_and(|it| it == "zst");
+                    directory
+                        .logs
+                        .retain(|log| !is_compressed(log) || target.logs.contains_key(log));
+                }
                 if at_first {
                     for refused in &directory.refused {
                         complain(refused);

@@ -85,6 +85,24 @@ fn a_log_and_its_compressed_copy_are_one() {
     assert_eq!(run(&[&"cat", &path, &elsewhere]).fine().lines().count(), 20);
 }
 
+/// A directory whose log was compressed by hand, and whose program then made another: both are shown.
+#[test]
+fn compressed_logs_in_a_directory_are_read() {
+    let turn = Turn::take();
+    fs::create_dir(turn.path("logs")).unwrap();
+    let path = turn.logged("logs/app.kymo", || kymo::info!("the first run"));
+    let dir = path.parent().unwrap();
+    run(&[&"compress", &path]);
+    assert!(run(&[&"cat", &dir]).fine().ends_with("the first run\n"));
+    turn.logged("logs/app.kymo", || kymo::info!("the second run"));
+    let shown = run(&[&"cat", &"--format={message}", &dir]).fine();
+    assert_eq!(shown, "the first run\nthe second run\n");
+    // A start that was killed leaves an empty file, which is no fault of the directory.
+    fs::write(dir.join("other.kymo"), "").unwrap();
+    assert_eq!(run(&[&"cat", &"--format={message}", &dir]).fine(), shown);
+    assert_eq!(run(&[&"stats", &dir]).code, Some(0));
+}
+
 #[test]
 fn damage_of_a_compressed_log_is_told() {
     let turn = Turn::take();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use super::log::{Log, is_link_to_segment};
+use kymo_files::beside::header_of;
 use kymo_files::segments::LogName;
 
 /// How many zeros of a file are read at most, to know whether it has nothing else: more than a start allocates before
@@ -122,6 +123,18 @@ fn is_named_as_log(path: &Path) -> bool {
     path.extension().is_some_and(|it| it == "kymo")
 }
 
+/// The path of the log of which this has the name of the compressed one, `app.kymo.zst`.
+fn compressed_from(path: &Path) -> Option<PathBuf> {
+    let is_compressed = path.extension().is_some_and(|it| it == "zst");
+    Some(path.with_extension("")).filter(|log| is_compressed && is_named_as_log(log))
+}
+
+/// Whether a file and a compressed one are of one segment: a log is being compressed, or a process was killed at that.
+fn is_compressed_too(path: &Path, compressed: &Path) -> bool {
+    let segment = |path| Some(header_of(&mut open(path).ok()?)?.segment);
+    segment(path).filter(|id| *id != [0; 16]).is_some_and(|id| segment(compressed) == Some(id))
+}
+
 /// A file or directory could not be opened.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -139,14 +152,14 @@ impl OpenError {
     }
 }
 
-/// Whether there are zeros in a file, and nothing else. At most [`ZEROS_READ`] bytes are read for that.
+/// Whether a file is empty, or has zeros and nothing else. At most [`ZEROS_READ`] bytes are read for that.
 fn is_zeros(path: &Path) -> bool {
     let Ok(mut file) = open(path) else { return false };
     let mut buffer = vec![0; 64 << 10];
     let mut bytes = 0;
     while bytes < ZEROS_READ {
         match file.read(&mut buffer) {
-            Ok(0) => return bytes > 0,
+            Ok(0) => return true,
             Ok(read) if buffer[..read].iter().all(|byte| *byte == 0) => bytes += read,
             _ => return false,
         }
@@ -174,8 +187,8 @@ fn pass_hole(file: &File) -> bool {
 }
 
 impl Directory {
-    /// Lists the logs in the directory at `path`. A file that has nothing but zeros is none: a process was killed
-    /// before it wrote the header.
+    /// Lists the logs in the directory at `path`: files named `*.kymo`, and compressed ones, `*.kymo.zst`. A file that is
+    /// empty, or has nothing but zeros, is none: a process was killed before it wrote the header.
     ///
     /// # Errors
     /// If the directory cannot be read.
@@ -189,7 +202,7 @@ impl Directory {
             if let Some(log) = LogName::of_segment(&path).map(|name| name.path()) {
                 names.extend(Some(log).filter(|log| is_named_as_log(log)));
             }
-            if is_named_as_log(&path) {
+            if is_named_as_log(&path) || compressed_from(&path).is_some() {
                 found.push((path, entry.file_type().map_err(fail)?));
             }
         }
@@ -218,6 +231,11 @@ impl Directory {
         };
         let is_nothing = |path: &Path, kind: &FileType| kind.is_file() && is_zeros(path);
         found.retain(|(path, kind)| !is_link(path, kind) && !is_nothing(path, kind));
+        let plain: HashSet<_> = found.iter().map(|(path, _)| path.clone()).collect();
+        found.retain(|(path, _)| {
+            let from = compressed_from(path).filter(|from| plain.contains(from));
+            !from.is_some_and(|from| is_compressed_too(&from, path))
+        });
         directory.logs.extend(rotated);
         for (path, kind) in found {
             match refuse_special(kind) {
