@@ -1,4 +1,5 @@
-//! Test: imports in `src/` point down only, from each folder to those below it.
+//! Tests of the sources in `src/`: imports point down only, from each folder to those below it; threads are made at one
+//! place.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -100,4 +101,29 @@ fn imports_point_down() {
     let up: Vec<_> = up.into_keys().map(|(file, to)| format!("src/{file} -> {to}")).collect();
     assert!(up.is_empty(), "these imports run up: {up:#?}");
     assert!(unused.is_empty(), "these exceptions are not needed any more: {unused:#?}");
+}
+
+/// A thread that is made elsewhere takes the program's signals, whose handlers end the process if they log there.
+#[test]
+fn one_module_makes_threads() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut makers = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&file).unwrap();
+        // Up to the unit tests.
+        let code = text.lines().take_while(|line| !line.ends_with("mod tests {"));
+        let code = code.filter(|line| !line.trim_start().starts_with("//"));
+        let makes = |line: &str| line.contains(".spawn(") || line.contains("thread::spawn(");
+        if code.into_iter().any(|line| makes(line) && !line.contains("own_thread::spawn(")) {
+            makers.push(name);
+        }
+    }
+    let is_of_tests = |name: &String| name.ends_with("/tests.rs") || name.ends_with("/stepped.rs");
+    makers.retain(|name| !is_of_tests(name));
+    makers.sort();
+    // The first one is for models, in which there are no signals.
+    assert_eq!(makers, ["loom_export.rs", "process/own_thread.rs"]);
 }

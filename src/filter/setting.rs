@@ -8,6 +8,7 @@ use crate::filter::compiled::COMPILED;
 use crate::filter::{Filter, ParseFilterError};
 use crate::level::Level;
 use crate::process::inside::Locked;
+use crate::process::own_thread;
 use crate::process::statics::{FILTERS, GATE};
 use crate::sync::Arc;
 use crate::sync::statics::{AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
@@ -89,7 +90,8 @@ pub(crate) fn tell_follower() {
 pub(crate) fn tell_follower_elsewhere() {
     if let Some(follower) = FOLLOWER.get() {
         // If there is no thread to be had, the next change tells.
-        let _ = std::thread::Builder::new().name("kymo-filter".into()).spawn(*follower);
+        let thread = std::thread::Builder::new().name("kymo-filter".into());
+        let _ = own_thread::spawn(thread, *follower);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::consumer::{Followed, Follower};
 use crate::following::reading::Reading;
 pub(crate) use crate::following::reading::{Part, Take};
 use crate::level::Level;
-use crate::process::signal_action;
+use crate::process::own_thread;
 use crate::process::thread_info::be_ordinary;
 use crate::segment::LogFile;
 use crate::shared::tally::{SinkTally, Tally};
@@ -76,7 +76,6 @@ pub(crate) fn start<T: Take + 'static>(
     let (feed, source): (_, Source<File>) = feed::ends();
     let (its_tally, its_terms) = (tally.clone(), terms.clone());
     let run = move || {
-        signal_action::block_all_but_faults();
         be_ordinary();
         let park = || {
             std::thread::park();
@@ -92,7 +91,7 @@ pub(crate) fn start<T: Take + 'static>(
             its_tally.errors.increment();
         }
     };
-    let thread = std::thread::Builder::new().name(thread_name).spawn(run)?;
+    let thread = own_thread::spawn(std::thread::Builder::new().name(thread_name), run)?;
     let feed = feed(thread.thread().clone());
     Ok(Box::new(Following { feed, terms, logged: 0, tally, sink }))
 }

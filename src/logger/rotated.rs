@@ -20,7 +20,7 @@ use crate::keep::{Keep, KeepError, Space};
 use crate::logger::builder::Builder;
 use crate::logger::error::{StartError, StartErrorKind};
 use crate::process::allocate::UNIT_BYTES;
-use crate::process::signal_action;
+use crate::process::own_thread;
 use crate::process::thread_info::be_ordinary;
 use crate::rotation::Rotation;
 use crate::rotation::chores::Files;
@@ -194,7 +194,6 @@ impl Builder {
         let (tasks, taken) = queue(TASKS);
         let (answered, answers) = queue(ANSWERS);
         let keep = move || {
-            signal_action::block_all_but_faults();
             be_ordinary();
             guard::unblock_in_this_thread();
             let mut house = House::new(taken, answered);
@@ -207,7 +206,7 @@ impl Builder {
             files.stop_compressing();
         };
         let housekeeper = std::thread::Builder::new().name("kymo-housekeeper".to_owned());
-        let housekeeper = match housekeeper.spawn(keep) {
+        let housekeeper = match own_thread::spawn(housekeeper, keep) {
             Ok(housekeeper) => housekeeper,
             Err(error) => {
                 first.discard();

@@ -27,7 +27,7 @@ use crate::logger::own_warnings::own_records;
 use crate::logger::rotated::Rotated;
 use crate::logger::{Logger, fork, syncing};
 use crate::process::fork::generation;
-use crate::process::signal_action;
+use crate::process::own_thread;
 use crate::process::statics::RUNNING;
 use crate::process::stay_loaded::stay_loaded;
 use crate::process::thread_info::{be_ordinary, os_thread_id};
@@ -366,7 +366,6 @@ impl Builder {
         let end = EndOnDrop(shared.clone(), standby.clone());
         let run = move || {
             let _end = end;
-            signal_action::block_all_but_faults();
             be_ordinary();
             shared.emergency.set_consumer_thread(os_thread_id());
             shared.emergency.set_consumer(std::thread::current());
@@ -420,7 +419,8 @@ impl Builder {
             }
             report
         };
-        let thread = std::thread::Builder::new().name("kymo-consumer".to_owned()).spawn(run);
+        let thread = std::thread::Builder::new().name("kymo-consumer".to_owned());
+        let thread = own_thread::spawn(thread, run);
         let thread = thread.map_err(StartErrorKind::Thread)?;
         match pinned.recv() {
             Ok(Ok(())) => Ok(Waiting { thread, segment, begun, standby }),

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::clock::{monotonic_ns, nanoseconds};
-use crate::process::signal_action;
+use crate::process::own_thread;
 use crate::process::thread_info::be_ordinary;
 use crate::shared::Shared;
 use crate::shared::disk::{Durability, Which};
@@ -22,11 +22,11 @@ pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
     };
     let its_shared = shared.clone();
     let run = move || {
-        signal_action::block_all_but_faults();
         be_ordinary();
         sync_until_end(&its_shared, interval);
     };
-    let thread = std::thread::Builder::new().name("kymo-sync".to_owned()).spawn(run)?;
+    let thread = std::thread::Builder::new().name("kymo-sync".to_owned());
+    let thread = own_thread::spawn(thread, run)?;
     shared.disk.set_thread(thread.thread().clone());
     Ok(())
 }

@@ -7,6 +7,7 @@
 pub(crate) mod allocate;
 pub(crate) mod fork;
 pub(crate) mod inside;
+pub(crate) mod own_thread;
 pub(crate) mod published;
 pub(crate) mod signal_action;
 pub(crate) mod statics;

@@ -144,22 +144,40 @@ pub(crate) fn end_process(signal: c_int) -> ! {
     unsafe { libc::_exit(128 + signal) }
 }
 
-/// Blocks signals in the calling thread, so that the program's own threads receive them.
-///
-/// Not blocked are signals that a thread raises by a fault of its own, and the one that profilers
-/// use.
-pub(crate) fn block_all_but_faults() {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: valid for a write.
-    unsafe { libc::sigfillset(set.as_mut_ptr()) };
-    // SAFETY: `sigfillset` has filled it in.
-    let mut set: libc::sigset_t = unsafe { set.assume_init() };
-    for signal in FAULTS.into_iter().chain([libc::SIGTRAP, libc::SIGSYS, libc::SIGPROF]) {
-        // SAFETY: the set is initialised.
-        unsafe { libc::sigdelset(&raw mut set, signal) };
+/// Signals that are blocked in the calling thread until this is dropped.
+pub(crate) struct Blocked {
+    /// Those that were blocked before.
+    before: libc::sigset_t,
+}
+
+impl Blocked {
+    /// Blocks all signals but those that a thread raises by a fault of its own, and the one that profilers use.
+    pub(crate) fn all_but_faults() -> Self {
+        let mut set = MaybeUninit::uninit();
+        // SAFETY: valid for a write.
+        unsafe { libc::sigfillset(set.as_mut_ptr()) };
+        // SAFETY: `sigfillset` has filled it in.
+        let mut set: libc::sigset_t = unsafe { set.assume_init() };
+        for signal in FAULTS.into_iter().chain([libc::SIGTRAP, libc::SIGSYS, libc::SIGPROF]) {
+            // SAFETY: the set is initialised.
+            unsafe { libc::sigdelset(&raw mut set, signal) };
+        }
+        // An empty set, if the call fails, which it does for wrong arguments only.
+        // SAFETY: an all-zero value is one of this type.
+        let mut before: libc::sigset_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the set is initialised, and the other one is valid for a write.
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, &raw mut before) };
+        Self { before }
     }
-    // SAFETY: the set is initialised; the old one is not asked for.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // SAFETY: the set was filled in when this was made.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut())
+        };
+    }
 }
 
 /// The signals of faults.

@@ -31,7 +31,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
 
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::process::fork::Private;
-use crate::process::signal_action;
+use crate::process::own_thread;
 use crate::process::thread_info::be_ordinary;
 use crate::remote::answer::{Failure, Kind};
 use crate::remote::request::Request;
@@ -83,7 +83,7 @@ pub(crate) fn start(shared: Arc<Shared>, facts: Facts) -> Result<Remote, (Box<Pa
         let (slots, its_wake, facts) = (Arc::new(()), wake.clone(), facts.clone());
         let server = Server { socket, wake: its_wake, shared, facts, slots, connections: vec![] };
         let thread = std::thread::Builder::new().name("kymo-control".to_owned());
-        Ok((wake, thread.spawn(move || server.run())?))
+        Ok((wake, own_thread::spawn(thread, move || server.run())?))
     });
     match started {
         Ok((wake, thread)) => Ok(Remote { wake, thread: Some(thread), place }),
@@ -137,7 +137,6 @@ enum Heard {
 
 impl Server {
     fn run(mut self) {
-        signal_action::block_all_but_faults();
         be_ordinary();
         let mut is_short = false;
         loop {
@@ -249,13 +248,13 @@ impl Server {
         }
         let (shared, facts) = (self.shared.clone(), self.facts.clone());
         let run = move || {
-            signal_action::block_all_but_faults();
             be_ordinary();
             say(&stream, &request.answer(&shared, &facts));
             drop(slot);
         };
         // If there is no thread to be had, the client sees the end of its connection.
-        let _ = std::thread::Builder::new().name("kymo-command".to_owned()).spawn(run);
+        let thread = std::thread::Builder::new().name("kymo-command".to_owned());
+        let _ = own_thread::spawn(thread, run);
     }
 
     /// Ends connections that have taken too long.

@@ -16,7 +16,7 @@ use kymo_zstd::{CompressError, Compression, Problem, compress_segment, sweep};
 
 use crate::derived::Owner;
 use crate::format::header::Header;
-use crate::process::signal_action;
+use crate::process::own_thread;
 use crate::process::thread_info::{be_idle, be_ordinary};
 use crate::rotation::limits::Limits;
 use kymo_files::segments::LogName;
@@ -113,7 +113,7 @@ impl Compressor {
         }
         let shared = Arc::clone(shared);
         let thread = std::thread::Builder::new().name("kymo-compress".to_owned());
-        thread.spawn(move || run(&shared))?;
+        own_thread::spawn(thread, move || run(&shared))?;
         state.is_running = true;
         Ok(())
     }
@@ -217,7 +217,6 @@ fn run(shared: &Shared) {
             self.0.ended.notify_all();
         }
     }
-    signal_action::block_all_but_faults();
     be_ordinary();
     be_idle();
     let end = End(shared);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use crate::process::signal_action;
+use crate::process::own_thread;
 use crate::process::thread_info::{be_idle, be_ordinary};
 
 /// A segment that could not be closed.
@@ -38,7 +38,6 @@ impl Predecessors {
         let is_stopped = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&is_stopped);
         let run = move || {
-            signal_action::block_all_but_faults();
             be_ordinary();
             be_idle();
             // Ordering: the flag is set once, and is asked again. Nothing else depends on it.
@@ -52,7 +51,8 @@ impl Predecessors {
             };
             paths.into_iter().take_while(|_| go_on()).filter_map(close).collect()
         };
-        let thread = std::thread::Builder::new().name("kymo-close".to_owned()).spawn(run)?;
+        let thread = std::thread::Builder::new().name("kymo-close".to_owned());
+        let thread = own_thread::spawn(thread, run)?;
         Ok(Self { thread: Some(thread), is_stopped })
     }
 

@@ -187,8 +187,8 @@ fn pass_hole(file: &File) -> bool {
 }
 
 impl Directory {
-    /// Lists the logs in the directory at `path`: files named `*.kymo`, and compressed ones, `*.kymo.zst`. A file that is
-    /// empty, or has nothing but zeros, is none: a process was killed before it wrote the header.
+    /// Lists the logs in the directory at `path`: files named `*.kymo`, and compressed ones, `*.kymo.zst`. A file that
+    /// is empty, or has nothing but zeros, is none: a process was killed before it wrote the header.
     ///
     /// # Errors
     /// If the directory cannot be read.

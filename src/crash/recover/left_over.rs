@@ -216,22 +216,32 @@ impl LeftOver {
     ///
     /// Damaged files are renamed instead. If there are any, so are the call sites, without which a
     /// ring says nothing. They come last: if this is cut short, the next recovery needs them to
-    /// find the damage.
+    /// find the damage. A ring that cannot be removed is told; then the call sites stay as they are, and the next
+    /// recovery tries once more.
     pub(crate) fn remove(self) -> Vec<RingDamage> {
         let keeps_sites = self.has_put_aside || self.problems().next().is_some();
-        let mut damage = Vec::new();
+        let (mut damage, mut is_stuck) = (Vec::new(), false);
         for LeftRing { path, problems, is_foreign, .. } in self.rings {
             match (problems.is_empty(), is_foreign) {
-                (true, _) => remove(&path),
+                (true, _) => {
+                    if let Err(error) = remove(&path) {
+                        is_stuck = true;
+                        let problem = format!("recovered, but not removed: {error}");
+                        damage.push(RingDamage { path, problem });
+                    }
+                }
                 (false, true) => damage.push(RingDamage::new(path, &problems)),
                 (false, false) => damage.push(RingDamage::new(put_aside(path), &problems)),
             }
+        }
+        if is_stuck {
+            return damage;
         }
         for Sites { path, problems, .. } in self.sites {
             let path = if keeps_sites { put_aside(path) } else { path };
             match (problems.is_empty(), keeps_sites) {
                 (true, true) => {}
-                (true, false) => remove(&path),
+                (true, false) => drop(remove(&path)),
                 (false, _) => damage.push(RingDamage::new(path, &problems)),
             }
         }
@@ -242,8 +252,8 @@ impl LeftOver {
 impl LeftOver {
     /// Removes the files, whatever is in them.
     pub(crate) fn discard(self) {
-        self.rings.iter().for_each(|ring| remove(&ring.path));
-        self.sites.iter().for_each(|sites| remove(&sites.path));
+        self.rings.iter().for_each(|ring| drop(remove(&ring.path)));
+        self.sites.iter().for_each(|sites| drop(remove(&sites.path)));
     }
 }
 
@@ -290,9 +300,12 @@ fn files_of(process: u32, place: &RingPlace) -> Result<FilesOfProcess, RecoverEr
 /// The ending of the name of a damaged file.
 const ASIDE: &str = ".damaged";
 
-fn remove(path: &Path) {
-    // A file that cannot be removed is found again. Its records are recovered already.
-    let _ = fs::remove_file(path);
+/// Removes a file, unless somebody else has done it. One that cannot be removed is found again.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Gives a damaged file a name by which it is not found again.
@@ -450,4 +463,43 @@ fn is_unfinished(bytes: &[u8]) -> bool {
     let is_zero =
         |from: usize, length: usize| bytes.iter().skip(from).take(length).all(|byte| *byte == 0);
     is_zero(layout::COPY_OFFSETS[1], layout::COPY_BYTES) && is_zero(layout::SHARED_OFFSET, 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One ring cannot be removed: it is told, and keeps the call sites, without which it would count as damaged.
+    #[test]
+    fn a_ring_that_stays_keeps_the_call_sites() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ring, stuck) = (dir.path().join("ring"), dir.path().join("stuck"));
+        let sites = dir.path().join("sites");
+        fs::write(&ring, "").unwrap();
+        // As good as any reason.
+        fs::create_dir(&stuck).unwrap();
+        fs::write(&sites, "").unwrap();
+        let left = LeftOver {
+            rings: [&stuck, &ring]
+                .map(|path| LeftRing {
+                    path: path.clone(),
+                    image: None,
+                    problems: Vec::new(),
+                    is_foreign: false,
+                })
+                .into(),
+            sites: vec![Sites {
+                path: sites.clone(),
+                file: None,
+                bytes: Vec::new(),
+                problems: Vec::new(),
+            }],
+            ..LeftOver::default()
+        };
+        let damage = left.remove();
+        assert_eq!(damage.len(), 1);
+        assert_eq!(damage[0].path, stuck);
+        assert!(damage[0].problem.starts_with("recovered, but not removed: "), "{damage:?}");
+        assert!(stuck.exists() && sites.exists() && !ring.exists());
+    }
 }

@@ -67,7 +67,7 @@ pub struct Recovery {
     pub file: Option<PathBuf>,
     /// The threads whose records were recovered now; empty if nothing was left to do.
     pub threads: Vec<RecoveredThread>,
-    /// The ring files that could not be read, or only in part.
+    /// The ring files that could not be read, or only in part; and those that could not be removed.
     pub damage: Vec<RingDamage>,
     /// The files that were left alone.
     pub refused: Vec<RefusedFile>,
@@ -136,9 +136,9 @@ pub struct RecoveredThread {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RingDamage {
-    /// The path of the file now: it is kept, under another name.
+    /// The path of the file now: it is kept, under another name if it is damaged.
     pub path: PathBuf,
-    /// The damage that was found.
+    /// The damage that was found, or why the file could not be removed.
     pub problem: String,
 }
 

@@ -15,7 +15,7 @@ use std::io;
 
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::crash::signals::Handled;
-use crate::process::signal_action;
+use crate::process::{own_thread, signal_action};
 use crate::shared::emergency::{Emergency, GRACE_NS, TERMINATION};
 use crate::shared::mailbox::Request;
 use crate::shared::pending::{Effect, Payload, Post};
@@ -27,7 +27,6 @@ pub(crate) fn stand_by(
     handled: Handled,
 ) -> io::Result<std::thread::Thread> {
     let run = move || {
-        signal_action::block_all_but_faults();
         crate::process::thread_info::be_ordinary();
         emergency.set_standby_thread(crate::process::thread_info::os_thread_id());
         loop {
@@ -42,7 +41,7 @@ pub(crate) fn stand_by(
         }
     };
     let thread = std::thread::Builder::new().name("kymo-standby".to_owned()).stack_size(256 << 10);
-    Ok(thread.spawn(run)?.thread().clone())
+    Ok(own_thread::spawn(thread, run)?.thread().clone())
 }
 
 impl Emergency {
