@@ -438,6 +438,41 @@ proptest! {
     }
 }
 
+/// Types that alternate at one statement are kept, and take no more than some of the call sites.
+#[test]
+fn types_that_alternate_are_kept() {
+    let log = Log::new();
+    let before = crowded();
+    let logger = log.builder().bridge_log(true).start().unwrap();
+    let long = "ä".repeat(2_000);
+    let kinds = [
+        Kind::None,
+        Kind::Bool(true),
+        Kind::Char('ä'),
+        Kind::I64(-7),
+        Kind::F64(0.5),
+        Kind::U128(u128::MAX),
+        Kind::Str(long),
+        Kind::Debug("Some(1)".into()),
+    ];
+    let mut expected = Vec::new();
+    for a in &kinds {
+        for b in &kinds {
+            log::info!(a = a.value(), b = b.value(); "by turns {}", expected.len());
+            expected.push([a.text(), b.text()]);
+        }
+    }
+    logger.shutdown();
+    assert_eq!(crowded(), before);
+    let found = log.records();
+    assert_eq!(found.len(), expected.len());
+    for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let texts = found.fields.iter().map(|(_, text, _)| text);
+        assert!(texts.eq(expected), "{at}: {:?}", found.fields);
+        assert!(found.message.starts_with(&format!("by turns {at} a=")), "{}", found.message);
+    }
+}
+
 /// Which child this process is, and its log.
 const CHILD: &str = "KYMO_BRIDGE_CHILD";
 

@@ -457,15 +457,112 @@ proptest! {
         prop_assert_eq!(found.len(), records.len());
         for (found, record) in found.iter().zip(&records) {
             prop_assert!(found.message.starts_with("m 1"));
-            if found.target == "tracing" {
-                // There are more than 16 shapes.
-                continue;
-            }
+            // There are more than 16 shapes, and none of them is crowded out.
+            prop_assert_eq!(&*found.target, module_path!());
             let expected = ["a", "b", "c"].into_iter().zip(record);
             let expected: Vec<_> = expected.filter_map(|(name, it)| Some((name, it.text()?))).collect();
             let shown = found.fields.iter().map(|(name, value, _)| (name.as_str(), value.clone()));
             prop_assert_eq!(shown.collect::<Vec<_>>(), expected);
         }
+    }
+}
+
+/// Logs, by one statement, two fields of all types by turns, and returns the JSON of the fields.
+fn log_alternating() -> Vec<[String; 2]> {
+    let long = "ä".repeat(2_000);
+    let kinds = || {
+        [
+            (Kind::I64(-7), "-7".to_owned()),
+            (Kind::Str("a \"b\"".into()), "\"a \\\"b\\\"\"".to_owned()),
+            (Kind::F64(0.5), "0.5".to_owned()),
+            (Kind::Bool(true), "true".to_owned()),
+            (Kind::Debug("Some(1)".into()), "\"\\\"Some(1)\\\"\"".to_owned()),
+            (Kind::U128(u128::MAX), u128::MAX.to_string()),
+            (Kind::Bytes(vec![0, 255]), "[0,255]".to_owned()),
+            (Kind::Str(long.clone()), format!("\"{long}\"")),
+        ]
+    };
+    let mut expected = Vec::new();
+    for (a, a_json) in kinds() {
+        for (b, b_json) in kinds() {
+            a.with(&mut |a| b.with(&mut |b| tracing::info!(a, b, "by turns")));
+            expected.push([a_json.clone(), b_json]);
+        }
+    }
+    expected
+}
+
+/// Types that alternate at one statement are kept, in spans, too, however many sequences of types there are.
+#[test]
+fn types_that_alternate_are_kept() {
+    let log = Log::new();
+    let before = crowded();
+    let logger = log.builder().bridge_tracing(true).start().unwrap();
+    let mut expected = log_alternating();
+    let span = tracing::info_span!("within", id = 3);
+    expected.extend(span.in_scope(log_alternating));
+    drop(span);
+    logger.shutdown();
+    assert_eq!(crowded(), before);
+    let found = log.records();
+    assert_eq!(found.len(), expected.len());
+    for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        assert_eq!(found.json(), *expected, "{at}");
+        assert_eq!((&*found.target, found.cut), (module_path!(), false));
+        assert_eq!(found.spans, if at < 64 { "" } else { "within{id=3}: " });
+    }
+}
+
+/// Expressions compare such a value by its own type.
+#[test]
+fn expressions_know_types_that_alternate() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = child("expressions", dir.path());
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// In a process of its own, whose only logger captures.
+fn expressions() {
+    kymo::bridge::tracing::init().unwrap();
+    let log = kymo::testing::capture();
+    log_alternating();
+    for (expression, count) in [
+        ("a == -7", 8),
+        ("a < 0 and b > 0", 2),
+        ("a == 'a \"b\"'", 8),
+        ("a contains \"ä\"", 8),
+        ("a", 8),
+        ("a contains 255", 8),
+        ("b == 0.5 and a == 0.5", 1),
+    ] {
+        log.assert_count(count, expression);
+    }
+}
+
+/// A record that is too long is cut at its texts, and the other values are whole.
+#[test]
+fn a_record_that_states_its_types_is_cut_at_texts() {
+    let log = Log::new();
+    let logger = log.builder().bridge_tracing(true).start().unwrap();
+    log_alternating();
+    let texts = ["x".repeat(40_000), "y".repeat(20_000), "z".repeat(900)];
+    for text in &texts {
+        // The statement has alternated before, for others than the first round.
+        for value in [&1_u8 as &dyn tracing::Value, &"a", &2.5, &true, &-1, &u128::MAX] {
+            for other in [&1_u8 as &dyn tracing::Value, &2.5, &true, &-1] {
+                tracing::info!(value, text = text.as_str(), other, last = 7_u64, "m");
+            }
+        }
+    }
+    logger.shutdown();
+    let found = &log.records()[64..];
+    assert_eq!(found.len(), 3 * 24);
+    for (at, found) in found.iter().enumerate() {
+        assert_eq!((found.field("last"), found.cut), ("7", at < 24), "{at}");
+        let text = found.field("text").trim_end_matches('…');
+        assert!(texts[at / 24].starts_with(text) && text.len() >= 900, "{at}");
+        let others = ["1", "2.5", "true", "-1"];
+        assert_eq!(found.json()[2], others[at % 4], "{at}");
     }
 }
 
@@ -482,6 +579,8 @@ fn child_process() {
     match std::env::var("KYMO_TEST_SCENE").as_deref() {
         Ok("taken") => taken(),
         Ok("shapes") => shapes(),
+        Ok("expressions") => expressions(),
+        Ok("killed") => killed(),
         _ => {}
     }
 }
@@ -511,8 +610,40 @@ fn shapes() {
         let at = |bit: u64| (n >> bit & 1 == 1).then_some(n);
         tracing::warn!(a = at(0), b = at(1), c = at(2), d = at(3), e = at(4), f = at(5), "of {n}");
     }
-    assert_eq!(crowded(), 64 - 16);
+    // 16 with known types, and 16 that state them.
+    assert_eq!(crowded(), 64 - 32);
     assert_eq!(logger.shutdown().written, 64);
+}
+
+/// Logs what states its types, and is gone before it is all in the file.
+fn killed() {
+    std::fs::create_dir("rings").unwrap();
+    let logger = Logger::builder("app.kymo").bridge_tracing(true).crash_proof("rings").start();
+    std::mem::forget(logger.unwrap());
+    log_alternating();
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+        .unwrap();
+}
+
+/// What a killed process had in its rings states its types, too.
+#[test]
+fn values_that_state_their_types_are_recovered() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(!child("killed", dir.path()).status.success());
+    let path = dir.path().join("app.kymo");
+    let recovery = kymo::recover(&path).unwrap();
+    assert!(recovery.damage.is_empty() && recovery.refused.is_empty(), "{recovery:?}");
+    let mut found = records(&path);
+    if let Some(recovered) = &recovery.file {
+        found.extend(records(recovered));
+    }
+    // What the child expected.
+    let _turn = Log::new();
+    let expected = log_alternating();
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found.json(), *expected);
+    }
 }
 
 /// Fields that come and go are bounded, and none of their records is lost.
@@ -526,7 +657,7 @@ fn shapes_of_a_statement_are_bounded() {
         let fields = ["a", "b", "c", "d", "e", "f"].into_iter().enumerate();
         let fields = fields.filter(|(bit, _)| n >> bit & 1 == 1);
         let fields = fields.map(|(_, name)| format!("{name}={n}")).collect::<Vec<_>>().join(" ");
-        if n < 16 {
+        if n < 32 {
             assert_eq!(found.message, format!("of {n} {fields}").trim_end());
         } else {
             assert_eq!((&*found.target, found.level), ("tracing", Level::Warn));

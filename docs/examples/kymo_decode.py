@@ -99,6 +99,12 @@ def crc32c(data):
 
 INSIDE = {0x80: 1, 0x81: 1, 0x83: 1, 0x84: 2, 0x85: 2, 0x86: 1, 0x87: 1}
 
+# What a value of the type 60 may state.
+ANY = dict.fromkeys(
+    [1, 2, 3, *range(0x10, 0x16), *range(0x18, 0x1E), 0x20, 0x21, 0x30, 0x31, 0x33, 0x38, 0x40, *range(0x48, 0x4E)], []
+) | {0x80: [(0x01, [])], 0x81: [(0x10, [])]}
+
+
 def read_type(data, depth=1):
     code = data.number("B")
     if depth > 16:
@@ -164,6 +170,11 @@ def read_value(data, type):
         return code, (data.varint(), data.varint())
     if 0x48 <= code <= 0x4D:
         return code, read_address(data, code)
+    if code == 0x60:
+        stated = data.number("B")
+        if stated not in ANY:
+            raise Damage(f"no value states type {stated:02X}")
+        return read_value(data, (stated, ANY[stated]))
     if code == 0x80:
         return code, read_value(data, members[0]) if data.flag() else None
     if code == 0x84:

@@ -17,7 +17,7 @@ use std::slice;
 use crate::argument::eager::{MadeText, ScratchWriter};
 use crate::argument::encode::{CUT, SHORT_BYTES, copy};
 use crate::argument::{Arguments, Encode};
-#[cfg(feature = "tracing")]
+#[cfg(any(feature = "log", feature = "tracing"))]
 use crate::format::types::SpanRole;
 use crate::format::types::code;
 use crate::format::{MAX_ARGUMENTS, boundary};
@@ -33,8 +33,8 @@ const MAX_FIXED_BYTES: usize = 16;
 /// The length of a text, which precedes it.
 const LEN_BYTES: usize = 2;
 
-/// The texts, and then room for values of fixed length only.
-const BUFFER_BYTES: usize = TEXT_BYTES + MAX_ARGUMENTS * MAX_FIXED_BYTES;
+/// The texts, and then room for values of fixed length only, each with the code of its type.
+const BUFFER_BYTES: usize = TEXT_BYTES + MAX_ARGUMENTS * (1 + MAX_FIXED_BYTES);
 
 /// A text that is not in the buffer.
 #[derive(Clone, Copy)]
@@ -214,9 +214,7 @@ impl<N: Name> Gathered<N> {
             return self.push_text(name, |out| write!(out, "{value:?}"));
         }
         self.put((value.len() as u16).to_ne_bytes());
-        let to = &mut self.buffer[self.len..][..value.len()];
-        to.iter_mut().zip(value).for_each(|(to, byte)| _ = to.write(*byte));
-        self.len += value.len();
+        self.put_all(value);
         self.name(name, code::SEQUENCE);
     }
 
@@ -235,6 +233,41 @@ impl<N: Name> Gathered<N> {
         self.long[self.long_count].write(Long { at: self.len, text });
         self.long_count += 1;
         self.name(name, code::TEXT);
+    }
+
+    /// Copies them so that each states its type itself: for records of a statement whose types alternate. Ids of spans
+    /// do not, nor does a text that comes first: mostly it is the message. Of both, release one.
+    #[cfg(any(feature = "log", feature = "tracing"))]
+    #[cold]
+    pub(crate) fn stating_types(&self) -> Self {
+        let mut any = Self::new();
+        let mut values = self.values().each();
+        for (at, (name, code)) in self.names().iter().zip(self.codes()).enumerate() {
+            let keeps_type = SpanRole::from_code(*code).is_some() || at == 0 && *code == code::TEXT;
+            if !keeps_type {
+                any.put([*code]);
+            }
+            match values.next().expect("as many as there are codes") {
+                Value::Whole(bytes) => any.put_all(bytes),
+                Value::Short { text, cut } => {
+                    any.put((text.len() as u16 | if cut { CUT } else { 0 }).to_ne_bytes());
+                    any.put_all(text.as_bytes());
+                }
+                Value::Long(text) => {
+                    any.long[any.long_count].write(Long { at: any.len, text });
+                    any.long_count += 1;
+                }
+            }
+            any.name(*name, if keeps_type { *code } else { code::ANY });
+        }
+        any
+    }
+
+    #[cfg(any(feature = "log", feature = "tracing"))]
+    fn put_all(&mut self, bytes: &[u8]) {
+        let to = &mut self.buffer[self.len..][..bytes.len()];
+        to.iter_mut().zip(bytes).for_each(|(to, byte)| _ = to.write(*byte));
+        self.len += bytes.len();
     }
 
     /// How many values there are.
@@ -416,30 +449,36 @@ impl Value<'_> {
 }
 
 impl<'g> Values<'g> {
-    /// The values one by one, for records in which something has to be cut.
+    /// The values one by one, for records in which something has to be cut. The type that a value states is one of
+    /// its own before it.
     fn each(self) -> impl Iterator<Item = Value<'g>> {
         let (mut long, mut at) = (self.long.iter().peekable(), 0);
-        self.codes.iter().map(move |code| {
-            if *code == code::TEXT && long.peek().is_some_and(|it| it.at == at) {
+        let (mut codes, mut stated) = (self.codes.iter(), None);
+        std::iter::from_fn(move || {
+            let code = stated.take().or_else(|| codes.next().copied())?;
+            if code == code::TEXT && long.peek().is_some_and(|it| it.at == at) {
                 let long = long.next().expect("there is one");
-                return Value::Long(long.text);
+                return Some(Value::Long(long.text));
             }
             let rest = &self.buffer[at..];
             let word = || u16::from_ne_bytes([rest[0], rest[1]]);
-            let len = match *code {
-                code::OPTION | code::BOOL => 1,
+            let len = match code {
+                code::ANY | code::OPTION | code::BOOL => 1,
                 code::CHAR => 4,
                 code::U128 | code::I128 => 16,
                 code::TEXT | code::SEQUENCE => LEN_BYTES + usize::from(word() & !CUT),
                 _ => 8,
             };
             at += len;
-            if *code != code::TEXT {
-                return Value::Whole(&rest[..len]);
+            if code == code::ANY {
+                stated = Some(rest[0]);
+            }
+            if code != code::TEXT {
+                return Some(Value::Whole(&rest[..len]));
             }
             // SAFETY: copied from texts.
             let text = unsafe { std::str::from_utf8_unchecked(&rest[LEN_BYTES..len]) };
-            Value::Short { text, cut: word() & CUT != 0 }
+            Some(Value::Short { text, cut: word() & CUT != 0 })
         })
     }
 

@@ -22,6 +22,7 @@ use std::cell::Cell;
 use std::ops::{BitOr, BitXor};
 use std::ptr;
 
+use crate::format::types::code;
 use crate::level::Level;
 use crate::process::inside::Inside;
 use crate::statement::call_site::{CallSite, FNV_OFFSET, Location, hash_bytes, hash_word};
@@ -36,6 +37,9 @@ const PLACES: usize = 2 * SITES;
 
 /// The most bytes of text that a call site may have.
 const MAX_BYTES: usize = 4 << 10;
+
+/// How many call sites there can be that differ in nothing but types. Further records state their types themselves.
+const SHAPES: usize = 16;
 
 /// How many codes, or other bytes, are in the number that [`mix`] makes.
 pub(crate) const MIXED: usize = 8;
@@ -54,6 +58,13 @@ static TABLE: Table<Made, PLACES> = Table::new();
 /// In which models have no part.
 #[cfg(kymo_loom)]
 static TABLE: std::sync::LazyLock<Table<Made, PLACES>> = std::sync::LazyLock::new(Table::new);
+
+/// The hashes of statements that have [`SHAPES`] call sites. If there is no room here, they are counted each time.
+#[cfg(not(kymo_loom))]
+static ALTERNATING: Table<u64, 512> = Table::new();
+/// In which models have no part.
+#[cfg(kymo_loom)]
+static ALTERNATING: std::sync::LazyLock<Table<u64, 512>> = std::sync::LazyLock::new(Table::new);
 
 thread_local! {
     /// Without a destructor, so that it can be used by what other destructors log.
@@ -92,8 +103,8 @@ struct Made {
     target_is_module: bool,
 }
 
-/// Returns the call site of such records, and makes it if necessary. `None` if there is no room for another one, or if
-/// the calling thread is inside the logger.
+/// Returns the call site of such records, and makes it if necessary. `None` if there is no room for another one, if the
+/// types of the statement alternate too much, or if the calling thread is inside the logger.
 #[inline]
 pub(crate) fn find(key: &SiteKey<'_>) -> Option<&'static CallSite> {
     let recent = RECENT.with(|recent| recent[key.place()].get());
@@ -110,7 +121,7 @@ fn find_slow(key: &SiteKey<'_>) -> Option<&'static CallSite> {
         return None;
     }
     let _inside = Inside::enter();
-    let made = find_in(&TABLE, key)?;
+    let made = find_in(&TABLE, &ALTERNATING, key)?;
     RECENT.with(|recent| recent[key.place()].set(Some(made)));
     Some(&made.site)
 }
@@ -125,6 +136,10 @@ impl SiteKey<'_> {
     }
 
     fn hash(&self) -> u64 {
+        hash_bytes(self.hash_without_types(), self.codes)
+    }
+
+    fn hash_without_types(&self) -> u64 {
         let mut hash = hash_word(FNV_OFFSET, u64::from(self.line) << 8 | self.level as u64);
         let message = self.message.unwrap_or_default();
         for text in [self.target, self.module, self.file, message] {
@@ -133,7 +148,12 @@ impl SiteKey<'_> {
         for name in self.names {
             hash = hash_bytes(hash, name.as_bytes());
         }
-        hash_bytes(hash, self.codes)
+        hash
+    }
+
+    /// Whether its records state their types themselves.
+    fn states_types(&self) -> bool {
+        self.codes.contains(&code::ANY)
     }
 
     fn bytes(&self) -> usize {
@@ -167,13 +187,19 @@ impl Made {
     /// Whether it is the call site of such records.
     #[inline]
     fn is(&self, key: &SiteKey<'_>) -> bool {
-        let location = &self.site.location;
-        location.line == key.line
-            && self.site.level == key.level
-            && self.mixed_codes == key.mixed_codes
+        self.mixed_codes == key.mixed_codes
             && self.codes.len() == key.codes.len()
             // The number has up to eight codes.
             && (self.codes.len() <= MIXED || *self.codes == *key.codes)
+            && self.is_but_for_types(key)
+    }
+
+    /// Whether it differs from them in types at most. It has as many.
+    #[inline(always)]
+    fn is_but_for_types(&self, key: &SiteKey<'_>) -> bool {
+        let location = &self.site.location;
+        location.line == key.line
+            && self.site.level == key.level
             && is_same(location.file, key.file)
             && is_same(location.module, key.module)
             && (self.target_is_module && ptr::eq(key.target, key.module)
@@ -265,19 +291,46 @@ fn is_same_bytes(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// Finds a call site by its content, or makes it.
-fn find_in<const N: usize>(table: &Table<Made, N>, key: &SiteKey<'_>) -> Option<&'static Made> {
+fn find_in<const N: usize, const M: usize>(
+    table: &Table<Made, N>,
+    alternating: &Table<u64, M>,
+    key: &SiteKey<'_>,
+) -> Option<&'static Made> {
     if key.bytes() > MAX_BYTES {
         return None;
     }
     let hash = key.hash();
     let is = |made: &Made| made.hash == hash && made.is(key);
-    table.find(hash, is).or_else(|| table.find_or_make(hash, is, || Made::new(key, hash)))
+    let found = table.find(hash, is);
+    if found.is_some() || !key.states_types() && alternates(table, alternating, key) {
+        return found;
+    }
+    table.find_or_make(hash, is, || Made::new(key, hash))
+}
+
+/// Whether there are [`SHAPES`] call sites that differ from this one in types only.
+fn alternates<const N: usize, const M: usize>(
+    table: &Table<Made, N>,
+    alternating: &Table<u64, M>,
+    key: &SiteKey<'_>,
+) -> bool {
+    let hash = key.hash_without_types();
+    if alternating.find(hash, |it| *it == hash).is_some() {
+        return true;
+    }
+    let is = |made: &Made| made.codes.len() == key.codes.len() && made.is_but_for_types(key);
+    let alternates = table.count(is) >= SHAPES;
+    if alternates {
+        // If there is no room, they are counted again.
+        let _ = alternating.find_or_make(hash, |it| *it == hash, || hash);
+    }
+    alternates
 }
 
 #[cfg(all(test, not(kymo_loom)))]
 mod tests {
     use super::*;
-    use crate::format::types::{Type, code};
+    use crate::format::types::Type;
 
     const KEY: SiteKey<'static> = SiteKey {
         level: Level::Info,
@@ -300,6 +353,10 @@ mod tests {
         mixed
     }
 
+    fn find<const N: usize>(table: &Table<Made, N>, key: &SiteKey<'_>) -> Option<&'static Made> {
+        find_in(table, &Table::<u64, 8>::new(), key)
+    }
+
     /// Keys each of which differs from `KEY` in one thing.
     fn others() -> Vec<SiteKey<'static>> {
         let keys = [
@@ -320,24 +377,48 @@ mod tests {
     #[test]
     fn a_call_site_is_found_by_all_of_its_content() {
         let table: Table<Made, 64> = Table::new();
-        let made = find_in(&table, &KEY).unwrap();
+        let made = find(&table, &KEY).unwrap();
         assert_eq!(made.site.types().collect::<Vec<_>>(), [&Type::Text, &Type::U64, &Type::F64]);
         for other in others() {
-            let found = find_in(&table, &other).unwrap();
+            let found = find(&table, &other).unwrap();
             assert!(!ptr::eq(found, made), "{other:?}");
             // Found again by a copy of its texts, which is elsewhere.
             let target = other.target.to_owned();
-            let again = find_in(&table, &SiteKey { target: &target, ..other }).unwrap();
+            let again = find(&table, &SiteKey { target: &target, ..other }).unwrap();
             assert!(ptr::eq(found, again), "{other:?}");
         }
-        assert!(ptr::eq(find_in(&table, &KEY).unwrap(), made));
+        assert!(ptr::eq(find(&table, &KEY).unwrap(), made));
         assert_eq!(table.taken(), 1 + others().len() as u64);
+    }
+
+    /// A statement whose types alternate leaves room for others.
+    #[test]
+    fn types_that_alternate_have_one_call_site_more() {
+        let table: Table<Made, 256> = Table::new();
+        let alternating: Table<u64, 4> = Table::new();
+        let kinds = [code::U64, code::I64, code::F64, code::BOOL, code::TEXT];
+        let all = kinds.iter().flat_map(|one| kinds.map(|other| [code::TEXT, *one, other]));
+        let all = all.collect::<Vec<_>>();
+        let key = |codes| SiteKey { codes, mixed_codes: mixed(codes), ..KEY };
+        for round in 0..2 {
+            for (at, codes) in all.iter().enumerate() {
+                let found = find_in(&table, &alternating, &key(codes));
+                assert_eq!(found.is_some(), at < SHAPES, "{round} {at}");
+            }
+        }
+        assert_eq!((table.taken(), alternating.taken()), (SHAPES as u64, 1));
+        let stating = key(&[code::TEXT, code::ANY, code::ANY]);
+        let made = find_in(&table, &alternating, &stating).unwrap();
+        assert_eq!(made.site.types().collect::<Vec<_>>(), [&Type::Text, &Type::Any, &Type::Any]);
+        // Others are not concerned.
+        let other = SiteKey { line: 8, ..key(&all[20]) };
+        assert!(find_in(&table, &alternating, &other).is_some());
     }
 
     #[test]
     fn a_message_prints_as_it_is() {
         let table: Table<Made, 4> = Table::new();
-        let made = find_in(&table, &SiteKey { message: Some("a {b} }"), ..KEY }).unwrap();
+        let made = find(&table, &SiteKey { message: Some("a {b} }"), ..KEY }).unwrap();
         assert_eq!(made.site.location.format, "a {{b}} }}");
     }
 
@@ -346,12 +427,12 @@ mod tests {
         let table: Table<Made, 8> = Table::new();
         let targets = ["a", "b", "c", "d", "e", "f"];
         let keys = targets.map(|target| SiteKey { target, ..KEY });
-        let made = keys.map(|key| find_in(&table, &key).map(ptr::from_ref));
+        let made = keys.map(|key| find(&table, &key).map(ptr::from_ref));
         assert_eq!(made.map(|made| made.is_some()), [true, true, true, true, false, false]);
-        assert_eq!(keys.map(|key| find_in(&table, &key).map(ptr::from_ref)), made);
+        assert_eq!(keys.map(|key| find(&table, &key).map(ptr::from_ref)), made);
         let long = "x".repeat(MAX_BYTES);
         let table: Table<Made, 8> = Table::new();
-        assert!(find_in(&table, &SiteKey { target: &long, ..KEY }).is_none());
+        assert!(find(&table, &SiteKey { target: &long, ..KEY }).is_none());
     }
 
     /// All threads find one call site for a key, and no place is lost to a race.
@@ -359,7 +440,7 @@ mod tests {
     fn threads_make_one_call_site() {
         static TABLE: Table<Made, 64> = Table::new();
         let keys = others();
-        let find = || keys.iter().map(|key| find_in(&TABLE, key).unwrap() as *const Made as usize);
+        let find = || keys.iter().map(|key| find(&TABLE, key).unwrap() as *const Made as usize);
         let found = std::thread::scope(|scope| {
             let threads = [(); 4].map(|()| scope.spawn(|| find().collect::<Vec<_>>()));
             threads.map(|thread| thread.join().unwrap())

@@ -20,6 +20,7 @@ fn type_of(code: u8) -> Type {
         code::I128 => Type::I128,
         code::F64 => Type::F64,
         code::TEXT => Type::Text,
+        code::ANY => Type::Any,
         code::SEQUENCE => Type::Sequence(&Type::U8),
         // No value, of whatever type.
         code::OPTION => Type::Option(&Type::Bool),

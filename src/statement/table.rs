@@ -98,6 +98,18 @@ impl<T, const N: usize> Table<T, N> {
         }
     }
 
+    /// Counts the things of which `is` says so, by a look at all places.
+    #[cold]
+    pub fn count(&self, is: impl Fn(&T) -> bool) -> usize {
+        let things = self.places.iter().filter_map(|place| {
+            // Acquire: as in `find`.
+            let found = place.load(Ordering::Acquire);
+            // SAFETY: null, or made by `Box::into_raw` in `find_or_make`, and never freed (INV-1).
+            unsafe { found.as_ref() }
+        });
+        things.filter(|thing| is(thing)).count()
+    }
+
     /// How many things there are.
     #[cfg(any(test, kymo_loom))]
     pub fn taken(&self) -> u64 {

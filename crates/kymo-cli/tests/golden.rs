@@ -65,24 +65,56 @@ fn clock() -> u64 {
 #[test]
 #[ignore = "makes a golden file"]
 fn make() {
-    let Some(name) = std::env::var_os("KYMO_GOLDEN") else { return };
-    let is_of_purposes = name == "purposes";
-    let file = folder().join(name).with_extension("kymo");
+    let Ok(name) = std::env::var("KYMO_GOLDEN") else { return };
+    let file = folder().join(&name).with_extension("kymo");
     assert!(!file.exists(), "a golden file is never made anew");
     let builder = kymo::Logger::builder(&file).clock(kymo::Clock::Custom(clock));
     let logger =
         builder.overflow(kymo::Overflow::DropNewest).ring_capacity(4 << 10).start().unwrap();
-    std::thread::Builder::new()
-        .name("feed".to_owned())
-        .spawn(if is_of_purposes { log_purposes } else { log_everything })
-        .unwrap()
-        .join()
-        .unwrap();
+    let (log, drops): (fn(), _) = match &*name {
+        "purposes" => (log_purposes, false),
+        "v2-bridges" => (log_through_bridges, false),
+        _ => (log_everything, true),
+    };
+    let thread = std::thread::Builder::new().name("feed".to_owned());
+    thread.spawn(log).unwrap().join().unwrap();
     std::thread::spawn(|| kymo::error!(target: "main", "a thread without a name")).join().unwrap();
-    assert_eq!(logger.shutdown().dropped > 0, !is_of_purposes);
+    assert_eq!(logger.shutdown().dropped > 0, drops);
     for (extension, format) in FORMATS {
         std::fs::write(file.with_extension(extension), decoded(&file, format)).unwrap();
     }
+}
+
+/// What comes through the crates `log` and `tracing`: spans, and types that alternate.
+fn log_through_bridges() {
+    kymo::bridge::log::init().unwrap();
+    kymo::bridge::tracing::init().unwrap();
+    let (px, who) = (101.25, "ACME");
+    log::info!(target: "lib", order = 7, px, who; "filled for {who}");
+    log::warn!(target: "lib", none = log::kv::Value::null(), c = 'ä'; "by log");
+    let request = tracing::info_span!(
+        target: "web", "request", id = 7_u64, user = tracing::field::Empty, evil = "\u{1b}[2J \u{202e}"
+    );
+    request.in_scope(|| {
+        request.record("user", "ann");
+        tracing::info!(target: "web", rows = 3_i64, ratio = 0.5, "begun");
+        tracing::info_span!(target: "web", "query").in_scope(|| {
+            log::debug!(target: "lib", "by log, in a span");
+            for a in [&-7_i64 as &dyn tracing::Value, &"a b", &0.5, &true, &u128::MAX] {
+                for b in [&1_u64 as &dyn tracing::Value, &"", &f64::NAN, &false, &i128::MIN] {
+                    tracing::trace!(target: "web", a, b, bytes = &[0_u8, 255][..], "by turns");
+                    assert!(kymo::flush());
+                }
+            }
+            tracing::debug!(target: "web", a = ?Some(1), b = %who, "by turns, as texts");
+        });
+        tracing::error!(target: "web", parent: None, span = 1, "outside");
+    });
+    let next = tracing::info_span!(target: "web", parent: &request, "next", id = 8_u64);
+    next.follows_from(&request);
+    drop(request);
+    next.in_scope(|| tracing::info!(target: "web", "after the end of the one around it"));
+    assert!(kymo::flush());
 }
 
 fn log_everything() {

@@ -71,6 +71,8 @@ pub enum Type {
     Struct(&'static Struct),
     /// An enum of the program.
     Enum(&'static Enum),
+    /// A value of one of several types, which the value itself states: see [`Type::in_any`].
+    Any,
     /// The id of a span: not a value, but what the record has to do with the span. Of a call site's
     /// arguments, these are the last.
     Span(SpanRole),
@@ -161,6 +163,7 @@ pub mod code {
     pub const SOCKET_ADDR_V4: u8 = 0x4B;
     pub const SOCKET_ADDR_V6: u8 = 0x4C;
     pub const SOCKET_ADDR: u8 = 0x4D;
+    pub const ANY: u8 = 0x60;
     /// The first of the codes of spans' ids.
     pub const SPAN: u8 = 0x50;
     pub const OPTION: u8 = 0x80;
@@ -217,10 +220,49 @@ impl Type {
             Self::Range(_) => code::RANGE,
             Self::RangeInclusive(_) => code::RANGE_INCLUSIVE,
             Self::Redacted => code::REDACTED,
+            Self::Any => code::ANY,
             Self::Struct(_) => code::STRUCT,
             Self::Enum(_) => code::ENUM,
             Self::Span(role) => role.code(),
         }
+    }
+
+    /// The type of a value of the type [`Type::Any`] that begins with this byte. It is a code of the dictionary: of a
+    /// type without types inside, of an `Option` (here of a bool), or of a sequence (here of bytes).
+    pub const fn in_any(code: u8) -> Option<&'static Type> {
+        Some(match code {
+            code::BOOL => &Type::Bool,
+            code::CHAR => &Type::Char,
+            code::ORDERING => &Type::Ordering,
+            code::U8 => &Type::U8,
+            code::U16 => &Type::U16,
+            code::U32 => &Type::U32,
+            code::U64 => &Type::U64,
+            code::U128 => &Type::U128,
+            code::USIZE => &Type::Usize,
+            code::I8 => &Type::I8,
+            code::I16 => &Type::I16,
+            code::I32 => &Type::I32,
+            code::I64 => &Type::I64,
+            code::I128 => &Type::I128,
+            code::ISIZE => &Type::Isize,
+            code::F32 => &Type::F32,
+            code::F64 => &Type::F64,
+            code::STR => &Type::Str,
+            code::TEXT => &Type::Text,
+            code::OS_STR => &Type::OsStr,
+            code::POINTER => &Type::Pointer,
+            code::DURATION => &Type::Duration,
+            code::IPV4_ADDR => &Type::Ipv4Addr,
+            code::IPV6_ADDR => &Type::Ipv6Addr,
+            code::IP_ADDR => &Type::IpAddr,
+            code::SOCKET_ADDR_V4 => &Type::SocketAddrV4,
+            code::SOCKET_ADDR_V6 => &Type::SocketAddrV6,
+            code::SOCKET_ADDR => &Type::SocketAddr,
+            code::OPTION => &Type::Option(&Type::Bool),
+            code::SEQUENCE => &Type::Sequence(&Type::U8),
+            _ => return None,
+        })
     }
 
     /// The types inside, for those that are made of others. Those of a struct and an enum are with their fields.

@@ -124,7 +124,8 @@ pub fn shown(level: Level) -> (&'static str, Style) {
     }
 }
 
-/// Appends the spans of a record, as they precede its message: `request{id=7}: query`, or `#12` if only the id is known.
+/// Appends the spans of a record, as they precede its message: `request{id=7}: query`, or `#12` if only the id is
+/// known.
 pub(super) fn write_chain(record: &Record<'_>, out: &mut String) {
     if let Some(id) = record.span_id().filter(|_| record.spans().is_empty()) {
         let _ = write!(out, "#{id}");

@@ -63,6 +63,8 @@ pub enum Kind {
     Duration,
     /// A sequence or a tuple.
     Compound,
+    /// Any of them, from record to record.
+    Any,
 }
 
 impl Catalog {
@@ -208,7 +210,10 @@ impl Catalog {
             Argument::Named(name) => &self.arguments.get(&**name)?.kinds,
             Argument::At(position) => self.positions.get(*position)?,
         };
-        if kinds.is_empty() || wanted.iter().any(|kind| kinds.contains(kind)) {
+        if kinds.is_empty()
+            || kinds.contains(&Kind::Any)
+            || wanted.iter().any(|kind| kinds.contains(kind))
+        {
             return None;
         }
         let names = |kinds: &mut dyn Iterator<Item = &Kind>| {
@@ -280,6 +285,7 @@ impl Kind {
             Type::Bool => Self::Bool,
             Type::Str | Type::Text | Type::Char => Self::String,
             Type::Duration => Self::Duration,
+            Type::Any => Self::Any,
             Type::Option(inner) => Self::of(inner),
             Type::Sequence(_) | Type::Tuple(_) | Type::Struct(_) => Self::Compound,
             // The name of its variant.
@@ -296,6 +302,7 @@ impl Kind {
             Self::String => "a string",
             Self::Duration => "a duration",
             Self::Compound => "a sequence",
+            Self::Any => "of any type",
         }
     }
 }

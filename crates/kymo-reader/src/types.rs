@@ -82,6 +82,8 @@ pub enum Type {
     Struct(Box<StructType>),
     /// An enum of the program.
     Enum(Box<EnumType>),
+    /// A value that states its type itself: one of those without types inside, an `Option`, or bytes.
+    Any,
     /// The id of a span, and what the record has to do with the span.
     Span(SpanRole),
 }
@@ -203,6 +205,7 @@ impl Type {
             code::TEXT => Self::Text,
             code::OS_STR => Self::OsStr,
             code::REDACTED => Self::Redacted,
+            code::ANY => Self::Any,
             code::POINTER => Self::Pointer,
             code::DURATION => Self::Duration,
             code::IPV4_ADDR => Self::Ipv4Addr,
@@ -263,6 +266,7 @@ impl fmt::Display for Type {
             Self::Range(bound) => return write!(f, "Range<{bound}>"),
             Self::RangeInclusive(bound) => return write!(f, "RangeInclusive<{bound}>"),
             Self::Redacted => "redacted",
+            Self::Any => "any",
             Self::Struct(inner) => return f.write_str(inner.name()),
             Self::Enum(inner) => return f.write_str(inner.name()),
             Self::Span(_) => "span",

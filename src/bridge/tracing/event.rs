@@ -10,7 +10,7 @@ use crate::argument::{Arguments, Capture, Encode, as_display};
 use crate::bridge::tracing::fields::{Fields, FieldsText, MessageText};
 use crate::bridge::tracing::sites::{self, level_of};
 use crate::bridge::tracing::{from_log, span};
-use crate::call::{gathered, log_many};
+use crate::call::log_many;
 use crate::filter::compiled::COMPILED;
 use crate::format::types::{SpanRole, Type};
 use crate::level::Level;
@@ -58,13 +58,8 @@ pub(super) fn log_event_in(event: &Event<'_>, within: impl Fn() -> Option<u64>) 
     if let Some(id) = within {
         gathered.push_span(SpanRole::In, span::in_file(id));
     }
-    match known.site(indices, &gathered) {
-        Some(site) => gathered::log_to(site, &gathered),
-        None => {
-            // Its texts are made anew.
-            gathered.values().release();
-            log_crowded(metadata, within, &|visit| event.record(visit));
-        }
+    if !known.log(indices, &gathered) {
+        log_crowded(metadata, within, &|visit| event.record(visit));
     }
 }
 

@@ -79,7 +79,7 @@ impl<'g> Fields<'g> {
     }
 
     /// Adds the fields for which there was no room, as one text. `show` shows all fields once more. Returns the indices
-    /// of the last eight fields, for [`Known::site`](super::sites::Known::site).
+    /// of the last eight fields, for [`Known::log`](super::sites::Known::log).
     #[inline(always)]
     pub(super) fn finish(self, show: ShowFields<'_>) -> u64 {
         if self.has_more {

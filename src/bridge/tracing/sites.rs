@@ -3,13 +3,16 @@
 //! A statement is known by the address of its metadata. `tracing` keeps a reference to each for ever, so that a library
 //! with such statements cannot be unloaded: the address identifies. What types its values have is known only when it
 //! runs, so a statement has a call site for each sequence of fields and types that it was met with, up to [`SHAPES`].
+//! Further records have call sites for their sequences of fields, up to as many, and state their types themselves.
 
 use std::ptr;
 
 use ::tracing_core::Metadata;
 
+use crate::argument::Arguments;
 use crate::bridge::tracing::fields::{FieldIndex, GatheredFields, MAX_INDICES};
 use crate::bridge::tracing::from_log::is_from_log;
+use crate::call::gathered;
 use crate::filter::gate::FilterSite;
 use crate::format::types::{SpanRole, Type};
 use crate::level::Level;
@@ -23,7 +26,7 @@ use crate::sync::statics::{AtomicPtr, Ordering};
 /// How many statements can be known.
 const STATEMENTS: usize = 4096;
 
-/// How many call sites a statement can have.
+/// How many call sites a statement can have whose types are known, and how many of the others.
 const SHAPES: usize = 16;
 
 static TABLE: Table<Known, { 2 * STATEMENTS }> = Table::new();
@@ -34,9 +37,13 @@ pub(super) struct Known {
     pub(super) filter: FilterSite,
     /// Of a span, the call sites of its moments.
     moments: Option<Box<[CallSite; 5]>>,
-    /// Filled from the front; never emptied.
-    shapes: [AtomicPtr<Shape>; SHAPES],
+    typed: Shapes,
+    /// Of records that state their types themselves.
+    stating: Shapes,
 }
+
+/// Call sites of a statement. Filled from the front; never emptied.
+struct Shapes([AtomicPtr<Shape>; SHAPES]);
 
 /// A call site, and the names and types of the values that it is for.
 struct Shape {
@@ -108,7 +115,8 @@ fn learn(metadata: &'static Metadata<'static>) -> Option<&'static Known> {
         metadata,
         filter: FilterSite::new(level_of(*metadata.level()), metadata.target()),
         moments: metadata.is_span().then(|| Box::new(moments_of(metadata))),
-        shapes: [const { AtomicPtr::new(ptr::null_mut()) }; SHAPES],
+        typed: Shapes::new(),
+        stating: Shapes::new(),
     })
 }
 
@@ -147,11 +155,49 @@ impl Known {
         &moments[moment as usize]
     }
 
-    /// Returns the call site for these values. `indices`: which of the statement's fields the last eight are, a byte
-    /// each. `None` if there is no room for another one, or if the calling thread is inside the logger.
+    /// Logs these values. `indices`: which of the statement's fields the last eight are, a byte each. Returns whether
+    /// they are logged. They are released, and are not, if there is no room for their call site, or if the calling
+    /// thread is inside the logger.
     #[inline(always)]
-    pub(super) fn site(&self, indices: u64, values: &GatheredFields) -> Option<&'static CallSite> {
-        for place in &self.shapes {
+    pub(super) fn log(&self, indices: u64, values: &GatheredFields) -> bool {
+        match self.typed.find(indices, values) {
+            Some(site) => {
+                gathered::log_to(site, values);
+                true
+            }
+            None => self.log_new(indices, values),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn log_new(&self, indices: u64, values: &GatheredFields) -> bool {
+        if let Some(site) = self.typed.add(self.metadata, indices, values) {
+            gathered::log_to(site, values);
+            return true;
+        }
+        let stating = values.stating_types();
+        let found = self.stating.find(indices, &stating);
+        match found.or_else(|| self.stating.add(self.metadata, indices, &stating)) {
+            Some(site) => gathered::log_to(site, &stating),
+            None => {
+                values.values().release();
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl Shapes {
+    const fn new() -> Self {
+        Self([const { AtomicPtr::new(ptr::null_mut()) }; SHAPES])
+    }
+
+    /// Returns the call site for these values.
+    #[inline(always)]
+    fn find(&self, indices: u64, values: &GatheredFields) -> Option<&'static CallSite> {
+        for place in &self.0 {
             // Acquire: pairs with the release in `add`. Who finds the pointer finds what is there.
             let found = place.load(Ordering::Acquire);
             if found.is_null() {
@@ -163,20 +209,25 @@ impl Known {
                 return Some(&shape.site);
             }
         }
-        self.add(indices, values)
+        None
     }
 
+    /// As [`Self::find`], and makes the call site if it is not there.
     #[cold]
-    #[inline(never)]
-    fn add(&self, indices: u64, values: &GatheredFields) -> Option<&'static CallSite> {
-        // Acquire: as in `site`.
-        if Inside::is_here() || !self.shapes[SHAPES - 1].load(Ordering::Acquire).is_null() {
+    fn add(
+        &self,
+        metadata: &'static Metadata<'static>,
+        indices: u64,
+        values: &GatheredFields,
+    ) -> Option<&'static CallSite> {
+        // Acquire: as in `find`.
+        if Inside::is_here() || !self.0[SHAPES - 1].load(Ordering::Acquire).is_null() {
             return None;
         }
         let _inside = Inside::enter();
-        let own = Box::into_raw(Box::new(Shape::new(self.metadata, indices, values)));
-        for place in &self.shapes {
-            // Release: pairs with the acquire in `site`. Acquire: what another thread has put there is looked at.
+        let own = Box::into_raw(Box::new(Shape::new(metadata, indices, values)));
+        for place in &self.0 {
+            // Release: pairs with the acquire in `find`. Acquire: what another thread has put there is looked at.
             let put =
                 place.compare_exchange(ptr::null_mut(), own, Ordering::Release, Ordering::Acquire);
             let found = put.err().unwrap_or(own);

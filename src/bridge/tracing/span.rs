@@ -10,13 +10,12 @@ use std::cell::{Cell, RefCell};
 use ::tracing_core::Metadata;
 use ::tracing_core::span::{Attributes, Record};
 
-use crate::argument::Arguments;
 use crate::argument::gathered::Gathered;
 use crate::bridge::slab::Slab;
 use crate::bridge::tracing::event::log_crowded;
 use crate::bridge::tracing::fields::Fields;
 use crate::bridge::tracing::sites::{self, Known, Moment};
-use crate::call::{gathered, log_many, log1};
+use crate::call::{log_many, log1};
 use crate::format::types::SpanRole;
 use crate::process::inside::Inside;
 use crate::sync::statics::{AtomicU64, Ordering};
@@ -91,13 +90,9 @@ pub(super) fn begin(attributes: &Attributes<'_>, parent: Option<u64>) -> u64 {
     if let Some(parent) = parent {
         gathered.push_span(SpanRole::In, in_file(parent));
     }
-    match known.site(indices, &gathered) {
-        Some(site) => gathered::log_to(site, &gathered),
-        None => {
-            gathered.values().release();
-            log1::log_to(known.moment(Moment::Begun), in_file(id));
-            log_crowded(metadata, Some(id), &|visit| attributes.record(visit));
-        }
+    if !known.log(indices, &gathered) {
+        log1::log_to(known.moment(Moment::Begun), in_file(id));
+        log_crowded(metadata, Some(id), &|visit| attributes.record(visit));
     }
     id
 }
@@ -128,12 +123,8 @@ pub(super) fn record(id: u64, values: &Record<'_>) {
     values.record(&mut fields);
     let indices = fields.finish(&|visit| values.record(visit));
     gathered.push_span(SpanRole::Record, id);
-    match known.site(indices, &gathered) {
-        Some(site) => gathered::log_to(site, &gathered),
-        None => {
-            gathered.values().release();
-            log_crowded(known.metadata, Some(id), &|visit| values.record(visit));
-        }
+    if !known.log(indices, &gathered) {
+        log_crowded(known.metadata, Some(id), &|visit| values.record(visit));
     }
 }
 

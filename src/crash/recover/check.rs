@@ -96,6 +96,10 @@ fn skip(ty: &'static Type, rest: &mut &[u8]) -> Option<()> {
             }
             return Some(());
         }
+        Type::Any => {
+            let [code] = take(rest)?;
+            return skip(Type::in_any(code)?, rest);
+        }
         Type::Redacted => return Some(()),
         Type::Struct(inner) => return skip_members(&inner.types, rest),
         Type::Enum(inner) => {

@@ -253,7 +253,7 @@ impl TypeBytes<'_> {
 }
 
 /// The types without types inside.
-const SCALARS: [Type; 29] = [
+const SCALARS: [Type; 30] = [
     Type::Bool,
     Type::Char,
     Type::Ordering,
@@ -275,6 +275,7 @@ const SCALARS: [Type; 29] = [
     Type::Text,
     Type::OsStr,
     Type::Redacted,
+    Type::Any,
     Type::Pointer,
     Type::Duration,
     Type::Ipv4Addr,

@@ -3,7 +3,7 @@
 //! In: bytes that anybody may have written. Out: how long a value is, and whether it was cut. It accepts exactly what
 //! the reader accepts; a test compares them.
 
-use crate::format::types::{Fields, SpanRole, code, hint};
+use crate::format::types::{Fields, SpanRole, Type, code, hint};
 use crate::format::{MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS, varint};
 
 /// The most elements without bytes in one sequence.
@@ -29,6 +29,8 @@ pub(super) enum Shape {
     Duration,
     /// The id of a span.
     Span,
+    /// The code of the type, and then a value of it.
+    Any,
     /// 4 or 6, and so many bytes more.
     Address([usize; 2]),
     Option(Box<Shape>),
@@ -99,6 +101,7 @@ impl Shape {
                 let inner = |_| Self::prefix(bytes, depth, left);
                 Self::Tuple((0..members).map(inner).collect::<Option<_>>()?)
             }
+            code::ANY => Self::Any,
             // As `()`.
             code::REDACTED => Self::Tuple([].into()),
             code::STRUCT => Self::Tuple(Self::fields(bytes, depth, left)?),
@@ -160,6 +163,11 @@ impl Shape {
             Self::Text => values.text(),
             Self::Texts(count) => (0..*count).try_for_each(|_| values.text()),
             Self::Span => values.varint().map(drop),
+            Self::Any => {
+                let mut notation = Vec::new();
+                Type::in_any(values.byte()?)?.put(&mut notation);
+                Self::parse(&notation)?.skip_within(values)
+            }
             Self::Duration => {
                 values.varint()?;
                 (values.varint()? < 1_000_000_000).then_some(())
@@ -277,20 +285,21 @@ fn next(bytes: &mut &[u8]) -> Option<u8> {
 
 #[cfg(all(test, not(kymo_loom)))]
 mod tests {
-    use super::*;
     use kymo_reader::Type;
+
+    use super::{Shape, Values, varint};
 
     /// A type that is one, mostly.
     fn some_type(random: &mut fastrand::Rng, depth: usize, out: &mut Vec<u8>) {
-        const CODES: [u8; 43] = [
+        const CODES: [u8; 44] = [
             1, 2, 3, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x18, 0x19, 0x1A, 0x1B, 0x1C, 0x1D, 0x20,
             0x21, 0x30, 0x31, 0x32, 0x33, 0x34, 0x38, 0x40, 0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D,
-            0x50, 0x56, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8F,
+            0x50, 0x56, 0x60, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8F,
         ];
         // The last one is none.
         let codes = CODES.len() - usize::from(random.u8(..) > 3);
         let code = CODES[random.usize(..codes)];
-        let code = if depth == 0 { CODES[random.usize(..32)] } else { code };
+        let code = if depth == 0 { CODES[random.usize(..33)] } else { code };
         out.push(code);
         let members = match code {
             0x32 => {

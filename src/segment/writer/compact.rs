@@ -232,6 +232,12 @@ impl<'a> Input<'a> {
                 let variant = inner.variants.get(index.into()).expect("a variant of the enum");
                 self.take_members(&variant.types, out);
             }
+            Type::Any => {
+                let [code] = self.take_array();
+                out.put(&[code]);
+                let ty = Type::in_any(code).expect("a type that a value may state");
+                self.take_step(step(ty), out);
+            }
             Type::Redacted => {}
             Type::IpAddr | Type::SocketAddr => {
                 let [version] = self.take_array();

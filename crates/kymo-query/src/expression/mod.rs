@@ -12,14 +12,13 @@
 //!            | "span" | "spans" | "span.", name ;
 //! ```
 //!
-//! The README of the command explains the meaning to users. In short: a result is true, false or
-//! unknown, as in SQL. A test of an argument that is none, or that a record lacks, is unknown, and
-//! so is its `not`. A record is chosen if the whole expression is true. (With two results, `x != 0`
-//! would be true of none, and `not x > 0` of every record without an `x`.) `is none` tests for
-//! none. `span` is the name of the innermost span, `span.NAME` the field of that name of the innermost
-//! span that has one; both are none where there is none. `spans` are the names of all spans of a record,
-//! perhaps of none: it can only be asked what it `contains`. Values of different kinds are unequal and have no order. Numbers of all types are compared
-//! exactly.
+//! The README of the command explains the meaning to users. In short: a result is true, false or unknown, as in SQL. A
+//! test of an argument that is none, or that a record lacks, is unknown, and so is its `not`. A record is chosen if the
+//! whole expression is true. (With two results, `x != 0` would be true of none, and `not x > 0` of every record without
+//! an `x`.) `is none` tests for none. `span` is the name of the innermost span, `span.NAME` the field of that name of
+//! the innermost span that has one; both are none where there is none. `spans` are the names of all spans of a record,
+//! perhaps of none: it can only be asked what it `contains`. Values of different kinds are unequal and have no order.
+//! Numbers of all types are compared exactly.
 //!
 //! Lexer, parser and evaluation are written by hand. Each is a page. Errors need a place and advice,
 //! and nesting needs a limit. With a parser library (winnow was considered) the grammar would be no

@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::slice;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::{Collection, Enum, Formatted, Lazy, Range, Struct, Text, Tuple, Value};
@@ -126,6 +127,7 @@ impl Type {
             Self::RangeInclusive(bound) => {
                 Value::Range(Range { bound, bytes: self.skipped(bytes)?, inclusive: true })
             }
+            Self::Any => return take_any(bytes)?.decode(bytes),
             Self::Redacted => {
                 self.skip(bytes)?;
                 Value::Redacted
@@ -196,6 +198,7 @@ impl Type {
             Self::Enum(ty) => skip_fields(take_variant(ty, bytes)?, bytes, zero_sized),
             Self::Struct(ty) if !ty.types().is_empty() => skip_fields(ty, bytes, zero_sized),
             Self::Struct(_) | Self::Redacted => skip_unit(zero_sized),
+            Self::Any => take_any(bytes)?.skip_within(bytes, zero_sized),
             Self::Tuple(members) if members.is_empty() => skip_unit(zero_sized),
             Self::Tuple(members) => {
                 members.iter().try_for_each(|member| member.skip_within(bytes, zero_sized))
@@ -275,6 +278,20 @@ fn skip_fields(
 fn skip_unit(zero_sized: &mut usize) -> Result<(), Malformed> {
     *zero_sized = zero_sized.checked_sub(1).ok_or(Malformed::TooManyElements)?;
     Ok(())
+}
+
+/// Takes the type that a value states itself.
+fn take_any(bytes: &mut &[u8]) -> Result<&'static Type, Malformed> {
+    static TYPES: LazyLock<Box<[Option<Type>]>> = LazyLock::new(|| {
+        let parsed = |code| {
+            let mut notation = Vec::new();
+            kymo_format::types::Type::in_any(code)?.put(&mut notation);
+            Type::parse(&notation)
+        };
+        (0..=u8::MAX).map(parsed).collect()
+    });
+    let [code] = take(bytes)?;
+    TYPES[usize::from(code)].as_ref().ok_or(Malformed::Invalid)
 }
 
 /// Skips a count, and as many elements, each made of `types`.
@@ -417,6 +434,14 @@ mod tests {
     fn what_is_no_value_of_its_type_is_refused() {
         let invalid: &[(Type, &[u8])] = &[
             (Type::Bool, &[2]),
+            // A value that states its type states one that it may have.
+            (Type::Any, &[0x00, 0]),
+            (Type::Any, &[0x32, 1, 1]),
+            (Type::Any, &[0x50, 3]),
+            (Type::Any, &[0x60, 0x01, 1]),
+            (Type::Any, &[0x82, 0]),
+            (Type::Any, &[0x01, 2]),
+            (Type::Any, &[0x80, 2]),
             (Type::Ordering, &[3]),
             (Type::Result(Box::new([Type::U8, Type::U8])), &[2, 0]),
             (Type::RangeInclusive(Box::new(Type::U8)), &[1, 2, 2]),
