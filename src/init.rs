@@ -7,8 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Config, ConfigError, Escaped};
+use crate::config::{Config, ConfigError};
 use crate::console::Console;
+use crate::format::escaped::Escaped;
 use crate::keep::Keep;
 use crate::level::Level;
 use crate::logger::Logger;

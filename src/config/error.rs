@@ -3,6 +3,8 @@
 use std::fmt::{self, Write};
 use std::io;
 
+use crate::format::escaped::Escaped;
+
 /// The error of a [`Config`](crate::Config): where it is, and what to do.
 ///
 /// The text names the variable, or the file and the line.
@@ -48,18 +50,6 @@ impl ConfigError {
 impl ConfigErrorKind {
     pub(super) fn at(self, place: &str) -> ConfigError {
         ConfigError { place: place.to_owned(), kind: self }
-    }
-}
-
-/// Writes text that goes to a terminal. Control characters in it are escaped.
-pub(crate) struct Escaped<W>(pub(crate) W);
-
-impl<W: Write> Write for Escaped<W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|c| match kymo_format::is_control(c) {
-            true => write!(self.0, "{}", c.escape_default()),
-            false => self.0.write_char(c),
-        })
     }
 }
 

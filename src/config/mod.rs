@@ -15,7 +15,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 #[cfg(feature = "init")]
-pub(crate) use error::Escaped;
 pub use error::{ConfigError, ConfigErrorKind};
 pub use keys::Key;
 use keys::{KEYS, LACKING};

@@ -3,7 +3,7 @@
 //! In: the counters and rings, looked at every ten milliseconds, which costs the sweeps in between
 //! nothing. Out: calls of the program's hook, and kymo's own warnings in the log.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -13,6 +13,7 @@ use crate::consumer::{Consumer, MAIN};
 use crate::drop_reason::DropReason;
 use crate::filter::setting::{Commanded, WrongDirective};
 use crate::filter::{Filter, ParseFilterError};
+use crate::format::escaped::Escaped;
 use crate::format::rotated::Deleted;
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::WORD_BYTES;
@@ -166,6 +167,7 @@ pub enum Notice<'a> {
 
 impl fmt::Display for Notice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Escaped(f);
         match self {
             Self::HighWater { thread, os_id, used, capacity } => {
                 write!(

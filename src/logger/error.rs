@@ -2,11 +2,12 @@
 //!
 //! Its messages name the file or the option, and say what to do if that is known.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::filter::ParseFilterError;
+use crate::format::escaped::Escaped;
 use crate::keep::KeepError;
 use crate::rotation::RotationError;
 use crate::segment::error::OpenSegmentError;
@@ -89,6 +90,7 @@ impl From<StartErrorKind> for StartError {
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Escaped(f);
         match &self.kind {
             StartErrorKind::AlreadyRunning => {
                 f.write_str("a logger runs already in this process: shut it down first")

@@ -1,8 +1,10 @@
 //! Why a segment's file could not be opened.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::format::escaped::Escaped;
 
 /// Why a segment's file could not be opened.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ impl OpenSegmentError {
 
 impl fmt::Display for OpenSegmentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Escaped(f);
         match self {
             Self::InUse(path) => {
                 let path = path.display();

@@ -6,6 +6,7 @@
 pub mod compressed;
 pub mod drop_reason;
 pub mod dump;
+pub mod escaped;
 pub mod frame;
 pub mod header;
 pub mod index;

@@ -3,10 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, HashMap};
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io::Cursor;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use kymo_format::escaped::Escaped;
 
 use super::chain::Went;
 use super::error::Error;
@@ -607,6 +609,7 @@ fn given_side_files(readers: &[Reader<'_>], log: usize) -> Vec<usize> {
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Escaped(f);
         match &self.path {
             Some(path) => write!(f, "{}: {}", path.display(), self.error),
             None => write!(f, "file {}: {}", self.file, self.error),

@@ -1,10 +1,12 @@
 //! Opens files and lists directories: only regular files, and never waiting for a pipe.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fmt;
+use std::fmt::{self, Write};
 use std::fs::{self, File, FileType};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use kymo_format::escaped::Escaped;
 
 use super::error::Error;
 use super::log::{Log, is_link_to_segment};
@@ -254,6 +256,7 @@ impl Directory {
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Escaped(f);
         write!(f, "{}: {}", self.path.display(), self.error)
     }
 }

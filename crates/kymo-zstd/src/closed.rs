@@ -1,10 +1,13 @@
 //! A segment that nobody writes any more, and why it is not compressed.
 
+use std::fmt::Write as _;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::{error, fmt};
+
+use kymo_format::escaped::Escaped;
 
 use kymo_files::derived::{self, OpenError, Owner, Refused};
 use kymo_files::lock::{LockOutcome, is_at, lock, unlock};
@@ -165,7 +168,7 @@ impl From<io::Error> for Problem {
 
 impl fmt::Display for CompressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.problem)
+        write!(Escaped(f), "{}: {}", self.path.display(), self.problem)
     }
 }
 

@@ -1,7 +1,10 @@
 //! The error of a recovery.
 
+use std::fmt::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
+
+use crate::format::escaped::Escaped;
 
 /// The error of [`recover`](crate::recover): why nothing was recovered. All files are as they were
 /// before.
@@ -31,6 +34,7 @@ impl RecoverError {
 
 impl fmt::Display for RecoverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = Escaped(f);
         write!(f, "{}: ", self.path().display())?;
         match self {
             Self::InUse(_) => f.write_str(
@@ -38,7 +42,7 @@ impl fmt::Display for RecoverError {
                  has ended",
             ),
             Self::NotALog(_) => f.write_str("not a log of kymo's, or its header is damaged"),
-            Self::File(_, error) => error.fmt(f),
+            Self::File(_, error) => write!(f, "{error}"),
         }
     }
 }
