@@ -24,7 +24,7 @@ SIGNALS.update({24: "XCPU", 25: "XFSZ", 26: "VTALRM", 27: "PROF", 29: "IO", 30: 
 
 ROLES = ("in", "new", "record", "enter", "exit", "close", "follows")
 
-CallSite = namedtuple("CallSite", "level line target file format names types roles purpose")
+CallSite = namedtuple("CallSite", "level line target file format names types roles purpose has_message")
 
 
 class Span:
@@ -387,7 +387,7 @@ class Segment:
 
     def call_site(self, data):
         number, level = data.varint(), data.number("B")
-        line, _column, target, _module, file, format = data.varint(), data.varint(), *(data.text() for _ in range(4))
+        line, column, target, _module, file, format = data.varint(), data.varint(), *(data.text() for _ in range(4))
         names, types = [], []
         for _ in range(data.varint()):
             names.append(data.text())
@@ -400,7 +400,11 @@ class Segment:
             raise Damage("an argument follows the id of a span")
         roles = [ROLES[code - 0x50] for code, _ in types[count:]]
         purpose = data.number("B") if data.at < len(data.data) else 0
-        self.sites[number] = CallSite(LEVELS[level], line, target, file, format, names[:count], types, roles, purpose)
+        # The text that another crate made of its message is no field.
+        has_message = (column == 0 and format in ("{}", "{0}") and count > 0 and names[0] == ""
+                       and types[0][0] in (0x30, 0x31))
+        self.sites[number] = CallSite(
+            LEVELS[level], line, target, file, format, names[:count], types, roles, purpose, has_message)
 
     def thread(self, data):
         number, system = data.varint(), data.varint()
@@ -428,7 +432,8 @@ class Segment:
             ids = dict(zip(site.roles, (id for _, id in values[len(site.names):])))
             values = values[:len(site.names)]
             spans = self.spans_of(site, values, ids)
-            fields = ((name or str(at), value) for at, (name, value) in enumerate(zip(site.names, values)))
+            fields = ((name or str(at), value) for at, (name, value) in enumerate(zip(site.names, values))
+                      if at > 0 or not site.has_message)
             yield (f'{{"time":"{self.time(ticks)}","level":"{site.level}","target":{quoted(site.target)}'
                    f',"file":{quoted(site.file)},"line":{site.line},"thread":{self.thread_json(thread)}'
                    f',"message":{quoted(message(site, values))},"fields":{{'
