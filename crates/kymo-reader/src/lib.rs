@@ -115,6 +115,8 @@ mod closing;
 mod column;
 #[cfg(feature = "zstd")]
 mod compressed;
+#[cfg(feature = "serde")]
+mod deserialize;
 mod dictionary;
 mod error;
 mod event;
@@ -156,6 +158,8 @@ use std::path::{Path, PathBuf};
 pub use bytes::Bytes;
 pub use chain::LogReport;
 pub use column::{ArgumentError, Column};
+#[cfg(feature = "serde")]
+pub use deserialize::DeserializeError;
 pub use dictionary::{CallSite, Thread};
 pub use error::Error;
 pub use event::{
