@@ -8,7 +8,7 @@
 #
 # Usage: benches/instructions.sh            the table
 #        benches/instructions.sh NAME ...   a number for each, a line for each: mixed, "mixed coarse", "mixed overwriting",
-#                                           "mixed filtered", "mixed flight", "mixed console",
+#                                           "mixed filtered", "mixed routed", named, "named routed", "mixed flight", "mixed console",
 #                                           "mixed capture", "mixed panic_hook", log_kv, "log_kv floor",
 #                                           tracing_fields, consumer, decode_text
 set -eu

@@ -177,7 +177,7 @@ pub use clock::Clock;
 pub use config::{Config, ConfigError, ConfigErrorKind, Key};
 #[cfg(feature = "console")]
 pub use console::Console;
-pub use consumer::{Notice, Report};
+pub use consumer::{LogReport, Notice, Report};
 #[doc(hidden)]
 pub use crash::recover::discard_rings;
 pub use crash::recover::{
@@ -199,12 +199,14 @@ pub use logger::Logger;
 pub use logger::builder::Builder;
 pub use logger::ending::Hangup;
 pub use logger::error::{StartError, StartErrorKind};
+pub use logger::route::Route;
 pub use rotation::zone::{Zone, ZoneError};
 pub use rotation::{Rotation, RotationError};
 pub use shared::disk::Durability;
 pub use shared::policy::{Overflow, WriteThrough};
-pub use shared::stats::{Account, SinkStats, Stats, ThreadStats};
+pub use shared::stats::{Account, LogStats, SinkStats, Stats, ThreadStats};
 #[cfg(feature = "sinks")]
 pub use sink::Sink;
+pub use statement::named_log::NamedLog;
 pub use statement::scope::Scope;
 pub use thread::{flush, flush_timeout, prepare_thread, unlogged};

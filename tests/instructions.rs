@@ -78,6 +78,25 @@ fn machine_code_is_within_budget() {
     }
 }
 
+/// A statement costs what it costs without routes, whether or not a route leads it somewhere, and with `logger:`.
+#[test]
+fn routes_cost_no_instruction() {
+    if let Some(reason) = not_comparable() {
+        eprintln!("skipped: {reason}");
+        return;
+    }
+    let output = Command::new(assembly().join("../instructions.sh"))
+        .args(["mixed", "mixed routed", "named", "named routed"])
+        .output()
+        .expect("the script runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "benches/instructions.sh: {}: {said}", output.status);
+    let counted = String::from_utf8(output.stdout).expect("numbers");
+    let counted = counted.lines().collect::<Vec<_>>();
+    let mixed = budgets().into_iter().find(|it| it.message == "mixed").expect("a budget").executed;
+    assert_eq!(counted, [mixed.to_string().as_str(); 4]);
+}
+
 #[test]
 fn every_listing_has_a_budget() {
     let budgets = budgets();

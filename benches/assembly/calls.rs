@@ -10,10 +10,12 @@ mod floor;
 use std::hint::black_box;
 
 use floor::{FloorLogger, FloorSubscriber};
-use kymo::{Clock, Level, Logger, Overflow};
+use kymo::{Clock, Level, Logger, NamedLog, Overflow, Route};
 use kymo_bench::place::Scratch;
 use kymo_bench::values::{name, price, text};
 use kymo_reader::{Reader, Record, json};
+
+const AUDIT: NamedLog = NamedLog::new("audit");
 
 #[inline(never)]
 #[unsafe(no_mangle)]
@@ -37,6 +39,13 @@ fn kymo_call_ints(a: u64, b: u64, c: u64) {
 #[unsafe(no_mangle)]
 fn kymo_call_mixed(id: u64, px: f64, who: &str) {
     kymo::info!("order {} filled at {} for {}", id, px, who);
+}
+
+/// `mixed` with the name of a log, which a route leads elsewhere.
+#[inline(never)]
+#[unsafe(no_mangle)]
+fn kymo_call_named(id: u64, px: f64, who: &str) {
+    kymo::info!(logger: AUDIT, "order {} filled at {} for {}", id, px, who);
 }
 
 /// The fields of `mixed`, before the message.
@@ -196,6 +205,13 @@ fn main() {
         Some("filtered") => builder.filter("debug,elsewhere=trace"),
         Some("console") => builder.console(Level::Info),
         Some("panic_hook") => builder.panic_hook(true),
+        Some("routed") => {
+            let to = |name: &str| file.path().with_extension(name);
+            let builder = builder.route(Route::logger(AUDIT).to(to("audit")));
+            builder
+                .route(Route::level(Level::Info).to(to("info")))
+                .route(Route::target("x").to(to("x")))
+        }
         Some("flight") => builder.flight_recorder(Level::Info, 1 << 20),
         _ => builder,
     };
@@ -251,6 +267,7 @@ fn call_each(message: &str, count: u64) {
             "mixed" | "decode_count" | "decode_text" | "decode_json" => {
                 kymo_call_mixed(i, price(i), name(i));
             }
+            "named" => kymo_call_named(i, price(i), name(i)),
             "fields" => kymo_call_fields(i, price(i), name(i)),
             "limited" => kymo_call_limited(i, price(i), name(i)),
             "suppressed_n" => kymo_call_suppressed_n(i, price(i), name(i)),

@@ -55,11 +55,13 @@ struct SiteOf<S, L>(S, L);
 
 impl<S: Statement, L: Arguments> SiteOf<S, L> {
     const SITE: &'static CallSite =
-        &CallSite::new(S::LEVEL, S::LOCATION, L::TYPES).with_purpose(S::PURPOSE);
+        &CallSite::new(S::LEVEL, S::LOCATION, L::TYPES).with_purpose(S::PURPOSE).in_log(S::LOG);
 
     /// For statements whose level is known when they run.
-    const BY_LEVEL: &'static [CallSite; 5] =
-        &CallSite::at_each_level_for(S::LOCATION, L::TYPES, S::PURPOSE);
+    const BY_LEVEL: &'static [CallSite; 5] = &CallSite::each_in_log(
+        CallSite::at_each_level_for(S::LOCATION, L::TYPES, S::PURPOSE),
+        S::LOG,
+    );
 }
 
 /// The call site of a statement of kymo's own.

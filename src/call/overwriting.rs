@@ -89,7 +89,7 @@ pub(crate) fn log_slow<L: Arguments>(
         Some((fit, slot))
     });
     let Some((fit, mut slot)) = slot else {
-        producer.drop_record(site.level, ticks, DropReason::TooLarge);
+        producer.drop_record(site, ticks, DropReason::TooLarge);
         return true;
     };
     // SAFETY: the slot has so many words.

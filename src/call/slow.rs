@@ -18,7 +18,7 @@ use crate::thread::producer::Producer;
 /// Logs a record, or counts it as dropped or unlogged.
 #[inline]
 pub(crate) fn log<L: Arguments>(site: &'static CallSite, arguments: L) {
-    if let Some(mut lease) = thread::lease(site.level) {
+    if let Some(mut lease) = thread::lease(site) {
         log_with(&mut lease, site, arguments);
     }
 }
@@ -48,7 +48,7 @@ pub(crate) fn log_with<L: Arguments>(
     }
     let ticks = producer.stamp();
     let Some(fit) = RecordFit::new(&arguments, producer.max_record_bytes()) else {
-        return producer.drop_record(site.level, ticks, DropReason::TooLarge);
+        return producer.drop_record(site, ticks, DropReason::TooLarge);
     };
     // Before the record is published: a recovery that finds the record needs the call site.
     producer.make_known(site);
@@ -57,11 +57,11 @@ pub(crate) fn log_with<L: Arguments>(
         let mut record = vec![0; words];
         // SAFETY: so many words are there.
         unsafe { fit.write(record.as_mut_ptr(), site, ticks, arguments) };
-        return producer.write_through(site.level, ticks, &record, policy);
+        return producer.write_through(site, ticks, &record, policy);
     }
     let room = producer.wait_for_room(words, producer.overflow(site.level));
     if let Err(reason) = room {
-        return producer.drop_record(site.level, ticks, reason);
+        return producer.drop_record(site, ticks, reason);
     }
     let Ok(mut slot) = producer.ring.reserve(words) else { return };
     // SAFETY: the slot has so many words.
@@ -83,7 +83,7 @@ pub(crate) fn log_at_once<L: Arguments>(
         producer.ring.reserve(fit.bytes.div_ceil(WORD_BYTES)).ok().map(|slot| (fit, slot))
     });
     let Some((fit, mut slot)) = slot else {
-        return producer.drop_record(site.level, ticks, DropReason::Full);
+        return producer.drop_record(site, ticks, DropReason::Full);
     };
     // SAFETY: the slot has so many words.
     unsafe { fit.write(slot.as_mut_ptr(), site, ticks, arguments) };

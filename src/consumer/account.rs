@@ -27,6 +27,9 @@ pub(crate) struct LogAccount {
     has_mark: bool,
     /// Whether that mark has the gap, too.
     marks_gap: bool,
+    /// How many of the words that the sweep took are settled here: written, or counted as lost. They are not released
+    /// before all logs have settled them.
+    settled_words: usize,
 }
 
 impl LogAccount {
@@ -39,6 +42,7 @@ impl LogAccount {
             gap_words: 0,
             has_mark: false,
             marks_gap: false,
+            settled_words: 0,
         }
     }
 
@@ -146,8 +150,29 @@ impl LogAccount {
         join(self.in_segment.range(), self.losses.range())
     }
 
-    /// Counts what is staged as written: it is in the file.
-    pub(super) fn settle<O: Output>(&mut self, writer: &mut SegmentWriter<O>, counts: &LogCounts) {
+    /// How many words at the ring's head are settled here, and not released.
+    #[inline]
+    pub(super) fn settled_words(&self) -> usize {
+        self.settled_words
+    }
+
+    /// The words of the sweep are released.
+    pub(super) fn note_released(&mut self) {
+        self.settled_words = 0;
+        self.clear_sweep();
+    }
+
+    /// Counts what is staged as written: it is in the file. `words`: how many the sweep took.
+    pub(super) fn settle<O: Output>(
+        &mut self,
+        words: usize,
+        writer: &mut SegmentWriter<O>,
+        counts: &LogCounts,
+    ) {
+        self.settled_words = words;
+        if self.in_segment.has_nothing_staged() {
+            return;
+        }
         let has_records = *self.in_segment.staged_records() != [0; 5];
         writer.settle(&mut self.in_segment);
         if has_records {
@@ -167,7 +192,8 @@ impl LogAccount {
     }
 
     /// Counts what is staged as dropped: it could not be written. Returns whether there were records.
-    pub(super) fn fail(&mut self, counts: &LogCounts) -> bool {
+    pub(super) fn fail(&mut self, words: usize, counts: &LogCounts) -> bool {
+        self.settled_words = words;
         let staged = *self.in_segment.staged_records();
         let range = self.in_segment.staged_range();
         self.clear_sweep();

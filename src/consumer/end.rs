@@ -4,9 +4,11 @@
 //! which a thread may just be publishing.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::consumer::dump::Reason;
 use crate::consumer::lane::Lane;
+use crate::consumer::log::Log;
 use crate::consumer::{Consumer, MAIN};
 use crate::mutant::{self, Mutant};
 use crate::segment::LogOutput;
@@ -56,9 +58,51 @@ pub struct Report {
     pub unshown: u64,
     /// What became of the records that each sink was for: see `Builder::sink`. Each is counted once.
     pub sinks: Vec<SinkStats>,
+    /// What became of the records that routes lead to other logs, in the order in which these were given. All other
+    /// numbers are of the log at the logger's path.
+    pub logs: Vec<LogReport>,
     /// The length of the file in bytes.
     pub file_bytes: u64,
     /// The first error of the output, if there was one. Later attempts may have succeeded.
+    pub error: Option<io::Error>,
+}
+
+impl Report {
+    /// Notes an error of a log, unless there was one before.
+    pub(crate) fn note_error(&mut self, log: usize, error: Option<io::Error>) {
+        let place = match log {
+            MAIN => Some(&mut self.error),
+            _ => self.logs.get_mut(log - 1).map(|log| &mut log.error),
+        };
+        if let (Some(error), Some(place)) = (error, place) {
+            place.get_or_insert(error);
+        }
+    }
+}
+
+/// What became of the records that were for one log of a route: see [`Builder::route`](crate::Builder::route).
+///
+/// The numbers mean what those of [`Report`] mean.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct LogReport {
+    /// Its path, as it was given to the route.
+    pub path: PathBuf,
+    /// How many records are in it.
+    pub written: u64,
+    /// How many records for it were dropped, for all reasons.
+    pub dropped: u64,
+    /// How many records for it were left in the rings when the time for shutting down was over.
+    pub unwritten: u64,
+    /// How many warnings of kymo itself are in it.
+    pub warnings: u64,
+    /// How many warnings of kymo itself that were for it were dropped.
+    pub warnings_dropped: u64,
+    /// How many of the written records were cut to fit.
+    pub cut: u64,
+    /// The length of its file in bytes.
+    pub file_bytes: u64,
+    /// Its first error, if there was one. Later attempts may have succeeded.
     pub error: Option<io::Error>,
 }
 
@@ -73,7 +117,7 @@ impl<O: LogOutput> Consumer<O> {
         }
         self.close_rings();
         self.check_outputs();
-        let mut unwritten = 0;
+        let mut unwritten = Vec::new();
         while self.sweep() {
             if self.shared.control.is_overdue() || self.shared.emergency.is_overdue() {
                 unwritten = self.give_up(true);
@@ -84,7 +128,10 @@ impl<O: LogOutput> Consumer<O> {
         while self.sweep() {}
         if self.shared.policies.flight.is_some() {
             let fatal = self.fatal_signal().map(|request| Reason::Signal(request.signal()));
-            let wanted = self.wants_dump().filter(|_| unwritten == 0).map(Reason::Record);
+            let wanted = self
+                .wants_dump()
+                .filter(|_| unwritten.iter().all(|it| *it == 0))
+                .map(Reason::Record);
             if let Some(reason) = fatal.or(wanted) {
                 self.dump(reason);
             }
@@ -104,50 +151,41 @@ impl<O: LogOutput> Consumer<O> {
         asked.or_else(|| emergency.fatal_request())
     }
 
-    /// Ends the threads that are left, and the segment.
-    pub(super) fn end(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
-        // What fails is tried once more.
-        for _ in 0..2 {
-            if self.append_thread_ends() && self.append_end(MAIN) {
-                break;
+    /// Ends the threads that are left, and the segments. `unwritten`: how many records were given up, for each log.
+    pub(super) fn end(&mut self, unwritten: Vec<u64>) -> (Report, Vec<Orphan>) {
+        for log in 0..self.logs.len() {
+            // What fails is tried once more.
+            for _ in 0..2 {
+                self.stage_last(log, true);
+                if self.write_last(log) && self.append_end(log) {
+                    break;
+                }
+                self.check_output(log);
+                self.replace_if_removed(log);
             }
-            self.check_outputs();
-            self.replace_removed();
         }
         self.lanes.iter_mut().for_each(Lane::remove_ring_files);
         if let Some(crash_proof) = self.shared.crash_proof() {
             crash_proof.end();
         }
-        self.report(unwritten)
+        self.report(&unwritten)
     }
 
-    /// Stages marks for all drops that are not marked yet.
-    pub(super) fn stage_drop_marks(&mut self) {
-        for lane in &mut self.lanes {
-            lane.stage_last_marks(&mut self.logs);
-        }
+    /// Stages all that a log has not of the threads, between sweeps: marks of drops, and, if `ends`, the ends of the
+    /// threads.
+    pub(super) fn stage_last(&mut self, index: usize, ends: bool) {
+        let log = &mut self.logs[index];
+        self.lanes.iter_mut().for_each(|lane| lane.stage_last(index, log, ends));
     }
 
-    /// Ends the threads that are left. Returns whether that worked.
-    fn append_thread_ends(&mut self) -> bool {
-        self.stage_drop_marks();
-        for lane in &mut self.lanes {
-            lane.stage_end(&mut self.logs);
-        }
-        self.write_marks()
-    }
-
-    /// Writes marks and ends of threads that are staged, between sweeps. Returns whether that worked for all logs.
-    pub(super) fn write_marks(&mut self) -> bool {
-        let (mut all, lanes) = (true, 0..self.lanes.len());
-        for log in 0..self.logs.len() {
-            match self.write(log, 0..0) {
-                true => self.settle(log, lanes.clone()),
-                false => all = false,
-            }
+    /// Writes what is staged for a log, between sweeps. Returns whether that worked.
+    pub(super) fn write_last(&mut self, index: usize) -> bool {
+        let (done, lanes) = (self.write(index, 0..0), 0..self.lanes.len());
+        if done {
+            self.settle(index, lanes.clone());
         }
         self.release(lanes);
-        all
+        done
     }
 
     /// Ends the segment of a log. Returns whether that worked.
@@ -164,14 +202,20 @@ impl<O: LogOutput> Consumer<O> {
         // It may have panicked after a commit (reading a clock for the statistics, say). What was
         // committed is in the file, and must not be found in the rings once more.
         let lanes = 0..self.lanes.len();
-        if self.logs[MAIN].writer.output().len() > self.logs[MAIN].released_bytes {
-            self.settle(MAIN, lanes.clone());
+        let is_committed = |log: &Log<O>| log.writer.output().len() > log.released_bytes;
+        if self.logs.iter().any(is_committed) {
+            for log in 0..self.logs.len() {
+                match is_committed(&self.logs[log]) {
+                    true => self.settle(log, lanes.clone()),
+                    false => self.lanes.iter_mut().for_each(|lane| lane.fail(log)),
+                }
+            }
             self.release(lanes);
         }
         self.lanes.iter_mut().for_each(Lane::keep_ring_files);
         self.shared.control.end();
         self.logs[MAIN].error.get_or_insert_with(|| io::Error::other("the consumer panicked"));
-        self.report(0)
+        self.report(&[])
     }
 
     /// Takes over the last rings, and tells the threads that these are not read any more.
@@ -200,32 +244,56 @@ impl<O: LogOutput> Consumer<O> {
         own
     }
 
-    fn report(&mut self, unwritten: u64) -> (Report, Vec<Orphan>) {
-        if let Err(error) = self.logs[MAIN].writer.output_mut().close() {
-            // All that was written may be gone.
-            self.note_failure(MAIN, error);
-        }
+    fn report(&mut self, unwritten: &[u64]) -> (Report, Vec<Orphan>) {
+        let mut logs: Vec<_> = (0..self.logs.len()).map(|log| self.report_log(log)).collect();
+        logs.iter_mut().zip(unwritten).for_each(|(log, unwritten)| {
+            log.unwritten = *unwritten;
+            log.dropped -= unwritten;
+        });
         self.written_at_end = self.written_in_segment(MAIN);
-        let (mut totals, mut own) = (self.totals(MAIN), self.own_totals(MAIN));
-        totals.add(self.logs[MAIN].earlier.totals);
-        own.add(self.logs[MAIN].earlier.own);
+        let main = logs.remove(MAIN);
         let report = Report {
-            written: totals.written - own.written,
-            dropped: totals.dropped - own.dropped - unwritten,
-            unwritten,
+            written: main.written,
+            dropped: main.dropped,
+            unwritten: main.unwritten,
             rescued: self.shared.counters.rescued.get(),
-            warnings: own.written,
-            warnings_dropped: own.dropped,
+            warnings: main.warnings,
+            warnings_dropped: main.warnings_dropped,
             dumped: self.shared.counters.dumped.get(),
             suppressed: self.shared.counters.suppressed(),
-            cut: totals.cut - own.cut,
+            cut: main.cut,
             shown: 0,
             skipped: 0,
             unshown: 0,
             sinks: Vec::new(),
-            file_bytes: self.logs[MAIN].writer.output().len(),
-            error: self.logs[MAIN].error.take(),
+            logs,
+            file_bytes: main.file_bytes,
+            error: main.error,
         };
         (report, std::mem::take(&mut self.lanes).into_iter().map(Lane::into_orphan).collect())
+    }
+
+    /// Closes a log, and reports what became of the records for it.
+    fn report_log(&mut self, index: usize) -> LogReport {
+        if let Err(error) = self.logs[index].writer.output_mut().close() {
+            // All that was written may be gone.
+            self.note_failure(index, error);
+        }
+        let (mut totals, mut own) = (self.totals(index), self.own_totals(index));
+        let log = &mut self.logs[index];
+        totals.add(log.earlier.totals);
+        own.add(log.earlier.own);
+        let routed = index.checked_sub(1).map(|routed| &self.shared.routed[routed]);
+        LogReport {
+            path: routed.map(|log| log.path.clone()).unwrap_or_default(),
+            written: totals.written - own.written,
+            dropped: totals.dropped - own.dropped,
+            unwritten: 0,
+            warnings: own.written,
+            warnings_dropped: own.dropped,
+            cut: totals.cut - own.cut,
+            file_bytes: log.writer.output().len(),
+            error: log.error.take(),
+        }
     }
 }

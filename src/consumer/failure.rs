@@ -16,22 +16,26 @@ use crate::segment::LogOutput;
 impl<O: LogOutput> Consumer<O> {
     /// Looks whether what was written to the logs is still there.
     pub(crate) fn check_outputs(&mut self) {
-        for index in 0..self.logs.len() {
-            if let Err(error) = self.logs[index].writer.output_mut().check() {
-                self.note_failure(index, error);
-            }
+        (0..self.logs.len()).for_each(|log| self.check_output(log));
+    }
+
+    /// Looks whether what was written to a log is still there.
+    pub(super) fn check_output(&mut self, log: usize) {
+        if let Err(error) = self.logs[log].writer.output_mut().check() {
+            self.note_failure(log, error);
         }
     }
 
     /// Notes an error of a log's output. What is staged is lost.
     pub(super) fn note_failure(&mut self, index: usize, error: io::Error) {
+        let error = self.shared.of_log(index, error);
         let lost = self.lost(index);
         let log = &mut self.logs[index];
         if !std::mem::replace(&mut log.failing, true) {
             let copy = io::Error::new(error.kind(), error.to_string());
             log.untold.get_or_insert((copy, lost));
         }
-        self.shared.counters.log.output_errors.increment();
+        self.shared.counters_of(index).output_errors.increment();
         log.error.get_or_insert(error);
         if log.writer.output().is_removed() && !log.is_removed() {
             log.segment = SegmentState::Removed;
@@ -42,7 +46,7 @@ impl<O: LogOutput> Consumer<O> {
                 // any log has them that leads there.
                 let _ = crash_proof.set_log([0; 16]);
             }
-            self.shared.counters.lose_ended(&log.ended.written);
+            self.shared.counters.lose_ended(index, &log.ended.written);
             log.ended.lose_segment();
             self.lanes.iter_mut().for_each(|lane| lane.lose_segment(index));
             log.writer.lose_segment();

@@ -9,6 +9,7 @@ use crate::consumer::batch::{Batch, Leftover};
 use crate::consumer::flight::Flight;
 use crate::consumer::followed::{Followed, Merge};
 use crate::consumer::log::Log;
+use crate::consumer::sorting::{SortedBatch, Sorter};
 use crate::consumer::sweep::{Shares, Sweep};
 use crate::drop_reason::DropReason;
 use crate::level::Level;
@@ -68,7 +69,11 @@ impl Lane {
     }
 
     /// Takes a batch out of the rings, and stages it.
-    pub(crate) fn drain<O: Output>(&mut self, logs: &mut [Log<O>]) -> Leftover {
+    pub(super) fn drain<O: Output>(
+        &mut self,
+        logs: &mut [Log<O>],
+        sorter: Option<&mut Sorter>,
+    ) -> Leftover {
         self.sweep = Sweep::default();
         // Before the look at the ring, which so finds all that was logged before the gaps.
         self.each_account(LogAccount::begin_sweep);
@@ -78,28 +83,34 @@ impl Lane {
             ended = self.state.has_ended();
         }
         let first_look = committed.words();
-        let writer = &mut logs[MAIN].writer;
-        let (account, sweep) = (&mut self.logs[MAIN], &mut self.sweep);
-        let mut batch = Batch { writer, account, sweep, mark: None };
-        let (left, found, copied) = match &mut self.followed {
-            None => {
-                let (first, second) = committed.runs();
-                let all = batch.take(first) && batch.take(second);
-                (batch.leftover(all), first_look, 0)
-            }
-            Some(followed) => {
-                let copy = followed.look(Some(self.state.clock.stamp()).filter(|_| !ended));
-                // `followed` says why it is looked at twice.
-                let committed = self.ring.look();
-                let copied = copy.words().len();
-                if let Some((counts, range)) = copy.overwritten {
-                    let to = &self.state.logs[MAIN];
-                    batch.account.lose(DropReason::Overwritten, counts, Some(range), to);
-                    batch.mark = Some(batch.account.mark_of_consumer());
+        let sweep = &mut self.sweep;
+        let (left, found, copied) = if let Some(sorter) = sorter {
+            let accounts = &mut self.logs;
+            let mut batch = SortedBatch { logs, accounts, sorter, sweep, last_ticks: 0 };
+            (batch.take_all(committed.runs()), first_look, 0)
+        } else {
+            let (writer, account) = (&mut logs[MAIN].writer, &mut self.logs[MAIN]);
+            let mut batch = Batch { writer, account, sweep, mark: None };
+            match &mut self.followed {
+                None => {
+                    let (first, second) = committed.runs();
+                    let all = batch.take(first) && batch.take(second);
+                    (batch.leftover(all), first_look, 0)
                 }
-                let merge = Merge::new(committed.runs(), first_look, copy);
-                let left = batch.take_both(merge);
-                (left, committed.words(), copied)
+                Some(followed) => {
+                    let copy = followed.look(Some(self.state.clock.stamp()).filter(|_| !ended));
+                    // `followed` says why it is looked at twice.
+                    let committed = self.ring.look();
+                    let copied = copy.words().len();
+                    if let Some((counts, range)) = copy.overwritten {
+                        let to = &self.state.logs[MAIN];
+                        batch.account.lose(DropReason::Overwritten, counts, Some(range), to);
+                        batch.mark = Some(batch.account.mark_of_consumer());
+                    }
+                    let merge = Merge::new(committed.runs(), first_look, copy);
+                    let left = batch.take_both(merge);
+                    (left, committed.words(), copied)
+                }
             }
         };
         let all = left == Leftover::Nothing;
@@ -136,10 +147,15 @@ impl Lane {
         }
     }
 
-    /// Sees all drops, also those after a gap that has no mark, because no later call will. Stages the marks anew.
-    pub(super) fn stage_last_marks<O: Output>(&mut self, logs: &mut [Log<O>]) {
-        self.each_account(LogAccount::see_last_drops);
-        self.stage_marks(logs);
+    /// Stages all that a log has not of the thread: marks of drops, also those after a gap that has no mark, because no
+    /// later call will; and its end, if `ends`.
+    pub(super) fn stage_last<O: Output>(&mut self, index: usize, log: &mut Log<O>, ends: bool) {
+        let account = &mut self.logs[index];
+        account.see_last_drops(&self.state.logs[index]);
+        account.mark_drops(&mut log.writer);
+        if ends && account.has_account() && !account.in_segment.is_ended() {
+            log.writer.end_thread(&mut account.in_segment);
+        }
     }
 
     /// Stages the thread's end in each log that has something of it.
@@ -246,7 +262,7 @@ impl Lane {
     /// Counts what a log has of the sweep as written. To be called when it is in its file, and before
     /// [`release`](Self::release).
     pub(super) fn settle<O: Output>(&mut self, log: usize, writer: &mut SegmentWriter<O>) {
-        self.logs[log].settle(writer, &self.state.logs[log]);
+        self.logs[log].settle(self.sweep.words, writer, &self.state.logs[log]);
     }
 
     /// Counts what a log should have of the sweep as dropped. To be called when it could not be written, and before
@@ -257,7 +273,7 @@ impl Lane {
             self.prepare(LogMark::GIVEN_UP);
         }
         self.sweep.failed = true;
-        if self.logs[log].fail(&self.state.logs[log]) {
+        if self.logs[log].fail(self.sweep.words, &self.state.logs[log]) {
             self.say_failed();
         }
     }
@@ -310,7 +326,8 @@ impl Lane {
             self.ring = ring(1).1;
             self.followed = None;
         }
-        self.clear_sweep();
+        self.sweep = self.sweep.cleared();
+        self.logs.iter_mut().for_each(LogAccount::note_released);
     }
 
     /// Clears the sweep: nothing is taken, and nothing staged.
@@ -329,21 +346,26 @@ impl Lane {
 
     /// How many records the sweep took.
     pub(crate) fn took(&self) -> u64 {
-        self.logs[MAIN].in_segment.staged_records().iter().sum()
+        match &self.logs[..] {
+            [main] => main.in_segment.staged_records().iter().sum(),
+            _ => self.sweep.records,
+        }
     }
 
     /// The time for shutting down is over: counts what is left in the rings as dropped. Returns how
-    /// many of these are the program's own records. If not `recoverable_too`, rings in files stay
+    /// many of these are the program's own records, for each log. If not `recoverable_too`, rings in files stay
     /// as they are.
-    pub(crate) fn give_up(&mut self, recoverable_too: bool) -> u64 {
-        let mut left = [0; 5];
-        let mut range = None;
+    pub(crate) fn give_up(&mut self, recoverable_too: bool) -> Vec<u64> {
+        let mut left = vec![([0; 5], None); self.logs.len()];
         let mut count = |run: &[u64]| {
             for record in records(run) {
                 // SAFETY: as in `Batch::take`.
                 let record = unsafe { Record::new(record) };
-                left[record.site.level.index()] += 1;
-                range = join(range, Some((record.ticks, record.ticks)));
+                for log in self.state.routes.of(record.site).iter() {
+                    let (counts, range) = &mut left[log];
+                    counts[record.site.level.index()] += 1;
+                    *range = join(*range, Some((record.ticks, record.ticks)));
+                }
             }
         };
         if recoverable_too || !self.ring.is_in_file() {
@@ -363,13 +385,17 @@ impl Lane {
                 }
             });
         }
-        if range.is_some() {
-            let to = &self.state.logs[MAIN];
-            self.logs[MAIN].lose(DropReason::ShutdownTimedOut, left, range, to);
-            self.say_failed();
+        let mut sums = Vec::new();
+        for (log, (counts, range)) in left.into_iter().enumerate() {
+            if range.is_some() {
+                let to = &self.state.logs[log];
+                self.logs[log].lose(DropReason::ShutdownTimedOut, counts, range, to);
+                self.say_failed();
+            }
+            sums.push(if self.state.is_own { 0 } else { counts.iter().sum() });
         }
         self.logs.iter_mut().for_each(LogAccount::arrive);
-        if self.state.is_own { 0 } else { left.iter().sum() }
+        sums
     }
 
     /// Returns both ends of the ring of a thread that has ended, empty. `None` also if the ring is
@@ -383,6 +409,7 @@ impl Lane {
 
     pub(crate) fn into_orphan(self) -> Orphan {
         let overwriting = self.followed.map(Followed::into_follower);
-        Orphan::new(self.ring, overwriting, self.state, self.logs[MAIN].seen())
+        let seen = self.logs.iter().map(LogAccount::seen).collect();
+        Orphan::new(self.ring, overwriting, self.state, seen)
     }
 }

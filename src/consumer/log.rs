@@ -27,6 +27,9 @@ pub(super) struct Log<O> {
     pub(super) told_failing: Option<u64>,
     /// Whether the notice about files that cannot be mapped has been given, or is not needed.
     pub(super) told_unmapped: bool,
+    /// How many failures of syncs were told, and when the next may be told.
+    pub(super) told_sync_errors: u64,
+    pub(super) next_sync_ns: u64,
     /// `Some` if the log is rotated.
     pub(super) rotating: Option<Rotating<O>>,
     /// The length of the output when the words of all its records had been released.
@@ -47,6 +50,8 @@ impl<O: LogOutput> Log<O> {
             untold: None,
             told_failing: None,
             told_unmapped: false,
+            told_sync_errors: 0,
+            next_sync_ns: 0,
             rotating: None,
         }
     }

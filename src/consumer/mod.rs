@@ -27,6 +27,9 @@ mod pace;
 mod power;
 mod rotate;
 mod segments;
+#[cfg(all(test, not(kymo_loom)))]
+mod several;
+mod sorting;
 mod sweep;
 mod takeover;
 #[cfg(all(test, not(kymo_loom)))]
@@ -40,7 +43,7 @@ use account::LogAccount;
 pub(crate) use batch::BATCH_WORDS;
 use batch::Leftover;
 use dump::Dumps;
-pub use end::Report;
+pub use end::{LogReport, Report};
 #[cfg(feature = "sinks")]
 pub(crate) use follower::Followed;
 pub(crate) use follower::Follower;
@@ -49,6 +52,7 @@ use log::Log;
 use pace::Found;
 pub(crate) use pace::{Pacing, Swept};
 use segments::SegmentState;
+use sorting::Sorter;
 pub use watch::Notice;
 pub(crate) use watch::{Hook, OwnRecord, OwnRecords, Watch};
 
@@ -60,6 +64,7 @@ use crate::segment::LogOutput;
 use crate::shared::Shared;
 use crate::shared::orphans::Orphan;
 use crate::shared::registry::NewRing;
+pub(crate) use crate::shared::routes::MAIN;
 use crate::sync::{Arc, thread};
 
 /// How often the clocks are compared once the rate is known, in nanoseconds.
@@ -72,9 +77,6 @@ const FIRST_CLOCK_INTERVAL_NS: u64 = 1_000_000;
 /// When so many bytes are staged, they go to the output before the sweep goes on.
 const STAGING_BYTES: usize = 1 << 20;
 
-/// The log at the logger's path, among all logs.
-pub(crate) const MAIN: usize = 0;
-
 /// The consumer.
 pub(crate) struct Consumer<O> {
     pub(crate) shared: Arc<Shared>,
@@ -82,6 +84,8 @@ pub(crate) struct Consumer<O> {
     clock_interval_ns: u64,
     next_clock_ns: u64,
     logs: Vec<Log<O>>,
+    /// `Some` if there are several logs.
+    sorter: Option<Sorter>,
     dumps: Dumps,
     lanes: Vec<Lane>,
     /// The watermark that the last sweep reached, written or not.
@@ -117,6 +121,7 @@ impl<O: LogOutput> Consumer<O> {
             next_clock_ns: discipline.line().monotonic_ns + FIRST_CLOCK_INTERVAL_NS,
             discipline,
             logs: vec![log],
+            sorter: None,
             dumps: Dumps::default(),
             lanes: Vec::new(),
             complete: 0,
@@ -129,6 +134,14 @@ impl<O: LogOutput> Consumer<O> {
             served: 0,
             frozen: None,
         }
+    }
+
+    /// Adds a log that routes lead to, in their order. To be called before the first sweep.
+    pub(crate) fn add_log(&mut self, output: O, salt: u32) {
+        let mut log = Log::new(output, salt);
+        log.writer.clock(&self.discipline.line());
+        self.logs.push(log);
+        self.sorter.get_or_insert_with(|| Sorter::new(self.shared.routes.clone()));
     }
 
     /// Sweeps until it is told to stop, then drains the rings and closes the segment. After each
@@ -231,7 +244,9 @@ impl<O: LogOutput> Consumer<O> {
         }
         self.complete = complete;
         if took {
-            for log in &mut self.logs {
+            let is_alone = self.logs.len() == 1;
+            let is_staged = |log: &&mut Log<O>| log.writer.oldest_staged().is_some();
+            for log in self.logs.iter_mut().filter(|log| is_alone || is_staged(log)) {
                 log.writer.end_sweep(complete);
                 log.writer.put_index_part();
             }
@@ -260,7 +275,7 @@ impl<O: LogOutput> Consumer<O> {
     /// Takes a batch from the rings of one thread.
     fn drain(&mut self, index: usize) -> Leftover {
         let lane = &mut self.lanes[index];
-        let left = lane.drain(&mut self.logs);
+        let left = lane.drain(&mut self.logs, self.sorter.as_mut());
         lane.stage_marks(&mut self.logs);
         if let Some(level) = lane.most_urgent()
             && self.shared.policies.dumps_at(level)
@@ -350,7 +365,7 @@ impl<O: LogOutput> Consumer<O> {
                 log.segment = SegmentState::Begun;
                 log.failing = false;
                 log.writer.tell_index_part();
-                self.shared.counters.log.file_bytes.set(log.writer.output().len());
+                self.shared.counters_of(index).file_bytes.set(log.writer.output().len());
                 if index == MAIN {
                     self.tell_followers();
                 }

@@ -103,7 +103,7 @@ impl Story {
             (MappedFile::create(&path, false, Making::of_tests(1)).unwrap(), none)
         };
         let salt = output.salt();
-        shared.set_log(output.log_file());
+        shared.set_log(MAIN, output.log_file());
         let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
         let house = is_rotated.then(|| {
             let (tasks, taken) = queue(TASKS);

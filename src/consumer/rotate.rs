@@ -7,8 +7,8 @@
 use std::io;
 
 use crate::clock::{monotonic_ns, wall_ns};
+use crate::consumer::Consumer;
 use crate::consumer::segments::Begin;
-use crate::consumer::{Consumer, MAIN};
 use crate::format::rotated::Deleted;
 use crate::rotation::predecessors::Unclosed;
 use crate::rotation::rotator::{News, Rotator};
@@ -21,6 +21,8 @@ pub(super) struct Rotating<O> {
     asked: u64,
     /// Up to which they are answered.
     answered: u64,
+    /// Why the last of these could not be done.
+    failed: Option<io::Error>,
     /// A signal has asked for another segment, or the current one has lost its name, and there was none since.
     pub(super) is_wanted: bool,
     /// The segment is past its limits, and that is counted.
@@ -49,6 +51,7 @@ impl<O: LogOutput> Rotating<O> {
             rotator,
             asked: 0,
             answered: 0,
+            failed: None,
             is_wanted: false,
             is_late: false,
             untold: None,
@@ -89,7 +92,7 @@ impl<O: LogOutput> Consumer<O> {
         default_bytes: Option<u64>,
         no_link: Option<io::Error>,
     ) {
-        self.shared.counters.log.segments.set(1);
+        self.shared.counters_of(log).segments.set(1);
         let rotating = Rotating { default_bytes, no_link, ..Rotating::new(rotator) };
         self.logs[log].rotating = Some(rotating);
     }
@@ -103,7 +106,7 @@ impl<O: LogOutput> Consumer<O> {
         let rotating = self.logs[log].rotating.take()?;
         let Rotating { rotator, deleted: mut untold, .. } = rotating;
         let News { failed, deleted, discarded, .. } = rotator.end(join);
-        deleted.iter().for_each(|deleted| self.count_deleted(deleted));
+        deleted.iter().for_each(|deleted| self.count_deleted(log, deleted));
         untold.extend(deleted);
         if let Some(watch) = &mut self.watch {
             watch.tell_last(&untold, discarded);
@@ -121,18 +124,19 @@ impl<O: LogOutput> Consumer<O> {
         }
     }
 
-    fn count_deleted(&self, deleted: &Deleted) {
-        let counters = &self.shared.counters.log;
+    fn count_deleted(&self, log: usize, deleted: &Deleted) {
+        let counters = self.shared.counters_of(log);
         counters.segments_deleted.add(deleted.last.saturating_sub(deleted.first) + 1);
         counters.bytes_deleted.add(deleted.bytes);
     }
 
     /// Notes what was asked for before a sweep.
     pub(super) fn note_rotate_requests(&mut self) {
-        if let Some(rotating) = &mut self.logs[MAIN].rotating {
-            let request = &self.shared.rotate_request;
-            rotating.asked = request.asked();
-            rotating.is_wanted |= request.take_signal();
+        let request = &self.shared.rotate_request;
+        let (asked, is_signalled) = (request.asked(), request.take_signal());
+        for rotating in self.logs.iter_mut().filter_map(|log| log.rotating.as_mut()) {
+            rotating.asked = asked;
+            rotating.is_wanted |= is_signalled;
         }
     }
 
@@ -176,7 +180,7 @@ impl<O: LogOutput> Consumer<O> {
         }
         if !rotating.rotator.is_ready(is_asked) {
             if !std::mem::replace(&mut rotating.is_late, true) {
-                self.shared.counters.log.segments_late.increment();
+                self.shared.counters_of(index).segments_late.increment();
             }
             return;
         }
@@ -194,7 +198,7 @@ impl<O: LogOutput> Consumer<O> {
 
     /// Takes what the housekeeper of a log has answered.
     pub(super) fn hear_housekeeper(&mut self, index: usize) {
-        let counters = &self.shared.counters.log;
+        let counters = self.shared.counters_of(index);
         let Some(rotating) = &mut self.logs[index].rotating else { return };
         let News { not_made, failed, deleted, discarded, excess_bytes, .. } = {
             let mut news = rotating.rotator.listen();
@@ -223,7 +227,7 @@ impl<O: LogOutput> Consumer<O> {
 
     /// Something failed that the log can do without.
     pub(crate) fn note_failed_chore(&mut self, index: usize, error: io::Error) {
-        self.shared.counters.log.rotation_errors.increment();
+        self.shared.counters_of(index).rotation_errors.increment();
         self.logs[index].error.get_or_insert(error);
     }
 
@@ -231,7 +235,7 @@ impl<O: LogOutput> Consumer<O> {
     pub(crate) fn note_deleted(&mut self, index: usize, deleted: Vec<Deleted>) {
         for mut deleted in deleted {
             deleted.ticks = self.now();
-            self.count_deleted(&deleted);
+            self.count_deleted(index, &deleted);
             let log = &mut self.logs[index];
             log.writer.deleted(deleted);
             if let Some(rotating) = &mut log.rotating {
@@ -249,18 +253,30 @@ impl<O: LogOutput> Consumer<O> {
 
     /// There is no next segment: the current one goes on.
     fn note_not_rotated(&mut self, index: usize, error: io::Error) {
-        self.shared.counters.log.rotation_errors.increment();
+        self.shared.counters_of(index).rotation_errors.increment();
         self.answer_rotate_requests(index, Err(&error));
+        let error = self.shared.of_log(index, error);
         if let Some(rotating) = &mut self.logs[index].rotating {
             rotating.untold = Some(error);
         }
     }
 
+    /// A log has done what was asked for, or cannot. The requests are answered when all logs have.
     fn answer_rotate_requests(&mut self, index: usize, result: Result<(), &io::Error>) {
         let Some(rotating) = &mut self.logs[index].rotating else { return };
-        if rotating.answered != rotating.asked {
-            rotating.answered = rotating.asked;
-            self.shared.rotate_request.reply(rotating.asked, result);
+        if rotating.answered == rotating.asked {
+            return;
+        }
+        rotating.answered = rotating.asked;
+        let failed = result.err().map(|it| io::Error::new(it.kind(), it.to_string()));
+        rotating.failed = failed.map(|error| self.shared.of_log(index, error));
+        let (mut number, mut error) = (u64::MAX, None);
+        for rotating in self.logs.iter().filter_map(|log| log.rotating.as_ref()) {
+            number = number.min(rotating.answered);
+            error = error.or(rotating.failed.as_ref());
+        }
+        if self.logs[index].rotating.as_ref().is_some_and(|it| it.answered == number) {
+            self.shared.rotate_request.reply(number, error.map_or(Ok(()), Err));
         }
     }
 

@@ -75,16 +75,20 @@ impl Earlier {
 }
 
 impl<O: LogOutput> Consumer<O> {
-    /// Answers a request to reopen the log: goes on in a new file, if the old one has lost its name. To be called
+    /// Answers a request to reopen the logs: each goes on in a new file, if its old one has lost its name. To be called
     /// between sweeps.
     pub(super) fn reopen(&mut self) {
-        let result = self.try_reopen(MAIN);
-        if let Err(error) = &result {
-            // The request may be a signal's, and no caller would see the error.
-            let text = format!("it was moved, and there is no new one: {error}");
-            self.shared.counters.log.output_errors.increment();
-            let lost = self.lost(MAIN);
-            self.logs[MAIN].untold = Some((io::Error::new(error.kind(), text), lost));
+        let mut result = Ok(());
+        for index in 0..self.logs.len() {
+            let reopened = self.try_reopen(index);
+            if let Err(error) = &reopened {
+                // The request may be a signal's, and no caller would see the error.
+                let text = format!("it was moved, and there is no new one: {error}");
+                self.shared.counters_of(index).output_errors.increment();
+                let (lost, error) = (self.lost(index), io::Error::new(error.kind(), text));
+                self.logs[index].untold = Some((self.shared.of_log(index, error), lost));
+            }
+            result = result.and(reopened.map_err(|error| self.shared.of_log(index, error)));
         }
         self.shared.reopen_request.note(result);
     }
@@ -107,6 +111,10 @@ impl<O: LogOutput> Consumer<O> {
     /// Goes on in a new segment, and parts the side file with the old one, which is still there; says whether it did.
     pub(super) fn part(&mut self, index: usize, why: Begin) -> io::Result<bool> {
         let is_removed = |this: &Self| this.logs[index].is_removed();
+        if index != MAIN {
+            // The side file is not its own.
+            return if is_removed(self) { Ok(false) } else { self.begin(index, why) };
+        }
         let shared = self.shared.clone();
         self.is_parting = true;
         let begun = shared.side.part(|is_open| {
@@ -164,16 +172,18 @@ impl<O: LogOutput> Consumer<O> {
         log.earlier.lost += lost - lost_since;
         (log.segment, log.released_bytes) = (SegmentState::Renewed, log.writer.output().len());
         let file = log.writer.output().log_file();
-        self.follow_on(file.as_ref(), &written);
+        if index == MAIN {
+            self.follow_on(file.as_ref(), &written);
+        }
         match why {
-            Begin::Removed => self.shared.replace_log(file),
-            Begin::Moved | Begin::Due => self.shared.set_log(file),
+            Begin::Removed => self.shared.replace_log(index, file),
+            Begin::Moved | Begin::Due => self.shared.set_log(index, file),
         }
         let log = &mut self.logs[index];
         if let Some(rotating) = &mut log.rotating {
             rotating.rotator.hand_over(old, why == Begin::Removed);
             rotating.note_rotated();
-            self.shared.counters.log.segments.add(1);
+            self.shared.counters_of(index).segments.add(1);
         } else if why != Begin::Removed
             && let Err(error) = old.close()
         {

@@ -11,6 +11,8 @@ pub(crate) struct Sweep {
     pub(crate) followed_words: usize,
     /// Words from the copy of the flight recorder.
     pub(crate) flight_words: usize,
+    /// How many records it took, if there are several logs.
+    pub(crate) records: u64,
     /// How many records came from these two.
     pub(crate) other_records: u64,
     /// Whether everything that was in the ring was taken, and its producer had gone before.

@@ -3,6 +3,7 @@
 use crate::clock::monotonic_ns;
 use crate::consumer::batch::Leftover;
 use crate::consumer::dump::Reason;
+use crate::consumer::lane::Lane;
 use crate::consumer::{Consumer, MAIN};
 use crate::mutant::{self, Mutant};
 use crate::segment::LogOutput;
@@ -28,43 +29,49 @@ impl<O: LogOutput> Consumer<O> {
             if !in_time {
                 self.give_up(false);
             }
-            self.insist(|this| {
+            self.insist(MAIN, |this| {
                 this.dump(Reason::Signal(request.signal()));
             });
-            self.insist(|this| this.append_last_marks(Some(request)));
+            for log in 0..self.logs.len() {
+                self.insist(log, |this| this.append_last_marks(log, request));
+            }
             self.catch_up(deadline_ns);
         }
         self.shared.emergency.mailbox.acknowledge(request);
         false
     }
 
-    /// Writes something. If the output fails at it, tries once more, because there is no later
+    /// Writes something to a log. If its output fails at it, tries once more, because there is no later
     /// attempt.
-    fn insist(&mut self, write: impl Fn(&mut Self)) {
+    fn insist(&mut self, log: usize, write: impl Fn(&mut Self)) {
         for _ in 0..2 {
             write(self);
-            if !self.is_failing() {
+            if !self.logs[log].failing {
                 break;
             }
-            self.check_outputs();
-            self.replace_removed();
+            self.check_output(log);
+            self.replace_if_removed(log);
         }
     }
 
-    /// Marks all drops that are in no mark yet, and the signal that will end the process.
-    fn append_last_marks(&mut self, request: Option<Request>) {
-        self.stage_drop_marks();
-        if let Some(request) = request {
-            self.mark_signal(request);
-        }
-        self.write_marks();
+    /// Marks all drops that are in no mark of a log yet, and the signal that will end the process.
+    fn append_last_marks(&mut self, index: usize, request: Request) {
+        self.stage_last(index, false);
+        let ticks = self.now();
+        self.logs[index].writer.signal(request.thread(), request.signal(), ticks);
+        self.write_last(index);
     }
 
     /// The time for draining is over: counts what is left in the rings as dropped, to be marked.
-    /// Returns how many records of the program that are. If not `recoverable_too`, rings in files
+    /// Returns how many records of the program that are, for each log. If not `recoverable_too`, rings in files
     /// stay as they are, for recovery.
-    pub(crate) fn give_up(&mut self, recoverable_too: bool) -> u64 {
-        self.lanes.iter_mut().map(|lane| lane.give_up(recoverable_too)).sum()
+    pub(crate) fn give_up(&mut self, recoverable_too: bool) -> Vec<u64> {
+        let mut sums = vec![0; self.logs.len()];
+        for lane in &mut self.lanes {
+            let left = lane.give_up(recoverable_too);
+            sums.iter_mut().zip(left).for_each(|(sum, left)| *sum += left);
+        }
+        sums
     }
 
     /// The tick count now.
@@ -89,13 +96,16 @@ impl<O: LogOutput> Consumer<O> {
     ///
     /// `deadline_ns`: when to give up what is left in the rings, on the monotonic clock.
     pub(crate) fn take_over(&mut self, request: Option<Request>, deadline_ns: u64) {
-        let main = &mut self.logs[MAIN];
-        let committed = main.writer.resume(main.released_bytes);
-        for lane in &mut self.lanes {
-            if committed {
-                lane.settle(MAIN, &mut main.writer);
-                lane.release();
+        for (index, log) in self.logs.iter_mut().enumerate() {
+            if log.writer.resume(log.released_bytes) {
+                self.lanes.iter_mut().for_each(|lane| lane.settle(index, &mut log.writer));
+                // With other logs, these may lack the records: then this one passes over what it has.
+                if self.sorter.is_none() {
+                    self.lanes.iter_mut().for_each(Lane::release);
+                }
             }
+        }
+        for lane in &mut self.lanes {
             lane.restart();
             if request.is_none() {
                 lane.state.cursor.close();
@@ -120,14 +130,16 @@ impl<O: LogOutput> Consumer<O> {
         }
         match request {
             Some(request) => {
-                self.insist(|this| this.dump_last(Reason::Signal(request.signal())));
-                self.insist(|this| this.append_last_marks(Some(request)));
+                self.insist(MAIN, |this| this.dump_last(Reason::Signal(request.signal())));
+                for log in 0..self.logs.len() {
+                    self.insist(log, |this| this.append_last_marks(log, request));
+                }
             }
             None => {
                 if let Some(level) = self.wants_dump() {
                     self.dump_last(Reason::Record(level));
                 }
-                std::mem::forget(self.end(0));
+                std::mem::forget(self.end(Vec::new()));
             }
         }
     }

@@ -59,6 +59,10 @@ pub(crate) enum Fault {
     FullForAWhile,
     /// The file is cut in half, at the first of them.
     Cut,
+    /// The consumer crashes there. Nothing else happens.
+    PanicBefore,
+    /// The consumer crashes after it.
+    PanicAfter,
     /// The file is removed, at the first of them, and cannot be made again before the last. What is
     /// written to it goes nowhere, until that is noticed.
     Removed,
@@ -84,6 +88,8 @@ impl File {
                 self.waits = true;
                 return self.roll_back(io::ErrorKind::StorageFull);
             }
+            Fault::PanicBefore if fails => panic!("operation {operation}"),
+            Fault::PanicBefore | Fault::PanicAfter => {}
             Fault::Full if !fails => {}
             Fault::Cut if operation != self.faults.start => {}
             Fault::Full => return self.roll_back(io::ErrorKind::StorageFull),
@@ -108,6 +114,12 @@ impl File {
         Ok(())
     }
 
+    /// An operation has had its effect.
+    fn note_operated(&self) {
+        let is_last = self.faults.contains(&(self.operations - 1));
+        assert!(!(self.fault == Fault::PanicAfter && is_last), "it crashes here");
+    }
+
     fn roll_back(&mut self, kind: io::ErrorKind) -> io::Result<()> {
         self.bytes.truncate(self.committed);
         Err(kind.into())
@@ -120,6 +132,7 @@ impl Output for Memory {
         let may_notice = file.operations.is_multiple_of(4);
         file.operate(may_notice)?;
         file.bytes.extend_from_slice(frames);
+        file.note_operated();
         file.note_left();
         Ok(())
     }
@@ -128,6 +141,7 @@ impl Output for Memory {
         let mut file = self.0.borrow_mut();
         file.operate(false)?;
         file.committed = file.bytes.len();
+        file.note_operated();
         file.note_left();
         Ok(())
     }
@@ -207,7 +221,7 @@ impl File {
         left.push(bytes);
     }
 
-    fn begin(&mut self, salt: u32) {
+    pub(crate) fn begin(&mut self, salt: u32) {
         self.salt = salt;
         self.bytes = Header { salt, ..Header::new(ClockSource::Counter) }.to_page();
         self.committed = self.bytes.len();

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::consumer::{Consumer, MAIN};
+use crate::consumer::Consumer;
 use crate::drop_reason::DropReason;
 use crate::filter::setting::{Commanded, WrongDirective};
 use crate::filter::{Filter, ParseFilterError};
@@ -280,9 +280,6 @@ pub(crate) struct Watch {
     next_suppressed_ns: u64,
     /// How many drops have been told.
     dropped: u64,
-    next_sync_ns: u64,
-    /// How many failures of syncs were told.
-    sync_errors: u64,
     next_ring_files_ns: u64,
     /// How many failures of ring files have been told.
     ring_file_errors: u64,
@@ -305,8 +302,6 @@ impl Watch {
             next_drops_ns: 0,
             next_suppressed_ns: 0,
             dropped: 0,
-            next_sync_ns: 0,
-            sync_errors: 0,
             next_ring_files_ns: 0,
             ring_file_errors: 0,
             next_no_memory_ns: 0,
@@ -389,7 +384,8 @@ impl<O: LogOutput> Consumer<O> {
             }
         }
         // The program's own records. (Dropped warnings of kymo are no news.)
-        let dropped = self.totals(MAIN).dropped - self.own_totals(MAIN).dropped;
+        let dropped_of = |log| self.totals(log).dropped - self.own_totals(log).dropped;
+        let dropped = (0..self.logs.len()).map(dropped_of).sum::<u64>();
         if dropped > watch.dropped && now_ns >= watch.next_drops_ns {
             watch.next_drops_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
             let records = dropped - watch.dropped;
@@ -397,7 +393,7 @@ impl<O: LogOutput> Consumer<O> {
             watch.tell(&Notice::Dropped { records }, &self.shared);
         }
         for log in 0..self.logs.len() {
-            self.look_at_log(log, &mut watch);
+            self.look_at_log(log, &mut watch, now_ns);
         }
         if watch.discarded > 0 {
             let records = std::mem::take(&mut watch.discarded);
@@ -417,15 +413,6 @@ impl<O: LogOutput> Consumer<O> {
             let directory = &crash_proof.place().directory;
             let notice = Notice::FewRingsFit { threads, bytes_per_thread, directory };
             watch.tell(&notice, &self.shared);
-        }
-        let errors = self.shared.counters.log.sync_errors.get();
-        if errors > watch.sync_errors
-            && now_ns >= watch.next_sync_ns
-            && let Some(error) = self.shared.disk.take_error()
-        {
-            watch.next_sync_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
-            watch.sync_errors = errors;
-            watch.tell(&Notice::SyncFailed { error: &error }, &self.shared);
         }
         let errors = self.shared.counters.ring_errors.get();
         if errors > watch.ring_errors && now_ns >= watch.next_no_memory_ns {
@@ -452,7 +439,7 @@ impl<O: LogOutput> Consumer<O> {
     }
 
     /// Gives the notices that are due about one log.
-    fn look_at_log(&mut self, index: usize, watch: &mut Watch) {
+    fn look_at_log(&mut self, index: usize, watch: &mut Watch, now_ns: u64) {
         let lost = self.lost(index);
         let (shared, log) = (&self.shared, &mut self.logs[index]);
         if let Some((error, lost_before)) = log.untold.take()
@@ -470,6 +457,16 @@ impl<O: LogOutput> Consumer<O> {
             && let Some(error) = log.writer.output().unmapped()
         {
             watch.tell(&Notice::NotMapped { error }, shared);
+        }
+        let errors = shared.counters_of(index).sync_errors.get();
+        if errors > log.told_sync_errors
+            && now_ns >= log.next_sync_ns
+            && let Some(error) = shared.disk_of(index).take_error()
+        {
+            log.next_sync_ns = now_ns.saturating_add(DROPS_INTERVAL_NS);
+            log.told_sync_errors = errors;
+            let error = shared.of_log(index, error);
+            watch.tell(&Notice::SyncFailed { error: &error }, shared);
         }
         let Some(rotating) = &mut log.rotating else { return };
         if let Some(error) = rotating.take_untold() {

@@ -267,8 +267,8 @@ fn parse_directive(directive: &str) -> Result<(Option<&str>, Option<Level>), Mis
     if is_target { Ok((Some(first), max)) } else { Err(Mistake::NotATarget) }
 }
 
-/// Whether a directive for `name` is one for `target`.
-fn fits(name: &str, target: &str) -> bool {
+/// Whether a directive or a route for `name` is one for `target`.
+pub(crate) fn fits(name: &str, target: &str) -> bool {
     let Some((start, rest)) = target.as_bytes().split_at_checked(name.len()) else { return false };
     (rest.is_empty() || rest.starts_with(b"::")) && is_same_bytes(name.as_bytes(), start)
 }

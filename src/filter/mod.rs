@@ -18,4 +18,5 @@ pub(crate) mod gate;
 mod gate_x86_64;
 pub(crate) mod setting;
 
+pub(crate) use directives::fits;
 pub use directives::{Filter, ParseFilterError};

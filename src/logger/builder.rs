@@ -16,6 +16,7 @@ use crate::logger::error::{StartError, StartErrorKind};
 use crate::logger::filter::FilterOptions;
 use crate::logger::join::Joins;
 use crate::logger::panics;
+use crate::logger::route::Route;
 use crate::ring::WORD_BYTES;
 use crate::ring::storage::layout::MAX_CAPACITY_WORDS;
 use crate::ring::storage::memory::{capacity_for, ring_bytes};
@@ -67,6 +68,7 @@ pub struct Builder {
     pub(crate) compress: bool,
     pub(crate) keep: Option<Keep>,
     pub(crate) mode: Option<u32>,
+    pub(crate) routes: Vec<Route>,
     pub(crate) make_directory: bool,
     /// What configurations said, as variables, in this order.
     #[cfg(feature = "config")]
@@ -129,6 +131,7 @@ impl Builder {
             compress: false,
             keep: None,
             mode: None,
+            routes: Vec::new(),
             make_directory: false,
             #[cfg(feature = "config")]
             configured: Vec::new(),
@@ -833,6 +836,7 @@ impl Builder {
                 return Err(StartErrorKind::Option { name: "overwrite", reason }.into());
             }
         }
+        self.check_routes()?;
         #[cfg(feature = "log")]
         if self.bridges_log {
             crate::bridge::log::init().map_err(StartErrorKind::BridgeLog)?;

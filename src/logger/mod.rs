@@ -13,6 +13,7 @@ mod join;
 pub(crate) mod own_warnings;
 mod panics;
 mod rotated;
+pub(crate) mod route;
 mod start;
 mod syncing;
 
@@ -23,7 +24,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::clock::{monotonic_ns, nanoseconds};
-use crate::consumer::Report;
+use crate::consumer::{LogReport, Report};
 use crate::crash::recover::Recovery;
 use crate::crash::signals;
 use crate::filter::setting::{tell_follower, tell_follower_elsewhere};
@@ -32,7 +33,7 @@ use crate::process::fork::generation;
 use crate::process::statics::RUNNING;
 use crate::shared::Shared;
 use crate::shared::running::turn;
-use crate::shared::stats::{Counters, Stats};
+use crate::shared::stats::{Counters, LogStats, Stats};
 use crate::sync::Arc;
 
 /// A running logger. Dropping it drains all rings, closes the file and ends the logger.
@@ -286,7 +287,15 @@ impl Logger {
             self.shared.end_files(false);
             let stats = self.shared.counters.stats();
             let text = "the consumer did not end in time: it waits for the disk";
+            let log = |log: LogStats| LogReport {
+                written: log.total.written(),
+                dropped: log.total.dropped(),
+                file_bytes: log.file_bytes,
+                path: log.path,
+                ..LogReport::default()
+            };
             return Report {
+                logs: stats.logs.into_iter().map(log).collect(),
                 written: stats.total.written(),
                 dropped: stats.total.dropped(),
                 dumped: stats.dumped,

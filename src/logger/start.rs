@@ -22,7 +22,6 @@ use crate::crash::signals::{self, standby};
 use crate::filter::setting::tell_follower;
 use crate::logger::builder::Builder;
 use crate::logger::error::{StartError, StartErrorKind};
-use crate::logger::join::numbered;
 use crate::logger::own_warnings::own_records;
 use crate::logger::rotated::Rotated;
 use crate::logger::{Logger, fork, syncing};
@@ -38,7 +37,6 @@ use crate::rotation::log::Log;
 use crate::segment::crash_proof::CrashProof;
 use crate::segment::guard;
 use crate::segment::mapped::{Making, MappedFile};
-use crate::segment::with_infix;
 use crate::segment::{LogOutput, Target};
 use crate::shared::Shared;
 use crate::shared::disk::Durability;
@@ -95,14 +93,22 @@ impl Builder {
         signals::wait_for_end();
         #[cfg(feature = "config")]
         let joined_path = self.path.clone();
-        self.path = numbered(&self.path, number);
-        if self.ending.pid_in_name {
-            self.path = with_infix(&self.path, std::process::id());
+        let mut logs = self.log_builders();
+        let (routes, routed) = self.route_table(&logs, number);
+        self.path = self.final_path(number);
+        logs.iter_mut().for_each(|log| log.path = log.final_path(number));
+        if let Some(level) = self.routed_write_through() {
+            self.policies.include_write_through(level);
         }
         let ring_words = self.ring_words();
         // From now on no other logger writes there, or renames the file that is there.
         let target = self.lock_log()?;
+        let logs = logs.into_iter().map(|log| Ok((log.lock_log()?, log)));
+        let logs = logs.collect::<Result<Vec<_>, StartError>>()?;
         let recovered = self.recover_last(&target)?;
+        for (target, log) in &logs {
+            log.recover_last(target)?;
+        }
         // A log whose records were recovered is not overwritten. This includes a recovery by an
         // earlier start that was killed before it made its own log.
         let was_recovered = |it: &Recovery| it.file.is_some() && it.threads.is_empty();
@@ -129,8 +135,8 @@ impl Builder {
             let sinks = sink::tallies(&self.sinks);
             shared.with_sinks(sinks.map_err(sink_option)?)
         };
-        let shared = Arc::new(shared);
-        let begun = self.begin(&shared, target, discarded);
+        let shared = Arc::new(shared.with_routes(routes, routed));
+        let begun = self.begin(&shared, target, discarded, logs);
         if begun.is_err() {
             shared.end_files(true);
             shared.crash_proof().into_iter().for_each(CrashProof::end);
@@ -150,7 +156,7 @@ impl Builder {
         shared.filter.begin();
         RUNNING.publish(shared.clone());
         let generation = generation();
-        let is_rotated = self.rotation.is_some();
+        let is_rotated = self.rotates_any();
         let (path, consumer) = (self.path, Some(consumer));
         Ok(Logger {
             shared,
@@ -172,6 +178,7 @@ impl Builder {
             install();
         }
         let shared = Shared::new(TickSource::new(self.clock), self.policies, self.ring_words());
+        let is_rotated = self.rotates_any();
         // Nobody waits for a consumer.
         shared.control.end();
         Logger {
@@ -184,7 +191,7 @@ impl Builder {
             path: self.path,
             generation: generation(),
             recovered: None,
-            is_rotated: self.rotation.is_some(),
+            is_rotated,
         }
     }
 
@@ -213,22 +220,36 @@ impl Builder {
         shared: &Arc<Shared>,
         target: LockedLog,
         discarded: Discardable,
+        logs: Vec<(LockedLog, Builder)>,
     ) -> Result<(JoinHandle<Report>, Standby), StartError> {
-        syncing::start(shared).map_err(StartErrorKind::Thread)?;
+        for log in 0..=logs.len() {
+            syncing::start(shared, log).map_err(StartErrorKind::Thread)?;
+        }
         // First, before the file is touched: a consumer that cannot be pinned leaves no trace.
         let consumer = self.spawn_consumer(shared.clone(), discarded.records())?;
         // Before the log is touched, too.
         #[cfg(feature = "control")]
         let remote = self.start_remote(shared)?;
-        let segment = self.open_segment(shared, target, discarded)?;
+        let routed = open_routed(shared, logs)?;
+        let segment = match self.open_segment(shared, target, discarded) {
+            Ok(segment) => segment,
+            Err(error) => {
+                routed.into_iter().for_each(|segment| segment.output.discard());
+                return Err(error);
+            }
+        };
         #[cfg(feature = "control")]
         let segment = OpenedSegment { remote, ..segment };
+        for (index, segment) in routed.iter().enumerate() {
+            shared.set_log(index + 1, segment.output.log_file());
+        }
+        let segment = OpenedSegment { routed, ..segment };
         if let Some(crash_proof) = shared.crash_proof() {
             // Without it, the log has the rings as well, until there is another one.
             let _ = crash_proof.set_log(segment.output.segment_id());
         }
         // Not left to the consumer: critical records may need the log before the consumer is ready.
-        shared.set_log(segment.output.log_file());
+        shared.set_log(MAIN, segment.output.log_file());
         let standby = consumer.standby.clone();
         // Ring files name their segment and how ticks become time, which the consumer writes when
         // it begins. From a consumer that has not begun nobody can take over if it crashes, or if
@@ -312,7 +333,7 @@ impl Builder {
         if !self.control || self.is_of_tests {
             return Ok(None);
         }
-        let facts = Facts { log: self.path.as_path().into(), is_rotated: self.rotation.is_some() };
+        let facts = Facts { log: self.path.as_path().into(), is_rotated: self.rotates_any() };
         let started = remote::start(shared.clone(), facts);
         started.map(Some).map_err(|(path, error)| StartError::file(&path, error))
     }
@@ -374,22 +395,29 @@ impl Builder {
             // No segment is given if pinning failed, or opening the segment.
             let Ok(segment) = given.recv() else { return Report::default() };
             let discipline = first_observations(shared.clock);
-            let OpenedSegment { output, salt, rotated, .. } = segment;
+            let OpenedSegment { output, salt, rotated, routed, .. } = segment;
             #[cfg(feature = "control")]
             let remote = segment.remote;
             let mut consumer = Consumer::new(shared.clone(), discipline, output, salt);
+            let mut rotated = vec![rotated];
+            for segment in routed {
+                consumer.add_log(segment.output, segment.salt);
+                rotated.push(segment.rotated);
+            }
             consumer.set_watch(watch);
             #[cfg(feature = "sinks")]
             followers.into_iter().for_each(|follower| consumer.add_follower(follower));
             #[cfg(not(feature = "sinks"))]
             drop(followers);
-            let housekeeper = rotated.map(|Rotated { rotator, housekeeper, told }| {
-                consumer.set_rotator(MAIN, rotator, told.default_bytes, told.no_link);
-                consumer.note_deleted(MAIN, told.deleted);
+            let mut housekeepers = Vec::new();
+            for (log, rotated) in rotated.into_iter().enumerate() {
+                let Some(Rotated { rotator, housekeeper, told }) = rotated else { continue };
+                consumer.set_rotator(log, rotator, told.default_bytes, told.no_link);
+                consumer.note_deleted(log, told.deleted);
                 consumer.note_discarded(told.discarded);
-                told.failed.into_iter().for_each(|error| consumer.note_failed_chore(MAIN, error));
-                housekeeper
-            });
+                told.failed.into_iter().for_each(|error| consumer.note_failed_chore(log, error));
+                housekeepers.push((log, housekeeper));
+            }
             // A panic (of a custom clock, for instance) must leave no thread waiting and no record
             // uncounted.
             // SAFETY: it stays here until `withdraw`, and this thread alone uses it. The function
@@ -405,17 +433,17 @@ impl Builder {
             #[cfg(feature = "control")]
             drop(remote);
             rings.into_iter().for_each(orphans::adopt);
-            if let Some(housekeeper) = housekeeper {
+            for (log, housekeeper) in housekeepers {
                 // It has a segment to close, or more. A panic there is reported by the panic hook.
-                let failed = consumer.end_rotation(MAIN, || drop(housekeeper.join()));
-                report.error = report.error.or(failed);
+                let failed = consumer.end_rotation(log, || drop(housekeeper.join()));
+                report.note_error(log, failed);
             }
             // The log is complete, and no thread waits for room.
             consumer.end_following(&mut report);
-            if shared.disk.durability() != Durability::Kernel
-                && let Err(error) = shared.sync()
-            {
-                report.error.get_or_insert(error);
+            for log in 0..shared.routes.logs() {
+                if shared.disk_of(log).durability() != Durability::Kernel {
+                    report.note_error(log, shared.sync_log(log).err());
+                }
             }
             report
         };
@@ -428,6 +456,24 @@ impl Builder {
             Err(_) => Err(StartErrorKind::Thread(io::Error::other("it ended at once")).into()),
         }
     }
+}
+
+/// Opens the first segments of the logs that routes lead to. After an error none of them is there.
+fn open_routed(
+    shared: &Shared,
+    logs: Vec<(LockedLog, Builder)>,
+) -> Result<Vec<OpenedSegment>, StartError> {
+    let mut opened: Vec<OpenedSegment> = Vec::new();
+    for (target, log) in logs {
+        match log.open_segment(shared, target, Discardable::default()) {
+            Ok(segment) => opened.push(segment),
+            Err(error) => {
+                opened.into_iter().for_each(|segment| segment.output.discard());
+                return Err(error);
+            }
+        }
+    }
+    Ok(opened)
 }
 
 /// A sink that cannot be.
@@ -452,6 +498,8 @@ struct OpenedSegment {
     salt: u32,
     /// `Some` if the log is rotated.
     rotated: Option<Rotated>,
+    /// Those of the logs that routes lead to.
+    routed: Vec<OpenedSegment>,
     /// What answers those who ask the running process, as long as the consumer runs.
     #[cfg(feature = "control")]
     remote: Option<Remote>,
@@ -463,6 +511,7 @@ impl OpenedSegment {
             salt: output.salt(),
             output,
             rotated,
+            routed: Vec::new(),
             #[cfg(feature = "control")]
             remote: None,
         }
@@ -514,7 +563,8 @@ impl Drop for EndOnDrop {
         // releases threads that wait for room.
         for ring in self.0.registry.close() {
             ring.state.cursor.close();
-            orphans::adopt(Orphan::new(ring.ring, ring.followers.log, ring.state, 0));
+            let dropped = vec![0; ring.state.logs.len()];
+            orphans::adopt(Orphan::new(ring.ring, ring.followers.log, ring.state, dropped));
         }
         self.0.control.end();
         self.0.emergency.mailbox.end();

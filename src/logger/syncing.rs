@@ -10,12 +10,12 @@ use crate::shared::Shared;
 use crate::shared::disk::{Durability, Which};
 use crate::sync::Arc;
 
-/// Starts the thread, unless the kernel decides alone.
+/// Starts the thread of one log, unless the kernel decides alone. A disk that blocks delays no other log.
 ///
 /// # Errors
 /// If there can be no other thread.
-pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
-    let interval = match shared.disk.durability() {
+pub(super) fn start(shared: &Arc<Shared>, log: usize) -> io::Result<()> {
+    let interval = match shared.disk_of(log).durability() {
         Durability::Kernel => return Ok(()),
         Durability::Every(interval) => Some(interval),
         Durability::AtClose => None,
@@ -23,33 +23,33 @@ pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
     let its_shared = shared.clone();
     let run = move || {
         be_ordinary();
-        sync_until_end(&its_shared, interval);
+        sync_until_end(&its_shared, log, interval);
     };
     let thread = std::thread::Builder::new().name("kymo-sync".to_owned());
     let thread = own_thread::spawn(thread, run)?;
-    shared.disk.set_thread(thread.thread().clone());
+    shared.disk_of(log).set_thread(thread.thread().clone());
     Ok(())
 }
 
-/// Syncs the log at intervals, if there are any, and the files that the logger leaves, until it has ended. (The last
+/// Syncs a log at intervals, if there are any, and the files that the logger leaves, until it has ended. (The last
 /// sync is not made here, but when the consumer has closed the log.)
-fn sync_until_end(shared: &Shared, interval: Option<Duration>) {
-    let interval_ns = interval.map(nanoseconds);
+fn sync_until_end(shared: &Shared, log: usize, interval: Option<Duration>) {
+    let (disk, interval_ns) = (shared.disk_of(log), interval.map(nanoseconds));
     let mut next_ns = interval_ns.map(|interval_ns| monotonic_ns().saturating_add(interval_ns));
     let mut synced = None;
-    while !shared.disk.has_ended() {
+    while !disk.has_ended() {
         let now_ns = monotonic_ns();
         // A failure is counted, and the consumer tells it.
         if next_ns.is_some_and(|next_ns| now_ns >= next_ns) {
             next_ns = interval_ns.map(|interval_ns| now_ns.saturating_add(interval_ns));
             // Read before the sync, which has at least that much.
-            let written = shared.written();
-            let is_new = shared.disk.has_left() || written != synced;
+            let written = shared.written(log);
+            let is_new = disk.has_left() || written != synced;
             if is_new && written.is_some() {
-                synced = shared.sync().ok().and(written);
+                synced = shared.sync_log(log).ok().and(written);
             }
-        } else if shared.disk.has_left() {
-            let _ = shared.disk.sync(Which::Left, &shared.counters.log);
+        } else if disk.has_left() {
+            let _ = disk.sync(Which::Left, shared.counters_of(log));
         } else if let Some(next_ns) = next_ns {
             std::thread::park_timeout(Duration::from_nanos(next_ns - now_ns));
         } else {

@@ -100,9 +100,8 @@ pub(crate) static HANGUP: AtomicPtr<HangupTarget> = AtomicPtr::new(ptr::null_mut
 /// How many forks lie between this process and the one that started first.
 pub(crate) static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// The descriptors of `Private` files, or -1. (A logger has three; unit tests have several
-/// loggers.)
-pub(crate) static PRIVATE: [AtomicI32; 32] = [const { AtomicI32::new(-1) }; 32];
+/// The descriptors of `Private` files, or -1. (A log has three, and a logger up to 64 logs.)
+pub(crate) static PRIVATE: [AtomicI32; 256] = [const { AtomicI32::new(-1) }; 256];
 
 /// Where the cursor of a thread without a ring points. (loom has no statics.)
 #[cfg(kymo_loom)]

@@ -39,8 +39,8 @@ const UNIT_BITS: u32 = 12;
 /// How many bits of a word are the length of a mapping.
 const LENGTH_BITS: u32 = 28;
 
-/// The table of mappings. A logger has three at most; unit tests have several loggers.
-static TABLE: [MappingEntry; 64] = [const { MappingEntry::new() }; 64];
+/// The table of mappings. A log has three at most, and a logger up to 64 logs.
+static TABLE: [MappingEntry; 256] = [const { MappingEntry::new() }; 256];
 
 /// An entry of the table.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ pub(crate) mod policy;
 pub(crate) mod registry;
 pub(crate) mod requests;
 pub(crate) mod rotate_request;
+pub(crate) mod routes;
 pub(crate) mod running;
 pub(crate) mod state;
 pub(crate) mod stats;
@@ -22,6 +23,7 @@ pub(crate) mod tally;
 mod prometheus;
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::lines::Lines;
@@ -40,7 +42,8 @@ use crate::shared::policy::Policies;
 use crate::shared::registry::Registry;
 use crate::shared::requests::{DumpRequest, ReopenRequest};
 use crate::shared::rotate_request::RotateRequest;
-use crate::shared::stats::Counters;
+use crate::shared::routes::{MAIN, Routes};
+use crate::shared::stats::{Counters, LogCounters};
 #[cfg(feature = "sinks")]
 use crate::shared::tally::SinkTally;
 use crate::statement::call_site::CallSite;
@@ -72,6 +75,17 @@ pub(crate) struct Shared {
     /// The ring files, if the logger has them.
     crash_proof: Option<CrashProof>,
     pub(crate) disk: Disk,
+    /// Which logs records go to.
+    pub(crate) routes: Arc<Routes>,
+    /// The logs that routes lead to: those after the main one.
+    pub(crate) routed: Box<[RoutedLog]>,
+}
+
+/// A log that routes lead to, for others than the consumer.
+pub(crate) struct RoutedLog {
+    /// Its path, as the program has given it.
+    pub(crate) path: PathBuf,
+    pub(crate) disk: Disk,
 }
 
 impl Shared {
@@ -95,6 +109,8 @@ impl Shared {
             is_of_tests: false,
             crash_proof: None,
             disk: Disk::default(),
+            routes: Arc::default(),
+            routed: Box::default(),
         }
     }
 
@@ -130,6 +146,22 @@ impl Shared {
         Self { disk: Disk::new(durability), ..self }
     }
 
+    /// Sets the logs that routes lead to.
+    pub(crate) fn with_routes(mut self, routes: Routes, routed: Vec<RoutedLog>) -> Self {
+        self.counters.set_routed(routed.iter().map(|log| log.path.clone()).collect());
+        Self { routes: Arc::new(routes), routed: routed.into(), ..self }
+    }
+
+    /// The files of a log.
+    pub(crate) fn disk_of(&self, log: usize) -> &Disk {
+        if log == MAIN { &self.disk } else { &self.routed[log - 1].disk }
+    }
+
+    /// The counters of a log.
+    pub(crate) fn counters_of(&self, log: usize) -> &LogCounters {
+        self.counters.of(log)
+    }
+
     /// Returns the ring files, if the logger has them.
     pub(crate) fn crash_proof(&self) -> Option<&CrashProof> {
         self.crash_proof.as_ref()
@@ -151,16 +183,19 @@ impl Shared {
         }
     }
 
-    /// Sets the file that the consumer writes, or none.
-    pub(crate) fn set_log(&self, log: Option<LogFile>) {
-        self.disk.set_current(log);
+    /// Sets the file that the consumer writes for a log, or none.
+    pub(crate) fn set_log(&self, log: usize, file: Option<LogFile>) {
+        self.disk_of(log).set_current(file);
     }
 
-    /// Sets the file in which the log goes on, because the last one was removed. The side file is that one's from now
-    /// on, too.
-    pub(crate) fn replace_log(&self, log: Option<LogFile>) {
+    /// Sets the file in which a log goes on, because the last one was removed. The side file is that one's from now
+    /// on, too, if it is the main log's.
+    pub(crate) fn replace_log(&self, log: usize, file: Option<LogFile>) {
+        if log != MAIN {
+            return self.set_log(log, file);
+        }
         self.side.belong_to(|| {
-            self.set_log(log);
+            self.set_log(log, file);
             self.disk.current()
         });
     }
@@ -168,24 +203,47 @@ impl Shared {
     /// Forgets the files when the logger has ended. `is_complete`: the consumer writes no more. Then the lock on the
     /// log is given back, although a sync that nobody waits for may have the log open. Otherwise the consumer keeps it.
     pub(crate) fn end_files(&self, is_complete: bool) {
-        let files = self.disk.end();
+        let mut files = self.disk.end();
+        files.extend(self.routed.iter().flat_map(|log| log.disk.end()));
         self.side.close();
         if is_complete {
             files.iter().for_each(|file| file.unlock());
         }
     }
 
-    /// The segment that the consumer writes, and how long it is.
-    pub(crate) fn written(&self) -> Option<([u8; 16], u64)> {
-        Some((self.disk.current()?.id, self.counters.log.file_bytes.get()))
+    /// The segment of a log that the consumer writes, and how long it is.
+    pub(crate) fn written(&self, log: usize) -> Option<([u8; 16], u64)> {
+        Some((self.disk_of(log).current()?.id, self.counters_of(log).file_bytes.get()))
     }
 
-    /// Waits until the disk has all that was in the log before this call. Counts a failure.
+    /// Waits until the disk has all that was in the logs before this call. Counts failures.
+    ///
+    /// # Errors
+    /// See [`Disk::sync`]. All logs are synced, also if one of them fails.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let mut result = Ok(());
+        for log in 0..self.routes.logs() {
+            let synced = self.sync_log(log);
+            result = result.and(synced);
+        }
+        result
+    }
+
+    /// Waits until the disk has all that was in one log before this call. Counts a failure.
     ///
     /// # Errors
     /// See [`Disk::sync`].
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        self.disk.sync(Which::All, &self.counters.log)
+    pub(crate) fn sync_log(&self, log: usize) -> io::Result<()> {
+        let synced = self.disk_of(log).sync(Which::All, self.counters_of(log));
+        synced.map_err(|error| self.of_log(log, error))
+    }
+
+    /// Says in an error which log it is of, unless that is the main one.
+    pub(crate) fn of_log(&self, log: usize, error: io::Error) -> io::Error {
+        match log.checked_sub(1).and_then(|index| self.routed.get(index)) {
+            None => error,
+            Some(log) => io::Error::new(error.kind(), format!("{}: {error}", log.path.display())),
+        }
     }
 
     /// Writes a record into the side file, if it is still needed there; false if that is impossible.

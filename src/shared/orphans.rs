@@ -48,17 +48,18 @@ pub(crate) struct Orphan {
     /// its records were not to be written.
     overwriting: Option<OverwritingConsumer>,
     state: Arc<RingState>,
-    /// The number of drops that have been counted.
-    dropped: u64,
+    /// The number of drops that have been counted, for each log.
+    dropped: Vec<u64>,
 }
 
 impl Orphan {
-    /// Makes an orphan of a ring. `dropped` is the number of drops that are in the file.
+    /// Makes an orphan of a ring. `dropped` is the number of drops that are in the file,
+    /// for each log.
     pub(crate) fn new(
         ring: RingConsumer,
         overwriting: Option<OverwritingConsumer>,
         state: Arc<RingState>,
-        dropped: u64,
+        dropped: Vec<u64>,
     ) -> Self {
         Self { ring, overwriting, state, dropped }
     }
@@ -77,11 +78,13 @@ impl Orphan {
             late.consume_all();
         }
         // Read after the ring: if the thread has ended, these are all of its drops.
-        let dropped = self.state.logs[0].drops.counts().total();
-        if !mutant::broken(Mutant::LateDropsForgotten) {
-            count += dropped - self.dropped;
+        for (counts, counted) in self.state.logs.iter().zip(&mut self.dropped) {
+            let dropped = counts.drops.counts().total();
+            let late = dropped - std::mem::replace(counted, dropped);
+            if !mutant::broken(Mutant::LateDropsForgotten) {
+                count += late;
+            }
         }
-        self.dropped = dropped;
         (count, ended)
     }
 }

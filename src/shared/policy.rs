@@ -150,6 +150,12 @@ impl Policies {
         self.write_through = Some(policy);
     }
 
+    /// Makes records of this level and more urgent ones critical, too.
+    pub(crate) fn include_write_through(&mut self, level: Level) {
+        let policy = self.write_through.unwrap_or(WriteThrough::at(level));
+        self.write_through = Some(WriteThrough { level: policy.level.max(level), ..policy });
+    }
+
     /// Returns what a call of this level does if the ring is full.
     pub(crate) fn overflow(&self, level: Level) -> Overflow {
         self.overflow[level.index()]

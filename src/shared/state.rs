@@ -11,9 +11,11 @@ use crate::ring::cursor::Cursor;
 use crate::ring::storage::memory::capacity_for;
 use crate::segment::drop_counts::DropCounts;
 use crate::shared::Shared;
-use crate::sync::Mutex;
+use crate::shared::routes::Routes;
+use crate::statement::call_site::CallSite;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::statics;
+use crate::sync::{Arc, Mutex};
 
 /// The state of a ring: cursor, clock, drops, and what the consumer has done.
 pub(crate) struct RingState {
@@ -26,6 +28,8 @@ pub(crate) struct RingState {
     pub(crate) ring_words: usize,
     /// True for kymo's own records, which are not the program's.
     pub(crate) is_own: bool,
+    /// Which logs the thread's records are for.
+    pub(crate) routes: Arc<Routes>,
     /// What became of the records for each log.
     pub(crate) logs: Box<[LogCounts]>,
     pub(crate) progress: Progress,
@@ -49,7 +53,8 @@ impl RingState {
             thread,
             ring_words: capacity_for(ring_words) as usize,
             is_own: false,
-            logs: (0..1).map(|_| LogCounts::new()).collect(),
+            routes: shared.routes.clone(),
+            logs: (0..shared.routes.logs()).map(|_| LogCounts::new()).collect(),
             progress: Progress::default(),
             failures: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -67,6 +72,14 @@ impl RingState {
     /// Makes the state that of a thread that has a ring file.
     pub(crate) fn in_file(self) -> Self {
         Self { cursor: self.cursor.in_file(), ..self }
+    }
+
+    /// Counts a dropped record in each of its logs. To be called by the thread that owns the ring, or a signal handler
+    /// that interrupted it.
+    pub(crate) fn count_drop(&self, site: &CallSite, ticks: u64, reason: DropReason) {
+        for log in self.routes.of(site).iter() {
+            self.logs[log].drops.count(site.level, ticks, reason);
+        }
     }
 
     /// The thread's side: ends, and returns the thread's end of the ring.

@@ -5,12 +5,14 @@
 //! thread: the counters are atomic. The list of threads has a lock. It is taken only when a thread
 //! gets its ring, when it has ended, and when the list is read.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::drop_reason::DropReason;
 use crate::level::Level;
 use crate::process::inside::Locked;
 use crate::segment::drop_counts::DropCounts;
+use crate::shared::routes::MAIN;
 use crate::shared::state::RingState;
 use crate::shared::tally::{SinkTally, Tally};
 use crate::statement::rate;
@@ -29,6 +31,9 @@ pub struct Stats {
     pub threads: Vec<ThreadStats>,
     /// What became of the records of all threads, including those that have ended.
     pub total: Account,
+    /// The logs that routes lead to: see [`Builder::route`](crate::Builder::route). All other numbers are of the log at
+    /// the logger's path, unless they say otherwise.
+    pub logs: Vec<LogStats>,
     /// The number of sweeps over all rings.
     pub sweeps: u64,
     /// How long the consumer has worked: its running time without the pauses between sweeps.
@@ -111,6 +116,28 @@ impl Stats {
         }
         self.busy.as_secs_f64() / self.running.as_secs_f64()
     }
+}
+
+/// A log that routes lead to: see [`Builder::route`](crate::Builder::route).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LogStats {
+    /// Its path.
+    pub path: PathBuf,
+    /// What became of the records that are for it. [`Account::bytes`] is 0: rings are of all logs.
+    pub total: Account,
+    /// The length of its file in bytes.
+    pub file_bytes: u64,
+    /// The number of sweeps that could not be written to it.
+    pub output_errors: u64,
+    /// The number of failures to write its file to the disk.
+    pub sync_errors: u64,
+    /// The number of segments that were begun. 0 if it is not rotated.
+    pub segments: u64,
+    /// The number of segments that were deleted because of its limits.
+    pub segments_deleted: u64,
+    /// The number of failures to make its next segment, or to finish or delete one.
+    pub rotation_errors: u64,
 }
 
 /// A thread and its ring.
@@ -221,8 +248,10 @@ impl Account {
         self.bytes += other.bytes;
     }
 
-    fn of(state: &RingState) -> Self {
-        let log = &state.logs[0];
+    /// What became of a thread's records that are for this log.
+    fn of(state: &RingState, log: usize) -> Self {
+        let bytes = if log == MAIN { state.progress.bytes.load(Ordering::Relaxed) } else { 0 };
+        let log = &state.logs[log];
         // Before the counts: see `Drops::counts`.
         log.drops.total();
         Self {
@@ -230,7 +259,7 @@ impl Account {
             // has flushed; the room that its ring got back orders these loads after the stores.
             written: std::array::from_fn(|level| log.written[level].load(Ordering::Relaxed)),
             dropped: log.drops.counts().plus(&log.failed.load()),
-            bytes: state.progress.bytes.load(Ordering::Relaxed),
+            bytes,
         }
     }
 }
@@ -253,6 +282,8 @@ pub(crate) struct Counters {
     pub(crate) ring_errors: Counter,
     /// For the log at the logger's path.
     pub(crate) log: LogCounters,
+    /// For the logs that routes lead to.
+    routed: Vec<Routed>,
     pub(crate) console: Arc<Tally>,
     pub(crate) sinks: Vec<Arc<SinkTally>>,
     before: SuppressedBefore,
@@ -288,6 +319,15 @@ pub(crate) struct LogCounters {
 struct Threads {
     live: Vec<Arc<RingState>>,
     ended: Account,
+    /// For each log that routes lead to.
+    ended_routed: Vec<Account>,
+}
+
+/// A log that routes lead to.
+#[derive(Default)]
+struct Routed {
+    path: PathBuf,
+    counters: LogCounters,
 }
 
 impl Counters {
@@ -301,13 +341,32 @@ impl Counters {
         let mut threads = self.threads();
         threads.live.retain(|live| !Arc::ptr_eq(live, state));
         if !state.is_own {
-            threads.ended.add(&Account::of(state));
+            threads.ended.add(&Account::of(state, MAIN));
+            for (index, ended) in threads.ended_routed.iter_mut().enumerate() {
+                ended.add(&Account::of(state, index + 1));
+            }
         }
     }
 
+    /// Sets the logs that routes lead to.
+    pub(crate) fn set_routed(&mut self, paths: Vec<PathBuf>) {
+        self.threads().ended_routed = vec![Account::default(); paths.len()];
+        let routed = |path| Routed { path, ..Routed::default() };
+        self.routed = paths.into_iter().map(routed).collect();
+    }
+
+    /// The counters of a log.
+    pub(crate) fn of(&self, log: usize) -> &LogCounters {
+        if log == MAIN { &self.log } else { &self.routed[log - 1].counters }
+    }
+
     /// Moves what ended threads had written from written to lost, because the file is gone.
-    pub(crate) fn lose_ended(&self, written: &[u64; 5]) {
-        let ended = &mut self.threads().ended;
+    pub(crate) fn lose_ended(&self, log: usize, written: &[u64; 5]) {
+        let threads = &mut *self.threads();
+        let ended = match log {
+            MAIN => &mut threads.ended,
+            _ => &mut threads.ended_routed[log - 1],
+        };
         // (Kymo's own records are not in this account.)
         let lost = std::array::from_fn(|level| written[level].min(ended.written[level]));
         ended.written.iter_mut().zip(lost).for_each(|(left, lost)| *left -= lost);
@@ -324,7 +383,7 @@ impl Counters {
         let threads = self.threads();
         let mut total = threads.ended.clone();
         let live = threads.live.iter().filter(|state| !state.is_own).map(|state| {
-            let account = Account::of(state);
+            let account = Account::of(state, MAIN);
             total.add(&account);
             ThreadStats {
                 name: state.thread.name.clone(),
@@ -338,7 +397,24 @@ impl Counters {
             }
         });
         let live = live.collect();
+        let logs = self.routed.iter().enumerate().map(|(index, Routed { path, counters })| {
+            let mut total = threads.ended_routed[index].clone();
+            let live = threads.live.iter().filter(|state| !state.is_own);
+            live.for_each(|state| total.add(&Account::of(state, index + 1)));
+            LogStats {
+                path: path.clone(),
+                total,
+                file_bytes: counters.file_bytes.get(),
+                output_errors: counters.output_errors.get(),
+                sync_errors: counters.sync_errors.get(),
+                segments: counters.segments.get(),
+                segments_deleted: counters.segments_deleted.get(),
+                rotation_errors: counters.rotation_errors.get(),
+            }
+        });
+        let logs = logs.collect();
         Stats {
+            logs,
             threads: live,
             total,
             sweeps: self.sweeps.get(),

@@ -12,6 +12,7 @@
 use crate::format::types::{Hint, Members, Struct, Type, Variants};
 use crate::format::{MAX_TEXT_BYTES, MAX_TYPE_BYTES, MAX_TYPE_DEPTH, MAX_TYPE_MEMBERS, Purpose};
 use crate::level::Level;
+use crate::statement::named_log::NamedLog;
 
 /// The location and the text of a log statement.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,8 @@ pub trait Statement {
     const LOCATION: Location;
     /// What its records are for.
     const PURPOSE: Purpose = Purpose::Text;
+    /// The log that the statement names with `logger:`.
+    const LOG: NamedLog = NamedLog::NONE;
 }
 
 /// A level as a type. It gives each level a path of its own through a log call, on which the fields
@@ -88,6 +91,8 @@ pub struct CallSite {
     pub(crate) location: Location,
     pub(crate) types: Option<&'static TypeList>,
     pub(crate) purpose: Purpose,
+    /// The log that the statement names, or none. Routes go by it.
+    pub(crate) log: NamedLog,
 }
 
 impl CallSite {
@@ -114,7 +119,14 @@ impl CallSite {
             hash = hash_type(hash, &types.first);
             list = types.rest;
         }
-        Self { fingerprint: hash, level, location, types, purpose: Purpose::Text }
+        Self {
+            fingerprint: hash,
+            level,
+            location,
+            types,
+            purpose: Purpose::Text,
+            log: NamedLog::NONE,
+        }
     }
 
     /// The call site, with records for this purpose.
@@ -124,6 +136,15 @@ impl CallSite {
             self.purpose = purpose;
         }
         self
+    }
+
+    /// The call site of a statement that names a log.
+    pub(crate) const fn in_log(self, log: NamedLog) -> Self {
+        if log.is_none() {
+            return self;
+        }
+        let fingerprint = hash_bytes(self.fingerprint, log.name().as_bytes());
+        Self { fingerprint, log, ..self }
     }
 
     /// The call sites of a statement whose level is known only when it runs: one for each level.
@@ -148,6 +169,18 @@ impl CallSite {
             Self::new(info, location, types).with_purpose(purpose),
             Self::new(debug, location, types).with_purpose(purpose),
             Self::new(trace, location, types).with_purpose(purpose),
+        ]
+    }
+
+    /// [`in_log`](Self::in_log) for those of each level.
+    pub(crate) const fn each_in_log(sites: [Self; 5], log: NamedLog) -> [Self; 5] {
+        let [error, warn, info, debug, trace] = sites;
+        [
+            error.in_log(log),
+            warn.in_log(log),
+            info.in_log(log),
+            debug.in_log(log),
+            trace.in_log(log),
         ]
     }
 

@@ -53,6 +53,15 @@ macro_rules! warn {
 /// kymo::info!(target: FILLS, "order {id} filled");
 /// ```
 ///
+/// A leading `logger:` names a log, which is a constant ([`NamedLog`](crate::NamedLog)). A
+/// [route](crate::Route::logger) says which file that is. `target:` may precede or follow it.
+///
+/// ```
+/// const AUDIT: kymo::NamedLog = kymo::NamedLog::new("audit");
+/// kymo::info!(logger: AUDIT, "{} has logged in", "ann");
+/// kymo::info!(logger: AUDIT, target: "auth", "{} has logged out", "ann");
+/// ```
+///
 /// # Fields
 ///
 /// Fields precede the message, up to a semicolon, as with the crate `log`; or up to the format string, as with

@@ -9,6 +9,7 @@ mod macros;
 pub(crate) mod made;
 mod measured;
 pub(crate) mod metric;
+pub(crate) mod named_log;
 pub(crate) mod rate;
 pub(crate) mod run_time;
 pub(crate) mod scope;

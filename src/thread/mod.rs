@@ -19,13 +19,13 @@ use std::time::Duration;
 use crate::argument;
 use crate::clock::{monotonic_ns, nanoseconds};
 use crate::drop_reason::DropReason;
-use crate::level::Level;
 use crate::process::inside::Inside;
 use crate::process::statics::{CURSOR, GATE, NO_CURSOR, OWNED, STATE, UNLOGGED};
 use crate::process::thread_info::ThreadInfo;
 use crate::ring::cursor::Claim;
 use crate::shared::orphans;
 use crate::shared::running::{self, count_unlogged};
+use crate::statement::call_site::CallSite;
 use crate::sync::Arc;
 use crate::sync::statics::{Ordering, compiler_fence};
 use crate::thread::producer::Producer;
@@ -159,35 +159,35 @@ impl Drop for Lease {
     }
 }
 
-/// Returns the producer for a record of this level, and makes it if necessary. `None` if the call
+/// Returns the producer for a record of this call site, and makes it if necessary. `None` if the call
 /// is not to be logged; it has been counted.
 ///
 /// No call is logged if no logger runs. Nor is one that comes from an allocator or a signal
 /// handler, inside the logger or inside another call of its thread.
-pub(crate) fn lease(level: Level) -> Option<Lease> {
-    take(Some(level))
+pub(crate) fn lease(site: &CallSite) -> Option<Lease> {
+    take(Some(site))
 }
 
-/// Returns the producer. `None` for the level: this is no log call, and does not count as one.
+/// Returns the producer. `None` for the call site: this is no log call, and does not count as one.
 #[cold]
-fn take(level: Option<Level>) -> Option<Lease> {
+fn take(site: Option<&CallSite>) -> Option<Lease> {
     if is_in_use() {
-        if let Some(level) = level {
+        if let Some(site) = site {
             // SAFETY: the producer, which owns this too, lives until the interrupted call goes on,
             // which is only when this has returned.
             let state = unsafe { &*STATE.get() };
-            state.logs[0].drops.count(level, state.clock.stamp(), DropReason::InSignalHandler);
+            state.count_drop(site, state.clock.stamp(), DropReason::InSignalHandler);
         }
         return None;
     }
     if Inside::is_here() {
-        if level.is_some() {
+        if site.is_some() {
             count_unlogged(1);
         }
         return None;
     }
     let made = existing().or_else(make);
-    if made.is_none() && level.is_some() {
+    if made.is_none() && site.is_some() {
         count_unlogged(1);
     }
     made

@@ -196,7 +196,7 @@ impl Producer {
     /// file.
     pub(crate) fn write_through(
         &mut self,
-        level: Level,
+        site: &CallSite,
         ticks: u64,
         record: &[u64],
         policy: WriteThrough,
@@ -230,7 +230,7 @@ impl Producer {
         });
         if let Err(reason) = room {
             let reason = if rescued { DropReason::Rescued } else { reason };
-            self.drop_record(level, ticks, reason);
+            self.drop_record(site, ticks, reason);
         }
     }
 
@@ -248,8 +248,8 @@ impl Producer {
     }
 
     /// Counts a record as dropped.
-    pub(crate) fn drop_record(&self, level: Level, ticks: u64, reason: DropReason) {
-        self.state.logs[0].drops.count(level, ticks, reason);
+    pub(crate) fn drop_record(&self, site: &CallSite, ticks: u64, reason: DropReason) {
+        self.state.count_drop(site, ticks, reason);
     }
 
     /// Waits until all that was logged here is in the file.

@@ -337,6 +337,13 @@ fn target(input: &Input<'_>) -> Vec<TokenTree> {
     }
 }
 
+/// Returns the name of the statement's log, if it has one. A wrong type is blamed on what the user wrote.
+fn named_log(input: &Input<'_>) -> Vec<TokenTree> {
+    let Some(logger) = input.logger else { return Vec::new() };
+    let holes = [("kymo", slice::from_ref(input.kymo)), ("logger", logger)];
+    hygienic("const LOG: $kymo::NamedLog = $logger;", &holes)
+}
+
 /// Returns the items that describe the statement.
 fn here(
     input: &Input<'_>,
@@ -366,6 +373,7 @@ fn here(
         impl __kymo::Statement for __Here {
             type At = __kymo::At<{ $level as u8 }>;
             const LEVEL: $kymo::Level = $level;
+            $log
             const LOCATION: __kymo::Location = __kymo::Location {
                 target: __TARGET,
                 module: ::core::module_path!(),
@@ -383,6 +391,7 @@ fn here(
             ("level", level),
             ("format", &[format.clone().into()]),
             ("names", &names),
+            ("log", &named_log(input)),
         ],
     )
 }

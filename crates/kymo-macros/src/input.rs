@@ -1,11 +1,12 @@
 //! Parses the tokens of a log statement.
 //!
 //! ```text
-//! $crate (Info) [target: EXPR,] [RATE,] [FIELDS] FORMAT [, [name =] EXPR]* [,]
-//! $crate ()     [target: EXPR,] LEVEL, [RATE,] [FIELDS] FORMAT [, [name =] EXPR]* [,]
+//! $crate (Info) [logger: EXPR,] [target: EXPR,] [RATE,] [FIELDS] FORMAT [, [name =] EXPR]* [,]
+//! $crate ()     [logger: EXPR,] [target: EXPR,] LEVEL, [RATE,] [FIELDS] FORMAT [, [name =] EXPR]* [,]
 //! ```
 //!
-//! The grammar of a rate is that of [`rates`](crate::rates), the one of fields that of [`fields`](crate::fields).
+//! `logger:` and `target:` may come in either order. The grammar of a rate is that of [`rates`](crate::rates), the one
+//! of fields that of [`fields`](crate::fields).
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Spacing, Span, TokenStream, TokenTree};
 
@@ -22,6 +23,8 @@ pub struct Input<'a> {
     pub level: Level<'a>,
     pub target: Option<&'a [TokenTree]>,
     pub rate: Option<Rate<'a>>,
+    /// The named log.
+    pub logger: Option<&'a [TokenTree]>,
     pub fields: Vec<Field>,
     /// Empty if there are only fields.
     pub format: Literal,
@@ -79,14 +82,12 @@ pub fn parse(tokens: &[TokenTree]) -> Result<Input<'_>, Misuse> {
     let [kymo, TokenTree::Group(level), rest @ ..] = tokens else {
         return Err(Misuse::at(tokens, "`statement!` is called by the macros of kymo only"));
     };
-    let (target, rest) = target(rest)?;
+    let Leading { logger, target, rest } = leading(rest)?;
     let (level, rest) = match level.stream().into_iter().next() {
         Some(TokenTree::Ident(name)) => (Level::Named(name), rest),
         _ => level_argument(rest)?,
     };
-    if is_target(rest) {
-        return Err(Misuse::at(rest, "`target:` must come before everything else"));
-    }
+    refuse_late(rest)?;
     if rest.is_empty() {
         return Err(Misuse::at(rest, "a format string is missing"));
     }
@@ -102,24 +103,46 @@ pub fn parse(tokens: &[TokenTree]) -> Result<Input<'_>, Misuse> {
             (string_literal(first).ok_or_else(misuse)?, arguments(rest)?)
         }
     };
-    Ok(Input { kymo, level, target, rate, fields, format, arguments, format_args })
+    Ok(Input { kymo, level, target, logger, rate, fields, format, arguments, format_args })
 }
 
-/// Returns a leading `target: EXPR,` and what follows it.
-pub fn target(tokens: &[TokenTree]) -> Result<(Option<&[TokenTree]>, &[TokenTree]), Misuse> {
-    if !is_target(tokens) {
-        return Ok((None, tokens));
+/// What precedes the level and the format string.
+pub struct Leading<'a> {
+    pub logger: Option<&'a [TokenTree]>,
+    pub target: Option<&'a [TokenTree]>,
+    pub rest: &'a [TokenTree],
+}
+
+/// Splits off a leading `logger: EXPR,` and `target: EXPR,`.
+pub fn leading(tokens: &[TokenTree]) -> Result<Leading<'_>, Misuse> {
+    let mut leading = Leading { logger: None, target: None, rest: tokens };
+    while let Some(key) = key(leading.rest) {
+        let is_logger = key == "logger";
+        let place = if is_logger { &mut leading.logger } else { &mut leading.target };
+        let (value, rest) = split_comma(&leading.rest[2..]);
+        let message = match (is_logger, value.is_empty(), place.is_some()) {
+            (true, true, _) => Some("a value is missing behind `logger:`"),
+            (false, true, _) => Some("a value is missing behind `target:`"),
+            (true, false, true) => Some("a record has one `logger:`"),
+            (false, false, true) => Some("a record has one `target:`"),
+            _ => None,
+        };
+        if let Some(message) = message {
+            return Err(Misuse::at(leading.rest, message));
+        }
+        if let Some(span) = find_self(value) {
+            // It would mean a type of the expansion.
+            let message = match is_logger {
+                true => "`logger:` is a constant of its own, without `Self`: write the type's name",
+                false => {
+                    "`target:` is a constant of its own, without `Self`: write the type's name"
+                }
+            };
+            return Err(Misuse::new(span, message));
+        }
+        (*place, leading.rest) = (Some(value), rest);
     }
-    let (target, rest) = split_comma(&tokens[2..]);
-    if target.is_empty() {
-        return Err(Misuse::at(tokens, "a value is missing behind `target:`"));
-    }
-    if let Some(span) = find_self(target) {
-        // It would mean a type of the expansion.
-        let message = "`target:` is a constant of its own, without `Self`: write the type's name";
-        return Err(Misuse::new(span, message));
-    }
-    Ok((Some(target), rest))
+    Ok(leading)
 }
 
 /// Returns where `Self` is in `tokens`.
@@ -131,10 +154,20 @@ fn find_self(tokens: &[TokenTree]) -> Option<Span> {
     })
 }
 
-/// Whether `tokens` begin with `target:`, and not with a path such as `target::X`.
-fn is_target(tokens: &[TokenTree]) -> bool {
-    let [TokenTree::Ident(ident), rest @ ..] = tokens else { return false };
-    begins_with(rest, ':', &[':']) && ident.to_string() == "target"
+/// The name of what `tokens` begin with, if that is `target:` or `logger:`, and not a path such as `target::X`.
+fn key(tokens: &[TokenTree]) -> Option<&'static str> {
+    let [TokenTree::Ident(ident), rest @ ..] = tokens else { return None };
+    let ident = ident.to_string();
+    ["target", "logger"].into_iter().find(|key| *key == ident && begins_with(rest, ':', &[':']))
+}
+
+/// Returns an error if `tokens` begin with `target:` or `logger:`, where these are too late.
+fn refuse_late(tokens: &[TokenTree]) -> Result<(), Misuse> {
+    match key(tokens) {
+        None => Ok(()),
+        Some("logger") => Err(Misuse::at(tokens, "`logger:` must come before everything else")),
+        Some(_) => Err(Misuse::at(tokens, "`target:` must come before everything else")),
+    }
 }
 
 /// Returns the level that `log!` has as an argument, and what follows it.
@@ -179,9 +212,7 @@ fn arguments(mut tokens: &[TokenTree]) -> Result<Option<Vec<Argument<'_>>>, Misu
         if behind.is_empty() {
             break;
         }
-        if is_target(behind) {
-            return Err(Misuse::at(behind, "`target:` must come before everything else"));
-        }
+        refuse_late(behind)?;
         let (name, value) = name(behind);
         let (value, rest) = value.split_at(expression::length(value));
         if value.is_empty() {

@@ -12,7 +12,7 @@ use proc_macro::{Delimiter, Ident, Literal, Span, TokenTree};
 
 use crate::expression;
 use crate::fields::{self, Field, Kind};
-use crate::input::{self, Input, Level, Misuse, is_punct, string_literal};
+use crate::input::{self, Input, Leading, Level, Misuse, is_punct, string_literal};
 use crate::literal::string_value;
 use crate::template::{code, group};
 
@@ -36,7 +36,7 @@ pub fn parse(tokens: &[TokenTree]) -> Result<(Measured, Input<'_>), Misuse> {
         return Err(Misuse::at(tokens, "`measure!` is called by the macros of kymo only"));
     };
     let what = what.stream().to_string();
-    let (target, rest) = input::target(rest)?;
+    let Leading { logger, target, rest } = input::leading(rest)?;
     let (level, rest) = level(rest);
     let (measured, rest) = match &*what {
         "scope" => match rest {
@@ -84,8 +84,17 @@ pub fn parse(tokens: &[TokenTree]) -> Result<(Measured, Input<'_>), Misuse> {
     let mut format = Literal::string(&text.replace('{', "{{").replace('}', "}}"));
     format.set_span(name.span());
     let arguments = Some(Vec::new());
-    let input =
-        Input { kymo, level, target, rate: None, fields, format, arguments, format_args: &[] };
+    let input = Input {
+        kymo,
+        level,
+        target,
+        logger,
+        rate: None,
+        fields,
+        format,
+        arguments,
+        format_args: &[],
+    };
     Ok((measured, input))
 }
 

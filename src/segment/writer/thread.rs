@@ -146,6 +146,12 @@ impl ThreadInSegment {
         &self.staged.records
     }
 
+    /// Whether nothing is staged: no record, mark or end.
+    pub(crate) fn has_nothing_staged(&self) -> bool {
+        let Staged { records, marked, of_unknown_level, has_end, .. } = &self.staged;
+        *records == [0; 5] && marked.is_none() && *of_unknown_level == 0 && !has_end
+    }
+
     /// How many records are committed or staged.
     pub(crate) fn records(&self) -> u64 {
         self.written.iter().sum::<u64>() + self.staged.count()
