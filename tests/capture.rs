@@ -93,8 +93,8 @@ impl Pool {
 /// Many tests at once, with threads of their own and threads of all.
 #[test]
 fn each_test_sees_its_own_records() {
-    const TESTS: usize = 24;
-    const ROUNDS: usize = 50;
+    const TESTS: usize = 100;
+    const ROUNDS: usize = 20;
     let pool = Pool::new(3);
     let barrier = Barrier::new(TESTS);
     thread::scope(|scope| {

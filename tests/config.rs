@@ -41,6 +41,7 @@ fn each_key_takes_what_its_error_offers() {
             "keep.files" => "3",
             "consumer_core" => "0",
             "keep.free" => "5%",
+            "console.zone" | "rotate.zone" => "+05:30",
             _ => example(key.possible()),
         };
         Config::new().set(key.name(), value).unwrap();
@@ -250,4 +251,111 @@ fn the_last_one_counts() {
     kymo::info!("a thread");
     assert_eq!(logger.stats().threads[0].ring_capacity, 8 << 10);
     drop(logger);
+}
+
+/// Options of the builder that have no key, and why.
+const WITHOUT_KEY: [(&str, &str); 16] = [
+    ("bridge_log", "which crates are bridged is a matter of the program's dependencies"),
+    ("bridge_tracing", "as `bridge_log`"),
+    ("clock", "statements rely on it, and a custom one is code"),
+    ("configure", "it takes the keys"),
+    ("filter_env", "it names a variable; the filter has a key"),
+    ("high_water", "for the hook of `on_notice` only"),
+    ("make_directory", "what is written where it should not be is the program's concern"),
+    ("max_level", "a filter without directives by target; that has a key"),
+    ("on_notice", "code"),
+    ("on_record", "code"),
+    (
+        "overflow_at",
+        "a level that waits or not is part of how the program was built; `overflow` has a key",
+    ),
+    ("overwrite", "a typing error would cost a log"),
+    ("panic_hook", "the program's panics are its own"),
+    ("segment_size", "the former name of `map_window`"),
+    ("sink", "code"),
+    ("start", "no option"),
+];
+
+/// The options of the builder: its public methods that return it.
+fn options() -> Vec<String> {
+    fn sources(dir: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => sources(&path, found),
+                false => found.push(std::fs::read_to_string(&path).unwrap()),
+            }
+        }
+    }
+
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    let mut options = Vec::new();
+    for file in files {
+        for block in file.split("\nimpl Builder {\n").skip(1) {
+            let block = block.split("\n}\n").next().unwrap();
+            let names = block.lines().filter_map(|line| line.strip_prefix("    pub fn "));
+            options.extend(names.map(|rest| rest.split(['(', '<']).next().unwrap().to_owned()));
+        }
+    }
+    options.sort();
+    options.dedup();
+    options
+}
+
+/// What an operator may want to change has a key.
+#[test]
+fn each_option_has_a_key_or_a_reason() {
+    let keyed = |option: &str| {
+        let name = match option {
+            "console" => "console.format",
+            "rotate" => "rotate.size",
+            "keep" => "keep.size",
+            "flight_recorder" => "flight_recorder.level",
+            "dump_at" => "flight_recorder.dump_at",
+            "join_others" => "join",
+            name => name,
+        };
+        Config::keys().iter().any(|key| key.name() == name)
+    };
+    let options = options();
+    assert!(options.len() > 30, "{options:?}");
+    for option in &options {
+        let excepted = WITHOUT_KEY.iter().any(|(name, _)| name == option);
+        assert!(keyed(option) || excepted, "Builder::{option} has neither a key nor a reason");
+        assert!(!keyed(option) || !excepted, "Builder::{option} has a key: no reason is needed");
+    }
+    for (name, _) in WITHOUT_KEY {
+        assert!(options.iter().any(|option| option == name), "Builder::{name} is no more");
+    }
+}
+
+/// A flight recorder by keys alone, and in part over that of the program.
+#[test]
+fn a_flight_recorder_is_set_by_keys() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let dumped = |keys: &[(&str, &str)], of_program: bool| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.kymo");
+        let mut builder = Logger::builder(&path).max_level(kymo::Level::Trace);
+        if of_program {
+            builder = builder.flight_recorder(kymo::Level::Debug, 64 << 10);
+        }
+        let logger = builder.configure(&vars(keys).unwrap()).start().unwrap();
+        kymo::trace!("kept");
+        kymo::warn!("not urgent enough by default");
+        kymo::info!("after it");
+        logger.shutdown().dumped
+    };
+    let level = ("KYMO_FLIGHT_RECORDER_LEVEL", "trace");
+    let at = ("KYMO_FLIGHT_RECORDER_DUMP_AT", "warn");
+    let every = ("KYMO_FLIGHT_RECORDER_DUMP_INTERVAL", "1ns");
+    let size = ("KYMO_FLIGHT_RECORDER_SIZE", "16KiB");
+    assert_eq!(dumped(&[level, at, every, size], false), 1);
+    assert_eq!(dumped(&[level, every], false), 0);
+    assert_eq!(dumped(&[at, every], true), 1);
+    assert_eq!(dumped(&[size, at, every], true), 1);
+    // Without a recorder, there is nothing to dump.
+    assert_eq!(dumped(&[at, size, every], false), 0);
+    assert_eq!(dumped(&[("KYMO_FLIGHT_RECORDER_LEVEL", "off"), at, every], true), 0);
 }

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use crate::config::Config;
 use crate::config::error::ConfigErrorKind;
 use crate::config::value::{mode, share, size, time, yes};
-use crate::logger::builder::{MAX_RING_BYTES, MIN_RING_BYTES};
+use crate::logger::builder::{MAX_RING_BYTES, MAX_WINDOW_BYTES, MIN_RING_BYTES};
 use crate::shared::disk::Durability;
 use crate::shared::policy::Overflow;
-use crate::{Filter, Zone};
+use crate::{Filter, Hangup, Zone};
 
 /// A key of a [`Config`].
 pub struct Key {
@@ -124,6 +124,7 @@ keys! {
     ["console"] "console.stream" "KYMO_CONSOLE_STREAM" "stderr or stdout" console.stream = |text: &str| text.parse().ok();
     ["console"] "console.color" "KYMO_CONSOLE_COLOR" "auto, always or never" console.color = |text: &str| text.parse().ok();
     ["console"] "console.spans" "KYMO_CONSOLE_SPANS" "true or false, yes or no, on or off, 1 or 0" console.spans = yes;
+    ["console"] "console.zone" "KYMO_CONSOLE_ZONE" "UTC, an offset such as +05:30, local, or a name such as Europe/Berlin" console.zone = zone;
     "rotate.size" "KYMO_ROTATE_SIZE" "a size of at least 64KiB, such as 256MiB" rotate.size = rotate_size;
     "rotate.every" "KYMO_ROTATE_EVERY" "a time of at least 1ms, such as 1h or 1d" rotate.every = rotate_every;
     "rotate.at" "KYMO_ROTATE_AT" "a time of day, such as 00:00" rotate.at = time_of_day;
@@ -138,6 +139,13 @@ keys! {
     "write_through" "KYMO_WRITE_THROUGH" "error, warn, info, debug or trace" write_through = level;
     "ring_capacity" "KYMO_RING_CAPACITY" "a size from 4KiB to 4GiB, such as 1MiB" ring_capacity = ring_capacity;
     "overflow" "KYMO_OVERFLOW" "wait, a time to wait such as 1s, drop, or overwrite" overflow = overflow;
+    "flight_recorder.level" "KYMO_FLIGHT_RECORDER_LEVEL" "off, error, warn, info, debug or trace" flight_recorder.level = level_or_off;
+    "flight_recorder.size" "KYMO_FLIGHT_RECORDER_SIZE" "a size from 4KiB to 4GiB, such as 1MiB" flight_recorder.size = ring_capacity;
+    "flight_recorder.dump_at" "KYMO_FLIGHT_RECORDER_DUMP_AT" "off, error, warn, info, debug or trace" flight_recorder.dump_at = level_or_off;
+    "flight_recorder.dump_interval" "KYMO_FLIGHT_RECORDER_DUMP_INTERVAL" "a time, such as 1s" flight_recorder.dump_interval = time;
+    "map_window" "KYMO_MAP_WINDOW" "a size up to 256GiB, such as 64MiB" map_window = map_window;
+    "exit_timeout" "KYMO_EXIT_TIMEOUT" "a time, such as 5s" exit_timeout = time;
+    "on_hangup" "KYMO_ON_HANGUP" "reopen, rotate, or a time to drain, such as 1s" on_hangup = hangup;
     "consumer_core" "KYMO_CONSUMER_CORE" "the number of a core, from 0" consumer_core = |text: &str| text.parse().ok();
     "poll_interval" "KYMO_POLL_INTERVAL" "a time, such as 5us" poll_interval = time;
     "idle_sleep" "KYMO_IDLE_SLEEP" "a time, such as 5ms" idle_sleep = time;
@@ -174,6 +182,23 @@ fn file(text: &OsStr) -> Option<PathBuf> {
 
 fn level(text: &str) -> Option<crate::Level> {
     text.parse().ok()
+}
+
+/// `Some(None)`: no level.
+fn level_or_off(text: &str) -> Option<Option<crate::Level>> {
+    if text == "off" { Some(None) } else { level(text).map(Some) }
+}
+
+fn hangup(text: &str) -> Option<Hangup> {
+    match text {
+        "reopen" => Some(Hangup::Reopen),
+        "rotate" => Some(Hangup::Rotate),
+        _ => time(text).map(Hangup::Drain),
+    }
+}
+
+fn map_window(text: &str) -> Option<u64> {
+    size(text).filter(|bytes| (1..=MAX_WINDOW_BYTES).contains(bytes))
 }
 
 #[cfg(feature = "console")]

@@ -21,9 +21,11 @@ use keys::{KEYS, LACKING};
 
 use crate::level::Level;
 use crate::logger::builder::Builder;
+use crate::logger::builder::FLIGHT_RECORDER_BYTES;
+use crate::ring::WORD_BYTES;
 use crate::shared::disk::Durability;
-use crate::shared::policy::Overflow;
-use crate::{Filter, Keep, Rotation, Zone};
+use crate::shared::policy::{DumpAt, Overflow};
+use crate::{Filter, Hangup, Keep, Rotation, Zone};
 
 /// The variable that has the filter.
 const FILTER_VARIABLE: &str = "KYMO_LOG";
@@ -93,6 +95,10 @@ pub struct Config {
     write_through: Option<Level>,
     ring_capacity: Option<usize>,
     overflow: Option<Overflow>,
+    flight_recorder: FlightRecorderKeys,
+    map_window: Option<u64>,
+    exit_timeout: Option<Duration>,
+    on_hangup: Option<Hangup>,
     consumer_core: Option<usize>,
     poll_interval: Option<Duration>,
     idle_sleep: Option<Duration>,
@@ -117,6 +123,17 @@ struct ConsoleKeys {
     color: Option<crate::console::Color>,
     #[cfg(feature = "console")]
     spans: Option<bool>,
+    #[cfg(feature = "console")]
+    zone: Option<Zone>,
+}
+
+/// The keys of `flight_recorder`. A level of `Some(None)` is `off`.
+#[derive(Clone, Debug, Default)]
+struct FlightRecorderKeys {
+    level: Option<Option<Level>>,
+    size: Option<usize>,
+    dump_at: Option<Option<Level>>,
+    dump_interval: Option<Duration>,
 }
 
 /// The values of `console.format`.
@@ -312,6 +329,7 @@ impl Builder {
             .console_of(&config.console)
             .rotation_of(&config.rotate)
             .limits_of(&config.keep)
+            .flight_recorder_of(&config.flight_recorder)
     }
 
     /// The options that are one key each.
@@ -325,7 +343,7 @@ impl Builder {
             };
         }
         set!(pid_in_name mode durability write_through ring_capacity overflow consumer_core poll_interval idle_sleep);
-        set!(crash_proof recover drain_on_termination drain_on_crash);
+        set!(map_window exit_timeout on_hangup crash_proof recover drain_on_termination drain_on_crash);
         #[cfg(feature = "compress")]
         set!(compress);
         #[cfg(feature = "control")]
@@ -358,6 +376,9 @@ impl Builder {
         if let Some(spans) = keys.spans {
             console = console.map(|console| console.spans(spans));
         }
+        if let Some(zone) = &keys.zone {
+            console = console.map(|console| console.zone(zone.clone()));
+        }
         self.console = console;
         self
     }
@@ -380,6 +401,20 @@ impl Builder {
             rotation = rotation.or(Rotation::daily_at(at, zone.clone().unwrap_or(Zone::UTC)));
         }
         self.rotate(rotation)
+    }
+
+    /// What is not said stays as the program has it.
+    fn flight_recorder_of(mut self, keys: &FlightRecorderKeys) -> Self {
+        let FlightRecorderKeys { level, size, dump_at, dump_interval } = *keys;
+        let was = self.policies.flight;
+        if level == Some(None) {
+            self.policies.flight = None;
+        } else if let Some(level) = level.flatten().or(was.map(|it| it.level)) {
+            let bytes = was.map_or(FLIGHT_RECORDER_BYTES, |it| it.words * WORD_BYTES);
+            self = self.flight_recorder(level, size.unwrap_or(bytes));
+        }
+        let DumpAt { level, interval } = self.policies.dump_at;
+        self.dump_at(dump_at.unwrap_or(level), dump_interval.unwrap_or(interval))
     }
 
     fn limits_of(self, keys: &KeepKeys) -> Self {

@@ -17,6 +17,7 @@ use crate::console::screen::Screen;
 use crate::consumer::Follower;
 use crate::following::{self, Terms};
 use crate::level::Level;
+use crate::rotation::zone::Zone;
 use crate::shared::Shared;
 
 /// What a logger shows on standard error or standard output, and how: see
@@ -41,6 +42,7 @@ pub struct Console {
     format: Format,
     stream: Option<Stream>,
     color: Color,
+    zone: Zone,
     shows_spans: bool,
     is_for_terminals: bool,
 }
@@ -49,7 +51,7 @@ pub struct Console {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// A line of text for people, with the time of day in UTC, and colours on a terminal.
+    /// A line of text for people, with the time of day in the [zone](Console::zone), and colours on a terminal.
     #[default]
     Text,
     /// A JSON object on a line, as `kymo cat --format json` prints it.
@@ -91,6 +93,7 @@ impl Console {
             format: Format::Text,
             stream: None,
             color: Color::Auto,
+            zone: Zone::UTC,
             shows_spans: false,
             is_for_terminals: false,
         }
@@ -119,6 +122,21 @@ impl Console {
     /// Sets whether text has colours. Default: [`Color::Auto`].
     pub fn color(mut self, color: Color) -> Self {
         self.color = color;
+        self
+    }
+
+    /// Sets the zone of the time of day in text. Default: UTC. Other formats have UTC, as the file has.
+    ///
+    /// ```
+    /// use kymo::{Console, Level, Zone};
+    ///
+    /// let console = Console::at(Level::Info).zone(Zone::offset("+05:30")?);
+    /// # Ok::<(), kymo::ZoneError>(())
+    /// ```
+    ///
+    /// `Zone::local()` and `Zone::named("Europe/Vienna")` need the feature `zones`.
+    pub fn zone(mut self, zone: Zone) -> Self {
+        self.zone = zone;
         self
     }
 

@@ -39,8 +39,9 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn new(console: &Console, to: OwnedFd, tally: Arc<Tally>) -> Self {
+        let is_coloured = console.target().is_coloured(console.color);
         let options =
-            Options::new().short_times(true).coloured(console.target().is_coloured(console.color));
+            Options::new().short_times(true).zone(console.zone.of_lines()).coloured(is_coloured);
         Self {
             to,
             format: console.format,

@@ -17,7 +17,7 @@ const DAY_S: i64 = 86_400;
 /// How many nanoseconds a second has.
 const SECOND_NS: i64 = 1_000_000_000;
 
-/// A time zone, of [`Rotation::daily_at`](crate::Rotation::daily_at).
+/// A time zone, of [`Rotation::daily_at`](crate::Rotation::daily_at) and of the console's times.
 ///
 /// UTC and fixed offsets are always there. `Zone::local` and `Zone::named` need the feature `zones`, which brings the
 /// time zone database with it, for containers that have none.
@@ -30,10 +30,10 @@ const SECOND_NS: i64 = 1_000_000_000;
 /// assert_eq!(Zone::UTC, "UTC".parse()?);
 /// # Ok::<(), kymo::ZoneError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone(Kind);
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     /// Seconds east of UTC.
     Fixed(i64),
@@ -94,6 +94,20 @@ impl Zone {
     pub fn named(name: &str) -> Result<Self, ZoneError> {
         let zone = TimeZone::get(name).map_err(|_| ZoneError::Unknown(name.to_owned()))?;
         Ok(Self(Kind::Database(zone)))
+    }
+
+    /// Returns it as lines of output take it.
+    #[cfg(feature = "console")]
+    pub(crate) fn of_lines(&self) -> kymo_lines::tz::TimeZone {
+        use kymo_lines::tz::{Offset, TimeZone};
+        match &self.0 {
+            Kind::Fixed(seconds) => {
+                let seconds = i32::try_from(*seconds).expect("less than a day");
+                TimeZone::fixed(Offset::from_seconds(seconds).expect("less than 26 hours"))
+            }
+            #[cfg(feature = "zones")]
+            Kind::Database(zone) => zone.clone(),
+        }
     }
 
     /// Returns the day, counted from 1970-01-01, that the zone's clocks show at a time.

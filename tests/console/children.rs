@@ -20,6 +20,12 @@ pub fn run(name: &str, path: &Path) {
     let console = Console::at(Level::Info).end_timeout(ENOUGH);
     let builder = Logger::builder(path);
     match name {
+        "zoned" => {
+            let config = kymo::Config::from_env().unwrap();
+            let logger = builder.console(console).configure(&config).start().unwrap();
+            kymo::info!(target: "shop", "now");
+            logger.shutdown();
+        }
         "text" => {
             let logger = builder.console(console).start().unwrap();
             kymo::info!(target: "shop", "order {id} for {}", "ACME", id = 7);

@@ -43,6 +43,39 @@ fn text_in_a_pipe() {
     assert_eq!(time.len(), "20:12:24.123456".len(), "{time}");
 }
 
+/// The time of day is in the zone that the program or the operator names.
+#[test]
+fn times_are_in_a_zone_of_choice() {
+    let utc_offset = |zone: &str, tz: &str| {
+        let program = Program::new("zoned").env("KYMO_CONSOLE_ZONE", zone).env("TZ", tz);
+        let done = program.run();
+        done.check();
+        let shown = done.stderr.split(' ').next().unwrap().to_owned();
+        let mut reader = kymo_reader::Reader::open(&done.path).unwrap();
+        let mut times = Vec::new();
+        while let Some(record) = reader.next_record().unwrap() {
+            times.push(record.time_ns());
+        }
+        let shows = |hours: i64, minutes: i64| {
+            times.iter().any(|time_ns| {
+                let micros = time_ns.div_euclid(1_000) + (hours * 60 + minutes) * 60_000_000;
+                let (seconds, micros) =
+                    (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+                let [h, m, s] = [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60];
+                format!("{h:02}:{m:02}:{s:02}.{micros:06}") == shown
+            })
+        };
+        [(0, 0), (5, 30), (-3, 30), (-9, 0)].into_iter().find(|it| shows(it.0, it.1))
+    };
+    assert_eq!(utc_offset("", ""), Some((0, 0)));
+    assert_eq!(utc_offset("+05:30", ""), Some((5, 30)));
+    assert_eq!(utc_offset("-09:00", "Asia/Kolkata"), Some((-9, 0)));
+    if cfg!(feature = "zones") {
+        assert_eq!(utc_offset("local", "Asia/Kolkata"), Some((5, 30)));
+        assert_eq!(utc_offset("Asia/Kolkata", ""), Some((5, 30)));
+    }
+}
+
 /// Text on a terminal has colours; what is logged has no effect on it.
 #[test]
 fn text_on_a_terminal() {

@@ -37,6 +37,8 @@ mod sites;
 mod text;
 mod times;
 
+/// Time zones, for [`Options::zone`].
+pub use jiff::tz;
 use jiff::tz::TimeZone;
 use kymo_reader::{Event, Record};
 
