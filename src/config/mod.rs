@@ -21,7 +21,6 @@ use keys::{KEYS, LACKING};
 
 use crate::level::Level;
 use crate::logger::builder::Builder;
-use crate::logger::builder::FLIGHT_RECORDER_BYTES;
 use crate::ring::WORD_BYTES;
 use crate::shared::disk::Durability;
 use crate::shared::policy::{DumpAt, Overflow};
@@ -109,6 +108,9 @@ pub struct Config {
     /// All that it says, but for the filter of the environment, as variables.
     said: Vec<(&'static str, OsString)>,
 }
+
+/// The capacity of a flight recorder of which only the level is said, in bytes.
+const FLIGHT_RECORDER_BYTES: usize = 1 << 20;
 
 /// The keys of `console`.
 #[derive(Clone, Debug, Default)]

@@ -99,9 +99,6 @@ pub(crate) const MAX_RING_BYTES: usize = MAX_CAPACITY_WORDS as usize * WORD_BYTE
 const MIN_WINDOW_BYTES: u64 = 4 << 20;
 
 /// The largest map window, in bytes.
-/// The capacity of a flight recorder of which only the level is said, in bytes.
-pub(crate) const FLIGHT_RECORDER_BYTES: usize = 1 << 20;
-
 pub(crate) const MAX_WINDOW_BYTES: u64 = 256 << 30;
 
 impl fmt::Debug for Builder {

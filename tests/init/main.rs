@@ -41,6 +41,26 @@ fn child() {
                 std::thread::park();
             }
         }
+        "until told" => {
+            let hangup = std::env::var_os("KYMO_ON_HANGUP").is_some();
+            std::mem::forget(kymo::init().unwrap());
+            kymo::info!("hangups are handled: {hangup}");
+            loop {
+                std::thread::park();
+            }
+        }
+        "goes on" => {
+            // SAFETY: as `nohup` does.
+            unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+            let logger = kymo::init().unwrap();
+            kymo::info!("with a terminal");
+            let _ = std::io::stdin().read(&mut [0]);
+            for number in 0..100 {
+                kymo::info!("without one, {number}");
+                assert!(kymo::flush());
+            }
+            assert!(logger.shutdown().written >= 101);
+        }
         "waits" => {
             let logger = kymo::init().unwrap();
             kymo::info!("one of two");
@@ -259,6 +279,49 @@ fn a_termination_signal_loses_nothing() {
     let done = program("term").run();
     assert_eq!(done.status.signal(), Some(libc::SIGTERM), "{}", done.stderr);
     assert_eq!(logged(&done), ["the last words"]);
+}
+
+/// Reads from a terminal until it has shown this.
+fn wait_for(terminal: &mut std::fs::File, text: &str) -> String {
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains(text) {
+        let mut byte = [0];
+        assert_eq!(terminal.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&seen));
+        seen.extend(byte);
+    }
+    String::from_utf8_lossy(&seen).into_owned()
+}
+
+/// Ctrl-C on a terminal, and a terminal that is closed: what was logged is in the file, and shown before.
+#[test]
+fn a_terminal_that_interrupts_or_is_closed_loses_nothing() {
+    let (mut child, mut terminal, dir) = program("until told").start_in_session();
+    let seen = wait_for(&mut terminal, "hangups are handled: false");
+    assert!(seen.contains("INFO"), "{seen:?}");
+    terminal.write_all(&[3]).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));
+    assert_eq!(messages(&dir.path().join(log_name())), ["hangups are handled: false"]);
+
+    let program = program("until told").env("KYMO_ON_HANGUP", "60s");
+    let (mut child, mut terminal, dir) = program.start_in_session();
+    wait_for(&mut terminal, "hangups are handled: true");
+    drop(terminal);
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGHUP));
+    assert_eq!(messages(&dir.path().join(log_name())), ["hangups are handled: true"]);
+}
+
+/// A program that outlives its terminal (`nohup`) goes on logging to its file.
+#[test]
+fn a_program_outlives_its_terminal() {
+    let (mut child, mut terminal, dir) = program("goes on").start_in_session();
+    wait_for(&mut terminal, "with a terminal");
+    drop(terminal);
+    // It goes on when its input ends.
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    let found = messages(&dir.path().join(log_name()));
+    assert_eq!(found.len(), 101, "{found:?}");
+    assert_eq!(found[100], "without one, 99");
 }
 
 /// The log of a program is a rotated one: its path is a link to the current segment.

@@ -89,6 +89,26 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Starts it as the leader of a session whose terminal its standard error is. Returns our side of that.
+    pub fn start_in_session(mut self) -> (Child, File, tempfile::TempDir) {
+        use std::os::unix::process::CommandExt;
+        let (ours, theirs) = terminal();
+        self.command.stderr(theirs);
+        let take_terminal = || {
+            // SAFETY: calls without pointers, which a child of a fork may make.
+            let taken = unsafe { libc::setsid() >= 0 && libc::ioctl(2, libc::TIOCSCTTY, 0) == 0 };
+            if taken { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        };
+        // SAFETY: it makes system calls only.
+        unsafe { self.command.pre_exec(take_terminal) };
+        let child = self.command.spawn().unwrap();
+        // Theirs, which would keep the terminal open.
+        drop(self.command);
+        (child, File::from(ours), self.dir)
+    }
+}
+
 /// Both sides of a terminal.
 fn terminal() -> (OwnedFd, OwnedFd) {
     use rustix::fs::{Mode, OFlags};
