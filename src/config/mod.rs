@@ -14,7 +14,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-#[cfg(feature = "init")]
 pub use error::{ConfigError, ConfigErrorKind};
 pub use keys::Key;
 use keys::{KEYS, LACKING};
