@@ -5,9 +5,10 @@ use kymo_testing::segment;
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
 
+use kymo_format::header::COMMITTED_OFFSET;
 use kymo_reader::{Directory, Ending, Error, Event, Files, Options, Order, Reader};
 use segment::{drain, read, sample};
 
@@ -195,4 +196,36 @@ fn directories_pass_over_files_of_zeros() {
     bytes[70_000] = 1;
     fs::write(at("damaged.kymo"), bytes).unwrap();
     assert_eq!(Directory::read(dir.path()).unwrap().logs, [at("damaged.kymo")]);
+}
+
+/// A log whose length somebody has set to a tebibyte: what was never written is passed over, and not read. Where it is
+/// in the middle, it is damage of that length.
+#[test]
+fn holes_are_passed_over() {
+    const LONG: u64 = 1 << 40;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.kymo");
+    for is_closed in [true, false] {
+        let mut segment = segment::Segment::new(9);
+        segment.clock(1_000).site(0, 3, "tick", &[]).thread(0, "main");
+        segment.block(0, &[segment::Rec(0, 1, &[])]);
+        if is_closed {
+            segment.close()
+        } else {
+            segment.commit()
+        };
+        let end = segment.bytes.len() as u64;
+        fs::write(&path, &segment.bytes).unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(LONG + 3).unwrap();
+        let read = drain(&mut Options::new().open(&path).unwrap());
+        assert_eq!((read.report.records, read.report.damages), (1, 0), "{:?}", read.report);
+        // With the committed length in the hole. What follows the end of a closed one does not count.
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let committed = LONG / 2;
+        file.write_all_at(&committed.to_le_bytes(), COMMITTED_OFFSET as u64).unwrap();
+        let report = drain(&mut Options::new().open(&path).unwrap()).report;
+        let damaged = if is_closed { (0, 0) } else { (1, committed - end) };
+        assert_eq!((report.damages, report.damaged_bytes), damaged, "{report:?}");
+        assert_eq!(report.records, 1);
+    }
 }

@@ -249,6 +249,7 @@ impl<'a> Frames<'a> {
         self.leave_current();
         let offset = *self.skipped_from.get_or_insert(self.source.offset());
         loop {
+            self.pass_hole();
             self.fill(1)?;
             let window = self.source.window();
             if window.is_empty() {
@@ -315,6 +316,16 @@ impl<'a> Frames<'a> {
         let mut words = window[..end].chunks_exact(ALIGNMENT).skip(1);
         let zeros = words.by_ref().take_while(|word| **word == [0; ALIGNMENT]).count();
         self.source.advance((1 + zeros) * ALIGNMENT);
+        if zeros > 0 {
+            self.pass_hole();
+        }
+    }
+
+    /// Passes over a hole of the file, which may have terabytes of zeros. (What is followed has none.)
+    fn pass_hole(&mut self) {
+        if !self.follow {
+            self.source.pass_hole();
+        }
     }
 
     /// The bytes end here: looks whether there are more by now, and otherwise says so. `None`: look

@@ -13,6 +13,7 @@ use std::io::{self, Cursor, Read};
 use std::ops::Range;
 
 use super::error::Error;
+use kymo_format::ALIGNMENT;
 use kymo_format::compressed::is_zstd;
 use kymo_format::header::COMMITTED_OFFSET;
 
@@ -49,6 +50,13 @@ pub(super) trait Input: Send {
 
     /// How many bytes there are, if that is known.
     fn length(&self) -> Option<u64>;
+
+    /// Where the hole ends that has `offset` in it: zeros for which the file has no blocks, so that they need not be
+    /// read. `None` if there is none, or nobody knows.
+    fn hole_end(&self, offset: u64) -> Option<u64> {
+        let _ = offset;
+        None
+    }
 }
 
 /// The bytes of a segment in a regular file, decompressed if need be.
@@ -204,6 +212,22 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Passes over the hole that begins where the window does, if that is empty and there is one.
+    pub(super) fn pass_hole(&mut self) {
+        let Self::Stream(stream) = self else { return };
+        if stream.filled > stream.start {
+            return;
+        }
+        if let Some(end) = stream.input.hole_end(stream.offset) {
+            let end = end.min(stream.limit);
+            // Words stay words: the end of the file need not be that of one.
+            let end = end - end % ALIGNMENT as u64;
+            if end > stream.offset {
+                self.jump(end);
+            }
+        }
+    }
+
     /// Reads nothing from beyond `limit`, and asks again where the end was met before.
     pub(super) fn set_limit(&mut self, limit: u64) {
         if let Self::Stream(stream) = self {
@@ -304,6 +328,10 @@ impl Input for File {
     fn length(&self) -> Option<u64> {
         self.metadata().ok().map(|metadata| metadata.len())
     }
+
+    fn hole_end(&self, offset: u64) -> Option<u64> {
+        (&self).hole_end(offset)
+    }
 }
 
 impl Input for &File {
@@ -347,6 +375,19 @@ impl Input for &File {
 
     fn length(&self) -> Option<u64> {
         self.metadata().ok().map(|metadata| metadata.len())
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    fn hole_end(&self, offset: u64) -> Option<u64> {
+        use rustix::fs::{SeekFrom, seek};
+        // Everything here is read at offsets, so that the position of the file is of no use to anybody.
+        let end = match seek(*self, SeekFrom::Data(offset)) {
+            Ok(data) => data,
+            // There is a hole up to the end.
+            Err(rustix::io::Errno::NXIO) => self.length()?,
+            Err(_) => return None,
+        };
+        Some(end).filter(|end| *end > offset)
     }
 }
 
