@@ -142,6 +142,7 @@ fn compare(stats: &Stats) -> BTreeMap<String, Metric> {
         ("rescued", "rescued_records_total", stats.rescued.to_string()),
         ("dumps", "dumps_total", stats.dumps.to_string()),
         ("dumped", "dumped_records_total", stats.dumped.to_string()),
+        ("suppressed", "suppressed_records_total", stats.suppressed.to_string()),
         ("ring_file_errors", "ring_file_errors_total", stats.ring_file_errors.to_string()),
         ("ring_errors", "ring_errors_total", stats.ring_errors.to_string()),
         ("unlogged", "unlogged_calls_total", stats.unlogged.to_string()),
