@@ -152,6 +152,12 @@ fn rates_are_within_budget() {
     check_bounds("rates.txt");
 }
 
+/// A struct of the program costs its copy and the header.
+#[test]
+fn own_types_are_within_budget() {
+    check_bounds("own.txt");
+}
+
 /// Counts what is executed now, and compares it with the bounds in a file.
 fn check_bounds(file: &str) {
     if let Some(reason) = not_comparable() {

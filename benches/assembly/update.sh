@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the machine code of six log calls into this folder, so that a change of it shows in review.
+# Writes the machine code of five log calls into this folder, so that a change of it shows in review.
 #
 # Each file has the call as a user writes it, and the function that all calls with the same argument types share. Addresses are left
 # out. The number in the header is counted by `benches/instructions.sh`: instructions that one call executes.
@@ -36,7 +36,7 @@ shared() {
     nm "$calls" | sed -n -E "s/^0*$address [tT] //p" | head -n 1
 }
 
-for message in disabled static ints mixed fields struct; do
+for message in disabled static ints mixed fields; do
     file=benches/assembly/$message.$machine.s
     {
         echo "# $(benches/instructions.sh $message) instructions are executed by one call ($message; hardware counter)."
