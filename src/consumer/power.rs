@@ -1,10 +1,13 @@
 //! The consumer, and a disk that loses power at any moment: all that was in the log when a sync began is on the disk,
-//! and decodes, once.
+//! and decodes, once. Beside it segments are compressed, and deleted by the limits of the log.
+
+mod kept;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use self::kept::Keeper;
 use super::*;
 use crate::argument::Arguments;
 use crate::call::slow::log_with;
@@ -37,6 +40,16 @@ static SITES: [CallSite; 5] = CallSite::at_each_level(
 
 const THREADS: usize = 3;
 
+/// How the log goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Another program moves the file.
+    OneFile,
+    Rotated,
+    /// It is rotated, and its segments are compressed and deleted.
+    Kept,
+}
+
 /// Threads that log, a consumer that writes a mapped file, and now and then a sync.
 struct Story {
     shared: Arc<Shared>,
@@ -62,6 +75,8 @@ struct House {
     tasks: Receiver<Task<MappedFile>>,
     answers: Sender<Answer<MappedFile>>,
     temporary: PathBuf,
+    /// `Some` if segments are compressed and deleted.
+    keeper: Option<Keeper>,
 }
 
 impl House {
@@ -72,9 +87,10 @@ impl House {
 
     fn keep(&mut self) {
         while let Some(task) = self.tasks.pop() {
-            if let Task::Switched(Switched { mut closed, .. }) = task {
+            if let Task::Switched(Switched { mut closed, sequence, .. }) = task {
                 closed.close().unwrap();
                 std::fs::remove_file(&self.temporary).unwrap();
+                self.keeper.iter_mut().for_each(|keeper| keeper.look(sequence));
             }
             let next = Answer::Next(Self::prepare(&self.temporary));
             assert!(self.answers.push(next).is_ok());
@@ -83,7 +99,8 @@ impl House {
 }
 
 impl Story {
-    fn new(seed: u64, directory: &Path, is_rotated: bool) -> Self {
+    fn new(seed: u64, directory: &Path, kind: Kind) -> Self {
+        let is_rotated = kind != Kind::OneFile;
         let path = directory.join("app.kymo");
         let clock = TickSource::new(Clock::Counter);
         let policies = Policies::new(Overflow::Wait { timeout: Some(Duration::ZERO) });
@@ -111,7 +128,8 @@ impl Story {
             let ends = Ends { tasks, answers, wake: Box::new(|| ()), limits: None };
             let rotator = Rotator::new(&Rotation::on_request(), names, current, 1, ends);
             consumer.set_rotator(MAIN, rotator, None, None);
-            House { tasks: taken, answers: answered, temporary }
+            let keeper = (kind == Kind::Kept).then(|| Keeper::new(seed, &path, none.log));
+            House { tasks: taken, answers: answered, temporary, keeper }
         });
         let mut story = Self {
             shared,
@@ -156,7 +174,9 @@ impl Story {
     }
 
     fn step(&mut self) {
-        match self.random.u32(0..20) {
+        // With limits on the log, there are more segments.
+        let is_kept = self.house.as_ref().is_some_and(|house| house.keeper.is_some());
+        match self.random.u32(0..if is_kept { 28 } else { 20 }) {
             0..10 => (0..self.random.usize(1..40)).for_each(|_| self.log()),
             10..14 => self.sweep(),
             14..16 => self.sync(),
@@ -182,7 +202,8 @@ impl Story {
             house.keep();
             self.consumer.logs[MAIN].rotating.as_mut().unwrap().is_wanted = true;
             self.consumer.serve();
-            self.swept = self.logged;
+            // It takes a batch of each ring at a time.
+            self.sweep();
             // It may be late, or come after the next sync.
             if self.random.bool() {
                 self.house.as_mut().unwrap().keep();
@@ -193,7 +214,7 @@ impl Story {
             .unwrap();
         self.shared.reopen_request.ask();
         self.consumer.serve();
-        self.swept = self.logged;
+        self.sweep();
         if self.random.bool() {
             self.shared.disk.sync(Which::Left, &self.shared.counters.log).unwrap();
         }
@@ -238,9 +259,9 @@ fn read(bytes: &[u8], found: &mut HashMap<u64, u32>) {
 }
 
 /// Loses power after each operation, several times, and looks at what the disk has then.
-fn lose_power(seed: u64, is_rotated: bool) {
+fn lose_power(seed: u64, kind: Kind) {
     let directory = tempfile::tempdir().unwrap();
-    let mut story = Story::new(seed, directory.path(), is_rotated);
+    let mut story = Story::new(seed, directory.path(), kind);
     (0..40).for_each(|_| story.step());
     let (operations, promised) = story.end();
     let mut random = fastrand::Rng::with_seed(seed);
@@ -256,7 +277,7 @@ fn lose_power(seed: u64, is_rotated: bool) {
                 let found = if file.has_name { &mut found } else { &mut unnamed };
                 read(&file.after_power_failure(left, &mut random), found);
             }
-            let what = format!("seed {seed}, {left:?} after {done} operations, {is_rotated}");
+            let what = format!("seed {seed}, {left:?} after {done} operations, {kind:?}");
             let missing = (0..promised).find(|number| !found.contains_key(number));
             assert_eq!(missing, None, "{what}: {promised} were promised");
             let is_twice =
@@ -283,9 +304,11 @@ fn lose_power(seed: u64, is_rotated: bool) {
 #[test]
 fn a_power_failure_takes_nothing_that_was_synced() {
     let stories = std::env::var("KYMO_POWER").map_or(3, |stories| stories.parse().unwrap());
-    (0..stories).for_each(|seed| lose_power(seed, false));
-    (0..stories).for_each(|seed| lose_power(seed, true));
+    (0..stories).for_each(|seed| lose_power(seed, Kind::OneFile));
+    (0..stories).for_each(|seed| lose_power(seed, Kind::Rotated));
     // On a file system that cannot map files.
     disk::refuse(&[(Ability::Map, libc::ENODEV)]);
-    (0..stories.min(10)).for_each(|seed| lose_power(seed, seed % 2 == 1));
+    for seed in 0..stories.min(10) {
+        lose_power(seed, if seed % 2 == 1 { Kind::Rotated } else { Kind::OneFile });
+    }
 }

@@ -508,6 +508,7 @@ impl LogOutput for MappedFile {
         self.header.identify(identity);
         self.header.write(&self.file, self.committed)?;
         add_final_name(temporary, identity.path)?;
+        tap::name(self.header.id(), identity.path);
         identity.path.clone_into(&mut self.place.path);
         self.sequence = identity.sequence;
         self.temporary = None;

@@ -42,6 +42,14 @@ pub(super) fn length(segment: [u8; 16], bytes: u64) {
     let _ = (segment, bytes);
 }
 
+/// The file got its name in the log.
+#[inline]
+pub(super) fn name(segment: [u8; 16], path: &std::path::Path) {
+    #[cfg(all(test, not(kymo_loom)))]
+    disk::note(|| disk::Operation::Name { segment, path: path.to_owned() });
+    let _ = (segment, path);
+}
+
 /// The disk has what was written before.
 #[inline]
 pub(super) fn sync(segment: [u8; 16]) {

@@ -22,3 +22,5 @@ pub mod retention;
 pub mod segments;
 #[cfg(all(target_os = "linux", feature = "socket"))]
 pub mod socket;
+#[doc(hidden)]
+pub mod tap;

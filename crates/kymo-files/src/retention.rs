@@ -21,6 +21,7 @@ use crate::beside::{self, header_of};
 use crate::derived::{Directory, OpenError, Owner};
 use crate::keep::{Keep, Space};
 use crate::segments::{LogName, disk_bytes};
+use crate::tap::{self, Step};
 use kymo_format::header::Header;
 
 /// A segment of a log on the disk.
@@ -304,12 +305,12 @@ fn remove(
     while let Some(file) = stored.files.first() {
         if !file.is_beside && !std::mem::replace(&mut is_synced, true) {
             directory.sync().map_err(|error| (file.name.clone(), error))?;
-            tap(|| Step::SyncedNames);
+            tap::note(|| Step::SyncedNames);
         }
         is_synced &= !file.is_beside;
         match remove_file(file, segment, directory, log, owner) {
             Ok(()) => {
-                tap(|| Step::Removed(file.name.clone()));
+                tap::note(|| Step::Removed(PathBuf::from(&file.name)));
                 deleted.names.push(file.name.clone());
                 deleted.bytes += file.bytes;
             }
@@ -342,24 +343,6 @@ fn remove_file(
         return Err(io::Error::other("another file has this name now"));
     }
     directory.remove(&file.name)
-}
-
-/// What matters to a disk that loses power.
-#[cfg_attr(not(test), allow(dead_code, reason = "for tests"))]
-#[derive(Clone, Debug)]
-enum Step {
-    Removed(OsString),
-    /// The disk has the names.
-    SyncedNames,
-}
-
-/// Where tests see the steps, in their order. In the crate that ships, this does nothing.
-#[inline]
-fn tap(step: impl FnOnce() -> Step) {
-    #[cfg(all(test, not(kymo_loom)))]
-    tests::power::STEPS.with_borrow_mut(|steps| steps.push(step()));
-    #[cfg(not(all(test, not(kymo_loom))))]
-    let _ = step;
 }
 
 #[cfg(all(test, not(kymo_loom)))]

@@ -41,10 +41,12 @@ mod power;
 mod seekable;
 mod segment;
 mod table;
-mod tap;
 #[cfg(unix)]
 mod temporary;
 mod writer;
+
+#[cfg(unix)]
+use kymo_files::tap;
 
 #[cfg(unix)]
 pub use closed::{CompressError, Problem};

@@ -3,7 +3,7 @@
 //! At each moment one of the two files is whole, and has its name:
 //!
 //! 1. Make the hidden file `.NAME.zst.new`, and lock it: whoever finds it locked leaves this segment alone.
-//! 2. Write it, sync it, read it back, and compare.
+//! 2. Write it, sync it, read it back, and compare. Sync the original, too: a power failure may bring it back.
 //! 3. Lock the original. If it is not as it was, give up.
 //! 4. Rename the hidden file to `NAME.zst`, unless something has that name. Sync the directory.
 //! 5. Remove the original.
@@ -151,6 +151,9 @@ fn compress(path: &Path, to: &Path, mut how: Compression<'_>) -> Result<Compress
     temporary.finish(&segment.metadata)?;
     let copy = temporary.file.try_clone()?;
     compare(&mut segment.file, length, copy, |done| go_on(length + done, total))?;
+    // A power failure may bring the original back, and readers prefer that. So it must be whole.
+    segment.file.sync_data()?;
+    tap::note(|| Step::Synced(path.to_owned()));
     how.change(|| {
         segment.claim()?;
         temporary.rename(to).map_err(|error| match error.kind() {
@@ -164,7 +167,9 @@ fn compress(path: &Path, to: &Path, mut how: Compression<'_>) -> Result<Compress
             // It was deleted since the claim, by the limits of its log perhaps: it must not come back. (No other
             // process has compressed it: they are kept away.)
             io::ErrorKind::NotFound => {
-                let _ = fs::remove_file(to);
+                if fs::remove_file(to).is_ok() {
+                    tap::note(|| Step::Removed(to.to_owned()));
+                }
                 Problem::Changed
             }
             _ => Problem::Io(error),

@@ -6,6 +6,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use kymo_files::tap::Step;
 
 use crate::segment::tap::Ability;
 
@@ -15,10 +18,34 @@ const SECTOR_BYTES: usize = 512;
 /// What happened to a file.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
-    Write { segment: [u8; 16], offset: u64, bytes: Vec<u8> },
-    Length { segment: [u8; 16], bytes: u64 },
-    Sync { segment: [u8; 16] },
-    SyncName { segment: [u8; 16] },
+    Write {
+        segment: [u8; 16],
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    Length {
+        segment: [u8; 16],
+        bytes: u64,
+    },
+    Sync {
+        segment: [u8; 16],
+    },
+    /// It got its name in the log.
+    Name {
+        segment: [u8; 16],
+        path: PathBuf,
+    },
+    SyncName {
+        segment: [u8; 16],
+    },
+    /// What compression and retention do.
+    Step {
+        step: Step,
+        /// Of a file that was synced.
+        content: Vec<u8>,
+        /// The limits of the log have asked for it.
+        by_limits: bool,
+    },
 }
 
 thread_local! {
@@ -43,7 +70,7 @@ pub(super) fn refusal(ability: Ability) -> Option<std::io::Error> {
 }
 
 /// Notes an operation of this thread, if it records them.
-pub(super) fn note(operation: impl FnOnce() -> Operation) {
+pub(crate) fn note(operation: impl FnOnce() -> Operation) {
     OPERATIONS.with_borrow_mut(|operations| {
         if let Some(operations) = operations {
             operations.push(operation());
@@ -112,6 +139,8 @@ impl Disk {
             Operation::Length { segment, bytes } => self.file(segment).set_length(*bytes as usize),
             Operation::Sync { segment } => self.file(segment).sync(),
             Operation::SyncName { segment } => self.file(segment).has_name = true,
+            // Those are of the directory.
+            Operation::Name { .. } | Operation::Step { .. } => {}
         }
     }
 

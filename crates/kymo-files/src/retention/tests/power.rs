@@ -3,15 +3,10 @@
 //!
 //! The double is pessimistic: of the names that were removed since the directory was synced, any may be back.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::*;
-
-thread_local! {
-    /// What this thread has done to names.
-    pub(in crate::retention) static STEPS: RefCell<Vec<Step>> = const { RefCell::new(Vec::new()) };
-}
+use crate::tap::{self, Step};
 
 /// The files of a directory, with what is in them.
 type Contents = BTreeMap<OsString, Vec<u8>>;
@@ -26,8 +21,9 @@ fn after_power_failure(before: &Contents, steps: &[Step]) -> Vec<Contents> {
     let (mut names, mut pending) = (before.clone(), Vec::new());
     for step in steps {
         match step {
-            Step::Removed(name) => pending.push(name),
+            Step::Removed(name) => pending.push(name.as_os_str()),
             Step::SyncedNames => pending.drain(..).for_each(|name| drop(names.remove(name))),
+            other => panic!("retention only removes: {other:?}"),
         }
     }
     // Bit by bit which of them the disk has removed.
@@ -61,9 +57,9 @@ fn a_power_failure_leaves_nothing_that_belongs_to_nothing() {
     place.segment(LOG, 5, 8_192);
     let keep = || Keep::unlimited().files(2);
     let before = contents(&place);
-    STEPS.take();
+    tap::take();
     place.enforce(keep(), 5);
-    let steps = STEPS.take();
+    let steps = tap::take();
     let after = contents(&place);
     let removed = steps.iter().filter(|step| matches!(step, Step::Removed(_))).count();
     assert_eq!((removed, after.len()), (10, before.len() - 10), "{steps:?}");
@@ -85,7 +81,7 @@ fn a_power_failure_leaves_nothing_that_belongs_to_nothing() {
             let deleted = place.enforce(keep(), 5);
             assert!(deleted.errors.is_empty(), "{deleted:?}");
             assert!(contents(&place) == after, "after {done}: {names:?}");
-            STEPS.take();
+            tap::take();
         }
     }
 }
