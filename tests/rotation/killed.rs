@@ -9,13 +9,17 @@ use std::thread;
 use std::time::Duration;
 
 use kymo::{Keep, Logger, Overflow, Rotation, info};
-use kymo_reader::{Ending, Event, Files, Options, Order};
+use kymo_reader::{Ending, Event, Files, Log, Options, Order};
 
 use crate::log::{Segment, entries, files};
 
 const PLACE: &str = "KYMO_KILLED";
+const KEPT: &str = "KYMO_KILLED_KEPT";
 const THREADS: usize = 4;
 const ROUNDS: usize = 30;
+
+/// How many segments are kept, where the limits delete.
+const SEGMENTS: u64 = 60;
 
 /// Numbers that outlive the process.
 struct Numbers(memmap2::MmapRaw);
@@ -45,9 +49,18 @@ fn child() {
     let place = Path::new(&place);
     let numbers = Numbers::map(&place.join("numbers"));
     let builder = Logger::builder(place.join("log/app.kymo")).rotate(Rotation::size(64 << 10));
-    let builder = builder.keep(Keep::unlimited()).crash_proof(place.join("rings")).recover(true);
+    let builder = match std::env::var_os(KEPT) {
+        None => builder.keep(Keep::unlimited()),
+        Some(_) => builder.keep(Keep::bytes(1 << 30).files(SEGMENTS)).compress(true),
+    };
+    let builder = builder.crash_proof(place.join("rings")).recover(true);
     let builder = builder.ring_capacity(16 << 10).overflow(Overflow::Wait { timeout: None });
     let logger = builder.start().unwrap();
+    // The thread that compresses has the lowest priority: later there may be no time for it.
+    while std::env::var_os(KEPT).is_some() && logger.stats().segments_compressed == 0 {
+        info!("record {number}", number = numbers.of(THREADS).fetch_add(1, Ordering::Relaxed));
+        logger.rotate().unwrap();
+    }
     thread::scope(|scope| {
         for index in 0..THREADS {
             let acknowledged = numbers.of(index);
@@ -68,7 +81,10 @@ fn child() {
 
 /// Each record, with what was recovered, and how often it is there.
 fn find(log: &Path) -> BTreeMap<(String, u64), u64> {
-    let paths: Vec<_> = files(log).into_iter().map(|file| file.path).collect();
+    // Of a segment whose compression was cut short, there may be two files.
+    let log = Log::find(log).unwrap();
+    assert_eq!(log.missing().count(), 0);
+    let paths: Vec<_> = log.segments().iter().map(|segment| segment.path.clone()).collect();
     let mut found = BTreeMap::new();
     let mut files = Files::open(&paths, || Options::new().order(Order::Exact)).unwrap();
     while let Some((_, event)) = files.next_event().unwrap() {
@@ -87,6 +103,17 @@ fn find(log: &Path) -> BTreeMap<(String, u64), u64> {
 
 #[test]
 fn what_was_acknowledged_is_found_once() {
+    rounds(false);
+}
+
+/// Beside compression and deletion. What is missing then are the first numbers of each thread, with the segments that
+/// were deleted.
+#[test]
+fn what_was_acknowledged_is_kept_or_deleted() {
+    rounds(true);
+}
+
+fn rounds(is_kept: bool) {
     let mut random = fastrand::Rng::with_seed(7);
     let place = tempfile::Builder::new().prefix("kymo-rotated-").tempdir_in("/dev/shm").unwrap();
     let at = |name: &str| place.path().join(name);
@@ -98,6 +125,9 @@ fn what_was_acknowledged_is_found_once() {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "killed::child", "--ignored", "--nocapture"]);
         command.env(PLACE, place.path()).stdout(Stdio::null());
+        if is_kept {
+            command.env(KEPT, "1");
+        }
         let mut child: Child = command.spawn().unwrap();
         let begun = numbers.of(0).load(Ordering::Acquire);
         while numbers.of(0).load(Ordering::Acquire) == begun {
@@ -121,8 +151,11 @@ fn what_was_acknowledged_is_found_once() {
         let found = find(&log);
         for index in 0..THREADS {
             let acknowledged = numbers.of(index).load(Ordering::Acquire);
-            for number in 0..acknowledged {
-                let of = (format!("thread {index}"), number);
+            let name = format!("thread {index}");
+            let of_thread = (name.clone(), 0)..=(name.clone(), u64::MAX);
+            let first = found.range(of_thread).next().map_or(acknowledged, |((_, it), _)| *it);
+            for number in if is_kept { first } else { 0 }..acknowledged {
+                let of = (name.clone(), number);
                 // The process may have been killed between a record and its acknowledgement: then the number comes
                 // once more, in the next one.
                 let times = found.get(&of).copied().unwrap_or_default();
@@ -132,4 +165,7 @@ fn what_was_acknowledged_is_found_once() {
         let twice = found.values().filter(|times| **times > 1).count();
         assert!(twice <= THREADS * (round + 1), "{twice}");
     }
+    // And that was put to the test.
+    let first = files(&log)[0].name.sequence;
+    assert_eq!(first > 1, is_kept, "segments were deleted");
 }
