@@ -41,7 +41,7 @@
 //!   are at most 4,096 of them, so that targets that a program makes up do not use up its memory. A record beyond that
 //!   has the target `log`, and its own target, place and key-values as arguments; [`crowded`] counts them.
 //! - If the types of a statement's key-values alternate, it has up to 16 of these call sites. Its further records state
-//!   the types themselves, a byte for each value, and cost some hundred nanoseconds more.
+//!   the types themselves, a byte for each value, and cost more: their values are copied twice.
 //! - A record has at most 61 key-values with their types; those after them are in one text, `more`.
 //! - `tracing` can send its events to `log`, too. With its feature `log` it does so until a subscriber is set for the
 //!   first time, the bridge of `tracing` for instance: nothing is in the log twice. Its feature `log-always` does it

@@ -93,8 +93,8 @@
 //! - Nothing is allocated for an event. The first one of a statement makes its call site, some hundred bytes; so does
 //!   the first one with other fields or types. There is room for 4,096 statements of up to 254 fields, with 16 call
 //!   sites each for types that are known beforehand. Further records of a statement state the types of their fields
-//!   themselves, a byte each, and cost some hundred nanoseconds more; there are 16 call sites more for those, one for
-//!   each sequence of fields. A record beyond that has the target `tracing`, and all that it says as arguments;
+//!   themselves, a byte each, and cost more: their values are copied twice. There are 16 call sites more for those, one
+//!   for each sequence of fields. A record beyond that has the target `tracing`, and all that it says as arguments;
 //!   [`crowded`] counts them.
 //! - A record has at most 61 fields with their types; those after them are in one text, `more`.
 
