@@ -254,7 +254,7 @@ fn the_last_one_counts() {
 }
 
 /// Options of the builder that have no key, and why.
-const WITHOUT_KEY: [(&str, &str); 16] = [
+const WITHOUT_KEY: [(&str, &str); 17] = [
     ("bridge_log", "which crates are bridged is a matter of the program's dependencies"),
     ("bridge_tracing", "as `bridge_log`"),
     ("clock", "statements rely on it, and a custom one is code"),
@@ -271,6 +271,7 @@ const WITHOUT_KEY: [(&str, &str); 16] = [
     ),
     ("overwrite", "a typing error would cost a log"),
     ("panic_hook", "the program's panics are its own"),
+    ("route", "which statements have a log of their own is part of how the program was built"),
     ("segment_size", "the former name of `map_window`"),
     ("sink", "code"),
     ("start", "no option"),
