@@ -44,8 +44,7 @@ impl Builder {
     ///   keep 8 GiB. Without rotation a log that a dead process left is renamed, and never deleted.
     /// - *Crash-proof rings* of a dead process are recovered by the next one with [`Builder::recover`], or by `kymo
     ///   recover`. Without either, the next one removes them.
-    /// - *Children* get the settings of their parent by
-    ///   [`Logger::child_environment`](crate::Logger::child_environment) (feature `config`).
+    /// - *Children* get the settings of their parent by `Logger::child_environment` (feature `config`).
     ///
     /// # Errors
     /// [`Builder::start`] fails if `name` is empty or has a `/`, or if 1,000 processes log there.

@@ -96,8 +96,10 @@ impl Program {
         let (ours, theirs) = terminal();
         self.command.stderr(theirs);
         let take_terminal = || {
-            // SAFETY: calls without pointers, which a child of a fork may make.
-            let taken = unsafe { libc::setsid() >= 0 && libc::ioctl(2, libc::TIOCSCTTY, 0) == 0 };
+            // SAFETY: a call without pointers, which a child of a fork may make.
+            let leads = unsafe { libc::setsid() } >= 0;
+            // SAFETY: as above.
+            let taken = leads && unsafe { libc::ioctl(2, libc::TIOCSCTTY, 0) } == 0;
             if taken { Ok(()) } else { Err(std::io::Error::last_os_error()) }
         };
         // SAFETY: it makes system calls only.

@@ -83,6 +83,11 @@ fn recover(log: &Path) -> Outcome {
             ));
             return Outcome::Nothing;
         }
+        // A process was killed when it had just made the file.
+        Err(RecoverError::NotALog(path)) if path.metadata().is_ok_and(|it| it.len() == 0) => {
+            complain(format_args!("{}: is empty: there is nothing to recover", path.display()));
+            return Outcome::Nothing;
+        }
         Err(RecoverError::NotALog(path)) if path.extension().is_some_and(|it| it == "zst") => {
             complain(format_args!(
                 "{}: compressed: to recover what its rings hold, restore the original with `zstd -d` first",

@@ -286,3 +286,11 @@ fn a_rotated_log_is_recovered_and_closed() {
     assert_eq!(again.code, Some(0), "{}", again.err);
     assert!(again.err.contains("recovered before"), "{}", again.err);
 }
+
+/// A process that is killed when it has just made a file leaves it empty.
+#[test]
+fn an_empty_file_has_nothing_to_recover() {
+    let turn = Turn::take();
+    let empty = turn.file("empty.kymo", b"");
+    run(&[&"recover", &empty]).complains(1, &["empty.kymo: is empty: there is nothing to recover"]);
+}
