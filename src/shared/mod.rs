@@ -22,6 +22,7 @@ pub(crate) mod tally;
 
 mod prometheus;
 
+use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::clock::lines::Lines;
 use crate::clock::{Observation, TickSource};
 use crate::filter::Filter;
 use crate::filter::setting::Setting;
+use crate::format::escaped::Escaped;
 use crate::level::Level;
 use crate::process::thread_info::ThreadInfo;
 use crate::segment::LogFile;
@@ -240,10 +242,13 @@ impl Shared {
 
     /// Says in an error which log it is of, unless that is the main one.
     pub(crate) fn of_log(&self, log: usize, error: io::Error) -> io::Error {
-        match log.checked_sub(1).and_then(|index| self.routed.get(index)) {
-            None => error,
-            Some(log) => io::Error::new(error.kind(), format!("{}: {error}", log.path.display())),
-        }
+        let Some(log) = log.checked_sub(1).and_then(|index| self.routed.get(index)) else {
+            return error;
+        };
+        let mut text = String::new();
+        // It does not fail.
+        let _ = write!(Escaped(&mut text), "{}: {error}", log.path.display());
+        io::Error::new(error.kind(), text)
     }
 
     /// Writes a record into the side file, if it is still needed there; false if that is impossible.
