@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use kymo::{
-    Clock, DropReason, Keep, Level, Logger, Overflow, Rotation, Stats, debug, error, info, warn,
+    Clock, DropReason, Keep, Level, Logger, Overflow, Rotation, Route, Stats, debug, error, info,
+    warn,
 };
 use kymo_testing::logged;
 use kymo_testing::stopping;
@@ -166,7 +167,8 @@ fn compare(stats: &Stats) -> BTreeMap<String, Metric> {
     let fields = debug.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
     let fields = fields.map(|(field, _)| field).filter(|field| !field.starts_with(' '));
     let untold: Vec<_> = fields.filter(|it| !told.contains(it)).collect();
-    assert_eq!(untold, ["threads", "total", "sinks"], "`to_prometheus` lacks a field of `Stats`");
+    let others = ["threads", "total", "logs", "sinks"];
+    assert_eq!(untold, others, "`to_prometheus` lacks a field of `Stats`");
 
     assert_eq!(value("written_bytes_total", &[]), stats.total.bytes().to_string());
     for level in Level::ALL {
@@ -190,6 +192,22 @@ fn compare(stats: &Stats) -> BTreeMap<String, Metric> {
         assert_eq!(number("sink_failed_records_total"), sink.failed.to_string());
         assert_eq!(number("sink_errors_total"), sink.errors.to_string());
         assert_eq!(number("sink_panics_total"), sink.panics.to_string());
+    }
+    for log in &stats.logs {
+        let path = log.path.to_str().unwrap();
+        for level in Level::ALL {
+            let with = [("log", path), ("level", level.name())];
+            let (written, dropped) = (log.total.written_at(level), log.total.dropped_at(level));
+            assert_eq!(value("routed_written_records_total", &with), written.to_string());
+            assert_eq!(value("routed_dropped_records_total", &with), dropped.to_string());
+        }
+        let mut number = |name: &str| value(name, &[("log", path)]);
+        assert_eq!(number("routed_file_bytes"), log.file_bytes.to_string());
+        assert_eq!(number("routed_output_errors_total"), log.output_errors.to_string());
+        assert_eq!(number("routed_sync_errors_total"), log.sync_errors.to_string());
+        assert_eq!(number("routed_segments_total"), log.segments.to_string());
+        assert_eq!(number("routed_deleted_segments_total"), log.segments_deleted.to_string());
+        assert_eq!(number("routed_rotation_errors_total"), log.rotation_errors.to_string());
     }
     for thread in &stats.threads {
         let tid = thread.os_id.to_string();
@@ -216,6 +234,7 @@ fn each_number_is_that_of_stats() {
     let logger = Logger::builder(dir.path().join("app.kymo"))
         .rotate(Rotation::on_request())
         .keep(Keep::unlimited().files(2))
+        .route(Route::level(Level::Warn).to("warnings.kymo"))
         .start()
         .unwrap();
     let (go, wait) = mpsc::channel::<()>();

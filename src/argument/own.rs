@@ -71,7 +71,7 @@ pub const fn plain_variants<const N: usize>(names: &'static [&'static str]) -> [
 /// Captured values, one after the other.
 ///
 /// # Safety
-/// As for [`Encode`]: `write` writes exactly `bytes()` bytes, `write_cut` what `cut_bytes` returns for the same
+/// As for `Encode`: `write` writes exactly `bytes()` bytes, `write_cut` what `cut_bytes` returns for the same
 /// `spare`, at most `BASE_BYTES` and what it takes from that. They are the encodings of `TYPES`.
 #[allow(missing_docs, reason = "as in `Encode`")]
 pub unsafe trait Members: Copy {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::drop_reason::DropReason;
 use crate::level::Level;
-use crate::shared::stats::{Account, SinkStats, Stats, ThreadStats};
+use crate::shared::stats::{Account, LogStats, SinkStats, Stats, ThreadStats};
 
 /// The media type of the text, for the header `Content-Type`.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -49,6 +49,7 @@ impl Stats {
         self.console(&mut page);
         self.sinks(&mut page);
         self.rings(&mut page);
+        self.routed_logs(&mut page);
         page.text
     }
 
@@ -212,6 +213,57 @@ impl Stats {
         }
     }
 
+    /// The logs that routes lead to.
+    fn routed_logs(&self, page: &mut Page) {
+        // Paths that are not UTF-8 may look the same: of these the last one is shown.
+        let logs: BTreeMap<String, &LogStats> =
+            self.logs.iter().map(|log| (log.path.display().to_string(), log)).collect();
+        let by_level: [LevelMetric; 2] = [
+            ("routed_written_records_total", "Records in the routed log.", |log, level| {
+                log.total.written_at(level)
+            }),
+            ("routed_dropped_records_total", "Dropped records of the routed log.", |log, level| {
+                log.total.dropped_at(level)
+            }),
+        ];
+        for (name, help, value) in by_level {
+            page.begin(COUNTER, name, help);
+            for (path, log) in &logs {
+                for level in Level::ALL {
+                    page.sample(&[("log", path), ("level", level.name())], value(log, level));
+                }
+            }
+        }
+        let others: [LogMetric; 6] = [
+            (GAUGE, "routed_file_bytes", "Length of the routed log's file.", |log| log.file_bytes),
+            (
+                COUNTER,
+                "routed_output_errors_total",
+                "Sweeps not written to the routed log.",
+                |log| log.output_errors,
+            ),
+            (COUNTER, "routed_sync_errors_total", "Failures to sync the routed log.", |log| {
+                log.sync_errors
+            }),
+            (COUNTER, "routed_segments_total", "Segments of the routed log.", |log| log.segments),
+            (COUNTER, "routed_deleted_segments_total", "Deleted ones of these.", |log| {
+                log.segments_deleted
+            }),
+            (
+                COUNTER,
+                "routed_rotation_errors_total",
+                "Failures to rotate the routed log.",
+                |log| log.rotation_errors,
+            ),
+        ];
+        for (kind, name, help, value) in others {
+            page.begin(kind, name, help);
+            for (path, log) in &logs {
+                page.sample(&[("log", path)], value(log));
+            }
+        }
+    }
+
     /// The threads and their rings.
     fn rings(&self, page: &mut Page) {
         // A thread that has just ended may have the name and the number of another one. Two samples with the same
@@ -246,6 +298,12 @@ impl Stats {
 
 /// A metric of threads: kind, name, help, value.
 type Metric = (&'static str, &'static str, &'static str, fn(&Ring) -> u64);
+
+/// A counter of routed logs by level: name, help, value.
+type LevelMetric = (&'static str, &'static str, fn(&LogStats, Level) -> u64);
+
+/// A metric of routed logs: kind, name, help, value.
+type LogMetric = (&'static str, &'static str, &'static str, fn(&LogStats) -> u64);
 
 /// A counter of sinks: name, help, value.
 type SinkMetric = (&'static str, &'static str, fn(&SinkStats) -> u64);
