@@ -96,6 +96,11 @@ impl Program {
         let (ours, theirs) = terminal();
         self.command.stderr(theirs);
         let take_terminal = || {
+            // Whoever runs the tests may have them ignored: `nohup`, or a shell in the background.
+            for signal in [libc::SIGHUP, libc::SIGINT] {
+                // SAFETY: the default action of a signal.
+                unsafe { libc::signal(signal, libc::SIG_DFL) };
+            }
             // SAFETY: a call without pointers, which a child of a fork may make.
             let leads = unsafe { libc::setsid() } >= 0;
             // SAFETY: as above.
