@@ -23,7 +23,7 @@ mod tests {
     #[test]
     fn control_characters_are_escaped_and_others_are_not() {
         let mut out = String::new();
-        write!(Escaped(&mut out), "ä{}\u{202e}\u{9b}\n{:>3}", '\u{1b}', 7).unwrap();
+        write!(Escaped(&mut out), "ä\u{1b}\u{202e}\u{9b}\n{:>3}", 7).unwrap();
         assert_eq!(out, "ä\\u{1b}\\u{202e}\\u{9b}\\n  7");
     }
 }
