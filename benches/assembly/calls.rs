@@ -237,6 +237,8 @@ fn main() {
 /// Calls the statement for this message, so often.
 fn call_each(message: &str, count: u64) {
     assert!(kymo::prepare_thread());
+    // The consumer has begun: what it publishes is there.
+    assert!(kymo::flush());
     // The first record asks how much room there is. As many as fit into the ring do not ask again.
     kymo_call_static();
     if message.starts_with("limited") || message.starts_with("suppressed") {
