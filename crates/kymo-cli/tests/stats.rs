@@ -268,15 +268,30 @@ fn keys_of_json_are_documented() {
     }
     let mut found = BTreeSet::new();
     keys(&summary, &mut found);
+    // What statements that measure have.
+    let path = turn.logged("measured.kymo", || {
+        drop(kymo::scope!("match"));
+        kymo::count!("orders", 1, venue = "x");
+        kymo::gauge!("depth", 2.5);
+        kymo::histogram!("latency", std::time::Duration::from_millis(3));
+        (0..3).for_each(|_| kymo::info!(every_n: 3; "tick"));
+    });
+    let ran = run(&[&"stats", &"--json", &"--scopes", &"--metrics", &path]);
+    keys(&serde_json::from_str(&ran.out).unwrap(), &mut found);
+    // A label's name, which is the program's.
+    assert!(found.remove("venue"));
 
     let readme = include_str!("../README.md");
     let (_, section) = readme.split_once("### Keys of `kymo stats --json`").unwrap();
     let (section, _) = section.split_once("\n## ").unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| `"));
     let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
-    let no_keys = ["Report::dropped", "unwritten", "warnings_dropped", "--between"];
-    let documented: BTreeSet<String> =
-        words.filter(|word| !no_keys.contains(word)).map(str::to_owned).collect();
+    let options = ["--between", "--scopes", "--metrics"];
+    let others = ["Report::dropped", "unwritten", "warnings_dropped"];
+    let documented: BTreeSet<String> = words
+        .filter(|word| ![&options[..], &others].concat().contains(word))
+        .map(str::to_owned)
+        .collect();
     assert_eq!(found, documented);
 }
 
