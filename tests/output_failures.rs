@@ -2,53 +2,19 @@
 //! and paths that cannot be written. Each story is a process of its own, some with a small file
 //! system of their own.
 
-use kymo_testing::namespace;
-
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Output};
+use std::path::Path;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use kymo::{Builder, Level, Logger, Overflow, Report, StartErrorKind, WriteThrough};
 use kymo_reader::{Ending, Event, Files, Options, Order};
-use namespace::{Mount, mount_for, small_disk};
-
-/// Set for the child process: the story that it is.
-const STORY: &str = "KYMO_STORY";
-
-/// Set for the child process: a directory for it.
-const PLACE: &str = "KYMO_PLACE";
-
-/// A test whose story a child process tells.
-macro_rules! stories {
-    ($($name:ident $(on $mount:expr)?;)*) => {
-        $(#[test]
-        fn $name() {
-            let mounts: &[Mount] = &[$($mount)?];
-            if let Some(child) = tell(stringify!($name), mounts.first().copied()) {
-                let text = String::from_utf8_lossy(&child.stderr);
-                assert!(child.status.success(), "{}: {text}", child.status);
-            }
-        })*
-
-        /// Tells the story that the parent process asks for.
-        #[test]
-        #[ignore = "run by the other tests, in processes of their own"]
-        fn child() {
-            let Ok(story) = std::env::var(STORY) else { return };
-            let place = PathBuf::from(std::env::var_os(PLACE).unwrap());
-            match story.as_str() {
-                $(stringify!($name) => story::$name(&place),)*
-                "faults" => story::faults(&place),
-                "faults_without_kymo" => story::faults_without_kymo(&place),
-                other => panic!("no such story: {other}"),
-            }
-        }
-    };
-}
+use kymo_testing::namespace::{Mount, small_disk};
+use kymo_testing::stories;
+use kymo_testing::stories::run;
 
 stories! {
     a_full_disk_is_left_behind on small_disk("size=24m");
@@ -66,34 +32,13 @@ stories! {
     a_link_is_followed;
     a_handler_of_the_program_gets_what_is_its_own;
     a_thread_that_blocks_the_signal_may_start_a_logger;
-}
-
-/// Runs a story; `None`, and a message, where the system does not let it have its file system.
-fn tell(story: &str, mount: Option<Mount>) -> Option<Output> {
-    let place = std::env::temp_dir().join(format!("kymo-{story}-{}", std::process::id()));
-    fs::create_dir_all(&place).unwrap();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child", "--ignored", "--nocapture"]);
-    command.env(STORY, story).env(PLACE, &place).env("RUST_BACKTRACE", "0");
-    if let Some(mount) = mount {
-        mount_for(&mut command, mount, &place);
-    }
-    let output = command.output();
-    fs::remove_dir_all(&place).unwrap();
-    match output {
-        Ok(output) => Some(output),
-        Err(error) if mount.is_some() => {
-            eprintln!("skipped: no file system of its own: {error}");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
+    => faults, faults_without_kymo
 }
 
 /// A fault of the program's own ends it as it would without kymo.
 #[test]
 fn foreign_faults_end_the_program() {
-    let status = |story| tell(story, None).unwrap().status;
+    let status = |story| run(module_path!(), story, None).unwrap().status;
     let (with, without): (ExitStatus, ExitStatus) =
         (status("faults"), status("faults_without_kymo"));
     assert_eq!(without.signal(), Some(libc::SIGBUS), "{without}");

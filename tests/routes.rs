@@ -1,53 +1,22 @@
 //! Several logs: what routes and named logs put where, exactly, also while one of the logs cannot be written.
 //! Each story is a process of its own.
 
-use kymo_testing::namespace;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use kymo::{
     Builder, Keep, Level, LogReport, Logger, NamedLog, Overflow, Rotation, Route, StartErrorKind,
 };
 use kymo_reader::{Event, Options, Order, Reader};
-use namespace::{Mount, mount_for, small_disk};
-
-/// Set for the child process: the story that it is.
-const STORY: &str = "KYMO_STORY";
+use kymo_testing::namespace::small_disk;
+use kymo_testing::stories;
+use kymo_testing::stories::command;
 
 /// The name of the thread that tells a story.
 const ME: &str = "child";
-
-/// Set for the child process: a directory for it.
-const PLACE: &str = "KYMO_PLACE";
-
-/// A test whose story a child process tells.
-macro_rules! stories {
-    ($($name:ident $(on $mount:expr)?;)*) => {
-        $(#[test]
-        fn $name() {
-            let mounts: &[Mount] = &[$($mount)?];
-            tell(stringify!($name), mounts.first().copied());
-        })*
-
-        /// Tells the story that the parent process asks for.
-        #[test]
-        #[ignore = "run by the other tests, in processes of their own"]
-        fn child() {
-            let Ok(story) = std::env::var(STORY) else { return };
-            let place = PathBuf::from(std::env::var_os(PLACE).unwrap());
-            match story.as_str() {
-                $(stringify!($name) => story::$name(&place),)*
-                "crash" => story::crash(&place),
-                other => panic!("no such story: {other}"),
-            }
-        }
-    };
-}
 
 stories! {
     forty_logs_at_full_rate;
@@ -65,30 +34,7 @@ stories! {
     routes_that_cannot_be_are_refused;
     a_log_that_cannot_be_made_is_an_error;
     processes_that_join_have_logs_of_their_own;
-}
-
-fn command(story: &str, place: &Path) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child", "--ignored", "--nocapture"]);
-    command.env(STORY, story).env(PLACE, place).env("RUST_BACKTRACE", "0");
-    command
-}
-
-/// Runs a story. Prints a message where the system does not let it have its file system.
-fn tell(story: &str, mount: Option<Mount>) {
-    let place = tempfile::tempdir().unwrap();
-    let mut command = command(story, place.path());
-    if let Some(mount) = mount {
-        mount_for(&mut command, mount, place.path());
-    }
-    match command.output() {
-        Ok(child) => {
-            let text = String::from_utf8_lossy(&child.stderr);
-            assert!(child.status.success(), "{}: {text}", child.status);
-        }
-        Err(error) if mount.is_some() => eprintln!("skipped: no file system of its own: {error}"),
-        Err(error) => panic!("{error}"),
-    }
+    => crash, example
 }
 
 /// Rings of 64 KiB, in which calls wait for ever.
@@ -324,8 +270,15 @@ mod many {
     }
 }
 
+/// The module of the test `child`.
+const HERE: &str = module_path!();
+
 mod story {
     use super::*;
+
+    pub(super) fn example(place: &Path) {
+        super::example::run(place.into()).unwrap();
+    }
 
     /// Each record is in each log that its routes say, nowhere else, once, and in order.
     pub(super) fn forty_logs_at_full_rate(place: &Path) {
@@ -493,7 +446,7 @@ mod story {
 
     /// A signal that ends the process: the rings are drained to all logs, and each has its mark.
     pub(super) fn a_crash_drains_all_logs(place: &Path) {
-        let ended = command("crash", place).output().unwrap();
+        let ended = command(HERE, "crash", place).output().unwrap();
         assert_eq!(ended.status.signal(), Some(libc::SIGABRT), "{ended:?}");
         for name in ["app.kymo", "audit.kymo"] {
             let path = place.join(name);
@@ -720,11 +673,7 @@ mod example;
 #[test]
 fn the_example_has_four_logs() {
     let place = tempfile::tempdir().unwrap();
-    let run = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "run_the_example", "--ignored", "--nocapture"])
-        .env(PLACE, place.path())
-        .output()
-        .unwrap();
+    let run = command(HERE, "example", place.path()).output().unwrap();
     assert!(run.status.success(), "{run:?}");
     let messages = |name: &str| {
         let mut reader = Options::new().open(place.path().join(name)).unwrap();
@@ -743,11 +692,4 @@ fn the_example_has_four_logs() {
     assert_eq!(messages("critical.kymo"), [error]);
     assert_eq!(messages("net.kymo"), [net, error]);
     assert_eq!(messages("audit.kymo"), ["bought user=ann order=7", "sold user=bob order=8"]);
-}
-
-#[test]
-#[ignore = "run by the test of the example, in a process of its own"]
-fn run_the_example() {
-    let Some(place) = std::env::var_os(PLACE) else { return };
-    example::run(place.into()).unwrap();
 }

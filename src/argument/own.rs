@@ -92,6 +92,41 @@ pub unsafe trait Members: Copy {
     unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8;
 }
 
+/// The methods of a wrapper: those of its only part.
+macro_rules! as_its {
+    ($part:tt) => {
+        #[inline(always)]
+        fn is_short(self) -> bool {
+            self.$part.is_short()
+        }
+
+        #[inline(always)]
+        fn release(self) {
+            self.$part.release();
+        }
+
+        #[inline(always)]
+        fn bytes(self) -> usize {
+            self.$part.bytes()
+        }
+
+        #[inline(always)]
+        unsafe fn write(self, to: *mut u8) -> *mut u8 {
+            // SAFETY: the caller's promise.
+            unsafe { self.$part.write(to) }
+        }
+
+        fn cut_bytes(self, spare: &mut usize) -> usize {
+            self.$part.cut_bytes(spare)
+        }
+
+        unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
+            // SAFETY: the caller's promise.
+            unsafe { self.$part.write_cut(spare, to) }
+        }
+    };
+}
+
 /// No field.
 #[derive(Clone, Copy)]
 pub struct Nothing;
@@ -141,35 +176,7 @@ unsafe impl<C: Encode> Members for One<C> {
     const FIXED: bool = C::FIXED;
     const MADE: bool = C::MADE;
 
-    #[inline(always)]
-    fn is_short(self) -> bool {
-        self.0.is_short()
-    }
-
-    #[inline(always)]
-    fn release(self) {
-        self.0.release();
-    }
-
-    #[inline(always)]
-    fn bytes(self) -> usize {
-        self.0.bytes()
-    }
-
-    #[inline(always)]
-    unsafe fn write(self, to: *mut u8) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.write(to) }
-    }
-
-    fn cut_bytes(self, spare: &mut usize) -> usize {
-        self.0.cut_bytes(spare)
-    }
-
-    unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.write_cut(spare, to) }
-    }
+    as_its!(0);
 }
 
 /// Fields, and then others.
@@ -260,35 +267,7 @@ unsafe impl<D: Described, M: Members> Encode for Struct<D, M> {
     const FIXED: bool = M::FIXED;
     const MADE: bool = M::MADE;
 
-    #[inline(always)]
-    fn is_short(self) -> bool {
-        self.members.is_short()
-    }
-
-    #[inline(always)]
-    fn release(self) {
-        self.members.release();
-    }
-
-    #[inline(always)]
-    fn bytes(self) -> usize {
-        self.members.bytes()
-    }
-
-    #[inline(always)]
-    unsafe fn write(self, to: *mut u8) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        unsafe { self.members.write(to) }
-    }
-
-    fn cut_bytes(self, spare: &mut usize) -> usize {
-        self.members.cut_bytes(spare)
-    }
-
-    unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        unsafe { self.members.write_cut(spare, to) }
-    }
+    as_its!(members);
 }
 
 /// One of several captured variants.
@@ -326,35 +305,7 @@ unsafe impl<D: Described, M: Members> Alternatives for Struct<D, M> {
         0
     }
 
-    #[inline(always)]
-    fn is_short(self) -> bool {
-        self.members.is_short()
-    }
-
-    #[inline(always)]
-    fn release(self) {
-        self.members.release();
-    }
-
-    #[inline(always)]
-    fn bytes(self) -> usize {
-        self.members.bytes()
-    }
-
-    #[inline(always)]
-    unsafe fn write(self, to: *mut u8) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        unsafe { self.members.write(to) }
-    }
-
-    fn cut_bytes(self, spare: &mut usize) -> usize {
-        self.members.cut_bytes(spare)
-    }
-
-    unsafe fn write_cut(self, spare: &mut usize, to: *mut u8) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        unsafe { self.members.write_cut(spare, to) }
-    }
+    as_its!(members);
 }
 
 /// One of the variants of `A`, or, after these, of `B`.

@@ -69,7 +69,7 @@ impl<O: Output> Batch<'_, O> {
                     record
                 }
             };
-            // SAFETY: as in `take`.
+            // SAFETY: as in `take_records`.
             let record = unsafe { Record::new(record) };
             self.writer.put(record, &mut self.account.in_segment);
         }
@@ -83,19 +83,30 @@ impl<O: Output> Batch<'_, O> {
 
     /// Takes records until the batch is full. Returns whether it took all.
     pub(crate) fn take(&mut self, run: &[u64]) -> bool {
-        let before = self.sweep.words;
-        let mut records = records(run);
-        while self.sweep.words < BATCH_WORDS {
-            let Some(record) = records.next() else {
-                self.sweep.words = before + run.len();
-                return true;
-            };
-            // SAFETY: the ring hands out what the call paths committed. Users are told to flush
-            // before they unload code that logs.
-            let record = unsafe { Record::new(record) };
-            self.writer.put(record, &mut self.account.in_segment);
-            self.sweep.words = before + run.len() - records.rest().len();
-        }
-        records.rest().is_empty()
+        let Self { sweep, writer, account, .. } = self;
+        take_records(sweep, run, |_, record| writer.put(record, &mut account.in_segment))
     }
+}
+
+/// Calls `put` with the records of a run until the batch is full. Returns whether it took all.
+#[inline]
+pub(super) fn take_records(
+    sweep: &mut Sweep,
+    run: &[u64],
+    mut put: impl FnMut(&mut Sweep, Record<'_>),
+) -> bool {
+    let before = sweep.words;
+    let mut records = records(run);
+    while sweep.words < BATCH_WORDS {
+        let Some(record) = records.next() else {
+            sweep.words = before + run.len();
+            return true;
+        };
+        // SAFETY: the ring hands out what the call paths committed. Users are told to flush
+        // before they unload code that logs.
+        let record = unsafe { Record::new(record) };
+        put(sweep, record);
+        sweep.words = before + run.len() - records.rest().len();
+    }
+    records.rest().is_empty()
 }

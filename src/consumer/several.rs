@@ -1,4 +1,4 @@
-//! Tests: several logs, of which one fails, or crashes the consumer, at any operation. Each log has what is for it,
+//! Tests of several logs. One of them fails, or crashes the consumer, at any operation. Each log has what is for it,
 //! once and in order, and counts what it has not.
 
 use std::ops::Range;

@@ -7,11 +7,9 @@ use std::collections::HashMap;
 use std::ptr;
 
 use crate::consumer::account::LogAccount;
-use crate::consumer::batch::{BATCH_WORDS, Leftover};
+use crate::consumer::batch::{Leftover, take_records};
 use crate::consumer::log::Log;
 use crate::consumer::sweep::Sweep;
-use crate::ring::consumer::records;
-use crate::ring::record::Record;
 use crate::segment::Output;
 use crate::shared::routes::{LogSet, Routes};
 use crate::statement::call_site::CallSite;
@@ -86,31 +84,17 @@ impl<O: Output> SortedBatch<'_, O> {
 
     /// Takes records until the batch is full. Returns whether it took all.
     fn take(&mut self, run: &[u64]) -> bool {
-        let before = self.sweep.words;
-        let mut records = records(run);
-        while self.sweep.words < BATCH_WORDS {
-            let Some(record) = records.next() else {
-                self.sweep.words = before + run.len();
-                return true;
-            };
-            // SAFETY: as in `Batch::take`.
-            let record = unsafe { Record::new(record) };
-            self.put(record);
-            self.sweep.words = before + run.len() - records.rest().len();
-        }
-        records.rest().is_empty()
-    }
-
-    #[inline]
-    fn put(&mut self, record: Record<'_>) {
-        self.last_ticks = record.ticks;
-        self.sweep.records += 1;
-        for log in self.sorter.logs_of(record.site).iter() {
-            let account = &mut self.accounts[log];
-            // After a crash of the consumer, a log may have a part of what is still in the ring.
-            if self.sweep.words >= account.settled_words() {
-                self.logs[log].writer.put(record, &mut account.in_segment);
+        let Self { logs, accounts, sorter, sweep, last_ticks } = self;
+        take_records(sweep, run, |sweep, record| {
+            *last_ticks = record.ticks;
+            sweep.records += 1;
+            for log in sorter.logs_of(record.site).iter() {
+                let account = &mut accounts[log];
+                // After a crash of the consumer, a log may have a part of what is still in the ring.
+                if sweep.words >= account.settled_words() {
+                    logs[log].writer.put(record, &mut account.in_segment);
+                }
             }
-        }
+        })
     }
 }

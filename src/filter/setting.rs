@@ -90,8 +90,7 @@ pub(crate) fn tell_follower() {
 pub(crate) fn tell_follower_elsewhere() {
     if let Some(follower) = FOLLOWER.get() {
         // If there is no thread to be had, the next change tells.
-        let thread = std::thread::Builder::new().name("kymo-filter".into());
-        let _ = own_thread::spawn(thread, *follower);
+        let _ = own_thread::spawn("kymo-filter", *follower);
     }
 }
 

@@ -91,7 +91,7 @@ pub(crate) fn start<T: Take + 'static>(
             its_tally.errors.increment();
         }
     };
-    let thread = own_thread::spawn(std::thread::Builder::new().name(thread_name), run)?;
+    let thread = own_thread::spawn(thread_name, run)?;
     let feed = feed(thread.thread().clone());
     Ok(Box::new(Following { feed, terms, logged: 0, tally, sink }))
 }

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::logger::Logger;
 use crate::logger::builder::Builder;
 use crate::logger::error::{StartError, StartErrorKind};
+use crate::segment::with_stem_end;
 
 /// How many processes may log side by side.
 const PROCESSES: u32 = 1_000;
@@ -100,13 +101,7 @@ pub(crate) fn numbered(path: &Path, number: u32) -> PathBuf {
     if number == 1 {
         return path.to_owned();
     }
-    let mut name = path.file_stem().unwrap_or_default().to_os_string();
-    name.push(format!("-{number}"));
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    path.with_file_name(name)
+    with_stem_end(path, format_args!("-{number}"))
 }
 
 #[cfg(test)]

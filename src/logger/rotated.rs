@@ -205,8 +205,7 @@ impl Builder {
             #[cfg(feature = "compress")]
             files.stop_compressing();
         };
-        let housekeeper = std::thread::Builder::new().name("kymo-housekeeper".to_owned());
-        let housekeeper = match own_thread::spawn(housekeeper, keep) {
+        let housekeeper = match own_thread::spawn("kymo-housekeeper", keep) {
             Ok(housekeeper) => housekeeper,
             Err(error) => {
                 first.discard();

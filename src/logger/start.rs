@@ -447,8 +447,7 @@ impl Builder {
             }
             report
         };
-        let thread = std::thread::Builder::new().name("kymo-consumer".to_owned());
-        let thread = own_thread::spawn(thread, run);
+        let thread = own_thread::spawn("kymo-consumer", run);
         let thread = thread.map_err(StartErrorKind::Thread)?;
         match pinned.recv() {
             Ok(Ok(())) => Ok(Waiting { thread, segment, begun, standby }),

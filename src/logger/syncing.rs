@@ -25,8 +25,7 @@ pub(super) fn start(shared: &Arc<Shared>, log: usize) -> io::Result<()> {
         be_ordinary();
         sync_until_end(&its_shared, log, interval);
     };
-    let thread = std::thread::Builder::new().name("kymo-sync".to_owned());
-    let thread = own_thread::spawn(thread, run)?;
+    let thread = own_thread::spawn("kymo-sync", run)?;
     shared.disk_of(log).set_thread(thread.thread().clone());
     Ok(())
 }

@@ -9,11 +9,22 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::process::signal_action::Blocked;
 
-/// Makes a thread of kymo's own.
+/// Makes a thread of kymo's own with this name.
 ///
 /// # Errors
 /// If the system makes none.
 pub(crate) fn spawn<T: Send + 'static>(
+    name: impl Into<String>,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    spawn_by(Builder::new().name(name.into()), run)
+}
+
+/// Makes a thread of kymo's own with these options.
+///
+/// # Errors
+/// If the system makes none.
+pub(crate) fn spawn_by<T: Send + 'static>(
     thread: Builder,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {

@@ -82,8 +82,7 @@ pub(crate) fn start(shared: Arc<Shared>, facts: Facts) -> Result<Remote, (Box<Pa
         let wake = Arc::new(wake);
         let (slots, its_wake, facts) = (Arc::new(()), wake.clone(), facts.clone());
         let server = Server { socket, wake: its_wake, shared, facts, slots, connections: vec![] };
-        let thread = std::thread::Builder::new().name("kymo-control".to_owned());
-        Ok((wake, own_thread::spawn(thread, move || server.run())?))
+        Ok((wake, own_thread::spawn("kymo-control", move || server.run())?))
     });
     match started {
         Ok((wake, thread)) => Ok(Remote { wake, thread: Some(thread), place }),
@@ -253,8 +252,7 @@ impl Server {
             drop(slot);
         };
         // If there is no thread to be had, the client sees the end of its connection.
-        let thread = std::thread::Builder::new().name("kymo-command".to_owned());
-        let _ = own_thread::spawn(thread, run);
+        let _ = own_thread::spawn("kymo-command", run);
     }
 
     /// Ends connections that have taken too long.

@@ -112,8 +112,7 @@ impl Compressor {
             return Ok(());
         }
         let shared = Arc::clone(shared);
-        let thread = std::thread::Builder::new().name("kymo-compress".to_owned());
-        own_thread::spawn(thread, move || run(&shared))?;
+        own_thread::spawn("kymo-compress", move || run(&shared))?;
         state.is_running = true;
         Ok(())
     }

@@ -51,8 +51,7 @@ impl Predecessors {
             };
             paths.into_iter().take_while(|_| go_on()).filter_map(close).collect()
         };
-        let thread = std::thread::Builder::new().name("kymo-close".to_owned());
-        let thread = own_thread::spawn(thread, run)?;
+        let thread = own_thread::spawn("kymo-close", run)?;
         Ok(Self { thread: Some(thread), is_stopped })
     }
 

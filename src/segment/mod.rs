@@ -26,7 +26,7 @@ use crate::process::lock;
 use crate::sync::statics::{AtomicBool, Ordering};
 pub(crate) use open::{
     Target, boot_id, create_temporary, header, of_segment, remove_left_over, resolve, trim,
-    with_infix,
+    with_infix, with_stem_end,
 };
 
 /// The file of a log, for others than the consumer.

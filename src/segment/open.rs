@@ -498,8 +498,13 @@ pub(crate) fn boot_id() -> Option<[u8; 16]> {
 
 /// Returns `app.kymo` with something in between: `app.4711.kymo`.
 pub(crate) fn with_infix(path: &Path, infix: impl std::fmt::Display) -> PathBuf {
+    with_stem_end(path, format_args!(".{infix}"))
+}
+
+/// Returns `app.kymo` with this before the extension.
+pub(crate) fn with_stem_end(path: &Path, end: std::fmt::Arguments<'_>) -> PathBuf {
     let mut name: OsString = path.file_stem().unwrap_or_default().to_os_string();
-    name.push(format!(".{infix}"));
+    name.push(end.to_string());
     if let Some(extension) = path.extension() {
         name.push(".");
         name.push(extension);

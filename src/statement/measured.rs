@@ -75,7 +75,7 @@ macro_rules! count {
     ($($metric:tt)*) => { $crate::export::measure!($crate (Counter) $($metric)*) };
 }
 
-/// Logs the value that something has now: a gauge, of which the last value counts.
+/// Logs the value that something has now. It is a gauge: the last value counts.
 ///
 /// See [`count!`](crate::count) for the syntax.
 ///

@@ -234,21 +234,21 @@ pub const fn at_least_one(records: u64) -> u64 {
     records
 }
 
-/// Whether a statement's record is logged, of which each `n`-th is: then how many were suppressed before it.
+/// Decides for `every_n`. `Some`: the record is logged, and so many were suppressed before it. (So do those below.)
 #[inline(always)]
 pub fn every_n(site: &RateSite, n: u64, level: Level, location: &Location) -> Option<u64> {
     let Some(rate) = site.get(Rule::EveryN(n), level, location) else { return Some(0) };
     (rate.count() % n == 0).then(|| rate.tell())
 }
 
-/// Whether a statement's record is logged, of which the first, second, fourth and so on are.
+/// Decides for `every_pow2`: the first, second, fourth and so on are logged.
 #[inline(always)]
 pub fn every_pow2(site: &RateSite, level: Level, location: &Location) -> Option<u64> {
     let Some(rate) = site.get(Rule::EveryPow2, level, location) else { return Some(0) };
     (rate.count() + 1).is_power_of_two().then(|| rate.tell())
 }
 
-/// Whether a statement's record is logged, of which the first `limit` are.
+/// Decides for `first` and `once`: the first `limit` are logged.
 #[inline(always)]
 pub fn first(site: &RateSite, limit: u64, level: Level, location: &Location) -> Option<u64> {
     let Some(rate) = site.get(Rule::Counted, level, location) else { return Some(0) };
@@ -262,7 +262,7 @@ pub fn first(site: &RateSite, limit: u64, level: Level, location: &Location) -> 
     None
 }
 
-/// Whether a statement's record is logged, of which there is at most one in so much time.
+/// Decides for `at_most`: at most one is logged in so much time.
 #[inline]
 pub fn at_most(
     site: &RateSite,

@@ -2,42 +2,16 @@
 //! some with a small file system of their own.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kymo::{Builder, Keep, Logger, Notice, Overflow, Rotation, StartErrorKind, info};
-use kymo_testing::namespace::{Mount, mount_for, small_disk};
+use kymo_testing::namespace::small_disk;
+use kymo_testing::stories;
 
 use crate::log::{Segment, assert_finished, entries, files, linked, numbers, read};
-
-const STORY: &str = "KYMO_STORY";
-const PLACE: &str = "KYMO_PLACE";
-
-/// A test whose story a child process tells.
-macro_rules! stories {
-    ($($name:ident $(on $mount:expr)?;)*) => {
-        $(#[test]
-        fn $name() {
-            let mounts: &[Mount] = &[$($mount)?];
-            tell(stringify!($name), mounts.first().copied());
-        })*
-
-        /// Tells the story that the parent process asks for.
-        #[test]
-        #[ignore = "run by the other tests, in processes of their own"]
-        fn child() {
-            let Ok(story) = std::env::var(STORY) else { return };
-            let place = PathBuf::from(std::env::var_os(PLACE).unwrap());
-            match story.as_str() {
-                $(stringify!($name) => story::$name(&place),)*
-                other => panic!("no such story: {other}"),
-            }
-        }
-    };
-}
 
 stories! {
     a_removed_segment_is_replaced;
@@ -50,25 +24,6 @@ stories! {
     limits_hold_from_the_start_on;
     a_segment_past_its_size_counts_as_it_is;
     a_hangup_rotates;
-}
-
-fn tell(story: &str, mount: Option<Mount>) {
-    let place = tempfile::tempdir().unwrap();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "failures::child", "--ignored", "--nocapture"]);
-    command.env(STORY, story).env(PLACE, place.path()).env("RUST_BACKTRACE", "0");
-    if let Some(mount) = mount {
-        mount_for(&mut command, mount, place.path());
-    }
-    let output = match command.output() {
-        Ok(output) => output,
-        Err(error) if mount.is_some() => {
-            return eprintln!("skipped: no file system of its own: {error}");
-        }
-        Err(error) => panic!("{error}"),
-    };
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {text}", output.status);
 }
 
 fn log(from: u64, to: u64) {

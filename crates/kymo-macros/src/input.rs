@@ -121,8 +121,8 @@ pub fn leading(tokens: &[TokenTree]) -> Result<Leading<'_>, Misuse> {
         let place = if is_logger { &mut leading.logger } else { &mut leading.target };
         let (value, rest) = split_comma(&leading.rest[2..]);
         let message = match (is_logger, value.is_empty(), place.is_some()) {
-            (true, true, _) => Some("a value is missing behind `logger:`"),
-            (false, true, _) => Some("a value is missing behind `target:`"),
+            (true, true, _) => Some("a value is missing after `logger:`"),
+            (false, true, _) => Some("a value is missing after `target:`"),
             (true, false, true) => Some("a record has one `logger:`"),
             (false, false, true) => Some("a record has one `target:`"),
             _ => None,
@@ -205,15 +205,15 @@ fn is_level(name: &Ident) -> bool {
 /// without a last comma.
 fn arguments(mut tokens: &[TokenTree]) -> Result<Option<Vec<Argument<'_>>>, Misuse> {
     let mut arguments = Vec::new();
-    while let Some((comma, behind)) = tokens.split_first() {
+    while let Some((comma, after)) = tokens.split_first() {
         if !is_punct(Some(comma), ',') {
             return Ok(None);
         }
-        if behind.is_empty() {
+        if after.is_empty() {
             break;
         }
-        refuse_late(behind)?;
-        let (name, value) = name(behind);
+        refuse_late(after)?;
+        let (name, value) = name(after);
         let (value, rest) = value.split_at(expression::length(value));
         if value.is_empty() {
             return Ok(None);

@@ -8,6 +8,7 @@
 //! | [`segment`] | a segment built frame by frame, wrong ones included |
 //! | [`stopping`] | a clock that stops the consumer |
 //! | [`namespace`] | child processes with a file system of their own: small, slow or read-only disks |
+//! | [`mod@stories`] | tests that child processes tell, each with a directory of its own |
 //! | [`hostile`] | bytes that mean harm, and what must hold whatever they are: the bodies of the fuzz targets |
 
 pub mod bridged;
@@ -18,3 +19,5 @@ pub mod namespace;
 pub mod rotated;
 pub mod segment;
 pub mod stopping;
+#[cfg(unix)]
+pub mod stories;

@@ -41,7 +41,7 @@ pub(crate) fn stand_by(
         }
     };
     let thread = std::thread::Builder::new().name("kymo-standby".to_owned()).stack_size(256 << 10);
-    Ok(own_thread::spawn(thread, run)?.thread().clone())
+    Ok(own_thread::spawn_by(thread, run)?.thread().clone())
 }
 
 impl Emergency {
